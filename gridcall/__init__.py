@@ -1,0 +1,1 @@
+"""The front door: the command line, and what joins the services in one process."""

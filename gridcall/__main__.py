@@ -1,0 +1,5 @@
+"""python -m gridcall"""
+
+from gridcall.cli import main
+
+main()

@@ -1,0 +1,233 @@
+"""The command line of gridcall. Data on stdout, progress on stderr; an error says what, why and the next command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from typing import Any, BinaryIO, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from events.catalogue import Instant
+from events.errors import GridcallError
+from events.reference import GridMap
+from gridcall.feed import Feed, InputError, open_bytes, read_feed
+from gridcall.simulate import Run, few_collections, simulate, write_results
+from gridcall.tables import as_json
+from intake.gridmap import Checked, check_map
+from intake.profile import Profile, ProfileError, load_profile
+from intake.times import Clockface
+
+REJECTED, NOTHING_RAN, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+
+
+def fail(code: int, message: str) -> NoReturn:
+    """End with a message on stderr."""
+    click.echo(f"gridcall: {message}", err=True)
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="gridcall")
+def main() -> None:
+    """Takes citizens' problems from four lines, makes one case of each matter, and calls for help level by level."""
+
+
+@main.group("map")
+def map_() -> None:
+    """The map of the grids."""
+
+
+@map_.command("check")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--profile", "profile_path", required=True, type=click.Path(path_type=Path), help="The city's profile.")
+@click.option("--json", "as_json_", is_flag=True, help="Findings as JSON.")
+def map_check(folder: Path, profile_path: Path, as_json_: bool) -> None:
+    """Check a map: every finding by feature, place and measure.
+
+    \b
+    Exit status: 0 usable, 2 refused.
+    Example:     gridcall map check maps/ --profile profiles/exampleville.yaml
+    """
+    profile, _ = the_profile(profile_path)
+    checked = check_map(folder, profile.map)
+    if as_json_:
+        click.echo(as_json([finding.as_json() for finding in checked.findings]), nl=False)
+    else:
+        for finding in checked.findings:
+            click.echo(str(finding))
+    kinds = ", ".join(f"{count} {kind}" for kind, count in checked.kinds().items()) or "nothing"
+    size = f"{len(checked.grids.grids)} grids" if checked.grids else "refused"
+    click.echo(f"{folder}: {size}; found: {kinds}", err=True)
+    sys.exit(NOTHING_RAN if checked.refused else 0)
+
+
+@main.command("simulate")
+@click.option("--profile", "profile_path", required=True, type=click.Path(path_type=Path), help="The city's profile.")
+@click.option("--map", "map_folder", required=True, type=click.Path(path_type=Path), help="The folder of its GeoJSON.")
+@click.option("--input", "inputs", required=True, multiple=True, type=click.Path(path_type=Path), help="CSV files (.gz too).")
+@click.argument("more_inputs", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
+@click.option("--until", "until_text", required=True, metavar="TIME", help="ISO 8601; local to the profile without an offset.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make: absent or empty.")
+@click.option("--reader", type=click.Choice(["memory"]), default="memory", show_default=True, help="How the stages read.")
+@click.option("--json", "as_json_", is_flag=True, help="summary.json on stdout.")
+def simulate_command(
+    profile_path: Path,
+    map_folder: Path,
+    inputs: tuple[Path, ...],
+    more_inputs: tuple[Path, ...],
+    until_text: str,
+    out: Path,
+    reader: str,
+    as_json_: bool,
+) -> None:
+    """Send a city's historical records through gridcall, in their own time; tables come out.
+
+    \b
+    Exit status: 0 every row accepted · 1 rejected.csv has rows, or a check failed · 2 nothing ran
+                 3 the disk cannot be reached · 130 interrupted
+    Example:     gridcall simulate --profile profiles/exampleville.yaml --map maps/ --input 2019.csv \\
+                   --until 2020-01-01 --out out/
+    """
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        with progress_bar() as progress, few_collections():
+            profile, run, feed = simulated(profile_path, map_folder, (*inputs, *more_inputs), until_text, out, progress)
+            report = as_json(run.summary)
+    except KeyboardInterrupt:
+        fail(INTERRUPTED, "interrupted; nothing was written")
+    except OSError as error:
+        fail(UNREACHABLE, f"{error.filename or out}: {error.strerror}; make room or name another --out, then run again")
+    if as_json_:
+        click.echo(report, nl=False)
+    else:
+        print_summary(run.summary)
+    conclude(run, feed, out)
+
+
+def interrupted(signum: int, frame: object) -> NoReturn:
+    """SIGTERM ends a run like Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def simulated(
+    profile_path: Path, map_folder: Path, inputs: tuple[Path, ...], until_text: str, out: Path, progress: Progress
+) -> tuple[Profile, Run, Feed]:
+    """Read, run and write."""
+    profile, lines = the_profile(profile_path)
+    until = the_instant(until_text, profile)
+    check_out(out)
+    grids = the_map(map_folder, profile)
+    try:
+        feed = read_feed(profile, lines, inputs, until, counting(progress, inputs))
+    except InputError as error:
+        fail(NOTHING_RAN, str(error))
+    started = time.monotonic()
+    total = len(feed.drafts)
+    task = progress.add_task("Feeding", total=total)
+    run = asyncio.run(simulate(profile, grids, feed, until, progress=lambda count: progress.advance(task, count)))
+    seconds = time.monotonic() - started
+    positions = sum(log["positions"] for log in run.summary["log"].values())
+    write_results(run, feed, profile.map.district.code, until, out)
+    memory = getrusage(RUSAGE_SELF).ru_maxrss // 1024
+    progress.console.print(
+        f"{total:,} inputs → {positions:,} log rows in {seconds:.1f} s ({total / max(seconds, 1e-9):,.0f} inputs/s); "
+        f"{memory} MiB at most; in memory, nothing is committed to a disk but the tables in {out}"
+    )
+    return profile, run, feed
+
+
+def the_profile(path: Path) -> tuple[Profile, Any]:
+    try:
+        return load_profile(path)
+    except ProfileError as error:
+        fail(NOTHING_RAN, f"the profile cannot be used\n{error}")
+
+
+def the_instant(text: str, profile: Profile) -> Instant:
+    try:
+        return Clockface(profile.zone).instant(datetime.fromisoformat(text))[0]
+    except (ValueError, OverflowError):
+        fail(NOTHING_RAN, f"--until {text!r} is not an ISO 8601 time; write for example 2016-01-01T00:00:00")
+
+
+def the_map(folder: Path, profile: Profile) -> GridMap:
+    checked: Checked = check_map(folder, profile.map)
+    if checked.grids is None:
+        found = "\n".join(str(finding) for finding in checked.refused)
+        fail(NOTHING_RAN, f"the map is refused\n{found}\nall findings: gridcall map check {folder} --profile …")
+    return checked.grids
+
+
+def check_out(out: Path) -> None:
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        fail(NOTHING_RAN, f"--out {out} is not empty; nothing is overwritten: name a new folder, or remove it first")
+
+
+def conclude(run: Run, feed: Feed, out: Path) -> None:
+    """Say what failed, and end with the status that says so."""
+    for failure in run.failed:
+        click.echo(f"gridcall: check failed: {failure}", err=True)
+    if feed.rejected:
+        click.echo(f"gridcall: {len(feed.rejected):,} rows were rejected: {out / 'rejected.csv'} says why", err=True)
+    sys.exit(REJECTED if run.failed or feed.rejected else 0)
+
+
+# ── Progress and tables ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Rate(ProgressColumn):
+    """Rows per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar on stderr: what, how much, how fast, time left. Without a terminal only what is printed above it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield progress
+
+
+def counting(progress: Progress, paths: tuple[Path, ...]) -> Callable[[Path], BinaryIO]:
+    """Open files so that the bar counts their bytes."""
+    if progress.disable:
+        return open_bytes
+    task = progress.add_task("Reading", total=sum(path.stat().st_size for path in paths if path.exists()))
+
+    def opened(path: Path) -> BinaryIO:
+        return progress.open(path, "rb", task_id=task)
+
+    return opened
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """The summary as a table."""
+    table = Table(title=f"{summary['profile']} until {summary['until']}", show_header=False)
+    for key, value in flattened(summary):
+        table.add_row(key, f"{value:,}" if isinstance(value, int) else str(value))
+    Console(highlight=False).print(table)
+
+
+def flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from flattened(inner, f"{prefix}{key}.")
+        elif key not in ("profile", "until"):
+            yield prefix + key, inner

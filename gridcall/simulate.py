@@ -1,0 +1,189 @@
+"""simulate: a historical data set through the real deciders, in its own time; tables come out (docs/simulate.md)."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from escalation.decider import Escalation
+from events.catalogue import Instant, ReferenceAdopted
+from events.content import encoded
+from events.decider import REFERENCE
+from events.envelope import rfc3339
+from events.log import MemoryLog
+from events.reference import GridMap
+from events.row import Draft
+from events.runtime import Runner
+from events.stage import Stage
+from gridcall.feed import Feed
+from gridcall.tables import (
+    CALL_COLUMNS,
+    CASE_COLUMNS,
+    REJECTED_COLUMNS,
+    SHEET_COLUMNS,
+    Tables,
+    as_json,
+    sheet_row,
+    write_csv,
+)
+from intake.profile import Profile
+from intake.reference import one_worker_per_grid, policies_of
+from routing.decider import VERSIONS, Routing
+from routing.library import ContentLibrary
+from routing.locate import Locator
+
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that is over: its tables, its summary, and the checks that failed."""
+
+    tables: Tables
+    summary: dict[str, Any]
+    failed: tuple[str, ...]
+
+
+class Pipeline:
+    """Intake's log, routing and escalation in memory, and a reader that makes tables of the three logs."""
+
+    def __init__(self, district: str, contents: dict[str, bytes], batch: int) -> None:
+        self.district = district
+        self.tables = Tables()
+        self.intake = MemoryLog("intake", readers=("cases", "tables"))
+        self.cases = MemoryLog("cases", readers=("calls", "tables"))
+        self.calls = MemoryLog("calls", readers=("tables",))
+        library = ContentLibrary(contents)
+        self.routing = Stage(Routing(district, library), district, Locator(library))
+        self.escalation = Stage(Escalation(), district)
+        self._runners = (
+            Runner(self.routing, self.intake, self.cases, batch),
+            Runner(self.escalation, self.cases, self.calls, batch),
+        )
+
+    async def feed(self, drafts: Sequence[Draft]) -> None:
+        """Accept inputs, and let everything follow from them."""
+        await self.intake.append(self.district, drafts)
+        await self._follow()
+
+    async def announce(self, w: Instant) -> None:
+        """Let time pass without an input."""
+        await self.intake.announce(self.district, w)
+        await self._follow()
+
+    async def _follow(self) -> None:
+        for runner in self._runners:
+            await runner.catch_up()
+        self.intake.passed("cases", self.district, self.routing.input)
+        self.cases.passed("calls", self.district, self.escalation.input)
+        for log in (self.intake, self.cases, self.calls):
+            done = self.tables.logs[log.name].positions
+            self.tables.read(await log.read(self.district, done, 2**63))
+            log.passed("tables", self.district, self.tables.logs[log.name].positions)
+
+
+def adoptions(profile: Profile, grids: GridMap, at: Instant) -> tuple[list[Draft], dict[str, bytes]]:
+    """The first rows of intake's log, and their contents: the map, the roster, the policies, the decider version."""
+    drafts: list[Draft] = []
+    contents: dict[str, bytes] = {}
+    for kind, content in (("map", grids), ("roster", one_worker_per_grid(grids)), ("policies", policies_of(profile))):
+        digest, body = encoded(content)
+        contents[digest] = body
+        drafts.append(Draft(at, REFERENCE, ReferenceAdopted(kind, profile.profile, digest), len(drafts) + 1))
+    drafts.append(Draft(at, REFERENCE, ReferenceAdopted("decider", VERSIONS[-1], ""), len(drafts) + 1))
+    return drafts, contents
+
+
+async def simulate(
+    profile: Profile,
+    grids: GridMap,
+    feed: Feed,
+    until: Instant,
+    batch: int = BATCH,
+    mark: Callable[[Instant, Instant], Instant | None] = lambda last, following: None,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Run:
+    """Feed everything and let time pass up to `until`. Takes the inputs out of `feed` as it goes.
+
+    `mark` may name an instant to announce between the time of the last input and that of the following one: it changes nothing.
+    """
+    drafts, feed.drafts = feed.drafts, []
+    adopted, contents = adoptions(profile, grids, drafts[0].at if drafts else until)
+    pipeline = Pipeline(profile.map.district.code, contents, batch)
+    await pipeline.feed(adopted)
+    drafts.reverse()  # Taken from its end: what was fed is not kept.
+    with few_collections():
+        while drafts:
+            part = [drafts.pop() for _ in range(min(batch, len(drafts)))]
+            await pipeline.feed(part)
+            w = mark(part[-1].at, drafts[-1].at if drafts else until)
+            if w is not None:
+                await pipeline.announce(w)
+            progress(len(part))
+    await pipeline.announce(until)
+    return concluded(profile, pipeline, feed, until)
+
+
+def concluded(profile: Profile, pipeline: Pipeline, feed: Feed, until: Instant) -> Run:
+    """The summary of a run, and its checks."""
+    tables = pipeline.tables
+    summary = {
+        "format": 1,
+        "profile": profile.profile,
+        "until": rfc3339(until),
+        "rows": feed.rows,
+        "rejected": len(feed.rejected),
+        "duplicates": feed.duplicates,
+        "after_until": feed.after_until,
+        "accepted": feed.accepted,
+        **tables.summary(),
+        "published": tables.published(feed.published, named=profile.published is not None),
+    }
+    return Run(tables, summary, tuple(failures(summary, pipeline, feed, until)))
+
+
+def failures(summary: dict[str, Any], pipeline: Pipeline, feed: Feed, until: Instant) -> Iterator[str]:
+    """What does not add up, each in a sentence."""
+    if summary["rows"] != sum(summary[key] for key in ("accepted", "rejected", "duplicates", "after_until")):
+        yield "rows is not the sum of accepted, rejected, duplicates and after_until"
+    if summary["accepted"] != sum(summary["issues"].values()) or summary["accepted"] != summary["cases"]:
+        yield "accepted is not the sum of issues, or not the number of cases"
+    if pipeline.escalation.time < until:
+        yield "time did not pass up to until"
+    if summary["issues"]["parked"]:
+        yield f"{summary['issues']['parked']} cases are parked: deciding them failed (see CaseParked in the logs)"
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Nothing here makes cycles, and much is kept: the collector would only look at the same objects again and again."""
+    gc.freeze()
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def write_results(run: Run, feed: Feed, district: str, until: Instant, out: Path) -> None:
+    """Write all five files beside `out` and rename them there at the end; an interrupted run leaves nothing."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        write_csv(beside / "cases.csv", CASE_COLUMNS, run.tables.case_rows(district))
+        write_csv(beside / "calls.csv", CALL_COLUMNS, run.tables.call_rows())
+        write_csv(beside / "evaluations.csv", SHEET_COLUMNS, map(sheet_row, run.tables.sheets(until)))
+        write_csv(beside / "rejected.csv", REJECTED_COLUMNS, [[str(cell) for cell in row] for row in feed.rejected])
+        (beside / "summary.json").write_text(as_json(run.summary), encoding="utf-8")
+        beside.chmod(0o755)
+        beside.rename(out)  # Also over an empty folder.
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,107 @@
+"""A log: per shard one order of rows, without gaps, in which time never goes back. Here its protocol and the one in memory.
+
+Every implementation passes the same contract suite (tests/log_contract.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from events.catalogue import Instant
+from events.errors import Conflict, Forgotten
+from events.row import Draft, Row, Watermark
+
+
+class Log(Protocol):
+    """What the shell of a service needs of a log."""
+
+    name: str
+
+    async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
+        """Append as the door does: the log gives each draft the next position and a time that never goes back."""
+
+    async def commit(self, shard: str, rows: Sequence[Row]) -> None:
+        """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow the last row."""
+
+    async def announce(self, shard: str, w: Instant) -> Watermark:
+        """Let time pass up to `w`, without a row, and tell the readers. It may be further already."""
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        """At most `limit` rows after a position, in order. Raises Forgotten if some of them were dropped."""
+
+    async def watermark(self, shard: str) -> Watermark:
+        """The last position, and up to which instant nothing more comes."""
+
+
+class Kept:
+    """What the log in memory keeps of one shard: the rows after position `start`."""
+
+    __slots__ = ("passed", "rows", "start", "ts")
+
+    def __init__(self, readers: Iterable[str]) -> None:
+        self.rows: list[Row] = []
+        self.start = 0
+        self.ts: Instant = 0
+        self.passed = dict.fromkeys(readers, 0)
+
+    @property
+    def pos(self) -> int:
+        return self.start + len(self.rows)
+
+
+class MemoryLog:
+    """A log in memory. With named `readers` it drops a row once all of them have passed it; without any it keeps all."""
+
+    def __init__(self, name: str, readers: Iterable[str] = ()) -> None:
+        self.name = name
+        self._readers = tuple(readers)
+        self._shards: dict[str, Kept] = {}
+
+    def _kept(self, shard: str) -> Kept:
+        if shard not in self._shards:
+            self._shards[shard] = Kept(self._readers)
+        return self._shards[shard]
+
+    async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
+        kept = self._kept(shard)
+        rows = []
+        for pos, draft in enumerate(drafts, kept.pos + 1):
+            kept.ts = max(kept.ts, draft.at)
+            rows.append(Row(self.name, shard, pos, kept.ts, 0, 1, draft.subject, draft.seq, "", draft.event))
+        kept.rows += rows
+        return rows
+
+    async def commit(self, shard: str, rows: Sequence[Row]) -> None:
+        kept = self._kept(shard)
+        last, ts = kept.pos, kept.ts
+        for row in rows:
+            if row.pos != last + 1 or row.ts < ts:
+                raise Conflict(f"{row.id} at {row.ts} does not follow {self.name}/{shard}/{last} at {ts}")
+            last, ts = row.pos, row.ts
+        kept.rows += rows
+        kept.ts = ts
+
+    async def announce(self, shard: str, w: Instant) -> Watermark:
+        kept = self._kept(shard)
+        kept.ts = max(kept.ts, w)
+        return Watermark(kept.pos, kept.ts)
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        kept = self._kept(shard)
+        if after < kept.start:
+            raise Forgotten(f"{self.name}/{shard}: rows after {after} were asked for, kept are those after {kept.start}")
+        return kept.rows[after - kept.start : after - kept.start + limit]
+
+    async def watermark(self, shard: str) -> Watermark:
+        kept = self._kept(shard)
+        return Watermark(kept.pos, kept.ts)
+
+    def passed(self, reader: str, shard: str, pos: int) -> None:
+        """A reader needs nothing up to `pos` any more."""
+        kept = self._kept(shard)
+        kept.passed[reader] = pos
+        done = min(kept.passed.values()) - kept.start
+        if done > 0:
+            del kept.rows[:done]
+            kept.start += done

@@ -1,0 +1,157 @@
+"""The stage loop: takes rows of the input log in order, fires what was due before each, decides, and numbers the answers.
+
+It is the shell's only way into a decider and has no I/O of its own: rows in, rows out. What comes out is a function of what
+went in, for any cut into batches and with watermarks anywhere, because time passes only with an input's first row, and a
+fired event takes its time from its clock.
+
+Faults: whatever a decider raises about one case parks that case (CaseParked); its later inputs are held behind it, in order,
+and the shard goes on. Out of memory, a time-out, I/O and CannotGoOn are no fault of the case: they stop the shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from heapq import heappop, heappush
+from typing import Generic, TypeVar
+
+from events.catalogue import CaseParked, Event, InputHeld, Instant
+from events.decider import REFERENCE, Clock, ClockRanOut, Decider, Heard
+from events.errors import CannotGoOn
+from events.row import Row
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+Answer = tuple[tuple[str, ...], ...]
+NOT_THE_CASES_FAULT = (MemoryError, TimeoutError, OSError, CannotGoOn)
+
+
+class Subject(Generic[S]):
+    """What a stage remembers of one subject. While it is parked it hears nothing."""
+
+    __slots__ = ("parked", "seq", "state")
+
+    def __init__(self, state: S) -> None:
+        self.state = state
+        self.seq = 0
+        self.parked = False
+
+
+class Stage(Generic[S, R]):
+    """One shard of one service. `ask` answers, once per batch, what the decider must know from outside the core."""
+
+    def __init__(
+        self,
+        decider: Decider[S, R],
+        shard: str,
+        ask: Callable[[R, Sequence[Row]], Sequence[Answer]] | None = None,
+    ) -> None:
+        self.decider = decider
+        self.shard = shard
+        self.ask = ask
+        self.reference: R = decider.unadopted
+        self.subjects: dict[str, Subject[S]] = {}
+        self.pos = 0  # The last position of this stage's own log.
+        self.ts: Instant = 0  # The time of the row there.
+        self.input = 0  # The last position of the input log that was applied.
+        self.time: Instant = 0  # How far time has passed.
+        self._reference_seq = 0
+        self._clocks: list[Clock] = []
+        self._out: list[Row] = []
+
+    def apply(self, rows: Sequence[Row]) -> list[Row]:
+        """Apply the next rows of the input log; return the rows to append to this stage's own log."""
+        for batch in cut_at_reference(rows):
+            answers = self.ask(self.reference, batch) if self.ask else ()
+            for i, row in enumerate(batch):
+                self._apply(row, answers[i] if answers else ())
+        return self._taken()
+
+    def pass_time(self, w: Instant) -> list[Row]:
+        """Let time pass up to `w` without an input: fire what was due before it."""
+        self._fire_before(w)
+        return self._taken()
+
+    def _taken(self) -> list[Row]:
+        out, self._out = self._out, []
+        return out
+
+    def _apply(self, row: Row, answer: Answer) -> None:
+        if row.pos != self.input + 1:
+            raise CannotGoOn(f"{self.decider.log}: expected {row.log} {self.input + 1}, got {row.pos}: a gap, or a repeat")
+        if row.n == 1:
+            self._fire_before(row.ts)
+        self.input = row.pos
+        name = self.decider.subject(row.event)
+        if name is None:
+            return
+        if name == REFERENCE:
+            self._adopt(row)
+        else:
+            self._hear(name, Heard(row.event, row.ts, f"{row.log}/{row.shard}/{row.pos}", answer))
+
+    def _adopt(self, row: Row) -> None:
+        events = self.decider.adopt(row.event, self.reference)
+        for n, event in enumerate(events, 1):
+            self.reference = self.decider.adopted(self.reference, event)
+            self._reference_seq += 1
+            self._append(row.ts, n, REFERENCE, self._reference_seq, row.id, event)
+
+    def _hear(self, name: str, heard: Heard) -> None:
+        subject = self.subjects.get(name)
+        if subject is None:
+            subject = self.subjects[name] = Subject(self.decider.unheard)
+        events: Sequence[Event]
+        if subject.parked:
+            events = (InputHeld(name),)
+        else:
+            events = self._decided(name, subject, heard)
+        for n, event in enumerate(events, 1):
+            subject.seq += 1
+            self._append(heard.ts, n, name, subject.seq, heard.id, event)
+
+    def _decided(self, name: str, subject: Subject[S], heard: Heard) -> Sequence[Event]:
+        try:
+            events = self.decider.decide(heard, subject.state, self.reference)
+            state = subject.state
+            for event in events:
+                state = self.decider.evolve(state, event)
+            started = self.decider.clocks(state)
+            before = self.decider.clocks(subject.state)
+        except NOT_THE_CASES_FAULT:
+            raise
+        except Exception as fault:
+            subject.parked = True
+            return (CaseParked(name, f"{type(fault).__name__}: {fault}"),)
+        subject.state = state
+        if started is not before:
+            for clock in started:
+                if clock not in before:
+                    heappush(self._clocks, clock)
+        return events
+
+    def _fire_before(self, t: Instant) -> None:
+        clocks = self._clocks
+        while clocks and clocks[0].due < t:
+            clock = heappop(clocks)
+            subject = self.subjects[clock.subject]
+            if not subject.parked and clock in self.decider.clocks(subject.state):
+                self._hear(clock.subject, Heard(ClockRanOut(clock), max(clock.due, self.ts), clock.id))
+        self.time = max(self.time, t)
+
+    def _append(self, ts: Instant, n: int, subject: str, seq: int, cause: str, event: Event) -> None:
+        assert ts >= self.ts, "time never goes back"
+        self.pos += 1
+        self.ts = ts
+        self._out.append(Row(self.decider.log, self.shard, self.pos, ts, self.input, n, subject, seq, cause, event))
+
+
+def cut_at_reference(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Cut a batch after every adoption of reference data: what follows must be asked under the new version."""
+    start = 0
+    for i, row in enumerate(rows, 1):
+        if row.subject == REFERENCE:
+            yield rows[start:i]
+            start = i
+    if start < len(rows):
+        yield rows[start:]

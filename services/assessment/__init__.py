@@ -1,0 +1,1 @@
+"""Assessment: facts → figures, from `cases` and `calls` alone. Its own log stays empty until sheets are sealed."""

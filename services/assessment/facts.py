@@ -1,0 +1,135 @@
+"""Facts: what the streams say about one worker's responsibility for one case. Merging rows is commutative and associative.
+
+Every event of `cases` and `calls` that matters here becomes one sparse row; the rows of one key are merged into one, in any
+order and any grouping, with the same result. An instant is kept together with the event that it comes from, so that each
+figure can list its events. An event must be merged once: its reader drops what it has read before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from events.catalogue import (
+    CallAnswered,
+    CallRaised,
+    CaseClosed,
+    CaseEndedAtSource,
+    CaseReopened,
+    CaseRouted,
+    CaseWithdrawn,
+    ClockHandedOver,
+    ClockStarted,
+    DeadlineMissed,
+    Holder,
+    Instant,
+)
+from events.row import Row
+
+
+class Stamp(NamedTuple):
+    """An instant and the event (log, position) that it comes from. Where two meet, the earlier one stays."""
+
+    at: Instant
+    log: str
+    pos: int
+
+
+class Key(NamedTuple):
+    """One worker's responsibility for one case."""
+
+    case: str
+    episode: int
+    worker: str
+
+
+class Fact(NamedTuple):
+    """What is known of a responsibility. None: nothing yet. `due` is the deadline itself, stamped by its clock's start.
+
+    `raised` and `answered` are the calls of the case meanwhile, sorted; `grid` and `street` are where it lies.
+    """
+
+    grid: str
+    street: str
+    reported: Stamp | None = None
+    due: Stamp | None = None
+    missed: Stamp | None = None
+    ended: Stamp | None = None
+    raised: tuple[Stamp, ...] = ()
+    answered: tuple[Stamp, ...] = ()
+
+
+Facts = Mapping[Key, Fact]
+
+
+def fact_of(row: Row) -> tuple[Key, Fact] | None:
+    """The sparse row of one event; None if it says nothing about a worker's responsibility."""
+    event = row.event
+    match event:
+        case CaseRouted() | CaseReopened():
+            return keyed(event.case, event.holder, reported=Stamp(row.ts, row.log, row.pos))
+        case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn():
+            return keyed(event.case, event.holder, ended=Stamp(row.ts, row.log, row.pos))
+        case ClockStarted(due=due) | ClockHandedOver(due=due):
+            return keyed(event.case, event.holder, due=Stamp(due, row.log, row.pos))
+        case DeadlineMissed(due=due):
+            return keyed(event.case, event.holder, missed=Stamp(due, row.log, row.pos))
+        case CallRaised():
+            return keyed(event.case, event.holder, raised=(Stamp(row.ts, row.log, row.pos),))
+        case CallAnswered():
+            return keyed(event.case, event.holder, answered=(Stamp(row.ts, row.log, row.pos),))
+        case _:
+            return None
+
+
+def keyed(
+    case: str,
+    holder: Holder,
+    reported: Stamp | None = None,
+    due: Stamp | None = None,
+    missed: Stamp | None = None,
+    ended: Stamp | None = None,
+    raised: tuple[Stamp, ...] = (),
+    answered: tuple[Stamp, ...] = (),
+) -> tuple[Key, Fact] | None:
+    """A row under the responsibility of a holder; None where no worker holds the case."""
+    if holder.worker is None:
+        return None
+    fact = Fact(holder.grid or "", holder.street or "", reported, due, missed, ended, raised, answered)
+    return Key(case, holder.episode, holder.worker), fact
+
+
+def merged(one: Fact, other: Fact) -> Fact:
+    """Two rows of one key as one."""
+    return Fact(
+        min(one.grid, other.grid),
+        min(one.street, other.street),
+        earlier(one.reported, other.reported),
+        earlier(one.due, other.due),
+        earlier(one.missed, other.missed),
+        earlier(one.ended, other.ended),
+        both(one.raised, other.raised),
+        both(one.answered, other.answered),
+    )
+
+
+def earlier(one: Stamp | None, other: Stamp | None) -> Stamp | None:
+    """The earlier of two stamps, if there are any."""
+    if one is None or other is None:
+        return one or other
+    return min(one, other)
+
+
+def both(one: tuple[Stamp, ...], other: tuple[Stamp, ...]) -> tuple[Stamp, ...]:
+    """All stamps of two rows, in order, each once."""
+    return tuple(sorted({*one, *other})) if one and other else one or other
+
+
+def merge_into(facts: dict[Key, Fact], rows: Iterable[Row]) -> None:
+    """Merge the facts of these rows of a log into what is known."""
+    for row in rows:
+        found = fact_of(row)
+        if found is not None:
+            key, fact = found
+            known = facts.get(key)
+            facts[key] = fact if known is None else merged(known, fact)

@@ -1,0 +1,1 @@
+"""Escalation: clocks and calls. Writes `calls`, reads `cases`."""

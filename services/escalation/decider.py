@@ -1,0 +1,211 @@
+"""Escalation's decider: a deadline per case, and calls that climb: the grid calls, the street answers; the street calls,
+the district answers.
+
+A missed deadline raises a call to the next level above the case's holder. A street's call that stays unanswered raises one
+to the district, and stays open itself. A call ends by an answer, or because its case ended; never by silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from events.catalogue import (
+    AcknowledgementPassedOn,
+    Adopted,
+    AnswerPassedOn,
+    Because,
+    CallAcknowledged,
+    CallActionDeclined,
+    CallAnswered,
+    CallRaised,
+    CallWithdrawn,
+    CaseClosed,
+    CaseEndedAtSource,
+    CaseQueued,
+    CaseReopened,
+    CaseRouted,
+    CaseWithdrawn,
+    CaseWithheld,
+    ClockHandedOver,
+    ClockStarted,
+    ClockStopped,
+    DeadlineMissed,
+    Event,
+    Instant,
+    Level,
+    Matter,
+    PoliciesAdopted,
+    Receiver,
+    ReferenceAdopted,
+    RosterAdopted,
+)
+from events.decider import REFERENCE, Clock, ClockRanOut, Heard
+from events.errors import CannotGoOn
+from events.working_time import described, due, limit_for
+from escalation.states import Call, Over, State, Unwatched, Watched, watched
+
+VERSIONS = ("2026-11",)  # The decider versions that this code can carry on, by the names given to them.
+ABOVE: Mapping[Level, Level] = {"grid": "street", "street": "district", "district": "district"}
+
+Placed = CaseRouted | CaseQueued | CaseWithheld
+Ended = CaseEndedAtSource | CaseClosed | CaseWithdrawn
+CallAction = AcknowledgementPassedOn | AnswerPassedOn
+Hears = Placed | Ended | CaseReopened | CallAction | Adopted
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The policies and receivers in force."""
+
+    policies: PoliciesAdopted | None = None
+    receivers: Mapping[str, Receiver] = field(default_factory=dict)
+
+
+class Escalation:
+    """The decider of one district."""
+
+    log = "calls"
+    reads = "cases"
+    unheard: State = Unwatched()
+    unadopted = Reference()
+
+    def subject(self, event: Event) -> str | None:
+        if not isinstance(event, Hears):
+            return None
+        return REFERENCE if isinstance(event, Adopted) else event.case
+
+    def clocks(self, state: State) -> Sequence[Clock]:
+        return state.clocks if isinstance(state, Watched) else ()
+
+    # ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def adopt(self, event: Event, reference: Reference) -> Sequence[Event]:
+        """Write down what later decisions need; maps and admission lists are routing's own."""
+        match event:
+            case ReferenceAdopted("decider", name) if name not in VERSIONS:
+                raise CannotGoOn(f"decider {name!r} was adopted; this code has {', '.join(VERSIONS)}: install it")
+            case PoliciesAdopted() | RosterAdopted() | ReferenceAdopted("decider"):
+                return [event]
+            case _:
+                return []
+
+    def adopted(self, reference: Reference, event: Event) -> Reference:
+        match event:
+            case PoliciesAdopted():
+                return replace(reference, policies=event)
+            case RosterAdopted(receivers=receivers):
+                return replace(reference, receivers={receiver.unit: receiver for receiver in receivers})
+            case _:
+                return reference
+
+    # ── Clocks and calls ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def decide(self, heard: Heard, state: State, reference: Reference) -> Sequence[Event]:
+        match heard.event, state:
+            case (CaseRouted() | CaseQueued() | CaseWithheld()) as placed, Unwatched():
+                return started(placed, placed.matter.reported, 1, reference)
+            case (CaseRouted() | CaseQueued() | CaseWithheld()) as placed, Watched(run=run, due=promised):
+                return [ClockHandedOver(placed.case, placed.holder, run, promised)]
+            case (CaseEndedAtSource() | CaseClosed() | CaseWithdrawn()) as ended, Watched():
+                return over(ended.case, state)
+            case ClockRanOut(Clock(subject=case, kind="deadline", due=at)), Watched(run=run):
+                missed = DeadlineMissed(case, state.holder, run, at)
+                return [missed, self._raised(case, state, state.holder.level, "deadline", heard.ts, reference)]
+            case ClockRanOut(Clock(subject=case)), Watched():
+                return [self._raised(case, state, "street", "silence", heard.ts, reference)]
+            case CaseReopened() as reopened, Unwatched() | Over():
+                run = state.run + 1 if isinstance(state, Over) else 1
+                return started(reopened, heard.ts, run, reference)
+            case (AcknowledgementPassedOn() | AnswerPassedOn()) as action, _:
+                return answered(action, state)
+            case _:
+                return []  # The case has no deadline, or ended already.
+
+    def _raised(
+        self, case: str, state: Watched, level: Level, because: Because, ts: Instant, reference: Reference
+    ) -> CallRaised:
+        """A call from a level to the one above it. Its limit counts from the instant at which it is raised."""
+        to = ABOVE[level]
+        unit = state.holder.street if to == "street" else state.holder.district
+        receiver = reference.receivers.get(unit or "", Receiver(unit or "", None, None))
+        within = reference.policies.answer_within if reference.policies else None
+        call = f"{case}/{state.raised + 1}"
+        answer_due = None if within is None else ts + within
+        return CallRaised(case, state.holder, call, level, to, receiver, because, answer_due)
+
+    def evolve(self, state: State, event: Event) -> State:
+        match event, state:
+            case ClockStarted(case, holder, run, _, at), _:
+                raised = state.raised if isinstance(state, Over) else 0
+                return watched(holder, run, raised, at, Clock(at, case, "deadline", run), ())
+            case ClockStopped(), Watched(run=run, raised=raised):
+                return Over(run, raised)
+            case DeadlineMissed(), Watched(holder, run, raised, at, _, calls):
+                return watched(holder, run, raised, at, None, calls)
+            case CallRaised(), Watched(holder, run, raised, at, deadline, calls):
+                return watched(holder, run, raised + 1, at, deadline, (*still_heard(calls, event), opened(event)))
+            case CallAcknowledged(call=call), Watched(holder, run, raised, at, deadline, calls):
+                heard = tuple(replace(open, acknowledged=True) if open.id == call else open for open in calls)
+                return watched(holder, run, raised, at, deadline, heard)
+            case CallAnswered(call=call), Watched(holder, run, raised, at, deadline, calls):
+                return watched(holder, run, raised, at, deadline, tuple(open for open in calls if open.id != call))
+            case ClockHandedOver(holder=holder), Watched(_, run, raised, at, deadline, calls):
+                return watched(holder, run, raised, at, deadline, calls)
+            case _:
+                return state
+
+
+def started(case: Placed | CaseReopened, at: Instant, run: int, reference: Reference) -> Sequence[Event]:
+    """A deadline: the one that came with the issue, else the first policy row that fits, else none."""
+    promise = promised(case.matter, at, reference)
+    if promise is None:
+        return []
+    until, rule = promise
+    name = reference.policies.name if reference.policies else None
+    return [ClockStarted(case.case, case.holder, run, at, until, rule, name)]
+
+
+def promised(matter: Matter, at: Instant, reference: Reference) -> tuple[Instant, str] | None:
+    """When a matter that starts at an instant is due, and by which rule."""
+    if matter.due is not None:
+        return matter.due, "line"
+    policies = reference.policies
+    limit = limit_for(matter, policies.limits) if policies else None
+    if policies is None or limit is None:
+        return None
+    return due(limit, at, policies.zone), described(limit)
+
+
+def over(case: str, state: Watched) -> list[Event]:
+    """The case ended: its deadline stops, its calls are withdrawn."""
+    stopped = ClockStopped(case, state.holder, state.run, state.due)
+    return [stopped, *(CallWithdrawn(case, state.holder, call.id) for call in state.calls)]
+
+
+def opened(event: CallRaised) -> Call:
+    """The call; a street's silence has a clock, a district has nobody above it."""
+    silence = None
+    if event.answer_due is not None and event.to_level == "street":
+        silence = Clock(event.answer_due, event.case, "answer", int(event.call.rpartition("/")[2]))
+    return Call(event.call, event.to_level, False, silence)
+
+
+def still_heard(calls: tuple[Call, ...], event: CallRaised) -> tuple[Call, ...]:
+    """The open calls; where silence raised the new one, the clock of that silence has run out."""
+    if event.because != "silence":
+        return calls
+    return tuple(replace(call, answer_by=None) for call in calls)
+
+
+def answered(action: CallAction, state: State) -> Sequence[Event]:
+    """What becomes of an acknowledgement or an answer."""
+    calls = state.calls if isinstance(state, Watched) else ()
+    call = next((call for call in calls if call.id == action.call), None)
+    if call is None or not isinstance(state, Watched):
+        return [CallActionDeclined(action.case, action.call, "This call is not open.")]
+    if isinstance(action, AnswerPassedOn):
+        return [CallAnswered(action.case, state.holder, action.call, action.by)]
+    if call.acknowledged:
+        return [CallActionDeclined(action.case, action.call, "This call was acknowledged already.")]
+    return [CallAcknowledged(action.case, state.holder, action.call, action.by)]

@@ -1,0 +1,21 @@
+"""Identity: who said it, through which line, under which reference. The same three words are the same issue, for ever."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+
+
+def issue_id(district: str, source: str, line: str, reference: str) -> str:
+    """The id of an issue: the first 32 hex digits of SHA-256 over the JSON array of these four."""
+    return identity(district, source, line, reference)
+
+
+def action_id(district: str, source: str, reference: str) -> str:
+    """The id of an action: likewise over these three."""
+    return identity(district, source, reference)
+
+
+def identity(*words: str) -> str:
+    array = json.dumps(words, ensure_ascii=False, separators=(",", ":"))
+    return sha256(array.encode()).hexdigest()[:32]
