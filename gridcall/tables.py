@@ -60,6 +60,14 @@ SHEET_COLUMNS = (
 REJECTED_COLUMNS = ("file", "line", "reference", "column", "value", "reason")
 
 
+TOLD = frozenset(
+    {
+        IssueReported, CaseRouted, CaseQueued, CaseWithheld, CaseEndedAtSource, CaseClosed, CaseWithdrawn, CaseReopened,
+        CaseParked, ClockStarted, DeadlineMissed, CallRaised, CallWithdrawn, CallAcknowledged, CallAnswered, PoliciesAdopted,
+    }
+)  # fmt: skip
+
+
 class CaseLine:
     """What the logs say of one case so far."""
 
@@ -139,7 +147,8 @@ class Tables:
         log.positions = rows[-1].pos
         log.sha256.update(b"\n".join(map(envelope, rows)) + b"\n")
         for row in rows:
-            self._take(row.event, row.ts)
+            if type(row.event) in TOLD:
+                self._take(row.event, row.ts)
         if rows[0].log != "intake":
             merge_into(self.facts, rows)
 
@@ -178,7 +187,7 @@ class Tables:
             case PoliciesAdopted(zone=zone):
                 self.zone = zone
             case _:
-                pass
+                raise AssertionError(f"{event} is in no table")
 
     def _end(self, case: str, ts: Instant, state: str) -> None:
         self.cases[case].ended, self.cases[case].state = ts, state

@@ -40,11 +40,10 @@ class ClockRanOut:
 
 
 class Heard(NamedTuple):
-    """An input as a decider hears it: what, when, from which row, and what was asked outside for it (routing: the map)."""
+    """An input as a decider hears it: what, when, and what was asked outside for it (routing: the map)."""
 
     event: Event | ClockRanOut
     ts: Instant
-    id: str = ""
     answer: tuple[tuple[str, ...], ...] = ()
 
 
@@ -57,7 +56,7 @@ class Decider(Protocol[S, R]):
     unadopted: R  # The reference data before any was adopted.
 
     def subject(self, event: Event) -> str | None:
-        """Whom an input concerns: a subject, REFERENCE, or nobody (None: it passes unheard)."""
+        """Whom an input concerns that is no reference data; None: nobody, it passes unheard."""
 
     def adopt(self, event: Event, reference: R) -> Sequence[Event]:
         """Decide about reference data. Raises CannotGoOn where it cannot be followed."""

@@ -16,13 +16,27 @@ from events.catalogue import CATALOGUE, TYPE_OF, Instant
 from events.row import Row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-encoder = msgspec.json.Encoder(order="sorted")
+sorted_encoder = msgspec.json.Encoder(order="sorted")
+encoder = msgspec.json.Encoder()
 
 
 @lru_cache(maxsize=4096)
+def date(days: int) -> str:
+    """The date so many days after 1970-01-01, with its T."""
+    return (EPOCH + timedelta(days=days)).isoformat()[:11]
+
+
+@lru_cache(maxsize=86_400)
+def time_of_day(seconds: int) -> str:
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
 def rfc3339(ts: Instant) -> str:
     """An instant as `2015-01-01T05:20:09Z`, with `.ffffff` only where it is not zero."""
-    return (EPOCH + timedelta(microseconds=ts)).isoformat().replace("+00:00", "Z")
+    seconds, micros = divmod(ts, 1_000_000)
+    days, seconds = divmod(seconds, 86_400)
+    fraction = f".{micros:06}" if micros else ""
+    return f"{date(days)}{time_of_day(seconds)}{fraction}Z"
 
 
 def instant(moment: datetime) -> Instant:
@@ -30,46 +44,52 @@ def instant(moment: datetime) -> Instant:
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
-def envelope(row: Row) -> bytes:
-    """The stored, hashed and published form of a row."""
-    kind = TYPE_OF[type(row.event)]
-    fields: dict[str, Any] = {
-        "data": row.event,
-        "dataclassification": "personal" if kind.personal else "internal",
-        "dataschema": f"urn:gridcall:schema:{kind.name}",
-        "id": f"{row.log}/{row.shard}/{row.pos}",
-        "input": row.input,
-        "partitionkey": row.shard,
-        "position": row.pos,
-        "sequence": row.seq,
-        "source": f"/gridcall/{row.shard}/{row.log}",
-        "specversion": "1.0",
-        "step": row.n,
-        "subject": row.subject,
-        "time": rfc3339(row.ts),
-        "type": kind.name,
-    }
-    if row.cause:
-        fields["causationid"] = row.cause
-    return encoder.encode(fields)
-
-
 class Wire(msgspec.Struct):
-    """The envelope's fields that a row is made from."""
+    """The envelope on the wire, its fields in the order of their names."""
 
-    id: str
-    time: datetime
-    type: str
-    subject: str
-    position: int
-    input: int
-    step: int
-    sequence: int
+    causationid: str | msgspec.UnsetType
     data: msgspec.Raw
-    causationid: str = ""
+    dataclassification: str
+    dataschema: str
+    id: str
+    input: int
+    partitionkey: str
+    position: int
+    sequence: int
+    source: str
+    specversion: str
+    step: int
+    subject: str
+    time: str
+    type: str
 
 
 wire_decoder = msgspec.json.Decoder(Wire)
+
+
+def envelope(row: Row) -> bytes:
+    """The stored, hashed and published form of a row."""
+    log, shard, pos, ts, input_, n, subject, seq, cause, event = row
+    kind = TYPE_OF[type(event)]
+    return encoder.encode(
+        Wire(
+            cause or msgspec.UNSET,
+            msgspec.Raw(sorted_encoder.encode(event)),
+            "personal" if kind.personal else "internal",
+            f"urn:gridcall:schema:{kind.name}",
+            f"{log}/{shard}/{pos}",
+            input_,
+            shard,
+            pos,
+            seq,
+            f"/gridcall/{shard}/{log}",
+            "1.0",
+            n,
+            subject,
+            rfc3339(ts),
+            kind.name,
+        )
+    )
 
 
 @lru_cache(maxsize=None)
@@ -83,5 +103,6 @@ def opened(body: bytes) -> Row:
     wire = wire_decoder.decode(body)
     log, shard, _ = wire.id.split("/")
     event = data_decoder(wire.type).decode(wire.data)
-    ts = instant(wire.time)
-    return Row(log, shard, wire.position, ts, wire.input, wire.step, wire.subject, wire.sequence, wire.causationid, event)
+    ts = instant(datetime.fromisoformat(wire.time))
+    cause = wire.causationid or ""
+    return Row(log, shard, wire.position, ts, wire.input, wire.step, wire.subject, wire.sequence, cause, event)

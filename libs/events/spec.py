@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from events.catalogue import Adopted, Event, Instant
-from events.decider import REFERENCE, ClockRanOut, Decider, Heard
+from events.decider import ClockRanOut, Decider, Heard
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -24,10 +24,9 @@ class Given(Generic[S, R]):
 
     def when(self, what: Event | ClockRanOut, at: Instant = 0, answer: tuple[tuple[str, ...], ...] = ()) -> When[S, R]:
         """Something is heard at an instant; `answer` is what was asked outside for it."""
-        if not isinstance(what, ClockRanOut) and self.decider.subject(what) == REFERENCE:
+        if isinstance(what, Adopted):
             return When(self, tuple(self.decider.adopt(what, self.reference)))
-        heard = Heard(what, at, "heard", answer)
-        return When(self, tuple(self.decider.decide(heard, self.state, self.reference)))
+        return When(self, tuple(self.decider.decide(Heard(what, at, answer), self.state, self.reference)))
 
 
 class When(Generic[S, R]):

@@ -82,51 +82,45 @@ class Stage(Generic[S, R]):
         if row.n == 1:
             self._fire_before(row.ts)
         self.input = row.pos
-        name = self.decider.subject(row.event)
-        if name is None:
-            return
-        if name == REFERENCE:
+        if row.subject == REFERENCE:
             self._adopt(row)
-        else:
-            self._hear(name, Heard(row.event, row.ts, f"{row.log}/{row.shard}/{row.pos}", answer))
+            return
+        name = self.decider.subject(row.event)
+        if name is not None:
+            self._hear(name, Heard(row.event, row.ts, answer), f"{row.log}/{row.shard}/{row.pos}")
 
     def _adopt(self, row: Row) -> None:
-        events = self.decider.adopt(row.event, self.reference)
-        for n, event in enumerate(events, 1):
+        for n, event in enumerate(self.decider.adopt(row.event, self.reference), 1):
             self.reference = self.decider.adopted(self.reference, event)
             self._reference_seq += 1
             self._append(row.ts, n, REFERENCE, self._reference_seq, row.id, event)
 
-    def _hear(self, name: str, heard: Heard) -> None:
+    def _hear(self, name: str, heard: Heard, cause: str) -> None:
         subject = self.subjects.get(name)
         if subject is None:
             subject = self.subjects[name] = Subject(self.decider.unheard)
-        events: Sequence[Event]
-        if subject.parked:
-            events = (InputHeld(name),)
-        else:
-            events = self._decided(name, subject, heard)
+        events: Sequence[Event] = (InputHeld(name),) if subject.parked else self._decided(name, subject, heard)
         for n, event in enumerate(events, 1):
             subject.seq += 1
-            self._append(heard.ts, n, name, subject.seq, heard.id, event)
+            self._append(heard.ts, n, name, subject.seq, cause, event)
 
     def _decided(self, name: str, subject: Subject[S], heard: Heard) -> Sequence[Event]:
+        decider, state = self.decider, subject.state
         try:
-            events = self.decider.decide(heard, subject.state, self.reference)
-            state = subject.state
+            events = decider.decide(heard, state, self.reference)
             for event in events:
-                state = self.decider.evolve(state, event)
-            started = self.decider.clocks(state)
-            before = self.decider.clocks(subject.state)
+                state = decider.evolve(state, event)
+            started = decider.clocks(state)
+            running = decider.clocks(subject.state)
         except NOT_THE_CASES_FAULT:
             raise
         except Exception as fault:
             subject.parked = True
             return (CaseParked(name, f"{type(fault).__name__}: {fault}"),)
         subject.state = state
-        if started is not before:
+        if started is not running:
             for clock in started:
-                if clock not in before:
+                if clock not in running:
                     heappush(self._clocks, clock)
         return events
 
@@ -136,8 +130,9 @@ class Stage(Generic[S, R]):
             clock = heappop(clocks)
             subject = self.subjects[clock.subject]
             if not subject.parked and clock in self.decider.clocks(subject.state):
-                self._hear(clock.subject, Heard(ClockRanOut(clock), max(clock.due, self.ts), clock.id))
-        self.time = max(self.time, t)
+                self._hear(clock.subject, Heard(ClockRanOut(clock), max(clock.due, self.ts)), clock.id)
+        if t > self.time:
+            self.time = t
 
     def _append(self, ts: Instant, n: int, subject: str, seq: int, cause: str, event: Event) -> None:
         assert ts >= self.ts, "time never goes back"

@@ -59,27 +59,35 @@ class Fact(NamedTuple):
     answered: tuple[Stamp, ...] = ()
 
 
+COUNTED = frozenset(
+    {
+        CaseRouted, CaseReopened, CaseEndedAtSource, CaseClosed, CaseWithdrawn,
+        ClockStarted, ClockHandedOver, DeadlineMissed, CallRaised, CallAnswered,
+    }
+)  # fmt: skip
+
 Facts = Mapping[Key, Fact]
 
 
 def fact_of(row: Row) -> tuple[Key, Fact] | None:
     """The sparse row of one event; None if it says nothing about a worker's responsibility."""
     event = row.event
+    if type(event) not in COUNTED:
+        return None
     match event:
         case CaseRouted() | CaseReopened():
             return keyed(event.case, event.holder, reported=Stamp(row.ts, row.log, row.pos))
         case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn():
             return keyed(event.case, event.holder, ended=Stamp(row.ts, row.log, row.pos))
-        case ClockStarted(due=due) | ClockHandedOver(due=due):
-            return keyed(event.case, event.holder, due=Stamp(due, row.log, row.pos))
-        case DeadlineMissed(due=due):
-            return keyed(event.case, event.holder, missed=Stamp(due, row.log, row.pos))
+        case ClockStarted() | ClockHandedOver():
+            return keyed(event.case, event.holder, due=Stamp(event.due, row.log, row.pos))
+        case DeadlineMissed():
+            return keyed(event.case, event.holder, missed=Stamp(event.due, row.log, row.pos))
         case CallRaised():
             return keyed(event.case, event.holder, raised=(Stamp(row.ts, row.log, row.pos),))
         case CallAnswered():
             return keyed(event.case, event.holder, answered=(Stamp(row.ts, row.log, row.pos),))
-        case _:
-            return None
+    raise AssertionError(f"{event} counts nowhere")
 
 
 def keyed(
@@ -115,9 +123,9 @@ def merged(one: Fact, other: Fact) -> Fact:
 
 def earlier(one: Stamp | None, other: Stamp | None) -> Stamp | None:
     """The earlier of two stamps, if there are any."""
-    if one is None or other is None:
-        return one or other
-    return min(one, other)
+    if one and other:
+        return min(one, other)
+    return one or other
 
 
 def both(one: tuple[Stamp, ...], other: tuple[Stamp, ...]) -> tuple[Stamp, ...]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from events.catalogue import (
     AcknowledgementPassedOn,
-    Adopted,
     AnswerPassedOn,
     Because,
     CallAcknowledged,
@@ -40,7 +40,7 @@ from events.catalogue import (
     ReferenceAdopted,
     RosterAdopted,
 )
-from events.decider import REFERENCE, Clock, ClockRanOut, Heard
+from events.decider import Clock, ClockRanOut, Heard
 from events.errors import CannotGoOn
 from events.working_time import described, due, limit_for
 from escalation.states import Call, Over, State, Unwatched, Watched, watched
@@ -51,7 +51,7 @@ ABOVE: Mapping[Level, Level] = {"grid": "street", "street": "district", "distric
 Placed = CaseRouted | CaseQueued | CaseWithheld
 Ended = CaseEndedAtSource | CaseClosed | CaseWithdrawn
 CallAction = AcknowledgementPassedOn | AnswerPassedOn
-Hears = Placed | Ended | CaseReopened | CallAction | Adopted
+HEARD = frozenset({*get_args(Placed), *get_args(Ended), *get_args(CallAction), CaseReopened})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,7 @@ class Escalation:
     unadopted = Reference()
 
     def subject(self, event: Event) -> str | None:
-        if not isinstance(event, Hears):
-            return None
-        return REFERENCE if isinstance(event, Adopted) else event.case
+        return event.case if type(event) in HEARD else None  # type: ignore[union-attr]  # All of them have one.
 
     def clocks(self, state: State) -> Sequence[Clock]:
         return state.clocks if isinstance(state, Watched) else ()
@@ -102,25 +100,30 @@ class Escalation:
     # ── Clocks and calls ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def decide(self, heard: Heard, state: State, reference: Reference) -> Sequence[Event]:
-        match heard.event, state:
-            case (CaseRouted() | CaseQueued() | CaseWithheld()) as placed, Unwatched():
+        match heard.event:
+            case CaseRouted() | CaseQueued() | CaseWithheld() as placed:
+                if isinstance(state, Watched):
+                    return [ClockHandedOver(placed.case, placed.holder, state.run, state.due)]
                 return started(placed, placed.matter.reported, 1, reference)
-            case (CaseRouted() | CaseQueued() | CaseWithheld()) as placed, Watched(run=run, due=promised):
-                return [ClockHandedOver(placed.case, placed.holder, run, promised)]
-            case (CaseEndedAtSource() | CaseClosed() | CaseWithdrawn()) as ended, Watched():
-                return over(ended.case, state)
-            case ClockRanOut(Clock(subject=case, kind="deadline", due=at)), Watched(run=run):
-                missed = DeadlineMissed(case, state.holder, run, at)
-                return [missed, self._raised(case, state, state.holder.level, "deadline", heard.ts, reference)]
-            case ClockRanOut(Clock(subject=case)), Watched():
-                return [self._raised(case, state, "street", "silence", heard.ts, reference)]
-            case CaseReopened() as reopened, Unwatched() | Over():
+            case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn() as ended:
+                return over(ended.case, state) if isinstance(state, Watched) else []
+            case ClockRanOut(clock):
+                return self._ran_out(clock, state, heard.ts, reference)
+            case CaseReopened() as reopened:
                 run = state.run + 1 if isinstance(state, Over) else 1
                 return started(reopened, heard.ts, run, reference)
-            case (AcknowledgementPassedOn() | AnswerPassedOn()) as action, _:
+            case AcknowledgementPassedOn() | AnswerPassedOn() as action:
                 return answered(action, state)
-            case _:
-                return []  # The case has no deadline, or ended already.
+            case event:
+                raise AssertionError(f"{event} is no input of escalation")
+
+    def _ran_out(self, clock: Clock, state: State, ts: Instant, reference: Reference) -> Sequence[Event]:
+        """A deadline calls for help above the holder; a street's silence calls the district."""
+        assert isinstance(state, Watched), "a clock runs in a watched case only"
+        if clock.kind == "answer":
+            return [self._raised(clock.subject, state, "street", "silence", ts, reference)]
+        missed = DeadlineMissed(clock.subject, state.holder, state.run, clock.due)
+        return [missed, self._raised(clock.subject, state, state.holder.level, "deadline", ts, reference)]
 
     def _raised(
         self, case: str, state: Watched, level: Level, because: Because, ts: Instant, reference: Reference
@@ -135,25 +138,34 @@ class Escalation:
         return CallRaised(case, state.holder, call, level, to, receiver, because, answer_due)
 
     def evolve(self, state: State, event: Event) -> State:
-        match event, state:
-            case ClockStarted(case, holder, run, _, at), _:
-                raised = state.raised if isinstance(state, Over) else 0
-                return watched(holder, run, raised, at, Clock(at, case, "deadline", run), ())
-            case ClockStopped(), Watched(run=run, raised=raised):
-                return Over(run, raised)
-            case DeadlineMissed(), Watched(holder, run, raised, at, _, calls):
-                return watched(holder, run, raised, at, None, calls)
-            case CallRaised(), Watched(holder, run, raised, at, deadline, calls):
-                return watched(holder, run, raised + 1, at, deadline, (*still_heard(calls, event), opened(event)))
-            case CallAcknowledged(call=call), Watched(holder, run, raised, at, deadline, calls):
-                heard = tuple(replace(open, acknowledged=True) if open.id == call else open for open in calls)
-                return watched(holder, run, raised, at, deadline, heard)
-            case CallAnswered(call=call), Watched(holder, run, raised, at, deadline, calls):
-                return watched(holder, run, raised, at, deadline, tuple(open for open in calls if open.id != call))
-            case ClockHandedOver(holder=holder), Watched(_, run, raised, at, deadline, calls):
-                return watched(holder, run, raised, at, deadline, calls)
-            case _:
-                return state
+        if isinstance(event, ClockStarted):
+            clock = Clock(event.due, event.case, "deadline", event.run)
+            raised = state.raised if isinstance(state, Over) else 0
+            return watched(event.holder, event.run, raised, event.due, clock, ())
+        return gone_on(state, event) if isinstance(state, Watched) else state
+
+
+def gone_on(state: Watched, event: Event) -> State:
+    """A watched case after one more event."""
+    holder, run, raised, due_at, deadline, calls = (
+        state.holder, state.run, state.raised, state.due, state.deadline, state.calls,
+    )  # fmt: skip
+    match event:
+        case ClockStopped():
+            return Over(run, raised)
+        case DeadlineMissed():
+            return watched(holder, run, raised, due_at, None, calls)
+        case CallRaised():
+            return watched(holder, run, raised + 1, due_at, deadline, (*still_heard(calls, event), opened(event)))
+        case CallAcknowledged():
+            heard = tuple(replace(call, acknowledged=True) if call.id == event.call else call for call in calls)
+            return watched(holder, run, raised, due_at, deadline, heard)
+        case CallAnswered():
+            return watched(holder, run, raised, due_at, deadline, tuple(call for call in calls if call.id != event.call))
+        case ClockHandedOver():
+            return watched(event.holder, run, raised, due_at, deadline, calls)
+        case _:
+            return state
 
 
 def started(case: Placed | CaseReopened, at: Instant, run: int, reference: Reference) -> Sequence[Event]:

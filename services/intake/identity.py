@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
+
+import msgspec
 
 
 def issue_id(district: str, source: str, line: str, reference: str) -> str:
@@ -17,5 +18,4 @@ def action_id(district: str, source: str, reference: str) -> str:
 
 
 def identity(*words: str) -> str:
-    array = json.dumps(words, ensure_ascii=False, separators=(",", ":"))
-    return sha256(array.encode()).hexdigest()[:32]
+    return sha256(msgspec.json.encode(words)).hexdigest()[:32]

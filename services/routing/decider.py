@@ -15,7 +15,6 @@ from events.catalogue import (
     AcknowledgementPassedOn,
     Action,
     ActionWaits,
-    Adopted,
     AnswerGiven,
     AnswerPassedOn,
     CaseClosed,
@@ -50,7 +49,7 @@ from events.catalogue import (
     put_together,
     taken_apart,
 )
-from events.decider import REFERENCE, Clock, ClockRanOut, Heard
+from events.decider import Clock, ClockRanOut, Heard
 from events.errors import CannotGoOn
 from routing.place import Located, located
 from routing.reference import Library, Reference
@@ -84,10 +83,8 @@ class Routing:
         self.library = library
 
     def subject(self, event: Event) -> str | None:
-        if isinstance(event, Adopted):
-            return REFERENCE
-        assert isinstance(event, IssueReported | Action), f"{event} is no input of intake"
-        return event.issue
+        issue: str = event.issue  # type: ignore[union-attr]  # All else in intake's log has one, or is no input at all.
+        return issue
 
     def clocks(self, state: State) -> Sequence[Clock]:
         return ()
@@ -126,16 +123,17 @@ class Routing:
     # ── Cases ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def decide(self, heard: Heard, state: State, reference: Reference) -> Sequence[Event]:
-        event = heard.event
-        assert not isinstance(event, ClockRanOut), "routing starts no clocks"
-        if isinstance(event, IssueReported):
-            if isinstance(state, Unknown):
-                return self._report(event, heard, state, reference)
-            return [InputDeclined(event.issue, event.issue, "This issue is reported already.")]
-        assert isinstance(event, Action)
-        if isinstance(state, Unknown):
-            return [ActionWaits(event.issue, *taken_apart(event))]
-        return self._act(event, state, reference)
+        match heard.event:
+            case IssueReported() as issue:
+                if isinstance(state, Unknown):
+                    return self._report(issue, heard, state, reference)
+                return [InputDeclined(issue.issue, issue.issue, "This issue is reported already.")]
+            case ClockRanOut():
+                raise AssertionError("routing starts no clocks")
+            case action:
+                if isinstance(state, Unknown):
+                    return [ActionWaits(action.issue, *taken_apart(action))]
+                return self._act(action, state, reference)
 
     def _report(self, issue: IssueReported, heard: Heard, state: Unknown, reference: Reference) -> Sequence[Event]:
         matter = Matter(issue.line, issue.category, issue.urgency, heard.ts, issue.due)
@@ -169,9 +167,9 @@ class Routing:
 
     def _act(self, action: Action, state: Standing, reference: Reference) -> Sequence[Event]:
         case, holder = state.case, state.holder
+        if isinstance(action, EndedAtSource) and not isinstance(state, Over):
+            return [CaseEndedAtSource(case, holder, action.outcome, action.rules)]
         match action, state:
-            case EndedAtSource(outcome=outcome, rules=rules), Queued() | Routed() | Visited() | Resolved() | Verified():
-                return [CaseEndedAtSource(case, holder, outcome, rules)]
             case AcknowledgementGiven(call=call, by=by), _:
                 return [AcknowledgementPassedOn(case, call, by)]
             case AnswerGiven(call=call, by=by), _:
@@ -199,32 +197,39 @@ class Routing:
         match event:
             case CaseReported() | InputDeclined() | AcknowledgementPassedOn() | AnswerPassedOn():
                 return state
-            case CaseRouted(case, matter, holder) | CaseWithheld(case, matter, holder):
-                return Routed(case, matter, holder)
-            case CaseQueued(case, matter, holder):
-                return Queued(case, matter, holder)
+            case CaseRouted() | CaseWithheld():
+                return Routed(event.case, event.matter, event.holder)
+            case CaseQueued():
+                return Queued(event.case, event.matter, event.holder)
             case ActionWaits(type=type_name, data=data):
                 assert isinstance(state, Unknown)
                 return Unknown((*state.waiting, put_together(type_name, data)))
-            case CaseReopened(case, matter, holder):
-                assert isinstance(state, Over)
-                return Queued(case, matter, holder) if state.queued else Routed(case, matter, holder)
-        assert isinstance(state, Standing), f"{event} before its report"
-        case, matter, holder = state.case, state.matter, state.holder
-        match event:
-            case CaseEndedAtSource(outcome=outcome):
-                return over(state, final=outcome == "withdrawn")
-            case CaseVisited() | ResolutionRejected():
-                return Visited(case, matter, holder)
-            case CaseResolved(by=by):
-                return Resolved(case, matter, holder, by)
-            case CaseVerified():
-                return Verified(case, matter, holder)
-            case CaseClosed():
-                return over(state, final=False)
-            case CaseWithdrawn():
-                return over(state, final=True)
-        raise AssertionError(f"{event} is no event of a case")
+            case _:
+                assert isinstance(state, Standing), f"{event} before its report"
+                return gone_on(state, event)
+
+
+def gone_on(state: Standing, event: Event) -> State:
+    """A reported case after one more event of its life."""
+    case, matter, holder = state.case, state.matter, state.holder
+    match event:
+        case CaseEndedAtSource():
+            return over(state, final=event.outcome == "withdrawn")
+        case CaseVisited() | ResolutionRejected():
+            return Visited(case, matter, holder)
+        case CaseResolved():
+            return Resolved(case, matter, holder, event.by)
+        case CaseVerified():
+            return Verified(case, matter, holder)
+        case CaseClosed():
+            return over(state, final=False)
+        case CaseWithdrawn():
+            return over(state, final=True)
+        case CaseReopened():
+            assert isinstance(state, Over)
+            again = Queued if state.queued else Routed
+            return again(case, event.matter, event.holder)
+    raise AssertionError(f"{event} is no event of a case")
 
 
 holder_of = lru_cache(maxsize=65536)(Holder)  # A grid's cases share one holder.
