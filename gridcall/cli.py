@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
 import time
@@ -21,13 +20,12 @@ from rich.table import Table
 from rich.text import Text
 
 from events.catalogue import Instant
-from events.errors import GridcallError
 from events.reference import GridMap
 from gridcall.feed import Feed, InputError, open_bytes, read_feed
 from gridcall.simulate import Run, few_collections, simulate, write_results
 from gridcall.tables import as_json
 from intake.gridmap import Checked, check_map
-from intake.profile import Profile, ProfileError, load_profile
+from intake.profile import Lines, Profile, ProfileError, load_profile
 from intake.times import Clockface
 
 REJECTED, NOTHING_RAN, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
@@ -55,7 +53,7 @@ def map_() -> None:
 @click.option("--profile", "profile_path", required=True, type=click.Path(path_type=Path), help="The city's profile.")
 @click.option("--json", "as_json_", is_flag=True, help="Findings as JSON.")
 def map_check(folder: Path, profile_path: Path, as_json_: bool) -> None:
-    """Check a map: every finding by feature, place and measure.
+    r"""Check a map: every finding by feature, place and measure.
 
     \b
     Exit status: 0 usable, 2 refused.
@@ -93,18 +91,18 @@ def simulate_command(
     reader: str,
     as_json_: bool,
 ) -> None:
-    """Send a city's historical records through gridcall, in their own time; tables come out.
+    r"""Send a city's historical records through gridcall, in their own time; tables come out.
 
     \b
     Exit status: 0 every row accepted · 1 rejected.csv has rows, or a check failed · 2 nothing ran
                  3 the disk cannot be reached · 130 interrupted
-    Example:     gridcall simulate --profile profiles/exampleville.yaml --map maps/ --input 2019.csv \\
+    Example:     gridcall simulate --profile profiles/exampleville.yaml --map maps/ --input 2019.csv \
                    --until 2020-01-01 --out out/
     """
     signal.signal(signal.SIGTERM, interrupted)
     try:
         with progress_bar() as progress, few_collections():
-            profile, run, feed = simulated(profile_path, map_folder, (*inputs, *more_inputs), until_text, out, progress)
+            run, feed = simulated(profile_path, map_folder, (*inputs, *more_inputs), until_text, out, progress)
             report = as_json(run.summary)
     except KeyboardInterrupt:
         fail(INTERRUPTED, "interrupted; nothing was written")
@@ -124,7 +122,7 @@ def interrupted(signum: int, frame: object) -> NoReturn:
 
 def simulated(
     profile_path: Path, map_folder: Path, inputs: tuple[Path, ...], until_text: str, out: Path, progress: Progress
-) -> tuple[Profile, Run, Feed]:
+) -> tuple[Run, Feed]:
     """Read, run and write."""
     profile, lines = the_profile(profile_path)
     until = the_instant(until_text, profile)
@@ -146,10 +144,11 @@ def simulated(
         f"{total:,} inputs → {positions:,} log rows in {seconds:.1f} s ({total / max(seconds, 1e-9):,.0f} inputs/s); "
         f"{memory} MiB at most; in memory, nothing is committed to a disk but the tables in {out}"
     )
-    return profile, run, feed
+    return run, feed
 
 
-def the_profile(path: Path) -> tuple[Profile, Any]:
+def the_profile(path: Path) -> tuple[Profile, Lines]:
+    """The profile, or the end of the program."""
     try:
         return load_profile(path)
     except ProfileError as error:
@@ -157,6 +156,7 @@ def the_profile(path: Path) -> tuple[Profile, Any]:
 
 
 def the_instant(text: str, profile: Profile) -> Instant:
+    """The instant of --until, local to the profile without an offset, or the end of the program."""
     try:
         return Clockface(profile.zone).instant(datetime.fromisoformat(text))[0]
     except (ValueError, OverflowError):
@@ -164,6 +164,7 @@ def the_instant(text: str, profile: Profile) -> Instant:
 
 
 def the_map(folder: Path, profile: Profile) -> GridMap:
+    """The map, or the end of the program with what refuses it."""
     checked: Checked = check_map(folder, profile.map)
     if checked.grids is None:
         found = "\n".join(str(finding) for finding in checked.refused)
@@ -172,6 +173,7 @@ def the_map(folder: Path, profile: Profile) -> GridMap:
 
 
 def check_out(out: Path) -> None:
+    """Nothing is overwritten."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         fail(NOTHING_RAN, f"--out {out} is not empty; nothing is overwritten: name a new folder, or remove it first")
 
@@ -226,6 +228,7 @@ def print_summary(summary: dict[str, Any]) -> None:
 
 
 def flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested figures, each under its dotted key."""
     for key, inner in value.items():
         if isinstance(inner, dict):
             yield from flattened(inner, f"{prefix}{key}.")

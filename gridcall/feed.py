@@ -75,9 +75,7 @@ def read_feed(
     return ordered(reading, profile.reference.column, until)
 
 
-def read_file(
-    profile: Profile, lines: Lines, path: Path, reading: Reading, opened: Callable[[Path], BinaryIO]
-) -> None:
+def read_file(profile: Profile, lines: Lines, path: Path, reading: Reading, opened: Callable[[Path], BinaryIO]) -> None:
     """Read one file into `reading`."""
     rows = numbered_rows(path, profile, opened)
     _, header = next(rows, (1, []))
@@ -98,6 +96,7 @@ def read_file(
 
 
 def missing_column(column: str, key: str, lines: Lines, header: Sequence[str]) -> str:
+    """The error of a column that is not there: what, who names it, what to do."""
     where = lines.where(tuple(key.split(".")))
     has = ", ".join(header) or "nothing"
     return f"no column {column!r}, which {key} names ({where}); correct the profile: the file has {has}"
@@ -107,7 +106,7 @@ def numbered_rows(path: Path, profile: Profile, opened: Callable[[Path], BinaryI
     """The rows of a file, each with its first physical line (the header's is 1). Empty lines are no rows."""
     try:
         with opened(path) as raw:
-            packed = gzip.open(raw) if path.suffix == ".gz" else raw
+            packed = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
             text = io.TextIOWrapper(packed, profile.csv.encoding, errors="surrogateescape", newline="")
             reader = csv.reader(without_mark(text), delimiter=profile.csv.delimiter)
             line = 1
@@ -126,7 +125,7 @@ def without_mark(text: Iterable[str]) -> Iterator[str]:
 
 
 def printable(text: str) -> str:
-    """Undecodable bytes as \\udcXX, so that they can be written again."""
+    """Undecodable bytes as backslash escapes, so that they can be written again."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from escalation.decider import Escalation
-from events.catalogue import Instant, ReferenceAdopted
+from events.catalogue import Instant, ReferenceAdopted, ReferenceKind
 from events.content import encoded
 from events.decider import REFERENCE
 from events.envelope import rfc3339
 from events.log import MemoryLog
-from events.reference import GridMap
+from events.reference import Content, GridMap
 from events.row import Draft
 from events.runtime import Runner
 from events.stage import Stage
@@ -90,14 +90,19 @@ class Pipeline:
 
 def adoptions(profile: Profile, grids: GridMap, at: Instant) -> tuple[list[Draft], dict[str, bytes]]:
     """The first rows of intake's log, and their contents: the map, the roster, the policies, the decider version."""
-    drafts: list[Draft] = []
     contents: dict[str, bytes] = {}
-    for kind, content in (("map", grids), ("roster", one_worker_per_grid(grids)), ("policies", policies_of(profile))):
+    events: list[ReferenceAdopted] = []
+    adopted: list[tuple[ReferenceKind, Content]] = [
+        ("map", grids),
+        ("roster", one_worker_per_grid(grids)),
+        ("policies", policies_of(profile)),
+    ]
+    for kind, content in adopted:
         digest, body = encoded(content)
         contents[digest] = body
-        drafts.append(Draft(at, REFERENCE, ReferenceAdopted(kind, profile.profile, digest), len(drafts) + 1))
-    drafts.append(Draft(at, REFERENCE, ReferenceAdopted("decider", VERSIONS[-1], ""), len(drafts) + 1))
-    return drafts, contents
+        events.append(ReferenceAdopted(kind, profile.profile, digest))
+    events.append(ReferenceAdopted("decider", VERSIONS[-1], ""))
+    return [Draft(at, REFERENCE, event, seq) for seq, event in enumerate(events, 1)], contents
 
 
 async def simulate(

@@ -235,9 +235,7 @@ class Tables:
             "rules": counted((rule for case in cases for rule in set(case.rules)), RULES),
             "not_attributed": sum(1 for case in cases if not case.grid),
             "calls": {level: self._calls_to(level) for level in ("street", "district")},
-            "log": {
-                log: {"positions": of.positions, "sha256": of.sha256.hexdigest()} for log, of in self.logs.items()
-            },
+            "log": {log: {"positions": of.positions, "sha256": of.sha256.hexdigest()} for log, of in self.logs.items()},
         }
 
     def _calls_to(self, level: str) -> dict[str, int]:
@@ -273,7 +271,7 @@ def sheet_row(sheet: Sheet) -> Sequence[str]:
 
 
 def round_half_even(numerator: int, denominator: int) -> int:
-    """numerator / denominator, rounded half to even, in integers."""
+    """Numerator / denominator, rounded half to even, in integers."""
     whole, rest = divmod(numerator, denominator)
     return whole + (2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1))
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar, dataclass_transform
+from typing import Any, Literal, TypeGuard, TypeVar, dataclass_transform, get_args
 
 Instant = int
 Level = Literal["grid", "street", "district"]
+ReferenceKind = Literal["map", "roster", "admission", "policies", "decider"]
 Because = Literal["deadline", "silence"]
 LINES = ("grid", "sentiment", "hotline", "petition")
 URGENCIES = ("normal", "urgent", "life")
@@ -137,7 +138,7 @@ class ReferenceAdopted:
     `digest` is the SHA-256 of the content, which is committed beside the log; a decider has a name only.
     """
 
-    kind: Literal["map", "roster", "admission", "policies", "decider"]
+    kind: ReferenceKind
     name: str
     digest: str
 
@@ -583,6 +584,14 @@ Action = (
     PlaceNamed | VisitMade | ResolutionClaimed | ResolutionChecked | ClosingAsked | ReopeningAsked
     | IssueWithdrawn | EndedAtSource | AcknowledgementGiven | AnswerGiven
 )  # fmt: skip
+
+
+ACTIONS = frozenset(get_args(Action))
+
+
+def is_action(event: object) -> TypeGuard[Action]:
+    """Whether an event of intake is what somebody did, rather than an issue or reference data."""
+    return type(event) in ACTIONS
 
 
 def taken_apart(action: Action) -> tuple[str, dict[str, Any]]:

@@ -69,7 +69,8 @@ class Stage(Generic[S, R]):
 
     def pass_time(self, w: Instant) -> list[Row]:
         """Let time pass up to `w` without an input: fire what was due before it."""
-        self._fire_before(w)
+        if w > self.time:
+            self._fire_before(w)
         return self._taken()
 
     def _taken(self) -> list[Row]:
@@ -79,7 +80,7 @@ class Stage(Generic[S, R]):
     def _apply(self, row: Row, answer: Answer) -> None:
         if row.pos != self.input + 1:
             raise CannotGoOn(f"{self.decider.log}: expected {row.log} {self.input + 1}, got {row.pos}: a gap, or a repeat")
-        if row.n == 1:
+        if row.n == 1 and row.ts > self.time:
             self._fire_before(row.ts)
         self.input = row.pos
         if row.subject == REFERENCE:
@@ -131,8 +132,7 @@ class Stage(Generic[S, R]):
             subject = self.subjects[clock.subject]
             if not subject.parked and clock in self.decider.clocks(subject.state):
                 self._hear(clock.subject, Heard(ClockRanOut(clock), max(clock.due, self.ts)), clock.id)
-        if t > self.time:
-            self.time = t
+        self.time = t
 
     def _append(self, ts: Instant, n: int, subject: str, seq: int, cause: str, event: Event) -> None:
         assert ts >= self.ts, "time never goes back"

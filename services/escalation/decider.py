@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import get_args
+from typing import TypeGuard, get_args
 
+from escalation.states import Call, Over, State, Unwatched, Watched, watched
 from events.catalogue import (
     AcknowledgementPassedOn,
     AnswerPassedOn,
@@ -43,7 +44,6 @@ from events.catalogue import (
 from events.decider import Clock, ClockRanOut, Heard
 from events.errors import CannotGoOn
 from events.working_time import described, due, limit_for
-from escalation.states import Call, Over, State, Unwatched, Watched, watched
 
 VERSIONS = ("2026-11",)  # The decider versions that this code can carry on, by the names given to them.
 ABOVE: Mapping[Level, Level] = {"grid": "street", "street": "district", "district": "district"}
@@ -51,7 +51,8 @@ ABOVE: Mapping[Level, Level] = {"grid": "street", "street": "district", "distric
 Placed = CaseRouted | CaseQueued | CaseWithheld
 Ended = CaseEndedAtSource | CaseClosed | CaseWithdrawn
 CallAction = AcknowledgementPassedOn | AnswerPassedOn
-HEARD = frozenset({*get_args(Placed), *get_args(Ended), *get_args(CallAction), CaseReopened})
+Hears = Placed | Ended | CallAction | CaseReopened
+HEARD = frozenset(get_args(Hears))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Reference:
 
     policies: PoliciesAdopted | None = None
     receivers: Mapping[str, Receiver] = field(default_factory=dict)
+
+
+def is_heard(event: object) -> TypeGuard[Hears]:
+    """Whether an event of `cases` concerns clocks or calls."""
+    return type(event) in HEARD
 
 
 class Escalation:
@@ -71,7 +77,7 @@ class Escalation:
     unadopted = Reference()
 
     def subject(self, event: Event) -> str | None:
-        return event.case if type(event) in HEARD else None  # type: ignore[union-attr]  # All of them have one.
+        return event.case if is_heard(event) else None
 
     def clocks(self, state: State) -> Sequence[Clock]:
         return state.clocks if isinstance(state, Watched) else ()

@@ -47,9 +47,7 @@ class Over:
 State = Unwatched | Watched | Over
 
 
-def watched(
-    holder: Holder, run: int, raised: int, due: Instant, deadline: Clock | None, calls: tuple[Call, ...]
-) -> Watched:
+def watched(holder: Holder, run: int, raised: int, due: Instant, deadline: Clock | None, calls: tuple[Call, ...]) -> Watched:
     """A watched case with the clocks that run in it."""
     silences = tuple(call.answer_by for call in calls if call.answer_by)
     return Watched(holder, run, raised, due, deadline, calls, (deadline, *silences) if deadline else silences)

@@ -93,7 +93,7 @@ class Adapter:
         ended, rules = self._time(cells, profile.ended)
         if ended is None:
             return None, None
-        outcome = "withdrawn" if self._state(cells) == "withdrawn" else "closed"
+        outcome: Literal["closed", "withdrawn"] = "withdrawn" if self._state(cells) == "withdrawn" else "closed"
         action = action_id(profile.map.district.code, profile.profile, f"{issue.reference}#ended")
         return ended, EndedAtSource(action, issue.issue, outcome, rules)
 

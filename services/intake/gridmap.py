@@ -95,6 +95,7 @@ def check_map(folder: Path, files: MapFiles) -> Checked:
 def refusal(
     kind: str, feature: str, what: str, place: tuple[float, float] | None = None, area_m2: float | None = None
 ) -> Finding:
+    """A finding that must be mended."""
     return Finding("refused", kind, feature, place, area_m2, what)
 
 
@@ -204,6 +205,7 @@ def topology(grids: Sequence[Grid], files: MapFiles) -> Iterator[Finding]:
 
 
 def overlaps(grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated_m2: float) -> Iterator[Finding]:
+    """Each pair of grids that share ground."""
     tree = shapely.STRtree(outlines)
     for i, j in sorted(tree.query(outlines, predicate="intersects").T.tolist()):
         shared = shapely.intersection(outlines[i], outlines[j]) if i < j else None
@@ -214,6 +216,7 @@ def overlaps(grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolera
 
 
 def holes(grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated_m2: float) -> Iterator[Finding]:
+    """Each hole in the union of all grids."""
     tree = shapely.STRtree(outlines)
     for part in parts_of(shapely.union_all(outlines)):
         for ring in part.interiors:

@@ -18,4 +18,5 @@ def action_id(district: str, source: str, reference: str) -> str:
 
 
 def identity(*words: str) -> str:
+    """The first 32 hex digits of SHA-256 over a JSON array in UTF-8, without spaces."""
     return sha256(msgspec.json.encode(words)).hexdigest()[:32]

@@ -284,7 +284,7 @@ def load_profile(path: Path) -> tuple[Profile, Lines]:
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.BaseLoader)
-        data = yaml.load(text, Loader=yaml.BaseLoader)
+        data = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506  # It makes text, lists and mappings, nothing else.
     except OSError as error:
         raise ProfileError(f"{path}: cannot be read: {error.strerror}; name a profile that exists") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

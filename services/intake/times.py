@@ -88,8 +88,8 @@ def within(at: Instant) -> Instant:
 def local_time(text: str, form: str) -> LocalTime | datetime:
     """What a format reads, with its offset if it names one; `iso` is what datetime.fromisoformat reads.
 
-    Raises ValueError where it does not fit. Where a date and a time of day stand apart, each is read once and kept: the same ones come again and again, and strptime
-    is slow.
+    Raises ValueError where it does not fit. Where a date and a time of day stand apart, each is read once and kept: the same
+    ones come again and again, and strptime is slow.
     """
     split = halves(form)
     date, blank, time_of_day = text.partition(" ")

@@ -46,10 +46,11 @@ from events.catalogue import (
     ResolutionRejected,
     RosterAdopted,
     VisitMade,
+    is_action,
     put_together,
     taken_apart,
 )
-from events.decider import Clock, ClockRanOut, Heard
+from events.decider import Clock, Heard
 from events.errors import CannotGoOn
 from routing.place import Located, located
 from routing.reference import Library, Reference
@@ -83,8 +84,8 @@ class Routing:
         self.library = library
 
     def subject(self, event: Event) -> str | None:
-        issue: str = event.issue  # type: ignore[union-attr]  # All else in intake's log has one, or is no input at all.
-        return issue
+        assert isinstance(event, IssueReported) or is_action(event), f"{event} is no input of intake"
+        return event.issue
 
     def clocks(self, state: State) -> Sequence[Clock]:
         return ()
@@ -123,17 +124,15 @@ class Routing:
     # ── Cases ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def decide(self, heard: Heard, state: State, reference: Reference) -> Sequence[Event]:
-        match heard.event:
-            case IssueReported() as issue:
-                if isinstance(state, Unknown):
-                    return self._report(issue, heard, state, reference)
-                return [InputDeclined(issue.issue, issue.issue, "This issue is reported already.")]
-            case ClockRanOut():
-                raise AssertionError("routing starts no clocks")
-            case action:
-                if isinstance(state, Unknown):
-                    return [ActionWaits(action.issue, *taken_apart(action))]
-                return self._act(action, state, reference)
+        event = heard.event
+        if isinstance(event, IssueReported):
+            if isinstance(state, Unknown):
+                return self._report(event, heard, state, reference)
+            return [InputDeclined(event.issue, event.issue, "This issue is reported already.")]
+        assert is_action(event), f"{event} is no input of intake"
+        if isinstance(state, Unknown):
+            return [ActionWaits(event.issue, *taken_apart(event))]
+        return self._act(event, state, reference)
 
     def _report(self, issue: IssueReported, heard: Heard, state: Unknown, reference: Reference) -> Sequence[Event]:
         matter = Matter(issue.line, issue.category, issue.urgency, heard.ts, issue.due)

@@ -26,15 +26,19 @@ class Grids:
     streets: frozenset[str]
 
 
+NO_GRIDS = Grids({}, frozenset())
+NO_VERSIONS = Versions(None, None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """The reference data in force. `map_digest` tells locate.py which polygons to ask."""
 
     map_digest: str = ""
-    grids: Grids = Grids({}, frozenset())
+    grids: Grids = NO_GRIDS
     workers: Mapping[str, str] = field(default_factory=dict)
     admission: Mapping[str, tuple[Level, str]] | None = None
-    used: Versions = Versions(None, None, None)
+    used: Versions = NO_VERSIONS
 
 
 class Library(Protocol):
