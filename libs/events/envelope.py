@@ -66,7 +66,22 @@ class Wire(msgspec.Struct):
     type: str
 
 
-wire_decoder = msgspec.json.Decoder(Wire)
+class Received(msgspec.Struct):
+    """What a row is made from, of an envelope that was received."""
+
+    id: str
+    time: datetime
+    type: str
+    subject: str
+    position: int
+    input: int
+    step: int
+    sequence: int
+    data: msgspec.Raw
+    causationid: str = ""
+
+
+decoder = msgspec.json.Decoder(Received)
 
 
 def envelope(row: Row) -> bytes:
@@ -102,9 +117,8 @@ def data_decoder(type_name: str) -> msgspec.json.Decoder[Any]:
 
 def opened(body: bytes) -> Row:
     """The row of an envelope: `opened(envelope(row)) == row`. Raises msgspec.DecodeError for anything else."""
-    wire = wire_decoder.decode(body)
+    wire = decoder.decode(body)
     log, shard, _ = wire.id.split("/")
     event = data_decoder(wire.type).decode(wire.data)
-    ts = instant(datetime.fromisoformat(wire.time))
-    cause = wire.causationid or ""
-    return Row(log, shard, wire.position, ts, wire.input, wire.step, wire.subject, wire.sequence, cause, event)
+    ts = instant(wire.time)
+    return Row(log, shard, wire.position, ts, wire.input, wire.step, wire.subject, wire.sequence, wire.causationid, event)

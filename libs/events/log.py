@@ -22,7 +22,7 @@ class Log(Protocol):
         """Append as the door does: the log gives each draft the next position and a time that never goes back."""
 
     async def commit(self, shard: str, rows: Sequence[Row]) -> None:
-        """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow the last row."""
+        """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow the last row, or each other."""
 
     async def announce(self, shard: str, w: Instant) -> Watermark:
         """Let time pass up to `w`, without a row, and tell the readers. It may be further already."""
@@ -75,10 +75,14 @@ class MemoryLog:
     async def commit(self, shard: str, rows: Sequence[Row]) -> None:
         kept = self._kept(shard)
         last, ts = kept.pos, kept.ts
+        sequences: dict[str, int] = {}
         for row in rows:
             if row.pos != last + 1 or row.ts < ts:
                 raise Conflict(f"{row.id} at {row.ts} does not follow {self.name}/{shard}/{last} at {ts}")
+            if sequences.get(row.subject, row.seq - 1) != row.seq - 1:
+                raise Conflict(f"{row.id} is number {row.seq} of {row.subject}, after {sequences[row.subject]}")
             last, ts = row.pos, row.ts
+            sequences[row.subject] = row.seq
         kept.rows += rows
         kept.ts = ts
 

@@ -1,0 +1,236 @@
+"""The stage loop: order, time, poison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from escalation.decider import Escalation
+from events import catalogue as e
+from events.decider import REFERENCE, ClockRanOut, Heard
+from events.errors import CannotGoOn
+from events.row import Row
+from events.stage import Stage
+from routing.decider import Routing
+from routing.library import ContentLibrary
+from routing.locate import Locator
+from tests.city import (
+    ANN,
+    CONTENTS,
+    DAY,
+    IN_0101,
+    MAP_ADOPTED,
+    POLICIES_ADOPTED,
+    POLICIES_SENT,
+    ROSTER_ADOPTED,
+    ROSTER_SENT,
+    USED,
+)
+
+
+class Tape:
+    """Writes the rows of a log by hand."""
+
+    def __init__(self, log: str) -> None:
+        self.log = log
+        self.rows: list[Row] = []
+
+    def write(self, ts: int, subject: str, *events: e.Event) -> list[Row]:
+        """One decision."""
+        start = len(self.rows)
+        for n, event in enumerate(events, 1):
+            pos = len(self.rows) + 1
+            self.rows.append(Row(self.log, "city", pos, ts, pos, n, subject, n, "", event))
+        return self.rows[start:]
+
+
+def report(case: str, ts: int, due: int | None) -> tuple[e.Event, e.Event]:
+    matter = e.Matter("hotline", "Rubbish", "normal", ts, due)
+    return (
+        e.CaseReported(case, case, f"ref-{case}", matter, ()),
+        e.CaseRouted(case, matter, ANN, "point", (), USED),
+    )
+
+
+def escalation_stage() -> tuple[Tape, Stage[Any, Any]]:
+    tape, stage = Tape("cases"), Stage(Escalation(), "city")
+    stage.apply(tape.write(0, REFERENCE, POLICIES_ADOPTED, ROSTER_ADOPTED))
+    return tape, stage
+
+
+def said(rows: Sequence[Row]) -> list[tuple[int, str, str]]:
+    return [(row.ts, row.subject, type(row.event).__name__) for row in rows]
+
+
+# ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_before_an_input_of_time_t_all_that_was_due_before_t_is_fired() -> None:
+    tape, stage = escalation_stage()
+    stage.apply(tape.write(10, "a", *report("a", 10, 20)))
+    rows = stage.apply(tape.write(21, "b", *report("b", 21, 99)))
+    assert said(rows) == [(20, "a", "DeadlineMissed"), (20, "a", "CallRaised"), (21, "b", "ClockStarted")]
+
+
+def test_what_is_due_at_t_itself_is_not_fired_before_t() -> None:
+    tape, stage = escalation_stage()
+    stage.apply(tape.write(10, "a", *report("a", 10, 20)))
+    rows = stage.apply(tape.write(20, "a", e.CaseEndedAtSource("a", ANN, "closed", ())))
+    assert said(rows) == [(20, "a", "ClockStopped")]
+
+
+def test_only_a_decisions_first_event_lets_time_pass() -> None:
+    tape, stage = escalation_stage()
+    rows = stage.apply(tape.write(10, "a", *report("a", 10, 5), e.CaseEndedAtSource("a", ANN, "closed", ())))
+    assert said(rows) == [(10, "a", "ClockStarted"), (10, "a", "ClockStopped")]
+
+
+def test_a_deadline_that_was_past_when_it_started_fires_at_once_and_not_before_its_report() -> None:
+    tape, stage = escalation_stage()
+    stage.apply(tape.write(10, "a", *report("a", 10, 5)))
+    assert said(stage.pass_time(11)) == [(10, "a", "DeadlineMissed"), (10, "a", "CallRaised")]
+
+
+def test_clocks_that_run_out_together_fire_by_due_then_case() -> None:
+    tape, stage = escalation_stage()
+    for case, due in (("c", 20), ("b", 21), ("a", 21), ("d", 19)):
+        stage.apply(tape.write(10, case, *report(case, 10, due)))
+    missed = [row for row in stage.pass_time(50) if isinstance(row.event, e.DeadlineMissed)]
+    assert [row.subject for row in missed] == ["d", "c", "a", "b"]
+
+
+def test_a_fired_clock_starts_the_next_one_which_fires_in_its_turn() -> None:
+    tape, stage = escalation_stage()
+    stage.apply(tape.write(10, "a", *report("a", 10, 20)))
+    rows = stage.pass_time(20 + DAY + 1)
+    assert said(rows)[-1] == (20 + DAY, "a", "CallRaised")
+    assert rows[-1].cause == "clock/a/answer/1"
+    assert (rows[0].n, rows[1].n, rows[2].n) == (1, 2, 1)
+
+
+def test_a_watermark_changes_nothing_but_the_moment() -> None:
+    def run(*marks: int) -> list[Row]:
+        tape, stage = escalation_stage()
+        rows = stage.apply(tape.write(10, "a", *report("a", 10, 20)))
+        for mark in marks:
+            rows += stage.pass_time(mark)
+        return rows + stage.apply(tape.write(3 * DAY, "b", *report("b", 3 * DAY, None)))
+
+    assert run() == run(15) == run(20, 21) == run(21, 12, DAY, 2 * DAY)
+
+
+def test_firing_costs_what_is_due_not_what_is_pending() -> None:
+    tape, stage = escalation_stage()
+    for i in range(1000):
+        stage.apply(tape.write(10, f"c{i}", *report(f"c{i}", 10, DAY + i)))
+    asked: list[str] = []
+    clocks = stage.decider.clocks
+
+    def counted(state: Any) -> Any:
+        asked.append("")
+        return clocks(state)
+
+    stage.decider.clocks = counted  # type: ignore[method-assign]
+    stage.pass_time(DAY + 1)
+    assert len(asked) < 5
+
+
+# ── Order ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_gap_or_a_repeat_stops_the_stage() -> None:
+    tape, stage = escalation_stage()
+    rows = tape.write(10, "a", *report("a", 10, 20))
+    with pytest.raises(CannotGoOn, match="expected cases 3, got 4"):
+        stage.apply(rows[1:])
+    stage.apply(rows)
+    with pytest.raises(CannotGoOn, match="expected cases 5, got 3"):
+        stage.apply(rows)
+
+
+def test_rows_are_numbered_in_their_log_their_decision_and_their_subject() -> None:
+    tape, stage = escalation_stage()
+    rows = stage.apply(tape.write(10, "a", *report("a", 10, 5)))
+    rows += stage.apply(tape.write(10 + 3 * DAY, "a", e.CaseEndedAtSource("a", ANN, "closed", ())))
+    assert [row.pos for row in rows] == list(range(3, 3 + len(rows)))
+    assert [row.seq for row in rows] == list(range(1, 1 + len(rows)))
+    assert [(type(row.event).__name__, row.n, row.input, row.cause) for row in rows] == [
+        ("ClockStarted", 1, 4, "cases/city/4"),
+        ("DeadlineMissed", 1, 4, "clock/a/deadline/1"),
+        ("CallRaised", 2, 4, "clock/a/deadline/1"),
+        ("CallRaised", 1, 4, "clock/a/answer/1"),
+        ("ClockStopped", 1, 5, "cases/city/5"),
+        ("CallWithdrawn", 2, 5, "cases/city/5"),
+        ("CallWithdrawn", 3, 5, "cases/city/5"),
+    ]
+
+
+def test_a_batch_is_cut_where_a_map_is_adopted() -> None:
+    tape = Tape("intake")
+    library = ContentLibrary(CONTENTS)
+    stage = Stage(Routing("city", library), "city", Locator(library))
+    before = e.IssueReported("1" * 32, "s", "grid", "r1", "Rubbish", "normal", None, (IN_0101,), ())
+    after = e.IssueReported("2" * 32, "s", "grid", "r2", "Rubbish", "normal", None, (IN_0101,), ())
+    for ts, subject, event in (
+        (1, before.issue, before),
+        (1, REFERENCE, MAP_ADOPTED),
+        (1, REFERENCE, ROSTER_SENT),
+        (1, REFERENCE, POLICIES_SENT),
+        (2, after.issue, after),
+    ):
+        tape.write(ts, subject, event)
+    placed = [row.event for row in stage.apply(tape.rows) if isinstance(row.event, e.CaseQueued | e.CaseRouted)]
+    assert [event.holder.grid for event in placed] == [None, "0101"]
+
+
+# ── Poison ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Poisoned(Escalation):
+    """Fails for one case, in decide or in evolve."""
+
+    def __init__(self, fault: Exception, where: str) -> None:
+        self.fault = fault
+        self.where = where
+
+    def decide(self, heard: Heard, state: Any, reference: Any) -> Sequence[e.Event]:
+        event = heard.event
+        case = event.clock.subject if isinstance(event, ClockRanOut) else getattr(event, "case", "")
+        if case == "bad" and (self.where == "decide" or (self.where == "fire" and isinstance(event, ClockRanOut))):
+            raise self.fault
+        return super().decide(heard, state, reference)
+
+    def evolve(self, state: Any, event: e.Event) -> Any:
+        if self.where == "evolve" and isinstance(event, e.ClockStarted) and event.case == "bad":
+            raise self.fault
+        return super().evolve(state, event)
+
+
+@pytest.mark.parametrize("where", ["decide", "evolve"])
+def test_a_case_that_cannot_be_decided_is_parked_with_its_later_inputs_and_the_rest_goes_on(where: str) -> None:
+    tape, stage = Tape("cases"), Stage(Poisoned(KeyError("surprise"), where), "city")
+    rows = stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
+    rows += stage.apply(tape.write(11, "good", *report("good", 11, 99)))
+    rows += stage.apply(tape.write(12, "bad", e.CaseEndedAtSource("bad", ANN, "closed", ())))
+    rows += stage.pass_time(50)
+    assert [(row.subject, row.event) for row in rows if row.subject == "bad"] == [
+        ("bad", e.CaseParked("bad", "KeyError: 'surprise'")),
+        ("bad", e.InputHeld("bad")),
+    ]
+    assert rows[-1].cause == "cases/city/5"
+    assert ("good", "ClockStarted") in [(row.subject, type(row.event).__name__) for row in rows]
+
+
+def test_a_case_whose_clock_cannot_be_fired_is_parked_and_its_clocks_are_silent() -> None:
+    tape, stage = Tape("cases"), Stage(Poisoned(ValueError("no"), "fire"), "city")
+    stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
+    assert said(stage.pass_time(9 * DAY)) == [(20, "bad", "CaseParked")]
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), TimeoutError(), OSError("disk"), CannotGoOn("stop")])
+def test_what_is_no_fault_of_the_case_stops_the_shard(fault: Exception) -> None:
+    tape, stage = Tape("cases"), Stage(Poisoned(fault, "decide"), "city")
+    with pytest.raises(type(fault)):
+        stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
