@@ -19,9 +19,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
-from io import TextIOWrapper
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 import shapely
@@ -50,6 +50,7 @@ CALLS = "raised,reference,case,from,to,receiver,because,answer_due,acknowledged,
 FIGURES = "reported,ended,due,in_time,missed,on_time_bp,open_at_end,overdue_at_end,calls_raised,calls_answered"
 EVALUATIONS = f"period,worker,grid,street,{FIGURES}"
 REJECTED = "file,line,reference,column,value,reason"
+TO_QUOTE = re.compile('[,"\r\n]')
 
 
 class Fault(Exception):
@@ -62,7 +63,7 @@ class Fault(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a file. `cells` are trimmed; in `known` those that the profile calls blank are empty."""
+    """A line of a file: the trimmed cells that the profile names; in `known`, those that it calls blank are empty."""
 
     file: str
     number: int
@@ -91,7 +92,6 @@ class Record:
 
     row: Row
     reference: str
-    content: tuple[str, ...]
     line: str
     category: str
     reported: Moment
@@ -127,26 +127,29 @@ class Case:
 # Reading the files
 
 
-def read_rows(path: Path, settings: Spec) -> Iterator[Row]:
+def read_rows(path: Path, profile: Spec) -> Iterator[Row]:
+    settings = profile.get("csv", {})
     csv.field_size_limit(2**31 - 1)  # A quote that is never closed makes a long cell, which is dirt like any other.
-    packed = gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")
-    with TextIOWrapper(packed, encoding=settings.get("encoding", "utf-8"), newline="") as text:
+    with open_text(path, settings.get("encoding", "utf-8")) as text:
         reader = csv.reader(text, delimiter=settings.get("delimiter", ","))
         header = [name.strip() for name in next(reader)]
+        places = {name: header.index(name) for name in named_columns(profile)}
         number = reader.line_num + 1  # A quoted cell may hold line ends: a row is known by its first physical line.
         for cells in reader:
-            yield read_row(path.name, number, header, cells, settings.get("blank", [""]))
+            trimmed = {name: cells[i].strip() if i < len(cells) else "" for name, i in places.items()}
+            known = {name: "" if cell in settings.get("blank", [""]) else cell for name, cell in trimmed.items()}
+            yield Row(path.name, number, trimmed, known, whole=len(cells) == len(header))
             number = reader.line_num + 1
 
 
-def read_row(file: str, number: int, header: list[str], cells: list[str], blank: Sequence[str]) -> Row:
-    trimmed = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
-    known = {name: "" if cell in blank else cell for name, cell in trimmed.items()}
-    return Row(file, number, trimmed, known, whole=len(cells) == len(header))
+def open_text(path: Path, encoding: str) -> TextIO:
+    if path.name.endswith(".gz"):
+        return gzip.open(path, "rt", encoding=encoding, newline="")
+    return path.open(encoding=encoding, newline="")
 
 
 def named_columns(profile: Spec) -> list[str]:
-    """The columns whose cells are a row's content: two rows that agree in them are the same row."""
+    """The columns whose cells are a row's content."""
     state = profile.get("ended", {}).get("state")
     parts = [profile.get(key) for key in ("reference", "line", "category", "reported", "due", "ended", "published")]
     columns = [part["column"] for part in [*parts, state] if part]
@@ -231,8 +234,9 @@ class CityMap:
         self.street_of = dict(zip(self.codes, names, strict=True))
         self.streets = set(names)
         self.tree = shapely.STRtree([shape(feature["geometry"]) for feature in features])
+        self.grids_at = cache(self.search)  # Sources round: half of a year's points have been seen before.
 
-    def grids_at(self, latitude: float, longitude: float) -> list[str]:
+    def search(self, latitude: float, longitude: float) -> list[str]:
         """A point on a border is in both grids: `intersects` counts the border, `contains` would not."""
         return [self.codes[i] for i in self.tree.query(shapely.Point(longitude, latitude), predicate="intersects")]
 
@@ -311,19 +315,17 @@ def read_record(profile: Spec, city: CityMap, zone: ZoneInfo, row: Row) -> Recor
     """Raises Fault for the first fault, in the order of the profile's keys."""
     if not row.whole:
         raise Fault("", "")
-    columns = {key: part["column"] for key, part in profile.items() if isinstance(part, dict) and "column" in part}
     return Record(
         row=row,
-        reference=required(row, columns["reference"]),
-        content=tuple(row.cells[column] for column in named_columns(profile)),
+        reference=required(row, profile["reference"]["column"]),
         line=read_line(profile["line"], row),
-        category=row.known[columns["category"]],
+        category=row.known[profile["category"]["column"]],
         reported=read_reported(profile, row, zone),
         due=read_moment(profile.get("due"), row, zone),
         ended=read_moment(profile.get("ended"), row, zone),
         status=read_status(profile, row),
         place=read_place(profile, city, row),
-        published=row.known[columns["published"]] if "published" in columns else "",
+        published=row.known[profile["published"]["column"]] if "published" in profile else "",
     )
 
 
@@ -384,15 +386,15 @@ class Intake:
 
 
 def take_in(profile: Spec, city: CityMap, inputs: Iterable[Path], until: datetime) -> Intake:
-    rows = [row for path in inputs for row in read_rows(path, profile.get("csv", {}))]
+    rows = [row for path in inputs for row in read_rows(path, profile)]
     readable, rejected = split_readable(profile, city, rows)
     first, again = split_by_reference(readable)
     column = profile["reference"]["column"]
-    differing = [record for record in again if record.content != first[record.reference].content]
+    differing = [record for record in again if record.row.cells != first[record.reference].row.cells]
     rejected += [rejection(record.row, record.reference, column, record.reference) for record in differing]
     records = [record for record in first.values() if record.reported.utc < until]
     duplicates, after_until = len(again) - len(differing), len(first) - len(records)
-    return Intake(len(rows), records, sorted(rejected, key=lambda cells: cells[:2]), duplicates, after_until)
+    return Intake(len(rows), records, sorted(rejected, key=lambda cells: (cells[0], cells[1])), duplicates, after_until)
 
 
 def split_readable(profile: Spec, city: CityMap, rows: Iterable[Row]) -> tuple[list[Record], list[list[Cell]]]:
@@ -410,12 +412,9 @@ def split_readable(profile: Spec, city: CityMap, rows: Iterable[Row]) -> tuple[l
 
 def split_by_reference(records: list[Record]) -> tuple[dict[str, Record], list[Record]]:
     """The first row of each reference by (reported, file, line), and the rows that met it again."""
-    first: dict[str, Record] = {}
-    again = []
-    for record in sorted(records, key=lambda r: (r.reported.utc, r.row.file, r.row.number)):
-        if first.setdefault(record.reference, record) is not record:
-            again.append(record)
-    return first, again
+    ordered = sorted(records, key=lambda r: (r.reported.utc, r.row.file, r.row.number))
+    first = {record.reference: record for record in reversed(ordered)}  # What is written last stays.
+    return first, [record for record in ordered if first[record.reference] is not record]
 
 
 def rejection(row: Row, reference: str, column: str, value: str) -> list[Cell]:
@@ -545,7 +544,7 @@ def evaluations_table(profile: Spec, cases: Iterable[Case], until: datetime) -> 
         if case.record.place.grid:  # The others are on nobody's sheet.
             of_grid[case.record.place.grid].append(case)
     rows = [row for grid, its in of_grid.items() for row in sheets(grid, its, zone, until)]
-    return table(EVALUATIONS, sorted(rows, key=lambda row: row[:2]))
+    return table(EVALUATIONS, sorted(rows, key=lambda row: (row[0], row[1])))
 
 
 def sheets(grid: str, cases: list[Case], zone: ZoneInfo, until: datetime) -> Iterator[list[Cell]]:
@@ -553,10 +552,9 @@ def sheets(grid: str, cases: list[Case], zone: ZoneInfo, until: datetime) -> Ite
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for case in cases:
         for instant, figure in counted(case, until):
-            counts[f"{instant.astimezone(zone):%Y-%m}"][figure] += 1
+            counts[instant.astimezone(zone).isoformat()[:7]][figure] += 1
     for period, count in counts.items():
-        open_ones = open_cases(cases, min(end_of_month(period, zone), until))
-        count.update(open_ones)
+        count.update(open_cases(cases, min(end_of_month(period, zone), until)))
         figures = [on_time_bp(count) if name == "on_time_bp" else count[name] for name in FIGURES.split(",")]
         yield [period, "w:" + grid, grid, cases[0].record.place.street, *figures]
 
@@ -589,13 +587,13 @@ def on_time_bp(count: Counter[str]) -> Cell:
     return round(Fraction(10_000 * count["in_time"], count["due"])) if count["due"] else ""
 
 
-def table(header: str, rows: Iterable[Iterable[Cell]]) -> str:
+def table(header: str, rows: Iterable[Sequence[Cell]]) -> str:
     lines = [header, *(",".join(quoted(str(cell)) for cell in row) for row in rows)]
     return "\n".join(lines) + "\n"
 
 
 def quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if re.search('[,"\r\n]', cell) else cell
+    return '"' + cell.replace('"', '""') + '"' if TO_QUOTE.search(cell) else cell
 
 
 # The summary

@@ -16,6 +16,7 @@ from math import radians, sin
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import shapely
 from shapely.geometry import mapping, shape
 
@@ -26,8 +27,15 @@ from intake.profile import MapFiles
 EARTH_RADIUS_M = 6_371_008.8  # Mean radius R1 of GRS 80 (Moritz 2000).
 CRS84 = ("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "OGC:CRS84")
 
-Position = Sequence[float]
-Ring = Sequence[Position]
+Position = list[float]
+Ring = list[Position]
+
+
+class FeatureCollection(msgspec.Struct):
+    """What is read of a GeoJSON document before its features are looked at one by one."""
+
+    features: list[Any]
+    crs: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +77,21 @@ def check_map(folder: Path, files: MapFiles) -> Checked:
     """Read the file of the grids and check it."""
     path = folder / files.grids.file
     try:
-        document = json.loads(path.read_bytes())
-        features = document["features"]
+        document = msgspec.json.decode(path.read_bytes(), type=FeatureCollection)
     except OSError as error:
         return Checked((refusal("file", str(path), f"cannot be read: {error.strerror}; --map names the folder"),), None)
-    except (ValueError, KeyError, TypeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return Checked((refusal("file", str(path), f"not a GeoJSON FeatureCollection: {error}"),), None)
-    findings = list(crs_findings(document, path.name))
+    findings = list(crs_findings(document.crs, path.name))
     grids: list[Grid] = []
-    for number, feature in enumerate(features, 1):
+    for number, feature in enumerate(document.features, 1):
         grid, found = check_feature(number, feature, files)
         findings += found
         if grid:
             grids.append(grid)
     findings += doubles(grids)
+    if not document.features:
+        findings.append(refusal("file", str(path), "it has no features: a map needs at least one grid"))
     if not any(finding.severity == "refused" for finding in findings):
         findings += topology(grids, files)
     checked = Checked(tuple(findings), None)
@@ -99,13 +108,13 @@ def refusal(
     return Finding("refused", kind, feature, place, area_m2, what)
 
 
-def crs_findings(document: dict[str, Any], file: str) -> Iterator[Finding]:
+def crs_findings(crs: Any, file: str) -> Iterator[Finding]:
     """A CRS84 member says what is so anyway; any other means that the coordinates are not WGS 84 degrees."""
-    crs = document.get("crs")
     if crs is None:
         return
-    name = crs.get("properties", {}).get("name") if isinstance(crs, dict) else crs
-    if name in CRS84:
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    name = properties.get("name") if isinstance(properties, dict) else crs
+    if isinstance(name, str) and name in CRS84:
         yield Finding("reported", "crs", file, None, None, "a crs member (CRS84): RFC 7946 has none; it is left out")
     else:
         yield refusal("crs", file, f"the reference system {name!r} is not WGS 84: transform the file to EPSG:4326")
@@ -118,8 +127,8 @@ def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | No
         code = str(properties[files.grids.code] if properties[files.grids.code] is not None else "")
         street = code_of(str(properties[files.streets.from_]), files.streets)
         polygons = polygons_of(geometry)
-    except (KeyError, TypeError, ValueError) as error:
-        return None, [refusal("feature", f"feature {number}", f"not a grid: {error} is missing or of the wrong kind")]
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+        return None, [refusal("feature", f"feature {number}", f"not a grid: {error}, missing or of the wrong kind")]
     name = f"grid {code}" if code else f"feature {number}"
     if not code or not street:
         return None, [refusal("code", name, f"no code in {files.grids.code!r} or no street in {files.streets.from_!r}")]
@@ -138,13 +147,14 @@ def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | No
 
 
 def polygons_of(geometry: dict[str, Any]) -> list[list[Ring]]:
-    """The polygons of a geometry, each a list of rings. Raises ValueError for anything but polygons."""
-    match geometry:
-        case {"type": "Polygon", "coordinates": [*rings]} if rings:
-            return [rings]
-        case {"type": "MultiPolygon", "coordinates": [*polygons]} if polygons and all(polygons):
-            return polygons
-    raise ValueError("a Polygon or MultiPolygon")
+    """The polygons of a geometry, each a list of rings. Raises ValueError or ValidationError for anything but polygons."""
+    kind, coordinates = geometry["type"], geometry["coordinates"]
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise ValueError("a Polygon or MultiPolygon")
+    polygons = msgspec.convert([coordinates] if kind == "Polygon" else coordinates, list[list[Ring]])
+    if not polygons or not all(polygons):
+        raise ValueError("a ring")
+    return polygons
 
 
 def ring_name(part: int, parts: int, hole: int) -> str:
@@ -252,7 +262,7 @@ def area_m2(geometry: shapely.Geometry) -> float:
     )
 
 
-def ring_area_m2(ring: Ring) -> float:
+def ring_area_m2(ring: Sequence[Sequence[float]]) -> float:
     """The area within a closed ring of (lon, lat) degrees: the sum of trapezoids in the cylindrical equal-area projection."""
     base = sin(radians(ring[0][1]))  # Heights are taken from here, or a sliver would drown in rounding.
     points = [(radians(lon), sin(radians(lat)) - base) for lon, lat in ring]

@@ -192,6 +192,12 @@ class Calls(Part):
 
     answer_within: Literal["never"] | Annotated[timedelta, Field(ge=timedelta(0))]
 
+    @model_validator(mode="before")
+    @classmethod
+    def in_one_word(cls, value: Any) -> Any:
+        """`calls: never` says the same as `calls: {answer_within: never}`."""
+        return {"answer_within": "never"} if value == "never" else value
+
 
 class Published(Column):
     """The source's own verdict, compared at the end and never fed."""
