@@ -22,7 +22,7 @@ from rich.text import Text
 from events.catalogue import Instant
 from events.reference import GridMap
 from gridcall.feed import Feed, InputError, open_bytes, read_feed
-from gridcall.simulate import Run, few_collections, simulate, write_results
+from gridcall.simulate import Run, simulate, write_results
 from gridcall.tables import as_json
 from intake.gridmap import Checked, check_map
 from intake.profile import Lines, Profile, ProfileError, load_profile
@@ -101,7 +101,7 @@ def simulate_command(
     """
     signal.signal(signal.SIGTERM, interrupted)
     try:
-        with progress_bar() as progress, few_collections():
+        with progress_bar() as progress:
             run, feed = simulated(profile_path, map_folder, (*inputs, *more_inputs), until_text, out, progress)
             report = as_json(run.summary)
     except KeyboardInterrupt:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from events.reference import Content, GridMap
 from events.row import Draft
 from events.runtime import Runner
 from events.stage import Stage
-from gridcall.feed import Feed
+from gridcall.feed import Feed, without_collecting
 from gridcall.tables import (
     CALL_COLUMNS,
     CASE_COLUMNS,
@@ -123,7 +121,7 @@ async def simulate(
     pipeline = Pipeline(profile.map.district.code, contents, batch)
     await pipeline.feed(adopted)
     drafts.reverse()  # Taken from its end: what was fed is not kept.
-    with few_collections():
+    with without_collecting():
         while drafts:
             part = [drafts.pop() for _ in range(min(batch, len(drafts)))]
             await pipeline.feed(part)
@@ -163,19 +161,6 @@ def failures(summary: dict[str, Any], pipeline: Pipeline, feed: Feed, until: Ins
         yield "time did not pass up to until"
     if summary["issues"]["parked"]:
         yield f"{summary['issues']['parked']} cases are parked: deciding them failed (see CaseParked in the logs)"
-
-
-@contextmanager
-def few_collections() -> Iterator[None]:
-    """Nothing here makes cycles, and much is kept: the collector would only look at the same objects again and again."""
-    gc.freeze()
-    before = gc.get_threshold()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def write_results(run: Run, feed: Feed, district: str, until: Instant, out: Path) -> None:

@@ -75,7 +75,8 @@ POLICIES_SENT = ReferenceAdopted("policies", "policies-1", digest(POLICIES))
 POLICIES_ADOPTED = PoliciesAdopted("policies-1", POLICIES.zone, POLICIES.answer_within, POLICIES.limits)
 ADMISSION_ADOPTED = ReferenceAdopted("admission", "list-2025", digest(ADMISSION))
 
-routing = Routing("city", ContentLibrary(CONTENTS))
+LIBRARY = ContentLibrary(CONTENTS)
+routing = Routing("city", LIBRARY)
 escalation = Escalation()
 
 CASE = "c" * 32

@@ -234,7 +234,7 @@ class CityMap:
         self.street_of = dict(zip(self.codes, names, strict=True))
         self.streets = set(names)
         self.tree = shapely.STRtree([shape(feature["geometry"]) for feature in features])
-        self.grids_at = cache(self.search)  # Sources round: half of a year's points have been seen before.
+        self.grids_at = cache(self.search)  # Sources round: most of a year's points have been seen before.
 
     def search(self, latitude: float, longitude: float) -> list[str]:
         """A point on a border is in both grids: `intersects` counts the border, `contains` would not."""

@@ -24,7 +24,7 @@ def story(*told: tuple[str, int, e.Event]) -> dict[Key, Fact]:
     return facts
 
 
-OVERDUE = (
+OVERDUE: tuple[tuple[str, int, e.Event], ...] = (
     ("cases", DAY, routed()),
     ("calls", DAY, STARTED),
     ("calls", 5 * DAY, MISSED),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from cloudevents.core.bindings.http import HTTPMessage, from_structured_event  # type: ignore[import-not-found]
+from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from events.catalogue import PlaceClaim
+from events.envelope import rfc3339
 from events.errors import Invalid
 from intake.adapter import Adapter, code_of
 from intake.identity import action_id, issue_id
@@ -21,8 +24,11 @@ from tests.conftest import ROOT
 
 PROFILE_PATH = ROOT / "profiles" / "exampleville.yaml"
 PROFILE, LINES = load_profile(PROFILE_PATH)
-HEADER = "id;channel;type;opened;target;closed;status;area;ward;latitude;longitude;verdict".split(";")
-GOOD = "R;Phone;Noise;2019-06-03T09:00:00;07/06/2019;2019-06-05T09:00:00;Done;102;Ward 1;53.3350;-6.2850;OK".split(";")
+HEADER = ["id", "channel", "type", "opened", "target", "closed", "status", "area", "ward", "latitude", "longitude", "verdict"]
+GOOD = [
+    "R", "Phone", "Noise", "2019-06-03T09:00:00", "07/06/2019", "2019-06-05T09:00:00", "Done",
+    "102", "Ward 1", "53.3350", "-6.2850", "OK",
+]  # fmt: skip
 SECOND = 1_000_000
 JUNE_3 = 1_559_548_800 * SECOND  # 2019-06-03T08:00:00Z
 
@@ -191,23 +197,18 @@ AMERICAN = TimeColumn(column="t", formats=("%m/%d/%Y %I:%M:%S %p",))
     ],
 )
 def test_local_times(zone: str, column: TimeColumn, text: str, utc: str, rules: tuple[str, ...]) -> None:
-    from events.envelope import rfc3339
-
     at, met = Clockface(zone).read(column, text)
     assert (rfc3339(at), met) == (utc, rules)
 
 
 @given(st.datetimes(), st.sampled_from(["Europe/Dublin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]))
 def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) -> None:
-    from datetime import UTC, datetime
-    from zoneinfo import ZoneInfo
-
     try:
         expected = moment.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
         at, _ = Clockface(zone).instant(moment)
     except OverflowError:
         return
-    assert at == (expected - datetime(1970, 1, 1, tzinfo=UTC)) // __import__("datetime").timedelta(microseconds=1)
+    assert at == (expected - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 # ── Profiles ─────────────────────────────────────────────────────────────────────────────────────────────────────────

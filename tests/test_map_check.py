@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from events.reference import GridMap
 from intake.gridmap import EARTH_RADIUS_M, Finding, check_map, ring_area_m2
 from intake.profile import District, Gap, GridsFile, MapFiles, Overlap, StreetsFrom
 
-SQUARE = [[0, 0], [0.01, 0], [0.01, 0.01], [0, 0.01], [0, 0]]
+SQUARE: list[list[float]] = [[0, 0], [0.01, 0], [0.01, 0.01], [0, 0.01], [0, 0]]
 
 
 def files(overlap_m2: float = 0.0, gap_m2: float = 0.0) -> MapFiles:
@@ -112,7 +113,7 @@ def test_a_clockwise_ring_is_reported_and_turned(tmp_path: Path) -> None:
 
 
 def signed(ring: list[list[float]]) -> float:
-    return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(ring, ring[1:], strict=False))
+    return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in itertools.pairwise(ring))
 
 
 def test_a_crs84_member_is_reported_and_left_out(tmp_path: Path) -> None:

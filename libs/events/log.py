@@ -22,7 +22,7 @@ class Log(Protocol):
         """Append as the door does: the log gives each draft the next position and a time that never goes back."""
 
     async def commit(self, shard: str, rows: Sequence[Row]) -> None:
-        """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow the last row, or each other."""
+        """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow."""
 
     async def announce(self, shard: str, w: Instant) -> Watermark:
         """Let time pass up to `w`, without a row, and tell the readers. It may be further already."""
