@@ -1,0 +1,171 @@
+"""A real year through gridcall: seconds, memory, cost per event, each beside what no program can avoid. `make bench`.
+
+python benchmarks/year.py DATA [MONTHS]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import cProfile
+import gzip
+import io
+import pstats
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+from typing import Any
+
+from events.envelope import envelope
+from events.stage import Stage
+from gridcall.feed import Feed, read_feed
+from gridcall.simulate import Run, simulate, write_results
+from gridcall.tables import Tables
+from intake.gridmap import check_map
+from intake.profile import Profile, load_profile
+from intake.times import Clockface
+
+PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
+UNTIL = "2016-01-13T00:00:00"
+ROUNDS = 3
+
+
+class Timed:
+    """Seconds and counts under names."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+
+    @contextmanager
+    def of(self, name: str, count: int = 0) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+        self.counts[name] = self.counts.get(name, 0) + count
+
+
+def inputs(data: Path, months: int) -> list[Path]:
+    return sorted((data / "boston311_2015").glob("*.csv.gz"))[:months]
+
+
+def whole(data: Path, paths: list[Path]) -> tuple[float, int]:
+    """The command as a user gives it: seconds of wall time, and the peak of its memory in MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "gridcall", "simulate", "--profile", PROFILE, "--map", data / "boston_geo" / "wgs84"]
+        command += ["--input", *paths, "--until", UNTIL, "--out", Path(folder) / "out", "--json"]
+        started = time.perf_counter()
+        subprocess.run([str(word) for word in command], check=True, capture_output=True)
+        return time.perf_counter() - started, getrusage(RUSAGE_CHILDREN).ru_maxrss // 1024
+
+
+def unavoidable(paths: list[Path], bodies: list[bytes]) -> float:
+    """What no program can avoid: unpack the input, hash the output."""
+    started = time.perf_counter()
+    for path in paths:
+        with gzip.open(path) as file:
+            file.read()
+    digest = sha256()
+    for body in bodies:
+        digest.update(body)
+    return time.perf_counter() - started
+
+
+def in_parts(data: Path, paths: list[Path], timed: Timed, profile_of: str = "") -> tuple[list[bytes], pstats.Stats | None]:
+    """The same in this process, part by part; `profile_of` names a part to look into."""
+    profiler = cProfile.Profile()
+    with watched(timed, profiler, profile_of):
+        with timed.of("map"):
+            profile, lines = load_profile(PROFILE)
+            grids = check_map(data / "boston_geo" / "wgs84", profile.map).grids
+        assert grids is not None
+        until = Clockface(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
+        with timed.of("read"):
+            feed = read_feed(profile, lines, paths, until)
+        timed.counts["read"] = feed.rows
+        run = asyncio.run(simulate(profile, grids, feed, until))
+        write(profile, run, feed, until, timed)
+    bodies = [b"x" * 350 for log in run.tables.logs.values() for _ in range(log.positions)]
+    return bodies, pstats.Stats(profiler, stream=io.StringIO()) if profile_of else None
+
+
+def write(profile: Profile, run: Run, feed: Feed, until: int, timed: Timed) -> None:
+    folder = Path(tempfile.mkdtemp())
+    with timed.of("write", len(run.tables.cases)):
+        write_results(run, feed, profile.map.district.code, until, folder / "out")
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def watched(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> Iterator[None]:
+    """Take the time of the stages and of the tables' reader, from outside."""
+    apply, read = Stage.apply, Tables.read
+
+    def call(name: str, count: int, function: Callable[..., Any], *args: Any) -> Any:
+        with timed.of(name, count):
+            return profiler.runcall(function, *args) if name == profile_of else function(*args)
+
+    def timed_apply(self: Stage[Any, Any], rows: Any) -> Any:
+        return call({"cases": "routing", "calls": "escalation"}[self.decider.log], len(rows), apply, self, rows)
+
+    def timed_read(self: Tables, rows: Any) -> Any:
+        return call("tables", len(rows), read, self, rows)
+
+    Stage.apply, Tables.read = timed_apply, timed_read  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Stage.apply, Tables.read = apply, read  # type: ignore[method-assign]
+
+
+def one_envelope() -> float:
+    """Microseconds to make an envelope of a typical row."""
+    from events import catalogue as e
+    from events.row import Row
+
+    holder = e.Holder("grid", "0503", "05", "city", "w:0503", 1)
+    matter = e.Matter("hotline", "Street Light Outages", "normal", 1_420_089_609_000_000, None)
+    event = e.CaseRouted("c" * 32, matter, holder, "point", (), e.Versions("map", "roster", None))
+    row = Row("cases", "city", 12_345, 1_420_089_609_000_000, 222, 2, "c" * 32, 2, "intake/city/222", event)
+    started = time.perf_counter()
+    for _ in range(100_000):
+        envelope(row)
+    return (time.perf_counter() - started) * 10
+
+
+def main() -> None:
+    data, months = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 12
+    paths = inputs(data, months)
+    runs = []
+    for _ in range(ROUNDS):
+        runs.append(whole(data, paths))
+        print(f"simulate: {runs[-1][0]:.1f} s wall, {runs[-1][1]} MiB at most", flush=True)
+    timed = Timed()
+    bodies, _ = in_parts(data, paths, timed)
+    bare = statistics.median(unavoidable(paths, bodies) for _ in range(ROUNDS))
+    seconds = statistics.median(run[0] for run in runs)
+    print(
+        f"\nmedian of {ROUNDS}: {seconds:.1f} s; unpacking the input and hashing as many bytes: {bare:.2f} s; ratio {seconds / bare:.0f}"
+    )
+    print(f"one envelope: {one_envelope():.2f} µs\n\npart         seconds      count   µs each")
+    for name, part in timed.seconds.items():
+        count = timed.counts[name]
+        print(f"{name:10} {part:9.2f} {count:10,} {part / count * 1e6 if count else 0:9.1f}")
+    hottest = max(("routing", "escalation"), key=lambda name: timed.seconds[name])
+    print(f"\nThe hottest stage, {hottest}, looked into (the profiler makes it slower):")
+    _, stats = in_parts(data, paths[:2], Timed(), hottest)
+    assert stats is not None
+    stats.sort_stats("tottime").print_stats(12)
+    print("\n".join(line for line in stats.stream.getvalue().splitlines() if line.strip())[-2000:])  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()

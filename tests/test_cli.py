@@ -1,0 +1,269 @@
+"""The command line as its users meet it: statuses, messages, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.test_intake import PROFILE_PATH, changed_profile
+from tests.test_simulate import CITY, INPUTS, PROFILE, UNTIL
+
+PATHS = os.pathsep.join(str(ROOT / part) for part in ("libs", "services", "."))
+ENVIRONMENT = {**os.environ, "PYTHONPATH": PATHS, "COLUMNS": "120"}
+HEADER = "id;channel;type;opened;target;closed;status;area;ward;latitude;longitude;verdict\n"
+GOOD = "R;Phone;Noise;2019-06-03T09:00:00;07/06/2019;2019-06-05T09:00:00;Done;102;Ward 1;53.3350;-6.2850;OK\n"
+
+
+def gridcall(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gridcall", *map(str, words)]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120)
+
+
+def simulate(
+    out: Path, *more: object, profile: Path = PROFILE, city: Path = CITY, inputs: list[Path] | None = None, until: str = UNTIL
+) -> subprocess.CompletedProcess[str]:
+    files = INPUTS if inputs is None else inputs
+    return gridcall(
+        "simulate", "--profile", profile, "--map", city, "--input", *files, "--until", until, "--out", out, *more
+    )  # fmt: skip
+
+
+def written(folder: Path, text: str, name: str = "rows.csv") -> list[Path]:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return [path]
+
+
+# ── Statuses ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_0_when_every_row_was_accepted(tmp_path: Path) -> None:
+    done = simulate(tmp_path / "out", inputs=written(tmp_path, HEADER + GOOD))
+    assert (done.returncode, done.stderr.count("rejected")) == (0, 0)
+    assert "accepted" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "calls.csv",
+        "cases.csv",
+        "evaluations.csv",
+        "rejected.csv",
+        "summary.json",
+    ]
+
+
+def test_1_when_rows_were_rejected_and_says_where_to_look(tmp_path: Path) -> None:
+    done = simulate(tmp_path / "out")
+    assert done.returncode == 1
+    assert f"17 rows were rejected: {tmp_path / 'out' / 'rejected.csv'} says why" in done.stderr
+
+
+def test_json_is_the_bytes_of_summary_json_and_nothing_else(tmp_path: Path) -> None:
+    done = simulate(tmp_path / "out", "--json")
+    assert done.stdout == (tmp_path / "out" / "summary.json").read_text(encoding="utf-8")
+    assert done.stdout == json.dumps(json.loads(done.stdout), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def test_an_empty_file_of_rows_is_a_run_without_cases(tmp_path: Path) -> None:
+    done = simulate(tmp_path / "out", "--json", inputs=written(tmp_path, HEADER))
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["log"]["intake"]["positions"] == 4
+
+
+def test_an_out_that_is_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert simulate(tmp_path / "out", inputs=written(tmp_path, HEADER + GOOD)).returncode == 0
+
+
+# ── 2: nothing ran ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_missing_column_names_file_line_key_and_what_to_do(tmp_path: Path) -> None:
+    done = simulate(tmp_path / "out", inputs=written(tmp_path, "id;channel\nR;Phone\n"))
+    assert done.returncode == 2
+    assert f"{tmp_path / 'rows.csv'}:1: no column 'type', which category.column names ({PROFILE}:8)" in done.stderr
+    assert "correct the profile: the file has id, channel" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_profile_key_names_the_nearest_known_one(tmp_path: Path) -> None:
+    done = simulate(tmp_path / "out", profile=changed_profile(tmp_path, "category:", "categroy:"))
+    assert done.returncode == 2
+    assert "profile.yaml:8: categroy: unknown key; did you mean 'category'?" in done.stderr
+
+
+def test_an_out_that_is_not_empty_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "keep").write_text("mine", encoding="utf-8")
+    done = simulate(tmp_path)
+    assert done.returncode == 2
+    assert f"--out {tmp_path} is not empty; nothing is overwritten" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["keep"]
+
+
+def test_a_map_in_feet_is_refused(tmp_path: Path) -> None:
+    feet = json.loads((CITY / "areas.geojson").read_bytes())
+    feet["features"][0]["geometry"]["coordinates"][0][0] = [774321.5, 2956001.2]
+    (tmp_path / "areas.geojson").write_text(json.dumps(feet), encoding="utf-8")
+    done = simulate(tmp_path / "out", city=tmp_path)
+    assert done.returncode == 2
+    assert "grid 0101: ring: [774321.5, 2956001.2] is not a longitude and latitude in degrees" in done.stderr
+    assert "gridcall map check" in done.stderr
+
+
+def test_an_open_ring_is_refused(tmp_path: Path) -> None:
+    opened = json.loads((CITY / "areas.geojson").read_bytes())
+    opened["features"][0]["geometry"]["coordinates"][0].pop()
+    (tmp_path / "areas.geojson").write_text(json.dumps(opened), encoding="utf-8")
+    done = simulate(tmp_path / "out", city=tmp_path)
+    assert done.returncode == 2
+    assert "grid 0101 at -6.300000, 53.330000: ring is open: end it where it starts" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"until": "tomorrow"}, "--until 'tomorrow' is not an ISO 8601 time; write for example 2016-01-01T00:00:00"),
+        ({"profile": Path("nowhere.yaml")}, "nowhere.yaml: cannot be read: No such file or directory"),
+        ({"city": Path("nowhere")}, "nowhere/areas.geojson: cannot be read: No such file or directory"),
+        ({"inputs": [Path("nowhere.csv")]}, "nowhere.csv: cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_said(tmp_path: Path, changed: dict[str, Path], says: str) -> None:
+    done = simulate(tmp_path / "out", **changed)  # type: ignore[arg-type]
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_packed_file_that_is_cut_short_is_said(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv.gz").write_bytes(b"\x1f\x8b\x08\x00\x00\x00")
+    done = simulate(tmp_path / "out", inputs=[tmp_path / "rows.csv.gz"])
+    assert done.returncode == 2
+    assert "rows.csv.gz: cannot be read" in done.stderr
+
+
+# ── 3 and 130 ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 16 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        sentence = "a full disk needs root to mount one"
+        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(full_disk: Path) -> None:
+    done = simulate(full_disk / "out")
+    assert done.returncode == 3
+    assert "No space left on device; make room or name another --out, then run again" in done.stderr
+    assert list(full_disk.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    done = simulate(tmp_path / "file" / "out", inputs=written(tmp_path, HEADER + GOOD))
+    assert done.returncode == 3
+    assert "Not a directory" in done.stderr or "File exists" in done.stderr
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path, blow: signal.Signals) -> None:
+    pipe = tmp_path / "rows.csv"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "gridcall", "simulate", "--profile", PROFILE, "--map", CITY]
+    command += ["--input", pipe, "--until", UNTIL, "--out", tmp_path / "out"]
+    running = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with pipe.open("w", encoding="utf-8") as rows:  # Opens when the other side reads: it is at work.
+        rows.write(HEADER + GOOD)
+        rows.flush()
+        running.send_signal(blow)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted; nothing was written" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+# ── With and without a terminal ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def on_a_terminal(*words: object) -> str:
+    """What a person sees on stderr."""
+    lead, follow = pty.openpty()
+    command = [sys.executable, "-m", "gridcall", *map(str, words)]
+    with subprocess.Popen(command, env={**ENVIRONMENT, "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=follow) as running:
+        os.close(follow)
+        seen = b""
+        try:
+            while part := os.read(lead, 4096):
+                seen += part
+        except OSError:  # The terminal is gone with the process.
+            pass
+        running.wait(timeout=60)
+    os.close(lead)
+    return seen.decode()
+
+
+def test_a_person_sees_a_bar_with_rows_per_second_and_time_left(tmp_path: Path) -> None:
+    seen = on_a_terminal(
+        "simulate", "--profile", PROFILE, "--map", CITY, "--input", *INPUTS, "--until", UNTIL, "--out", tmp_path / "out"
+    )  # fmt: skip
+    assert "Feeding" in seen
+    assert re.search(r"77/77", seen)
+    assert "inputs/s" in seen
+
+
+def test_without_a_terminal_there_is_no_bar_and_no_escape(tmp_path: Path) -> None:
+    done = simulate(tmp_path / "out")
+    assert "Feeding" not in done.stderr
+    assert "\x1b" not in done.stderr + done.stdout
+
+
+# ── map check and help ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_map_check_names_every_finding() -> None:
+    done = gridcall("map", "check", CITY, "--profile", PROFILE)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "reported: areas.geojson: a crs member (CRS84): RFC 7946 has none; it is left out",
+        "reported: grid 0102 at -6.290000, 53.330000: ring runs clockwise: RFC 7946 wants the other way; it is turned",
+        "reported: grids 0201 and 0202 at -6.270250, 53.335000: overlap of 36915.934 m², tolerated; "
+        "taken: 0201, the lowest code",
+        "reported: hole between grids 0302 at -6.280000, 53.345000: hole of 295258.230 m², tolerated; "
+        "a point in it lies outside the map",
+    ]
+    assert "6 grids; found: 1 crs, 1 winding, 1 overlap, 1 hole" in done.stderr
+
+
+def test_map_check_refuses_what_is_larger_than_tolerated(tmp_path: Path) -> None:
+    strict = changed_profile(tmp_path, "overlap: {take: lowest_code, tolerate_m2: any}", "overlap: {tolerate_m2: 36915}")
+    done = gridcall("map", "check", CITY, "--profile", strict, "--json")
+    assert done.returncode == 2
+    refused = [finding for finding in json.loads(done.stdout) if finding["severity"] == "refused"]
+    assert [(finding["kind"], round(finding["area_m2"])) for finding in refused] == [("overlap", 36916)]
+
+
+@pytest.mark.parametrize("command", [[], ["simulate"], ["map", "check"]])
+def test_every_command_helps_with_an_example(command: list[str]) -> None:
+    done = gridcall(*command, "--help")
+    assert done.returncode == 0
+    assert "Example" in done.stdout or "Commands" in done.stdout
+
+
+def test_the_profile_of_these_tests_is_the_one_in_the_repository() -> None:
+    assert PROFILE_PATH == PROFILE
