@@ -26,7 +26,7 @@ from typing import Any
 
 from events.envelope import envelope
 from events.stage import Stage
-from gridcall.feed import Feed, read_feed
+from gridcall.feed import Feed, read_feed, without_collecting
 from gridcall.simulate import Run, simulate, write_results
 from gridcall.tables import Tables
 from intake.gridmap import check_map
@@ -54,6 +54,7 @@ class Timed:
 
 
 def inputs(data: Path, months: int) -> list[Path]:
+    """The files of the first months."""
     return sorted((data / "boston311_2015").glob("*.csv.gz"))[:months]
 
 
@@ -82,7 +83,7 @@ def unavoidable(paths: list[Path], bodies: list[bytes]) -> float:
 def in_parts(data: Path, paths: list[Path], timed: Timed, profile_of: str = "") -> tuple[list[bytes], pstats.Stats | None]:
     """The same in this process, part by part; `profile_of` names a part to look into."""
     profiler = cProfile.Profile()
-    with watched(timed, profiler, profile_of):
+    with watched(timed, profiler, profile_of), without_collecting():
         with timed.of("map"):
             profile, lines = load_profile(PROFILE)
             grids = check_map(data / "boston_geo" / "wgs84", profile.map).grids
@@ -98,6 +99,7 @@ def in_parts(data: Path, paths: list[Path], timed: Timed, profile_of: str = "") 
 
 
 def write(profile: Profile, run: Run, feed: Feed, until: int, timed: Timed) -> None:
+    """Write the tables somewhere, and forget them."""
     folder = Path(tempfile.mkdtemp())
     with timed.of("write", len(run.tables.cases)):
         write_results(run, feed, profile.map.district.code, until, folder / "out")
@@ -142,6 +144,7 @@ def one_envelope() -> float:
 
 
 def main() -> None:
+    """Print it."""
     data, months = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 12
     paths = inputs(data, months)
     runs = []
@@ -152,9 +155,8 @@ def main() -> None:
     bodies, _ = in_parts(data, paths, timed)
     bare = statistics.median(unavoidable(paths, bodies) for _ in range(ROUNDS))
     seconds = statistics.median(run[0] for run in runs)
-    print(
-        f"\nmedian of {ROUNDS}: {seconds:.1f} s; unpacking the input and hashing as many bytes: {bare:.2f} s; ratio {seconds / bare:.0f}"
-    )
+    print(f"\nmedian of {ROUNDS}: {seconds:.1f} s; unpacking the input and hashing as many bytes: {bare:.2f} s; ", end="")
+    print(f"ratio {seconds / bare:.0f}")
     print(f"one envelope: {one_envelope():.2f} µs\n\npart         seconds      count   µs each")
     for name, part in timed.seconds.items():
         count = timed.counts[name]

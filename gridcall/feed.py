@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gc
 import gzip
@@ -98,16 +99,17 @@ def read_file(profile: Profile, lines: Lines, path: Path, reading: Reading, open
     if adapter.missing:
         found = "; ".join(missing_column(column, key, lines, header) for column, key in adapter.missing.items())
         raise InputError(f"{path}:1: {found}")
+    file = path.name
     for line, row in rows:
         reading.rows += 1
         try:
             record = adapter.read(row)
         except Invalid as fault:
             reference = printable(adapter.reference(row))
-            reading.rejected.append(Rejected(path.name, line, reference, fault.field, printable(fault.value), fault.reason))
+            reading.rejected.append(Rejected(file, line, reference, fault.field, printable(fault.value), fault.reason))
         else:
             met = reading.records.setdefault(record.issue.reference, [])
-            met.append((record.reported, path.name, line, record))
+            met.append((record.reported, file, line, record))
 
 
 def missing_column(column: str, key: str, lines: Lines, header: Sequence[str]) -> str:
@@ -122,8 +124,8 @@ def numbered_rows(path: Path, profile: Profile, opened: Callable[[Path], BinaryI
     try:
         with opened(path) as raw:
             packed = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-            text = io.TextIOWrapper(packed, profile.csv.encoding, errors="surrogateescape", newline="")
-            reader = csv.reader(without_mark(text), delimiter=profile.csv.delimiter)
+            text = io.TextIOWrapper(packed, marked(profile.csv.encoding), errors="surrogateescape", newline="")
+            reader = csv.reader(text, delimiter=profile.csv.delimiter)
             line = 1
             for row in reader:
                 if row:
@@ -133,10 +135,9 @@ def numbered_rows(path: Path, profile: Profile, opened: Callable[[Path], BinaryI
         raise InputError(f"{path}: cannot be read: {error}") from error
 
 
-def without_mark(text: Iterable[str]) -> Iterator[str]:
-    """The lines without a byte order mark at their start."""
-    for number, line in enumerate(text):
-        yield line.removeprefix("\ufeff") if number == 0 else line
+def marked(encoding: str) -> str:
+    """The encoding; UTF-8 also with a byte order mark at its start. Raises LookupError for an unknown one."""
+    return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
 
 
 def printable(text: str) -> str:

@@ -185,8 +185,8 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path, blow: signal.Signals) -> None:
     pipe = tmp_path / "rows.csv"
     os.mkfifo(pipe)
-    command = [sys.executable, "-m", "gridcall", "simulate", "--profile", PROFILE, "--map", CITY]
-    command += ["--input", pipe, "--until", UNTIL, "--out", tmp_path / "out"]
+    command = [sys.executable, "-m", "gridcall", "simulate", "--profile", str(PROFILE), "--map", str(CITY)]
+    command += ["--input", str(pipe), "--until", UNTIL, "--out", str(tmp_path / "out")]
     running = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with pipe.open("w", encoding="utf-8") as rows:  # Opens when the other side reads: it is at work.
         rows.write(HEADER + GOOD)

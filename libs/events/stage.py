@@ -91,19 +91,19 @@ class Stage(Generic[S, R]):
             self._hear(name, Heard(row.event, row.ts, answer), f"{row.log}/{row.shard}/{row.pos}")
 
     def _adopt(self, row: Row) -> None:
-        for n, event in enumerate(self.decider.adopt(row.event, self.reference), 1):
+        events = self.decider.adopt(row.event, self.reference)
+        for event in events:
             self.reference = self.decider.adopted(self.reference, event)
-            self._reference_seq += 1
-            self._append(row.ts, n, REFERENCE, self._reference_seq, row.id, event)
+        self._append(row.ts, REFERENCE, self._reference_seq, row.id, events)
+        self._reference_seq += len(events)
 
     def _hear(self, name: str, heard: Heard, cause: str) -> None:
         subject = self.subjects.get(name)
         if subject is None:
             subject = self.subjects[name] = Subject(self.decider.unheard)
         events: Sequence[Event] = (InputHeld(name),) if subject.parked else self._decided(name, subject, heard)
-        for n, event in enumerate(events, 1):
-            subject.seq += 1
-            self._append(heard.ts, n, name, subject.seq, cause, event)
+        self._append(heard.ts, name, subject.seq, cause, events)
+        subject.seq += len(events)
 
     def _decided(self, name: str, subject: Subject[S], heard: Heard) -> Sequence[Event]:
         decider, state = self.decider, subject.state
@@ -134,11 +134,16 @@ class Stage(Generic[S, R]):
                 self._hear(clock.subject, Heard(ClockRanOut(clock), max(clock.due, self.ts)), clock.id)
         self.time = t
 
-    def _append(self, ts: Instant, n: int, subject: str, seq: int, cause: str, event: Event) -> None:
+    def _append(self, ts: Instant, subject: str, seq: int, cause: str, events: Sequence[Event]) -> None:
+        """Number the events of one decision, after the `seq` that its subject has."""
+        if not events:
+            return
         assert ts >= self.ts, "time never goes back"
-        self.pos += 1
+        log, shard, pos, input_ = self.decider.log, self.shard, self.pos, self.input
+        for n, event in enumerate(events, 1):
+            self._out.append(Row(log, shard, pos + n, ts, input_, n, subject, seq + n, cause, event))
+        self.pos = pos + len(events)
         self.ts = ts
-        self._out.append(Row(self.decider.log, self.shard, self.pos, ts, self.input, n, subject, seq, cause, event))
 
 
 def cut_at_reference(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -110,27 +110,20 @@ def keyed(
 def merged(one: Fact, other: Fact) -> Fact:
     """Two rows of one key as one."""
     return Fact(
-        min(one.grid, other.grid),
-        min(one.street, other.street),
-        earlier(one.reported, other.reported),
-        earlier(one.due, other.due),
-        earlier(one.missed, other.missed),
-        earlier(one.ended, other.ended),
-        both(one.raised, other.raised),
-        both(one.answered, other.answered),
+        one.grid if one.grid <= other.grid else other.grid,
+        one.street if one.street <= other.street else other.street,
+        one.reported if other.reported is None else earlier(one.reported, other.reported),
+        one.due if other.due is None else earlier(one.due, other.due),
+        one.missed if other.missed is None else earlier(one.missed, other.missed),
+        one.ended if other.ended is None else earlier(one.ended, other.ended),
+        tuple(sorted({*one.raised, *other.raised})) if other.raised else one.raised,
+        tuple(sorted({*one.answered, *other.answered})) if other.answered else one.answered,
     )
 
 
-def earlier(one: Stamp | None, other: Stamp | None) -> Stamp | None:
-    """The earlier of two stamps, if there are any."""
-    if one and other:
-        return min(one, other)
-    return one or other
-
-
-def both(one: tuple[Stamp, ...], other: tuple[Stamp, ...]) -> tuple[Stamp, ...]:
-    """All stamps of two rows, in order, each once."""
-    return tuple(sorted({*one, *other})) if one and other else one or other
+def earlier(one: Stamp | None, other: Stamp) -> Stamp:
+    """The earlier of two stamps."""
+    return other if one is None else min(one, other)
 
 
 def merge_into(facts: dict[Key, Fact], rows: Iterable[Row]) -> None:

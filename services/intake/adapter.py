@@ -19,8 +19,6 @@ from intake.identity import action_id, issue_id
 from intake.profile import Code, Line, Place, PointColumns, Profile, TimeColumn
 from intake.times import Clockface
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-NOT_FINITE = re.compile(r"[+-]?(inf(inity)?|nan)", re.IGNORECASE)
 NO_POINT = PlaceClaim("no_point")
 UNKNOWN_POINT = PlaceClaim("unknown_point")
 
@@ -167,7 +165,7 @@ def point_reader(point: PointColumns) -> Callable[[Cells], PlaceClaim]:
         lon = degrees(point.lon, cells[point.lon], 180)
         if lat is None or lon is None:
             return NO_POINT
-        if (round(lat, point.decimals), round(lon, point.decimals)) in unknown:
+        if unknown and (round(lat, point.decimals), round(lon, point.decimals)) in unknown:
             return UNKNOWN_POINT
         return PlaceClaim("point", lat, lon)
 
@@ -178,9 +176,11 @@ def degrees(column: str, cell: str, most: int) -> float | None:
     """A coordinate; None where the cell is empty. Raises Invalid for anything but a finite number within ±most."""
     if not cell:
         return None
-    number = NUMBER.fullmatch(cell)
-    value = float(cell) if number or NOT_FINITE.fullmatch(cell) else None
-    if value is None:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = None
+    if value is None or "_" in cell or not cell.isascii():  # Python would take 1_000, and digits of other scripts.
         raise Invalid(column, cell, "not a number")
     if not isfinite(value):
         raise Invalid(column, cell, "not a finite number")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from events.catalogue import Instant
@@ -14,12 +13,11 @@ from intake.profile import TimeColumn
 
 LOCAL_EPOCH = datetime(1970, 1, 1)
 MICROSECOND = timedelta(microseconds=1)
-QUARTER_US = 15 * 60 * 1_000_000
 DAY_US = 24 * 60 * 60 * 1_000_000
 EARLIEST = (datetime.min - LOCAL_EPOCH) // MICROSECOND + DAY_US
 LATEST = (datetime.max - LOCAL_EPOCH) // MICROSECOND - DAY_US  # So that it can be written in any zone.
 
-FIRST_OF_1900 = (datetime(1900, 1, 1) - LOCAL_EPOCH) // MICROSECOND  # What strptime takes where no date is read.
+MIDNIGHT_OF_1900 = datetime(1900, 1, 1)  # What strptime takes where no date is read.
 
 LocalTime = int  # Microseconds of a wall clock since its 1970-01-01T00:00:00.
 
@@ -29,16 +27,17 @@ class Clockface:
 
     def __init__(self, zone: str) -> None:
         self.zone = ZoneInfo(zone)
-        self._steady = lru_cache(maxsize=65536)(self._steady_offset)
+        self._steady: dict[int, int | None] = {}
 
     def read(self, column: TimeColumn, text: str) -> tuple[Instant, tuple[str, ...]]:
         """The instant of a cell, and the rules that were needed. Raises Invalid for what no format reads."""
         for form in column.formats:
             try:
                 local = local_time(text, form)
-                if isinstance(local, datetime):
-                    return self.instant(local) if column.day is None else self._end_of_day(self._wall(local))
-                return self._settled(local) if column.day is None else self._end_of_day(local)
+                if column.day is None:
+                    return self.instant(local) if isinstance(local, datetime) else self._settled(local)
+                wall = self._wall(local) if isinstance(local, datetime) else local
+                return self._settled(wall - wall % DAY_US + DAY_US - 1)
             except ValueError:
                 continue
             except OverflowError:
@@ -54,21 +53,20 @@ class Clockface:
     def _wall(self, moment: datetime) -> LocalTime:
         return (moment.astimezone(self.zone).replace(tzinfo=None) - LOCAL_EPOCH) // MICROSECOND
 
-    def _end_of_day(self, local: LocalTime) -> tuple[Instant, tuple[str, ...]]:
-        """The last microsecond of the local date."""
-        return self._settled(local - local % DAY_US + DAY_US - 1)
-
     def _settled(self, local: LocalTime) -> tuple[Instant, tuple[str, ...]]:
-        offset = self._steady(local // QUARTER_US)
+        day = local // DAY_US
+        if day not in self._steady:
+            self._steady[day] = self._steady_offset(day)
+        offset = self._steady[day]
         if offset is not None:
             return within(local - offset), ()
         before, after = self._offsets(local)
         rules = () if before == after else ("gap_time",) if before < after else ("overlap_time",)
         return within(local - before), rules
 
-    def _steady_offset(self, quarter: int) -> int | None:
-        """The zone's offset in µs in a quarter of an hour; None where a change of it may be near."""
-        offsets = {*self._offsets(quarter * QUARTER_US), *self._offsets((quarter + 1) * QUARTER_US)}
+    def _steady_offset(self, day: int) -> int | None:
+        """The zone's offset in µs all through a day; None for a day on which it changes."""
+        offsets = {*self._offsets(day * DAY_US), *self._offsets((day + 1) * DAY_US)}
         return offsets.pop() if len(offsets) == 1 else None
 
     def _offsets(self, local: LocalTime) -> tuple[int, int]:
@@ -91,22 +89,36 @@ def local_time(text: str, form: str) -> LocalTime | datetime:
     Raises ValueError where it does not fit. Where a date and a time of day stand apart, each is read once and kept: the same
     ones come again and again, and strptime is slow.
     """
-    split = halves(form)
+    split = HALVES.get(form) or halves(form)
     date, blank, time_of_day = text.partition(" ")
-    if split is not None and blank and not time_of_day.startswith(" "):
-        return strptime(date, split[0]) - FIRST_OF_1900 + strptime(time_of_day, split[1])
+    if split is not NO_HALVES and blank and not time_of_day.startswith(" "):
+        dates, times = split
+        return dates[date] + times[time_of_day]
     moment = datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)
     return moment if moment.tzinfo else (moment - LOCAL_EPOCH) // MICROSECOND
 
 
-@lru_cache(maxsize=200_000)
-def strptime(text: str, form: str) -> LocalTime:
-    """What datetime.strptime reads of a date, or of a time of day on its first day of 1900."""
-    return (datetime.strptime(text, form) - LOCAL_EPOCH) // MICROSECOND
+class Readings(dict[str, LocalTime]):
+    """What strptime reads of a text in one format, counted from `origin`; each text is read once."""
+
+    def __init__(self, form: str, origin: datetime) -> None:
+        super().__init__()
+        self._form = form
+        self._origin = origin
+
+    def __missing__(self, text: str) -> LocalTime:
+        if len(self) >= 100_000:
+            self.clear()
+        self[text] = reading = (datetime.strptime(text, self._form) - self._origin) // MICROSECOND
+        return reading
 
 
-@lru_cache
-def halves(form: str) -> tuple[str, str] | None:
-    """A format of a date, a blank and a time of day as its two halves; None for any other."""
+NO_HALVES = (Readings("", LOCAL_EPOCH), Readings("", LOCAL_EPOCH))
+HALVES: dict[str, tuple[Readings, Readings]] = {}
+
+
+def halves(form: str) -> tuple[Readings, Readings]:
+    """The readings of a format's date and of its time of day; NO_HALVES where they do not stand apart."""
     split = re.fullmatch(r"((?:%[dmYyBb]|[-/.])+) ((?:%[HIMSfp]|[ :.])+)", form)
-    return (split[1], split[2]) if split else None
+    HALVES[form] = (Readings(split[1], LOCAL_EPOCH), Readings(split[2], MIDNIGHT_OF_1900)) if split else NO_HALVES
+    return HALVES[form]
