@@ -225,6 +225,8 @@ def counting(progress: Progress, paths: tuple[Path, ...]) -> Callable[[Path], Bi
 def print_summary(summary: dict[str, Any]) -> None:
     """The summary as a table."""
     table = Table(title=f"{summary['profile']} until {summary['until']}", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for key, value in flattened(summary):
         table.add_row(key, f"{value:,}" if isinstance(value, int) else str(value))
     Console(highlight=False).print(table)

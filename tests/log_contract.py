@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from events.catalogue import ReferenceAdopted, VisitMade
+from events.catalogue import BEGINNING, ReferenceAdopted, VisitMade
 from events.errors import Conflict
 from events.log import Log
 from events.row import Draft, Row, Watermark
@@ -86,7 +86,11 @@ async def a_commit_that_does_not_follow_is_refused_whole(log: Log) -> None:
 async def shards_know_nothing_of_each_other(log: Log) -> None:
     await log.append(SHARD, [visit(1, 10)])
     assert [(row.pos, row.ts) for row in await log.append("other", [visit(1, 3)])] == [(1, 3)]
-    assert await log.watermark("nobody") == Watermark(0, 0)
+    assert await log.watermark("nobody") == Watermark(0, BEGINNING)
+
+
+async def times_before_1970_are_times(log: Log) -> None:
+    assert [row.ts for row in await log.append(SHARD, [visit(1, -5), visit(2, -7)])] == [-5, -5]
 
 
 CONTRACT: tuple[Callable[[Log], Awaitable[None]], ...] = (
@@ -99,4 +103,5 @@ CONTRACT: tuple[Callable[[Log], Awaitable[None]], ...] = (
     rows_come_back_as_they_were_committed,
     a_commit_that_does_not_follow_is_refused_whole,
     shards_know_nothing_of_each_other,
+    times_before_1970_are_times,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,6 +82,13 @@ def test_months_reach_as_far_as_they_are_asked() -> None:
     months = Months("Europe/Dublin")
     asked = [months.name(at) for at in (0, 50 * 365 * DAY, -10 * 365 * DAY, 1)]
     assert asked == ["1970-01", "2019-12", "1960-01", "1970-01"]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Shanghai"])
+def test_months_reach_to_both_ends_of_the_calendar(zone: str) -> None:
+    months = Months(zone)
+    assert months.name(e.BEGINNING) == "0001-01"
+    assert months.name(253_402_300_799_999_999) == "9999-12"
 
 
 def test_a_case_in_a_queue_is_on_nobodys_sheet() -> None:

@@ -244,3 +244,28 @@ def test_a_cell_is_quoted_only_if_it_must_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("a", "b", "half_even"), [(5, 2, 2), (7, 2, 4), (20000, 3, 6667), (10000, 3, 3333), (0, 9, 0)])
 def test_shares_are_rounded_half_to_even(a: int, b: int, half_even: int) -> None:
     assert round_half_even(a, b) == half_even
+
+
+# ── Far times ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_times_of_other_centuries_are_times_like_any(tmp_path: Path) -> None:
+    header, *rows = INPUTS[0].read_text(encoding="utf-8").splitlines()[:2]
+    old = (
+        rows[0]
+        .replace("E-001", "O-1")
+        .replace("2019-01-02T09:15:00", "1890-06-01T12:00:00")
+        .replace("09/01/2019", "03/06/1890")
+    )
+    old = old.replace("2019-01-05T10:00:00", "")
+    sentinel = rows[0].replace("E-001", "O-2").replace("09/01/2019", "31/12/9999")
+    first = rows[0].replace("E-001", "O-3").replace("2019-01-02T09:15:00", "0001-01-01T00:00:00Z")
+    path = tmp_path / "old.csv"
+    path.write_text("\n".join([header, old, sentinel, first]) + "\n", encoding="utf-8")
+    files = run(tmp_path / "out", inputs=[path])
+    by_reference = {row["reference"]: row for row in table(files["cases.csv"])}
+    assert [row["reference"] for row in table(files["cases.csv"])] == ["O-3", "O-1", "O-2"]
+    assert (by_reference["O-1"]["reported"], by_reference["O-1"]["verdict"]) == ("1890-06-01T12:25:21Z", "overdue")
+    assert by_reference["O-2"]["due"] == "9999-12-31T23:59:59.999999Z"
+    assert table(files["calls.csv"])[0]["raised"].startswith("1890-06-0")
+    assert {row["period"] for row in table(files["evaluations.csv"])} >= {"0001-01", "1890-06", "2019-01"}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeGuard, TypeVar, dataclass_transform, get_args
 
 Instant = int
+BEGINNING: Instant = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z: before it, no log has a time.
 Level = Literal["grid", "street", "district"]
 ReferenceKind = Literal["map", "roster", "admission", "policies", "decider"]
 Because = Literal["deadline", "silence"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from events.catalogue import Instant
+from events.catalogue import BEGINNING, Instant
 from events.errors import Conflict, Forgotten
 from events.row import Draft, Row, Watermark
 
@@ -42,7 +42,7 @@ class Kept:
     def __init__(self, readers: Iterable[str]) -> None:
         self.rows: list[Row] = []
         self.start = 0
-        self.ts: Instant = 0
+        self.ts: Instant = BEGINNING
         self.passed = dict.fromkeys(readers, 0)
 
     @property

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-from events.catalogue import CaseParked, Event, InputHeld, Instant
+from events.catalogue import BEGINNING, CaseParked, Event, InputHeld, Instant
 from events.decider import REFERENCE, Clock, ClockRanOut, Decider, Heard
 from events.errors import CannotGoOn
 from events.row import Row
@@ -52,9 +52,9 @@ class Stage(Generic[S, R]):
         self.reference: R = decider.unadopted
         self.subjects: dict[str, Subject[S]] = {}
         self.pos = 0  # The last position of this stage's own log.
-        self.ts: Instant = 0  # The time of the row there.
+        self.ts: Instant = BEGINNING  # The time of the row there.
         self.input = 0  # The last position of the input log that was applied.
-        self.time: Instant = 0  # How far time has passed.
+        self.time: Instant = BEGINNING  # How far time has passed.
         self._reference_seq = 0
         self._clocks: list[Clock] = []
         self._out: list[Row] = []

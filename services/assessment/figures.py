@@ -14,10 +14,11 @@ from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from assessment.facts import Fact, Facts, Stamp
-from events.catalogue import Instant
+from events.catalogue import BEGINNING, Instant
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+DAY_US = 24 * 60 * 60 * 1_000_000
 
 FLOWS = ("reported", "ended", "due", "in_time", "missed", "calls_raised", "calls_answered")
 STOCKS = {"opened": ("open", 1), "closed": ("open", -1), "fell_overdue": ("overdue", 1), "overdue_ended": ("overdue", -1)}
@@ -71,21 +72,30 @@ class Months:
         self._zone = ZoneInfo(zone)
         self._names: list[str] = []
         self._starts: list[Instant] = []
+        self._end: Instant = BEGINNING
 
     def name(self, at: Instant) -> str:
         """The month (YYYY-MM) in which an instant lies."""
         i = bisect_right(self._starts, at) - 1
-        if i < 0 or i + 1 >= len(self._starts):
-            self._extend((EPOCH + at * MICROSECOND).astimezone(self._zone).year)
-            i = bisect_right(self._starts, at) - 1
+        if i < 0 or at >= self._end:
+            self._extend(self._year(at))
+            i = max(bisect_right(self._starts, at) - 1, 0)
         return self._names[i]
+
+    def _year(self, at: Instant) -> int:
+        moment = EPOCH + at * MICROSECOND
+        try:
+            return moment.astimezone(self._zone).year
+        except OverflowError:  # The last hours of the year 9999, or the first of the year 1, are another year there.
+            return moment.year
 
     def _extend(self, year: int) -> None:
         first = min(year, int(self._names[0][:4])) if self._names else year
-        last = max(year, int(self._names[-1][:4]) - 1) if self._names else year
-        months = [(y, m) for y in range(first, last + 1) for m in range(1, 13)] + [(last + 1, 1)]
+        last = max(year, int(self._names[-1][:4])) if self._names else year
+        months = [(y, m) for y in range(first, last + 1) for m in range(1, 13)]
         self._names = [f"{y:04}-{m:02}" for y, m in months]
         self._starts = [(datetime(y, m, 1, tzinfo=self._zone) - EPOCH) // MICROSECOND for y, m in months]
+        self._end = self._starts[-1] + 31 * DAY_US  # December has 31 days everywhere.
 
 
 def sheets(facts: Facts, zone: str, until: Instant) -> list[Sheet]:

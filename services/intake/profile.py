@@ -6,8 +6,9 @@ stays `No`); an unknown key is an error that names the nearest known one; every 
 
 from __future__ import annotations
 
+import codecs
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -51,6 +52,34 @@ def with_group(pattern: str) -> str:
     return pattern
 
 
+def known_encoding(name: str) -> str:
+    """A character encoding that Python knows."""
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"{name!r} is not a known encoding; write for example utf-8 or latin-1") from None
+    return name
+
+
+def separates(delimiter: str) -> str:
+    """A character that can separate cells."""
+    if delimiter in '"\r\n\0 ':
+        raise ValueError(f"{delimiter!r} cannot separate cells; write for example ',' or ';'")
+    return delimiter
+
+
+def readable(form: str) -> str:
+    """A format of datetime.strptime, or `iso`."""
+    try:
+        datetime.strptime("", form)
+    except ValueError as error:
+        if "does not match" not in str(error):
+            raise ValueError(f"{form!r} is not a format of strptime: {error}") from None
+    except re.error:
+        raise ValueError(f"{form!r} is not a format of strptime: a directive stands in it twice") from None
+    return form
+
+
 def tolerance(text: Any) -> Any:
     """A number of square metres, or `any`."""
     return float("inf") if text == "any" else text
@@ -71,8 +100,8 @@ class Part(BaseModel):
 class Csv(Part):
     """How the files are written. Cells are trimmed first; `blank` are the cells that mean nothing."""
 
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    encoding: str = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1), AfterValidator(separates)] = ","
+    encoding: Annotated[str, AfterValidator(known_encoding)] = "utf-8"
     blank: frozenset[str] = frozenset({""})
 
 
@@ -92,7 +121,7 @@ class LineColumn(Column):
 class TimeColumn(Column):
     """A column of times: formats are tried in order; `iso` is ISO 8601; `day: end` takes the last microsecond of the date."""
 
-    formats: Annotated[tuple[str, ...], Field(min_length=1)] = ("iso",)
+    formats: Annotated[tuple[Annotated[str, AfterValidator(readable)], ...], Field(min_length=1)] = ("iso",)
     day: Literal["end"] | None = None
 
 
@@ -114,7 +143,7 @@ class Code(Part):
 
     drop: Pattern | None = None
     keep: KeepPattern | None = None
-    pad: Annotated[int, Field(ge=0)] = 0
+    pad: Annotated[int, Field(ge=0, le=64)] = 0
 
 
 class CodeColumn(Code, Column):
@@ -190,7 +219,7 @@ class MapFiles(Part):
 class Calls(Part):
     """Within which time a call must be answered (ISO 8601), or `never`."""
 
-    answer_within: Literal["never"] | Annotated[timedelta, Field(ge=timedelta(0))]
+    answer_within: Literal["never"] | Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=3660))]
 
     @model_validator(mode="before")
     @classmethod

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from events.catalogue import Instant
+from events.catalogue import BEGINNING, Instant
 from events.envelope import instant
 from events.errors import Invalid
 from intake.profile import TimeColumn
@@ -14,8 +14,7 @@ from intake.profile import TimeColumn
 LOCAL_EPOCH = datetime(1970, 1, 1)
 MICROSECOND = timedelta(microseconds=1)
 DAY_US = 24 * 60 * 60 * 1_000_000
-EARLIEST = (datetime.min - LOCAL_EPOCH) // MICROSECOND + DAY_US
-LATEST = (datetime.max - LOCAL_EPOCH) // MICROSECOND - DAY_US  # So that it can be written in any zone.
+LATEST = (datetime.max - LOCAL_EPOCH) // MICROSECOND
 
 MIDNIGHT_OF_1900 = datetime(1900, 1, 1)  # What strptime takes where no date is read.
 
@@ -66,7 +65,7 @@ class Clockface:
 
     def _steady_offset(self, day: int) -> int | None:
         """The zone's offset in µs all through a day; None for a day on which it changes."""
-        offsets = {*self._offsets(day * DAY_US), *self._offsets((day + 1) * DAY_US)}
+        offsets = {*self._offsets(day * DAY_US), *self._offsets((day + 1) * DAY_US - 1)}
         return offsets.pop() if len(offsets) == 1 else None
 
     def _offsets(self, local: LocalTime) -> tuple[int, int]:
@@ -78,7 +77,7 @@ class Clockface:
 
 def within(at: Instant) -> Instant:
     """An instant that can be written with four digits of a year. Raises OverflowError for others."""
-    if EARLIEST <= at <= LATEST:
+    if BEGINNING <= at <= LATEST:
         return at
     raise OverflowError(at)
 
