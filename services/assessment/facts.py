@@ -21,6 +21,7 @@ from events.catalogue import (
     ClockHandedOver,
     ClockStarted,
     DeadlineMissed,
+    Event,
     Holder,
     Instant,
 )
@@ -74,37 +75,30 @@ def fact_of(row: Row) -> tuple[Key, Fact] | None:
     event = row.event
     if type(event) not in COUNTED:
         return None
-    match event:
-        case CaseRouted() | CaseReopened():
-            return keyed(event.case, event.holder, reported=Stamp(row.ts, row.log, row.pos))
-        case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn():
-            return keyed(event.case, event.holder, ended=Stamp(row.ts, row.log, row.pos))
-        case ClockStarted() | ClockHandedOver():
-            return keyed(event.case, event.holder, due=Stamp(event.due, row.log, row.pos))
-        case DeadlineMissed():
-            return keyed(event.case, event.holder, missed=Stamp(event.due, row.log, row.pos))
-        case CallRaised():
-            return keyed(event.case, event.holder, raised=(Stamp(row.ts, row.log, row.pos),))
-        case CallAnswered():
-            return keyed(event.case, event.holder, answered=(Stamp(row.ts, row.log, row.pos),))
-    raise AssertionError(f"{event} counts nowhere")
-
-
-def keyed(
-    case: str,
-    holder: Holder,
-    reported: Stamp | None = None,
-    due: Stamp | None = None,
-    missed: Stamp | None = None,
-    ended: Stamp | None = None,
-    raised: tuple[Stamp, ...] = (),
-    answered: tuple[Stamp, ...] = (),
-) -> tuple[Key, Fact] | None:
-    """A row under the responsibility of a holder; None where no worker holds the case."""
+    holder: Holder = event.holder  # type: ignore[union-attr]  # All that are counted have one.
     if holder.worker is None:
         return None
-    fact = Fact(holder.grid or "", holder.street or "", reported, due, missed, ended, raised, answered)
-    return Key(case, holder.episode, holder.worker), fact
+    key = Key(event.case, holder.episode, holder.worker)  # type: ignore[union-attr]
+    return key, said_of(holder, event, row)
+
+
+def said_of(holder: Holder, event: Event, row: Row) -> Fact:
+    """What one event says about the responsibility of its holder."""
+    grid, street, now = holder.grid or "", holder.street or "", Stamp(row.ts, row.log, row.pos)
+    match event:
+        case CaseRouted() | CaseReopened():
+            return Fact(grid, street, now)
+        case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn():
+            return Fact(grid, street, None, None, None, now)
+        case ClockStarted() | ClockHandedOver():
+            return Fact(grid, street, None, now._replace(at=event.due))
+        case DeadlineMissed():
+            return Fact(grid, street, None, None, now._replace(at=event.due))
+        case CallRaised():
+            return Fact(grid, street, raised=(now,))
+        case CallAnswered():
+            return Fact(grid, street, answered=(now,))
+    raise AssertionError(f"{event} counts nowhere")
 
 
 def merged(one: Fact, other: Fact) -> Fact:
