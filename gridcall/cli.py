@@ -8,11 +8,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
@@ -22,7 +21,8 @@ from rich.text import Text
 
 from events.catalogue import Instant
 from events.reference import GridMap
-from gridcall.feed import Feed, InputError, open_bytes, read_feed, without_collecting
+from gridcall.feed import Feed, read_feed, without_collecting
+from gridcall.files import InputError
 from gridcall.simulate import Run, simulate, write_results
 from gridcall.tables import as_json
 from intake.gridmap import Checked, check_map
@@ -102,8 +102,8 @@ def simulate_command(
     """
     signal.signal(signal.SIGTERM, interrupted)
     try:
-        with progress_bar() as progress, without_collecting():
-            run, feed = simulated(profile_path, map_folder, (*inputs, *more_inputs), until_text, out, progress)
+        with Bar() as bar, without_collecting():
+            run, feed = simulated(profile_path, map_folder, (*inputs, *more_inputs), until_text, out, bar)
             report = as_json(run.summary)
     except KeyboardInterrupt:
         fail(INTERRUPTED, "interrupted; nothing was written")
@@ -122,7 +122,7 @@ def interrupted(signum: int, frame: object) -> NoReturn:
 
 
 def simulated(
-    profile_path: Path, map_folder: Path, inputs: tuple[Path, ...], until_text: str, out: Path, progress: Progress
+    profile_path: Path, map_folder: Path, inputs: tuple[Path, ...], until_text: str, out: Path, bar: Bar
 ) -> tuple[Run, Feed]:
     """Read, run and write."""
     profile, lines = the_profile(profile_path)
@@ -130,18 +130,17 @@ def simulated(
     check_out(out)
     grids = the_map(map_folder, profile)
     try:
-        feed = read_feed(profile, lines, inputs, until, counting(progress, inputs))
+        feed = read_feed(profile, lines, inputs, until, bar.task("Reading", None))
     except InputError as error:
         fail(NOTHING_RAN, str(error))
     started = time.monotonic()
     total = len(feed.drafts)
-    task = progress.add_task("Feeding", total=total)
-    run = asyncio.run(simulate(profile, grids, feed, until, progress=lambda count: progress.advance(task, count)))
+    run = asyncio.run(simulate(profile, grids, feed, until, progress=bar.task("Feeding", total)))
     seconds = time.monotonic() - started
     positions = sum(log["positions"] for log in run.summary["log"].values())
     write_results(run, feed, profile.map.district.code, until, out)
     memory = getrusage(RUSAGE_SELF).ru_maxrss // 1024
-    progress.console.print(
+    bar.console.print(
         f"{total:,} inputs → {positions:,} log rows in {seconds:.1f} s ({total / max(seconds, 1e-9):,.0f} inputs/s); "
         f"{memory} MiB at most; in memory, nothing is committed to a disk but the tables in {out}"
     )
@@ -201,25 +200,29 @@ class Rate(ProgressColumn):
         return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 
 
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A bar on stderr: what, how much, how fast, time left. Without a terminal only what is printed above it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress
+class Bar(Progress):
+    """A bar on stderr: what, how much, how fast, time left. Without a terminal only what is printed above it.
 
+    It is drawn where it is moved, at most ten times a second, and not by a thread: reading forks, and a fork must meet none.
+    """
 
-def counting(progress: Progress, paths: tuple[Path, ...]) -> Callable[[Path], BinaryIO]:
-    """Open files so that the bar counts their bytes."""
-    if progress.disable:
-        return open_bytes
-    task = progress.add_task("Reading", total=sum(path.stat().st_size for path in paths if path.exists()))
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        super().__init__(*columns, console=console, disable=not console.is_terminal, auto_refresh=False)
+        self._drawn = 0.0
 
-    def opened(path: Path) -> BinaryIO:
-        return progress.open(path, "rb", task_id=task)
+    def task(self, description: str, total: int | None) -> Callable[[int], None]:
+        """Begin a task; what is returned moves it on."""
+        task = self.add_task(description, total=total)
 
-    return opened
+        def moved(count: int) -> None:
+            self.advance(task, count)
+            if time.monotonic() - self._drawn > 0.1:
+                self._drawn = time.monotonic()
+                self.refresh()
+
+        return moved
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from escalation.decider import Escalation
 from events.catalogue import Instant, ReferenceAdopted, ReferenceKind
 from events.content import encoded
 from events.decider import REFERENCE
-from events.envelope import rfc3339
+from events.instants import rfc3339
 from events.log import MemoryLog
 from events.reference import Content, GridMap
 from events.row import Draft
@@ -100,7 +100,7 @@ def adoptions(profile: Profile, grids: GridMap, at: Instant) -> tuple[list[Draft
         contents[digest] = body
         events.append(ReferenceAdopted(kind, profile.profile, digest))
     events.append(ReferenceAdopted("decider", VERSIONS[-1], ""))
-    return [Draft(at, REFERENCE, event, seq) for seq, event in enumerate(events, 1)], contents
+    return [Draft(at, REFERENCE, event) for event in events], contents
 
 
 async def simulate(

@@ -35,7 +35,8 @@ from events.catalogue import (
     IssueReported,
     PoliciesAdopted,
 )
-from events.envelope import envelope, rfc3339
+from events.envelope import envelope
+from events.instants import rfc3339
 from events.row import Row
 
 LOGS = ("intake", "cases", "calls")
@@ -71,7 +72,7 @@ TOLD = frozenset(
 class CaseLine:
     """What the logs say of one case so far."""
 
-    __slots__ = ("due", "ended", "holder", "issue", "late", "located_by", "parked", "reported", "rules", "state")
+    __slots__ = ("due", "ended", "holder", "issue", "late", "located_by", "reported", "rules", "state")
 
     def __init__(self, issue: IssueReported, reported: Instant) -> None:
         self.issue = issue
@@ -83,7 +84,6 @@ class CaseLine:
         self.ended: Instant | None = None
         self.state = "open"
         self.late = False
-        self.parked = False
 
     @property
     def verdict(self) -> str:
@@ -100,9 +100,7 @@ class CaseLine:
 
     @property
     def kind(self) -> str:
-        """In which of summary.json's five counts of issues it is."""
-        if self.parked:
-            return "parked"
+        """In which of summary.json's counts of issues it is, unless it is parked."""
         return "awaiting_dispatcher" if self.state == "open" and not self.grid else self.state
 
 
@@ -134,6 +132,7 @@ class Tables:
     def __init__(self) -> None:
         self.cases: dict[str, CaseLine] = {}
         self.calls: dict[str, CallLine] = {}
+        self.parked: set[str] = set()  # Perhaps before their report.
         self.facts: dict[Key, Fact] = {}
         self.logs = {log: LogSum(0, sha256()) for log in LOGS}
         self.zone = "UTC"
@@ -183,7 +182,7 @@ class Tables:
             case CaseReopened(case=name):
                 self.cases[name].state, self.cases[name].ended = "open", None
             case CaseParked(case=name):
-                self.cases[name].parked = True
+                self.parked.add(name)
             case PoliciesAdopted(zone=zone):
                 self.zone = zone
             case _:
@@ -226,8 +225,9 @@ class Tables:
     def summary(self) -> dict[str, Any]:
         """The part of summary.json that comes from the logs."""
         cases = self.cases.values()
+        kinds = ("parked" if name in self.parked else case.kind for name, case in self.cases.items())
         return {
-            "issues": counted((case.kind for case in cases), ("open", "closed", "withdrawn", "awaiting_dispatcher", "parked")),
+            "issues": counted(kinds, ("open", "closed", "withdrawn", "awaiting_dispatcher", "parked")),
             "cases": len(self.cases),
             "located_by": counted((case.located_by for case in cases), LOCATED_BY),
             "lines": counted((case.issue.line for case in cases), LINES),

@@ -44,7 +44,7 @@ async def an_announced_time_is_never_gone_behind(log: Log) -> None:
 
 async def a_row_keeps_its_sequence_within_its_subject(log: Log) -> None:
     adopted = ReferenceAdopted("map", "m", "")
-    rows = await log.append(SHARD, [Draft(1, "reference", adopted, 1), visit(1, 1), Draft(1, "reference", adopted, 2)])
+    rows = await log.append(SHARD, [Draft(1, "reference", adopted), visit(1, 1), Draft(1, "reference", adopted)])
     assert [(row.subject, row.seq) for row in rows] == [("reference", 1), ("a1", 1), ("reference", 2)]
     own = [numbered(log, 4, 1, "x", 1), numbered(log, 5, 1, "y", 1), numbered(log, 6, 1, "x", 2)]
     await log.commit(SHARD, own)

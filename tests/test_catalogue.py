@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import catalogue as e
-from events.envelope import envelope, opened, rfc3339
+from events.envelope import envelope, opened
+from events.instants import rfc3339
 from events.row import Row
 from tests.conftest import ROOT
 

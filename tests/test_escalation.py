@@ -121,38 +121,38 @@ def test_above_the_district_there_is_nobody_to_call() -> None:
 def test_an_acknowledged_call_still_goes_up_when_it_is_not_answered() -> None:
     heard = e.CallAcknowledged(CASE, ANN, FIRST, "officer-01")
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED)
-    case = case.when(e.AcknowledgementPassedOn(CASE, FIRST, "officer-01")).then(heard)
+    case = case.when(e.AcknowledgementPassedOn(CASE, ANN, FIRST, "officer-01")).then(heard)
     case.when(SILENCE, DUE + DAY).then(DISTRICT_CALLED)
 
 
 def test_an_answered_call_is_over_and_silent() -> None:
     answered = e.CallAnswered(CASE, ANN, FIRST, "officer-01")
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED)
-    case = case.when(e.AnswerPassedOn(CASE, FIRST, "officer-01")).then(answered)
+    case = case.when(e.AnswerPassedOn(CASE, ANN, FIRST, "officer-01")).then(answered)
     assert escalation.clocks(case.state) == ()
     case.when(ENDED).then(STOPPED)
 
 
 def test_of_two_open_calls_only_the_one_that_is_answered_ends() -> None:
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED, DISTRICT_CALLED)
-    case = case.when(e.AnswerPassedOn(CASE, FIRST, "officer-01")).then(e.CallAnswered(CASE, ANN, FIRST, "officer-01"))
+    case = case.when(e.AnswerPassedOn(CASE, ANN, FIRST, "officer-01")).then(e.CallAnswered(CASE, ANN, FIRST, "officer-01"))
     case.when(ENDED).then(STOPPED, withdrawn(SECOND))
 
 
 @pytest.mark.parametrize(
     "past", [(), (STARTED,), (STARTED, MISSED, STREET_CALLED, e.CallAnswered(CASE, ANN, FIRST, "x")), (STARTED, STOPPED)]
 )
-@pytest.mark.parametrize("action", [e.AcknowledgementPassedOn(CASE, FIRST, "x"), e.AnswerPassedOn(CASE, FIRST, "x")])
+@pytest.mark.parametrize("action", [e.AcknowledgementPassedOn(CASE, ANN, FIRST, "x"), e.AnswerPassedOn(CASE, ANN, FIRST, "x")])
 def test_an_action_on_a_call_that_is_not_open_is_declined(past: tuple[e.Event, ...], action: e.Event) -> None:
-    declined = e.CallActionDeclined(CASE, FIRST, "This call is not open.")
+    declined = e.CallActionDeclined(CASE, ANN, FIRST, "This call is not open.")
     given(escalation, *CITY, *past).when(action).then(declined)
 
 
 def test_a_call_is_acknowledged_once() -> None:
     heard = e.CallAcknowledged(CASE, ANN, FIRST, "officer-01")
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED, heard)
-    again = e.CallActionDeclined(CASE, FIRST, "This call was acknowledged already.")
-    case.when(e.AcknowledgementPassedOn(CASE, FIRST, "officer-01")).then(again)
+    again = e.CallActionDeclined(CASE, ANN, FIRST, "This call was acknowledged already.")
+    case.when(e.AcknowledgementPassedOn(CASE, ANN, FIRST, "officer-01")).then(again)
 
 
 def test_without_a_limit_calls_wait_for_ever() -> None:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.catalogue import PlaceClaim
-from events.envelope import rfc3339
 from events.errors import Invalid
+from events.instants import rfc3339
 from intake.adapter import Adapter, code_of
 from intake.identity import action_id, issue_id
 from intake.profile import Code, Profile, ProfileError, TimeColumn, load_profile

@@ -14,6 +14,7 @@ from assessment.facts import Fact, Key, merge_into
 from escalation.decider import Escalation
 from events import catalogue as e
 from events.decider import REFERENCE
+from events.envelope import envelope, opened
 from events.log import MemoryLog
 from events.row import Draft, Row
 from events.runtime import Runner
@@ -75,7 +76,7 @@ histories = st.lists(st.tuples(st.integers(0, 5 * DAY) | st.sampled_from([0, HOU
 def drafted(history: list[tuple[int, Any]], *, strict: bool) -> list[Draft]:
     """The history as the door would write it: every issue once, every action with an id of its own."""
     adopted = [*ADOPTED, ADMISSION_ADOPTED] if strict else ADOPTED
-    drafts = [Draft(0, REFERENCE, event, seq) for seq, event in enumerate(adopted, 1)]
+    drafts = [Draft(0, REFERENCE, event) for event in adopted]
     at, seen = 0, set()
     for number, (later, event) in enumerate(history):
         at += later
@@ -179,19 +180,21 @@ def sequences(rows: list[Row]) -> dict[str, list[int]]:
 @settings(max_examples=200, deadline=None)
 @given(histories, st.booleans())
 def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silent(history: list[Any], strict: bool) -> None:
-    rows = [row for row in run(drafted(history, strict=strict)) if row.log == "calls"]
+    everything = run(drafted(history, strict=strict))
+    decision = {row.pos: row.cause for row in everything if row.log == "cases"}
+    rows = [row for row in everything if row.log == "calls"]
     open_calls: dict[str, e.CallRaised] = {}
-    running: dict[str, tuple[int, int]] = {}
+    running: dict[str, tuple[int, str]] = {}
     caused: Counter[str] = Counter()
     for row in rows:
         event = row.event
         assert not isinstance(event, e.CaseParked)
         match event:
             case e.ClockStarted():
-                running[event.case] = (event.due, row.ts)
+                running[event.case] = (event.due, decision[row.input])
             case e.ClockStopped():
-                due, started = running.pop(event.case, (END, END))
-                assert due >= row.ts or started == row.ts or due == END  # In time, or before any time had passed.
+                due, began = running.pop(event.case, (END, ""))
+                assert due >= row.ts or began == decision[row.input]  # In time, or in the decision that started it.
             case e.DeadlineMissed():
                 assert running.pop(event.case)[0] == event.due < END
                 assert row.ts >= event.due
@@ -217,6 +220,37 @@ def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silen
     still_silent = [call for call in open_calls.values() if call.to_level == "street" and (call.answer_due or END) < END]
     silences = {row.event.case for row in rows if isinstance(row.event, e.CallRaised) and row.event.because == "silence"}
     assert all(call.case in silences for call in still_silent)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories, st.booleans(), st.randoms(use_true_random=False))
+def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
+    history: list[Any], strict: bool, chance: random.Random
+) -> None:
+    rows = run(drafted(history, strict=strict))
+    heard = [row for row in rows if row.log == "cases"]
+    live = Stage(Escalation(), "city")
+    done = live.apply(heard[: chance.randint(0, len(heard))])
+    recalled = Stage(Escalation(), "city")
+    recalled.recall(opened(envelope(row)) for row in done)
+    assert {name: (s.state, s.seq, s.parked) for name, s in recalled.subjects.items()} == {
+        name: (s.state, s.seq, s.parked) for name, s in live.subjects.items() if s.seq
+    }
+    assert recalled.reference == live.reference
+    left = heard[live.input :]
+    recalled.input = live.input  # Inputs that it had nothing to say about.
+    assert recalled.apply(left) + recalled.pass_time(END) == live.apply(left) + live.pass_time(END)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories, st.booleans())
+def test_routings_state_is_the_fold_of_its_own_published_rows(history: list[Any], strict: bool) -> None:
+    rows = [row for row in run(drafted(history, strict=strict)) if row.log == "cases"]
+    one, other = Stage(routing, "city", LOCATOR), Stage(routing, "city", LOCATOR)
+    one.recall(rows)
+    other.recall(opened(envelope(row)) for row in rows)
+    assert {name: s.state for name, s in one.subjects.items()} == {name: s.state for name, s in other.subjects.items()}
+    assert one.reference == other.reference
 
 
 @settings(max_examples=100, deadline=None)

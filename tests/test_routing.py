@@ -270,8 +270,9 @@ def test_what_was_withdrawn_at_its_source_is_final() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_concerns_a_call_is_passed_on_in_every_stage(stage: str) -> None:
     case = given(routing, *STAGES[stage])
-    case.when(ACKNOWLEDGEMENT).then(e.AcknowledgementPassedOn(CASE, f"{CASE}/1", "officer-01"))
-    case.when(ANSWER).then(e.AnswerPassedOn(CASE, f"{CASE}/1", "officer-01"))
+    holder = IN_STREET if stage == "queued" else ANN
+    case.when(ACKNOWLEDGEMENT).then(e.AcknowledgementPassedOn(CASE, holder, f"{CASE}/1", "officer-01"))
+    case.when(ANSWER).then(e.AnswerPassedOn(CASE, holder, f"{CASE}/1", "officer-01"))
 
 
 def test_an_issue_heard_twice_is_declined() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from escalation.decider import Escalation
 from events import catalogue as e
 from events.decider import REFERENCE, ClockRanOut, Heard
-from events.errors import CannotGoOn
-from events.row import Row
+from events.errors import CannotGoOn, Conflict
+from events.log import MemoryLog
+from events.row import Row, Watermark
+from events.runtime import Runner
 from events.stage import Stage
 from routing.decider import Routing
 from routing.library import ContentLibrary
@@ -110,6 +113,13 @@ def test_a_fired_clock_starts_the_next_one_which_fires_in_its_turn() -> None:
     assert (rows[0].n, rows[1].n, rows[2].n) == (1, 2, 1)
 
 
+def test_a_clock_past_its_due_at_its_start_fires_before_the_next_input_of_the_same_instant() -> None:
+    tape, stage = escalation_stage()
+    stage.apply(tape.write(10, "a", *report("a", 10, 5)))
+    rows = stage.apply(tape.write(10, "a", e.CaseEndedAtSource("a", ANN, "closed", ())))
+    assert [name for _, _, name in said(rows)] == ["DeadlineMissed", "CallRaised", "ClockStopped", "CallWithdrawn"]
+
+
 def test_a_watermark_changes_nothing_but_the_moment() -> None:
     def run(*marks: int) -> list[Row]:
         tape, stage = escalation_stage()
@@ -145,6 +155,8 @@ def test_a_gap_or_a_repeat_stops_the_stage() -> None:
     rows = tape.write(10, "a", *report("a", 10, 20))
     with pytest.raises(CannotGoOn, match="expected cases 3, got 4"):
         stage.apply(rows[1:])
+    tape, stage = escalation_stage()
+    rows = tape.write(10, "a", *report("a", 10, 20))
     stage.apply(rows)
     with pytest.raises(CannotGoOn, match="expected cases 5, got 3"):
         stage.apply(rows)
@@ -232,5 +244,67 @@ def test_a_case_whose_clock_cannot_be_fired_is_parked_and_its_clocks_are_silent(
 @pytest.mark.parametrize("fault", [MemoryError(), TimeoutError(), OSError("disk"), CannotGoOn("stop")])
 def test_what_is_no_fault_of_the_case_stops_the_shard(fault: Exception) -> None:
     tape, stage = Tape("cases"), Stage(Poisoned(fault, "decide"), "city")
+    rows = tape.write(10, "bad", *report("bad", 10, 20))
     with pytest.raises(type(fault)):
-        stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
+        stage.apply(rows)
+    with pytest.raises(CannotGoOn, match="recall its log with a new stage"):
+        stage.apply(rows)
+
+
+def test_a_clock_that_could_not_be_fired_is_not_forgotten() -> None:
+    tape, stage = Tape("cases"), Stage(Poisoned(TimeoutError(), "fire"), "city")
+    done = stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
+    with pytest.raises(TimeoutError):
+        stage.pass_time(30)
+    with pytest.raises(CannotGoOn):
+        stage.pass_time(30)
+    mended = Stage(Escalation(), "city")
+    mended.recall(done)
+    assert said(mended.pass_time(30)) == [(20, "bad", "DeadlineMissed"), (20, "bad", "CallRaised")]
+
+
+class Refusing(MemoryLog):
+    """A log that is away for one commit."""
+
+    def __init__(self) -> None:
+        super().__init__("calls")
+        self.away = True
+
+    async def commit(self, shard: str, rows: Sequence[Row]) -> None:
+        if self.away:
+            self.away = False
+            raise Conflict("somebody else wrote first")
+        await super().commit(shard, rows)
+
+
+def test_a_stage_whose_rows_were_not_committed_does_nothing_any_more() -> None:
+    async def run() -> None:
+        tape, source, sink = Tape("cases"), MemoryLog("cases"), Refusing()
+        await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
+        runner = Runner(Stage(Escalation(), "city"), source, sink, 10)
+        with pytest.raises(Conflict):
+            await runner.catch_up()
+        with pytest.raises(CannotGoOn):
+            await runner.catch_up()
+        again = Runner(Stage(Escalation(), "city"), source, sink, 10)
+        await again.catch_up()
+        assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted]
+
+    asyncio.run(run())
+
+
+def test_a_watermark_is_believed_only_when_its_position_was_read() -> None:
+    async def run() -> None:
+        tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
+        await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
+        await source.commit("city", tape.write(15, "a", e.CaseEndedAtSource("a", ANN, "closed", ())))
+        await source.announce("city", 99)
+        runner = Runner(Stage(Escalation(), "city"), source, sink, 2)
+        await runner.step()
+        await runner.pass_time()
+        assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted]
+        await runner.catch_up()
+        assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted, e.ClockStopped]
+        assert await sink.watermark("city") == Watermark(2, 99)
+
+    asyncio.run(run())

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from events.catalogue import Limit, Matter
-from events.envelope import instant
+from events.instants import instant
 from events.working_time import due, limit_for
 
 

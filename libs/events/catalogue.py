@@ -506,6 +506,7 @@ class AcknowledgementPassedOn:
     """Routing passes an acknowledgement on to the keeper of the calls."""
 
     case: str
+    holder: Holder
     call: str
     by: str
 
@@ -535,6 +536,7 @@ class AnswerPassedOn:
     """Routing passes an answer on to the keeper of the calls."""
 
     case: str
+    holder: Holder
     call: str
     by: str
 
@@ -563,6 +565,7 @@ class CallActionDeclined:
     """An acknowledgement or answer changed nothing. `because` is a sentence for the one who gave it."""
 
     case: str
+    holder: Holder
     call: str
     because: str
 
@@ -596,13 +599,14 @@ def is_action(event: object) -> TypeGuard[Action]:
 
 
 def taken_apart(action: Action) -> tuple[str, dict[str, Any]]:
-    """The type name and the plain fields of an action, as ActionWaits carries them."""
-    data = {field.name: getattr(action, field.name) for field in fields(action)}
+    """The type name of an action and its fields as JSON has them (lists for tuples), as ActionWaits carries them."""
+    values = {field.name: getattr(action, field.name) for field in fields(action)}
+    data = {key: list(item) if isinstance(item, tuple) else item for key, item in values.items()}
     return TYPE_OF[type(action)].name, data
 
 
 def put_together(type_name: str, data: dict[str, Any]) -> Action:
-    """The action that `taken_apart` took apart, also after a way through JSON (which has lists for tuples)."""
+    """The action that `taken_apart` took apart."""
     values = {key: tuple(item) if isinstance(item, list) else item for key, item in data.items()}
     action: Action = CATALOGUE[type_name].cls(**values)
     return action

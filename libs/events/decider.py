@@ -51,7 +51,6 @@ class Decider(Protocol[S, R]):
     """The pure heart of a stage. S is the state of a subject, R the reference data; both are immutable."""
 
     log: str
-    reads: str
     unheard: S  # The state of a subject of which nothing was heard.
     unadopted: R  # The reference data before any was adopted.
 
@@ -68,7 +67,7 @@ class Decider(Protocol[S, R]):
         """Decide about one input, or one clock that ran out."""
 
     def evolve(self, state: S, event: Event) -> S:
-        """The state after one of the subject's own events."""
+        """The state after one of the subject's own events. CaseParked and InputHeld are the loop's and never come here."""
 
     def clocks(self, state: S) -> Sequence[Clock]:
         """The clocks that run in this state, the same objects as long as they run."""

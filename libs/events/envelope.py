@@ -6,44 +6,19 @@ Beside the attributes of the specification it has documented extensions: `positi
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
 
-from events.catalogue import CATALOGUE, TYPE_OF, Instant
+from events.catalogue import CATALOGUE, TYPE_OF
+from events.errors import Invalid
+from events.instants import instant, rfc3339
 from events.row import Row
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 sorted_encoder = msgspec.json.Encoder(order="sorted")
 encoder = msgspec.json.Encoder()
-
-
-@lru_cache(maxsize=4096)
-def date(days: int) -> str:
-    """The date so many days after 1970-01-01, with its T."""
-    return (EPOCH + timedelta(days=days)).isoformat()[:11]
-
-
-@lru_cache(maxsize=86_400)
-def time_of_day(seconds: int) -> str:
-    """HH:MM:SS."""
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
-@lru_cache(maxsize=4096)  # What one input caused has one time, in three logs.
-def rfc3339(ts: Instant) -> str:
-    """An instant as `2015-01-01T05:20:09Z`, with `.ffffff` only where it is not zero."""
-    seconds, micros = divmod(ts, 1_000_000)
-    days, seconds = divmod(seconds, 86_400)
-    fraction = f".{micros:06}" if micros else ""
-    return f"{date(days)}{time_of_day(seconds)}{fraction}Z"
-
-
-def instant(moment: datetime) -> Instant:
-    """The instant of an aware datetime, in microseconds since 1970."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 class Wire(msgspec.Struct):
@@ -116,9 +91,12 @@ def data_decoder(type_name: str) -> msgspec.json.Decoder[Any]:
 
 
 def opened(body: bytes) -> Row:
-    """The row of an envelope: `opened(envelope(row)) == row`. Raises msgspec.DecodeError for anything else."""
-    wire = decoder.decode(body)
-    log, shard, _ = wire.id.split("/")
-    event = data_decoder(wire.type).decode(wire.data)
-    ts = instant(wire.time)
+    """The row of an envelope: `opened(envelope(row)) == row`. Raises Invalid for anything else."""
+    try:
+        wire = decoder.decode(body)
+        log, shard, _ = wire.id.split("/")
+        event = data_decoder(wire.type).decode(wire.data)
+        ts = instant(wire.time)
+    except (msgspec.DecodeError, KeyError, ValueError, TypeError) as fault:
+        raise Invalid("envelope", body[:200].decode(errors="replace"), f"not an event of ours: {fault}") from fault
     return Row(log, shard, wire.position, ts, wire.input, wire.step, wire.subject, wire.sequence, wire.causationid, event)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from events.catalogue import BEGINNING, Instant
+from events.decider import REFERENCE
 from events.errors import Conflict, Forgotten
 from events.row import Draft, Row, Watermark
 
@@ -19,7 +20,7 @@ class Log(Protocol):
     name: str
 
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
-        """Append as the door does: the log gives each draft the next position and a time that never goes back."""
+        """Append as the door does: the log gives each draft the next position, a time that never goes back, and a sequence."""
 
     async def commit(self, shard: str, rows: Sequence[Row]) -> None:
         """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow."""
@@ -37,11 +38,12 @@ class Log(Protocol):
 class Kept:
     """What the log in memory keeps of one shard: the rows after position `start`."""
 
-    __slots__ = ("passed", "rows", "start", "ts")
+    __slots__ = ("passed", "references", "rows", "start", "ts")
 
     def __init__(self, readers: Iterable[str]) -> None:
         self.rows: list[Row] = []
         self.start = 0
+        self.references = 0
         self.ts: Instant = BEGINNING
         self.passed = dict.fromkeys(readers, 0)
 
@@ -68,7 +70,9 @@ class MemoryLog:
         rows = []
         for pos, draft in enumerate(drafts, kept.pos + 1):
             kept.ts = max(kept.ts, draft.at)
-            rows.append(Row(self.name, shard, pos, kept.ts, 0, 1, draft.subject, draft.seq, "", draft.event))
+            kept.references += draft.subject == REFERENCE
+            seq = kept.references if draft.subject == REFERENCE else 1
+            rows.append(Row(self.name, shard, pos, kept.ts, 0, 1, draft.subject, seq, "", draft.event))
         kept.rows += rows
         return rows
 

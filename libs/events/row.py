@@ -35,13 +35,12 @@ class Row(NamedTuple):
 class Draft(NamedTuple):
     """What the door wants to append: the log gives it its position, and the time `at` unless time is further already.
 
-    An accepted input is a subject of its own, so its `seq` is 1; only reference data follow each other within one subject.
+    An accepted input is a subject of its own, so its sequence is 1; only reference data follow each other within one subject.
     """
 
     at: Instant
     subject: str
     event: Event
-    seq: int = 1
 
 
 class Watermark(NamedTuple):

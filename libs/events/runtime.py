@@ -39,10 +39,15 @@ class Runner(Generic[S, R]):
         """Fire what was due before the source's watermark, if everything before it was read."""
         stage = self.stage
         mark = await self.source.watermark(stage.shard)
-        if mark.pos == stage.input and mark.w > stage.time:
+        if mark.pos == stage.input:
             await self._commit(stage.pass_time(mark.w))
             await self.sink.announce(stage.shard, mark.w)
 
     async def _commit(self, rows: Sequence[Row]) -> None:
-        if rows:
+        if not rows:
+            return
+        try:
             await self.sink.commit(self.stage.shard, rows)
+        except BaseException:
+            self.stage.stop()
+            raise

@@ -5,12 +5,14 @@ went in, for any cut into batches and with watermarks anywhere, because time pas
 fired event takes its time from its clock.
 
 Faults: whatever a decider raises about one case parks that case (CaseParked); its later inputs are held behind it, in order,
-and the shard goes on. Out of memory, a time-out, I/O and CannotGoOn are no fault of the case: they stop the shard.
+and the shard goes on. Out of memory, a time-out, I/O and CannotGoOn are no fault of the case: they stop the shard. A stage that
+was stopped, or whose rows could not be committed, is thrown away: a new one recalls the log and goes on after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
@@ -56,22 +58,53 @@ class Stage(Generic[S, R]):
         self.input = 0  # The last position of the input log that was applied.
         self.time: Instant = BEGINNING  # How far time has passed.
         self._reference_seq = 0
+        self._stopped = False
         self._clocks: list[Clock] = []
         self._out: list[Row] = []
 
     def apply(self, rows: Sequence[Row]) -> list[Row]:
         """Apply the next rows of the input log; return the rows to append to this stage's own log."""
-        for batch in cut_at_reference(rows):
-            answers = self.ask(self.reference, batch) if self.ask else ()
-            for i, row in enumerate(batch):
-                self._apply(row, answers[i] if answers else ())
+        with self._whole():
+            for batch in cut_at_reference(rows):
+                answers = self.ask(self.reference, batch) if self.ask else ()
+                for i, row in enumerate(batch):
+                    self._apply(row, answers[i] if answers else ())
         return self._taken()
 
     def pass_time(self, w: Instant) -> list[Row]:
         """Let time pass up to `w` without an input: fire what was due before it."""
-        if w > self.time:
+        with self._whole():
             self._fire_before(w)
         return self._taken()
+
+    def recall(self, rows: Iterable[Row]) -> None:
+        """Take up the next rows of this stage's own log, as a new owner does: the state is their fold."""
+        for row in rows:
+            event = row.event
+            self.pos, self.ts, self.input, self.time = row.pos, row.ts, row.input, max(self.time, row.ts)
+            if row.subject == REFERENCE:
+                self.reference = self.decider.adopted(self.reference, event)
+                self._reference_seq = row.seq
+                continue
+            subject = self._subject(row.subject)
+            subject.seq = row.seq
+            if isinstance(event, CaseParked):
+                subject.parked = True
+            elif not subject.parked:
+                self._settle(subject, self.decider.evolve(subject.state, event))
+
+    def stop(self) -> None:
+        """What this stage knows is not what its log has: it does nothing any more."""
+        self._stopped = True
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All or nothing: a stage that was stopped half-way knows what its log does not, and does nothing any more."""
+        if self._stopped:
+            raise CannotGoOn(f"{self.decider.log}/{self.shard} was stopped half-way: recall its log with a new stage")
+        self._stopped = True
+        yield
+        self._stopped = False
 
     def _taken(self) -> list[Row]:
         out, self._out = self._out, []
@@ -80,7 +113,7 @@ class Stage(Generic[S, R]):
     def _apply(self, row: Row, answer: Answer) -> None:
         if row.pos != self.input + 1:
             raise CannotGoOn(f"{self.decider.log}: expected {row.log} {self.input + 1}, got {row.pos}: a gap, or a repeat")
-        if row.n == 1 and row.ts > self.time:
+        if row.n == 1:
             self._fire_before(row.ts)
         self.input = row.pos
         if row.subject == REFERENCE:
@@ -98,12 +131,16 @@ class Stage(Generic[S, R]):
         self._reference_seq += len(events)
 
     def _hear(self, name: str, heard: Heard, cause: str) -> None:
-        subject = self.subjects.get(name)
-        if subject is None:
-            subject = self.subjects[name] = Subject(self.decider.unheard)
+        subject = self._subject(name)
         events: Sequence[Event] = (InputHeld(name),) if subject.parked else self._decided(name, subject, heard)
         self._append(heard.ts, name, subject.seq, cause, events)
         subject.seq += len(events)
+
+    def _subject(self, name: str) -> Subject[S]:
+        subject = self.subjects.get(name)
+        if subject is None:
+            subject = self.subjects[name] = Subject(self.decider.unheard)
+        return subject
 
     def _decided(self, name: str, subject: Subject[S], heard: Heard) -> Sequence[Event]:
         decider, state = self.decider, subject.state
@@ -111,19 +148,22 @@ class Stage(Generic[S, R]):
             events = decider.decide(heard, state, self.reference)
             for event in events:
                 state = decider.evolve(state, event)
-            started = decider.clocks(state)
-            running = decider.clocks(subject.state)
+            self._settle(subject, state)
         except NOT_THE_CASES_FAULT:
             raise
         except Exception as fault:
             subject.parked = True
             return (CaseParked(name, f"{type(fault).__name__}: {fault}"),)
+        return events
+
+    def _settle(self, subject: Subject[S], state: S) -> None:
+        """The state of a subject from now on, and the clocks that it started."""
+        started, running = self.decider.clocks(state), self.decider.clocks(subject.state)
         subject.state = state
         if started is not running:
             for clock in started:
                 if clock not in running:
                     heappush(self._clocks, clock)
-        return events
 
     def _fire_before(self, t: Instant) -> None:
         clocks = self._clocks
@@ -132,7 +172,7 @@ class Stage(Generic[S, R]):
             subject = self.subjects[clock.subject]
             if not subject.parked and clock in self.decider.clocks(subject.state):
                 self._hear(clock.subject, Heard(ClockRanOut(clock), max(clock.due, self.ts)), clock.id)
-        self.time = t
+        self.time = max(self.time, t)
 
     def _append(self, ts: Instant, subject: str, seq: int, cause: str, events: Sequence[Event]) -> None:
         """Number the events of one decision, after the `seq` that its subject has."""

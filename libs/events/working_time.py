@@ -6,14 +6,11 @@ Units are hours and calendar days. In days, the day of receipt is not counted an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from events.catalogue import Instant, Limit, Matter
-
-HOUR_US = 3_600_000_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+from events.instants import EPOCH, HOUR_US, MICROSECOND, instant
 
 
 def limit_for(matter: Matter, limits: Sequence[Limit]) -> Limit | None:
@@ -33,7 +30,7 @@ def due(limit: Limit, started: Instant, zone: str) -> Instant:
     there = ZoneInfo(zone)
     day_of_receipt = (EPOCH + started * MICROSECOND).astimezone(there).date()
     midnight = datetime.combine(day_of_receipt + timedelta(days=limit.amount + 1), time.min, there)
-    return (midnight - EPOCH) // MICROSECOND
+    return instant(midnight)
 
 
 def described(limit: Limit) -> str:

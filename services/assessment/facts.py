@@ -76,8 +76,8 @@ def fact_of(row: Row) -> tuple[Key, Fact] | None:
     if type(event) not in COUNTED:
         return None
     holder: Holder = event.holder  # type: ignore[union-attr]  # All that are counted have one.
-    if holder.worker is None:
-        return None
+    if holder.worker is None or (isinstance(event, ClockHandedOver) and event.due < row.ts):
+        return None  # Nobody's, or a deadline that was missed before this holder had the case.
     key = Key(event.case, holder.episode, holder.worker)  # type: ignore[union-attr]
     return key, said_of(holder, event, row)
 

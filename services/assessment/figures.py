@@ -9,16 +9,13 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from assessment.facts import Fact, Facts, Stamp
 from events.catalogue import BEGINNING, Instant
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-DAY_US = 24 * 60 * 60 * 1_000_000
+from events.instants import DAY_US, EPOCH, MICROSECOND, instant
 
 FLOWS = ("reported", "ended", "due", "in_time", "missed", "calls_raised", "calls_answered")
 STOCKS = {"opened": ("open", 1), "closed": ("open", -1), "fell_overdue": ("overdue", 1), "overdue_ended": ("overdue", -1)}
@@ -94,7 +91,7 @@ class Months:
         last = max(year, int(self._names[-1][:4])) if self._names else year
         months = [(y, m) for y in range(first, last + 1) for m in range(1, 13)]
         self._names = [f"{y:04}-{m:02}" for y, m in months]
-        self._starts = [(datetime(y, m, 1, tzinfo=self._zone) - EPOCH) // MICROSECOND for y, m in months]
+        self._starts = [instant(datetime(y, m, 1, tzinfo=self._zone)) for y, m in months]
         self._end = self._starts[-1] + 31 * DAY_US  # December has 31 days everywhere.
 
 

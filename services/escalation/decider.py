@@ -72,7 +72,6 @@ class Escalation:
     """The decider of one district."""
 
     log = "calls"
-    reads = "cases"
     unheard: State = Unwatched()
     unadopted = Reference()
 
@@ -221,9 +220,9 @@ def answered(action: CallAction, state: State) -> Sequence[Event]:
     calls = state.calls if isinstance(state, Watched) else ()
     call = next((call for call in calls if call.id == action.call), None)
     if call is None or not isinstance(state, Watched):
-        return [CallActionDeclined(action.case, action.call, "This call is not open.")]
+        return [CallActionDeclined(action.case, action.holder, action.call, "This call is not open.")]
     if isinstance(action, AnswerPassedOn):
         return [CallAnswered(action.case, state.holder, action.call, action.by)]
     if call.acknowledged:
-        return [CallActionDeclined(action.case, action.call, "This call was acknowledged already.")]
+        return [CallActionDeclined(action.case, action.holder, action.call, "This call was acknowledged already.")]
     return [CallAcknowledged(action.case, state.holder, action.call, action.by)]

@@ -7,13 +7,11 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from events.catalogue import BEGINNING, Instant
-from events.envelope import instant
 from events.errors import Invalid
+from events.instants import DAY_US, MICROSECOND, instant
 from intake.profile import TimeColumn
 
 LOCAL_EPOCH = datetime(1970, 1, 1)
-MICROSECOND = timedelta(microseconds=1)
-DAY_US = 24 * 60 * 60 * 1_000_000
 LATEST = (datetime.max - LOCAL_EPOCH) // MICROSECOND
 
 MIDNIGHT_OF_1900 = datetime(1900, 1, 1)  # What strptime takes where no date is read.

@@ -75,7 +75,6 @@ class Routing:
     """The decider of one district."""
 
     log = "cases"
-    reads = "intake"
     unheard: State = Unknown()
     unadopted = Reference()
 
@@ -170,9 +169,9 @@ class Routing:
             return [CaseEndedAtSource(case, holder, action.outcome, action.rules)]
         match action, state:
             case AcknowledgementGiven(call=call, by=by), _:
-                return [AcknowledgementPassedOn(case, call, by)]
+                return [AcknowledgementPassedOn(case, holder, call, by)]
             case AnswerGiven(call=call, by=by), _:
-                return [AnswerPassedOn(case, call, by)]
+                return [AnswerPassedOn(case, holder, call, by)]
             case ReopeningAsked(because=because), Over(final=False):
                 matter = replace(state.matter, due=None)
                 return [CaseReopened(case, matter, reopened_holder(state), because)]

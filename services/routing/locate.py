@@ -27,7 +27,7 @@ class Locator:
             for i, row in enumerate(rows)
             if isinstance(row.event, IssueReported)
             for claim in row.event.claims
-            if claim.by == "point"
+            if claim.by == "point" and claim.lat is not None and claim.lon is not None
         ]
         answers: list[Answer] = [()] * len(rows)
         if not points or not reference.map_digest:

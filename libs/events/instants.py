@@ -1,0 +1,39 @@
+"""Instants: microseconds since 1970, and how they are read and written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from events.catalogue import Instant
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+
+
+def instant(moment: datetime) -> Instant:
+    """The instant of an aware datetime."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+@lru_cache(maxsize=4096)
+def date(days: int) -> str:
+    """The date so many days after 1970-01-01, with its T."""
+    return (EPOCH + timedelta(days=days)).isoformat()[:11]
+
+
+@lru_cache(maxsize=86_400)
+def time_of_day(seconds: int) -> str:
+    """HH:MM:SS."""
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+@lru_cache(maxsize=4096)  # What one input caused has one time, in three logs.
+def rfc3339(ts: Instant) -> str:
+    """An instant as `2015-01-01T05:20:09Z`, with `.ffffff` only where it is not zero."""
+    seconds, micros = divmod(ts, 1_000_000)
+    days, seconds = divmod(seconds, 86_400)
+    fraction = f".{micros:06}" if micros else ""
+    return f"{date(days)}{time_of_day(seconds)}{fraction}Z"
