@@ -102,7 +102,7 @@ def write(profile: Profile, run: Run, feed: Feed, until: int, timed: Timed) -> N
     """Write the tables somewhere, and forget them."""
     folder = Path(tempfile.mkdtemp())
     with timed.of("write", len(run.tables.cases)):
-        write_results(run, feed, profile.map.district.code, until, folder / "out")
+        write_results(run, feed, profile.map.district.code, until, folder)
     shutil.rmtree(folder)
 
 

@@ -1,5 +1,6 @@
 """python -m gridcall"""
 
-from gridcall.cli import main
+from gridcall.cli import entry
 
-main()
+if __name__ == "__main__":
+    entry()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -23,13 +25,13 @@ from events.catalogue import Instant
 from events.reference import GridMap
 from gridcall.feed import Feed, read_feed, without_collecting
 from gridcall.files import InputError
-from gridcall.simulate import Run, simulate, write_results
+from gridcall.simulate import Run, results_folder, simulate, write_results
 from gridcall.tables import as_json
 from intake.gridmap import Checked, check_map
 from intake.profile import Lines, Profile, ProfileError, load_profile
 from intake.times import Clockface
 
-REJECTED, NOTHING_RAN, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+REJECTED, NOTHING_RAN, UNREACHABLE, OWN_FAULT, INTERRUPTED = 1, 2, 3, 70, 130
 
 
 def fail(code: int, message: str) -> NoReturn:
@@ -42,6 +44,26 @@ def fail(code: int, message: str) -> NoReturn:
 @click.version_option(package_name="gridcall")
 def main() -> None:
     """Takes citizens' problems from four lines, makes one case of each matter, and calls for help level by level."""
+
+
+def entry() -> None:
+    """The program. A fault of its own has a status of its own, so that nobody takes it for rejected rows."""
+    try:
+        main()
+    except Exception:
+        traceback.print_exc()
+        fail(OWN_FAULT, "this is a fault of gridcall; please report it, with what stands above")
+
+
+def emit(data: bytes) -> None:
+    """Data on stdout. That nobody listens any more is no error."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @main.group("map")
@@ -63,13 +85,10 @@ def map_check(folder: Path, profile_path: Path, as_json_: bool) -> None:
     profile, _ = the_profile(profile_path)
     checked = check_map(folder, profile.map)
     if as_json_:
-        click.echo(as_json([finding.as_json() for finding in checked.findings]), nl=False)
+        emit(as_json([finding.as_json() for finding in checked.findings]))
     else:
-        for finding in checked.findings:
-            click.echo(str(finding))
-    kinds = ", ".join(f"{count} {kind}" for kind, count in checked.kinds().items()) or "nothing"
-    size = f"{len(checked.grids.grids)} grids" if checked.grids else "refused"
-    click.echo(f"{folder}: {size}; found: {kinds}", err=True)
+        emit("".join(f"{finding}\n" for finding in checked.findings).encode())
+    click.echo(f"{folder}: {found_in(checked)}", err=True)
     sys.exit(NOTHING_RAN if checked.refused else 0)
 
 
@@ -104,15 +123,11 @@ def simulate_command(
     try:
         with Bar() as bar, without_collecting():
             run, feed = simulated(profile_path, map_folder, (*inputs, *more_inputs), until_text, out, bar)
-            report = as_json(run.summary)
+        emit(as_json(run.summary) if as_json_ else summary_table(run.summary))
     except KeyboardInterrupt:
         fail(INTERRUPTED, "interrupted; nothing was written")
     except OSError as error:
         fail(UNREACHABLE, f"{error.filename or out}: {error.strerror}; make room or name another --out, then run again")
-    if as_json_:
-        click.echo(report, nl=False)
-    else:
-        print_summary(run.summary)
     conclude(run, feed, out)
 
 
@@ -129,16 +144,17 @@ def simulated(
     until = the_instant(until_text, profile)
     check_out(out)
     grids = the_map(map_folder, profile)
-    try:
-        feed = read_feed(profile, lines, inputs, until, bar.task("Reading", None))
-    except InputError as error:
-        fail(NOTHING_RAN, str(error))
-    started = time.monotonic()
-    total = len(feed.drafts)
-    run = asyncio.run(simulate(profile, grids, feed, until, progress=bar.task("Feeding", total)))
-    seconds = time.monotonic() - started
+    with results_folder(out) as folder:
+        try:
+            feed = read_feed(profile, lines, inputs, until, bar.task("Reading", None))
+        except InputError as error:
+            fail(NOTHING_RAN, str(error))
+        started = time.monotonic()
+        total = len(feed.drafts)
+        run = asyncio.run(simulate(profile, grids, feed, until, progress=bar.task("Feeding", total)))
+        seconds = time.monotonic() - started
+        write_results(run, feed, profile.map.district.code, until, folder)
     positions = sum(log["positions"] for log in run.summary["log"].values())
-    write_results(run, feed, profile.map.district.code, until, out)
     memory = getrusage(RUSAGE_SELF).ru_maxrss // 1024
     bar.console.print(
         f"{total:,} inputs → {positions:,} log rows in {seconds:.1f} s ({total / max(seconds, 1e-9):,.0f} inputs/s); "
@@ -169,7 +185,15 @@ def the_map(folder: Path, profile: Profile) -> GridMap:
     if checked.grids is None:
         found = "\n".join(str(finding) for finding in checked.refused)
         fail(NOTHING_RAN, f"the map is refused\n{found}\nall findings: gridcall map check {folder} --profile …")
+    if checked.findings:
+        click.echo(f"{folder}: {found_in(checked)}; gridcall map check names each", err=True)
     return checked.grids
+
+
+def found_in(checked: Checked) -> str:
+    """What was found in a map, in one line."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in checked.kinds().items()) or "nothing"
+    return f"{len(checked.grids.grids)} grids; found: {kinds}" if checked.grids else f"refused; found: {kinds}"
 
 
 def check_out(out: Path) -> None:
@@ -184,7 +208,6 @@ def conclude(run: Run, feed: Feed, out: Path) -> None:
         click.echo(f"gridcall: check failed: {failure}", err=True)
     if feed.rejected:
         click.echo(f"gridcall: {len(feed.rejected):,} rows were rejected: {out / 'rejected.csv'} says why", err=True)
-    sys.stdout.flush()
     sys.stderr.flush()
     os._exit(REJECTED if run.failed or feed.rejected else 0)  # To free a million objects one by one would take a second.
 
@@ -225,14 +248,17 @@ class Bar(Progress):
         return moved
 
 
-def print_summary(summary: dict[str, Any]) -> None:
+def summary_table(summary: dict[str, Any]) -> bytes:
     """The summary as a table."""
     table = Table(title=f"{summary['profile']} until {summary['until']}", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for key, value in flattened(summary):
         table.add_row(key, f"{value:,}" if isinstance(value, int) else str(value))
-    Console(highlight=False).print(table)
+    text = io.StringIO()
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    Console(file=text, highlight=False, force_terminal=terminal).print(table)
+    return text.getvalue().encode()
 
 
 def flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

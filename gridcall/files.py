@@ -8,6 +8,7 @@ import gzip
 import io
 import os
 import signal
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
@@ -83,6 +84,8 @@ def read_file(profile: Profile, lines: Lines, path: Path) -> FileRead:
     if adapter.missing:
         found = "; ".join(missing_column(column, key, lines, header) for column, key in adapter.missing.items())
         raise InputError(f"{path}:1: {found}")
+    if adapter.doubled:
+        raise InputError(f"{path}:1: column {adapter.doubled[0]!r} stands in the header twice; leave one of them")
     records: list[tuple[int, Record]] = []
     rejected: list[Rejected] = []
     for line, row in rows:
@@ -105,7 +108,7 @@ def numbered_rows(path: Path, profile: Profile) -> Iterator[tuple[int, list[str]
     """The rows of a file, each with its first physical line (the header's is 1). Empty lines are no rows."""
     try:
         with path.open("rb") as raw:
-            packed = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+            packed = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
             text = io.TextIOWrapper(packed, marked(profile.csv.encoding), errors="surrogateescape", newline="")
             reader = csv.reader(text, delimiter=profile.csv.delimiter)
             line = 1
@@ -113,7 +116,7 @@ def numbered_rows(path: Path, profile: Profile) -> Iterator[tuple[int, list[str]
                 if row:
                     yield line, row
                 line = reader.line_num + 1
-    except (OSError, EOFError, LookupError, UnicodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeError, csv.Error, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,6 +132,7 @@ async def simulate(
             if w is not None:
                 await pipeline.announce(w)
             progress(len(part))
+            await asyncio.sleep(0)  # Where an interruption is heard.
     await pipeline.announce(until)
     return concluded(profile, pipeline, feed, until)
 
@@ -163,17 +167,46 @@ def failures(summary: dict[str, Any], pipeline: Pipeline, feed: Feed, until: Ins
         yield f"{summary['issues']['parked']} cases are parked: deciding them failed (see CaseParked in the logs)"
 
 
-def write_results(run: Run, feed: Feed, district: str, until: Instant, out: Path) -> None:
-    """Write all five files beside `out` and rename them there at the end; an interrupted run leaves nothing."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+def write_results(run: Run, feed: Feed, district: str, until: Instant, folder: Path) -> None:
+    """Write all five files."""
+    write_csv(folder / "cases.csv", CASE_COLUMNS, run.tables.case_rows(district))
+    write_csv(folder / "calls.csv", CALL_COLUMNS, run.tables.call_rows())
+    write_csv(folder / "evaluations.csv", SHEET_COLUMNS, map(sheet_row, run.tables.sheets(until)))
+    write_csv(folder / "rejected.csv", REJECTED_COLUMNS, [[str(cell) for cell in row] for row in feed.rejected])
+    (folder / "summary.json").write_bytes(as_json(run.summary))
+
+
+@contextmanager
+def results_folder(out: Path) -> Iterator[Path]:
+    """A folder that becomes `out` at the end, or leaves nothing. An `out` that is there and empty is filled instead."""
+    out = out.resolve()
+    there = out.exists()
+    made = [] if there else missing_parents(out)
+    for parent in made:
+        parent.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix=".gridcall-", dir=out if there else out.parent))
     try:
-        write_csv(beside / "cases.csv", CASE_COLUMNS, run.tables.case_rows(district))
-        write_csv(beside / "calls.csv", CALL_COLUMNS, run.tables.call_rows())
-        write_csv(beside / "evaluations.csv", SHEET_COLUMNS, map(sheet_row, run.tables.sheets(until)))
-        write_csv(beside / "rejected.csv", REJECTED_COLUMNS, [[str(cell) for cell in row] for row in feed.rejected])
-        (beside / "summary.json").write_text(as_json(run.summary), encoding="utf-8")
-        beside.chmod(0o755)
-        beside.rename(out)  # Also over an empty folder.
+        yield folder
+        if there:
+            for path in folder.iterdir():
+                path.rename(out / path.name)
+        else:
+            folder.chmod(0o777 & ~umask())
+            folder.rename(out)
+            made = []
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        for parent in reversed(made):
+            parent.rmdir()
+
+
+def missing_parents(path: Path) -> list[Path]:
+    """The folders above a path that are not there, the uppermost first."""
+    return [parent for parent in reversed(path.parents) if not parent.exists()]
+
+
+def umask() -> int:
+    """The mask of the permissions that new files and folders get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -294,6 +294,6 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
         writer.writerows(rows)
 
 
-def as_json(value: Any) -> str:
-    """Sorted keys, two spaces, a final newline."""
-    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+def as_json(value: Any) -> bytes:
+    """UTF-8, sorted keys, two spaces, a final newline."""
+    return (json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()

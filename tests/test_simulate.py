@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from gridcall.feed import read_feed
-from gridcall.simulate import Pipeline, adoptions, simulate, write_results
+from gridcall.simulate import Pipeline, adoptions, results_folder, simulate, write_results
 from gridcall.tables import round_half_even, write_csv
 from intake.gridmap import check_map
 from intake.profile import load_profile
@@ -51,7 +51,8 @@ def run(
     feed = read_feed(profile, lines, inputs, at)
     done = asyncio.run(simulate(profile, grids, feed, at, batch, mark))
     assert done.failed == ()
-    write_results(done, feed, profile.map.district.code, at, out)
+    with results_folder(out) as folder:
+        write_results(done, feed, profile.map.district.code, at, folder)
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
 
 

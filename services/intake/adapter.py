@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from events.catalogue import EndedAtSource, Instant, IssueReported, PlaceClaim
 from events.errors import Invalid
 from intake.identity import action_id, issue_id
-from intake.profile import Code, Line, Place, PointColumns, Profile, TimeColumn
+from intake.profile import Code, Line, Place, PointColumns, Profile, TimeColumn, is_text
 from intake.times import Clockface
 
 NO_POINT = PlaceClaim("no_point")
@@ -46,6 +46,7 @@ class Adapter:
         self._times = Clockface(profile.zone)
         names = [cell.strip() for cell in header]
         self.missing = {column: key for column, key in profile.columns().items() if column not in names}
+        self.doubled = [column for column in profile.columns() if names.count(column) > 1]
         self._columns = [column for column in profile.columns() if column in names]
         self._at = [names.index(column) for column in self._columns]
         self._claims: list[Callable[[Cells], PlaceClaim | None]] = [claim_reader(place) for place in profile.place]
@@ -133,11 +134,6 @@ def content_digest(columns: Sequence[str], trimmed: Sequence[str]) -> bytes:
         return blake2b(text, digest_size=16).digest()
     column, cell = next((column, cell) for column, cell in zip(columns, trimmed, strict=True) if not is_text(cell))
     raise Invalid(column, cell.encode("utf-8", "backslashreplace").decode(), "bytes that are not text")
-
-
-def is_text(cell: str) -> bool:
-    """Without NUL and without lone surrogates."""
-    return "\0" not in cell and not any("\ud800" <= char <= "\udfff" for char in cell)
 
 
 def claim_reader(place: Place) -> Callable[[Cells], PlaceClaim | None]:

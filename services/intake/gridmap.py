@@ -8,6 +8,7 @@ each hole (between grids) is measured alone.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -34,6 +35,7 @@ Ring = list[Position]
 class FeatureCollection(msgspec.Struct):
     """What is read of a GeoJSON document before its features are looked at one by one."""
 
+    type: Literal["FeatureCollection"]
     features: list[Any]
     crs: Any = None
 
@@ -77,10 +79,10 @@ def check_map(folder: Path, files: MapFiles) -> Checked:
     """Read the file of the grids and check it."""
     path = folder / files.grids.file
     try:
-        document = msgspec.json.decode(path.read_bytes(), type=FeatureCollection)
+        document = msgspec.json.decode(path.read_bytes().removeprefix(BOM_UTF8), type=FeatureCollection)
     except OSError as error:
         return Checked((refusal("file", str(path), f"cannot be read: {error.strerror}; --map names the folder"),), None)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return Checked((refusal("file", str(path), f"not a GeoJSON FeatureCollection: {error}"),), None)
     findings = list(crs_findings(document.crs, path.name))
     grids: list[Grid] = []
@@ -116,23 +118,26 @@ def crs_findings(crs: Any, file: str) -> Iterator[Finding]:
     name = properties.get("name") if isinstance(properties, dict) else crs
     if isinstance(name, str) and name in CRS84:
         yield Finding("reported", "crs", file, None, None, "a crs member (CRS84): RFC 7946 has none; it is left out")
+    elif isinstance(name, str) and name.endswith(("EPSG::4326", "EPSG:4326")):
+        what = f"the reference system {name!r} puts latitude first, RFC 7946 longitude: if yours does, remove the crs member"
+        yield refusal("crs", file, what)
     else:
-        yield refusal("crs", file, f"the reference system {name!r} is not WGS 84: transform the file to EPSG:4326")
+        yield refusal("crs", file, f"the reference system {name!r} is not WGS 84: transform the file to longitude and latitude")
 
 
 def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | None, list[Finding]]:
     """One feature as a grid, if its codes and rings allow."""
     try:
         properties, geometry = feature["properties"], feature["geometry"]
-        code = str(properties[files.grids.code] if properties[files.grids.code] is not None else "")
-        street = code_of(str(properties[files.streets.from_]), files.streets)
+        code = text_of(properties[files.grids.code])
+        street = code_of(text_of(properties[files.streets.from_]), files.streets)
         polygons = polygons_of(geometry)
     except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
         return None, [refusal("feature", f"feature {number}", f"not a grid: {error}, missing or of the wrong kind")]
     name = f"grid {code}" if code else f"feature {number}"
     if not code or not street:
         return None, [refusal("code", name, f"no code in {files.grids.code!r} or no street in {files.streets.from_!r}")]
-    findings: list[Finding] = []
+    findings = list(crs_findings(feature.get("crs"), name))
     for part, polygon in enumerate(polygons, 1):
         for hole, ring in enumerate(polygon):
             found = check_ring(name, ring_name(part, len(polygons), hole), ring, hole=hole > 0)
@@ -146,6 +151,15 @@ def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | No
     return Grid(code, street, False, json.loads(json.dumps(mapping(outline)))), findings
 
 
+def text_of(value: Any) -> str:
+    """A property as a code: text or a whole number, trimmed; empty where there is none. Raises TypeError for anything else."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError(f"{value!r} is neither text nor a whole number")
+    return str(value).strip()
+
+
 def polygons_of(geometry: dict[str, Any]) -> list[list[Ring]]:
     """The polygons of a geometry, each a list of rings. Raises ValueError or ValidationError for anything but polygons."""
     kind, coordinates = geometry["type"], geometry["coordinates"]
@@ -154,7 +168,7 @@ def polygons_of(geometry: dict[str, Any]) -> list[list[Ring]]:
     polygons = msgspec.convert([coordinates] if kind == "Polygon" else coordinates, list[list[Ring]])
     if not polygons or not all(polygons):
         raise ValueError("a ring")
-    return polygons
+    return [[[position[:2] for position in ring] for ring in polygon] for polygon in polygons]
 
 
 def ring_name(part: int, parts: int, hole: int) -> str:
@@ -167,7 +181,7 @@ def check_ring(name: str, which: str, ring: Ring, *, hole: bool) -> list[Finding
     """A ring must hold degrees, be closed and not cross itself; its winding is repaired."""
     for position in ring:
         if len(position) < 2 or not (abs(position[0]) <= 180 and abs(position[1]) <= 90):
-            what = f"{which}: {list(position)} is not a longitude and latitude in degrees: transform the file to EPSG:4326"
+            what = f"{which}: {list(position)} is not a longitude and latitude in degrees: transform the file to WGS 84"
             return [refusal("degrees", name, what)]
     start = (float(ring[0][0]), float(ring[0][1])) if ring else None
     if len(ring) < 4 or list(ring[0]) != list(ring[-1]):

@@ -40,7 +40,7 @@ def compiled(pattern: str) -> str:
     """A Python regular expression."""
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
     return pattern
 
@@ -279,6 +279,11 @@ def place_columns(place: Place) -> list[tuple[str, str]]:
     return [(place.street.column, "street.column")] if place.street else []
 
 
+def is_text(text: str) -> bool:
+    """Without NUL and without lone surrogates."""
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 class Lines:
     """At which line of the file each key stands."""
 
@@ -289,12 +294,15 @@ class Lines:
 
     def _visit(self, node: yaml.Node, at: tuple[str, ...]) -> None:
         self._lines.setdefault(at, node.start_mark.line + 1)
+        if isinstance(node, yaml.ScalarNode) and not is_text(node.value):
+            raise ProfileError(f"{self.path}:{node.start_mark.line + 1}: {'.'.join(at)}: NUL or half a character stands here")
         if isinstance(node, yaml.MappingNode):
             for key, item in node.value:
                 inner = (*at, str(key.value))
                 if inner in self._lines:
                     raise ProfileError(f"{self.path}:{key.start_mark.line + 1}: {'.'.join(inner)}: this key stands here twice")
                 self._lines[inner] = key.start_mark.line + 1
+                self._visit(key, inner)
                 self._visit(item, inner)
         elif isinstance(node, yaml.SequenceNode):
             for i, item in enumerate(node.value):
@@ -318,15 +326,17 @@ def load_profile(path: Path) -> tuple[Profile, Lines]:
     """Read a profile. Raises ProfileError with every finding, one a line: file:line: key: what, and what to do."""
     try:
         text = path.read_text(encoding="utf-8")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise ProfileError(f"{path}: aliases (*name) are not read; write it out")
         root = yaml.compose(text, Loader=yaml.BaseLoader)
         data = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506  # It makes text, lists and mappings, nothing else.
+        if not isinstance(data, dict) or root is None:
+            raise ProfileError(f"{path}: a profile is a mapping of keys; start from the one in docs/simulate.md")
+        lines = Lines(path, root)
     except OSError as error:
         raise ProfileError(f"{path}: cannot be read: {error.strerror}; name a profile that exists") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"{path}: not a YAML file in UTF-8: {error}") from error
-    if not isinstance(data, dict) or root is None:
-        raise ProfileError(f"{path}: a profile is a mapping of keys; start from the one in docs/simulate.md")
-    lines = Lines(path, root)
     try:
         return Profile.model_validate(data), lines
     except ValidationError as error:
