@@ -91,6 +91,18 @@ def test_months_reach_to_both_ends_of_the_calendar(zone: str) -> None:
     assert months.name(253_402_300_799_999_999) == "9999-12"
 
 
+def test_a_case_due_before_its_report_is_overdue_from_its_report_on() -> None:
+    past = (*OVERDUE[:1], ("calls", 40 * DAY, replace(STARTED, due=5 * DAY)), ("calls", 40 * DAY, MISSED))
+    facts = story(("cases", 40 * DAY, routed()), *past[1:])
+    assert [(row[0], row[3], row[5], row[-1]) for row in told(facts)] == [("1970-01", 1, 1, 0), ("1970-02", 0, 0, 1)]
+
+
+def test_a_deadline_missed_before_a_worker_had_the_case_is_not_the_workers() -> None:
+    late, kept = e.ClockHandedOver(CASE, ANN, 1, 2 * DAY), e.ClockHandedOver(CASE, ANN, 1, 50 * DAY)
+    assert [row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, late)))] == [0]
+    assert [row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, kept)))] == [1]
+
+
 def test_a_case_in_a_queue_is_on_nobodys_sheet() -> None:
     queue = e.Holder("district", None, None, "city", None, 0)
     assert story(("cases", DAY, routed(queue)), ("calls", DAY, replace(STARTED, holder=queue))) == {}

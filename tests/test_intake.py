@@ -145,6 +145,7 @@ def test_half_a_point_is_none_and_the_sources_unknown_is_compared_after_rounding
         ({"keep": r"^(x)?", "pad": 2}, "y", ""),
         ({"drop": "-", "keep": r"([A-Z]\d+)"}, "C-11-x", "C11"),
         ({"pad": 4}, "", ""),
+        ({"pad": 4}, "-1", "00-1"),
     ],
 )
 def test_a_cell_becomes_a_code(how: dict[str, Any], cell: str, code: str) -> None:
@@ -257,6 +258,11 @@ def changed_profile(folder: Path, old: str, new: str) -> Path:
             ["exactly one of point, grid or street"],
         ),
         ("zone: Europe/Dublin", "zone: [", ["not a YAML file"]),
+        ("zone: Europe/Dublin", "zone: " + "[" * 5000, ["not a YAML file"]),
+        ("name: Exampleville", "name: &a Exampleville, code: *a", ["aliases (*name) are not read"]),
+        ("name: Exampleville", 'name: "\\0"', ["profile.yaml:17: map.district.name: NUL or half a character"]),
+        ("Phone: hotline", '"\\ud800": hotline', ["NUL or half a character"]),
+        (r"'\.0$'", "'a{99999999999999999999}'", ["place.1.grid.drop:", "not a regular expression"]),
     ],
 )
 def test_a_profile_that_cannot_be_used_names_file_line_key_and_what_to_do(

@@ -71,6 +71,12 @@ FEET = [[774321.5, 2956001.2], [774421.5, 2956001.2], [774421.5, 2956101.2], [77
         ([feature("A", SQUARE, moved(SQUARE, 0.5))], {}, "self_crossing", "grid A"),
         ([feature(None, SQUARE)], {}, "code", "feature 1: no code in 'code'"),
         ([feature("A", SQUARE, street="")], {}, "code", "no street in 'street'"),
+        ([feature("A", SQUARE, street=None)], {}, "code", "no street in 'street'"),
+        ([feature(" ", SQUARE)], {}, "code", "no code in 'code'"),
+        ([feature("A", SQUARE, street=True)], {}, "feature", "True is neither text nor a whole number"),
+        ([feature([1], SQUARE)], {}, "feature", "[1] is neither text nor a whole number"),
+        ([feature("A", SQUARE) | {"crs": "EPSG:2249"}], {}, "crs", "grid A: the reference system 'EPSG:2249'"),
+        ([feature("A", SQUARE)], {"crs": {"properties": {"name": "EPSG:4326"}}}, "crs", "puts latitude first"),
         ([{"type": "Feature", "properties": {}, "geometry": None}], {}, "feature", "feature 1: not a grid"),
         (
             [
@@ -114,6 +120,22 @@ def test_a_clockwise_ring_is_reported_and_turned(tmp_path: Path) -> None:
 
 def signed(ring: list[list[float]]) -> float:
     return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in itertools.pairwise(ring))
+
+
+def test_heights_and_more_are_left_out_and_codes_are_trimmed(tmp_path: Path) -> None:
+    found, grids = checked(
+        tmp_path, feature(" A ", [[*SQUARE[0], 7], SQUARE[1], [*SQUARE[2], 7, 8], SQUARE[3], [*SQUARE[4], 7]])
+    )
+    assert found == []
+    assert grids is not None
+    assert (grids.grids[0].code, len(grids.grids[0].geometry["coordinates"][0][0])) == ("A", 2)
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    checked(tmp_path, feature("A", SQUARE))
+    path = tmp_path / "grids.geojson"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert check_map(tmp_path, files()).grids is not None
 
 
 def test_a_crs84_member_is_reported_and_left_out(tmp_path: Path) -> None:
@@ -168,6 +190,12 @@ def test_the_area_on_the_sphere_of_an_octant_and_of_a_sliver() -> None:
 def test_a_file_that_is_no_map_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "grids.geojson").write_text(content, encoding="utf-8", errors="surrogateescape")
     assert check_map(tmp_path, files()).grids is None
+
+
+def test_a_file_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    deep = '{"type": "FeatureCollection", "features": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    (tmp_path / "grids.geojson").write_text(deep, encoding="utf-8")
+    assert "not a GeoJSON FeatureCollection" in str(check_map(tmp_path, files()).refused[0])
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

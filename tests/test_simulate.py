@@ -98,7 +98,7 @@ def test_every_kind_of_dirt_has_its_rule_and_none_is_dropped(files: dict[str, by
     assert all(count > 0 for count in summary["located_by"].values())
     assert all(count > 0 for count in summary["verdicts"].values())
     assert all(count > 0 for count in summary["lines"].values())
-    assert summary["rows"] == 65 == sum(summary[key] for key in ("accepted", "rejected", "duplicates", "after_until"))
+    assert summary["rows"] == 66 == sum(summary[key] for key in ("accepted", "rejected", "duplicates", "after_until"))
     assert summary["accepted"] == sum(summary["issues"].values())
 
 
@@ -123,6 +123,7 @@ def test_every_kind_of_dirt_has_its_rule_and_none_is_dropped(files: dict[str, by
         ("E-024", {"located_by": "none", "street": "", "district": "exampleville"}),
         ("E-030", {"reported": "2019-03-31T01:30:00Z", "rules": "gap_time"}),
         ("E-031", {"reported": "2019-10-27T00:30:00Z", "rules": "overlap_time"}),
+        ("E-041", {"verdict": "overdue", "ended": "2019-02-01T08:00:00Z", "rules": ""}),
         ("E-037", {"category": 'Quotes " and, commas'}),
         ("E-038", {"category": "=SUM(A1)"}),
         ("E-039", {"category": "Trimmed"}),
@@ -147,9 +148,9 @@ def test_a_case_due_before_its_report_calls_at_its_report(files: dict[str, bytes
 
 def test_a_repeat_changes_nothing_and_other_content_is_rejected_whatever_the_file(files: dict[str, bytes]) -> None:
     rejected = {(row["file"], row["line"]): row for row in table(files["rejected.csv"])}
-    assert rejected["requests-1.csv", "44"]["reason"].endswith("in requests-1.csv line 3")
+    assert rejected["requests-1.csv", "45"]["reason"].endswith("in requests-1.csv line 3")
     assert rejected["requests-2.csv", "7"]["reference"] == "E-003"
-    assert ("requests-1.csv", "43") not in rejected
+    assert ("requests-1.csv", "44") not in rejected
 
 
 # ── The same bytes ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,6 +246,30 @@ def test_a_cell_is_quoted_only_if_it_must_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("a", "b", "half_even"), [(5, 2, 2), (7, 2, 4), (20000, 3, 6667), (10000, 3, 3333), (0, 9, 0)])
 def test_shares_are_rounded_half_to_even(a: int, b: int, half_even: int) -> None:
     assert round_half_even(a, b) == half_even
+
+
+def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile, lines = load_profile(PROFILE)
+    grids = check_map(CITY, profile.map).grids
+    assert grids is not None
+    until = Clockface(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
+
+    def failing(*_: Any) -> Any:
+        raise ZeroDivisionError("poison")
+
+    monkeypatch.setattr("routing.decider.taken_apart", failing)
+    for batch in (1, 1000):
+        feed = read_feed(profile, lines, INPUTS, until)
+        assert asyncio.run(simulate(profile, grids, feed, until, batch)).summary["issues"]["parked"] == 2
+
+
+def test_calls_that_may_not_wait_at_all_name_the_street_before_the_district(tmp_path: Path) -> None:
+    hasty = tmp_path / "hasty.yaml"
+    hasty.write_text(PROFILE.read_text(encoding="utf-8").replace("PT24H", "PT0S"), encoding="utf-8")
+    files = run(tmp_path / "out", hasty)
+    assert files["calls.csv"].decode() == oracle(hasty, CITY, INPUTS, UNTIL)["calls.csv"]
+    levels = [row["to"] for row in table(files["calls.csv"]) if row["reference"] == "E-002"]
+    assert levels == ["street", "district"]
 
 
 # ── Far times ────────────────────────────────────────────────────────────────────────────────────────────────────────
