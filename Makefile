@@ -1,6 +1,6 @@
 # gridcall. `make` alone prints the targets.
 #
-# The distribution's Python comes first: it is built with profile-guided optimisation, others often are not (1.4-1.7 × slower).
+# The distribution's Python comes first: it is built with profile-guided optimisation, others often are not (docs/decisions/0006).
 PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
 	$$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
