@@ -68,7 +68,7 @@ def read_files(profile: Profile, lines: Lines, paths: Sequence[Path]) -> Iterato
 def undisturbed() -> None:
     """A reading process leaves signals to the one that waits for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def packed(profile: Profile, lines: Lines, path: Path) -> bytes:

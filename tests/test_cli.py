@@ -237,21 +237,28 @@ def test_ctrl_c_is_heard_while_feeding(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 
+@pytest.mark.parametrize("files", [1, 2] if len(os.sched_getaffinity(0)) > 1 else [1])
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing(tmp_path: Path, blow: signal.Signals) -> None:
-    pipe = tmp_path / "rows.csv"
-    os.mkfifo(pipe)
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path, blow: signal.Signals, files: int) -> None:
+    pipes = [tmp_path / f"rows-{i}.csv" for i in range(files)]
+    for pipe in pipes:
+        os.mkfifo(pipe)
     command = [sys.executable, "-m", "gridcall", "simulate", "--profile", str(PROFILE), "--map", str(CITY)]
-    command += ["--input", str(pipe), "--until", UNTIL, "--out", str(tmp_path / "out")]
-    running = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with pipe.open("w", encoding="utf-8") as rows:  # Opens when the other side reads: it is at work.
+    command += ["--input", *map(str, pipes), "--until", UNTIL, "--out", str(tmp_path / "out")]
+    running = subprocess.Popen(
+        command, env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    with pipes[0].open("w", encoding="utf-8") as rows:  # Opens when the other side reads: it is at work.
         rows.write(HEADER + GOOD)
         rows.flush()
-        running.send_signal(blow)
-        _, said = running.communicate(timeout=60)
+        os.killpg(running.pid, blow)
+        for pipe in pipes[1:]:  # The second core is reading too.
+            pipe.open("w", encoding="utf-8").close()
+    _, said = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "interrupted; nothing was written" in said
-    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+    assert "Traceback" not in said
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [pipe.name for pipe in pipes]
 
 
 # ── With and without a terminal ──────────────────────────────────────────────────────────────────────────────────────
