@@ -56,14 +56,16 @@ def entry() -> None:
 
 
 def emit(data: bytes) -> None:
-    """Data on stdout. That nobody listens any more is no error."""
+    """Data on stdout. That nobody listens any more is no error; what could not be written is not tried again at the end."""
     if sys.stdout is None:
         return
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 @main.group("map")
