@@ -79,7 +79,7 @@ def order(met: dict[str, list[Met]], feed: Feed, reference_column: str, until: I
     inputs: list[tuple[Instant, str, int, str, IssueReported | EndedAtSource]] = []
     while met:
         reference, records = met.popitem()
-        first = settled(records, reference_column, feed)
+        first = records[0].record if len(records) == 1 else settled(records, reference_column, feed)
         if first.reported >= until:
             feed.after_until += 1
             continue
@@ -89,7 +89,7 @@ def order(met: dict[str, list[Met]], feed: Feed, reference_column: str, until: I
         inputs.append((first.reported, reference, 0, first.issue.issue, first.issue))
         if first.ending is not None and first.ended is not None and first.ended < until:
             inputs.append((first.ended, reference, 1, first.ending.action, first.ending))
-    inputs.sort(key=lambda item: item[:3])
+    inputs.sort()  # The first three decide: no two inputs have the same.
     feed.rejected.sort()
     feed.drafts = [Draft(at, subject, event) for at, _, _, subject, event in inputs]
 
