@@ -50,6 +50,8 @@ def entry() -> None:
     """The program. A fault of its own has a status of its own, so that nobody takes it for rejected rows."""
     try:
         main()
+    except OSError as error:
+        fail(UNREACHABLE, f"{error.filename or 'stdout'}: {error.strerror}; make room, then run again")
     except Exception:
         traceback.print_exc()
         fail(OWN_FAULT, "this is a fault of gridcall; please report it, with what stands above")

@@ -200,6 +200,14 @@ def test_a_full_stdout_is_said(tmp_path: Path) -> None:
         assert (tmp_path / "out" / "summary.json").exists()
 
 
+def test_a_full_stdout_is_said_by_map_check_too() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        command = [sys.executable, "-m", "gridcall", "map", "check", str(CITY), "--profile", str(PROFILE)]
+        done = subprocess.run(command, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr == "gridcall: stdout: No space left on device; make room, then run again\n"
+
+
 def test_an_out_that_is_a_link_or_this_very_folder_is_filled(tmp_path: Path) -> None:
     rows = written(tmp_path, HEADER + GOOD)
     for target in ("empty", "absent"):
