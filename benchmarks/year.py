@@ -10,7 +10,7 @@ import cProfile
 import gzip
 import io
 import pstats
-import shutil
+import re
 import statistics
 import subprocess
 import sys
@@ -21,16 +21,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any
 
 from events.envelope import envelope
 from events.stage import Stage
-from gridcall.feed import Feed, read_feed, without_collecting
-from gridcall.simulate import Run, simulate, write_results
+from gridcall.feed import read_feed, without_collecting
+from gridcall.simulate import simulate
 from gridcall.tables import Tables
 from intake.gridmap import check_map
-from intake.profile import Profile, load_profile
+from intake.profile import load_profile
 from intake.times import Clockface
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
@@ -64,8 +63,11 @@ def whole(data: Path, paths: list[Path]) -> tuple[float, int]:
         command = [sys.executable, "-m", "gridcall", "simulate", "--profile", PROFILE, "--map", data / "boston_geo" / "wgs84"]
         command += ["--input", *paths, "--until", UNTIL, "--out", Path(folder) / "out", "--json"]
         started = time.perf_counter()
-        subprocess.run([str(word) for word in command], check=True, capture_output=True)
-        return time.perf_counter() - started, getrusage(RUSAGE_CHILDREN).ru_maxrss // 1024
+        done = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True)
+        seconds = time.perf_counter() - started
+    said = re.search(r"(\d+) MiB at most", done.stderr)
+    assert said is not None
+    return seconds, int(said[1])
 
 
 def unavoidable(paths: list[Path], bodies: list[bytes]) -> float:
@@ -92,24 +94,16 @@ def in_parts(data: Path, paths: list[Path], timed: Timed, profile_of: str = "") 
         with timed.of("read"):
             feed = read_feed(profile, lines, paths, until)
         timed.counts["read"] = feed.rows
-        run = asyncio.run(simulate(profile, grids, feed, until))
-        write(profile, run, feed, until, timed)
-    bodies = [b"x" * 350 for log in run.tables.logs.values() for _ in range(log.positions)]
+        with tempfile.TemporaryDirectory() as folder:
+            run = asyncio.run(simulate(profile, grids, feed, until, Path(folder), Tables()))
+    bodies = [b"x" * 350 for log in run.summary["log"].values() for _ in range(log["positions"])]
     return bodies, pstats.Stats(profiler, stream=io.StringIO()) if profile_of else None
-
-
-def write(profile: Profile, run: Run, feed: Feed, until: int, timed: Timed) -> None:
-    """Write the tables somewhere, and forget them."""
-    folder = Path(tempfile.mkdtemp())
-    with timed.of("write", len(run.tables.cases)):
-        write_results(run, feed, profile.map.district.code, until, folder)
-    shutil.rmtree(folder)
 
 
 @contextmanager
 def watched(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> Iterator[None]:
     """Take the time of the stages and of the tables' reader, from outside."""
-    apply, read = Stage.apply, Tables.read
+    apply, read, concluded = Stage.apply, Tables.read, Tables.concluded
 
     def call(name: str, count: int, function: Callable[..., Any], *args: Any) -> Any:
         with timed.of(name, count):
@@ -118,14 +112,17 @@ def watched(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> Iterat
     def timed_apply(self: Stage[Any, Any], rows: Any) -> Any:
         return call({"cases": "routing", "calls": "escalation"}[self.decider.log], len(rows), apply, self, rows)
 
-    def timed_read(self: Tables, rows: Any) -> Any:
-        return call("tables", len(rows), read, self, rows)
+    def timed_read(self: Tables, log: str, shard: str, entries: Any) -> Any:
+        return call("tables", len(entries), read, self, log, shard, entries)
 
-    Stage.apply, Tables.read = timed_apply, timed_read  # type: ignore[method-assign]
+    def timed_concluded(self: Tables, *args: Any) -> Any:
+        return call("write", len(self.cases), concluded, self, *args)
+
+    Stage.apply, Tables.read, Tables.concluded = timed_apply, timed_read, timed_concluded  # type: ignore[method-assign]
     try:
         yield
     finally:
-        Stage.apply, Tables.read = apply, read  # type: ignore[method-assign]
+        Stage.apply, Tables.read, Tables.concluded = apply, read, concluded  # type: ignore[method-assign]
 
 
 def one_envelope() -> float:

@@ -23,9 +23,10 @@ from rich.text import Text
 
 from events.catalogue import Instant
 from events.reference import GridMap
+from gridcall.apart import tables_apart
 from gridcall.feed import Feed, read_feed, without_collecting
 from gridcall.files import InputError
-from gridcall.simulate import Run, results_folder, simulate, write_results
+from gridcall.simulate import Run, results_folder, simulate
 from gridcall.tables import as_json
 from intake.gridmap import Checked, check_map
 from intake.profile import Lines, Profile, ProfileError, load_profile
@@ -148,21 +149,21 @@ def simulated(
     until = the_instant(until_text, profile)
     check_out(out)
     grids = the_map(map_folder, profile)
-    with results_folder(out) as folder:
+    with tables_apart() as reader, results_folder(out) as folder:
         try:
             feed = read_feed(profile, lines, inputs, until, bar.task("Reading", None))
         except InputError as error:
             fail(NOTHING_RAN, str(error))
         started = time.monotonic()
-        total = len(feed.drafts)
-        run = asyncio.run(simulate(profile, grids, feed, until, progress=bar.task("Feeding", total)))
+        total = len(feed.inputs)
+        progress = bar.task("Feeding", total)
+        run = asyncio.run(simulate(profile, grids, feed, until, folder, reader, progress=progress))
         seconds = time.monotonic() - started
-        write_results(run, feed, profile.map.district.code, until, folder)
     positions = sum(log["positions"] for log in run.summary["log"].values())
-    memory = getrusage(RUSAGE_SELF).ru_maxrss // 1024
+    memory = (getrusage(RUSAGE_SELF).ru_maxrss + reader.memory_kib) // 1024
     bar.console.print(
         f"{total:,} inputs → {positions:,} log rows in {seconds:.1f} s ({total / max(seconds, 1e-9):,.0f} inputs/s); "
-        f"{memory} MiB at most; in memory, nothing is committed to a disk but the tables in {out}"
+        f"{memory} MiB at most in two processes; nothing is committed to a disk but the tables in {out}"
     )
     return run, feed
 

@@ -5,37 +5,59 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from events.catalogue import EndedAtSource, Instant, IssueReported
 from events.row import Draft
-from gridcall.files import Rejected, read_files
-from intake.adapter import Record
+from gridcall.files import Read, Rejected, read_files
 from intake.profile import Lines, Profile
+
+ENDING = 1  # A report comes before an ending of the same instant.
+issue_of = msgspec.msgpack.Decoder(IssueReported).decode
+ending_of = msgspec.msgpack.Decoder(EndedAtSource).decode
+
+
+class Input(NamedTuple):
+    """An input in its place, still packed. No two have the same instant, reference and kind."""
+
+    at: Instant
+    reference: str
+    kind: int
+    packed: bytes
+
+    def draft(self) -> Draft:
+        """What the door takes."""
+        if self.kind == ENDING:
+            ending = ending_of(self.packed)
+            return Draft(self.at, ending.action, ending)
+        issue = issue_of(self.packed)
+        return Draft(self.at, issue.issue, issue)
 
 
 @dataclass(slots=True)
 class Feed:
-    """What was read: the inputs in their order, and the count of every row."""
+    """What was read: the inputs, the next one last, and the count of every row."""
 
-    drafts: list[Draft]
-    rejected: list[Rejected]
-    rows: int
-    duplicates: int
-    after_until: int
-    accepted: int
-    published: dict[str, bool]  # reference → whether the source calls it overdue
+    inputs: list[Input] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    rows: int = 0
+    duplicates: int = 0
+    after_until: int = 0
+    accepted: int = 0
+    published: dict[str, bool] = field(default_factory=dict)  # reference → whether the source calls it overdue
 
+    def next_at(self) -> Instant | None:
+        """When the next input comes."""
+        return self.inputs[-1].at if self.inputs else None
 
-class Met(NamedTuple):
-    """A record under its reference; the first in this order stays."""
-
-    reported: Instant
-    file: str
-    line: int
-    record: Record
+    def take(self, count: int) -> list[Draft]:
+        """Take the next inputs out: what was fed is not kept."""
+        return [self.inputs.pop().draft() for _ in range(min(count, len(self.inputs)))]
 
 
 @contextmanager
@@ -61,47 +83,48 @@ def read_feed(
 
     `progress` is told, after each file, how many rows it had.
     """
-    feed = Feed([], [], 0, 0, 0, 0, {})
-    met: dict[str, list[Met]] = {}
+    feed = Feed()
+    first: dict[str, Read] = {}
+    again: dict[str, list[Read]] = {}
     with without_collecting():
-        for read in read_files(profile, lines, sorted(paths, key=lambda path: (path.name, str(path)))):
-            feed.rows += read.rows
-            feed.rejected += read.rejected
-            for line, record in read.records:
-                met.setdefault(record.issue.reference, []).append(Met(record.reported, read.file, line, record))
-            progress(read.rows)
-        order(met, feed, profile.reference.column, until)
+        for file in read_files(profile, lines, sorted(paths, key=lambda path: (path.name, str(path)))):
+            feed.rows += file.rows
+            feed.rejected += file.rejected
+            for read in file.records:
+                read.file = file.file
+                if first.setdefault(read.reference, read) is not read:
+                    again.setdefault(read.reference, []).append(read)
+            progress(file.rows)
+        for reference, others in again.items():
+            first[reference] = settled([first[reference], *others], profile.reference.column, feed)
+        order(first, feed, until)
     return feed
 
 
-def order(met: dict[str, list[Met]], feed: Feed, reference_column: str, until: Instant) -> None:
-    """Each reference once; then all inputs by (time, reference, report before ending). Empties `met`."""
-    inputs: list[tuple[Instant, str, int, str, IssueReported | EndedAtSource]] = []
-    while met:
-        reference, records = met.popitem()
-        first = records[0].record if len(records) == 1 else settled(records, reference_column, feed)
-        if first.reported >= until:
+def settled(reads: list[Read], reference_column: str, feed: Feed) -> Read:
+    """The record that stays of those under one reference; the others are repeats, or rejected for their other content."""
+    first, *others = sorted(reads, key=lambda read: (read.reported, read.file, read.line))
+    for read in others:
+        if read.content == first.content:
+            feed.duplicates += 1
+        else:
+            reason = f"this reference came before with other content, in {first.file} line {first.line}"
+            feed.rejected.append(Rejected(read.file, read.line, read.reference, reference_column, read.reference, reason))
+    return first
+
+
+def order(first: dict[str, Read], feed: Feed, until: Instant) -> None:
+    """All inputs by (time, reference, report before ending), the last one first. Empties `first`."""
+    while first:
+        reference, read = first.popitem()
+        if read.reported >= until:
             feed.after_until += 1
             continue
         feed.accepted += 1
-        if first.published is not None:
-            feed.published[reference] = first.published
-        inputs.append((first.reported, reference, 0, first.issue.issue, first.issue))
-        if first.ending is not None and first.ended is not None and first.ended < until:
-            inputs.append((first.ended, reference, 1, first.ending.action, first.ending))
-    inputs.sort()  # The first three decide: no two inputs have the same.
+        if read.published is not None:
+            feed.published[reference] = read.published
+        feed.inputs.append(Input(read.reported, reference, 0, read.issue))
+        if read.ended is not None and read.ended < until:
+            feed.inputs.append(Input(read.ended, reference, ENDING, read.ending))
+    feed.inputs.sort(key=itemgetter(0, 1, 2), reverse=True)
     feed.rejected.sort()
-    feed.drafts = [Draft(at, subject, event) for at, _, _, subject, event in inputs]
-
-
-def settled(records: list[Met], reference_column: str, feed: Feed) -> Record:
-    """The record that stays of those under one reference; the others are repeats, or rejected for their other content."""
-    first, *others = sorted(records, key=lambda met: met[:3])
-    for _, file, line, record in others:
-        if record.content == first.record.content:
-            feed.duplicates += 1
-        else:
-            reference = record.issue.reference
-            reason = f"this reference came before with other content, in {first.file} line {first.line}"
-            feed.rejected.append(Rejected(file, line, reference, reference_column, reference, reason))
-    return first.record

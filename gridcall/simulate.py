@@ -6,16 +6,17 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from escalation.decider import Escalation
 from events.catalogue import Instant, ReferenceAdopted, ReferenceKind
 from events.content import encoded
 from events.decider import REFERENCE
+from events.envelope import Entry, entry
 from events.instants import rfc3339
 from events.log import MemoryLog
 from events.reference import Content, GridMap
@@ -23,16 +24,7 @@ from events.row import Draft
 from events.runtime import Runner
 from events.stage import Stage
 from gridcall.feed import Feed, without_collecting
-from gridcall.tables import (
-    CALL_COLUMNS,
-    CASE_COLUMNS,
-    REJECTED_COLUMNS,
-    SHEET_COLUMNS,
-    Tables,
-    as_json,
-    sheet_row,
-    write_csv,
-)
+from gridcall.tables import REJECTED_COLUMNS, as_json, write_csv
 from intake.profile import Profile
 from intake.reference import one_worker_per_grid, policies_of
 from routing.decider import VERSIONS, Routing
@@ -42,21 +34,31 @@ from routing.locate import Locator
 BATCH = 1000
 
 
+class Reader(Protocol):
+    """What makes tables of the three logs and knows nothing else."""
+
+    def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
+        """Take the next entries of one log. The logs among each other come in an order that keeps cause before effect."""
+
+    def concluded(
+        self, folder: Path, district: str, until: Instant, verdicts: Mapping[str, bool], named: bool
+    ) -> dict[str, Any]:
+        """Write the three tables into a folder; give what summary.json says of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that is over: its tables, its summary, and the checks that failed."""
+    """A run that is over: its summary, and the checks that failed."""
 
-    tables: Tables
     summary: dict[str, Any]
     failed: tuple[str, ...]
 
 
 class Pipeline:
-    """Intake's log, routing and escalation in memory, and a reader that makes tables of the three logs."""
+    """Intake's log, routing and escalation in memory, and a reader of the three logs."""
 
-    def __init__(self, district: str, contents: dict[str, bytes], batch: int) -> None:
+    def __init__(self, district: str, contents: dict[str, bytes], batch: int, reader: Reader) -> None:
         self.district = district
-        self.tables = Tables()
         self.intake = MemoryLog("intake", readers=("cases", "tables"))
         self.cases = MemoryLog("cases", readers=("calls", "tables"))
         self.calls = MemoryLog("calls", readers=("tables",))
@@ -67,6 +69,8 @@ class Pipeline:
             Runner(self.routing, self.intake, self.cases, batch),
             Runner(self.escalation, self.cases, self.calls, batch),
         )
+        self._reader = reader
+        self._read = {"intake": 0, "cases": 0, "calls": 0}
 
     async def feed(self, drafts: Sequence[Draft]) -> None:
         """Accept inputs, and let everything follow from them."""
@@ -84,9 +88,10 @@ class Pipeline:
         self.intake.passed("cases", self.district, self.routing.input)
         self.cases.passed("calls", self.district, self.escalation.input)
         for log in (self.intake, self.cases, self.calls):
-            done = self.tables.logs[log.name].positions
-            self.tables.read(await log.read(self.district, done, 2**63))
-            log.passed("tables", self.district, self.tables.logs[log.name].positions)
+            rows = await log.read(self.district, self._read[log.name], 2**63)
+            self._reader.read(log.name, self.district, [entry(row) for row in rows])
+            self._read[log.name] += len(rows)
+            log.passed("tables", self.district, self._read[log.name])
 
 
 def adoptions(profile: Profile, grids: GridMap, at: Instant) -> tuple[list[Draft], dict[str, bytes]]:
@@ -111,35 +116,36 @@ async def simulate(
     grids: GridMap,
     feed: Feed,
     until: Instant,
+    folder: Path,
+    reader: Reader,
     batch: int = BATCH,
     mark: Callable[[Instant, Instant], Instant | None] = lambda last, following: None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Run:
-    """Feed everything and let time pass up to `until`. Takes the inputs out of `feed` as it goes.
+    """Feed everything, let time pass up to `until`, write all five files. Takes the inputs out of `feed` as it goes.
 
     `mark` may name an instant to announce between the time of the last input and that of the following one: it changes nothing.
     """
-    drafts, feed.drafts = feed.drafts, []
-    adopted, contents = adoptions(profile, grids, drafts[0].at if drafts else until)
-    pipeline = Pipeline(profile.map.district.code, contents, batch)
+    adopted, contents = adoptions(profile, grids, feed.next_at() or until)
+    pipeline = Pipeline(profile.map.district.code, contents, batch, reader)
     await pipeline.feed(adopted)
-    drafts.reverse()  # Taken from its end: what was fed is not kept.
     with without_collecting():
-        while drafts:
-            part = [drafts.pop() for _ in range(min(batch, len(drafts)))]
+        while part := feed.take(batch):
             await pipeline.feed(part)
-            w = mark(part[-1].at, drafts[-1].at if drafts else until)
+            w = mark(part[-1].at, feed.next_at() or until)
             if w is not None:
                 await pipeline.announce(w)
             progress(len(part))
             await asyncio.sleep(0)  # Where an interruption is heard.
     await pipeline.announce(until)
-    return concluded(profile, pipeline, feed, until)
+    passed = pipeline.escalation.time
+    del pipeline  # What the stages remember is not needed for the tables.
+    return concluded(profile, feed, until, folder, reader, passed)
 
 
-def concluded(profile: Profile, pipeline: Pipeline, feed: Feed, until: Instant) -> Run:
-    """The summary of a run, and its checks."""
-    tables = pipeline.tables
+def concluded(profile: Profile, feed: Feed, until: Instant, folder: Path, reader: Reader, passed: Instant) -> Run:
+    """The files of a run, and its checks. `passed`: how far time passed in the last log."""
+    write_csv(folder / "rejected.csv", REJECTED_COLUMNS, [[str(cell) for cell in row] for row in feed.rejected])
     summary = {
         "format": 1,
         "profile": profile.profile,
@@ -149,31 +155,22 @@ def concluded(profile: Profile, pipeline: Pipeline, feed: Feed, until: Instant) 
         "duplicates": feed.duplicates,
         "after_until": feed.after_until,
         "accepted": feed.accepted,
-        **tables.summary(),
-        "published": tables.published(feed.published, named=profile.published is not None),
+        **reader.concluded(folder, profile.map.district.code, until, feed.published, profile.published is not None),
     }
-    return Run(tables, summary, tuple(failures(summary, pipeline, feed, until)))
+    (folder / "summary.json").write_bytes(as_json(summary))
+    return Run(summary, tuple(failures(summary, until, passed)))
 
 
-def failures(summary: dict[str, Any], pipeline: Pipeline, feed: Feed, until: Instant) -> Iterator[str]:
+def failures(summary: dict[str, Any], until: Instant, passed: Instant) -> Iterator[str]:
     """What does not add up, each in a sentence."""
     if summary["rows"] != sum(summary[key] for key in ("accepted", "rejected", "duplicates", "after_until")):
         yield "rows is not the sum of accepted, rejected, duplicates and after_until"
     if summary["accepted"] != sum(summary["issues"].values()) or summary["accepted"] != summary["cases"]:
         yield "accepted is not the sum of issues, or not the number of cases"
-    if pipeline.escalation.time < until:
+    if passed < until:
         yield "time did not pass up to until"
     if summary["issues"]["parked"]:
         yield f"{summary['issues']['parked']} cases are parked: deciding them failed (see CaseParked in the logs)"
-
-
-def write_results(run: Run, feed: Feed, district: str, until: Instant, folder: Path) -> None:
-    """Write all five files."""
-    write_csv(folder / "cases.csv", CASE_COLUMNS, run.tables.case_rows(district))
-    write_csv(folder / "calls.csv", CALL_COLUMNS, run.tables.call_rows())
-    write_csv(folder / "evaluations.csv", SHEET_COLUMNS, map(sheet_row, run.tables.sheets(until)))
-    write_csv(folder / "rejected.csv", REJECTED_COLUMNS, [[str(cell) for cell in row] for row in feed.rejected])
-    (folder / "summary.json").write_bytes(as_json(run.summary))
 
 
 @contextmanager

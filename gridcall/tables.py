@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from sys import intern
 from typing import Any, TextIO
 
-from assessment.facts import Fact, Key, merge_into
+from assessment.facts import COUNTED, Fact, Key, merge_into
 from assessment.figures import Sheet, sheets
 from events.catalogue import (
+    CATALOGUE,
     LINES,
     CallAcknowledged,
     CallAnswered,
@@ -35,9 +39,8 @@ from events.catalogue import (
     IssueReported,
     PoliciesAdopted,
 )
-from events.envelope import envelope
+from events.envelope import Entry, enveloped, row_of
 from events.instants import rfc3339
-from events.row import Row
 
 LOGS = ("intake", "cases", "calls")
 RULES = (
@@ -67,15 +70,18 @@ TOLD = frozenset(
         CaseParked, ClockStarted, DeadlineMissed, CallRaised, CallWithdrawn, CallAcknowledged, CallAnswered, PoliciesAdopted,
     }
 )  # fmt: skip
+READ = frozenset(kind.name for kind in CATALOGUE.values() if kind.cls in TOLD | COUNTED)
 
 
 class CaseLine:
     """What the logs say of one case so far."""
 
-    __slots__ = ("due", "ended", "holder", "issue", "late", "located_by", "reported", "rules", "state")
+    __slots__ = ("category", "due", "ended", "holder", "late", "line", "located_by", "reference", "reported", "rules", "state")
 
     def __init__(self, issue: IssueReported, reported: Instant) -> None:
-        self.issue = issue
+        self.reference = issue.reference
+        self.line = intern(issue.line)
+        self.category = intern(issue.category)
         self.reported = reported
         self.rules = issue.rules
         self.holder: Holder | None = None
@@ -132,24 +138,39 @@ class Tables:
     def __init__(self) -> None:
         self.cases: dict[str, CaseLine] = {}
         self.calls: dict[str, CallLine] = {}
+        self.holders: dict[Holder, Holder] = {}  # A grid's cases share one.
         self.parked: set[str] = set()  # Perhaps before their report.
         self.facts: dict[Key, Fact] = {}
         self.logs = {log: LogSum(0, sha256()) for log in LOGS}
         self.zone = "UTC"
 
-    def read(self, rows: Sequence[Row]) -> None:
-        """Take the next rows of one log."""
-        if not rows:
+    def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
+        """Take the next entries of one log."""
+        if not entries:
             return
-        log = self.logs[rows[0].log]
-        assert rows[0].pos == log.positions + 1, "a gap, or a repeat"
-        log.positions = rows[-1].pos
-        log.sha256.update(b"\n".join(map(envelope, rows)) + b"\n")
+        of = self.logs[log]
+        assert entries[0].pos == of.positions + 1, "a gap, or a repeat"
+        of.positions = entries[-1].pos
+        of.sha256.update(b"\n".join([enveloped(log, shard, kept) for kept in entries]) + b"\n")
+        rows = [row_of(log, shard, kept) for kept in entries if kept.type in READ]
         for row in rows:
             if type(row.event) in TOLD:
                 self._take(row.event, row.ts)
-        if rows[0].log != "intake":
+        if log != "intake":
             merge_into(self.facts, rows)
+
+    def concluded(
+        self, folder: Path, district: str, until: Instant, verdicts: Mapping[str, bool], named: bool
+    ) -> dict[str, Any]:
+        """Write the three tables into a folder; give what summary.json says of them."""
+
+        def other_tables() -> None:
+            write_csv(folder / "calls.csv", CALL_COLUMNS, self.call_rows())
+            write_csv(folder / "evaluations.csv", SHEET_COLUMNS, map(sheet_row, sheets(self.facts, self.zone, until)))
+
+        with meanwhile(other_tables):
+            write_csv(folder / "cases.csv", CASE_COLUMNS, self.case_rows(district))
+            return {**self.summary(), "published": self.published(verdicts, named)}
 
     def _take(self, event: Event, ts: Instant) -> None:
         match event:
@@ -157,7 +178,7 @@ class Tables:
                 self.cases[event.issue] = CaseLine(event, ts)
             case CaseRouted() | CaseQueued() | CaseWithheld():
                 case = self.cases[event.case]
-                case.holder, case.located_by = event.holder, event.located_by
+                case.holder, case.located_by = self.holders.setdefault(event.holder, event.holder), intern(event.located_by)
                 case.rules += event.rules
             case CaseEndedAtSource():
                 self._end(event.case, ts, event.outcome)
@@ -199,26 +220,22 @@ class Tables:
     def case_rows(self, district: str) -> Iterator[Sequence[str]]:
         """cases.csv, by (reported, reference): the order in which they were fed."""
         for name, case in self.cases.items():
-            issue, holder = case.issue, case.holder
+            holder = case.holder
             yield (
-                issue.reference, issue.line, issue.category, name, case.located_by, case.grid,
+                case.reference, case.line, case.category, name, case.located_by, case.grid,
                 (holder.street if holder else None) or "", district, rfc3339(case.reported), time(case.due), time(case.ended),
                 case.state, case.verdict, ";".join(sorted(set(case.rules))),
             )  # fmt: skip
 
     def call_rows(self) -> Iterator[Sequence[str]]:
         """calls.csv, by (raised, reference, to), a street before the district."""
-        lines = [(line.raised, self.cases[line.event.case].issue.reference, line) for line in self.calls.values()]
+        lines = [(line.raised, self.cases[line.event.case].reference, line) for line in self.calls.values()]
         for raised, reference, line in sorted(lines, key=lambda item: (*item[:2], item[2].event.to_level == "district")):
             call = line.event
             yield (
                 time(raised), reference, call.case, call.from_level, call.to_level, call.receiver.unit, call.because,
                 time(call.answer_due), time(line.acknowledged), time(line.answered), time(line.ended), line.outcome,
             )  # fmt: skip
-
-    def sheets(self, until: Instant) -> list[Sheet]:
-        """The evaluation of each worker and month, taken at an instant."""
-        return sheets(self.facts, self.zone, until)
 
     # ── As figures ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -230,7 +247,7 @@ class Tables:
             "issues": counted(kinds, ("open", "closed", "withdrawn", "awaiting_dispatcher", "parked")),
             "cases": len(self.cases),
             "located_by": counted((case.located_by for case in cases), LOCATED_BY),
-            "lines": counted((case.issue.line for case in cases), LINES),
+            "lines": counted((case.line for case in cases), LINES),
             "verdicts": counted((case.verdict for case in cases), VERDICTS),
             "rules": counted((rule for case in cases for rule in set(case.rules)), RULES),
             "not_attributed": sum(1 for case in cases if not case.grid),
@@ -247,9 +264,26 @@ class Tables:
         differ = sum(
             1
             for case in self.cases.values()
-            if case.issue.reference in verdicts and verdicts[case.issue.reference] != (case.verdict == "overdue")
+            if case.reference in verdicts and verdicts[case.reference] != (case.verdict == "overdue")
         )
         return {"compared": len(verdicts), "differ": differ, "blank": len(self.cases) - len(verdicts) if named else 0}
+
+
+@contextmanager
+def meanwhile(work: Callable[[], None]) -> Iterator[None]:
+    """Do some work in a fork of this process. If it fails there it is done again here, where its error can be raised."""
+    pid = os.fork()
+    if pid == 0:
+        with suppress(BaseException):
+            work()
+            os._exit(0)
+        os._exit(1)
+    try:
+        yield
+    finally:
+        _, status = os.waitpid(pid, 0)
+    if status:
+        work()
 
 
 def time(at: Instant | None) -> str:

@@ -16,9 +16,12 @@ from typing import Any
 
 import pytest
 
+from events.envelope import Entry
+from events.errors import CannotGoOn
+from gridcall.apart import tables_apart
 from gridcall.feed import read_feed
-from gridcall.simulate import Pipeline, adoptions, results_folder, simulate, write_results
-from gridcall.tables import round_half_even, write_csv
+from gridcall.simulate import Pipeline, adoptions, results_folder, simulate
+from gridcall.tables import Tables, round_half_even, write_csv
 from intake.gridmap import check_map
 from intake.profile import load_profile
 from intake.times import Clockface
@@ -49,10 +52,8 @@ def run(
     grids = check_map(city, profile.map).grids
     assert grids is not None
     feed = read_feed(profile, lines, inputs, at)
-    done = asyncio.run(simulate(profile, grids, feed, at, batch, mark))
-    assert done.failed == ()
     with results_folder(out) as folder:
-        write_results(done, feed, profile.map.district.code, at, folder)
+        assert asyncio.run(simulate(profile, grids, feed, at, folder, Tables(), batch, mark)).failed == ()
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
 
 
@@ -192,7 +193,7 @@ def test_another_hash_seed_writes_the_same_bytes(tmp_path: Path, files: dict[str
 # ── Poison ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_parked_case_is_open_counted_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parked_case_is_open_counted_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profile, lines = load_profile(PROFILE)
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
@@ -212,12 +213,22 @@ def test_a_parked_case_is_open_counted_and_reported(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(self.routing.decider, "decide", failing)
 
     monkeypatch.setattr(Pipeline, "__init__", poisoned)
-    done = asyncio.run(simulate(profile, grids, feed, until))
+    tables = Tables()
+    done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, tables))
     assert done.summary["issues"]["parked"] == 1
     assert sum(done.summary["issues"].values()) == done.summary["accepted"]
     assert "1 cases are parked" in done.failed[0]
-    row = next(row for row in done.tables.case_rows("exampleville") if row[0] == "E-001")
+    row = next(row for row in tables.case_rows("exampleville") if row[0] == "E-001")
     assert row[-3:-1] == ("open", "none")
+
+
+def test_a_fault_in_the_process_that_makes_the_tables_ends_the_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    gap = Entry(2, 0, 0, 1, "s", 1, "", "gridcall.visit-made.v1", b"{}")
+    with tables_apart() as tables:
+        tables.read("intake", "city", [gap])
+        with pytest.raises(CannotGoOn, match="tables' process ended"):
+            tables.concluded(tmp_path, "city", 0, {}, named=False)
+    assert "a gap, or a repeat" in capfd.readouterr().err
 
 
 def test_the_reference_data_come_first_in_the_log() -> None:
@@ -248,7 +259,7 @@ def test_shares_are_rounded_half_to_even(a: int, b: int, half_even: int) -> None
     assert round_half_even(a, b) == half_even
 
 
-def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profile, lines = load_profile(PROFILE)
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
@@ -260,7 +271,8 @@ def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(monkeypatc
     monkeypatch.setattr("routing.decider.taken_apart", failing)
     for batch in (1, 1000):
         feed = read_feed(profile, lines, INPUTS, until)
-        assert asyncio.run(simulate(profile, grids, feed, until, batch)).summary["issues"]["parked"] == 2
+        done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, Tables(), batch))
+        assert done.summary["issues"]["parked"] == 2
 
 
 def test_calls_that_may_not_wait_at_all_name_the_street_before_the_district(tmp_path: Path) -> None:

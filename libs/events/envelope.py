@@ -1,4 +1,6 @@
-"""A row as a CloudEvents 1.0 JSON event, and back: pure, and deterministic to the byte (sorted keys, no spaces, UTF-8).
+"""A row as a store keeps it (its entry), and as a CloudEvents 1.0 JSON event (its envelope), and back.
+
+All of it is pure, and deterministic to the byte (sorted keys, no spaces, UTF-8).
 
 Beside the attributes of the specification it has documented extensions: `position`, `sequence` (within the subject),
 `step` (number within its decision), `input`, `causationid`, `partitionkey` and `dataclassification`.
@@ -8,11 +10,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from events.catalogue import CATALOGUE, TYPE_OF
+from events.catalogue import CATALOGUE, TYPE_OF, Instant
 from events.errors import Invalid
 from events.instants import instant, rfc3339
 from events.row import Row
@@ -59,16 +61,46 @@ class Received(msgspec.Struct):
 decoder = msgspec.json.Decoder(Received)
 
 
+class Entry(NamedTuple):
+    """A row of a log as a store keeps it, column by column: the event as the name of its type and its fields in JSON."""
+
+    pos: int
+    ts: Instant
+    input: int
+    n: int
+    subject: str
+    seq: int
+    cause: str
+    type: str
+    data: bytes
+
+
+def entry(row: Row) -> Entry:
+    """What a store keeps of a row, beside its log and shard."""
+    _, _, pos, ts, input_, n, subject, seq, cause, event = row
+    return Entry(pos, ts, input_, n, subject, seq, cause, TYPE_OF[type(event)].name, sorted_encoder.encode(event))
+
+
+def row_of(log: str, shard: str, kept: Entry) -> Row:
+    """The row of an entry: `row_of(log, shard, entry(row)) == row`."""
+    pos, ts, input_, n, subject, seq, cause, type_name, data = kept
+    return Row(log, shard, pos, ts, input_, n, subject, seq, cause, data_decoder(type_name).decode(data))
+
+
 def envelope(row: Row) -> bytes:
-    """The stored, hashed and published form of a row."""
-    log, shard, pos, ts, input_, n, subject, seq, cause, event = row
-    kind = TYPE_OF[type(event)]
+    """The published and hashed form of a row."""
+    return enveloped(row.log, row.shard, entry(row))
+
+
+def enveloped(log: str, shard: str, kept: Entry) -> bytes:
+    """The envelope of an entry, whose data it holds as they are."""
+    pos, ts, input_, n, subject, seq, cause, type_name, data = kept
     return encoder.encode(
         Wire(
             cause or msgspec.UNSET,
-            msgspec.Raw(sorted_encoder.encode(event)),
-            "personal" if kind.personal else "internal",
-            f"urn:gridcall:schema:{kind.name}",
+            msgspec.Raw(data),
+            "personal" if CATALOGUE[type_name].personal else "internal",
+            f"urn:gridcall:schema:{type_name}",
             f"{log}/{shard}/{pos}",
             input_,
             shard,
@@ -79,7 +111,7 @@ def envelope(row: Row) -> bytes:
             n,
             subject,
             rfc3339(ts),
-            kind.name,
+            type_name,
         )
     )
 

@@ -8,6 +8,7 @@ figure can list its events. An event must be merged once: its reader drops what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import NamedTuple
 
 from events.catalogue import (
@@ -78,13 +79,13 @@ def fact_of(row: Row) -> tuple[Key, Fact] | None:
     holder: Holder = event.holder  # type: ignore[union-attr]  # All that are counted have one.
     if holder.worker is None or (isinstance(event, ClockHandedOver) and event.due < row.ts):
         return None  # Nobody's, or a deadline that was missed before this holder had the case.
-    key = Key(event.case, holder.episode, holder.worker)  # type: ignore[union-attr]
+    key = Key(event.case, holder.episode, intern(holder.worker))  # type: ignore[union-attr]
     return key, said_of(holder, event, row)
 
 
 def said_of(holder: Holder, event: Event, row: Row) -> Fact:
     """What one event says about the responsibility of its holder."""
-    grid, street, now = holder.grid or "", holder.street or "", Stamp(row.ts, row.log, row.pos)
+    grid, street, now = intern(holder.grid or ""), intern(holder.street or ""), Stamp(row.ts, row.log, row.pos)
     match event:
         case CaseRouted() | CaseReopened():
             return Fact(grid, street, now)

@@ -1,0 +1,110 @@
+"""The tables of simulate in a process of their own, so that one core decides while the other one folds."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from typing import Any
+
+import msgspec
+
+from events.catalogue import Instant
+from events.envelope import Entry
+from events.errors import CannotGoOn
+from gridcall.files import undisturbed
+from gridcall.tables import Tables
+
+Part = tuple[str, str, list[Entry]]
+PIPE_BYTES = 1 << 20  # A batch and more: the other process folds one while the next is decided.
+pack = msgspec.msgpack.encode
+part = msgspec.msgpack.Decoder(Part)
+
+
+class TablesApart:
+    """Tables, made by another process of what is sent to it. Its faults are raised here, with the next thing that is asked."""
+
+    def __init__(self, parts: Connection, answers: Connection) -> None:
+        self._parts = parts
+        self._answers = answers
+        self.memory_kib = 0  # What the other process needed at most beside what it shares with this one; known at the end.
+
+    def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
+        """Take the next entries of one log."""
+        try:
+            self._parts.send_bytes(pack((log, shard, entries)))
+        except BrokenPipeError:
+            self._answer()
+
+    def concluded(
+        self, folder: Path, district: str, until: Instant, verdicts: Mapping[str, bool], named: bool
+    ) -> dict[str, Any]:
+        """Write the three tables into a folder; give what summary.json says of them."""
+        with suppress(BrokenPipeError):
+            self._parts.send_bytes(b"")
+            self._parts.send((folder, district, until, verdicts, named))
+        summary, self.memory_kib = self._answer()
+        return summary
+
+    def _answer(self) -> tuple[dict[str, Any], int]:
+        try:
+            answer = self._answers.recv()
+        except EOFError:
+            raise CannotGoOn("the tables' process ended: what stands above says why, else it was killed") from None
+        if isinstance(answer, BaseException):
+            raise answer
+        summary, memory_kib = answer
+        return summary, memory_kib
+
+
+@contextmanager
+def tables_apart() -> Iterator[TablesApart]:
+    """Fork the other process, as early as possible: what is made afterwards is not in its memory."""
+    their_parts, parts = Pipe(duplex=False)
+    answers, their_answers = Pipe(duplex=False)
+    fcntl.fcntl(parts.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    pid = os.fork()
+    if pid == 0:
+        parts.close()
+        answers.close()
+        serve(their_parts, their_answers)
+    their_parts.close()
+    their_answers.close()
+    try:
+        yield TablesApart(parts, answers)
+    finally:
+        parts.close()
+        answers.close()
+        os.waitpid(pid, 0)
+
+
+def serve(parts: Connection, answers: Connection) -> None:
+    """Read until an empty part, conclude, answer. Ends with its parent: then the pipe is closed."""
+    undisturbed()
+    try:
+        answers.send(made(parts))
+    except (EOFError, BrokenPipeError):
+        pass
+    except OSError as fault:
+        answers.send(fault)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def made(parts: Connection) -> tuple[dict[str, Any], int]:
+    """The summary of what comes through a pipe, and how much this process's memory grew at most, in KiB."""
+    shared_kib = getrusage(RUSAGE_SELF).ru_maxrss
+    tables = Tables()
+    while body := parts.recv_bytes():
+        tables.read(*part.decode(body))
+    folder, district, until, verdicts, named = parts.recv()
+    summary = tables.concluded(folder, district, until, verdicts, named)
+    return summary, getrusage(RUSAGE_SELF).ru_maxrss - shared_kib
