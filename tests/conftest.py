@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
+
+from events.embedded import started
+from gridcall.services import prepare
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("GRIDCALL_DATA", ROOT.parent / "shared" / "data"))
@@ -18,3 +25,27 @@ def data() -> Path:
         sentence = f"no real data in {DATA}: set GRIDCALL_DATA to the folder that has boston311_2015"
         pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
     return DATA
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a server of its own; its database `empty` has every schema and no row."""
+    server = started(tmp_path_factory.mktemp("home"))
+    asyncio.run(prepare(server.get_uri("empty")))
+    return str(server.get_uri("postgres"))
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """The URL of a database of its own with every schema."""
+    name = f"test_{secrets.token_hex(6)}"
+    asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE empty"))
+    yield postgres.replace("/postgres?", f"/{name}?")
+    asyncio.run(execute(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def execute(url: str, sql: str) -> None:
+    """One statement on a connection of its own."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(sql)
+    await connection.close()

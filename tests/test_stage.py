@@ -270,7 +270,7 @@ class Refusing(MemoryLog):
         super().__init__("calls")
         self.away = True
 
-    async def commit(self, shard: str, rows: Sequence[Row]) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], applied: int | None = None) -> None:
         if self.away:
             self.away = False
             raise Conflict("somebody else wrote first")

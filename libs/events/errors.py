@@ -3,6 +3,7 @@
 GridcallError
 ├── Invalid      the input is malformed: say field, value and reason; store nothing
 ├── Conflict     somebody else wrote first: load again and try again
+├── Away         the store cannot be reached: nothing was lost; wait and try again
 ├── Forgotten    the log no longer keeps these rows: ask its archive
 └── CannotGoOn   the shard stops before this position until an operator has acted
 
@@ -26,6 +27,10 @@ class Invalid(GridcallError):
 
 class Conflict(GridcallError):
     """The log is not where its writer believed it to be: load again and try again."""
+
+
+class Away(GridcallError):
+    """The store cannot be reached, or is too busy. Whether what was asked happened must be read from it."""
 
 
 class Forgotten(GridcallError):

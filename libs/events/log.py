@@ -22,10 +22,13 @@ class Log(Protocol):
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
         """Append as the door does: the log gives each draft the next position, a time that never goes back, and a sequence."""
 
-    async def commit(self, shard: str, rows: Sequence[Row]) -> None:
-        """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow."""
+    async def commit(self, shard: str, rows: Sequence[Row], applied: int | None = None) -> None:
+        """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow.
 
-    async def announce(self, shard: str, w: Instant) -> Watermark:
+        `applied` is how far the stage has read; without it, how far it had read when it made the last row.
+        """
+
+    async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:
         """Let time pass up to `w`, without a row, and tell the readers. It may be further already."""
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
@@ -33,6 +36,17 @@ class Log(Protocol):
 
     async def watermark(self, shard: str) -> Watermark:
         """The last position, and up to which instant nothing more comes."""
+
+
+def check_follows(rows: Sequence[Row]) -> None:
+    """Whether rows follow each other: positions, times, sequences. Raises Conflict where they do not."""
+    sequences: dict[str, int] = {}
+    for before, row in zip((None, *rows), rows, strict=False):
+        if before and (row.pos != before.pos + 1 or row.ts < before.ts):
+            raise Conflict(f"{row.id} at {row.ts} does not follow {before.id} at {before.ts}")
+        if sequences.get(row.subject, row.seq - 1) != row.seq - 1:
+            raise Conflict(f"{row.id} is number {row.seq} of {row.subject}, after {sequences[row.subject]}")
+        sequences[row.subject] = row.seq
 
 
 class Kept:
@@ -76,21 +90,15 @@ class MemoryLog:
         kept.rows += rows
         return rows
 
-    async def commit(self, shard: str, rows: Sequence[Row]) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], applied: int | None = None) -> None:
         kept = self._kept(shard)
-        last, ts = kept.pos, kept.ts
-        sequences: dict[str, int] = {}
-        for row in rows:
-            if row.pos != last + 1 or row.ts < ts:
-                raise Conflict(f"{row.id} at {row.ts} does not follow {self.name}/{shard}/{last} at {ts}")
-            if sequences.get(row.subject, row.seq - 1) != row.seq - 1:
-                raise Conflict(f"{row.id} is number {row.seq} of {row.subject}, after {sequences[row.subject]}")
-            last, ts = row.pos, row.ts
-            sequences[row.subject] = row.seq
+        check_follows(rows)
+        if rows and (rows[0].pos != kept.pos + 1 or rows[0].ts < kept.ts):
+            raise Conflict(f"{rows[0].id} at {rows[0].ts} does not follow {self.name}/{shard}/{kept.pos} at {kept.ts}")
         kept.rows += rows
-        kept.ts = ts
+        kept.ts = rows[-1].ts if rows else kept.ts
 
-    async def announce(self, shard: str, w: Instant) -> Watermark:
+    async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:
         kept = self._kept(shard)
         kept.ts = max(kept.ts, w)
         return Watermark(kept.pos, kept.ts)

@@ -1,0 +1,38 @@
+"""Wakes readers: whoever commits to a log rings, whoever waits for its next row hears it, in this process or another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+LogName = tuple[str, str]  # log, shard
+
+
+class Bell:
+    """Rings and waits. A reader takes the count before it looks, and waits for another one: no ring is missed."""
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[LogName, int] = defaultdict(int)
+        self._waiting: defaultdict[LogName, set[asyncio.Future[None]]] = defaultdict(set)
+
+    def count(self, log: str, shard: str) -> int:
+        """How often it rang."""
+        return self._counts[log, shard]
+
+    def ring(self, log: str, shard: str) -> None:
+        """There is something new."""
+        self._counts[log, shard] += 1
+        for waiting in self._waiting.pop((log, shard), ()):
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def wait(self, log: str, shard: str, heard: int, seconds: float) -> None:
+        """Wait until it has rung more than `heard` times, at most so long."""
+        if self._counts[log, shard] != heard:
+            return
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting[log, shard].add(waiting)
+        try:
+            await asyncio.wait_for(waiting, seconds)
+        except TimeoutError:
+            self._waiting[log, shard].discard(waiting)

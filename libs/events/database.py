@@ -1,0 +1,141 @@
+"""A service's database: connections with pinned plans, its schema brought up to date, and what is done while it is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from events.errors import Away
+
+# On a fresh table Postgres would rather scan all of it than use its index, nine times as slow: these connections may not.
+# A session that hangs inside a transaction, or waits for a lock, must not hold a district for longer than two seconds.
+PINNED = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    "idle_in_transaction_session_timeout": "2s",
+    "lock_timeout": "2s",
+    "application_name": "gridcall",
+}
+GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+BUSY = (asyncpg.LockNotAvailableError, asyncpg.TooManyConnectionsError, asyncpg.DeadlockDetectedError)
+
+T = TypeVar("T")
+
+
+class Database:
+    """A pool of connections to one database. What it raises when the database cannot be reached is Away."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._pool = pool
+
+    async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        """The rows of a statement, in a transaction of its own."""
+        return await reached(self._pool.fetch(sql, *args))
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """One connection, for what needs several statements."""
+        async with self._pool.acquire() as connection:
+            yield connection  # type: ignore[misc]  # A proxy of one.
+
+
+async def reached(asked: Awaitable[T]) -> T:
+    """What was asked of the database. Raises Away where it cannot be reached, or is too busy to answer in time."""
+    try:
+        return await asked
+    except GONE as fault:
+        raise Away(f"the database cannot be reached: {type(fault).__name__}: {fault}") from fault
+    except BUSY as fault:
+        raise Away(f"the database is busy: {fault}") from fault
+
+
+@asynccontextmanager
+async def connected(url: str, size: int = 8) -> AsyncIterator[Database]:
+    """A pool of at most `size` connections. Raises Away if there is nobody."""
+    pool = asyncpg.create_pool(url, min_size=1, max_size=size, server_settings=PINNED, command_timeout=60, timeout=10)
+    try:
+        await reached(pool.__aenter__())
+        yield Database(pool)
+    finally:
+        pool.terminate()
+
+
+# ── Schemas ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def make_database(url: str, *, anew: bool = False) -> None:
+    """Make the database of a URL if it is not there; `anew`: forget what is in it."""
+    parts = urlsplit(url)
+    name = parts.path.lstrip("/")
+    connection = await reached(asyncpg.connect(urlunsplit(parts._replace(path="/postgres"))))
+    try:
+        if anew:
+            await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        if not await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", name):
+            await connection.execute(f'CREATE DATABASE "{name}"')
+    finally:
+        await connection.close()
+
+
+async def migrate(url: str, service: str, versions: Path) -> None:
+    """Bring a service's schema up to date. `versions` is the folder of its steps."""
+    await on_sqlalchemy(url, lambda connection: upgrade(connection, service, versions))
+
+
+async def on_sqlalchemy(url: str, work: Callable[[Connection], T]) -> T:
+    """Do some work on a connection of SQLAlchemy, in one transaction."""
+
+    async def connect() -> Any:
+        return await asyncpg.connect(url)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+def upgrade(connection: Connection, service: str, versions: Path) -> None:
+    """Alembic's upgrade to the newest step."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("version_locations", str(versions))
+    config.set_main_option("path_separator", "newline")
+    config.attributes.update(connection=connection, service=service)
+    command.upgrade(config, "head")
+
+
+async def wait_for(url: str, seconds: float) -> None:
+    """Wait until a database answers. Raises Away if it does not in time."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            connection = await reached(asyncpg.connect(url, timeout=2))
+            return await connection.close()
+        except Away:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.1)

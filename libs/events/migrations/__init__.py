@@ -1,0 +1,1 @@
+"""How the tables of every service came about: Alembic's environment, and what all services' first steps share."""

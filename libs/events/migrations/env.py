@@ -1,0 +1,14 @@
+"""Alembic's environment: one history per service, in the service's own schema."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import text
+
+connection = context.config.attributes["connection"]
+service = context.config.attributes["service"]
+
+connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{service}"'))
+context.configure(connection=connection, version_table_schema=service, include_schemas=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,184 @@
+"""The log on Postgres. What is committed is one statement, so that nothing is ever left half-way and no lock is held while
+anybody thinks.
+
+intake (any number of replicas)  `append` runs intake.append, which gives positions and times under the lock of the shard's row
+a stage (one owner per shard)    `commit` moves the shard's row and inserts the rows, if epoch and position are what it believes
+
+A commit whose answer was lost is looked up: the shard's position tells whether it happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from events.bell import Bell
+from events.catalogue import BEGINNING, TYPE_OF, Instant
+from events.database import Database
+from events.envelope import Entry, entry, row_of, sorted_encoder
+from events.errors import Away, Conflict
+from events.log import check_follows
+from events.row import Draft, Row, Watermark
+from events.schema import SERVICE_OF
+
+LEASE_SECONDS = 3.0
+READ = """
+SELECT pos, ts, input, n, subject, seq, cause, type, data FROM {schema}.log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
+"""
+COMMIT = """
+WITH fence AS (
+  UPDATE {schema}.shard SET pos = $3 + cardinality($6::bigint[]), ts = greatest(ts, $5), input = $4,
+    leased_until = clock_timestamp() + make_interval(secs => $15)
+  WHERE shard = $1 AND epoch = $2 AND pos = $3 AND ts <= $16 RETURNING pos
+), written AS (
+  INSERT INTO {schema}.log (shard, pos, ts, input, n, subject, seq, cause, type, data)
+  SELECT $1, row.* FROM fence, unnest(
+    $6::bigint[], $7::bigint[], $8::bigint[], $9::int[], $10::text[], $11::int[], $12::text[], $13::text[], $14::bytea[]) AS row
+)
+SELECT pos, pg_notify('gridcall', '{log}/' || $1) FROM fence
+"""
+ANNOUNCE = """
+WITH moved AS (
+  UPDATE {schema}.shard SET ts = greatest(ts, $4), input = greatest(input, $5),
+    leased_until = CASE WHEN epoch > 0 THEN clock_timestamp() + make_interval(secs => $6) ELSE leased_until END
+  WHERE shard = $1 AND epoch = $2 AND pos = $3 RETURNING pos, ts
+)
+SELECT pos, ts, pg_notify('gridcall', '{log}/' || $1) FROM moved
+"""
+LEASE = """
+UPDATE {schema}.shard SET epoch = epoch + 1, owner = $2, leased_until = clock_timestamp() + make_interval(secs => $3)
+WHERE shard = $1 AND (owner = $2 OR leased_until < clock_timestamp())
+RETURNING epoch, pos, ts, input
+"""
+RENEW = """
+UPDATE {schema}.shard SET leased_until = clock_timestamp() + make_interval(secs => $3)
+WHERE shard = $1 AND epoch = $2 RETURNING epoch
+"""
+RELEASE = "UPDATE {schema}.shard SET leased_until = '-infinity' WHERE shard = $1 AND epoch = $2"
+
+
+APPEND = "SELECT * FROM {schema}.append($1, $2, $3, $4, $5)"
+MAKE = "INSERT INTO {schema}.shard (shard) VALUES ($1) ON CONFLICT DO NOTHING"
+HEAD = "SELECT epoch, owner, pos, ts FROM {schema}.shard WHERE shard = $1"
+STATEMENTS = (READ, COMMIT, ANNOUNCE, LEASE, RENEW, RELEASE, APPEND, MAKE, HEAD)
+
+
+class Head(NamedTuple):
+    """What this process believes of a shard: its epoch there, and the last position."""
+
+    epoch: int
+    pos: int
+
+
+class PostgresLog:
+    """The log of one service in its database. `owner` names this process in leases."""
+
+    def __init__(self, name: str, database: Database, bell: Bell, owner: str = "") -> None:
+        self.name = name
+        self.database = database
+        self.bell = bell
+        self.owner = owner
+        self.schema = SERVICE_OF[name]
+        self._heads: dict[str, Head] = {}
+        self._sql = {sql: sql.format(schema=self.schema, log=name) for sql in STATEMENTS}
+
+    async def _fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        return await self.database.fetch(self._sql[sql], *args)
+
+    # ── Readers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        return [row_of(self.name, shard, kept) for kept in await self.entries(shard, after, limit)]
+
+    async def entries(self, shard: str, after: int, limit: int) -> list[Entry]:
+        """At most `limit` entries after a position, in order."""
+        return [Entry(*record) for record in await self._fetch(READ, shard, after, limit)]
+
+    async def watermark(self, shard: str) -> Watermark:
+        found = await self._fetch(HEAD, shard)
+        return Watermark(found[0]["pos"], found[0]["ts"]) if found else Watermark(0, BEGINNING)
+
+    # ── The door ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
+        given = await self._fetch(
+            APPEND,
+            shard,
+            [draft.at for draft in drafts],
+            [draft.subject for draft in drafts],
+            [TYPE_OF[type(draft.event)].name for draft in drafts],
+            [sorted_encoder.encode(draft.event) for draft in drafts],
+        )
+        rows = [
+            Row(self.name, shard, pos, ts, 0, 1, draft.subject, seq, "", draft.event)
+            for (pos, ts, seq), draft in zip(given, drafts, strict=True)
+        ]
+        self._heads[shard] = Head(self._heads.get(shard, Head(0, 0)).epoch, rows[-1].pos)
+        self.bell.ring(self.name, shard)
+        return rows
+
+    # ── A stage ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def lease(self, shard: str, seconds: float = LEASE_SECONDS) -> bool:
+        """Become the owner of a shard, if nobody is. The epoch of the lease stands in the fence of every commit."""
+        await self._fetch(MAKE, shard)
+        found = await self._fetch(LEASE, shard, self.owner, seconds)
+        if found:
+            self._heads[shard] = Head(found[0]["epoch"], found[0]["pos"])
+        return bool(found)
+
+    async def renew(self, shard: str, seconds: float = LEASE_SECONDS) -> None:
+        """Stay the owner. Raises Conflict where somebody else is."""
+        if not await self._fetch(RENEW, shard, self._heads[shard].epoch, seconds):
+            raise Conflict(f"{self.name}/{shard} has another owner")
+
+    async def release(self, shard: str) -> None:
+        """Let others own a shard at once."""
+        if shard in self._heads:
+            await self._fetch(RELEASE, shard, self._heads.pop(shard).epoch)
+
+    async def commit(self, shard: str, rows: Sequence[Row], applied: int | None = None) -> None:
+        check_follows(rows)
+        if not rows:
+            return
+        head = self._heads.get(shard, Head(0, rows[0].pos - 1))
+        entries = [entry(row) for row in rows]
+        upto = rows[-1].input if applied is None else applied
+        args = (shard, head.epoch, rows[0].pos - 1, upto, rows[-1].ts, *map(list, zip(*entries, strict=True)))
+        try:
+            moved = bool(await self._fetch(COMMIT, *args, LEASE_SECONDS, rows[0].ts))
+        except Away:
+            moved = await self._happened(shard, head.epoch, rows)
+        if not moved:
+            raise Conflict(f"{rows[0].id}: {await self._why(shard, head.epoch, rows[0])}")
+        self._heads[shard] = Head(head.epoch, rows[-1].pos)
+        self.bell.ring(self.name, shard)
+
+    async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:
+        head = self._heads.get(shard) or Head(0, (await self.watermark(shard)).pos)
+        moved = await self._fetch(ANNOUNCE, shard, head.epoch, head.pos, w, applied, LEASE_SECONDS)
+        if not moved:
+            raise Conflict(f"{self.name}/{shard} is not at {head.pos} in epoch {head.epoch}: it has another owner")
+        self.bell.ring(self.name, shard)
+        return Watermark(moved[0]["pos"], moved[0]["ts"])
+
+    async def _happened(self, shard: str, epoch: int, rows: Sequence[Row]) -> bool:
+        """Whether a commit whose answer was lost took place. Waits until the database can say so."""
+        while True:
+            try:
+                found = await self._fetch(HEAD, shard)
+                break
+            except Away:
+                await asyncio.sleep(0.1)  # Nothing announces that a database is back.
+        if found and found[0]["epoch"] == epoch and found[0]["pos"] == rows[0].pos - 1:
+            raise Away("the commit did not take place: the connection was lost before it")
+        return bool(found) and found[0]["epoch"] == epoch and found[0]["pos"] == rows[-1].pos
+
+    async def _why(self, shard: str, epoch: int, row: Row) -> str:
+        found = await self._fetch(HEAD, shard)
+        if found and found[0]["epoch"] != epoch:
+            return f"the shard has another owner, {found[0]['owner']!r}, in epoch {found[0]['epoch']} after {epoch}"
+        return f"it does not follow {self.name}/{shard}, which is {f'at {found[0]}' if found else 'empty'} (ts {row.ts})"

@@ -1,0 +1,56 @@
+"""The tables of a log, as SQLAlchemy knows them: every service has them in a schema of its own.
+
+`log` keeps the rows, an entry each; `shard` how far the log, time and input of a shard are, and who owns it.
+Migrations make them (migrations/); tests hold the two equal.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+SERVICE_OF = {"intake": "intake", "cases": "routing", "calls": "escalation", "evaluations": "assessment"}
+
+
+def metadata_of(service: str) -> MetaData:
+    """The tables that every service has."""
+    metadata = MetaData(schema=service)
+    Table(
+        "log",
+        metadata,
+        Column("shard", Text, nullable=False),
+        Column("pos", BigInteger, nullable=False),
+        Column("ts", BigInteger, nullable=False),
+        Column("input", BigInteger, nullable=False),
+        Column("n", Integer, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("seq", Integer, nullable=False),
+        Column("cause", Text, nullable=False),
+        Column("type", Text, nullable=False),
+        Column("data", LargeBinary, nullable=False),
+        Column("recorded", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+        PrimaryKeyConstraint("shard", "pos", name="log_pkey"),
+    )
+    Table(
+        "shard",
+        metadata,
+        Column("shard", Text, primary_key=True),
+        Column("pos", BigInteger, nullable=False, server_default=text("0")),
+        Column("ts", BigInteger, nullable=False, server_default=text("'-62135596800000000'::bigint")),
+        Column("input", BigInteger, nullable=False, server_default=text("0")),
+        Column("epoch", BigInteger, nullable=False, server_default=text("0")),
+        Column("owner", Text, nullable=False, server_default=text("''::text")),
+        Column("leased_until", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'::timestamptz")),
+        Column("adopted", Integer, nullable=False, server_default=text("0")),
+    )
+    return metadata

@@ -1,0 +1,11 @@
+"""The log and the shards of escalation."""
+
+from events.migrations.log_0001 import create_log
+
+revision = "escalation_0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Make them."""
+    create_log("escalation")

@@ -1,0 +1,127 @@
+"""The log on Postgres passes the contract; its plans are pinned; its schema is what SQLAlchemy knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData
+
+from events.bell import Bell
+from events.database import PINNED, connected, on_sqlalchemy
+from events.errors import Conflict
+from events.log import Log
+from events.postgres import COMMIT, READ, PostgresLog
+from events.schema import metadata_of
+from intake.schema import METADATA as INTAKE
+from tests.log_contract import CONTRACT, SHARD, numbered, visit
+
+
+@asynccontextmanager
+async def opened(url: str, name: str = "intake", owner: str = "a") -> AsyncIterator[PostgresLog]:
+    async with connected(url, size=3) as database:
+        yield PostgresLog(name, database, Bell(), owner)
+
+
+@pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
+def test_the_log_on_postgres(clause: Callable[[Log], Awaitable[None]], database: str) -> None:
+    async def kept() -> None:
+        async with opened(database) as log:
+            await log.lease(SHARD)
+            await clause(log)
+
+    asyncio.run(kept())
+
+
+def test_a_zombie_cannot_commit(database: str) -> None:
+    async def told() -> None:
+        async with opened(database, "cases", "a") as zombie, opened(database, "cases", "b") as owner:
+            assert await zombie.lease(SHARD)
+            await zombie.commit(SHARD, [numbered(zombie, 1, 5)])
+            await owner.database.fetch("UPDATE routing.shard SET leased_until = clock_timestamp()")  # It was paused.
+            assert await owner.lease(SHARD)
+            with pytest.raises(Conflict, match="another owner, 'b'"):
+                await zombie.commit(SHARD, [numbered(zombie, 2, 6, seq=2)])
+            with pytest.raises(Conflict, match="another owner"):
+                await zombie.announce(SHARD, 9)
+            with pytest.raises(Conflict, match="another owner"):
+                await zombie.renew(SHARD)
+            await owner.commit(SHARD, [numbered(owner, 2, 6, seq=2)])
+            assert len(await owner.read(SHARD, 0, 9)) == 2
+
+    asyncio.run(told())
+
+
+def test_a_lease_is_for_one_owner_until_it_runs_out_or_is_released(database: str) -> None:
+    async def told() -> None:
+        async with opened(database, "cases", "a") as one, opened(database, "cases", "b") as other:
+            assert await one.lease(SHARD)
+            assert not await other.lease(SHARD)
+            assert await one.lease(SHARD)
+            await one.release(SHARD)
+            assert await other.lease(SHARD)
+
+    asyncio.run(told())
+
+
+def test_two_doors_give_one_order(database: str) -> None:
+    async def told() -> None:
+        async with opened(database) as one, opened(database) as other:
+            await asyncio.gather(*(log.append(SHARD, [visit(n, n)]) for n in range(50) for log in (one, other)))
+            rows = await one.read(SHARD, 0, 200)
+            assert [row.pos for row in rows] == list(range(1, 101))
+            assert [row.ts for row in rows] == sorted(row.ts for row in rows)
+
+    asyncio.run(told())
+
+
+def plan(lines: list[Any]) -> str:
+    return "\n".join(line[0] for line in lines)
+
+
+def test_the_log_is_read_by_its_index_also_while_it_is_new(database: str) -> None:
+    async def told() -> None:
+        async with connected(database) as db, db.connection() as connection:
+            await connection.execute(f"PREPARE reading AS {READ.format(schema='intake')}")
+            seen = plan(await connection.fetch("EXPLAIN EXECUTE reading('city', 5, 10)"))
+            assert "Index Scan using log_pkey" in seen
+            assert "Sort" not in seen
+
+    asyncio.run(told())
+
+
+def test_every_connection_of_the_runtime_has_its_settings(database: str) -> None:
+    async def told() -> None:
+        async with connected(database) as db:
+            for name, value in PINNED.items():
+                assert (await db.fetch(f"SHOW {name}"))[0][0] == value
+            for name in ("fsync", "synchronous_commit"):
+                assert (await db.fetch(f"SHOW {name}"))[0][0] == "on"
+
+    asyncio.run(told())
+
+
+@pytest.mark.parametrize(
+    ("service", "metadata"),
+    [("intake", INTAKE), ("routing", metadata_of("routing")), ("escalation", metadata_of("escalation"))],
+)
+def test_the_migrations_make_the_schema(service: str, metadata: MetaData, database: str) -> None:
+    def compared(connection: Connection) -> list[Any]:
+        options = {
+            "include_schemas": True,
+            "include_name": lambda name, kind, parents: kind != "schema" or name == service,
+            "version_table_schema": service,
+            "compare_server_default": True,
+        }
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    assert asyncio.run(on_sqlalchemy(database, compared)) == []
+
+
+def test_the_commit_is_one_statement() -> None:
+    assert COMMIT.count(";") == 0
