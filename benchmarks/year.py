@@ -26,7 +26,7 @@ from typing import Any
 from events.envelope import envelope
 from events.stage import Stage
 from gridcall.feed import read_feed, without_collecting
-from gridcall.simulate import simulate
+from gridcall.simulate import InMemory, simulate
 from gridcall.tables import Tables
 from intake.gridmap import check_map
 from intake.profile import load_profile
@@ -95,7 +95,9 @@ def in_parts(data: Path, paths: list[Path], timed: Timed, profile_of: str = "") 
             feed = read_feed(profile, lines, paths, until)
         timed.counts["read"] = feed.rows
         with tempfile.TemporaryDirectory() as folder:
-            run = asyncio.run(simulate(profile, grids, feed, until, Path(folder), Tables()))
+            tables = Tables()
+            pipeline = InMemory(profile.map.district.code, tables)
+            run = asyncio.run(simulate(profile, grids, feed, until, Path(folder), tables, pipeline))
     bodies = [b"x" * 350 for log in run.summary["log"].values() for _ in range(log["positions"])]
     return bodies, pstats.Stats(profiler, stream=io.StringIO()) if profile_of else None
 

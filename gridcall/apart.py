@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import traceback
@@ -15,16 +16,23 @@ from typing import Any
 
 import msgspec
 
+from events.bell import Bell
 from events.catalogue import Instant
+from events.database import connected
 from events.envelope import Entry
 from events.errors import CannotGoOn
+from events.postgres import PostgresLog
 from gridcall.files import undisturbed
 from gridcall.tables import Tables
 
 Part = tuple[str, str, list[Entry]]
+Heads = dict[str, int]
+ENTRIES, LOOK, CONCLUDE = b"E", b"L", b"C"  # What a message asks for.
+LOOK_ROWS = 4_000
 PIPE_BYTES = 1 << 20  # A batch and more: the other process folds one while the next is decided.
 pack = msgspec.msgpack.encode
 part = msgspec.msgpack.Decoder(Part)
+look = msgspec.msgpack.Decoder(tuple[str, str, Heads])
 
 
 class TablesApart:
@@ -37,8 +45,15 @@ class TablesApart:
 
     def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
         """Take the next entries of one log."""
+        self._send(ENTRIES + pack((log, shard, entries)))
+
+    def look(self, url: str, shard: str, heads: Heads) -> None:
+        """Read a database by itself, each log up to a position. No log is further than what its rows follow from."""
+        self._send(LOOK + pack((url, shard, heads)))
+
+    def _send(self, message: bytes) -> None:
         try:
-            self._parts.send_bytes(pack((log, shard, entries)))
+            self._parts.send_bytes(message)
         except BrokenPipeError:
             self._answer()
 
@@ -47,7 +62,7 @@ class TablesApart:
     ) -> dict[str, Any]:
         """Write the three tables into a folder; give what summary.json says of them."""
         with suppress(BrokenPipeError):
-            self._parts.send_bytes(b"")
+            self._parts.send_bytes(CONCLUDE)
             self._parts.send((folder, district, until, verdicts, named))
         summary, self.memory_kib = self._answer()
         return summary
@@ -103,8 +118,23 @@ def made(parts: Connection) -> tuple[dict[str, Any], int]:
     """The summary of what comes through a pipe, and how much this process's memory grew at most, in KiB."""
     shared_kib = getrusage(RUSAGE_SELF).ru_maxrss
     tables = Tables()
-    while body := parts.recv_bytes():
-        tables.read(*part.decode(body))
+    with asyncio.Runner() as runner:
+        while (message := parts.recv_bytes()) != CONCLUDE:
+            if message.startswith(ENTRIES):
+                tables.read(*part.decode(message[1:]))
+            else:
+                runner.run(looked(tables, *look.decode(message[1:])))
     folder, district, until, verdicts, named = parts.recv()
     summary = tables.concluded(folder, district, until, verdicts, named)
     return summary, getrusage(RUSAGE_SELF).ru_maxrss - shared_kib
+
+
+async def looked(tables: Tables, url: str, shard: str, heads: Heads) -> None:
+    """Read what the three logs have up to their heads, causes before effects."""
+    async with connected(url, size=1) as database:
+        for name in ("intake", "cases", "calls"):
+            log, done = PostgresLog(name, database, Bell()), tables.logs[name].positions
+            while done < heads[name]:
+                entries = await log.entries(shard, done, min(LOOK_ROWS, heads[name] - done))
+                tables.read(name, shard, entries)
+                done += len(entries)

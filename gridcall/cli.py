@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from events.catalogue import Instant
+from events.embedded import url_of
+from events.errors import Away
 from events.reference import GridMap
 from gridcall.apart import tables_apart
 from gridcall.feed import Feed, read_feed, without_collecting
 from gridcall.files import InputError
-from gridcall.simulate import Run, results_folder, simulate
+from gridcall.operations import verify_command
+from gridcall.simulate import BATCH, InMemory, Pipeline, Run, results_folder, simulate
+from gridcall.tabled import tabled
 from gridcall.tables import as_json
+from gridcall.terminal import INTERRUPTED, NOTHING_RAN, OWN_FAULT, REJECTED, UNREACHABLE, Bar, emit, fail, summary_table
 from intake.gridmap import Checked, check_map
 from intake.profile import Lines, Profile, ProfileError, load_profile
 from intake.times import Clockface
 
-REJECTED, NOTHING_RAN, UNREACHABLE, OWN_FAULT, INTERRUPTED = 1, 2, 3, 70, 130
-
-
-def fail(code: int, message: str) -> NoReturn:
-    """End with a message on stderr."""
-    click.echo(f"gridcall: {message}", err=True)
-    sys.exit(code)
+READER_HELP = "How the stages read: from tables of Postgres, or in memory without any store."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -51,6 +44,8 @@ def entry() -> None:
     """The program. A fault of its own has a status of its own, so that nobody takes it for rejected rows."""
     try:
         main()
+    except Away as error:
+        fail(UNREACHABLE, f"{error}; see GRIDCALL_DATABASE_URL, or ask `gridcall doctor`")
     except OSError as error:
         fail(UNREACHABLE, f"{error.filename or 'stdout'}: {error.strerror}; make room, then run again")
     except Exception:
@@ -58,17 +53,7 @@ def entry() -> None:
         fail(OWN_FAULT, "this is a fault of gridcall; please report it, with what stands above")
 
 
-def emit(data: bytes) -> None:
-    """Data on stdout. That nobody listens any more is no error; what could not be written is not tried again at the end."""
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise
+main.add_command(verify_command)
 
 
 @main.group("map")
@@ -104,7 +89,8 @@ def map_check(folder: Path, profile_path: Path, as_json_: bool) -> None:
 @click.argument("more_inputs", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option("--until", "until_text", required=True, metavar="TIME", help="ISO 8601; local to the profile without an offset.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make: absent or empty.")
-@click.option("--reader", type=click.Choice(["memory"]), default="memory", show_default=True, help="How the stages read.")
+@click.option("--reader", type=click.Choice(["memory", "table"]), default="table", show_default=True, help=READER_HELP)
+@click.option("--batch", default=BATCH, show_default=True, hidden=True, type=click.IntRange(1, 10_000))
 @click.option("--json", "as_json_", is_flag=True, help="summary.json on stdout.")
 def simulate_command(
     profile_path: Path,
@@ -114,6 +100,7 @@ def simulate_command(
     until_text: str,
     out: Path,
     reader: str,
+    batch: int,
     as_json_: bool,
 ) -> None:
     r"""Send a city's historical records through gridcall, in their own time; tables come out.
@@ -127,7 +114,8 @@ def simulate_command(
     signal.signal(signal.SIGTERM, interrupted)
     try:
         with Bar() as bar, without_collecting():
-            run, feed = simulated(profile_path, map_folder, (*inputs, *more_inputs), until_text, out, bar)
+            paths = (*inputs, *more_inputs)
+            run, feed = simulated(profile_path, map_folder, paths, until_text, out, reader, batch, bar)
         emit(as_json(run.summary) if as_json_ else summary_table(run.summary))
     except KeyboardInterrupt:
         fail(INTERRUPTED, "interrupted; nothing was written")
@@ -142,28 +130,48 @@ def interrupted(signum: int, frame: object) -> NoReturn:
 
 
 def simulated(
-    profile_path: Path, map_folder: Path, inputs: tuple[Path, ...], until_text: str, out: Path, bar: Bar
+    profile_path: Path,
+    map_folder: Path,
+    inputs: tuple[Path, ...],
+    until_text: str,
+    out: Path,
+    reader: str,
+    batch: int,
+    bar: Bar,
 ) -> tuple[Run, Feed]:
     """Read, run and write."""
     profile, lines = the_profile(profile_path)
     until = the_instant(until_text, profile)
     check_out(out)
     grids = the_map(map_folder, profile)
-    with tables_apart() as reader, results_folder(out) as folder:
+    with tables_apart() as tables, results_folder(out) as folder:
         try:
             feed = read_feed(profile, lines, inputs, until, bar.task("Reading", None))
         except InputError as error:
             fail(NOTHING_RAN, str(error))
         started = time.monotonic()
         total = len(feed.inputs)
-        progress = bar.task("Feeding", total)
-        run = asyncio.run(simulate(profile, grids, feed, until, folder, reader, progress=progress))
+        district, progress = profile.map.district.code, bar.task("Feeding", total)
+
+        async def through(pipeline: Pipeline) -> Run:
+            return await simulate(profile, grids, feed, until, folder, tables, pipeline, batch, progress=progress)
+
+        async def through_tables(url: str) -> tuple[Run, str]:
+            name = f"{profile.profile} until {until}, inputs {feed.digest()}"
+            async with tabled(url, name, district, tables, batch) as pipeline:
+                run = await through(pipeline)
+                return run, await pipeline.stored()
+
+        if reader == "memory":
+            run, stored = asyncio.run(through(InMemory(district, tables, batch))), "nothing is committed to a disk"
+        else:
+            run, stored = asyncio.run(through_tables(url_of(f"simulate_{profile.profile}")))
         seconds = time.monotonic() - started
     positions = sum(log["positions"] for log in run.summary["log"].values())
-    memory = (getrusage(RUSAGE_SELF).ru_maxrss + reader.memory_kib) // 1024
+    memory = (getrusage(RUSAGE_SELF).ru_maxrss + tables.memory_kib) // 1024
     bar.console.print(
         f"{total:,} inputs → {positions:,} log rows in {seconds:.1f} s ({total / max(seconds, 1e-9):,.0f} inputs/s); "
-        f"{memory} MiB at most in two processes; nothing is committed to a disk but the tables in {out}"
+        f"{memory} MiB at most in two processes; {stored}"
     )
     return run, feed
 
@@ -215,61 +223,3 @@ def conclude(run: Run, feed: Feed, out: Path) -> None:
         click.echo(f"gridcall: {len(feed.rejected):,} rows were rejected: {out / 'rejected.csv'} says why", err=True)
     sys.stderr.flush()
     os._exit(REJECTED if run.failed or feed.rejected else 0)  # To free a million objects one by one would take a second.
-
-
-# ── Progress and tables ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Rate(ProgressColumn):
-    """Rows per second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
-
-
-class Bar(Progress):
-    """A bar on stderr: what, how much, how fast, time left. Without a terminal only what is printed above it.
-
-    It is drawn where it is moved, at most ten times a second, and not by a thread: reading forks, and a fork must meet none.
-    """
-
-    def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        super().__init__(*columns, console=console, disable=not console.is_terminal, auto_refresh=False)
-        self._drawn = 0.0
-
-    def task(self, description: str, total: int | None) -> Callable[[int], None]:
-        """Begin a task; what is returned moves it on."""
-        task = self.add_task(description, total=total)
-
-        def moved(count: int) -> None:
-            self.advance(task, count)
-            if time.monotonic() - self._drawn > 0.1:
-                self._drawn = time.monotonic()
-                self.refresh()
-
-        return moved
-
-
-def summary_table(summary: dict[str, Any]) -> bytes:
-    """The summary as a table."""
-    table = Table(title=f"{summary['profile']} until {summary['until']}", show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for key, value in flattened(summary):
-        table.add_row(key, f"{value:,}" if isinstance(value, int) else str(value))
-    text = io.StringIO()
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    Console(file=text, highlight=False, force_terminal=terminal).print(table)
-    return text.getvalue().encode()
-
-
-def flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested figures, each under its dotted key."""
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            yield from flattened(inner, f"{prefix}{key}.")
-        elif key not in ("profile", "until"):
-            yield prefix + key, inner

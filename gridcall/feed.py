@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -51,9 +52,21 @@ class Feed:
     accepted: int = 0
     published: dict[str, bool] = field(default_factory=dict)  # reference → whether the source calls it overdue
 
+    def digest(self) -> str:
+        """What names these inputs, and no others."""
+        digest = sha256()
+        for at, reference, kind, packed in self.inputs:
+            digest.update(f"{at} {kind} {reference}\n".encode())
+            digest.update(packed)
+        return digest.hexdigest()
+
     def next_at(self) -> Instant | None:
         """When the next input comes."""
         return self.inputs[-1].at if self.inputs else None
+
+    def skip(self, count: int) -> None:
+        """Leave out the next inputs: they were fed before."""
+        del self.inputs[len(self.inputs) - count :]
 
     def take(self, count: int) -> list[Draft]:
         """Take the next inputs out: what was fed is not kept."""

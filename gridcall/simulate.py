@@ -54,15 +54,32 @@ class Run:
     failed: tuple[str, ...]
 
 
-class Pipeline:
-    """Intake's log, routing and escalation in memory, and a reader of the three logs."""
+class Pipeline(Protocol):
+    """Intake's log, routing and escalation, and the reader that makes tables of the three logs."""
 
-    def __init__(self, district: str, contents: dict[str, bytes], batch: int, reader: Reader) -> None:
+    async def adopt(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
+        """Begin with reference data, unless that was done before; the number of inputs that were fed already."""
+
+    async def feed(self, drafts: Sequence[Draft]) -> None:
+        """Accept inputs; everything follows from them."""
+
+    async def announce(self, w: Instant) -> None:
+        """Let time pass without an input."""
+
+    async def settled(self) -> Instant:
+        """Wait until everything has followed; how far time has passed then."""
+
+
+class InMemory:
+    """The pipeline without any store."""
+
+    def __init__(self, district: str, reader: Reader, batch: int = BATCH) -> None:
         self.district = district
         self.intake = MemoryLog("intake", readers=("cases", "tables"))
         self.cases = MemoryLog("cases", readers=("calls", "tables"))
         self.calls = MemoryLog("calls", readers=("tables",))
-        library = ContentLibrary(contents)
+        self._contents: dict[str, bytes] = {}
+        library = ContentLibrary(self._contents)
         self.routing = Stage(Routing(district, library), district, Locator(library))
         self.escalation = Stage(Escalation(), district)
         self._runners = (
@@ -72,15 +89,21 @@ class Pipeline:
         self._reader = reader
         self._read = {"intake": 0, "cases": 0, "calls": 0}
 
+    async def adopt(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
+        self._contents.update(contents)
+        await self.feed(drafts)
+        return 0
+
     async def feed(self, drafts: Sequence[Draft]) -> None:
-        """Accept inputs, and let everything follow from them."""
         await self.intake.append(self.district, drafts)
         await self._follow()
 
     async def announce(self, w: Instant) -> None:
-        """Let time pass without an input."""
         await self.intake.announce(self.district, w)
         await self._follow()
+
+    async def settled(self) -> Instant:
+        return self.escalation.time
 
     async def _follow(self) -> None:
         for runner in self._runners:
@@ -118,6 +141,7 @@ async def simulate(
     until: Instant,
     folder: Path,
     reader: Reader,
+    pipeline: Pipeline,
     batch: int = BATCH,
     mark: Callable[[Instant, Instant], Instant | None] = lambda last, following: None,
     progress: Callable[[int], None] = lambda count: None,
@@ -126,9 +150,9 @@ async def simulate(
 
     `mark` may name an instant to announce between the time of the last input and that of the following one: it changes nothing.
     """
-    adopted, contents = adoptions(profile, grids, feed.next_at() or until)
-    pipeline = Pipeline(profile.map.district.code, contents, batch, reader)
-    await pipeline.feed(adopted)
+    fed = await pipeline.adopt(*adoptions(profile, grids, feed.next_at() or until))
+    feed.skip(fed)
+    progress(fed)
     with without_collecting():
         while part := feed.take(batch):
             await pipeline.feed(part)
@@ -137,9 +161,8 @@ async def simulate(
                 await pipeline.announce(w)
             progress(len(part))
             await asyncio.sleep(0)  # Where an interruption is heard.
-    await pipeline.announce(until)
-    passed = pipeline.escalation.time
-    del pipeline  # What the stages remember is not needed for the tables.
+        await pipeline.announce(until)
+        passed = await pipeline.settled()
     return concluded(profile, feed, until, folder, reader, passed)
 
 

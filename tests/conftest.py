@@ -27,11 +27,12 @@ def data() -> Path:
     return DATA
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a server of its own; its database `empty` has every schema and no row."""
+    """The URL of a server of its own, which every command that is tried uses; its database `empty` has every schema, no row."""
     server = started(tmp_path_factory.mktemp("home"))
     asyncio.run(prepare(server.get_uri("empty")))
+    os.environ["GRIDCALL_DATABASE_URL"] = server.get_uri("postgres")
     return str(server.get_uri("postgres"))
 
 

@@ -22,14 +22,17 @@ from tests.test_intake import changed_profile
 from tests.test_simulate import CITY, INPUTS, PROFILE, UNTIL
 
 PATHS = os.pathsep.join(str(ROOT / part) for part in ("libs", "services", "."))
-ENVIRONMENT = {**os.environ, "PYTHONPATH": PATHS, "COLUMNS": "120"}
 HEADER = "id;channel;type;opened;target;closed;status;area;ward;latitude;longitude;verdict\n"
 GOOD = "R;Phone;Noise;2019-06-03T09:00:00;07/06/2019;2019-06-05T09:00:00;Done;102;Ward 1;53.3350;-6.2850;OK\n"
 
 
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": PATHS, "COLUMNS": "120"}
+
+
 def gridcall(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=120)
 
 
 def simulate(
@@ -195,7 +198,7 @@ def test_a_full_stdout_is_said(tmp_path: Path) -> None:
     for then, status in ((">/dev/full", 3), (">&-", 1), ("| true; exit ${PIPESTATUS[0]}", 1)):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         words = ["bash", "-c", f"{command} --out {tmp_path / 'out'} --json {then}"]
-        done = subprocess.run(words, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(words, env=environment(), stderr=subprocess.PIPE, text=True, check=False)
         assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
         assert (tmp_path / "out" / "summary.json").exists()
 
@@ -203,7 +206,7 @@ def test_a_full_stdout_is_said(tmp_path: Path) -> None:
 def test_a_full_stdout_is_said_by_map_check_too() -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
         command = [sys.executable, "-m", "gridcall", "map", "check", str(CITY), "--profile", str(PROFILE)]
-        done = subprocess.run(command, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 3
     assert done.stderr == "gridcall: stdout: No space left on device; make room, then run again\n"
 
@@ -230,7 +233,7 @@ def test_ctrl_c_is_heard_while_feeding(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gridcall", "simulate", "--profile", str(PROFILE), "--map", str(CITY)]
     command += ["--input", str(rows[0]), "--until", UNTIL, "--out", str(tmp_path / "out")]
     lead, follow = pty.openpty()
-    with subprocess.Popen(command, env={**ENVIRONMENT, "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=follow) as running:
+    with subprocess.Popen(command, env={**environment(), "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=follow) as running:
         os.close(follow)
         seen = b""
         while b"Feeding" not in seen:
@@ -254,7 +257,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, blow: signal.Signals,
     command = [sys.executable, "-m", "gridcall", "simulate", "--profile", str(PROFILE), "--map", str(CITY)]
     command += ["--input", *map(str, pipes), "--until", UNTIL, "--out", str(tmp_path / "out")]
     running = subprocess.Popen(
-        command, env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     with pipes[0].open("w", encoding="utf-8") as rows:  # Opens when the other side reads: it is at work.
         rows.write(HEADER + GOOD)
@@ -276,7 +279,7 @@ def on_a_terminal(*words: object) -> str:
     """What a person sees on stderr."""
     lead, follow = pty.openpty()
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
-    with subprocess.Popen(command, env={**ENVIRONMENT, "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=follow) as running:
+    with subprocess.Popen(command, env={**environment(), "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=follow) as running:
         os.close(follow)
         seen = b""
         with suppress(OSError):  # The terminal is gone with the process.

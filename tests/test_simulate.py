@@ -20,7 +20,7 @@ from events.envelope import Entry
 from events.errors import CannotGoOn
 from gridcall.apart import tables_apart
 from gridcall.feed import read_feed
-from gridcall.simulate import Pipeline, adoptions, results_folder, simulate
+from gridcall.simulate import InMemory, adoptions, results_folder, simulate
 from gridcall.tables import Tables, round_half_even, write_csv
 from intake.gridmap import check_map
 from intake.profile import load_profile
@@ -52,8 +52,10 @@ def run(
     grids = check_map(city, profile.map).grids
     assert grids is not None
     feed = read_feed(profile, lines, inputs, at)
+    tables = Tables()
+    pipeline = InMemory(profile.map.district.code, tables, batch)
     with results_folder(out) as folder:
-        assert asyncio.run(simulate(profile, grids, feed, at, folder, Tables(), batch, mark)).failed == ()
+        assert asyncio.run(simulate(profile, grids, feed, at, folder, tables, pipeline, batch, mark)).failed == ()
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
 
 
@@ -199,22 +201,17 @@ def test_a_parked_case_is_open_counted_and_reported(tmp_path: Path, monkeypatch:
     assert grids is not None
     until = Clockface(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
     feed = read_feed(profile, lines, INPUTS, until)
-    original = Pipeline.__init__
-
-    def poisoned(self: Pipeline, *args: Any) -> None:
-        original(self, *args)
-        decide = self.routing.decider.decide
-
-        def failing(heard: Any, state: Any, reference: Any) -> Any:
-            if getattr(heard.event, "reference", "") == "E-001":
-                raise ZeroDivisionError("poison")
-            return decide(heard, state, reference)
-
-        monkeypatch.setattr(self.routing.decider, "decide", failing)
-
-    monkeypatch.setattr(Pipeline, "__init__", poisoned)
     tables = Tables()
-    done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, tables))
+    pipeline = InMemory("exampleville", tables)
+    decide = pipeline.routing.decider.decide
+
+    def failing(heard: Any, state: Any, reference: Any) -> Any:
+        if getattr(heard.event, "reference", "") == "E-001":
+            raise ZeroDivisionError("poison")
+        return decide(heard, state, reference)
+
+    monkeypatch.setattr(pipeline.routing.decider, "decide", failing)
+    done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, tables, pipeline))
     assert done.summary["issues"]["parked"] == 1
     assert sum(done.summary["issues"].values()) == done.summary["accepted"]
     assert "1 cases are parked" in done.failed[0]
@@ -271,7 +268,9 @@ def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(tmp_path: 
     monkeypatch.setattr("routing.decider.taken_apart", failing)
     for batch in (1, 1000):
         feed = read_feed(profile, lines, INPUTS, until)
-        done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, Tables(), batch))
+        tables = Tables()
+        pipeline = InMemory("exampleville", tables, batch)
+        done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, tables, pipeline, batch))
         assert done.summary["issues"]["parked"] == 2
 
 

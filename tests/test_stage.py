@@ -13,7 +13,7 @@ from events import catalogue as e
 from events.decider import REFERENCE, ClockRanOut, Heard
 from events.errors import CannotGoOn, Conflict
 from events.log import MemoryLog
-from events.row import Row, Watermark
+from events.row import Passed, Row, Watermark
 from events.runtime import Runner
 from events.stage import Stage
 from routing.decider import Routing
@@ -270,7 +270,7 @@ class Refusing(MemoryLog):
         super().__init__("calls")
         self.away = True
 
-    async def commit(self, shard: str, rows: Sequence[Row], applied: int | None = None) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
         if self.away:
             self.away = False
             raise Conflict("somebody else wrote first")

@@ -35,6 +35,7 @@ GONE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
+    asyncpg.InvalidCatalogNameError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.IdleInTransactionSessionTimeoutError,
@@ -87,14 +88,35 @@ async def connected(url: str, size: int = 8) -> AsyncIterator[Database]:
 
 async def make_database(url: str, *, anew: bool = False) -> None:
     """Make the database of a URL if it is not there; `anew`: forget what is in it."""
-    parts = urlsplit(url)
-    name = parts.path.lstrip("/")
-    connection = await reached(asyncpg.connect(urlunsplit(parts._replace(path="/postgres"))))
-    try:
+    async with server_of(url) as (connection, name):
         if anew:
             await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         if not await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", name):
             await connection.execute(f'CREATE DATABASE "{name}"')
+
+
+async def remark_on(url: str) -> str | None:
+    """The remark on a database; None where there is none, or no such database."""
+    async with server_of(url) as (connection, name):
+        sql = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1"
+        said: str | None = await connection.fetchval(sql, name)
+        return said
+
+
+async def remark(url: str, text: str) -> None:
+    """Leave a remark on a database."""
+    async with server_of(url) as (connection, name):
+        quoted = await connection.fetchval("SELECT quote_literal($1::text)", text)
+        await connection.execute(f'COMMENT ON DATABASE "{name}" IS {quoted}')
+
+
+@asynccontextmanager
+async def server_of(url: str) -> AsyncIterator[tuple[asyncpg.Connection[asyncpg.Record], str]]:
+    """A connection to the server of a URL, beside the database that the URL names, and that database's name."""
+    parts = urlsplit(url)
+    connection = await reached(asyncpg.connect(urlunsplit(parts._replace(path="/postgres"))))
+    try:
+        yield connection, parts.path.lstrip("/")
     finally:
         await connection.close()
 

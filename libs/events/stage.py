@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 from events.catalogue import BEGINNING, CaseParked, Event, InputHeld, Instant
 from events.decider import REFERENCE, Clock, ClockRanOut, Decider, Heard
 from events.errors import CannotGoOn
-from events.row import Row
+from events.row import Passed, Row
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -92,6 +92,11 @@ class Stage(Generic[S, R]):
                 subject.parked = True
             elif not subject.parked:
                 self._settle(subject, self.decider.evolve(subject.state, event))
+
+    @property
+    def passed(self) -> Passed:
+        """How far it is."""
+        return Passed(self.input, self.time)
 
     def stop(self) -> None:
         """What this stage knows is not what its log has: it does nothing any more."""

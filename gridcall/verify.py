@@ -1,0 +1,180 @@
+"""verify: one thread, no store, folds intake's log again and compares what the stages have written, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import asyncpg
+
+from escalation.decider import Escalation
+from events.catalogue import BEGINNING
+from events.database import reached
+from events.envelope import Entry, entry, enveloped, row_of
+from events.postgres import HEAD, READ
+from events.row import Passed, Row
+from events.schema import SERVICE_OF
+from events.stage import Stage
+from routing.decider import Routing
+from routing.library import ContentLibrary
+from routing.locate import Locator
+
+CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first place where a log is not what the fold says. Envelopes, or None where a side has no row."""
+
+    log: str
+    pos: int
+    folded: bytes | None
+    stored: bytes | None
+    cause: str
+
+    def __str__(self) -> str:
+        sides = (("the fold has", self.folded), ("the log has", self.stored))
+        lines = (f"  {name:13} {body.decode() if body else 'no such row'}" for name, body in sides)
+        return "\n".join((f"{self.log} differs at position {self.pos}", *lines, f"  caused by     {self.cause}"))
+
+    def as_json(self) -> dict[str, Any]:
+        """As `gridcall verify --json` has it."""
+        sides = {"folded": self.folded, "stored": self.stored}
+        return {"log": self.log, "position": self.pos, "cause": self.cause} | {
+            name: body and json.loads(body) for name, body in sides.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was compared of a district."""
+
+    district: str
+    inputs: int
+    rows: int
+    difference: Difference | None
+
+
+class Snapshot:
+    """The logs of all services at one instant of the database."""
+
+    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        self._connection = connection
+
+    async def districts(self) -> list[str]:
+        """The districts that have a log."""
+        found = await self._connection.fetch("SELECT shard FROM intake.shard ORDER BY shard")
+        return [record["shard"] for record in found]
+
+    async def contents(self) -> dict[str, bytes]:
+        """The contents of reference data, by digest."""
+        found = await self._connection.fetch("SELECT digest, body FROM intake.content")
+        return {record["digest"]: record["body"] for record in found}
+
+    async def passed(self, log: str, shard: str) -> Passed:
+        """How far a stage is."""
+        found = await self._connection.fetchrow(HEAD.format(schema=SERVICE_OF[log]), shard)
+        return Passed(found["input"], found["ts"]) if found else Passed(0, BEGINNING)
+
+    async def with_cause(self, difference: Difference) -> Difference:
+        """A difference with the envelope of what caused it, where that is a row."""
+        log, _, rest = difference.cause.partition("/")
+        shard, _, pos = rest.rpartition("/")
+        if log in SERVICE_OF:
+            async for entries in self.entries(log, shard, int(pos), int(pos) - 1):
+                return replace(difference, cause=enveloped(log, shard, entries[0]).decode())
+        return difference
+
+    async def entries(self, log: str, shard: str, upto: int | None = None, after: int = 0) -> AsyncIterator[list[Entry]]:
+        """The entries of a log, in order, after a position and up to another one."""
+        pos, sql = after, READ.format(schema=SERVICE_OF[log])
+        while upto is None or pos < upto:
+            limit = CHUNK if upto is None else min(CHUNK, upto - pos)
+            found = [Entry(*record) for record in await self._connection.fetch(sql, shard, pos, limit)]
+            if not found:
+                return
+            yield found
+            pos = found[-1].pos
+
+
+class Compared:
+    """A stored log beside what is folded, as it comes."""
+
+    def __init__(self, log: str, shard: str, stored: AsyncIterator[list[Entry]]) -> None:
+        self.log = log
+        self.shard = shard
+        self.rows = 0
+        self.difference: Difference | None = None
+        self._stored = stored
+        self._ahead: list[Entry] = []
+
+    async def take(self, folded: list[Row]) -> None:
+        """Compare the next folded rows, until there is a difference."""
+        for row in folded:
+            if self.difference:
+                return
+            here, there = entry(row), await self._next()
+            if here != there:
+                self.difference = self._differs(here, there)
+            self.rows += 1
+
+    async def end(self) -> None:
+        """Nothing more is folded: nothing more may be stored."""
+        if not self.difference and (more := await self._next()):
+            self.difference = self._differs(None, more)
+
+    async def _next(self) -> Entry | None:
+        if not self._ahead:
+            self._ahead = list(reversed(await anext(self._stored, [])))
+        return self._ahead.pop() if self._ahead else None
+
+    def _differs(self, here: Entry | None, there: Entry | None) -> Difference:
+        sides = [enveloped(self.log, self.shard, side) if side else None for side in (here, there)]
+        either = here or there
+        assert either is not None
+        return Difference(self.log, self.rows + 1, sides[0], sides[1], either.cause)
+
+
+async def verified(snapshot: Snapshot, district: str, progress: Callable[[int], None] = lambda inputs: None) -> Verified:
+    """Fold a district's inputs again, and compare. Ends at the first difference."""
+    library = ContentLibrary(await snapshot.contents())
+    routing = Stage(Routing(district, library), district, Locator(library))
+    escalation = Stage(Escalation(), district)
+    cases, calls = (Compared(log, district, snapshot.entries(log, district)) for log in ("cases", "calls"))
+    cases_passed, calls_passed = [await snapshot.passed(log, district) for log in ("cases", "calls")]
+
+    async def on(folded: list[Row]) -> None:
+        await cases.take(folded)
+        heard = [row for row in folded if row.pos <= calls_passed.input]
+        await calls.take(escalation.apply(heard))
+
+    async for entries in snapshot.entries("intake", district, cases_passed.input):
+        await on(routing.apply([row_of("intake", district, kept) for kept in entries]))
+        progress(len(entries))
+        if cases.difference or calls.difference:
+            break
+    else:
+        await on(routing.pass_time(cases_passed.time))
+        await calls.take(escalation.pass_time(calls_passed.time))
+        await cases.end()
+        await calls.end()
+    difference = cases.difference or calls.difference
+    if difference:
+        difference = await snapshot.with_cause(difference)
+    return Verified(district, routing.input, cases.rows + calls.rows, difference)
+
+
+async def verify(
+    url: str, districts: tuple[str, ...] = (), progress: Callable[[int], None] = lambda inputs: None
+) -> list[Verified]:
+    """Verify districts of a database, all without a choice, as they are at one instant of it."""
+    connection = await reached(asyncpg.connect(url, server_settings={"enable_seqscan": "off", "jit": "off"}))
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            snapshot = Snapshot(connection)
+            chosen = districts or await snapshot.districts()
+            return [await verified(snapshot, name, progress) for name in chosen]
+    finally:
+        await connection.close()

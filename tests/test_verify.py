@@ -1,0 +1,85 @@
+"""verify passes on what gridcall wrote, and finds any one row that somebody changed, removed, added or swapped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gridcall.verify import Verified, verify
+from tests.conftest import execute
+from tests.test_cli import gridcall
+from tests.test_tabled import command, ran
+
+LEFT = "simulate_exampleville-2019"
+COLUMNS = "shard, ts, input, n, subject, seq, cause, type, data"
+TAMPERED = {
+    "changed": "UPDATE {log} SET data = convert_to(replace(convert_from(data, 'UTF8'), '01', '02'), 'UTF8') WHERE pos = {pos}",
+    "moved in time": "UPDATE {log} SET ts = ts + 1 WHERE pos = {pos}",
+    "given another cause": "UPDATE {log} SET cause = 'intake/exampleville/1' WHERE pos = {pos}",
+    "removed": "DELETE FROM {log} WHERE pos = {pos}",
+    "added at the end": "INSERT INTO {log} (pos, " + COLUMNS + ") SELECT (SELECT max(pos) + 1 FROM {log}), " + COLUMNS
+    + " FROM {log} WHERE pos = {pos}",
+    "swapped": "UPDATE {log} SET pos = CASE pos WHEN {pos} THEN -1 ELSE -2 END WHERE pos IN ({pos}, {pos} + 1);"
+    "UPDATE {log} SET pos = CASE pos WHEN -1 THEN {pos} + 1 ELSE {pos} END WHERE pos < 0",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def left(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The database that simulate leaves behind."""
+    assert ran(command(tmp_path_factory.mktemp("left") / "out", "table")).returncode == 1
+    return postgres.replace("/postgres?", f"/{LEFT}?")
+
+
+@pytest.fixture
+def copied(left: str, postgres: str) -> Iterator[str]:
+    asyncio.run(execute(postgres, f'CREATE DATABASE tampered TEMPLATE "{LEFT}"'))
+    yield postgres.replace("/postgres?", "/tampered?")
+    asyncio.run(execute(postgres, "DROP DATABASE tampered WITH (FORCE)"))
+
+
+def found_in(url: str) -> Verified:
+    (found,) = asyncio.run(verify(url))
+    return found
+
+
+def test_what_simulate_leaves_behind_is_what_the_fold_says(left: str) -> None:
+    found = found_in(left)
+    assert found.difference is None
+    assert (found.inputs, found.rows) == (83, 270)
+
+
+@pytest.mark.parametrize("log", ["routing.log", "escalation.log"])
+@pytest.mark.parametrize("how", TAMPERED)
+@pytest.mark.parametrize("pos", [5, 40])
+def test_one_row_that_was_tampered_with_is_found(log: str, how: str, pos: int, copied: str) -> None:
+    asyncio.run(execute(copied, TAMPERED[how].format(log=log, pos=pos)))
+    difference = found_in(copied).difference
+    assert difference is not None
+    assert difference.log == ("cases" if log == "routing.log" else "calls")
+    if how != "added at the end":
+        assert difference.pos == pos
+    assert difference.folded != difference.stored
+
+
+def test_the_first_difference_is_shown_with_both_sides_and_its_cause(copied: str, tmp_path: Path) -> None:
+    asyncio.run(execute(copied, "DELETE FROM routing.log WHERE pos = 40"))
+    done = gridcall("verify", "--database", "tampered")
+    assert done.returncode == 1
+    assert "exampleville: cases differs at position 40" in done.stdout
+    assert '"id":"cases/exampleville/40"' in done.stdout
+    assert '"id":"cases/exampleville/41"' in done.stdout
+    assert '"id":"intake/exampleville/' in done.stdout
+    (found,) = json.loads(gridcall("verify", "--database", "tampered", "--json").stdout)
+    assert found["difference"]["position"] == 40
+
+
+def test_a_database_that_is_not_there_is_said_to_be_away(left: str) -> None:
+    done = gridcall("verify", "--database", "nowhere")
+    assert done.returncode == 3
+    assert "nowhere" in done.stderr
+    assert "GRIDCALL_DATABASE_URL" in done.stderr
