@@ -19,10 +19,11 @@ from events.catalogue import Instant
 from events.embedded import url_of
 from events.errors import Away
 from events.reference import GridMap
+from gridcall.administration import KINDS, clock_group, key_group, loader, map_load
 from gridcall.apart import tables_apart
 from gridcall.feed import Feed, read_feed, without_collecting
 from gridcall.files import InputError
-from gridcall.operations import verify_command
+from gridcall.operations import doctor_command, parked_command, status_command, tail_command, up_command, verify_command
 from gridcall.simulate import BATCH, InMemory, Pipeline, Run, results_folder, simulate
 from gridcall.tabled import tabled
 from gridcall.tables import as_json
@@ -53,7 +54,11 @@ def entry() -> None:
         fail(OWN_FAULT, "this is a fault of gridcall; please report it, with what stands above")
 
 
-main.add_command(verify_command)
+COMMANDS = (up_command, status_command, tail_command, verify_command, parked_command, doctor_command, key_group, clock_group)
+for command in COMMANDS:
+    main.add_command(command)
+for kind in KINDS:
+    main.add_command(click.Group(kind, [loader(kind)], help=f"The {kind} of a district."))
 
 
 @main.group("map")
@@ -80,6 +85,18 @@ def map_check(folder: Path, profile_path: Path, as_json_: bool) -> None:
         emit("".join(f"{finding}\n" for finding in checked.findings).encode())
     click.echo(f"{folder}: {found_in(checked)}", err=True)
     sys.exit(NOTHING_RAN if checked.refused else 0)
+
+
+@map_.command("load")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--profile", "profile_path", required=True, type=click.Path(path_type=Path), help="The city's profile.")
+def map_load_command(folder: Path, profile_path: Path) -> None:
+    r"""Adopt a map in the running system, with the roster and the policies of its profile; the district is made with it.
+
+    \b
+    Example:     gridcall map load maps/ --profile profiles/exampleville.yaml
+    """
+    map_load(folder, profile_path)
 
 
 @main.command("simulate")

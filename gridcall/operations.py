@@ -3,14 +3,255 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import sys
+import time
+from collections.abc import Callable
+from typing import Literal, NoReturn
 
 import click
 
-from events.embedded import server_url, url_of
+from events.bell import Bell
+from events.catalogue import LINES, Instant
+from events.database import Database, connected, listen
+from events.embedded import data_folder, server_url, url_of
+from events.envelope import enveloped
+from events.errors import Away
+from events.instants import rfc3339
+from events.postgres import PostgresLog
+from gridcall.asking import asked, listed
+from gridcall.services import prepare
+from gridcall.status import LOGS, parked, status
 from gridcall.tables import as_json
-from gridcall.terminal import REJECTED, Bar, emit
+from gridcall.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
+from gridcall.up import SERVICES, serve
 from gridcall.verify import Verified, verify
+from intake.door import AHEAD_US_MAX, now_us
+from intake.keys import READER, Keys
+
+# ── Running ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command("up")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8311, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--service", "services", multiple=True, type=click.Choice(SERVICES), help="Only this service; may be given again."
+)
+@click.option("--http", type=click.Choice(["auto", "h11", "httptools"]), default="auto", hidden=True)
+@click.option("--development-key", is_flag=True, help="Make a key for all lines of the only district, and print it.")
+def up_command(
+    host: str, port: int, services: tuple[str, ...], http: Literal["auto", "h11", "httptools"], development_key: bool
+) -> None:
+    r"""Run all services in one process, on GRIDCALL_DATABASE_URL or on a Postgres that is started for it.
+
+    \b
+    Ctrl-C or SIGTERM answers what was taken, lets the shards go, and ends.
+    Example:     gridcall up --development-key
+    """
+    url = server_url()
+    asyncio.run(prepare(url))
+    check_port(host, port)
+    if development_key:
+        district, secret = asked(development)
+        click.echo(f"a key for all lines of {district}, and for reading logs: {secret}")
+    serve(url, host, port, services or SERVICES, http)
+
+
+def check_port(host: str, port: int) -> None:
+    """Say it where a port is taken, before anything starts."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, port))
+        except OSError as error:
+            fail(
+                UNREACHABLE,
+                f"port {port} of {host} cannot be used: {error.strerror}; name another one: gridcall up --port {port + 1}",
+            )
+
+
+async def development(database: Database) -> tuple[str, str]:
+    """A key for the only district."""
+    districts = await database.fetch("SELECT shard FROM intake.shard")
+    if len(districts) != 1:
+        return no_district(len(districts))
+    district = districts[0]["shard"]
+    return district, await Keys(database).add(district, "development", [*LINES, READER])
+
+
+def no_district(count: int) -> NoReturn:
+    """A development key stands for one district."""
+    what = "no district yet: gridcall map load DIR --profile FILE" if count == 0 else "several districts: gridcall key add"
+    fail(NOTHING_RAN, f"--development-key: there is {what}")
+
+
+# ── Asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command("status")
+@click.option("--json", "as_json_", is_flag=True, help="As JSON.")
+def status_command(as_json_: bool) -> None:
+    r"""How far every service is in every district, who owns it, and what is open.
+
+    \b
+    Example:     gridcall status --json
+    """
+    found = asked(status)
+    if as_json_:
+        emit(as_json(found))
+        return
+    listed(found["shards"], as_json_=False, empty="no district yet: gridcall map load DIR --profile FILE")
+    for district, counts in found["open"].items():
+        said = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items())) or "no case"
+        emit(f"{district}: {said}\n".encode())
+
+
+@click.command("tail")
+@click.argument("log", type=click.Choice(LOGS))
+@click.option("--district", metavar="CODE", help="Which; not needed where there is one.")
+@click.option("--after", type=int, metavar="POSITION", help="From here on; without it the last ten, then what comes.")
+@click.option("--type", "kinds", multiple=True, metavar="WORD", help="Only types with this word, such as call-raised.")
+@click.option("--subject", metavar="ID", help="Only this case.")
+@click.option("--follow/--no-follow", default=True, show_default=True, help="Wait for what comes.")
+@click.option("--json", "as_json_", is_flag=True, help="CloudEvents JSON, one a line.")
+def tail_command(
+    log: str, district: str | None, after: int | None, kinds: tuple[str, ...], subject: str | None, follow: bool, as_json_: bool
+) -> None:
+    r"""Follow a log.
+
+    \b
+    Example:     gridcall tail calls --type call-raised --json
+    """
+
+    async def followed() -> None:
+        url = server_url()
+        await prepare(url)
+        bell = Bell()
+        async with connected(url, size=2) as database:
+            source = PostgresLog(log, database, bell)
+            name = district or await the_district(database)
+            pos = max(0, (await source.watermark(name)).pos - 10) if after is None else after
+            ringing = asyncio.create_task(listen(url, bell))
+            try:
+                while True:
+                    heard = bell.count(log, name)
+                    entries = await source.entries(name, pos, 1000)
+                    for kept in entries:
+                        if (not subject or kept.subject == subject) and (not kinds or any(kind in kept.type for kind in kinds)):
+                            body = enveloped(log, name, kept)
+                            emit(body + b"\n" if as_json_ else told(kept.pos, kept.ts, kept.type, kept.subject, kept.data))
+                        pos = kept.pos
+                    if not entries:
+                        if not follow:
+                            return
+                        await bell.wait(log, name, heard, 5)
+            finally:
+                ringing.cancel()
+
+    try:
+        asyncio.run(followed())
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def told(pos: int, ts: Instant, kind: str, subject: str, data: bytes) -> bytes:
+    """An event in one line for people."""
+    word = kind.removeprefix("gridcall.").rpartition(".")[0]
+    return f"{pos:>9}  {rfc3339(ts):27}  {word:24}  {subject:32}  {data.decode()}\n".encode()
+
+
+async def the_district(database: Database) -> str:
+    """The only district there is."""
+    found = [record["shard"] for record in await database.fetch("SELECT shard FROM intake.shard ORDER BY shard")]
+    if len(found) != 1:
+        fail(NOTHING_RAN, f"name a district with --district: there are {', '.join(found) or 'none yet'}")
+    return str(found[0])
+
+
+@click.command("parked")
+@click.option("--json", "as_json_", is_flag=True, help="As JSON.")
+def parked_command(as_json_: bool) -> None:
+    r"""List parked cases: deciding them failed, and what came since waits behind them.
+
+    \b
+    Example:     gridcall parked
+    """
+    listed(asked(parked), as_json_, "no case is parked")
+
+
+@click.command("doctor")
+def doctor_command() -> None:
+    r"""Look whether everything that gridcall needs is there, and say what to do where it is not.
+
+    \b
+    Exit status: 0 all is well · 3 something is not
+    Example:     gridcall doctor
+    """
+    ill = False
+    for name, look in EXAMINED.items():
+        try:
+            said = look()
+        except (Away, OSError, RuntimeError) as fault:
+            said, ill = f"ILL  {fault}", True
+        click.echo(f"{name:12} {said}")
+    sys.exit(UNREACHABLE if ill else 0)
+
+
+def examined_folder() -> str:
+    """It can be written, and has room."""
+    folder = data_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    stat = os.statvfs(folder)
+    free = stat.f_bavail * stat.f_frsize // 2**20
+    if free < 500:
+        raise OSError(f"{folder} has {free} MiB left: make room, or name another folder in GRIDCALL_HOME")
+    return f"well {folder}, {free:,} MiB free"
+
+
+def examined_database() -> str:
+    """Reached, with which version and commit settings."""
+    started = time.monotonic()
+
+    async def look(database: Database) -> str:
+        settings = [(await database.fetch(f"SHOW {name}"))[0][0] for name in ("server_version", "fsync", "synchronous_commit")]
+        return "Postgres {}, fsync {}, synchronous_commit {}".format(*settings)
+
+    said = asked(look)
+    where = "GRIDCALL_DATABASE_URL" if os.environ.get("GRIDCALL_DATABASE_URL") else "embedded"
+    return f"well {where}: {said}; answered in {time.monotonic() - started:.1f} s"
+
+
+def examined_clock() -> str:
+    """The database's clock beside this machine's."""
+
+    async def look(database: Database) -> int:
+        return int((await database.fetch("SELECT intake.clock() - $1::bigint", now_us()))[0][0])
+
+    ahead = asked(look)
+    if ahead > AHEAD_US_MAX:
+        raise RuntimeError(
+            f"the database's clock is {ahead / 1e6:,.0f} s ahead: set it right, or confirm: gridcall clock confirm"
+        )
+    return f"well {ahead / 1e6:+.3f} s"
+
+
+def examined_shards() -> str:
+    """Nothing stands still."""
+    shards = asked(status)["shards"]
+    behind = [shard for shard in shards if shard["lag"]]
+    if behind:
+        raise RuntimeError("; ".join(f"{shard['log']}/{shard['district']} is {shard['lag']:,} behind" for shard in behind))
+    return f"well {len(shards)} shards, none behind"
+
+
+EXAMINED: dict[str, Callable[[], str]] = {
+    "folder": examined_folder, "database": examined_database, "clock": examined_clock, "shards": examined_shards,
+}  # fmt: skip
+
+
+# ── Checking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @click.command("verify")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from events.bell import Bell
 from events.errors import Away
 
 # On a fresh table Postgres would rather scan all of it than use its index, nine times as slow: these connections may not.
@@ -29,6 +30,7 @@ PINNED = {
     "lock_timeout": "2s",
     "application_name": "gridcall",
 }
+CHANNEL = "gridcall"
 GONE = (
     OSError,
     TimeoutError,
@@ -81,6 +83,21 @@ async def connected(url: str, size: int = 8) -> AsyncIterator[Database]:
         yield Database(pool)
     finally:
         pool.terminate()
+
+
+async def listen(url: str, bell: Bell) -> None:
+    """Ring the bell for what other processes commit, until cancelled. While the database is away nobody rings: readers look."""
+    while True:
+        with suppress(*GONE):
+            connection = await asyncpg.connect(url, timeout=10)
+            try:
+                gone = asyncio.Event()
+                connection.add_termination_listener(lambda *_, gone=gone: gone.set())
+                await connection.add_listener(CHANNEL, lambda *said: bell.ring(*said[-1].split("/", 1)))
+                await gone.wait()
+            finally:
+                connection.terminate()
+        await asyncio.sleep(0.5)  # Nothing announces that a database is back.
 
 
 # ── Schemas ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import asyncpg
 
 from events.bell import Bell
-from events.catalogue import BEGINNING, TYPE_OF, Instant
+from events.catalogue import BEGINNING, TYPE_OF, Instant, ReferenceAdopted
 from events.database import Database
+from events.decider import REFERENCE
 from events.envelope import Entry, entry, row_of, sorted_encoder
 from events.errors import Away, Conflict
 from events.log import check_follows
@@ -147,6 +148,13 @@ class PostgresLog:
         ]
         self._written(shard, self._heads.get(shard, Head(0, 0)).epoch, rows)
         return rows
+
+    async def adopt(self, shard: str, events: Sequence[ReferenceAdopted]) -> None:
+        """Append reference data at the door's own time. Their contents are kept before."""
+        nothing = [None] * len(events)
+        types = [TYPE_OF[type(event)].name for event in events]
+        bodies = [sorted_encoder.encode(event) for event in events]
+        await self._fetch(APPEND, shard, nothing, [REFERENCE] * len(events), types, bodies)
 
     # ── A stage ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -50,6 +50,8 @@ def upgrade() -> None:
     op.execute(CLOCK)
     op.execute(LOCKED)
     op.execute(APPEND)
+    op.execute(LEAPT)
+    op.execute(TICK)
     op.execute(ACCEPT)
 
 
@@ -106,6 +108,39 @@ BEGIN
 END $$
 """
 
+# Raises GC001 where the clock is ahead of the asking replica's by more than it may, unless an operator has confirmed that.
+LEAPT = """
+CREATE FUNCTION intake.check_clock(now_us bigint, ahead_us_max bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE ahead bigint := intake.clock() - now_us;
+BEGIN
+  IF ahead > ahead_us_max AND NOT EXISTS (
+    SELECT FROM intake.confirmed_clock c WHERE abs(c.ahead_us - ahead) <= ahead_us_max
+  ) THEN
+    RAISE EXCEPTION USING ERRCODE = 'GC001', MESSAGE = ahead::text;
+  END IF;
+END $$
+"""
+
+# Let time pass in shards where nothing came in for a while. One that is busy has its time from what it accepts.
+TICK = """
+CREATE FUNCTION intake.tick(idle_us bigint, now_us bigint, ahead_us_max bigint)
+RETURNS TABLE (shard text, pos bigint, ts bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE now bigint;
+BEGIN
+  PERFORM intake.check_clock(now_us, ahead_us_max);
+  now := intake.clock();
+  RETURN QUERY
+  WITH idle AS (
+    SELECT s.shard FROM intake.shard s WHERE s.ts < now - idle_us ORDER BY s.shard FOR UPDATE SKIP LOCKED
+  ), moved AS (
+    UPDATE intake.shard s SET ts = greatest(s.ts, intake.clock()) FROM idle WHERE s.shard = idle.shard
+    RETURNING s.shard, s.pos, s.ts
+  )
+  SELECT moved.* FROM moved, LATERAL pg_notify('gridcall', 'intake/' || moved.shard);
+END $$
+"""
+
 # Accept what is new, answer what is known: one round trip, one shard. The lock comes first, so that nobody waits for anybody
 # while holding something. `ahead_us_max`: how far the clock may be ahead of the asking replica's, which is `now_us`.
 ACCEPT = """
@@ -113,15 +148,9 @@ CREATE FUNCTION intake.accept(
   a_shard text, ids text[], contents bytea[], codes text[], types text[], datas bytea[], now_us bigint, ahead_us_max bigint)
 RETURNS TABLE (id text, pos bigint, ts bigint, code text, content bytea, fresh boolean) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE ahead bigint;
 BEGIN
   PERFORM intake.locked(a_shard);
-  ahead := intake.clock() - now_us;
-  IF ahead > ahead_us_max AND NOT EXISTS (
-    SELECT FROM intake.confirmed_clock c WHERE abs(c.ahead_us - ahead) <= ahead_us_max
-  ) THEN
-    RAISE EXCEPTION USING ERRCODE = 'GC001', MESSAGE = ahead::text;
-  END IF;
+  PERFORM intake.check_clock(now_us, ahead_us_max);
   RETURN QUERY
   WITH item AS (
     SELECT * FROM unnest(ids, contents, codes, types, datas) WITH ORDINALITY AS item (id, content, code, type, data, i)

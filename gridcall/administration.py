@@ -1,0 +1,152 @@
+"""What administrators do: keys, reference data, and the clock of the door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from events.bell import Bell
+from events.catalogue import LINES, ReferenceAdopted, ReferenceKind
+from events.content import encoded
+from events.database import Database
+from events.decider import REFERENCE
+from events.postgres import PostgresLog
+from events.reference import AdmissionList, Content, Policies, Roster
+from gridcall.asking import asked, listed
+from gridcall.contents import Contents
+from gridcall.simulate import adoptions
+from gridcall.terminal import NOTHING_RAN, fail
+from intake.door import now_us
+from intake.gridmap import check_map
+from intake.keys import READER, Keys
+from intake.profile import ProfileError, load_profile
+
+# ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.group("key")
+def key_group() -> None:
+    """Keys: who may post to which line."""
+
+
+@key_group.command("add")
+@click.option("--district", required=True, metavar="CODE", help="The district that it stands for.")
+@click.option("--source", required=True, metavar="NAME", help="Who posts; a part of every identity.")
+@click.option("--line", "lines", multiple=True, required=True, type=click.Choice([*LINES, READER]), help="May be given again.")
+def key_add(district: str, source: str, lines: tuple[str, ...]) -> None:
+    r"""Make a key and print it, this once: what is stored is its digest. `--line log` lets it read logs.
+
+    \b
+    Example:     gridcall key add --district licheng --source 12345 --line hotline
+    """
+    click.echo(asked(lambda database: Keys(database).add(district, source, lines)))
+
+
+@key_group.command("list")
+@click.option("--json", "as_json_", is_flag=True, help="As JSON.")
+def key_list(as_json_: bool) -> None:
+    r"""List all keys, without their secrets.
+
+    \b
+    Example:     gridcall key list
+    """
+    rows = [
+        {**key._asdict(), "lines": ",".join(key.lines), "made": f"{key.made:%FT%TZ}", "revoked": str(key.revoked or "")}
+        for key in asked(lambda database: Keys(database).listed())
+    ]
+    listed(rows, as_json_, "no key yet: gridcall key add")
+
+
+@key_group.command("revoke")
+@click.argument("key_id", metavar="ID")
+def key_revoke(key_id: str) -> None:
+    r"""Revoke a key. Doors that have just seen it believe it for two seconds more.
+
+    \b
+    Example:     gridcall key revoke 3f2a91c0
+    """
+    if not asked(lambda database: Keys(database).revoke(key_id)):
+        fail(NOTHING_RAN, f"no key {key_id!r} that still holds; gridcall key list shows all")
+
+
+# ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def map_load(folder: Path, profile_path: Path) -> None:
+    """Adopt a map, with the roster, the policies and the decider version that its profile says."""
+    try:
+        profile, _ = load_profile(profile_path)
+    except ProfileError as error:
+        fail(NOTHING_RAN, f"the profile cannot be used\n{error}")
+    checked = check_map(folder, profile.map)
+    if checked.grids is None:
+        found = "\n".join(str(finding) for finding in checked.refused)
+        fail(NOTHING_RAN, f"the map is refused\n{found}")
+    drafts, contents = adoptions(profile, checked.grids, 0)
+    events = [draft.event for draft in drafts if isinstance(draft.event, ReferenceAdopted)]
+    district = profile.map.district.code
+    adopted = asked(lambda database: adopt(database, district, events, contents))
+    click.echo(f"{district}: {', '.join(adopted) or 'nothing new: all of this holds already'}")
+
+
+async def adopt(database: Database, district: str, events: Sequence[ReferenceAdopted], contents: dict[str, bytes]) -> list[str]:
+    """Append what does not hold already; what was adopted."""
+    log = PostgresLog("intake", database, Bell())
+    known: dict[str, ReferenceAdopted] = {}
+    sql = "SELECT data FROM intake.log WHERE shard = $1 AND subject = $2 ORDER BY pos"
+    for record in await database.fetch(sql, district, REFERENCE):
+        event = msgspec.json.decode(record["data"], type=ReferenceAdopted)
+        known[event.kind] = event
+    new = [event for event in events if known.get(event.kind) != event]
+    await Contents(database).keep(contents)
+    if new:
+        await log.adopt(district, new)
+    return [f"{event.kind} {event.name} adopted" for event in new]
+
+
+KINDS: dict[ReferenceKind, type[Content]] = {"roster": Roster, "admission": AdmissionList, "policies": Policies}
+
+
+def loader(kind: ReferenceKind) -> click.Command:
+    """`gridcall roster load FILE` and its kin."""
+
+    @click.command(
+        "load", help=f"Adopt a {kind} from a JSON file.\n\n\b\nExample:     gridcall {kind} load {kind}.json --district licheng"
+    )
+    @click.argument("path", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+    @click.option("--district", required=True, metavar="CODE")
+    @click.option("--name", help="The version's name; without it the file's.")
+    def load(path: Path, district: str, name: str | None) -> None:
+        try:
+            content = msgspec.json.decode(path.read_bytes(), type=KINDS[kind], strict=True)
+        except msgspec.DecodeError as error:
+            fail(NOTHING_RAN, f"{path}: {error}; docs/reference-data.md shows a {kind}")
+        digest, body = encoded(content)
+        event = ReferenceAdopted(kind, name or path.stem, digest)
+        adopted = asked(lambda database: adopt(database, district, [event], {digest: body}))
+        click.echo(f"{district}: {', '.join(adopted) or 'nothing new: this holds already'}")
+
+    return load
+
+
+@click.group("clock")
+def clock_group() -> None:
+    """The clock of the door."""
+
+
+@clock_group.command("confirm")
+def clock_confirm() -> None:
+    r"""Confirm the database's clock where it leapt ahead: its time is taken from now on, and cannot be taken back.
+
+    \b
+    Example:     gridcall clock confirm
+    """
+
+    async def confirmed(database: Database) -> int:
+        sql = "INSERT INTO intake.confirmed_clock (ahead_us) VALUES (intake.clock() - $1) RETURNING ahead_us"
+        return int((await database.fetch(sql, now_us()))[0][0])
+
+    click.echo(f"confirmed: {asked(confirmed) / 1e6:+,.0f} s beside this machine's clock")

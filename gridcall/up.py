@@ -1,0 +1,160 @@
+"""`gridcall up`: services in one process. Every service finds its districts in intake's list and keeps a shard for each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Literal
+
+import uvicorn
+from fastapi import Depends, FastAPI
+
+from escalation.decider import Escalation
+from events.bell import Bell
+from events.database import Database, connected, listen
+from events.errors import Away
+from events.logs_over_http import log_routes
+from events.postgres import PostgresLog
+from events.runtime import BATCH, Keeper, Runner
+from events.stage import Stage
+from gridcall.contents import Contents
+from intake.app import Intake, make_app, reading_key
+from intake.door import ClockLeapt, Door
+from intake.keys import Keys
+from intake.outcomes import Outcomes
+from routing.decider import Routing
+from routing.library import ContentLibrary
+from routing.locate import Locator
+
+SERVICES = ("intake", "routing", "escalation")
+TICK_SECONDS = 1.0
+
+log = logging.getLogger("gridcall")
+
+
+def this_process() -> str:
+    """How this process signs its leases."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class System:
+    """The services of one process on one database."""
+
+    def __init__(self, url: str, database: Database, services: Collection[str]) -> None:
+        self.url = url
+        self.database = database
+        self.services = services
+        self.bell = Bell()
+        self.intake, self.cases, self.calls = (
+            PostgresLog(name, database, self.bell, this_process()) for name in ("intake", "cases", "calls")
+        )
+        self.door = Door(database, self.bell)
+        self.keepers: dict[tuple[str, str], Keeper[Any, Any]] = {}
+        self._contents = Contents(database)
+        self._library = ContentLibrary(self._contents)
+        self._locator = Locator(self._library)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run until the end of the block; then answer what was taken, and let the shards go."""
+        self._start(listen(self.url, self.bell))
+        self._start(self._keep_districts())
+        if "intake" in self.services:
+            self._start(self._let_time_pass())
+        try:
+            yield
+        finally:
+            await self.door.drain()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that ends by itself is a fault: the process ends with it, and is started again with what the log has."""
+        if not task.cancelled() and task.exception():
+            log.critical("a task ended: this process ends too", exc_info=task.exception())
+            os._exit(70)
+
+    async def _let_time_pass(self) -> None:
+        while True:
+            try:
+                await self.door.tick()
+            except (Away, ClockLeapt) as fault:
+                log.warning("time stands still: %s", fault)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _keep_districts(self) -> None:
+        """Keep a shard of each stage for every district that intake knows."""
+        while True:
+            with suppress(Away):
+                for record in await self.database.fetch("SELECT shard FROM intake.shard"):
+                    self._keep(record["shard"])
+            await asyncio.sleep(TICK_SECONDS)
+
+    def _keep(self, district: str) -> None:
+        makers: dict[str, tuple[PostgresLog, Callable[[], Runner[Any, Any]]]] = {
+            "routing": (self.cases, lambda: self._routing(district)),
+            "escalation": (self.calls, lambda: self._escalation(district)),
+        }
+        for service, (sink, made) in makers.items():
+            if service in self.services and (service, district) not in self.keepers:
+                keeper = self.keepers[service, district] = Keeper(district, sink, self.bell, made)
+                self._start(keeper.run())
+
+    def _routing(self, district: str) -> Runner[Any, Any]:
+        stage = Stage(Routing(district, self._library), district, self._locator)
+        return Runner(stage, self.intake, self.cases, BATCH, self._contents.fetch)
+
+    def _escalation(self, district: str) -> Runner[Any, Any]:
+        return Runner(Stage(Escalation(), district), self.cases, self.calls, BATCH)
+
+
+def app_of(url: str, services: Collection[str] = SERVICES) -> FastAPI:
+    """The application of a process: the door if it has one, and the logs of its services."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with connected(url, size=16) as database:
+            system = System(url, database, services)
+            outcomes = Outcomes(system.cases, system.calls, system.bell)
+            app.state.intake = Intake(system.door, Keys(database), outcomes, database)
+            for each, prefix in ((system.intake, ""), (system.cases, "/routing"), (system.calls, "/escalation")):
+                app.include_router(log_routes(each, system.bell), prefix=prefix, dependencies=[Depends(reading_key)])
+            async with system.running():
+                yield
+
+    return make_app(lifespan)
+
+
+class Server(uvicorn.Server):
+    """Says where it is when it is there: a port of 0 is any that is free."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                sys.stderr.write(f"gridcall is up on http://{host}:{port} (its door is described at /docs); Ctrl-C ends it\n")
+                sys.stderr.flush()
+
+
+def serve(
+    url: str, host: str, port: int, services: Collection[str], http: Literal["auto", "h11", "httptools"] = "auto"
+) -> None:
+    """Serve until SIGTERM or Ctrl-C, then drain."""
+    for blow in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(blow, lambda *_: None)  # The server hears it, drains, and raises it again: by then all is done.
+    options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "http": http}
+    Server(uvicorn.Config(app_of(url, services), host, port, timeout_graceful_shutdown=10, **options)).run()

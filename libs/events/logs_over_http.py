@@ -1,0 +1,75 @@
+"""A service's log over HTTP: `GET /log/{shard}?after=&limit=&wait=` as NDJSON, with long poll, and the reader of it.
+
+Every line is an envelope; the head of the log and how far time has passed stand in the headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import httpx
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from events.bell import Bell
+from events.catalogue import Instant
+from events.envelope import enveloped, opened
+from events.errors import Away
+from events.postgres import PostgresLog
+from events.row import Row, Watermark
+
+NDJSON = "application/x-ndjson"
+LIMIT = 1000
+HEAD, PASSED = "gridcall-position", "gridcall-passed"
+
+
+def log_routes(log: PostgresLog, bell: Bell) -> APIRouter:
+    """The route under which a log can be read."""
+    router = APIRouter(tags=["log"])
+
+    @router.get("/log/{shard}", response_class=Response, responses={200: {"content": {NDJSON: {}}}})
+    async def read_log(
+        shard: str,
+        after: Annotated[int, Query(ge=0, le=2**62, description="The last position that you have.")] = 0,
+        limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
+        wait: Annotated[float, Query(ge=0, le=30, description="Seconds to wait for the next event.")] = 0,
+    ) -> Response:
+        """The events after a position, one CloudEvents JSON a line, in order; with `wait`, at once when there is one."""
+        heard = bell.count(log.name, shard)
+        entries = await log.entries(shard, after, limit)
+        if not entries and wait:
+            await bell.wait(log.name, shard, heard, wait)
+            entries = await log.entries(shard, after, limit)
+        mark = await log.watermark(shard)
+        body = b"".join([enveloped(log.name, shard, kept) + b"\n" for kept in entries])
+        return Response(body, media_type=NDJSON, headers={HEAD: str(mark.pos), PASSED: str(mark.w)})
+
+    return router
+
+
+class HttpLog:
+    """Reads the log of a service over HTTP. Whoever writes there is the service alone."""
+
+    def __init__(self, name: str, client: httpx.AsyncClient) -> None:
+        self.name = name
+        self._client = client
+
+    async def read(self, shard: str, after: int, limit: int, wait: float = 0) -> Sequence[Row]:
+        """At most `limit` rows after a position. With `wait`, the answer comes when there is one."""
+        answer = await self._get(shard, after=after, limit=min(limit, LIMIT), wait=wait)
+        return [opened(line) for line in answer.content.splitlines()]
+
+    async def watermark(self, shard: str) -> Watermark:
+        """The last position, and up to which instant nothing more comes."""
+        answer = await self._get(shard, after=2**62, limit=1)
+        passed: Instant = int(answer.headers[PASSED])
+        return Watermark(int(answer.headers[HEAD]), passed)
+
+    async def _get(self, shard: str, **query: float) -> httpx.Response:
+        try:
+            answer = await self._client.get(f"/log/{shard}", params=query)
+            answer.raise_for_status()
+        except httpx.HTTPError as fault:
+            raise Away(f"{self.name}/{shard} cannot be read over HTTP: {fault}") from fault
+        return answer

@@ -1,0 +1,81 @@
+"""What became of an input: the rows that routing wrote for its position, or escalation for what concerns a call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from events.bell import Bell
+from events.catalogue import (
+    AcknowledgementPassedOn,
+    AnswerPassedOn,
+    CallActionDeclined,
+    Event,
+    InputDeclined,
+    InputHeld,
+)
+from events.log import Log
+from events.row import Row
+
+
+class Outcomes:
+    """Finds outcomes in `cases` and `calls`, and waits for those that are still to come."""
+
+    def __init__(self, cases: Log, calls: Log, bell: Bell) -> None:
+        self._cases = cases
+        self._calls = calls
+        self._bell = bell
+
+    async def wait(self, district: str, pos: int, seconds: float) -> Sequence[Row]:
+        """The outcome of intake's position, as soon as it is there; nothing if it is not in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._of(district, pos)
+        except TimeoutError:
+            return []
+
+    async def found(self, district: str, pos: int) -> Sequence[Row]:
+        """The outcome, if it is there already."""
+        return await self.wait(district, pos, 0.5) if (await self._cases.watermark(district)).pos else []
+
+    async def _of(self, district: str, pos: int) -> Sequence[Row]:
+        rows = await self._decided(self._cases, district, pos)
+        if rows and isinstance(rows[-1].event, AcknowledgementPassedOn | AnswerPassedOn):
+            return await self._decided(self._calls, district, rows[-1].pos)
+        return rows
+
+    async def _decided(self, log: Log, district: str, input_pos: int) -> Sequence[Row]:
+        """The rows of the decision about one input. Inputs grow with positions, so the first one is found by halving."""
+        while True:
+            heard = self._bell.count(log.name, district)
+            last = (await log.watermark(district)).pos
+            first = await self._first(log, district, input_pos, last)
+            rows = await log.read(district, first - 1, 50) if first <= last else []
+            decided = [row for row in rows if row.input == input_pos and not row.cause.startswith("clock/")]
+            if decided or (rows and rows[0].input > input_pos):
+                return decided
+            await self._bell.wait(log.name, district, heard, 1.0)
+
+    async def _first(self, log: Log, district: str, input_pos: int, last: int) -> int:
+        """The first position whose row followed from this input or a later one; last + 1 where there is none."""
+        low, high = max(1, last - 50), last + 1
+        if low > 1 and (await log.read(district, low - 1, 1))[0].input >= input_pos:
+            low, high = 1, low
+        while low < high:
+            middle = (low + high) // 2
+            if (await log.read(district, middle - 1, 1))[0].input >= input_pos:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+
+def sentence(event: Event) -> str | None:
+    """Why nothing was done, where nothing was."""
+    match event:
+        case InputDeclined(because=because) | CallActionDeclined(because=because):
+            return because
+        case InputHeld():
+            return "This case is parked: a fault of gridcall. What was sent is kept, and waits behind it."
+        case _:
+            return None
