@@ -7,7 +7,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check bench docs lock clean
+.PHONY: help setup run test test-long check chaos bench docs lock clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ check: setup ## ruff, mypy --strict, import contracts, documents that match the 
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	@PYTHONPATH=libs $(BIN)/python -m events.glossary | diff -u docs/events.md - || { echo "docs/events.md is old: make docs"; exit 1; }
+
+chaos: setup ## five minutes of load while processes and the database are killed, then the checker; SECONDS=300
+	PYTHONPATH=libs:services:. $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),300)
 
 bench: setup ## a real year: seconds, memory, cost per event, beside what no program can avoid
 	$(BIN)/python benchmarks/year.py $(DATA)

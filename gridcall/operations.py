@@ -30,6 +30,9 @@ from gridcall.verify import Verified, verify
 from intake.door import AHEAD_US_MAX, now_us
 from intake.keys import READER, Keys
 
+AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
+
+
 # ── Running ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -51,12 +54,25 @@ def up_command(
     Example:     gridcall up --development-key
     """
     url = server_url()
-    asyncio.run(prepare(url))
+    asyncio.run(prepared(url))
     check_port(host, port)
     if development_key:
         district, secret = asked(development)
         click.echo(f"a key for all lines of {district}, and for reading logs: {secret}")
     serve(url, host, port, services or SERVICES, http)
+
+
+async def prepared(url: str) -> None:
+    """Bring the schemas up to date, as soon as the database answers: it may be starting too."""
+    deadline = time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            return await prepare(url)
+        except Away as fault:
+            if time.monotonic() > deadline:
+                raise
+            click.echo(f"waiting for the database: {fault}", err=True)
+            await asyncio.sleep(0.5)  # Nothing announces that a database is back.
 
 
 def check_port(host: str, port: int) -> None:

@@ -165,16 +165,3 @@ def upgrade(connection: Connection, service: str, versions: Path) -> None:
     config.set_main_option("path_separator", "newline")
     config.attributes.update(connection=connection, service=service)
     command.upgrade(config, "head")
-
-
-async def wait_for(url: str, seconds: float) -> None:
-    """Wait until a database answers. Raises Away if it does not in time."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        try:
-            connection = await reached(asyncpg.connect(url, timeout=2))
-            return await connection.close()
-        except Away:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(0.1)

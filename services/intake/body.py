@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from io import BytesIO
 from itertools import islice
 from typing import Any, NamedTuple, NoReturn
@@ -266,8 +266,9 @@ def examine(item: bytes) -> None:
     text = item.decode()
     if too_deep(text):
         raise invalid(f"The item nests deeper than {DEPTH} levels, which no issue or action needs: flatten it.")
-    found: list[FieldError] = []
-    look([loaded(text)], "", found)
+    value, found = loaded(text), list[FieldError]()
+    if type(value) in LOOKED_AT:
+        look(value, "", found)
     if found:
         raise invalid("The item is not strict JSON: correct what errors lists, and send it again.", *found[:ERRORS])
 
@@ -287,6 +288,9 @@ class Constant(str):
     """NaN, Infinity or -Infinity: Python would read them as numbers, JSON does not have them."""
 
     __slots__ = ()
+
+
+LOOKED_AT = frozenset({tuple, list, str, Constant})
 
 
 def loaded(text: str) -> Any:

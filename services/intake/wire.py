@@ -1,7 +1,7 @@
 """Issues and actions as lines send them: the bytes of an item become a checked model, and a model becomes its event.
 
 These models are the contract: what they do not name is refused. An error says where something is wrong and what would be
-right; it never repeats what was sent there.
+right; of what was sent it repeats at most the name of a field.
 """
 
 from __future__ import annotations
@@ -93,10 +93,15 @@ def nfc(text: str) -> str:
     """A text in NFC. Raises ValueError where more than ACCENTS stand in a row."""
     if is_normalized("NFC", text):
         return text
-    runs = (len(list(run)) for accents, run in groupby(text, lambda char: combining(char) > 0) if accents)
+    runs = (len(list(run)) for accents, run in groupby(text, is_accent) if accents)
     if max(runs, default=0) > ACCENTS:
         raise ValueError(f"has more than {ACCENTS} accents in a row: take them out")
     return normalize("NFC", text)
+
+
+def is_accent(char: str) -> bool:
+    """Whether normalising may have to sort a character: it combines, or it is one of the three that come apart into such."""
+    return combining(char) > 0 or char in "\u0f73\u0f75\u0f81"
 
 
 class Rfc3339:
@@ -398,6 +403,7 @@ def action_of(item: bytes) -> ActionIn:
 
 # ── What is wrong with them ──────────────────────────────────────────────────────────────────────────────────────────
 
+LEGIBLE = 64  # Characters of an unknown field's name that are looked at; the caches below keep no more of it.
 GUESSES = 2  # Unknown fields of an item for which the nearest name is looked up: that is slow.
 
 # Words in a field's name that tell of personal data, or of free text, which may hold some.
@@ -470,7 +476,7 @@ def problem_of(what: Literal["issue", "action"], error: ValidationError) -> Prob
         return invalid(f"{count:,} fields of this {what} are wrong or unknown: see what an {what} may have.")
     found = error.errors(include_url=False, include_input=False)
     extra = [each["loc"] for each in found if each["type"] == "extra_forbidden"]
-    guessed = [loc for loc in extra if not is_personal(str(loc[-1]))][:GUESSES]
+    guessed = [loc for loc in extra if not is_personal(str(loc[-1])[:LEGIBLE])][:GUESSES]
     errors = [FieldError(pointer_of(what, each), sentence_of(each, guess=each["loc"] in guessed)) for each in found]
     return invalid(f"This {what} is not valid: correct what errors lists, and send it again.", *errors)
 
@@ -484,7 +490,7 @@ def pointer_of(what: Literal["issue", "action"], error: ErrorDetails) -> str:
 
 
 def sentence_of(error: ErrorDetails, *, guess: bool) -> str:
-    """What is wrong, and what would be right. Of what was sent it repeats at most the name of a field."""
+    """What is wrong, and what would be right."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         return unknown(error["loc"], guess=guess)
@@ -499,12 +505,12 @@ def sentence_of(error: ErrorDetails, *, guess: bool) -> str:
 
 def unknown(loc: Loc, *, guess: bool) -> str:
     """Why a field that the contract does not have is refused."""
-    *place, key = map(str, loc)
+    place, key = loc[:-1], str(loc[-1])[:LEGIBLE]
     if is_personal(key):
-        return f"personal data is not taken here yet: leave `{key[:64]}` out"
+        return f"personal data is not taken here yet: leave `{key}` out"
     if BY_ID in place and key in names(IssueByLine):
         return "name the issue by its id, or by line and reference, not by both"
-    known = KNOWN[tuple(place)]
+    known = KNOWN[place]
     near = nearest(key, known) if guess else None
     return f"unknown field; did you mean `{near}`?" if near else f"unknown field; known here are {', '.join(known)}"
 
@@ -512,11 +518,11 @@ def unknown(loc: Loc, *, guess: bool) -> str:
 @lru_cache(maxsize=1024)
 def is_personal(key: str) -> bool:
     """Whether the name of a field tells of personal data: by one of its words, by all together, or in Chinese."""
-    parts = [part.lower() for part in PART.findall(key[:64])]
-    return not PERSONAL.isdisjoint([*parts, "".join(parts)]) or PERSONAL_IN_CHINESE.search(key[:64]) is not None
+    parts = [part.lower() for part in PART.findall(key)]
+    return not PERSONAL.isdisjoint([*parts, "".join(parts)]) or PERSONAL_IN_CHINESE.search(key) is not None
 
 
 @lru_cache(maxsize=1024)  # Whoever errs, errs in each item of a request alike.
 def nearest(key: str, known: tuple[str, ...]) -> str | None:
     """The name that is most like an unknown one, if any is."""
-    return next(iter(get_close_matches(key[:64], known, n=1)), None)
+    return next(iter(get_close_matches(key, known, n=1)), None)

