@@ -13,6 +13,8 @@ from events.catalogue import LINES, ReferenceAdopted, ReferenceKind
 from events.content import encoded
 from events.database import Database
 from events.decider import REFERENCE
+from events.embedded import data_folder, server_url
+from events.generation import Generation
 from events.postgres import PostgresLog
 from events.reference import AdmissionList, Content, Policies, Roster
 from gridcall.asking import asked, listed
@@ -150,3 +152,21 @@ def clock_confirm() -> None:
         return int((await database.fetch(sql, now_us()))[0][0])
 
     click.echo(f"confirmed: {asked(confirmed) / 1e6:+,.0f} s beside this machine's clock")
+
+
+@click.group("restore")
+def restore_group() -> None:
+    """A database that was restored, promoted or exchanged."""
+
+
+@restore_group.command("accept")
+def restore_accept() -> None:
+    r"""Accept the database as it is, as a new generation: stages are cut back to what they can have read, time stays.
+
+    \b
+    What was accepted after the backup is lost: upstream systems post it again, with the same references.
+    Example:     gridcall restore accept
+    """
+    url = server_url()
+    number = asked(lambda database: database.on_connection(Generation(data_folder(), url).accept))
+    click.echo(f"accepted: generation {number}")

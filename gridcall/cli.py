@@ -18,8 +18,9 @@ import click
 from events.catalogue import Instant
 from events.embedded import url_of
 from events.errors import Away
+from events.generation import NewGeneration
 from events.reference import GridMap
-from gridcall.administration import KINDS, clock_group, key_group, loader, map_load
+from gridcall.administration import KINDS, clock_group, key_group, loader, map_load, restore_group
 from gridcall.apart import tables_apart
 from gridcall.feed import Feed, read_feed, without_collecting
 from gridcall.files import InputError
@@ -45,6 +46,8 @@ def entry() -> None:
     """The program. A fault of its own has a status of its own, so that nobody takes it for rejected rows."""
     try:
         main()
+    except NewGeneration as error:
+        fail(UNREACHABLE, f"{error}. Look which database this is; to go on with it: gridcall restore accept")
     except Away as error:
         fail(UNREACHABLE, f"{error}; see GRIDCALL_DATABASE_URL, or ask `gridcall doctor`")
     except OSError as error:
@@ -54,8 +57,9 @@ def entry() -> None:
         fail(OWN_FAULT, "this is a fault of gridcall; please report it, with what stands above")
 
 
-COMMANDS = (up_command, status_command, tail_command, verify_command, parked_command, doctor_command, key_group, clock_group)
-for command in COMMANDS:
+for command in (up_command, status_command, tail_command, verify_command, parked_command, doctor_command):
+    main.add_command(command)
+for command in (key_group, clock_group, restore_group):
     main.add_command(command)
 for kind in KINDS:
     main.add_command(click.Group(kind, [loader(kind)], help=f"The {kind} of a district."))

@@ -18,6 +18,7 @@ from events.database import Database, connected, listen
 from events.embedded import data_folder, server_url, url_of
 from events.envelope import enveloped
 from events.errors import Away
+from events.generation import Generation
 from events.instants import rfc3339
 from events.postgres import PostgresLog
 from gridcall.asking import asked, listed
@@ -67,7 +68,9 @@ async def prepared(url: str) -> None:
     deadline = time.monotonic() + AWAY_SECONDS
     while True:
         try:
-            return await prepare(url)
+            await prepare(url)
+            async with connected(url, size=1, check=Generation(data_folder(), url).check):
+                return
         except Away as fault:
             if time.monotonic() > deadline:
                 raise

@@ -18,7 +18,9 @@ from fastapi import Depends, FastAPI
 from escalation.decider import Escalation
 from events.bell import Bell
 from events.database import Database, connected, listen
+from events.embedded import data_folder
 from events.errors import Away
+from events.generation import Generation, NewGeneration
 from events.logs_over_http import log_routes
 from events.postgres import PostgresLog
 from events.runtime import BATCH, Keeper, Runner
@@ -46,9 +48,10 @@ def this_process() -> str:
 class System:
     """The services of one process on one database."""
 
-    def __init__(self, url: str, database: Database, services: Collection[str]) -> None:
+    def __init__(self, url: str, database: Database, services: Collection[str], generation: Generation) -> None:
         self.url = url
         self.database = database
+        self.generation = generation
         self.services = services
         self.bell = Bell()
         self.intake, self.cases, self.calls = (
@@ -66,6 +69,7 @@ class System:
         """Run until the end of the block; then answer what was taken, and let the shards go."""
         self._start(listen(self.url, self.bell))
         self._start(self._keep_districts())
+        self._start(self._announce())
         if "intake" in self.services:
             self._start(self._let_time_pass())
         try:
@@ -91,14 +95,21 @@ class System:
         while True:
             try:
                 await self.door.tick()
-            except (Away, ClockLeapt) as fault:
+            except (Away, ClockLeapt, NewGeneration) as fault:
                 log.warning("time stands still: %s", fault)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _announce(self) -> None:
+        """Remember how far the database was, so that a restored one is noticed."""
+        while True:
+            with suppress(Away, NewGeneration):
+                await self.database.on_connection(self.generation.announce)
             await asyncio.sleep(TICK_SECONDS)
 
     async def _keep_districts(self) -> None:
         """Keep a shard of each stage for every district that intake knows."""
         while True:
-            with suppress(Away):
+            with suppress(Away, NewGeneration):
                 for record in await self.database.fetch("SELECT shard FROM intake.shard"):
                     self._keep(record["shard"])
             await asyncio.sleep(TICK_SECONDS)
@@ -126,8 +137,9 @@ def app_of(url: str, services: Collection[str] = SERVICES) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with connected(url, size=16) as database:
-            system = System(url, database, services)
+        generation = Generation(data_folder(), url)
+        async with connected(url, size=16, check=generation.check) as database:
+            system = System(url, database, services, generation)
             outcomes = Outcomes(system.cases, system.calls, system.bell)
             app.state.intake = Intake(system.door, Keys(database), outcomes, database)
             for each, prefix in ((system.intake, ""), (system.cases, "/routing"), (system.calls, "/escalation")):

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from tests.live import Process, asked, made_up_city
 
 FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2
 PER_SECOND = 200
-CLIENTS = 8
+CLIENTS = 40
 REPEATED, EARLY = 0.05, 0.05
 LINES = ("grid", "sentiment", "hotline", "petition")
 
@@ -196,10 +196,9 @@ class Campaign:
             os.kill(pid, signal.SIGCONT)
 
     def _restart_database(self) -> None:
-        """As after a power cut: it recovers from its write-ahead log."""
         self.found.faults["database crashed and restarted"] += 1
-        arguments = ("-w", "-D", str(self.server.pgdata), "-m", "immediate", "-l", str(self.server.log), "restart")
-        pgexec("pg_ctl", arguments, bin_path=self.server.bin_path, user=self.server.system_user)
+        with restarted(self.server):
+            pass
 
     async def _caught_up(self) -> None:
         """Wait until every log was read to its end."""
@@ -213,6 +212,18 @@ class Campaign:
                 await asyncio.wait_for(heard.wait(), 1)
         self.found.lag_seconds = time.monotonic() - begun
         await connection.close()
+
+
+@contextmanager
+def restarted(server: PostgresServer) -> Iterator[None]:
+    """Without its database for the length of the block, as after a power cut: then it recovers from its write-ahead log."""
+    at = ("-w", "-D", str(server.pgdata))
+    pgexec("pg_ctl", (*at, "-m", "immediate", "stop"), bin_path=server.bin_path, user=server.system_user)
+    try:
+        yield
+    finally:
+        begin = ("-o", f'-h "" -k {server.pgdata}', "-l", str(server.log), "start")
+        pgexec("pg_ctl", (*at, *begin), bin_path=server.bin_path, user=server.system_user)
 
 
 BEHIND = """

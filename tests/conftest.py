@@ -32,6 +32,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a server of its own, which every command that is tried uses; its database `empty` has every schema, no row."""
     server = started(tmp_path_factory.mktemp("home"))
     asyncio.run(prepare(server.get_uri("empty")))
+    os.environ["GRIDCALL_HOME"] = str(tmp_path_factory.mktemp("folder"))
     os.environ["GRIDCALL_DATABASE_URL"] = server.get_uri("postgres")
     return str(server.get_uri("postgres"))
 

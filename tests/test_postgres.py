@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -86,9 +87,12 @@ def plan(lines: list[Any]) -> str:
 
 def test_the_log_is_read_by_its_index_also_while_it_is_new(database: str) -> None:
     async def told() -> None:
-        async with connected(database) as db, db.connection() as connection:
+        async def explained(connection: asyncpg.Connection[Any]) -> str:
             await connection.execute(f"PREPARE reading AS {READ.format(schema='intake')}")
-            seen = plan(await connection.fetch("EXPLAIN EXECUTE reading('city', 5, 10)"))
+            return plan(await connection.fetch("EXPLAIN EXECUTE reading('city', 5, 10)"))
+
+        async with connected(database) as db:
+            seen = await db.on_connection(explained)
             assert "Index Scan using log_pkey" in seen
             assert "Sort" not in seen
 

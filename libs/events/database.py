@@ -57,11 +57,14 @@ class Database:
         """The rows of a statement, in a transaction of its own."""
         return await reached(self._pool.fetch(sql, *args))
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """One connection, for what needs several statements."""
-        async with self._pool.acquire() as connection:
-            yield connection  # type: ignore[misc]  # A proxy of one.
+    async def on_connection(self, work: Callable[[asyncpg.Connection[Any]], Awaitable[T]]) -> T:
+        """Some work that needs several statements on one connection."""
+
+        async def worked() -> T:
+            async with self._pool.acquire() as connection:
+                return await work(connection)  # type: ignore[arg-type]  # A proxy of one.
+
+        return await reached(worked())
 
 
 async def reached(asked: Awaitable[T]) -> T:
@@ -75,9 +78,12 @@ async def reached(asked: Awaitable[T]) -> T:
 
 
 @asynccontextmanager
-async def connected(url: str, size: int = 8) -> AsyncIterator[Database]:
-    """A pool of at most `size` connections. Raises Away if there is nobody."""
-    pool = asyncpg.create_pool(url, min_size=1, max_size=size, server_settings=PINNED, command_timeout=60, timeout=10)
+async def connected(
+    url: str, size: int = 8, check: Callable[[asyncpg.Connection[Any]], Awaitable[None]] | None = None
+) -> AsyncIterator[Database]:
+    """A pool of at most `size` connections, each checked when it is new. Raises Away if there is nobody."""
+    options: dict[str, Any] = {"server_settings": PINNED, "command_timeout": 60, "timeout": 10, "init": check}
+    pool = asyncpg.create_pool(url, min_size=1, max_size=size, **options)
     try:
         await reached(pool.__aenter__())
         yield Database(pool)

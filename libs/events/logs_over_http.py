@@ -6,6 +6,7 @@ Every line is an envelope; the head of the log and how far time has passed stand
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Annotated
 
 import httpx
@@ -36,11 +37,13 @@ def log_routes(log: PostgresLog, bell: Bell) -> APIRouter:
         wait: Annotated[float, Query(ge=0, le=30, description="Seconds to wait for the next event.")] = 0,
     ) -> Response:
         """The events after a position, one CloudEvents JSON a line, in order; with `wait`, at once when there is one."""
-        heard = bell.count(log.name, shard)
-        entries = await log.entries(shard, after, limit)
-        if not entries and wait:
-            await bell.wait(log.name, shard, heard, wait)
+        until = monotonic() + wait
+        while True:
+            heard = bell.count(log.name, shard)
             entries = await log.entries(shard, after, limit)
+            if entries or monotonic() >= until:
+                break
+            await bell.wait(log.name, shard, heard, until - monotonic())
         mark = await log.watermark(shard)
         body = b"".join([enveloped(log.name, shard, kept) + b"\n" for kept in entries])
         return Response(body, media_type=NDJSON, headers={HEAD: str(mark.pos), PASSED: str(mark.w)})

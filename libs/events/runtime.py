@@ -70,6 +70,11 @@ class Runner(Generic[S, R]):
         """Fire what was due before the source's watermark, if everything before it was read."""
         stage = self.stage
         mark = await self.source.watermark(stage.shard)
+        if mark.pos < stage.input:
+            raise CannotGoOn(
+                f"{self.source.name}/{stage.shard} ends at {mark.pos}, but {stage.input} was read before: it was lost, or "
+                "restored. If its service folds it again, this goes on by itself; else bring its database back"
+            )
         if mark.pos == stage.input:
             await self._commit(stage.pass_time(mark.w))
             await self.sink.announce(stage.shard, mark.w, stage.input)

