@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from events.catalogue import LINES, TYPE_OF
 from events.database import Database
 from events.errors import Away
+from events.generation import NewGeneration
 from events.instants import rfc3339
 from events.row import Row
 from intake.body import FieldError, Problem, cut, whole
@@ -288,6 +289,9 @@ def away(fault: Exception) -> Problem:
     if isinstance(fault, ClockLeapt):
         detail = f"{fault}. An operator looks which of the two is right, and confirms: gridcall clock confirm"
         return Problem(503, "clock", "The clock leapt", detail)
+    if isinstance(fault, NewGeneration):
+        detail = f"{fault}. Nothing is accepted until an operator has looked, and goes on with: gridcall restore accept"
+        return Problem(503, "generation", "Another database", detail)
     kind, title = ("busy", "Busy") if isinstance(fault, Busy) else ("away", "The database is away")
     return Problem(503, kind, title, "Nothing of this request was stored. Send the same again, with the same references.")
 
@@ -316,7 +320,7 @@ def problems(app: FastAPI) -> None:
         return answer_of(Problem(500, "fault", "A fault of gridcall", detail), request)
 
     handlers: dict[Any, Any] = {
-        Problem: problem, Away: unavailable, Busy: unavailable, ClockLeapt: unavailable,
+        Problem: problem, Away: unavailable, Busy: unavailable, ClockLeapt: unavailable, NewGeneration: unavailable,
         HTTPException: http, RequestValidationError: malformed, Exception: own_fault,
     }  # fmt: skip
     for kind, handler in handlers.items():
