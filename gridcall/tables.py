@@ -113,10 +113,18 @@ class CaseLine:
 class CallLine:
     """What the logs say of one call so far."""
 
-    __slots__ = ("acknowledged", "answered", "ended", "event", "outcome", "raised")
+    __slots__ = (
+        "acknowledged", "answer_due", "answered", "because", "case", "ended", "from_level", "outcome", "raised",
+        "to_level", "unit",
+    )  # fmt: skip
 
     def __init__(self, event: CallRaised, raised: Instant) -> None:
-        self.event = event
+        self.case = event.case
+        self.from_level = intern(event.from_level)
+        self.to_level = intern(event.to_level)
+        self.unit = intern(event.receiver.unit)
+        self.because = intern(event.because)
+        self.answer_due = event.answer_due
         self.raised = raised
         self.acknowledged: Instant | None = None
         self.answered: Instant | None = None
@@ -229,12 +237,11 @@ class Tables:
 
     def call_rows(self) -> Iterator[Sequence[str]]:
         """calls.csv, by (raised, reference, to), a street before the district."""
-        lines = [(line.raised, self.cases[line.event.case].reference, line) for line in self.calls.values()]
-        for raised, reference, line in sorted(lines, key=lambda item: (*item[:2], item[2].event.to_level == "district")):
-            call = line.event
+        lines = [(line.raised, self.cases[line.case].reference, line) for line in self.calls.values()]
+        for raised, reference, line in sorted(lines, key=lambda item: (*item[:2], item[2].to_level == "district")):
             yield (
-                time(raised), reference, call.case, call.from_level, call.to_level, call.receiver.unit, call.because,
-                time(call.answer_due), time(line.acknowledged), time(line.answered), time(line.ended), line.outcome,
+                time(raised), reference, line.case, line.from_level, line.to_level, line.unit, line.because,
+                time(line.answer_due), time(line.acknowledged), time(line.answered), time(line.ended), line.outcome,
             )  # fmt: skip
 
     # ── As figures ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,7 +263,7 @@ class Tables:
         }
 
     def _calls_to(self, level: str) -> dict[str, int]:
-        outcomes = Counter(line.outcome for line in self.calls.values() if line.event.to_level == level)
+        outcomes = Counter(line.outcome for line in self.calls.values() if line.to_level == level)
         return {"raised": outcomes.total(), **{key: outcomes[key] for key in ("answered", "withdrawn", "open")}}
 
     def published(self, verdicts: Mapping[str, bool], named: bool) -> dict[str, int]:

@@ -96,3 +96,10 @@ def test_january_has_the_same_bytes_when_it_is_killed_ten_times(data: Path, post
 @pytest.mark.long
 def test_the_year_has_the_same_bytes_when_it_is_killed_ten_times(data: Path, postgres: str, tmp_path: Path) -> None:
     compared_after_kills(data, postgres, tmp_path, months=12, kills=10, batch=1000)
+
+
+@pytest.mark.long
+def test_january_has_the_same_bytes_in_batches_of_one(data: Path, tmp_path: Path) -> None:
+    assert ran(command(tmp_path / "memory", "memory", data=data)).returncode == 0
+    assert ran(command(tmp_path / "table", "table", "--batch", 1, data=data)).returncode == 0
+    assert files(tmp_path / "table") == files(tmp_path / "memory")

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
+from events.database import PINNED
 from events.embedded import started
 from gridcall.services import prepare
 from tests.chaos import restarted
 from tests.conftest import execute
 from tests.live import Process, asked, client, made_up_city
 from tests.test_door import issue
+from tests.test_intake import changed_profile
+from tests.test_simulate import CITY
 
 OUTCOME = {"prefer": "wait=10"}
 
@@ -118,6 +123,23 @@ def test_what_was_taken_is_answered_before_a_process_ends(city: tuple[str, str],
     assert rows(database, "SELECT count(*) FROM intake.log")[0]["count"] >= len(answers) + 5
 
 
+def test_several_districts_are_kept_side_by_side(city: tuple[str, str], processes: list[Process], tmp_path: Path) -> None:
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+    other = changed_profile(tmp_path, "{code: exampleville, name: Exampleville}", "{code: elsewhere, name: Elsewhere}")
+    asked(database, "map", "load", CITY, "--profile", other)
+    options = ("--district", "elsewhere", "--source", "test", "--line", "grid", "--line", "log")
+    other_key = asked(database, "key", "add", *options).strip()
+    for each, district in ((key, "exampleville"), (other_key, "elsewhere")):
+        with client(process.url, each) as posting:
+            answer = posting.post("/issues/grid", json=issue("B-1"), headers=OUTCOME)
+            assert answer.status_code == 200
+            assert answer.json()["outcome"]["events"][0]["id"] == f"cases/{district}/5"
+    said = asked(database, "verify")
+    assert said.count("rows are equal") == 2
+
+
 # ── Deadlines ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -191,6 +213,31 @@ def test_a_stage_that_is_further_than_its_input_says_so_and_stands_still(city: t
     said = next(line for line in process.running.stderr if "stands still" in line)
     assert "intake/exampleville ends at 4, but 5 was read before" in said
     process.end()
+
+
+def test_who_hangs_inside_a_transaction_does_not_hold_the_district(city: tuple[str, str], processes: list[Process]) -> None:
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+
+    async def hang(locked: threading.Event, over: threading.Event) -> None:
+        connection = await asyncpg.connect(database, server_settings=PINNED)
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT intake.locked('exampleville')")
+        locked.set()
+        await asyncio.to_thread(over.wait)
+
+    locked, over = threading.Event(), threading.Event()
+    hanging = threading.Thread(target=lambda: asyncio.run(hang(locked, over)))
+    hanging.start()
+    locked.wait()
+    begun = time.monotonic()
+    with client(process.url, key) as posting:
+        while posting.post("/issues/grid", json=issue("H-1")).status_code == 503:
+            pass
+        assert time.monotonic() - begun < 5  # Two seconds until the session is ended, and what a busy machine adds.
+    over.set()
+    hanging.join()
 
 
 # ── The clock ────────────────────────────────────────────────────────────────────────────────────────────────────────
