@@ -39,7 +39,7 @@ def key_group() -> None:
 @click.option("--source", required=True, metavar="NAME", help="Who posts; a part of every identity.")
 @click.option("--line", "lines", multiple=True, required=True, type=click.Choice([*LINES, READER]), help="May be given again.")
 def key_add(district: str, source: str, lines: tuple[str, ...]) -> None:
-    r"""Make a key and print it, this once: what is stored is its digest. `--line log` lets it read logs.
+    """Make a key and print it, this once: what is stored is its digest. `--line log` lets it read logs.
 
     \b
     Example:     gridcall key add --district licheng --source 12345 --line hotline
@@ -50,7 +50,7 @@ def key_add(district: str, source: str, lines: tuple[str, ...]) -> None:
 @key_group.command("list")
 @click.option("--json", "as_json_", is_flag=True, help="As JSON.")
 def key_list(as_json_: bool) -> None:
-    r"""List all keys, without their secrets.
+    """List all keys, without their secrets.
 
     \b
     Example:     gridcall key list
@@ -65,7 +65,7 @@ def key_list(as_json_: bool) -> None:
 @key_group.command("revoke")
 @click.argument("key_id", metavar="ID")
 def key_revoke(key_id: str) -> None:
-    r"""Revoke a key. Doors that have just seen it believe it for two seconds more.
+    """Revoke a key. Doors that have just seen it believe it for two seconds more.
 
     \b
     Example:     gridcall key revoke 3f2a91c0
@@ -141,7 +141,7 @@ def clock_group() -> None:
 
 @clock_group.command("confirm")
 def clock_confirm() -> None:
-    r"""Confirm the database's clock where it leapt ahead: its time is taken from now on, and cannot be taken back.
+    """Confirm the database's clock where it leapt ahead: its time is taken from now on, and cannot be taken back.
 
     \b
     Example:     gridcall clock confirm
@@ -161,7 +161,7 @@ def restore_group() -> None:
 
 @restore_group.command("accept")
 def restore_accept() -> None:
-    r"""Accept the database as it is, as a new generation: stages are cut back to what they can have read, time stays.
+    """Accept the database as it is, as a new generation: stages are cut back to what they can have read, time stays.
 
     \b
     What was accepted after the backup is lost: upstream systems post it again, with the same references.

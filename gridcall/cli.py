@@ -75,7 +75,7 @@ def map_() -> None:
 @click.option("--profile", "profile_path", required=True, type=click.Path(path_type=Path), help="The city's profile.")
 @click.option("--json", "as_json_", is_flag=True, help="Findings as JSON.")
 def map_check(folder: Path, profile_path: Path, as_json_: bool) -> None:
-    r"""Check a map: every finding by feature, place and measure.
+    """Check a map: every finding by feature, place and measure.
 
     \b
     Exit status: 0 usable, 2 refused.
@@ -95,7 +95,7 @@ def map_check(folder: Path, profile_path: Path, as_json_: bool) -> None:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--profile", "profile_path", required=True, type=click.Path(path_type=Path), help="The city's profile.")
 def map_load_command(folder: Path, profile_path: Path) -> None:
-    r"""Adopt a map in the running system, with the roster and the policies of its profile; the district is made with it.
+    """Adopt a map in the running system, with the roster and the policies of its profile; the district is made with it.
 
     \b
     Example:     gridcall map load maps/ --profile profiles/exampleville.yaml
@@ -124,12 +124,12 @@ def simulate_command(
     batch: int,
     as_json_: bool,
 ) -> None:
-    r"""Send a city's historical records through gridcall, in their own time; tables come out.
+    """Send a city's historical records through gridcall, in their own time; tables come out.
 
     \b
     Exit status: 0 every row accepted · 1 rejected.csv has rows, or a check failed · 2 nothing ran
                  3 the disk cannot be reached · 130 interrupted
-    Example:     gridcall simulate --profile profiles/exampleville.yaml --map maps/ --input 2019.csv \
+    Example:     gridcall simulate --profile profiles/exampleville.yaml --map maps/ --input 2019.csv \\
                    --until 2020-01-01 --out out/
     """
     signal.signal(signal.SIGTERM, interrupted)

@@ -48,7 +48,7 @@ AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
 def up_command(
     host: str, port: int, services: tuple[str, ...], http: Literal["auto", "h11", "httptools"], development_key: bool
 ) -> None:
-    r"""Run all services in one process, on GRIDCALL_DATABASE_URL or on a Postgres that is started for it.
+    """Run all services in one process, on GRIDCALL_DATABASE_URL or on a Postgres that is started for it.
 
     \b
     Ctrl-C or SIGTERM answers what was taken, lets the shards go, and ends.
@@ -112,7 +112,7 @@ def no_district(count: int) -> NoReturn:
 @click.command("status")
 @click.option("--json", "as_json_", is_flag=True, help="As JSON.")
 def status_command(as_json_: bool) -> None:
-    r"""How far every service is in every district, who owns it, and what is open.
+    """How far every service is in every district, who owns it, and what is open.
 
     \b
     Example:     gridcall status --json
@@ -138,7 +138,7 @@ def status_command(as_json_: bool) -> None:
 def tail_command(
     log: str, district: str | None, after: int | None, kinds: tuple[str, ...], subject: str | None, follow: bool, as_json_: bool
 ) -> None:
-    r"""Follow a log.
+    """Follow a log.
 
     \b
     Example:     gridcall tail calls --type call-raised --json
@@ -192,7 +192,7 @@ async def the_district(database: Database) -> str:
 @click.command("parked")
 @click.option("--json", "as_json_", is_flag=True, help="As JSON.")
 def parked_command(as_json_: bool) -> None:
-    r"""List parked cases: deciding them failed, and what came since waits behind them.
+    """List parked cases: deciding them failed, and what came since waits behind them.
 
     \b
     Example:     gridcall parked
@@ -202,7 +202,7 @@ def parked_command(as_json_: bool) -> None:
 
 @click.command("doctor")
 def doctor_command() -> None:
-    r"""Look whether everything that gridcall needs is there, and say what to do where it is not.
+    """Look whether everything that gridcall needs is there, and say what to do where it is not.
 
     \b
     Exit status: 0 all is well · 3 something is not
@@ -278,7 +278,7 @@ EXAMINED: dict[str, Callable[[], str]] = {
 @click.option("--district", "districts", multiple=True, metavar="CODE", help="Only this district; may be given again.")
 @click.option("--json", "as_json_", is_flag=True, help="What was found as JSON.")
 def verify_command(database: str | None, districts: tuple[str, ...], as_json_: bool) -> None:
-    r"""Fold intake's log again, and compare `cases` and `calls` with it, byte for byte.
+    """Fold intake's log again, and compare `cases` and `calls` with it, byte for byte.
 
     \b
     Exit status: 0 they are equal · 1 they differ: the first difference is shown · 3 the database cannot be reached

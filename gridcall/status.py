@@ -74,5 +74,6 @@ async def parked(database: Database) -> list[dict[str, Any]]:
     for log in ("cases", "calls"):
         for record in await database.fetch(PARKED.format(log=log, schema=SERVICE_OF[log])):
             row = dict(record)
-            rows.append({**row, "fault": msgspec.json.decode(row.pop("data"))["fault"]})
+            fault = msgspec.json.decode(row.pop("data"))["fault"]
+            rows.append({**row, "fault": fault})
     return rows

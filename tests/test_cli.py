@@ -334,4 +334,4 @@ def test_map_check_refuses_what_is_larger_than_tolerated(tmp_path: Path) -> None
 def test_every_command_helps_with_an_example(command: list[str]) -> None:
     done = gridcall(*command, "--help")
     assert done.returncode == 0
-    assert "Example:     gridcall" in done.stdout
+    assert "\n  Example:     gridcall" in done.stdout
