@@ -22,7 +22,7 @@ from events.generation import NewGeneration
 from events.reference import GridMap
 from gridcall.administration import KINDS, clock_group, key_group, loader, map_load, restore_group
 from gridcall.apart import tables_apart
-from gridcall.feed import Feed, read_feed, without_collecting
+from gridcall.feed import Feed, read_apart, without_collecting
 from gridcall.files import InputError
 from gridcall.operations import doctor_command, parked_command, status_command, tail_command, up_command, verify_command
 from gridcall.simulate import BATCH, InMemory, Pipeline, Run, results_folder, simulate
@@ -167,7 +167,7 @@ def simulated(
     grids = the_map(map_folder, profile)
     with tables_apart() as tables, results_folder(out) as folder:
         try:
-            feed = read_feed(profile, lines, inputs, until, bar.task("Reading", None))
+            feed = read_apart(profile, lines, inputs, until, bar.task("Reading", None))
         except InputError as error:
             fail(NOTHING_RAN, str(error))
         started = time.monotonic()
@@ -178,7 +178,7 @@ def simulated(
             return await simulate(profile, grids, feed, until, folder, tables, pipeline, batch, progress=progress)
 
         async def through_tables(url: str) -> tuple[Run, str]:
-            name = f"{profile.profile} until {until}, inputs {feed.digest()}"
+            name = f"{profile.profile} until {until}, inputs {feed.digest}"
             async with tabled(url, name, district, tables, batch) as pipeline:
                 run = await through(pipeline)
                 return run, await pipeline.stored()

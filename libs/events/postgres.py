@@ -27,7 +27,7 @@ from events.row import Draft, Passed, Row, Watermark
 from events.schema import SERVICE_OF
 
 LEASE_SECONDS = 3.0
-TAIL_ROWS = 8_000
+TAIL_ROWS = 4_000
 READ = """
 SELECT pos, ts, input, n, subject, seq, cause, type, data FROM {schema}.log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
 """

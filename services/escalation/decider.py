@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TypeGuard, get_args
 
 from escalation.states import Call, Over, State, Unwatched, Watched, watched
@@ -157,7 +158,7 @@ def gone_on(state: Watched, event: Event) -> State:
     )  # fmt: skip
     match event:
         case ClockStopped():
-            return Over(run, raised)
+            return case_over(run, raised)
         case DeadlineMissed():
             return watched(holder, run, raised, due_at, None, calls)
         case CallRaised():
@@ -171,6 +172,9 @@ def gone_on(state: Watched, event: Event) -> State:
             return watched(event.holder, run, raised, due_at, deadline, calls)
         case _:
             return state
+
+
+case_over = lru_cache(maxsize=1024)(Over)  # Cases that ended are many, and alike.
 
 
 def started(case: Placed | CaseReopened, at: Instant, run: int, reference: Reference) -> Sequence[Event]:

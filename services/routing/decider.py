@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from sys import intern
 
 from events.catalogue import (
     AcknowledgementGiven,
@@ -134,7 +135,8 @@ class Routing:
         return self._act(event, state, reference)
 
     def _report(self, issue: IssueReported, heard: Heard, state: Unknown, reference: Reference) -> Sequence[Event]:
-        matter = Matter(issue.line, issue.category, issue.urgency, heard.ts, issue.due)
+        line, category, urgency = map(intern, (issue.line, issue.category, issue.urgency))  # A year of cases shares a few.
+        matter = Matter(line, category, urgency, heard.ts, issue.due)
         place = located(issue.claims, heard.answer, reference.grids)
         reported = CaseReported(issue.issue, issue.issue, issue.reference, matter, issue.rules)
         placed = self._placed(issue.issue, matter, place, reference)
