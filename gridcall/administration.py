@@ -21,7 +21,7 @@ from gridcall.asking import asked, listed
 from gridcall.contents import Contents
 from gridcall.simulate import adoptions
 from gridcall.terminal import NOTHING_RAN, fail
-from intake.door import now_us
+from intake.door import AHEAD_US_MAX, now_us, timed
 from intake.gridmap import check_map
 from intake.keys import READER, Keys
 from intake.profile import ProfileError, load_profile
@@ -105,6 +105,7 @@ async def adopt(database: Database, district: str, events: Sequence[ReferenceAdo
     new = [event for event in events if known.get(event.kind) != event]
     await Contents(database).keep(contents)
     if new:
+        await timed(database.fetch("SELECT intake.check_clock($1, $2)", now_us(), AHEAD_US_MAX))
         await log.adopt(district, new)
     return [f"{event.kind} {event.name} adopted" for event in new]
 

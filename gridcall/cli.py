@@ -29,6 +29,7 @@ from gridcall.simulate import BATCH, InMemory, Pipeline, Run, results_folder, si
 from gridcall.tabled import tabled
 from gridcall.tables import as_json
 from gridcall.terminal import INTERRUPTED, NOTHING_RAN, OWN_FAULT, REJECTED, UNREACHABLE, Bar, emit, fail, summary_table
+from intake.door import ClockLeapt
 from intake.gridmap import Checked, check_map
 from intake.profile import Lines, Profile, ProfileError, load_profile
 from intake.times import Clockface
@@ -48,6 +49,8 @@ def entry() -> None:
         main()
     except NewGeneration as error:
         fail(UNREACHABLE, f"{error}. Look which database this is; to go on with it: gridcall restore accept")
+    except ClockLeapt as error:
+        fail(UNREACHABLE, f"{error}. Look which of the two is right, and confirm: gridcall clock confirm")
     except Away as error:
         fail(UNREACHABLE, f"{error}; see GRIDCALL_DATABASE_URL, or ask `gridcall doctor`")
     except OSError as error:

@@ -73,10 +73,10 @@ class Snapshot:
         found = await self._connection.fetch("SELECT digest, body FROM intake.content")
         return {record["digest"]: record["body"] for record in found}
 
-    async def passed(self, log: str, shard: str) -> Passed:
-        """How far a stage is."""
+    async def passed(self, log: str, shard: str) -> tuple[Passed, int]:
+        """How far a stage is, and its last position."""
         found = await self._connection.fetchrow(HEAD.format(schema=SERVICE_OF[log]), shard)
-        return Passed(found["input"], found["ts"]) if found else Passed(0, BEGINNING)
+        return (Passed(found["input"], found["ts"]), found["pos"]) if found else (Passed(0, BEGINNING), 0)
 
     async def with_cause(self, difference: Difference) -> Difference:
         """A difference with the envelope of what caused it, where that is a row."""
@@ -102,9 +102,11 @@ class Snapshot:
 class Compared:
     """A stored log beside what is folded, as it comes."""
 
-    def __init__(self, log: str, shard: str, stored: AsyncIterator[list[Entry]]) -> None:
+    def __init__(self, log: str, shard: str, passed: Passed, last: int, stored: AsyncIterator[list[Entry]]) -> None:
         self.log = log
         self.shard = shard
+        self.passed = passed
+        self._last = last
         self.rows = 0
         self.difference: Difference | None = None
         self._stored = stored
@@ -120,8 +122,14 @@ class Compared:
                 self.difference = self._differs(here, there)
             self.rows += 1
 
-    async def end(self) -> None:
-        """Nothing more is folded: nothing more may be stored."""
+    async def end(self, stage: Stage[Any, Any]) -> None:
+        """Time passes as far as it did for the stage; then nothing more may be stored.
+
+        Where it stands at the stage's last input, perhaps no watermark has passed yet: what was overdue when its clock started
+        fires with the next one.
+        """
+        if stage.time < self.passed.time or self.rows < self._last:
+            await self.take(stage.pass_time(self.passed.time))
         if not self.difference and (more := await self._next()):
             self.difference = self._differs(None, more)
 
@@ -142,24 +150,24 @@ async def verified(snapshot: Snapshot, district: str, progress: Callable[[int], 
     library = ContentLibrary(await snapshot.contents())
     routing = Stage(Routing(district, library), district, Locator(library))
     escalation = Stage(Escalation(), district)
-    cases, calls = (Compared(log, district, snapshot.entries(log, district)) for log in ("cases", "calls"))
-    cases_passed, calls_passed = [await snapshot.passed(log, district) for log in ("cases", "calls")]
+    cases, calls = [
+        Compared(log, district, *await snapshot.passed(log, district), snapshot.entries(log, district))
+        for log in ("cases", "calls")
+    ]
 
     async def on(folded: list[Row]) -> None:
         await cases.take(folded)
-        heard = [row for row in folded if row.pos <= calls_passed.input]
+        heard = [row for row in folded if row.pos <= calls.passed.input]
         await calls.take(escalation.apply(heard))
 
-    async for entries in snapshot.entries("intake", district, cases_passed.input):
+    async for entries in snapshot.entries("intake", district, cases.passed.input):
         await on(routing.apply([row_of("intake", district, kept) for kept in entries]))
         progress(len(entries))
         if cases.difference or calls.difference:
             break
     else:
-        await on(routing.pass_time(cases_passed.time))
-        await calls.take(escalation.pass_time(calls_passed.time))
-        await cases.end()
-        await calls.end()
+        await cases.end(routing)
+        await calls.end(escalation)
     difference = cases.difference or calls.difference
     if difference:
         difference = await snapshot.with_cause(difference)

@@ -160,7 +160,7 @@ def test_a_key_is_for_its_lines_and_its_district_until_it_is_revoked(live: tuple
         assert app.post("/issues/hotline", json=issue("K-2")).status_code == 403
         assert app.get("/log/exampleville").status_code == 403
         other = app.post("/issues/grid", json=issue("K-3", district="elsewhere"))
-        assert (other.status_code, other.json()["errors"][0]["pointer"]) == (422, "/district")
+        assert (other.status_code, other.json()["errors"][0]["pointer"]) == (403, "/district")
     (listed,) = [key for key in json.loads(asked(process.database, "key", "list", "--json")) if key["source"] == "app"]
     assert key not in json.dumps(listed)
     asked(process.database, "key", "revoke", listed["id"])
@@ -190,7 +190,7 @@ REFUSED: dict[str, tuple[Any, dict[str, str], int, str]] = {
         json.dumps(issue("B", place={"point": {**POINT, "crs": "GCJ-02"}})).encode(), JSON, 422, "WGS 84",
     ),
     "no reference": (b'{"category":"x"}', JSON, 422, "/reference"),
-    "an unknown district": (json.dumps(issue("B", district="nowhere")).encode(), JSON, 422, "/district"),
+    "an unknown district": (json.dumps(issue("B", district="nowhere")).encode(), JSON, 403, "/district"),
     "another content type": (b"<issue/>", {"content-type": "text/xml"}, 415, ""),
     "another encoding": (b"{}", {**JSON, "content-encoding": "br"}, 415, ""),
     "an empty body": (b"", JSON, 422, ""),

@@ -117,3 +117,31 @@ def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
     asked(server.url, "restore", "accept")
     assert posted(server.url, key, "P-2") == [200]
     assert "6 inputs folded again" in asked(server.url, "verify")
+
+
+def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> None:
+    key = made_up_city(server.url)
+    posted(server.url, key, "G-1")
+    server.stop()
+    backup = server.copied()
+    server.start()
+    process = Process(server.url)
+    wait = {"prefer": "wait=10"}
+    with client(process.url, key) as door:
+        for reference in ("G-2", "G-3"):
+            assert door.post("/issues/grid", json=issue(reference), headers=wait).status_code == 200
+        door.get("/log/exampleville", params={"after": 7, "wait": 1.5})  # Until it was announced.
+        server.stop()
+        server.start(backup)
+        refused_as = door.post("/issues/grid", json=issue("G-4")).json()
+        while refused_as["type"].endswith(":away"):
+            refused_as = door.post("/issues/grid", json=issue("G-4")).json()
+        assert "gridcall restore accept" in refused_as["detail"]
+        asked(server.url, "restore", "accept")
+        answer = door.post("/issues/grid", json=issue("G-4"), headers=wait)
+        while answer.status_code == 503:
+            answer = door.post("/issues/grid", json=issue("G-4"), headers=wait)
+        assert answer.status_code == 200
+        assert door.post("/issues/grid", json=issue("G-2"), headers=wait).json()["outcome"]
+    assert process.end() == 0
+    assert "7 inputs folded again" in asked(server.url, "verify")

@@ -240,6 +240,12 @@ def test_who_hangs_inside_a_transaction_does_not_hold_the_district(city: tuple[s
     hanging.join()
 
 
+def roster(folder: Path) -> Path:
+    path = folder / "roster.json"
+    path.write_text('{"workers": {}, "receivers": []}')
+    return path
+
+
 # ── The clock ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 CLOCK = """
@@ -271,7 +277,9 @@ def test_a_clock_that_steps_back_moves_no_time_back_and_fires_nothing_twice(
     assert "rows are equal" in asked(database, "verify")
 
 
-def test_a_clock_that_leaps_ahead_shuts_the_door_until_it_is_confirmed(city: tuple[str, str], processes: list[Process]) -> None:
+def test_a_clock_that_leaps_ahead_shuts_the_door_until_it_is_confirmed(
+    city: tuple[str, str], processes: list[Process], tmp_path: Path
+) -> None:
     database, key = city
     process = Process(database)
     processes.append(process)
@@ -282,6 +290,8 @@ def test_a_clock_that_leaps_ahead_shuts_the_door_until_it_is_confirmed(city: tup
         answer = posting.post("/issues/grid", json=issue("C-2"))
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
         assert "gridcall clock confirm" in answer.json()["detail"]
+        with pytest.raises(AssertionError, match="gridcall clock confirm"):
+            asked(database, "roster", "load", roster(tmp_path), "--district", "exampleville")
         assert rows(database, "SELECT ts FROM intake.shard")[0]["ts"] < before + HOUR
         asked(database, "clock", "confirm")
         assert posting.post("/issues/grid", json=issue("C-2"), headers=OUTCOME).status_code == 200

@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from escalation.decider import Escalation
+from events.bell import Bell
+from events.database import connected
+from events.postgres import PostgresLog
+from events.runtime import Runner
+from events.stage import Stage
 from gridcall.verify import Verified, verify
 from tests.conftest import execute
+from tests.live import Process, client, made_up_city
 from tests.test_cli import gridcall
+from tests.test_door import issue
 from tests.test_tabled import command, ran
 
 LEFT = "simulate_exampleville-2019"
@@ -83,3 +91,28 @@ def test_a_database_that_is_not_there_is_said_to_be_away(left: str) -> None:
     assert done.returncode == 3
     assert "nowhere" in done.stderr
     assert "GRIDCALL_DATABASE_URL" in done.stderr
+
+
+def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(database: str) -> None:
+    key = made_up_city(database)
+    process = Process(database, "--service", "intake", "--service", "routing")
+    with client(process.url, key) as door:
+        overdue = issue("O-1", due="2020-01-01T00:00:00Z")
+        assert door.post("/issues/grid", json=overdue, headers={"prefer": "wait=10"}).status_code == 200
+    process.end()
+
+    async def stepped() -> int:
+        async with connected(database, size=2) as db:
+            cases, calls = (PostgresLog(log, db, Bell(), "test") for log in ("cases", "calls"))
+            await calls.lease("exampleville")
+            runner = Runner(Stage(Escalation(), "exampleville"), cases, calls, 100)
+            await runner.step()
+            before = found_in_now(await verify(database))
+            await runner.pass_time()
+            return before + found_in_now(await verify(database))
+
+    assert asyncio.run(stepped()) == 0
+
+
+def found_in_now(found: list[Verified]) -> int:
+    return sum(1 for each in found if each.difference)

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import monotonic
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import httpx
-from fastapi import APIRouter, Query
+import msgspec
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from events.bell import Bell
 from events.catalogue import Instant
-from events.envelope import enveloped, opened
+from events.envelope import Wire, enveloped, opened
 from events.errors import Away
 from events.postgres import PostgresLog
 from events.row import Row, Watermark
@@ -25,13 +27,24 @@ LIMIT = 1000
 HEAD, PASSED = "gridcall-position", "gridcall-passed"
 
 
+def described() -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of an answer. Its lines together count as an array."""
+    _, schemas = msgspec.json.schema_components((Wire,))
+    event = schemas["Wire"]
+    event |= {"title": "Event", "required": [name for name in event["required"] if name != "causationid"]}
+    told = ((HEAD, "The last position of the log."), (PASSED, "Up to this instant, in µs, nothing more comes behind it."))
+    headers = {name: {"description": text, "required": True, "schema": {"type": "integer"}} for name, text in told}
+    events = {"type": "array", "items": event}
+    return {200: {"description": "Events, one a line", "content": {NDJSON: {"schema": events}}, "headers": headers}}
+
+
 def log_routes(log: PostgresLog, bell: Bell) -> APIRouter:
     """The route under which a log can be read."""
     router = APIRouter(tags=["log"])
 
-    @router.get("/log/{shard}", response_class=Response, responses={200: {"content": {NDJSON: {}}}})
+    @router.get("/log/{shard}", name=f"read_{log.name}", response_class=Response, responses=described())
     async def read_log(
-        shard: str,
+        shard: Annotated[str, Path(description="The district.")],
         after: Annotated[int, Query(ge=0, le=2**62, description="The last position that you have.")] = 0,
         limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
         wait: Annotated[float, Query(ge=0, le=30, description="Seconds to wait for the next event.")] = 0,
@@ -71,7 +84,7 @@ class HttpLog:
 
     async def _get(self, shard: str, **query: float) -> httpx.Response:
         try:
-            answer = await self._client.get(f"/log/{shard}", params=query)
+            answer = await self._client.get(f"/log/{quote(shard, safe='')}", params=query)
             answer.raise_for_status()
         except httpx.HTTPError as fault:
             raise Away(f"{self.name}/{shard} cannot be read over HTTP: {fault}") from fault

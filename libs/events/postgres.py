@@ -166,6 +166,11 @@ class PostgresLog:
             self._heads[shard] = Head(found[0]["epoch"], found[0]["pos"])
         return bool(found)
 
+    def forget(self, shard: str) -> None:
+        """Believe nothing of a shard any more: what this process wrote may have been cut away."""
+        self._heads.pop(shard, None)
+        self._tails.pop(shard, None)
+
     async def renew(self, shard: str, seconds: float = LEASE_SECONDS) -> None:
         """Stay the owner. Raises Conflict where somebody else is."""
         if not await self._fetch(RENEW, shard, self._heads[shard].epoch, seconds):

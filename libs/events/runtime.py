@@ -108,6 +108,9 @@ class OwnedLog(Log, Protocol):
     async def release(self, shard: str) -> None:
         """Let others own a shard at once."""
 
+    def forget(self, shard: str) -> None:
+        """Believe nothing of a shard any more: what was written may have been cut away."""
+
 
 class Keeper(Generic[S, R]):
     """Keeps one shard of a stage going: owns it when it can, and goes on where the last owner stopped.
@@ -136,18 +139,22 @@ class Keeper(Generic[S, R]):
         try:
             if await self.sink.lease(self.shard):
                 await self._own()
-        except Conflict as fault:
-            log.warning("%s/%s: %s; it is taken up again", self.sink.name, self.shard, fault)
-        except Away as fault:
-            log.warning("%s/%s: %s; waiting for it", self.sink.name, self.shard, fault)
-        except CannotGoOn as fault:
-            if str(fault) != self.stopped_because:
-                log.error("%s/%s stands still: %s", self.sink.name, self.shard, fault)
-            self.stopped_because = str(fault)
-            return STILL_SECONDS
+        except (Conflict, Away, CannotGoOn) as fault:
+            self.sink.forget(self.shard)
+            return self._told(fault)
         finally:
             self.runner = None
         return AGAIN_SECONDS
+
+    def _told(self, fault: Conflict | Away | CannotGoOn) -> float:
+        """Say why the shard is thrown away, once; then how long to wait before the next try."""
+        if not isinstance(fault, CannotGoOn):
+            log.warning("%s/%s: %s; it is taken up again", self.sink.name, self.shard, fault)
+            return AGAIN_SECONDS
+        if str(fault) != self.stopped_because:
+            log.error("%s/%s stands still: %s", self.sink.name, self.shard, fault)
+        self.stopped_because = str(fault)
+        return STILL_SECONDS
 
     async def _own(self) -> None:
         """Recall, then follow."""

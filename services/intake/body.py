@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from io import BytesIO
 from itertools import islice
 from typing import Any, NamedTuple, NoReturn
@@ -23,11 +23,13 @@ ITEMS = 10_000  # Issues or actions of a request.
 DEPTH = 16  # Objects and arrays within each other; an item that is an object has 1.
 GZIP_RATIO = 20  # Unzipped bytes for each that came.
 ERRORS = 32  # Errors that a problem lists; whoever makes more has misread the contract, not a field.
-COMMAS = 50 * ITEMS  # Four times what so many items need. Beyond, a body is crumbs: cut up, they take 40 times its bytes.
+COMMAS = 30 * ITEMS  # Thrice what so many items need. Beyond, a body is crumbs: cut up, they take 40 times its bytes.
+NEWLINES = 10 * ITEMS  # Also empty ones: to skip 8 MiB of them takes a second.
 
 SPACES = b" \t\r\n"  # What JSON calls white space.
 CONTAINERS = frozenset({dict, list})
 BOM = b"\xef\xbb\xbf"
+JSON = "application/json"
 NDJSON = ("application/x-ndjson", "application/ndjson")
 GZIP = ("gzip", "x-gzip")
 # Each string as a whole, so that brackets inside it do not count; one that does not end goes on to the end of the text.
@@ -163,16 +165,21 @@ def cut(body: bytes, content_type: str) -> list[bytes]:
     items = lines(body) if name in NDJSON else values(body)
     if not items:
         raise malformed("There is no item in the body: send at least one.")
+    check_count(items)
+    return items
+
+
+def check_count(items: Sequence[object]) -> None:
+    """Raises Problem 413 for more than ITEMS."""
     if len(items) > ITEMS:
         raise too_many(f"A request may have {ITEMS:,} items: send the others in another one.")
-    return items
 
 
 def media_type(content_type: str) -> str:
     """The name of a content type that is taken. Raises Problem 415 for others, and for other charsets than UTF-8."""
     name, *parameters = [part.strip().lower() for part in content_type.split(";")]
     charsets = [part[8:].strip('"') for part in parameters if part.startswith("charset=")]
-    if name not in ("application/json", *NDJSON) or not {"utf-8", "utf8"}.issuperset(charsets):
+    if name not in (JSON, *NDJSON) or not {"utf-8", "utf8"}.issuperset(charsets):
         sentence = "Send application/json (an object, or an array of them) or application/x-ndjson (one a line), in UTF-8."
         raise Problem(415, "unsupported-type", "Content-Type not supported", sentence)
     return name
@@ -180,7 +187,7 @@ def media_type(content_type: str) -> str:
 
 def check_text(body: bytes) -> None:
     """Raises Problem 422 unless a body is text in UTF-8 without a byte order mark."""
-    if not body.strip(SPACES):
+    if not body or body.isspace():
         raise malformed("The body is empty: send at least one item.")
     if body.startswith(BOM):
         raise malformed("The body starts with a byte order mark (EF BB BF), which JSON does not have: leave it out.")
@@ -198,14 +205,16 @@ def not_utf8(text: bytes) -> str | None:
 
 
 def lines(body: bytes) -> list[bytes]:
-    """The lines that are not empty; ITEMS + 1 at most."""
-    stripped = (line.strip(SPACES) for line in BytesIO(body))
+    """The lines that are not empty; ITEMS + 1 at most. Raises Problem 413 for too many, also empty ones."""
+    if body.count(b"\n") > NEWLINES:
+        raise too_many(f"A body may have {NEWLINES:,} lines, also empty ones: leave those out, or send fewer items at a time.")
+    stripped = (line.strip(SPACES) if len(line) <= ITEM_BYTES else line for line in BytesIO(body))  # Beyond, it is refused.
     return list(islice(filter(None, stripped), ITEMS + 1))
 
 
 def values(body: bytes) -> list[bytes]:
     """The one object of a body, or the elements of its array. Raises Problem."""
-    kind = body.lstrip(SPACES)[:1]
+    kind = body.lstrip()[:1]
     if kind not in (b"{", b"["):
         raise malformed(
             "The body is neither an object nor an array: send an issue or action as an object, or an array of them."
@@ -213,11 +222,13 @@ def values(body: bytes) -> list[bytes]:
     if body.count(b",") > COMMAS:
         raise too_many(f"The body has more parts than {ITEMS:,} items can have: send fewer items at a time.")
     try:
-        return [bytes(raw_value.decode(body))] if kind == b"{" else [bytes(raw) for raw in raw_array.decode(body)]
+        raws = [raw_value.decode(body)] if kind == b"{" else raw_array.decode(body)
     except msgspec.DecodeError as fault:
         raise malformed(f"The body is not JSON, or it stops half-way: {fault}. Send the whole of it.") from None
     except RecursionError:
         raise malformed(f"The body nests far too deep: an item may have {DEPTH} levels.") from None
+    check_count(raws)
+    return [bytes(raw) for raw in raws]
 
 
 # ── What an item must be ─────────────────────────────────────────────────────────────────────────────────────────────

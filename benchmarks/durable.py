@@ -1,0 +1,193 @@
+"""Durable decisions per second, beside the package eventsourcing on the same Postgres.
+
+python benchmarks/durable.py
+
+A decision of ours is one issue of intake's log: read from there, located, decided, and committed with its events, in batches of
+1,000. One of the peer is an aggregate that is made, with its one event, and saved: by itself, or 500 in one save. Its Postgres
+module needs psycopg; where that is not installed, ours stands alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+from table import Line, own_server, settings, told
+
+from events.bell import Bell
+from events.catalogue import IssueReported, PlaceClaim
+from events.database import connected
+from events.embedded import PostgresServer
+from events.postgres import PostgresLog
+from events.row import Draft
+from events.runtime import BATCH, Runner
+from events.stage import Stage
+from gridcall.contents import Contents
+from gridcall.services import prepare
+from gridcall.simulate import adoptions
+from intake.gridmap import check_map
+from intake.identity import issue_id
+from intake.profile import load_profile
+from routing.decider import Routing
+from routing.library import ContentLibrary
+from routing.locate import Locator
+
+CITY = Path(__file__).parent.parent / "profiles" / "exampleville"
+DISTRICT = "exampleville"
+DECISIONS, ROUNDS = 60_000, 5
+ALONE, TOGETHER = "eventsourcing, one save each", "eventsourcing, 500 in a save"
+START, HOUR_US = 1_767_225_600_000_000, 3_600_000_000  # 2026.
+
+
+# ── Ours ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def issues() -> Iterator[Draft]:
+    """Issues at places all over the made-up city, one a second."""
+    chance = random.Random(1)
+    for number in range(DECISIONS):
+        reference, at = f"D-{number:06}", START + number * 1_000_000
+        point = PlaceClaim("point", chance.uniform(53.32, 53.36), chance.uniform(-6.3, -6.25))
+        name = issue_id(DISTRICT, "benchmark", "hotline", reference)
+        event = IssueReported(name, "benchmark", "hotline", reference, "Noise", "normal", at + 48 * HOUR_US, (point,), ())
+        yield Draft(at, name, event)
+
+
+async def filled(url: str) -> None:
+    """A database whose intake has its reference data and all issues."""
+    profile, _ = load_profile(CITY.with_suffix(".yaml"))
+    grids = check_map(CITY, profile.map).grids
+    assert grids is not None
+    drafts, contents = adoptions(profile, grids, START)
+    await prepare(url, anew=True)
+    async with connected(url) as database:
+        print(await settings(database), flush=True)
+        await Contents(database).keep(contents)
+        log, drafts = PostgresLog("intake", database, Bell()), [*drafts, *issues()]
+        for start in range(0, len(drafts), BATCH):
+            await log.append(DISTRICT, drafts[start : start + BATCH])
+
+
+async def decisions_per_second(server: PostgresServer, template: str) -> float:
+    """Decide everything in a copy of a database. What was adopted comes before the clock starts."""
+    name = f"{template}_copy"
+    await on_server(server, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} TEMPLATE {template}", "CHECKPOINT")
+    async with connected(server.get_uri(name)) as database:
+        source, sink = (PostgresLog(log, database, Bell(), "benchmark") for log in ("intake", "cases"))
+        contents = Contents(database)
+        library = ContentLibrary(contents)
+        stage = Stage(Routing(DISTRICT, library), DISTRICT, Locator(library))
+        runner = Runner(stage, source, sink, BATCH, contents.fetch)
+        assert await sink.lease(DISTRICT)
+        await runner.step()
+        begun, before = time.perf_counter(), stage.input
+        while await runner.step():
+            pass
+        return (stage.input - before) / (time.perf_counter() - begun)
+
+
+async def on_server(server: PostgresServer, *statements: str) -> None:
+    """Statements beside all databases."""
+    connection = await asyncpg.connect(server.get_uri("postgres"))
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
+
+
+# ── The peer ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Peer:
+    """An application of the package eventsourcing, with its own recorder on the same server."""
+
+    def __init__(self, url: str) -> None:
+        from eventsourcing.application import Application
+        from eventsourcing.domain import Aggregate
+
+        class Issue(Aggregate):
+            def __init__(self, reference: str, category: str, due: int, lat: float, lon: float) -> None:
+                self.reference = reference
+                self.category = category
+                self.due = due
+                self.lat = lat
+                self.lon = lon
+
+        parts = urlsplit(url)
+        environment = {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres", "POSTGRES_DBNAME": parts.path[1:], "POSTGRES_PORT": "5432",
+            "POSTGRES_HOST": parse_qs(parts.query)["host"][0], "POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "none",
+        }  # fmt: skip
+        self._application: Application[Any] = Application(environment)
+        self._issue = Issue
+        self.save(1)
+
+    def save(self, count: int) -> None:
+        """Make so many aggregates, and save them at once."""
+        made = [self._issue(f"D-{number:06}", "Noise", START, 53.335, -6.285) for number in range(count)]
+        self._application.save(*made)
+
+    def close(self) -> None:
+        """Let its connections go."""
+        self._application.close()
+
+
+def saved_per_second(peer: Peer, saves: int, count: int) -> float:
+    """Aggregates a second, so many in each save."""
+    begun = time.perf_counter()
+    for _ in range(saves):
+        peer.save(count)
+    return saves * count / (time.perf_counter() - begun)
+
+
+def peer_of(server: PostgresServer) -> Peer | None:
+    """The peer, if its driver is installed."""
+    if not (find_spec("psycopg") and find_spec("psycopg_pool")):
+        print("eventsourcing's Postgres module needs psycopg, which is not installed: pip install 'psycopg[binary,pool]'")
+        return None
+    asyncio.run(on_server(server, "CREATE DATABASE peer"))
+    return Peer(server.get_uri("peer"))
+
+
+# ── Both ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def measured(server: PostgresServer) -> list[Line]:
+    """In turns."""
+    asyncio.run(filled(server.get_uri("decisions")))
+    peer, ours = peer_of(server), list[float]()
+    theirs: dict[str, list[float]] = {ALONE: [], TOGETHER: []}
+    for _ in range(ROUNDS):
+        ours.append(asyncio.run(decisions_per_second(server, "decisions")))
+        if peer:
+            theirs[ALONE].append(saved_per_second(peer, 2_000, 1))
+            theirs[TOGETHER].append(saved_per_second(peer, 40, 500))
+        print(
+            f"gridcall {ours[-1]:,.0f}/s", *(f"{name} {rates[-1]:,.0f}/s" for name, rates in theirs.items() if rates), sep="; "
+        )
+    if peer:
+        peer.close()
+    rate = statistics.median(ours)
+    if not peer:
+        return [Line("durable decisions/s", rate, None, None)]
+    return [
+        Line(f"durable decisions/s beside {name}", rate, statistics.median(theirs[name]), goal)
+        for name, goal in ((ALONE, 80), (TOGETHER, 3.5))
+    ]
+
+
+def main() -> None:
+    """Print it."""
+    with own_server() as server:
+        told(measured(server))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,360 @@
+"""A real year through all stages on Postgres, beside Postgres appending the same bytes; and the command as a user gives it.
+
+python benchmarks/table.py [DATA] [MONTHS]
+
+Ours is what `gridcall simulate --reader table` does between its reading of files and its making of tables: feed → intake's log,
+routing and escalation after it, each with its own commits. The peer appends what these commits wrote, commit by commit, to
+fresh tables of the same shape, with the same settings. Its rows are made before the clock starts: it does nothing but append.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import asyncpg
+import psutil
+
+from events.catalogue import Instant
+from events.database import Database, connected
+from events.embedded import PostgresServer, started
+from events.envelope import Entry, entry
+from events.postgres import PostgresLog
+from events.reference import GridMap
+from events.row import Row
+from events.schema import SERVICE_OF
+from gridcall.apart import TablesApart
+from gridcall.feed import Feed, read_feed, without_collecting
+from gridcall.services import prepare
+from gridcall.simulate import BATCH, adoptions
+from gridcall.tabled import SHOWN, tabled
+from intake.gridmap import check_map
+from intake.profile import Profile, load_profile
+from intake.times import Clockface
+
+PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
+DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+UNTIL = "2016-01-13T00:00:00"
+ROUNDS = 3
+SAMPLE_SECONDS = 0.5
+COLUMNS = ("shard", *Entry._fields)
+
+Commit = tuple[str, list[Entry]]  # A log, and what one commit wrote to it.
+
+
+# ── What the benchmarks on Postgres share ────────────────────────────────────────────────────────────────────────────
+
+
+class Line(NamedTuple):
+    """One figure beside its peer, and the ratio that is to be reached; without a peer, the figure itself is to stay below."""
+
+    name: str
+    ours: float
+    peer: float | None
+    goal: float | None
+    digits: int = 0
+
+    def __str__(self) -> str:
+        peer = "" if self.peer is None else f"{self.peer:,.{self.digits}f}"
+        ratio = "" if self.peer is None else f"{self.ours / self.peer:.2f}"
+        return f"{self.name:58}{self.ours:>12,.{self.digits}f}{peer:>12}{ratio:>8}  {self._judged()}".rstrip()
+
+    def _judged(self) -> str:
+        if self.goal is None:
+            return ""
+        reached = self.ours <= self.goal if self.peer is None else self.ours >= self.goal * self.peer
+        return f"{'≤' if self.peer is None else '≥'} {self.goal:<6g} {'reached' if reached else 'MISSED'}"
+
+
+def told(lines: Sequence[Line]) -> None:
+    """Print them."""
+    print(f"\n{'':58}{'gridcall':>12}{'peer':>12}{'ratio':>8}  goal")
+    print("\n".join(map(str, lines)), flush=True)
+
+
+@contextmanager
+def own_server() -> Iterator[PostgresServer]:
+    """A Postgres of its own, in a folder that goes with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # The server may run as another user.
+        server = started(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+async def settings(database: Database) -> str:
+    """The version and the commit settings of a server."""
+    found = [f"{name} {(await database.fetch(f'SHOW {name}'))[0][0]}" for name in ("server_version", *SHOWN)]
+    return f"{', '.join(found)}; {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} at the start"
+
+
+def processes(root: psutil.Process) -> list[psutil.Process]:
+    """A process and all below it."""
+    with suppress(psutil.NoSuchProcess):
+        return [root, *root.children(recursive=True)]
+    return []
+
+
+def cpu_seconds(server: PostgresServer) -> float:
+    """What the server and all its processes have used, also those that have ended."""
+    spent = 0.0
+    for process in processes(psutil.Process(server.get_pid())):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            spent += times.user + times.system + times.children_user + times.children_system
+    return spent
+
+
+# ── Ours ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class City(NamedTuple):
+    """What is fed."""
+
+    profile: Profile
+    grids: GridMap
+    feed: Feed
+    until: Instant
+
+
+class NoTables:
+    """Stands where the tables' process is told how far the logs are: to read them is no part of this."""
+
+    def look(self, url: str, shard: str, heads: dict[str, int]) -> None:
+        """Nothing."""
+
+
+class Spent(NamedTuple):
+    """Seconds of wall time, and of two processors."""
+
+    wall: float
+    python: float
+    postgres: float
+
+
+def city(data: Path, months: int) -> City:
+    """Read it."""
+    profile, lines = load_profile(PROFILE)
+    grids = check_map(data / "boston_geo" / "wgs84", profile.map).grids
+    assert grids is not None
+    until = Clockface(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
+    return City(profile, grids, read_feed(profile, lines, inputs(data, months), until), until)
+
+
+def inputs(data: Path, months: int) -> list[Path]:
+    """The files of the first months."""
+    return sorted((data / "boston311_2015").glob("*.csv.gz"))[:months]
+
+
+async def all_stages(server: PostgresServer, url: str, fed: City) -> Spent:
+    """Feed everything; until all has followed. The database is made anew before."""
+    assert isinstance(fed.feed.inputs, list)
+    feed = Feed(fed.feed.inputs.copy())
+    reader = cast(TablesApart, NoTables())
+    async with tabled(url, "benchmark", fed.profile.map.district.code, reader) as pipeline:
+        await checkpoint(url)
+        wall, python, postgres = time.perf_counter(), time.process_time(), cpu_seconds(server)
+        await pipeline.adopt(*adoptions(fed.profile, fed.grids, feed.next_at() or fed.until))
+        while part := feed.take(BATCH):
+            await pipeline.feed(part)
+        await pipeline.announce(fed.until)
+        await pipeline.settled()
+        return Spent(time.perf_counter() - wall, time.process_time() - python, cpu_seconds(server) - postgres)
+
+
+async def checkpoint(url: str) -> None:
+    """What was written before is no burden on what is timed now."""
+    async with connected(url, size=1) as database:
+        await database.fetch("CHECKPOINT")
+
+
+@contextmanager
+def recorded(commits: list[Commit]) -> Iterator[None]:
+    """Write down what every commit wrote, in the order of the commits."""
+    written = PostgresLog._written
+
+    def noted(self: PostgresLog, shard: str, epoch: int, rows: Sequence[Row]) -> None:
+        commits.append((self.name, [entry(row) for row in rows]))
+        written(self, shard, epoch, rows)
+
+    PostgresLog._written = noted  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        PostgresLog._written = written  # type: ignore[method-assign]
+
+
+# ── The peer ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+UNNEST = f"""
+INSERT INTO bare.{{log}} ({", ".join(COLUMNS)})
+SELECT $1, row.* FROM unnest(
+  $2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $6::text[], $7::int[], $8::text[], $9::text[], $10::bytea[]) AS row
+"""
+Ready = tuple[str, Any]
+Append = Callable[[Any, str, Any], Awaitable[Any]]
+
+
+async def fresh_tables(database: Database) -> None:
+    """Empty tables of the shape of the three logs, with their primary key."""
+    await database.fetch("DROP SCHEMA IF EXISTS bare CASCADE")
+    await database.fetch("CREATE SCHEMA bare")
+    for log in ("intake", "cases", "calls"):
+        await database.fetch(f"CREATE TABLE bare.{log} (LIKE {SERVICE_OF[log]}.log INCLUDING ALL)")
+    await database.fetch("CHECKPOINT")
+
+
+async def appended(url: str, commits: Sequence[Ready], append: Append) -> float:
+    """Append each commit in a transaction of its own; the seconds."""
+
+    async def all_of_them(connection: asyncpg.Connection[Any]) -> float:
+        started = time.perf_counter()
+        for log, ready in commits:
+            await append(connection, log, ready)
+        return time.perf_counter() - started
+
+    async with connected(url, size=1) as database:
+        await fresh_tables(database)
+        return await database.on_connection(all_of_them)
+
+
+async def by_copy(connection: Any, log: str, records: Any) -> None:
+    """COPY, in the binary form."""
+    await connection.copy_records_to_table(log, schema_name="bare", records=records, columns=COLUMNS)
+
+
+async def by_unnest(connection: Any, log: str, columns: Any) -> None:
+    """INSERT … SELECT … FROM unnest, as our own commits do it."""
+    await connection.fetch(UNNEST.format(log=log), *columns)
+
+
+def ready_to_copy(shard: str, commits: Sequence[Commit]) -> list[Ready]:
+    """Records."""
+    return [(log, [(shard, *kept) for kept in entries]) for log, entries in commits]
+
+
+def ready_to_unnest(shard: str, commits: Sequence[Commit]) -> list[Ready]:
+    """Columns."""
+    return [(log, [shard, *map(list, zip(*entries, strict=True))]) for log, entries in commits]
+
+
+async def beside(server: PostgresServer, data: Path, months: int) -> list[Line]:
+    """Ours and its peers, in turns."""
+    url, bare_url = server.get_uri("benchmark_year"), server.get_uri("benchmark_bare")
+    await prepare(bare_url)
+    async with connected(bare_url, size=1) as database:
+        print(await settings(database), flush=True)
+    fed, commits = city(data, months), list[Commit]()
+    with without_collecting():
+        with recorded(commits):
+            await all_stages(server, url, fed)
+        size = sum(len(kept.data) for _, entries in commits for kept in entries)
+        shard, rows = fed.profile.map.district.code, sum(len(entries) for _, entries in commits)
+        print(f"{len(fed.feed.inputs):,} inputs → {rows:,} log rows, {size / 1e6:,.0f} MB of events, {len(commits):,} commits")
+        copied, unnested = ready_to_copy(shard, commits), ready_to_unnest(shard, commits)
+        spent, copy, unnest = list[Spent](), list[float](), list[float]()
+        for _ in range(ROUNDS):
+            spent.append(await all_stages(server, url, fed))
+            copy.append(await appended(bare_url, copied, by_copy))
+            unnest.append(await appended(bare_url, unnested, by_unnest))
+            print(f"all stages {spent[-1].wall:.1f} s ({spent[-1].python:.1f} s of Python's CPU, ", end="")
+            print(f"{spent[-1].postgres:.1f} s of Postgres's); COPY {copy[-1]:.1f} s, unnest {unnest[-1]:.1f} s", flush=True)
+    ours = rows / statistics.median(each.wall for each in spent)
+    return [
+        Line("all stages beside bare COPY, log rows/s", ours, rows / statistics.median(copy), 0.4),
+        Line("all stages beside bare INSERT … unnest, log rows/s", ours, rows / statistics.median(unnest), 0.4),
+    ]
+
+
+# ── The command ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Peak:
+    """The most memory that gridcall and Postgres had together, and each by itself, in MiB: PSS, sampled from a thread."""
+
+    def __init__(self, gridcall: int, postgres: int) -> None:
+        self.roots = [psutil.Process(gridcall), psutil.Process(postgres)]
+        self.gridcall = self.postgres = self.together = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(SAMPLE_SECONDS):
+            gridcall, postgres = (sum(map(pss_mib, processes(root))) for root in self.roots)
+            self.gridcall, self.postgres = max(self.gridcall, gridcall), max(self.postgres, postgres)
+            self.together = max(self.together, gridcall + postgres)
+
+
+def pss_mib(process: psutil.Process) -> float:
+    """The memory of a process, where what several share is divided among them."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def whole(home: Path, server: PostgresServer, data: Path, months: int) -> tuple[float, Peak]:
+    """The command as a user gives it, on the server of `home`."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "gridcall", "simulate", "--profile", PROFILE, "--map", data / "boston_geo" / "wgs84"]
+        command += ["--until", UNTIL, "--out", Path(folder) / "out", "--json", "--input", *inputs(data, months)]
+        environment = {**os.environ, "GRIDCALL_HOME": str(home)}
+        environment.pop("GRIDCALL_DATABASE_URL", None)
+        started, pid = time.perf_counter(), server.get_pid()
+        assert pid is not None
+        with subprocess.Popen(
+            [str(word) for word in command], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as running, Peak(running.pid, pid) as peak:  # fmt: skip
+            _, said = running.communicate()
+        assert running.returncode in (0, 1), said
+        return time.perf_counter() - started, peak
+
+
+def commands(server: PostgresServer, data: Path, months: int) -> list[Line]:
+    """The command, some times."""
+    runs = []
+    for _ in range(ROUNDS):
+        seconds, peak = whole(server.pgdata.parent, server, data, months)
+        runs.append((seconds, peak.together))
+        print(f"the command: {seconds:.1f} s; at most {peak.together:.0f} MiB together, ", end="")
+        print(f"{peak.gridcall:.0f} MiB gridcall, {peak.postgres:.0f} MiB Postgres", flush=True)
+    seconds, together = (statistics.median(each) for each in zip(*runs, strict=True))
+    return [
+        Line("the whole command, seconds", seconds, None, 40, 1),
+        Line("its memory with all of Postgres, MiB of PSS", together, None, 400),
+    ]
+
+
+def main() -> None:
+    """Print it."""
+    data = Path(sys.argv[1]) if len(sys.argv) > 1 else DATA
+    months = int(sys.argv[2]) if len(sys.argv) > 2 else 12
+    with own_server() as server:
+        lines = commands(server, data, months)
+        told([*asyncio.run(beside(server, data, months)), *lines])
+
+
+if __name__ == "__main__":
+    main()
