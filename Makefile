@@ -41,11 +41,17 @@ check: setup ## ruff, mypy --strict, import contracts, documents that match the 
 	$(BIN)/lint-imports --no-cache
 	@PYTHONPATH=libs $(BIN)/python -m events.glossary | diff -u docs/events.md - || { echo "docs/events.md is old: make docs"; exit 1; }
 
-chaos: setup ## five minutes of load while processes and the database are killed, then the checker; SECONDS=300
+chaos: setup ## load while processes and the database are killed (SECONDS=300), the checker; a year that is killed ten times
 	PYTHONPATH=libs:services:. $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),300)
+	$(BIN)/pytest -m long -k killed
 
-bench: setup ## a real year: seconds, memory, cost per event, beside what no program can avoid
+bench: setup ## a real year, the log, the door, deadlines, locating: each beside a peer or a limit
 	$(BIN)/python benchmarks/year.py $(DATA)
+	$(BIN)/python benchmarks/table.py $(DATA)
+	$(BIN)/python benchmarks/durable.py
+	$(BIN)/python benchmarks/door.py
+	$(BIN)/python benchmarks/quiet.py
+	$(BIN)/python benchmarks/locate.py
 
 docs: setup ## make docs/events.md from the catalogue
 	@PYTHONPATH=libs $(BIN)/python -m events.glossary > docs/events.md
