@@ -44,7 +44,7 @@ SLICE_SECONDS = 0.005  # So long a large request is read; then all others have a
 TOGETHER = 500  # Items that one request puts into a commit: more go no faster, and others would wait behind them.
 LISTED = 100  # Refused items of a request whose errors are listed: whoever makes more corrects a program, not an item.
 WAIT_SECONDS_MAX = 10
-WAITING = 200  # Requests that wait for an outcome at once; each looks whenever something happens in its district.
+WAITING = 100  # Requests that wait for an outcome at once; each looks whenever something happens in its district.
 SECRET = re.compile(r"(?i:bearer) +(gck_[A-Za-z0-9_-]{20,100})")  # What cannot be a key is looked up nowhere.
 WAIT = re.compile(r'\s*(?i:wait)\s*=\s*(?:([0-9]{1,9})|"([0-9]{1,9})")\s*(?:;.*)?')
 CODE = re.compile("[0-9a-f]{32}")
