@@ -159,7 +159,7 @@ class Server(uvicorn.Server):
         for server in self.servers:
             for listening in server.sockets:
                 host, port = listening.getsockname()[:2]
-                sys.stderr.write(f"gridcall is up on http://{host}:{port} (its door is described at /docs); Ctrl-C ends it\n")
+                sys.stderr.write(f"gridcall is up on http://{host}:{port} (described at /openapi.json); Ctrl-C ends it\n")
                 sys.stderr.flush()
 
 

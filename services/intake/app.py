@@ -547,7 +547,7 @@ def problems(app: FastAPI) -> None:
         return refusal(away(fault), request.scope["path"], {"Retry-After": "2"})
 
     async def http(request: Request, fault: Any) -> Response:
-        known = {404: "There is nothing here; GET /docs shows what there is.", 405: "Another method; see Allow."}
+        known = {404: "There is nothing here; GET /openapi.json says what there is.", 405: "Another method; see Allow."}
         made = Problem(fault.status_code, "http", str(fault.detail), known.get(fault.status_code, str(fault.detail)))
         headers = {name: value.replace("GET", "GET, HEAD") for name, value in (fault.headers or {}).items()}
         return refusal(made, request.scope["path"], headers)
@@ -751,7 +751,7 @@ def make_app(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
     """Intake's application. `lifespan` sets `app.state.intake`."""
     app = FastAPI(
         title="gridcall intake", version="1", lifespan=lifespan, description="The only door of gridcall.",
-        redirect_slashes=False, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False, docs_url=None, redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     app.include_router(router)
