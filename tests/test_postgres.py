@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -15,6 +17,7 @@ from sqlalchemy import Connection, MetaData
 
 from events.bell import Bell
 from events.database import PINNED, connected, on_sqlalchemy
+from events.embedded import started
 from events.errors import Conflict
 from events.log import Log
 from events.postgres import COMMIT, READ, PostgresLog
@@ -129,3 +132,11 @@ def test_the_migrations_make_the_schema(service: str, metadata: MetaData, databa
 
 def test_the_commit_is_one_statement() -> None:
     assert COMMIT.count(";") == 0
+
+
+def test_the_embedded_server_finds_what_administrators_have_where_the_path_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    started(tmp_path).cleanup()
+    assert shutil.which("ldconfig"), "it lies in /usr/sbin or /sbin on every Debian, as useradd does"

@@ -15,6 +15,7 @@ with warnings.catch_warnings():
 
 # fsync and synchronous_commit stay on. Row by row nothing here needs more memory than this; a bulk run wants few checkpoints.
 SETTINGS = {"shared_buffers": "32MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "200"}
+ADMINISTRATORS = ":/usr/sbin:/sbin"  # As root the server gets a user of its own, made by useradd, which not every PATH knows.
 HANDLES = ".handle_pids.json"  # Who uses the server: the last one to leave stops it.
 
 
@@ -28,6 +29,8 @@ def started(folder: Path) -> PostgresServer:
     """The server of a data folder, started if it does not run. It stops when the last process that uses it ends."""
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "postgres"
+    if not os.environ.get("PATH", "").endswith(ADMINISTRATORS):
+        os.environ["PATH"] = os.environ.get("PATH", "/usr/bin") + ADMINISTRATORS
     server = get_server(data, start=False)
     server.ensure_pgdata_inited()
     write_settings(data)
