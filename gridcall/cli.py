@@ -24,7 +24,15 @@ from gridcall.administration import KINDS, clock_group, key_group, loader, map_l
 from gridcall.apart import tables_apart
 from gridcall.feed import Feed, read_apart, without_collecting
 from gridcall.files import InputError
-from gridcall.operations import doctor_command, parked_command, status_command, tail_command, up_command, verify_command
+from gridcall.operations import (
+    doctor_command,
+    parked_command,
+    retry_command,
+    status_command,
+    tail_command,
+    up_command,
+    verify_command,
+)
 from gridcall.simulate import BATCH, InMemory, Pipeline, Run, results_folder, simulate
 from gridcall.tabled import tabled
 from gridcall.tables import as_json
@@ -60,7 +68,7 @@ def entry() -> None:
         fail(OWN_FAULT, "this is a fault of gridcall; please report it, with what stands above")
 
 
-for command in (up_command, status_command, tail_command, verify_command, parked_command, doctor_command):
+for command in (up_command, status_command, tail_command, verify_command, parked_command, retry_command, doctor_command):
     main.add_command(command)
 for command in (key_group, clock_group, restore_group):
     main.add_command(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Literal, NoReturn
 import click
 
 from events.bell import Bell
-from events.catalogue import LINES, Instant
+from events.catalogue import LINES, CaseParked, Instant, RetryAsked
 from events.database import Database, connected, listen
 from events.embedded import data_folder, server_url, url_of
 from events.envelope import enveloped
@@ -21,6 +22,7 @@ from events.errors import Away
 from events.generation import Generation
 from events.instants import rfc3339
 from events.postgres import PostgresLog
+from events.row import Row
 from gridcall.asking import asked, listed
 from gridcall.services import prepare
 from gridcall.status import LOGS, parked, status
@@ -28,9 +30,12 @@ from gridcall.tables import as_json
 from gridcall.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
 from gridcall.up import SERVICES, serve
 from gridcall.verify import Verified, verify
-from intake.door import AHEAD_US_MAX, now_us
+from intake.door import AHEAD_US_MAX, Door, item_of, now_us
+from intake.identity import action_id
 from intake.keys import READER, Keys
+from intake.outcomes import Outcomes
 
+DECIDED_SECONDS = 10  # How long `retry` waits for what became of it.
 AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
 
 
@@ -192,12 +197,50 @@ async def the_district(database: Database) -> str:
 @click.command("parked")
 @click.option("--json", "as_json_", is_flag=True, help="As JSON.")
 def parked_command(as_json_: bool) -> None:
-    """List parked cases: deciding them failed, and what came since waits behind them.
+    """List parked cases: deciding them failed, and what came since waits behind them. See gridcall retry.
 
     \b
     Example:     gridcall parked
     """
     listed(asked(parked), as_json_, "no case is parked")
+
+
+@click.command("retry")
+@click.argument("case", metavar="CASE")
+@click.option("--by", default="operator", show_default=True, metavar="CODE", help="Who asks for it; it is kept in the log.")
+def retry_command(case: str, by: str) -> None:
+    """Decide a parked case again, with all that waits behind it. It goes on, or is parked as before.
+
+    \b
+    Exit status: 0 it goes on · 1 it is parked again · 2 it is not parked · 3 nothing has decided it yet
+    Example:     gridcall retry 0b6cf6bd6ec3e7b0a1f6f7a3c5d1e2f4
+    """
+
+    async def retried(database: Database) -> list[tuple[str, Row | None]]:
+        found = [(row["district"], row["log"]) for row in await parked(database) if row["case"] == case]
+        bell = Bell()
+        logs = [PostgresLog(name, database, bell) for name in ("cases", "calls")]
+        door, outcomes = Door(database, bell), Outcomes(logs[0], logs[1], bell)
+        said: list[tuple[str, Row | None]] = []
+        for district, log in found:
+            action = action_id(district, "gridcall", secrets.token_hex(16))
+            (accepted,) = await door.accept(district, [item_of(RetryAsked(action, case, log, by))])
+            rows = await outcomes.wait(district, accepted.pos, DECIDED_SECONDS)
+            said.append((log, rows[0] if rows else None))
+        return said
+
+    said = asked(retried)
+    if not said:
+        fail(NOTHING_RAN, f"case {case!r} is not parked; gridcall parked lists those that are")
+    for log, row in said:
+        if row is None:
+            fail(
+                UNREACHABLE,
+                f"the retry in {log} is accepted, but nothing has decided it yet: does gridcall run? gridcall status",
+            )
+        if isinstance(row.event, CaseParked):
+            fail(REJECTED, f"parked again in {log}: {row.event.fault}")
+        click.echo(f"case {case} goes on in {log}, from position {row.pos}")
 
 
 @click.command("doctor")

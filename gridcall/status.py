@@ -35,10 +35,13 @@ SELECT r.data FROM escalation.log r WHERE r.shard = $1 AND r.type = 'gridcall.ca
     AND convert_from(e.data, 'UTF8')::json ->> 'call' = convert_from(r.data, 'UTF8')::json ->> 'call')
 """
 PARKED = """
-SELECT p.shard AS district, '{log}' AS log, p.pos AS position, p.subject AS case, p.data,
-  (SELECT count(*) FROM {schema}.log h
-    WHERE h.shard = p.shard AND h.subject = p.subject AND h.type = 'gridcall.input-held.v1') AS held
-FROM {schema}.log p WHERE p.type = 'gridcall.case-parked.v1' ORDER BY p.shard, p.pos
+SELECT p.shard AS district, '{log}' AS log, max(p.pos) AS position, p.subject AS case, array_agg(p.data ORDER BY p.pos) AS data,
+  (SELECT count(*) FROM {schema}.log h WHERE h.shard = p.shard AND h.subject = p.subject AND h.pos > min(p.pos)
+    AND h.type = 'gridcall.input-held.v1') AS held
+FROM {schema}.log p WHERE p.type = 'gridcall.case-parked.v1' AND NOT EXISTS (
+  SELECT FROM {schema}.log r WHERE r.shard = p.shard AND r.subject = p.subject AND r.pos > p.pos
+    AND r.type = 'gridcall.case-retried.v1')
+GROUP BY p.shard, p.subject ORDER BY p.shard, max(p.pos)
 """
 
 
@@ -69,11 +72,11 @@ async def opened(database: Database, district: str) -> dict[str, int]:
 
 
 async def parked(database: Database) -> list[dict[str, Any]]:
-    """Parked cases: which fault, and how many inputs wait behind it."""
+    """Parked cases: where, the last fault, and how many inputs came since the first."""
     rows = []
     for log in ("cases", "calls"):
         for record in await database.fetch(PARKED.format(log=log, schema=SERVICE_OF[log])):
             row = dict(record)
-            fault = msgspec.json.decode(row.pop("data"))["fault"]
+            fault = msgspec.json.decode(row.pop("data")[-1])["fault"]
             rows.append({**row, "fault": fault})
     return rows

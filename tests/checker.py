@@ -451,7 +451,8 @@ CALL_ACTIONS = ("acknowledgement-passed-on", "answer-passed-on")
 HOLDS = (*PLACED, "case-reopened")  # Somebody has the case from now on.
 MATTER = ("line", "category", "urgency")
 ENDED = ("case-closed", "case-withdrawn", "case-ended-at-source")
-HEARD = (*HOLDS, *ENDED, *CALL_ACTIONS, "policies-adopted")  # By escalation.
+RETRY = "retry-passed-on"
+HEARD = (*HOLDS, *ENDED, *CALL_ACTIONS, RETRY, "policies-adopted")  # By escalation.
 OUTCOMES = {  # What may become of each input, beside WAITING.
     "reference-adopted": ("reference-adopted", "policies-adopted", "roster-adopted"),
     "issue-reported": ("case-reported",),
@@ -465,6 +466,7 @@ OUTCOMES = {  # What may become of each input, beside WAITING.
     "ended-at-source": ("input-declined", "case-ended-at-source"),
     "acknowledgement-given": ("acknowledgement-passed-on",),
     "answer-given": ("answer-passed-on",),
+    "retry-asked": ("input-declined", "case-retried", "retry-passed-on"),
 }
 WAITING = ("action-waits", "case-parked", "input-held")
 STANDING = ("open", "queued")
@@ -473,11 +475,16 @@ PLACES = (*STANDING, "closed", "withdrawn", "parked")  # Where an accepted issue
 
 @dataclass(slots=True)
 class Life:
-    """Where a case is, where it was before it ended, and how many actions wait for its report."""
+    """Where a case is, where it was before it ended or was parked, and how many actions wait for its report.
+
+    `retried`: the decision that is read now decides what was held behind it.
+    """
 
     state: str = "unheard"
     before: str = ""
+    parked: str = ""
     waiting: int = 0
+    retried: bool = False
 
 
 class Policies(NamedTuple):
@@ -546,7 +553,7 @@ class Cases:
 
     def _open(self, row: Row, case: str) -> None:
         issue = row.text("issue")
-        if issue not in self._issues or self._issues[issue] != caused_by(row):
+        if issue not in self._issues or (self._issues[issue] != caused_by(row) and not self._lives[case].retried):
             self._report.say("case", f"{row.name} opens case {case} for issue {issue}, because of {row.cause}, which is not it")
         if issue in self._opened:
             self._report.say("case", f"{row.name} opens case {case} for issue {issue}, which has case {self._opened[issue]}")
@@ -555,22 +562,30 @@ class Cases:
     def _live(self, row: Row, case: str) -> None:
         if row.subject != case:
             self._report.say("subject", f"{row.name} is filed under {row.subject}, and tells of case {case}")
+        life = self._lives.setdefault(case, Life())
+        if row.n == 1:
+            life.retried = row.kind == "case-retried"
         if row.kind == "case-reported":
             self._open(row, case)
-        life = self._lives.setdefault(case, Life())
         if row.kind == "action-waits":
             life.waiting += 1
+        elif life.retried:
+            life.waiting = life.waiting if row.kind != "case-reported" else 0
         elif row.n > 2:  # The report, its place, then what waited.
             life.waiting = max(0, life.waiting - 1)
         self._move(row, life, case)
 
     def _move(self, row: Row, life: Life, case: str) -> None:
-        state = next_state(life, row)
+        given = self._inputs.get(caused_by(row) or 0)
+        again = row.kind == "case-parked" and life.state == "parked" and given is not None and given.kind == "retry-asked"
+        state = "parked" if again else next_state(life, row)
         if state is None:
             self._report.say("state", f"{row.name} ({row.kind}) is about case {case}, which is {life.state}")
             return
         if life.state in STANDING:
             life.before = life.state
+        if row.kind == "case-parked" and not again:
+            life.parked = life.state
         life.state = state
 
     def close(self, inputs: Iterable[int]) -> None:
@@ -594,7 +609,7 @@ def heard(row: Row) -> Heard:
         return Heard(row.pos, row.kind, REFERENCE, policies=policies_of(row))
     if row.kind in CALL_ACTIONS:
         return Heard(row.pos, row.kind, row.subject, call=row.text("call"))
-    if row.kind in ENDED:
+    if row.kind in (*ENDED, RETRY):
         return Heard(row.pos, row.kind, row.subject)
     matter = tuple(row.text("matter", key) for key in MATTER)
     return Heard(row.pos, row.kind, row.subject, None, row.text("holder", "level"), row.instant("matter", "due"), matter)
@@ -614,6 +629,8 @@ def next_state(life: Life, row: Row) -> str | None:
     match row.kind:
         case "case-parked" | "input-held":
             return "parked" if (state == "parked") == (row.kind == "input-held") else None
+        case "case-retried":
+            return life.parked if state == "parked" else None
         case _ if state == "parked":
             return None
         case "case-reported":
@@ -624,7 +641,7 @@ def next_state(life: Life, row: Row) -> str | None:
             return state if state == "unheard" else None
         case "input-declined":
             return state
-        case kind if kind in CALL_ACTIONS:
+        case kind if kind in (*CALL_ACTIONS, RETRY):
             return state if state != "unheard" else None
         case kind if kind in PLACED:
             return PLACED[kind] if state in (*STANDING, "reported") else None
@@ -638,6 +655,13 @@ def next_state(life: Life, row: Row) -> str | None:
 def ended_as(row: Row) -> str:
     known = {"case-closed": "closed", "case-withdrawn": "withdrawn"}
     return known.get(row.kind) or row.text("outcome")
+
+
+def fits(held: Heard, row: Row) -> bool:
+    """Whether a row of `calls` can follow from what was held."""
+    if held.kind in CALL_ACTIONS:
+        return row.kind.startswith("call-") and row.text("call") == held.call
+    return row.kind in (("clock-stopped", "call-withdrawn") if held.kind in ENDED else ("clock-started", "clock-handed-over"))
 
 
 # ── Clocks and calls (guarantee 5) ───────────────────────────────────────────────────────────────────────────────────────
@@ -655,7 +679,10 @@ class Open:
 
 @dataclass(slots=True)
 class Watch:
-    """A case as the keeper of the calls sees it: `watched` from its clock's start to its case's end."""
+    """A case as the keeper of the calls sees it: `watched` from its clock's start to its case's end.
+
+    While it is parked, `held` is what waits behind it.
+    """
 
     run: int = 0
     due: int = 0
@@ -667,6 +694,7 @@ class Watch:
     parked: bool = False
     raised: int = 0
     calls: dict[str, Open] = field(default_factory=dict)
+    held: list[Heard] = field(default_factory=list)
 
 
 class Calls:
@@ -710,6 +738,9 @@ class Calls:
             self._fired(rows, watch)
         else:
             self._overdue(case, watch, Head(input=rows[0].input))
+            if rows[0].kind == "case-retried":
+                self._retried(rows, watch)
+                return
             for row in rows:
                 self._answer(row, watch, self._cause(row))
 
@@ -753,7 +784,13 @@ class Calls:
 
     def _concerns(self, now: Heard, watch: Watch) -> bool:
         """Whether escalation must act on policies, or on a case that somebody has from now on."""
-        return watch.watched or now.due is not None or now.policies is not None or self._policies.limit(now.matter)
+        return (
+            now.kind == RETRY
+            or watch.watched
+            or now.due is not None
+            or now.policies is not None
+            or self._policies.limit(now.matter)
+        )
 
     def _settle_parked(self, name: str) -> None:
         if not self._decided:
@@ -776,7 +813,8 @@ class Calls:
     # What follows from a row of `cases`
 
     def _answer(self, row: Row, watch: Watch, cause: Heard | None) -> None:
-        if watch.parked != (row.kind == "input-held"):
+        again = row.kind == "case-retried" or (row.kind == "case-parked" and cause is not None and cause.kind == RETRY)
+        if watch.parked != (again or row.kind == "input-held"):
             parked = "is parked" if watch.parked else "is not parked"
             self._report.say("clock", f"{row.name} ({row.kind}) is about case {row.subject}, which {parked}")
         match row.kind:
@@ -792,13 +830,41 @@ class Calls:
                 self._end(row, watch, cause is not None and (cause.kind, cause.call) == ("answer-passed-on", row.text("call")))
             case "call-withdrawn":
                 self._end(row, watch, cause is not None and cause.kind in ENDED)
-            case "case-parked":
+            case "case-parked" | "input-held":
                 watch.parked = True
+                if cause and cause.kind != RETRY:
+                    watch.held.append(cause)
+            case "case-retried":
+                self._retry(row, watch, cause)
             case "deadline-missed" | "call-raised":
                 kind = "call" if row.kind == "call-raised" else "deadline"
                 self._report.say(kind, f"{row.name} ({row.kind}) follows from {row.cause}, which is no clock")
-            case kind if kind not in ("call-acknowledged", "call-action-declined", "input-held"):
+            case kind if kind not in ("call-acknowledged", "call-action-declined", "input-declined"):
                 raise Unreadable(f"{row.name} has a type that this check does not know: {kind}")
+
+    def _retry(self, row: Row, watch: Watch, cause: Heard | None) -> None:
+        """From here on its clocks run again: what ran out meanwhile fires as soon as time passes."""
+        if cause is None or cause.kind != RETRY:
+            self._report.say("clock", f"{row.name} retries case {row.subject}; {row.cause} does not ask for it")
+        watch.parked, watch.since = False, row.input
+        for call in watch.calls.values():
+            call.since = row.input
+
+    def _retried(self, rows: list[Row], watch: Watch) -> None:
+        """What was held is settled in one decision, in its order: each row follows from the next that it fits."""
+        left, settled = list(watch.held), set[int]()
+        self._answer(rows[0], watch, self._cause(rows[0]))
+        for row in rows[1:]:
+            left = left[next((i for i, held in enumerate(left) if fits(held, row)), len(left)) :]
+            settled.update(held.pos for held in left[:1])
+            self._answer(row, watch, left[0] if left else None)
+        for held in watch.held:
+            ended = held.kind in ENDED
+            if held.pos not in settled and (
+                watch.watched if ended else held.kind in CALL_ACTIONS or self._concerns(held, watch)
+            ):
+                self._report.say("clock", f"{rows[0].name} retries case {held.case}, and nothing follows from cases {held.pos}")
+        watch.held.clear()
 
     def _start(self, row: Row, watch: Watch, cause: Heard | None) -> None:
         run, due = row.number("run"), row.number("due")

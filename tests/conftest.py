@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from gridcall.services import prepare
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("GRIDCALL_DATA", ROOT.parent / "shared" / "data"))
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A background job ignores it, and so would all that it starts.
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
@@ -21,9 +21,9 @@ UP = re.compile(r"gridcall is up on (http://\S+)")
 class Process:
     """One process of gridcall."""
 
-    def __init__(self, database: str, *options: object) -> None:
+    def __init__(self, database: str, *options: object, program: Sequence[str] = ("-m", "gridcall")) -> None:
         self.database = database
-        words = [sys.executable, "-m", "gridcall", "up", "--port", "0", *map(str, options)]
+        words = [sys.executable, *program, "up", "--port", "0", *map(str, options)]
         self.running = subprocess.Popen(words, env=on(database), cwd=ROOT, stderr=subprocess.PIPE, text=True)
         self.said: list[str] = []
         self.url = self._heard()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from heapq import heappush
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -23,6 +24,8 @@ from escalation.decider import Escalation
 from events import postgres
 from events.bell import Bell
 from events.catalogue import (
+    AnswerGiven,
+    AnswerPassedOn,
     CaseParked,
     EndedAtSource,
     Event,
@@ -30,6 +33,7 @@ from events.catalogue import (
     IssueReported,
     PlaceClaim,
     ReferenceAdopted,
+    RetryAsked,
     VisitMade,
 )
 from events.database import Database, connected, reached
@@ -41,14 +45,14 @@ from events.log import Log, MemoryLog
 from events.postgres import PostgresLog, Tail
 from events.row import Draft, Passed, Row, Watermark
 from events.runtime import Runner
-from events.stage import Stage, Subject
+from events.stage import Answer, Stage, Subject
 from gridcall.verify import Snapshot, verified, verify
 from intake.door import Accepted, Door, Item, item_of
 from intake.identity import action_id, issue_id
 from routing.decider import Routing
 from routing.locate import Locator
 from tests import checker
-from tests.city import CONTENTS, IN_0101, LIBRARY, MAP_ADOPTED, ROSTER_SENT
+from tests.city import CONTENTS, IN_0101, LIBRARY, MAP_ADOPTED, POLICIES_SENT, ROSTER_SENT
 from tests.log_contract import a_commit_that_does_not_follow_is_refused_whole
 
 CITY = "city"
@@ -60,6 +64,7 @@ ALL = 10_000
 TRIES = 3
 AHEAD_MAX = 60 * S
 LEASE_SECONDS = 3600.0  # No machine is so slow that a lease runs out by itself.
+RETRIES = count(1)
 REFERENCES: dict[str, str] = {}  # Of actions, which do not carry them.
 
 
@@ -76,6 +81,10 @@ def closing(name: str) -> EndedAtSource:
 
 def visit(name: str) -> VisitMade:
     return VisitMade(acted(f"{name} visited"), case_of(name), "ann")
+
+
+def retry(name: str, log: Literal["cases", "calls"]) -> RetryAsked:
+    return RetryAsked(acted(f"{name} retried {next(RETRIES)}"), case_of(name), log, "operator")
 
 
 def acted(reference: str) -> str:
@@ -96,7 +105,7 @@ def subject(event: Event) -> str:
             return REFERENCE
         case IssueReported():
             return event.issue
-        case EndedAtSource() | VisitMade():
+        case EndedAtSource() | VisitMade() | AnswerGiven() | RetryAsked():
             return event.action
     raise AssertionError(f"{event} is no input here")
 
@@ -649,17 +658,17 @@ def never_stop(real: object, self: Stage[Any, Any]) -> None:
 
 @method(Runner, "recall")
 async def recall_less(real: object, self: Runner[Any, Any]) -> None:
-    self.stage.recall(without_last_decision(await self.sink.read(self.stage.shard, 0, ALL)))
+    self.stage.recall(without_last_decision(await self.sink.read(self.stage.shard, 0, ALL)), {})
 
 
 @method(Stage, "recall")
-def recall_numbers_only(real: Callable[..., None], self: Stage[Any, Any], rows: Iterable[Row]) -> None:
+def recall_numbers_only(real: Callable[..., None], self: Stage[Any, Any], rows: Iterable[Row], held: Mapping[str, Row]) -> None:
     taken = list(rows)
     before = without_last_decision(taken)
-    real(before)
+    real(before, held)
     about = self._subject(taken[-1].subject)
     state = about.state
-    real(taken[len(before) :])
+    real(taken[len(before) :], held)
     about.state = state
 
 
@@ -752,11 +761,9 @@ def of_what_let_it_pass(changed: Callable[[Heard, str, Instant], tuple[Heard, st
         let_pass(self, t)
         real(t)
 
-    @method(Stage, "_hear")
+    @method(Stage, "_fire")
     def hear(real: Callable[..., None], self: Stage[Any, Any], name: str, heard: Heard, cause: str) -> None:
-        if isinstance(heard.event, ClockRanOut):
-            heard, cause = changed(heard, cause, self.__dict__["lets_pass"])
-        real(name, heard, cause)
+        real(name, *changed(heard, cause, self.__dict__["lets_pass"]))
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         fire(patch)
@@ -863,17 +870,27 @@ async def any_database(real: object, self: Generation, connection: object) -> No
 
 
 @method(Stage, "_hear")
-def held_inputs_are_dropped(real: Callable[..., None], self: Stage[Any, Any], name: str, heard: Heard, cause: str) -> None:
+def held_inputs_are_dropped(real: Callable[..., None], self: Stage[Any, Any], name: str, row: Row, answer: Answer) -> None:
     if not self._subject(name).parked:
-        real(name, heard, cause)
+        real(name, row, answer)
 
 
 @method(Stage, "_decided")
 def parked_in_memory_only(
-    real: Callable[..., Sequence[Event]], self: Stage[Any, Any], name: str, about: Subject[Any], heard: Heard
+    real: Callable[..., Sequence[Event]], self: Stage[Any, Any], name: str, about: Subject[Any], heard: Sequence[Heard]
 ) -> Sequence[Event]:
     events = real(name, about, heard)
     return [event for event in events if not isinstance(event, CaseParked)]
+
+
+@method(Runner, "_held_behind")
+async def forgetting_what_is_held(real: object, self: Runner[Any, Any], rows: Sequence[Row]) -> dict[str, Row]:
+    return {}
+
+
+@method(Stage, "_release")
+def without_clocks(real: object, self: Stage[Any, Any], subject: Subject[Any]) -> None:
+    subject.held = None
 
 
 @method(Routing, "_report")
@@ -1259,6 +1276,51 @@ def poison(patch: pytest.MonkeyPatch, name: str, fault: Exception, times: int) -
         return decide(self, heard, state, reference)
 
     patch.setattr(Routing, "decide", decided)
+
+
+@history(in_memory)
+async def parked_cases_are_retried(world: InMemory) -> None:
+    """One that routing cannot decide without a map, one that escalation cannot decide without policies."""
+    poison_until(world.patch, Routing, "bad", "map_digest")
+    poison_until(world.patch, Escalation, "worse", "policies")
+    await world.come(10 * S, report("bad", 99 * S), report("worse", 13 * S))
+    await world.come(11 * S, visit("bad"), retry("bad", "cases"))
+    await world.follow()
+    await world.come(12 * S, closing("bad"), MAP_ADOPTED, POLICIES_SENT)
+    await world.follow()
+    for log in STAGES:
+        world.owner(log).die()
+    await world.come(14 * S, retry("bad", "cases"), retry("worse", "calls"), retry("good", "cases"))
+    await world.come(15 * S, report("good", 99 * S))
+    await world.follow()
+    await world.announce(16 * S)
+    await world.follow()
+
+
+@history(in_memory)
+async def clocks_ran_out_behind_a_parked_case(world: InMemory) -> None:
+    poison_until(world.patch, Escalation, "a", "policies", AnswerPassedOn)
+    await world.come(10 * S, report("a", 13 * S))
+    await world.come(11 * S, AnswerGiven(acted("a answered"), case_of("a"), "call", "officer"))
+    await world.come(14 * S, POLICIES_SENT, retry("a", "calls"))
+    await world.follow()
+    await world.announce(16 * S)
+    await world.follow()
+
+
+def poison_until(patch: pytest.MonkeyPatch, service: type[Any], name: str, adopted: str, kind: type[Any] = object) -> None:
+    """Deciding about one case fails before something is adopted."""
+    decide = service.decide
+
+    def decided(self: Any, heard: Heard, state: Any, reference: Any) -> Sequence[Event]:
+        event = heard.event
+        ready = getattr(reference, adopted) or isinstance(event, ClockRanOut) or not isinstance(event, kind)
+        if not ready and self.subject(event) == case_of(name):
+            raise KeyError(adopted)
+        found: Sequence[Event] = decide(self, heard, state, reference)
+        return found
+
+    patch.setattr(service, "decide", decided)
 
 
 # ── The table ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -1656,6 +1718,20 @@ PLANTED = (
         (Weakening("`Stage._decided` parks in memory only", parked_in_memory_only),),
         a_case_is_poison,
         ("verify", "checker: outcome"),
+    ),
+    Planted(
+        "a new owner finds what is held",
+        "A new owner finds what waits behind a parked case.",
+        (Weakening("`Runner.recall` forgets it", forgetting_what_is_held),),
+        parked_cases_are_retried,
+        ("verify", "checker: case", "checker: clock"),
+    ),
+    Planted(
+        "overdue clocks fire after a retry",
+        "The clocks of a retried case run on.",
+        (Weakening("`Stage._release` starts no clock", without_clocks),),
+        clocks_ran_out_behind_a_parked_case,
+        ("checker: deadline",),
     ),
     Planted(
         "what came early applies at the report",

@@ -16,6 +16,20 @@ from tests.live import Process, asked, client, made_up_city, on
 from tests.test_cli import gridcall
 from tests.test_door import issue
 
+POISONED = """
+from gridcall.cli import entry
+from routing.decider import Routing
+
+decide = Routing.decide
+
+def decided(self, heard, state, reference):
+    if reference.admission is None and getattr(heard.event, "issue", "") and type(heard.event).__name__ != "RetryAsked":
+        raise KeyError("no admission list")
+    return decide(self, heard, state, reference)
+
+Routing.decide = decided
+entry()
+"""
 COLUMNS = "shard, ts, input, n, subject, seq, cause"
 INSERTED = f"INSERT INTO routing.log (pos, type, data, {COLUMNS}) SELECT {{}}, '{{}}', '{{}}', {COLUMNS} FROM routing.log "
 
@@ -121,7 +135,8 @@ def test_a_database_that_is_away_is_said_with_what_to_look_at() -> None:
 
 
 COMMANDS = (
-    ["up"], ["status"], ["tail"], ["parked"], ["doctor"], ["verify"], ["map", "load"], ["roster", "load"], ["key", "add"],
+    ["up"], ["status"], ["tail"], ["parked"], ["retry"], ["doctor"], ["verify"], ["map", "load"], ["roster", "load"],
+    ["key", "add"],
     ["key", "list"], ["key", "revoke"], ["clock", "confirm"], ["restore", "accept"],
 )  # fmt: skip
 
@@ -131,3 +146,30 @@ def test_every_command_helps_with_an_example(command: list[str]) -> None:
     done = gridcall(*command, "--help")
     assert done.returncode == 0
     assert f"\n  Example:     gridcall {' '.join(command)}" in done.stdout
+
+
+def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path: Path) -> None:
+    """A fault that goes away with an admission list, in a process of its own."""
+    key = made_up_city(database)
+    assert "is not parked; gridcall parked lists" in refused(database, "retry", "x").stderr
+    process = Process(database, program=("-c", POISONED))
+    with client(process.url, key) as door:
+        door.post("/issues/grid", json=issue("S-1"), headers={"prefer": "wait=10"})
+        visit = {"reference": "V-1", "type": "visit_made", "by": "w7", "issue": {"line": "grid", "reference": "S-1"}}
+        outcome = door.post("/actions", json=visit, headers={"prefer": "wait=10"}).json()["outcome"]
+        assert "waits behind it" in outcome["because"]
+        (parked,) = json.loads(asked(database, "parked", "--json"))
+        assert (parked["fault"], parked["held"]) == ("KeyError: 'no admission list'", 1)
+        again = refused(database, "retry", parked["case"])
+        assert again.returncode == 1
+        assert "parked again in cases: KeyError" in again.stderr
+        rows = [{"category": issue("S-1")["category"], "level": "grid", "rule": "row 1"}]
+        (tmp_path / "list.json").write_text(json.dumps({"rows": rows}))
+        asked(database, "admission", "load", tmp_path / "list.json", "--district", "exampleville")
+        assert "goes on in cases" in asked(database, "retry", parked["case"])
+        assert json.loads(asked(database, "parked", "--json")) == []
+        kinds = asked(database, "tail", "cases", "--no-follow", "--after", 0, "--subject", parked["case"])
+        words = ("case-retried", "case-reported", "case-routed", "case-visited")
+        assert [line.split()[2] for line in kinds.splitlines()][-4:] == list(words)
+        assert door.get("/issues/grid/S-1").status_code == 200
+    process.end()

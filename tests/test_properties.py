@@ -232,7 +232,7 @@ def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
     live = Stage(Escalation(), "city")
     done = live.apply(heard[: chance.randint(0, len(heard))])
     recalled = Stage(Escalation(), "city")
-    recalled.recall(opened(envelope(row)) for row in done)
+    recalled.recall([opened(envelope(row)) for row in done], {})
     assert {name: (s.state, s.seq, s.parked) for name, s in recalled.subjects.items()} == {
         name: (s.state, s.seq, s.parked) for name, s in live.subjects.items() if s.seq
     }
@@ -247,8 +247,8 @@ def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
 def test_routings_state_is_the_fold_of_its_own_published_rows(history: list[Any], strict: bool) -> None:
     rows = [row for row in run(drafted(history, strict=strict)) if row.log == "cases"]
     one, other = Stage(routing, "city", LOCATOR), Stage(routing, "city", LOCATOR)
-    one.recall(rows)
-    other.recall(opened(envelope(row)) for row in rows)
+    one.recall(rows, {})
+    other.recall([opened(envelope(row)) for row in rows], {})
     assert {name: s.state for name, s in one.subjects.items()} == {name: s.state for name, s in other.subjects.items()}
     assert one.reference == other.reference
 

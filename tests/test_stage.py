@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -241,6 +243,102 @@ def test_a_case_whose_clock_cannot_be_fired_is_parked_and_its_clocks_are_silent(
     assert said(stage.pass_time(9 * DAY)) == [(20, "bad", "CaseParked")]
 
 
+class Unready(Escalation):
+    """Cannot decide about the case `bad` before other policies are adopted: a fault that goes away."""
+
+    def decide(self, heard: Heard, state: Any, reference: Any) -> Sequence[e.Event]:
+        event = heard.event
+        case = event.clock.subject if isinstance(event, ClockRanOut) else self.subject(event)
+        if case == "bad" and (reference.policies is None or reference.policies.name != "better"):
+            raise KeyError("better")
+        return super().decide(heard, state, reference)
+
+
+def in_sequence(rows: Sequence[Row]) -> list[Row]:
+    """Rows numbered within their subjects, as a log has them."""
+    counts: Counter[str] = Counter()
+    return [row._replace(seq=count_up(counts, row.subject)) for row in rows]
+
+
+def count_up(counts: Counter[str], name: str) -> int:
+    counts[name] += 1
+    return counts[name]
+
+
+BETTER = replace(POLICIES_ADOPTED, name="better")
+RETRY = e.RetryPassedOn("bad", "try", "operator")
+
+
+def test_a_retry_decides_all_that_was_held_in_its_order_at_its_own_time_and_overdue_clocks_fire_after_it() -> None:
+    tape, stage = Tape("cases"), Stage(Unready(), "city")
+    stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
+    stage.apply(tape.write(11, "bad", e.AnswerPassedOn("bad", ANN, "bad/1", "officer")))
+    stage.apply(tape.write(30, REFERENCE, BETTER))
+    rows = stage.apply(tape.write(40, "bad", RETRY))
+    assert [row.event for row in rows] == [
+        e.CaseRetried("bad"),
+        e.ClockStarted("bad", ANN, 1, 10, 20, "line", "better"),
+        e.CallActionDeclined("bad", ANN, "bad/1", "This call is not open."),
+    ]
+    assert {(row.ts, row.cause) for row in rows} == {(40, f"cases/city/{len(tape.rows)}")}
+    assert said(stage.pass_time(50)) == [(40, "bad", "DeadlineMissed"), (40, "bad", "CallRaised")]
+
+
+def test_a_clock_that_could_not_be_fired_fires_after_the_retry() -> None:
+    tape, stage = Tape("cases"), Stage(Unready(), "city")
+    stage.apply(tape.write(5, REFERENCE, BETTER))
+    stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
+    stage.apply(tape.write(15, REFERENCE, POLICIES_ADOPTED))
+    assert said(stage.pass_time(30)) == [(20, "bad", "CaseParked")]
+    stage.apply(tape.write(31, REFERENCE, BETTER))
+    assert said(stage.apply(tape.write(40, "bad", RETRY))) == [(40, "bad", "CaseRetried")]
+    assert said(stage.pass_time(50)) == [(40, "bad", "DeadlineMissed"), (40, "bad", "CallRaised")]
+
+
+def test_a_retry_that_fails_changes_nothing_and_a_later_one_finds_all_that_was_held() -> None:
+    tape, stage = Tape("cases"), Stage(Unready(), "city")
+    stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
+    assert said(stage.apply(tape.write(11, "bad", RETRY))) == [(11, "bad", "CaseParked")]
+    stage.apply(tape.write(12, "bad", e.CaseEndedAtSource("bad", ANN, "closed", ())))
+    stage.apply(tape.write(13, REFERENCE, BETTER))
+    rows = stage.apply(tape.write(14, "bad", RETRY))
+    assert [name for _, _, name in said(rows)] == ["CaseRetried", "ClockStarted", "ClockStopped"]
+
+
+def test_a_retry_of_what_is_not_parked_is_declined() -> None:
+    tape, stage = escalation_stage()
+    stage.apply(tape.write(10, "a", *report("a", 10, 20)))
+    (row,) = stage.apply(tape.write(11, "a", e.RetryPassedOn("a", "try", "operator")))
+    assert row.event == e.InputDeclined("a", "try", "This case is not parked: there is nothing to decide again.")
+
+
+def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_alike() -> None:
+    async def run() -> None:
+        tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
+        tape.write(10, "bad", *report("bad", 10, 20))
+        tape.write(11, "bad", RETRY)
+        tape.write(12, "bad", e.CaseEndedAtSource("bad", ANN, "closed", ()))
+        tape.write(13, REFERENCE, BETTER)
+        await source.commit("city", in_sequence(tape.rows))
+        one, other = (Runner(Stage(Unready(), "city"), source, sink, 10) for _ in range(2))
+        await one.catch_up()
+        await other.recall()
+        tape.write(14, "bad", RETRY)
+        retry = in_sequence(tape.rows)[-1:]
+        await source.commit("city", retry)
+        other.stage.input = one.stage.input  # Inputs that it had nothing to say about.
+        rows = other.stage.apply(retry)
+        assert [name for _, _, name in said(rows)] == ["CaseRetried", "ClockStarted", "ClockStopped"]
+        assert rows == one.stage.apply(retry)
+        third = Runner(Stage(Unready(), "city"), source, sink, 10)
+        await sink.commit("city", rows)
+        await third.recall()
+        assert third.stage.subjects["bad"].state == other.stage.subjects["bad"].state
+        assert not third.stage.subjects["bad"].parked
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("fault", [MemoryError(), TimeoutError(), OSError("disk"), CannotGoOn("stop")])
 def test_what_is_no_fault_of_the_case_stops_the_shard(fault: Exception) -> None:
     tape, stage = Tape("cases"), Stage(Poisoned(fault, "decide"), "city")
@@ -259,7 +357,7 @@ def test_a_clock_that_could_not_be_fired_is_not_forgotten() -> None:
     with pytest.raises(CannotGoOn):
         stage.pass_time(30)
     mended = Stage(Escalation(), "city")
-    mended.recall(done)
+    mended.recall(done, {})
     assert said(mended.pass_time(30)) == [(20, "bad", "DeadlineMissed"), (20, "bad", "CallRaised")]
 
 

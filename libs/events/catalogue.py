@@ -404,7 +404,7 @@ class ActionWaits:
     data: dict[str, Any]
 
 
-@event("cases")
+@event("cases", "calls")
 class InputDeclined:
     """An issue or action changed nothing. `because` is a sentence for the one who sent it."""
 
@@ -415,7 +415,7 @@ class InputDeclined:
 
 @event("cases", "calls")
 class CaseParked:
-    """Deciding this case failed: a fault of ours. Its inputs wait in order; everything else goes on."""
+    """Deciding this case failed: a fault of ours. Its inputs wait in order until a retry; everything else goes on."""
 
     case: str
     fault: str
@@ -424,6 +424,32 @@ class CaseParked:
 @event("cases", "calls")
 class InputHeld:
     """An input of a parked case waits behind it. The row's cause says which."""
+
+    case: str
+
+
+@event("intake", personal=True)
+class RetryAsked:
+    """An operator asks to decide a parked case again, in the log where it is parked."""
+
+    action: str
+    issue: str
+    log: Literal["cases", "calls"]
+    by: str
+
+
+@event("cases", personal=True)
+class RetryPassedOn:
+    """Routing passes a retry on to the keeper of the calls."""
+
+    case: str
+    action: str
+    by: str
+
+
+@event("cases", "calls")
+class CaseRetried:
+    """A parked case goes on: what was kept behind it is decided here, in its order, in this same decision."""
 
     case: str
 
@@ -576,7 +602,7 @@ Event = (
     | PlaceNamed | VisitMade | CaseVisited | ResolutionClaimed | CaseResolved
     | ResolutionChecked | CaseVerified | ResolutionRejected | ClosingAsked | CaseClosed
     | ReopeningAsked | CaseReopened | IssueWithdrawn | CaseWithdrawn | EndedAtSource | CaseEndedAtSource
-    | ActionWaits | InputDeclined | CaseParked | InputHeld
+    | ActionWaits | InputDeclined | CaseParked | InputHeld | RetryAsked | RetryPassedOn | CaseRetried
     | ClockStarted | ClockHandedOver | ClockStopped | DeadlineMissed | CallRaised
     | AcknowledgementGiven | AcknowledgementPassedOn | CallAcknowledged
     | AnswerGiven | AnswerPassedOn | CallAnswered | CallWithdrawn | CallActionDeclined

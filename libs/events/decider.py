@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from events.catalogue import Event, Instant
 
 REFERENCE = "reference"  # The subject of reference data: one per shard, beside the cases.
+NOT_PARKED = "This case is not parked: there is nothing to decide again."
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -63,11 +64,14 @@ class Decider(Protocol[S, R]):
     def adopted(self, reference: R, event: Event) -> R:
         """Evolve the reference data."""
 
+    def retries(self, event: Event) -> bool:
+        """Whether an input asks to decide a parked subject again. One that is not parked hears it like any input."""
+
     def decide(self, heard: Heard, state: S, reference: R) -> Sequence[Event]:
         """Decide about one input, or one clock that ran out."""
 
     def evolve(self, state: S, event: Event) -> S:
-        """The state after one of the subject's own events. CaseParked and InputHeld are the loop's and never come here."""
+        """The state after one of the subject's own events. Those about parking are the loop's and never come here."""
 
     def clocks(self, state: S) -> Sequence[Clock]:
         """The clocks that run in this state, the same objects as long as they run."""

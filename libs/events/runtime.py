@@ -15,7 +15,7 @@ from events.bell import Bell
 from events.errors import Away, CannotGoOn, Conflict
 from events.log import Log
 from events.row import Row
-from events.stage import Stage
+from events.stage import Stage, held_behind
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -84,7 +84,13 @@ class Runner(Generic[S, R]):
         stage = self.stage
         while rows := await self.sink.read(stage.shard, stage.pos, self.batch):
             await self.fetch(rows)
-            stage.recall(rows)
+            stage.recall(rows, await self._held_behind(rows))
+
+    async def _held_behind(self, rows: Sequence[Row]) -> dict[str, Row]:
+        """The inputs that wait behind parked subjects, by id: what a retry will decide."""
+        source, shard = self.source, self.stage.shard
+        inputs = [row for pos in held_behind(rows, source.name) for row in await source.read(shard, pos - 1, 1)]
+        return {row.id: row for row in inputs}
 
     async def _commit(self, rows: Sequence[Row]) -> None:
         if not rows:

@@ -5,18 +5,19 @@ went in, for any cut into batches and with watermarks anywhere, because time pas
 fired event takes its time from its clock.
 
 Faults: whatever a decider raises about one case parks that case (CaseParked); its later inputs are held behind it, in order,
-and the shard goes on. Out of memory, a time-out, I/O and CannotGoOn are no fault of the case: they stop the shard. A stage that
-was stopped, or whose rows could not be committed, is thrown away: a new one recalls the log and goes on after it.
+and the shard goes on. A retry decides all of them, as one decision: all of it, or the case stays parked. Clocks that ran out
+meanwhile fire after it. Out of memory, a time-out, I/O and CannotGoOn are no fault of the case: they stop the shard. A stage
+that was stopped, or whose rows could not be committed, is thrown away: a new one recalls the log and goes on after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-from events.catalogue import BEGINNING, CaseParked, Event, InputHeld, Instant
+from events.catalogue import BEGINNING, CaseParked, CaseRetried, Event, InputHeld, Instant
 from events.decider import REFERENCE, Clock, ClockRanOut, Decider, Heard
 from events.errors import CannotGoOn
 from events.row import Passed, Row
@@ -29,14 +30,19 @@ NOT_THE_CASES_FAULT = (MemoryError, TimeoutError, OSError, CannotGoOn)
 
 
 class Subject(Generic[S]):
-    """What a stage remembers of one subject. While it is parked it hears nothing."""
+    """What a stage remembers of one subject. While it is parked it hears nothing, and `held` are the inputs behind it."""
 
-    __slots__ = ("parked", "seq", "state")
+    __slots__ = ("held", "seq", "state")
 
     def __init__(self, state: S) -> None:
         self.state = state
         self.seq = 0
-        self.parked = False
+        self.held: list[Row] | None = None
+
+    @property
+    def parked(self) -> bool:
+        """Whether it hears nothing."""
+        return self.held is not None
 
 
 class Stage(Generic[S, R]):
@@ -77,8 +83,11 @@ class Stage(Generic[S, R]):
             self._fire_before(w)
         return self._taken()
 
-    def recall(self, rows: Iterable[Row]) -> None:
-        """Take up the next rows of this stage's own log, as a new owner does: the state is their fold."""
+    def recall(self, rows: Iterable[Row], held: Mapping[str, Row]) -> None:
+        """Take up the next rows of this stage's own log, as a new owner does: the state is their fold.
+
+        `held` has the inputs, by id, that `held_behind` names in these rows.
+        """
         for row in rows:
             event = row.event
             self.pos, self.ts, self.input, self.time = row.pos, row.ts, row.input, max(self.time, row.ts)
@@ -88,9 +97,13 @@ class Stage(Generic[S, R]):
                 continue
             subject = self._subject(row.subject)
             subject.seq = row.seq
-            if isinstance(event, CaseParked):
-                subject.parked = True
-            elif not subject.parked:
+            if isinstance(event, CaseParked | InputHeld):
+                subject.held = subject.held or []
+                if row.cause in held:
+                    self._hold(subject.held, held[row.cause])
+            elif isinstance(event, CaseRetried):
+                self._release(subject)
+            else:
                 self._settle(subject, self.decider.evolve(subject.state, event))
 
     @property
@@ -126,7 +139,7 @@ class Stage(Generic[S, R]):
             return
         name = self.decider.subject(row.event)
         if name is not None:
-            self._hear(name, Heard(row.event, row.ts, answer), f"{row.log}/{row.shard}/{row.pos}")
+            self._hear(name, row, answer)
 
     def _adopt(self, row: Row) -> None:
         events = self.decider.adopt(row.event, self.reference)
@@ -135,11 +148,46 @@ class Stage(Generic[S, R]):
         self._append(row.ts, REFERENCE, self._reference_seq, row.id, events)
         self._reference_seq += len(events)
 
-    def _hear(self, name: str, heard: Heard, cause: str) -> None:
+    def _hear(self, name: str, row: Row, answer: Answer) -> None:
         subject = self._subject(name)
-        events: Sequence[Event] = (InputHeld(name),) if subject.parked else self._decided(name, subject, heard)
+        events: Sequence[Event]
+        if subject.held is None:
+            events = self._decided(name, subject, (Heard(row.event, row.ts, answer),))
+        elif self.decider.retries(row.event):
+            events = self._retried(name, subject, subject.held)
+        else:
+            events = (InputHeld(name),)
+        if subject.held is not None:
+            self._hold(subject.held, row)
+        self._append(row.ts, name, subject.seq, f"{row.log}/{row.shard}/{row.pos}", events)
+        subject.seq += len(events)
+
+    def _fire(self, name: str, heard: Heard, cause: str) -> None:
+        subject = self.subjects[name]
+        events = self._decided(name, subject, (heard,))
         self._append(heard.ts, name, subject.seq, cause, events)
         subject.seq += len(events)
+
+    def _hold(self, held: list[Row], row: Row) -> None:
+        """Keep an input behind a parked subject. A retry is not kept: it has done its work."""
+        if not self.decider.retries(row.event):
+            held.append(row)
+
+    def _retried(self, name: str, subject: Subject[S], held: Sequence[Row]) -> Sequence[Event]:
+        """Decide what was held, with what is known of the world now, each at its own time."""
+        answers = self.ask(self.reference, held) if self.ask and held else [()] * len(held)
+        heard = [Heard(row.event, row.ts, answer) for row, answer in zip(held, answers, strict=True)]
+        events = self._decided(name, subject, heard)
+        if events and isinstance(events[0], CaseParked):
+            return events
+        self._release(subject)
+        return (CaseRetried(name), *events)
+
+    def _release(self, subject: Subject[S]) -> None:
+        """The subject hears again. Its clocks run, those too that ran out while it heard nothing."""
+        subject.held = None
+        for clock in self.decider.clocks(subject.state):
+            heappush(self._clocks, clock)
 
     def _subject(self, name: str) -> Subject[S]:
         subject = self.subjects.get(name)
@@ -147,19 +195,22 @@ class Stage(Generic[S, R]):
             subject = self.subjects[name] = Subject(self.decider.unheard)
         return subject
 
-    def _decided(self, name: str, subject: Subject[S], heard: Heard) -> Sequence[Event]:
+    def _decided(self, name: str, subject: Subject[S], heard: Sequence[Heard]) -> Sequence[Event]:
+        """One decision about these inputs; CaseParked alone where it fails, and then nothing has changed."""
         decider, state = self.decider, subject.state
+        decided: list[Event] = []
         try:
-            events = decider.decide(heard, state, self.reference)
-            for event in events:
-                state = decider.evolve(state, event)
+            for each in heard:
+                for event in decider.decide(each, state, self.reference):
+                    state = decider.evolve(state, event)
+                    decided.append(event)
             self._settle(subject, state)
         except NOT_THE_CASES_FAULT:
             raise
         except Exception as fault:
-            subject.parked = True
+            subject.held = subject.held or []
             return (CaseParked(name, f"{type(fault).__name__}: {fault}"),)
-        return events
+        return decided
 
     def _settle(self, subject: Subject[S], state: S) -> None:
         """The state of a subject from now on, and the clocks that it started."""
@@ -176,7 +227,7 @@ class Stage(Generic[S, R]):
             clock = heappop(clocks)
             subject = self.subjects[clock.subject]
             if not subject.parked and clock in self.decider.clocks(subject.state):
-                self._hear(clock.subject, Heard(ClockRanOut(clock), max(clock.due, self.ts)), clock.id)
+                self._fire(clock.subject, Heard(ClockRanOut(clock), max(clock.due, self.ts)), clock.id)
         self.time = max(self.time, t)
 
     def _append(self, ts: Instant, subject: str, seq: int, cause: str, events: Sequence[Event]) -> None:
@@ -189,6 +240,13 @@ class Stage(Generic[S, R]):
             self._out.append(Row(log, shard, pos + n, ts, input_, n, subject, seq + n, cause, event))
         self.pos = pos + len(events)
         self.ts = ts
+
+
+def held_behind(rows: Sequence[Row], log: str) -> Iterator[int]:
+    """The positions of the inputs in `log` that these rows say are held behind a parked subject."""
+    for row in rows:
+        if isinstance(row.event, CaseParked | InputHeld) and row.cause.startswith(f"{log}/"):
+            yield int(row.cause.rpartition("/")[2])
 
 
 def cut_at_reference(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

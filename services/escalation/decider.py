@@ -34,15 +34,17 @@ from events.catalogue import (
     ClockStopped,
     DeadlineMissed,
     Event,
+    InputDeclined,
     Instant,
     Level,
     Matter,
     PoliciesAdopted,
     Receiver,
     ReferenceAdopted,
+    RetryPassedOn,
     RosterAdopted,
 )
-from events.decider import Clock, ClockRanOut, Heard
+from events.decider import NOT_PARKED, Clock, ClockRanOut, Heard
 from events.errors import CannotGoOn
 from events.working_time import described, due, limit_for
 
@@ -52,7 +54,7 @@ ABOVE: Mapping[Level, Level] = {"grid": "street", "street": "district", "distric
 Placed = CaseRouted | CaseQueued | CaseWithheld
 Ended = CaseEndedAtSource | CaseClosed | CaseWithdrawn
 CallAction = AcknowledgementPassedOn | AnswerPassedOn
-Hears = Placed | Ended | CallAction | CaseReopened
+Hears = Placed | Ended | CallAction | CaseReopened | RetryPassedOn
 HEARD = frozenset(get_args(Hears))
 
 
@@ -78,6 +80,9 @@ class Escalation:
 
     def subject(self, event: Event) -> str | None:
         return event.case if is_heard(event) else None
+
+    def retries(self, event: Event) -> bool:
+        return isinstance(event, RetryPassedOn)
 
     def clocks(self, state: State) -> Sequence[Clock]:
         return state.clocks if isinstance(state, Watched) else ()
@@ -120,6 +125,8 @@ class Escalation:
                 return started(reopened, heard.ts, run, reference)
             case AcknowledgementPassedOn() | AnswerPassedOn() as action:
                 return answered(action, state)
+            case RetryPassedOn(case=case, action=retry):
+                return [InputDeclined(case, retry, NOT_PARKED)]
             case event:
                 raise AssertionError(f"{event} is no input of escalation")
 

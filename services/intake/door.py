@@ -13,7 +13,7 @@ from typing import NamedTuple
 import asyncpg
 
 from events.bell import Bell
-from events.catalogue import TYPE_OF, Action, Instant, IssueReported
+from events.catalogue import TYPE_OF, Action, Instant, IssueReported, RetryAsked
 from events.database import Database
 from events.envelope import sorted_encoder
 from events.errors import Away, GridcallError
@@ -44,7 +44,7 @@ class Item(NamedTuple):
     """What is to be accepted: its identity, the event, and the digest of its content."""
 
     id: str
-    event: IssueReported | Action
+    event: IssueReported | Action | RetryAsked
     content: bytes
 
 
@@ -62,7 +62,7 @@ class Accepted(NamedTuple):
     same: bool
 
 
-def item_of(event: IssueReported | Action) -> Item:
+def item_of(event: IssueReported | Action | RetryAsked) -> Item:
     """An event as the door takes it."""
     return Item(event.issue if isinstance(event, IssueReported) else event.action, event, content_of(event))
 

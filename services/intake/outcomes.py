@@ -1,4 +1,4 @@
-"""What became of an input: the rows that routing wrote for its position, or escalation for what concerns a call."""
+"""What became of an input: the rows that routing wrote for its position, or escalation for what is passed on to it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from events.catalogue import (
     Event,
     InputDeclined,
     InputHeld,
+    RetryPassedOn,
 )
 from events.log import Log
 from events.row import Row
@@ -40,7 +41,7 @@ class Outcomes:
 
     async def _of(self, district: str, pos: int) -> Sequence[Row]:
         rows = await self._decided(self._cases, district, pos)
-        if rows and isinstance(rows[-1].event, AcknowledgementPassedOn | AnswerPassedOn):
+        if rows and isinstance(rows[-1].event, AcknowledgementPassedOn | AnswerPassedOn | RetryPassedOn):
             return await self._decided(self._calls, district, rows[-1].pos)
         return rows
 

@@ -45,6 +45,7 @@ from events.catalogue import (
     ReopeningAsked,
     ResolutionChecked,
     ResolutionClaimed,
+    RetryAsked,
     VisitMade,
 )
 from events.envelope import sorted_encoder
@@ -363,7 +364,7 @@ def action_event(action: ActionIn, district: str, source: str) -> Action:
     return action.event(action_id(district, source, action.reference), action.issue.resolved(district, source))
 
 
-def content_of(event: IssueReported | Action) -> bytes:
+def content_of(event: IssueReported | Action | RetryAsked) -> bytes:
     """What "the same content" means: 16 bytes, the BLAKE2b digest of an event's type, NUL, and its deterministic JSON."""
     name = TYPE_OF[type(event)].name.encode()  # A visit and a wish to close have the same fields.
     return blake2b(b"%b\0%b" % (name, sorted_encoder.encode(event)), digest_size=16).digest()

@@ -45,13 +45,15 @@ from events.catalogue import (
     ResolutionChecked,
     ResolutionClaimed,
     ResolutionRejected,
+    RetryAsked,
+    RetryPassedOn,
     RosterAdopted,
     VisitMade,
     is_action,
     put_together,
     taken_apart,
 )
-from events.decider import Clock, Heard
+from events.decider import NOT_PARKED, Clock, Heard
 from events.errors import CannotGoOn
 from routing.place import Located, located
 from routing.reference import Library, Reference
@@ -84,8 +86,11 @@ class Routing:
         self.library = library
 
     def subject(self, event: Event) -> str | None:
-        assert isinstance(event, IssueReported) or is_action(event), f"{event} is no input of intake"
+        assert isinstance(event, IssueReported | RetryAsked) or is_action(event), f"{event} is no input of intake"
         return event.issue
+
+    def retries(self, event: Event) -> bool:
+        return isinstance(event, RetryAsked) and event.log == self.log
 
     def clocks(self, state: State) -> Sequence[Clock]:
         return ()
@@ -129,6 +134,10 @@ class Routing:
             if isinstance(state, Unknown):
                 return self._report(event, heard, state, reference)
             return [InputDeclined(event.issue, event.issue, "This issue is reported already.")]
+        if isinstance(event, RetryAsked):
+            if isinstance(state, Unknown) or self.retries(event):
+                return [InputDeclined(event.issue, event.action, NOT_PARKED)]
+            return [RetryPassedOn(event.issue, event.action, event.by)]
         assert is_action(event), f"{event} is no input of intake"
         if isinstance(state, Unknown):
             return [ActionWaits(event.issue, *taken_apart(event))]
@@ -195,7 +204,7 @@ class Routing:
 
     def evolve(self, state: State, event: Event) -> State:
         match event:
-            case CaseReported() | InputDeclined() | AcknowledgementPassedOn() | AnswerPassedOn():
+            case CaseReported() | InputDeclined() | AcknowledgementPassedOn() | AnswerPassedOn() | RetryPassedOn():
                 return state
             case CaseRouted() | CaseWithheld():
                 return Routed(event.case, event.matter, event.holder)
