@@ -16,7 +16,7 @@ from events.decider import REFERENCE
 from events.embedded import data_folder, server_url
 from events.generation import Generation
 from events.postgres import PostgresLog
-from events.reference import AdmissionList, Content, Policies, Roster
+from events.reference import AdmissionList, Content, Names, Policies, Roster
 from gridcall.asking import asked, listed
 from gridcall.contents import Contents
 from gridcall.simulate import adoptions
@@ -110,7 +110,7 @@ async def adopt(database: Database, district: str, events: Sequence[ReferenceAdo
     return [f"{event.kind} {event.name} adopted" for event in new]
 
 
-KINDS: dict[ReferenceKind, type[Content]] = {"roster": Roster, "admission": AdmissionList, "policies": Policies}
+KINDS: dict[ReferenceKind, type[Content]] = {"names": Names, "roster": Roster, "admission": AdmissionList, "policies": Policies}
 
 
 def loader(kind: ReferenceKind) -> click.Command:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeGuard, TypeVar, dataclass_transform, get_ar
 Instant = int
 BEGINNING: Instant = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z: before it, no log has a time.
 Level = Literal["grid", "street", "district"]
-ReferenceKind = Literal["map", "roster", "admission", "policies", "decider"]
+ReferenceKind = Literal["map", "names", "roster", "admission", "policies", "decider"]
 Because = Literal["deadline", "silence"]
 LINES = ("grid", "sentiment", "hotline", "petition")
 URGENCIES = ("normal", "urgent", "life")
@@ -134,7 +134,7 @@ class Versions:
 
 @event("intake", "cases", "calls")
 class ReferenceAdopted:
-    """From here on this version holds. `kind`: map, roster, admission, policies or decider.
+    """From here on this version holds. `kind`: map, names, roster, admission, policies or decider.
 
     `digest` is the SHA-256 of the content, which is committed beside the log; a decider has a name only.
     """

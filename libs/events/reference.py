@@ -60,4 +60,15 @@ class Policies:
     limits: tuple[Limit, ...]
 
 
-Content = GridMap | Roster | AdmissionList | Policies
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What codes are called, by language (`zh`, `en`): the district, its streets, communities and grids, and categories.
+
+    `schematic`: the map shows what lies beside what, not where on the ground.
+    """
+
+    schematic: bool
+    names: dict[str, dict[str, str]]
+
+
+Content = Names | GridMap | Roster | AdmissionList | Policies
