@@ -5,6 +5,8 @@ PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
 	$$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 DATA ?= ../shared/data
+PORT ?= 8311
+SPEED ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-long check chaos bench docs lock clean
@@ -22,11 +24,8 @@ setup: .venv/ready ## make .venv, with bin/gridcall
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index -e .
 	@touch $@
 
-run: setup ## send a small city, made by hand, through gridcall
-	@rm -rf out/exampleville
-	$(BIN)/gridcall simulate --profile profiles/exampleville.yaml --map profiles/exampleville \
-	  --input profiles/exampleville/*.csv --until 2020-01-01 --out out/exampleville || test $$? -eq 1
-	@echo "17 rows of this city are broken on purpose. Look at out/exampleville/cases.csv, then read docs/simulate.md."
+run: setup ## start everything with a demo district that lives (PORT=8311, SPEED=60); Ctrl-C stops it, make run goes on
+	@GRIDCALL_HOME=$(CURDIR)/.gridcall $(BIN)/gridcall up --demo --port $(PORT) --speed $(SPEED)
 
 test: setup ## run all tests; GRIDCALL_DATA names the folder of real data
 	$(BIN)/pytest -m "not long"
@@ -60,5 +59,5 @@ lock: ## pin the dependencies anew, by hash (needs uv)
 	uv lock --upgrade
 	uv export --frozen --no-emit-project --all-extras --no-header -o requirements.lock
 
-clean: ## forget what was made here
-	rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## forget what was made here, and the demo
+	rm -rf .venv .gridcall out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -33,6 +33,11 @@ class Contents(Mapping[str, bytes]):
             found = await self._database.fetch("SELECT digest, body FROM intake.content WHERE digest = ANY ($1)", missing)
             self._known.update((digest, body) for digest, body in found)
 
+    async def of(self, digest: str) -> Mapping[str, bytes]:
+        """The content of a digest, if it is there."""
+        found = await self._database.fetch("SELECT digest, body FROM intake.content WHERE digest = $1", digest)
+        return {record["digest"]: record["body"] for record in found}
+
     async def keep(self, contents: Mapping[str, bytes]) -> None:
         """Keep contents, before an event names them."""
         await self._database.fetch(

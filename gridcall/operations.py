@@ -24,11 +24,12 @@ from events.instants import rfc3339
 from events.postgres import PostgresLog
 from events.row import Row
 from gridcall.asking import asked, listed
+from gridcall.demo.run import run_demo
 from gridcall.services import prepare
 from gridcall.status import LOGS, parked, status
 from gridcall.tables import as_json
 from gridcall.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
-from gridcall.up import SERVICES, serve
+from gridcall.up import SERVICES, app_of, serve
 from gridcall.verify import Verified, verify
 from intake.door import AHEAD_US_MAX, Door, item_of, now_us
 from intake.identity import action_id
@@ -50,8 +51,16 @@ AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
 )
 @click.option("--http", type=click.Choice(["auto", "h11", "httptools"]), default="auto", hidden=True)
 @click.option("--development-key", is_flag=True, help="Make a key for all lines of the only district, and print it.")
+@click.option("--demo", is_flag=True, help="A district that lives: it is loaded, and four simulated lines post to it.")
+@click.option("--speed", default=60.0, show_default=True, type=click.FloatRange(0.1, 3600), help="Of the demo's time.")
 def up_command(
-    host: str, port: int, services: tuple[str, ...], http: Literal["auto", "h11", "httptools"], development_key: bool
+    host: str,
+    port: int,
+    services: tuple[str, ...],
+    http: Literal["auto", "h11", "httptools"],
+    development_key: bool,
+    demo: bool,
+    speed: float,
 ) -> None:
     """Run all services in one process, on GRIDCALL_DATABASE_URL or on a Postgres that is started for it.
 
@@ -62,10 +71,14 @@ def up_command(
     url = server_url()
     asyncio.run(prepared(url))
     check_port(host, port)
+    if demo:
+        app = app_of(url, SERVICES, speed, open_screen=True)
+        run_demo(url, data_folder(), speed, lambda on_up: serve(app, host, port, http, on_up))
+        return
     if development_key:
         district, secret = asked(development)
         click.echo(f"a key for all lines of {district}, and for reading logs: {secret}")
-    serve(url, host, port, services or SERVICES, http)
+    serve(app_of(url, services or SERVICES), host, port, http)
 
 
 async def prepared(url: str) -> None:

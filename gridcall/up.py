@@ -10,10 +10,11 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import uvicorn
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from escalation.decider import Escalation
 from events.bell import Bell
@@ -28,13 +29,15 @@ from events.stage import Stage
 from gridcall.contents import Contents
 from intake.app import Intake, make_app, reading_key
 from intake.door import ClockLeapt, Door
-from intake.keys import Keys
+from intake.keys import READER, Keys
 from intake.outcomes import Outcomes
 from routing.decider import Routing
 from routing.library import ContentLibrary
 from routing.locate import Locator
+from screen.app import Screen, screen_routes
+from screen.follow import Follower
 
-SERVICES = ("intake", "routing", "escalation")
+SERVICES = ("intake", "routing", "escalation", "screen")
 TICK_SECONDS = 1.0
 POOL = 8  # Connections of a process at most: the door needs one for each district that is busy, and some to look things up.
 
@@ -49,7 +52,7 @@ def this_process() -> str:
 class System:
     """The services of one process on one database."""
 
-    def __init__(self, url: str, database: Database, services: Collection[str], generation: Generation) -> None:
+    def __init__(self, url: str, database: Database, services: Collection[str], generation: Generation, speed: float) -> None:
         self.url = url
         self.database = database
         self.generation = generation
@@ -61,6 +64,9 @@ class System:
         self.door = Door(database, self.bell)
         self.keepers: dict[tuple[str, str], Keeper[Any, Any]] = {}
         self._contents = Contents(database)
+        self._speed = speed
+        self.closing = asyncio.Event()
+        self.screen = Screen(self._contents.of, self.closing)
         self._library = ContentLibrary(self._contents)
         self._locator = Locator(self._library)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,6 +86,11 @@ class System:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """Answer those who wait for what is to come: the live pages, and the readers of logs."""
+        self.closing.set()
+        self.bell.ring_all()
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -124,6 +135,10 @@ class System:
             if service in self.services and (service, district) not in self.keepers:
                 keeper = self.keepers[service, district] = Keeper(district, sink, self.bell, made)
                 self._start(keeper.run())
+        if "screen" in self.services and district not in self.screen.followers:
+            logs = {each.name: each for each in (self.intake, self.cases, self.calls)}
+            follower = self.screen.followers[district] = Follower(district, logs, self.bell, self._speed)
+            self._start(follower.run())
 
     def _routing(self, district: str) -> Runner[Any, Any]:
         stage = Stage(Routing(district, self._library), district, self._locator)
@@ -133,26 +148,55 @@ class System:
         return Runner(Stage(Escalation(), district), self.cases, self.calls, BATCH)
 
 
-def app_of(url: str, services: Collection[str] = SERVICES) -> FastAPI:
-    """The application of a process: the door if it has one, and the logs of its services."""
+def app_of(url: str, services: Collection[str] = SERVICES, speed: float = 1.0, open_screen: bool = False) -> FastAPI:
+    """The application of a process: the door if it has one, the logs of its services, and the screen.
+
+    `speed` is how fast the districts' time runs. An `open_screen` asks for no key: for a demo, on one machine.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         generation = Generation(data_folder(), url)
         async with connected(url, size=POOL, check=generation.check) as database:
-            system = System(url, database, services, generation)
+            system = System(url, database, services, generation, speed)
             outcomes = Outcomes(system.cases, system.calls, system.bell)
             app.state.intake = Intake(system.door, Keys(database), outcomes, database)
             for each, prefix in ((system.intake, ""), (system.cases, "/routing"), (system.calls, "/escalation")):
-                app.include_router(log_routes(each, system.bell), prefix=prefix, dependencies=[Depends(reading_key)])
+                app.include_router(
+                    log_routes(each, system.bell, system.closing), prefix=prefix, dependencies=[Depends(reading_key)]
+                )
+            if "screen" in services:
+                asks = [] if open_screen else [Depends(screen_key)]
+                app.include_router(screen_routes(system.screen), dependencies=asks)
+            app.state.close = system.close
             async with system.running():
                 yield
 
     return make_app(lifespan)
 
 
+BASIC = HTTPBasic(realm="gridcall: any name, and a key for reading logs as the password")
+
+
+async def screen_key(request: Request, given: Annotated[HTTPBasicCredentials, Depends(BASIC)]) -> None:
+    """A browser asks for it by itself. Raises 403 where the key is not for reading logs of this district."""
+    key = await request.app.state.intake.keys.of(given.password)
+    district = request.path_params.get("district")
+    if key is None or READER not in key.lines or district not in (None, key.district):
+        raise HTTPException(401, "The password is a key made by `gridcall key add --line log`", {"WWW-Authenticate": "Basic"})
+
+
 class Server(uvicorn.Server):
-    """Says where it is when it is there: a port of 0 is any that is free."""
+    """Says where it is when it is there: a port of 0 is any that is free. At its end whoever waits is let go first."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config, on_up: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self.app = app
+        self.on_up = on_up
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.app.state.close()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -161,13 +205,18 @@ class Server(uvicorn.Server):
                 host, port = listening.getsockname()[:2]
                 sys.stderr.write(f"gridcall is up on http://{host}:{port} (described at /openapi.json); Ctrl-C ends it\n")
                 sys.stderr.flush()
+                self.on_up(f"http://{host}:{port}")
 
 
 def serve(
-    url: str, host: str, port: int, services: Collection[str], http: Literal["auto", "h11", "httptools"] = "auto"
+    app: FastAPI,
+    host: str,
+    port: int,
+    http: Literal["auto", "h11", "httptools"] = "auto",
+    on_up: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C, then drain."""
+    """Serve until SIGTERM or Ctrl-C, then drain. `on_up` hears the address as soon as it answers."""
     for blow in (signal.SIGTERM, signal.SIGINT):
         signal.signal(blow, lambda *_: None)  # The server hears it, drains, and raises it again: by then all is done.
     options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "http": http}
-    Server(uvicorn.Config(app_of(url, services), host, port, timeout_graceful_shutdown=10, **options)).run()
+    Server(app, uvicorn.Config(app, host, port, timeout_graceful_shutdown=10, **options), on_up).run()

@@ -75,7 +75,7 @@ async def over_http(url: str, bell: Bell) -> AsyncIterator[HttpLog]:
     """A reader over real HTTP, of a server that has the table."""
     async with connected(url, size=2) as database:
         app = FastAPI()
-        app.include_router(log_routes(PostgresLog("intake", database, bell), bell))
+        app.include_router(log_routes(PostgresLog("intake", database, bell), bell, asyncio.Event()))
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
         serving = asyncio.create_task(server.serve())
         while not server.started:

@@ -26,6 +26,11 @@ class Bell:
             if not waiting.done():
                 waiting.set_result(None)
 
+    def ring_all(self) -> None:
+        """Whoever waits looks once: this process ends."""
+        for log, shard in list(self._waiting):
+            self.ring(log, shard)
+
     async def wait(self, log: str, shard: str, heard: int, seconds: float) -> None:
         """Wait until it has rung more than `heard` times, at most so long."""
         if self._counts[log, shard] != heard:

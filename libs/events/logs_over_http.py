@@ -5,6 +5,7 @@ Every line is an envelope; the head of the log and how far time has passed stand
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from time import monotonic
 from typing import Annotated, Any
@@ -38,8 +39,8 @@ def described() -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "Events, one a line", "content": {NDJSON: {"schema": events}}, "headers": headers}}
 
 
-def log_routes(log: PostgresLog, bell: Bell) -> APIRouter:
-    """The route under which a log can be read."""
+def log_routes(log: PostgresLog, bell: Bell, closing: asyncio.Event) -> APIRouter:
+    """The route under which a log can be read. Whoever waits is answered when this process is `closing`."""
     router = APIRouter(tags=["log"])
 
     @router.get("/log/{shard}", name=f"read_{log.name}", response_class=Response, responses=described())
@@ -54,7 +55,7 @@ def log_routes(log: PostgresLog, bell: Bell) -> APIRouter:
         while True:
             heard = bell.count(log.name, shard)
             entries = await log.entries(shard, after, limit)
-            if entries or monotonic() >= until:
+            if entries or closing.is_set() or monotonic() >= until:
                 break
             await bell.wait(log.name, shard, heard, until - monotonic())
         mark = await log.watermark(shard)
