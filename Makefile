@@ -18,9 +18,10 @@ setup: .venv/ready ## make .venv, with bin/gridcall
 
 .venv/ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "gridcall needs Python 3.11 or later with venv: apt-get install python3-venv"; exit 1; }
-	@echo "Making .venv with $(PYTHON); packages are downloaded once ..."
+	@echo "Making .venv with $(PYTHON): $$(grep -c == requirements.lock) packages are downloaded, once; that takes about a minute ..."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock || \
+	  { echo "The packages could not be installed. Is there a network, and room on the disk? Then run the same again."; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index -e .
 	@touch $@
 

@@ -132,3 +132,16 @@ def test_a_server_that_is_away_is_said_to_be_away() -> None:
                 await HttpLog("intake", client).read(SHARD, 0, 9)
 
     asyncio.run(told())
+
+
+def test_who_waits_for_the_bell_can_be_cancelled_as_it_rings() -> None:
+    async def run() -> None:
+        bell = Bell()
+        waiting = asyncio.create_task(bell.wait("intake", SHARD, bell.count("intake", SHARD), 60))
+        await asyncio.sleep(0)
+        bell.ring("intake", SHARD)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(run())

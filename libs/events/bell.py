@@ -38,6 +38,7 @@ class Bell:
         waiting = asyncio.get_running_loop().create_future()
         self._waiting[log, shard].add(waiting)
         try:
-            await asyncio.wait_for(waiting, seconds)
+            async with asyncio.timeout(seconds):  # Python 3.11's wait_for loses a cancellation that comes with the ring.
+                await waiting
         except TimeoutError:
             self._waiting[log, shard].discard(waiting)

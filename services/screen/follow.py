@@ -139,6 +139,7 @@ class Follower:
             for name, before in BEFORE.items()
         }
         unread = sum(marks[name].pos - view.read[name] for name in LOGS)
-        late = max(0, self.now - marks["calls"].w) / 1e6 / self.speed
+        begun = marks["calls"].w > BEGINNING
+        late = max(0, self.now - marks["calls"].w) / 1e6 / self.speed if begun else 0
         still = monotonic() - self._passed_at
         return {**waiting, "rows": unread, "seconds": round(max(late, still if still > STILL_SECONDS else 0), 1)}

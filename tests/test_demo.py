@@ -1,0 +1,83 @@
+"""The demo as a whole: killed in the middle, it goes on; clients' receipts and the log agree."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gridcall.demo.district import CODE
+from tests.checker import check, read_receipts
+from tests.conftest import ROOT
+from tests.live import Process, asked, made_up_city, on
+from tests.test_cli import gridcall
+from tests.test_up import rows
+
+RUNNING = ["pgrep", "-f", "gridcall.demo.lines"]
+
+
+def position(url: str) -> int:
+    return int(rows(url, "SELECT pos FROM intake.shard")[0]["pos"])
+
+
+def grown_by(url: str, count: int) -> None:
+    """Wait until so many more inputs are in intake's log."""
+    words = [
+        sys.executable,
+        "-m",
+        "gridcall",
+        "tail",
+        "intake",
+        "--after",
+        str(rows(url, "SELECT pos FROM intake.shard")[0][0]),
+    ]
+    with subprocess.Popen(words, env=on(url), cwd=ROOT, stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        for _ in range(count):
+            assert following.stdout.readline()
+        following.kill()
+
+
+def test_a_demo_that_was_killed_goes_on_where_it_was(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRIDCALL_HOME", str(tmp_path))
+    process = Process(database, "--demo", "--speed", 600)
+    grown_by(database, 60)
+    process.end(signal.SIGKILL)
+    before = rows(database, "SELECT pos, ts FROM intake.shard")[0]
+    started = time.monotonic()
+    process = Process(database, "--demo", "--speed", 600)
+    now = rows(database, "SELECT intake.clock() AS now")[0]["now"]
+    assert before["ts"] <= now <= before["ts"] + 600_000_000 * (time.monotonic() - started), "meanwhile time stood still"
+    grown_by(database, 60)
+    assert process.end() == 0
+    assert asyncio.run(check(database, read_receipts(tmp_path / "demo" / "receipts.ndjson"))) == []
+    (verified,) = json.loads(asked(database, "verify", "--json"))
+    assert (verified["district"], verified["difference"]) == (CODE, None)
+    assert str(tmp_path) not in subprocess.run([*RUNNING, "-a"], capture_output=True, text=True, check=False).stdout
+
+
+def test_a_demo_leaves_a_database_with_districts_of_its_own_alone(database: str) -> None:
+    made_up_city(database)
+    done = subprocess.run(
+        [sys.executable, "-m", "gridcall", "up", "--demo", "--port", "0"],
+        env=on(database), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "districts of its own" in done.stderr
+    assert "exampleville" in asked(database, "status")
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = gridcall("up", "--demo", "--port", taken.getsockname()[1])
+    assert done.returncode == 3
+    assert "name another one" in done.stderr
