@@ -9,7 +9,7 @@ PORT ?= 8311
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check chaos bench docs lock clean
+.PHONY: help setup run test test-long check chaos bench soak docs lock clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ bench: setup ## a real year, the log, the door, deadlines, locating: each beside
 	$(BIN)/python benchmarks/door.py
 	$(BIN)/python benchmarks/quiet.py
 	$(BIN)/python benchmarks/locate.py
+
+soak: setup ## the demo for an hour (SECONDS=3600): memory, lag, exceptions, verify
+	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),3600)
 
 docs: setup ## make docs/events.md from the catalogue
 	@PYTHONPATH=libs $(BIN)/python -m events.glossary > docs/events.md

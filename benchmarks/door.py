@@ -175,11 +175,10 @@ def serve_peer() -> None:
     from datetime import datetime
     from typing import Annotated, Literal
 
-    import uvicorn
     from fastapi import FastAPI
     from pydantic import BaseModel, Field
 
-    from gridcall.up import Server
+    from gridcall.up import serve
 
     class Point(BaseModel):
         lat: Annotated[float, Field(ge=-90, le=90)]
@@ -215,7 +214,8 @@ def serve_peer() -> None:
 
     post_issue.__annotations__.update(issue=Issue, **{"return": Receipt})
     app.post("/issues/{line}", status_code=202, response_model=Receipt)(post_issue)
-    Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", access_log=False, server_header=False)).run()
+    app.state.close = lambda: None
+    serve(app, "127.0.0.1", 0)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from events.generation import NewGeneration
 from events.reference import GridMap
 from gridcall.administration import KINDS, clock_group, key_group, loader, map_load, restore_group
 from gridcall.apart import tables_apart
+from gridcall.demo.story import demo_command
 from gridcall.feed import Feed, read_apart, without_collecting
 from gridcall.files import InputError
 from gridcall.operations import (
@@ -33,6 +34,7 @@ from gridcall.operations import (
     up_command,
     verify_command,
 )
+from gridcall.sheet import sheet_command
 from gridcall.simulate import BATCH, InMemory, Pipeline, Run, results_folder, simulate
 from gridcall.tabled import tabled
 from gridcall.tables import as_json
@@ -70,7 +72,7 @@ def entry() -> None:
 
 for command in (up_command, status_command, tail_command, verify_command, parked_command, retry_command, doctor_command):
     main.add_command(command)
-for command in (key_group, clock_group, restore_group):
+for command in (key_group, clock_group, restore_group, demo_command, sheet_command):
     main.add_command(command)
 for kind in KINDS:
     main.add_command(click.Group(kind, [loader(kind)], help=f"The {kind} of a district."))

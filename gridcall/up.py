@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -27,10 +28,11 @@ from events.postgres import PostgresLog
 from events.runtime import BATCH, Keeper, Runner
 from events.stage import Stage
 from gridcall.contents import Contents
-from intake.app import Intake, make_app, reading_key
+from intake.app import make_app, reading_key
 from intake.door import ClockLeapt, Door
 from intake.keys import READER, Keys
 from intake.outcomes import Outcomes
+from intake.posting import Intake
 from routing.decider import Routing
 from routing.library import ContentLibrary
 from routing.locate import Locator
@@ -74,7 +76,7 @@ class System:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run until the end of the block; then answer what was taken, and let the shards go."""
-        self._start(listen(self.url, self.bell))
+        self._start(listen(self.url, self.bell, self.database.sessions))
         self._start(self._keep_districts())
         self._start(self._announce())
         if "intake" in self.services:
@@ -218,5 +220,16 @@ def serve(
     """Serve until SIGTERM or Ctrl-C, then drain. `on_up` hears the address as soon as it answers."""
     for blow in (signal.SIGTERM, signal.SIGINT):
         signal.signal(blow, lambda *_: None)  # The server hears it, drains, and raises it again: by then all is done.
+    collect_seldom()
     options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "http": http}
     Server(app, uvicorn.Config(app, host, port, timeout_graceful_shutdown=10, **options), on_up).run()
+
+
+def collect_seldom() -> None:
+    """To look for cycles in all that the stages know takes longer the more they know, and nobody is answered meanwhile.
+
+    Hardly anything here makes cycles. What was imported stays for ever, so that the collector leaves it out.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +52,7 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self._pool = pool
+        self.sessions: set[int] = set()  # Those of this pool, by their number on the server.
 
     async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
         """The rows of a statement, in a transaction of its own."""
@@ -82,24 +83,45 @@ async def connected(
     url: str, size: int = 8, check: Callable[[asyncpg.Connection[Any]], Awaitable[None]] | None = None
 ) -> AsyncIterator[Database]:
     """A pool of at most `size` connections, each checked when it is new. Raises Away if there is nobody."""
-    options: dict[str, Any] = {"server_settings": PINNED, "command_timeout": 60, "timeout": 10, "init": check}
-    pool = asyncpg.create_pool(url, min_size=1, max_size=size, **options)
+
+    async def begun(connection: asyncpg.Connection[Any]) -> None:
+        session = connection.get_server_pid()
+        database.sessions.add(session)
+        connection.add_termination_listener(lambda _: database.sessions.discard(session))
+        if check:
+            await check(connection)
+
+    options: dict[str, Any] = {"server_settings": PINNED, "command_timeout": 60, "timeout": 10}
+    pool = asyncpg.create_pool(url, min_size=1, max_size=size, init=begun, reset=nothing_to_reset, **options)
+    database = Database(pool)
     try:
         await reached(pool.__aenter__())
-        yield Database(pool)
+        yield database
     finally:
         pool.terminate()
 
 
-async def listen(url: str, bell: Bell) -> None:
-    """Ring the bell for what other processes commit, until cancelled. While the database is away nobody rings: readers look."""
+async def nothing_to_reset(connection: object) -> None:
+    """No statement here leaves anything behind in its session: to clear it would be a second round trip for each."""
+
+
+async def listen(url: str, bell: Bell, own: Collection[int] = ()) -> None:
+    """Ring the bell for what other processes commit, until cancelled. While the database is away nobody rings: readers look.
+
+    `own` are the sessions of this process. What they commit was rung already: a second time, every reader would look in vain.
+    """
+
+    def ring(connection: object, session: int, channel: str, payload: object) -> None:
+        if session not in own:
+            bell.ring(*str(payload).split("/", 1))
+
     while True:
         with suppress(*GONE):
             connection = await asyncpg.connect(url, timeout=10)
             try:
                 gone = asyncio.Event()
                 connection.add_termination_listener(lambda *_, gone=gone: gone.set())
-                await connection.add_listener(CHANNEL, lambda *said: bell.ring(*said[-1].split("/", 1)))
+                await connection.add_listener(CHANNEL, ring)
                 await gone.wait()
             finally:
                 connection.terminate()

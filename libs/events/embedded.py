@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -46,13 +47,27 @@ def started(folder: Path) -> PostgresServer:
         raise OSError(errno.ENOSPC, f"less than {ROOM_BYTES // 2**20} MiB are free", str(folder))
     server = get_server(data, start=False)
     try:
-        server.ensure_pgdata_inited()
-        write_settings(data)
-        begin(server, data)
+        with plain_locale():
+            server.ensure_pgdata_inited()
+            write_settings(data)
+            begin(server, data)
     except subprocess.CalledProcessError as fault:
         why = (fault.stderr or "").strip() or f"its log is {data / 'log'}"
         raise Away(f"the embedded Postgres in {folder} does not start: {why}") from fault
     return server
+
+
+@contextmanager
+def plain_locale() -> Iterator[None]:
+    """Initdb refuses a locale that this machine does not have, as that of somebody who came by ssh. What is stored is UTF-8."""
+    before = os.environ.get("LC_ALL")
+    os.environ["LC_ALL"] = "C"
+    try:
+        yield
+    finally:
+        os.environ.pop("LC_ALL")
+        if before is not None:
+            os.environ["LC_ALL"] = before
 
 
 def begin(server: PostgresServer, data: Path) -> None:

@@ -155,6 +155,7 @@ class PostgresLog:
         types = [TYPE_OF[type(event)].name for event in events]
         bodies = [sorted_encoder.encode(event) for event in events]
         await self._fetch(APPEND, shard, nothing, [REFERENCE] * len(events), types, bodies)
+        self.bell.ring(self.name, shard)
 
     # ── A stage ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,161 +1,38 @@
 """Intake over HTTP: the only door. What it refuses it refuses as problem+json, with what to do.
 
-Answers are made of the structs below, and the OpenAPI document of the same structs: it says what is done.
+Here are its routes, the guard before them and the OpenAPI document; posting.py answers what is posted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
-from time import perf_counter
-from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import quote
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
-from msgspec import Meta
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from events.catalogue import LINES, TYPE_OF
-from events.database import Database
-from events.errors import Away
-from events.generation import NewGeneration
+from events.catalogue import LINES
 from events.instants import rfc3339
-from events.row import Row
-from intake.body import ITEM_BYTES, ITEMS, JSON, NDJSON, FieldError, Problem, cut, media_type, whole
-from intake.door import Accepted, Busy, ClockLeapt, Door, Item, item_of
+from intake.answers import PROBLEM, REFUSED, Health, Result, Told, answered, outcome_of, problem_for, refusal
+from intake.body import ITEMS, JSON, NDJSON, FieldError, Problem
 from intake.identity import issue_id
-from intake.keys import READER, Key, Keys
-from intake.outcomes import Outcomes, sentence
-from intake.wire import ACTION, ISSUE, action_event, action_of, issue_event, issue_of, reference_of
+from intake.keys import READER, Key
+from intake.posting import WAIT_SECONDS_MAX, Intake, Posting, check_line, key_for, other_district
+from intake.wire import ACTION, ISSUE, reference_of
 
-BODY_SECONDS = 20.0  # A body that takes longer is not worth waiting for.
-BODIES_BYTES = 128 * 2**20  # Of all bodies that this process holds; beyond that the door says that it is busy.
-SLICE_SECONDS = 0.005  # So long a large request is read; then all others have as long.
-TOGETHER = 500  # Items that one request puts into a commit: more go no faster, and others would wait behind them.
-LISTED = 100  # Refused items of a request whose errors are listed: whoever makes more corrects a program, not an item.
-WAIT_SECONDS_MAX = 10
-WAITING = 100  # Requests that wait for an outcome at once; each looks whenever something happens in its district.
-SECRET = re.compile(r"(?i:bearer) +(gck_[A-Za-z0-9_-]{20,100})")  # What cannot be a key is looked up nowhere.
-WAIT = re.compile(r'\s*(?i:wait)\s*=\s*(?:([0-9]{1,9})|"([0-9]{1,9})")\s*(?:;.*)?')
 CODE = re.compile("[0-9a-f]{32}")
-
-T = TypeVar("T")
-
-
-class Room:
-    """How many bytes of bodies this process holds."""
-
-    def __init__(self) -> None:
-        self.held = 0
-
-    @contextmanager
-    def for_one(self) -> Iterator[Callable[[int], None]]:
-        """Room for a request, which says how many bytes it holds by now. Raises Busy where there is no more room."""
-        mine = 0
-
-        def hold(count: int) -> None:
-            nonlocal mine
-            if self.held - mine + count > BODIES_BYTES:
-                raise Busy(f"bodies of {self.held:,} bytes are being read already")
-            self.held, mine = self.held - mine + count, count
-
-        try:
-            yield hold
-        finally:
-            self.held -= mine
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """What the routes need: one object, made when the application starts."""
-
-    door: Door
-    keys: Keys
-    outcomes: Outcomes
-    database: Database
-    room: Room = field(default_factory=Room)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WAITING))
-
-
-# ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Of the issue or the action; it follows from who sent it.")]
-Code = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Whoever has it may ask what became of it.")]
-Position = Annotated[int, Meta(ge=1, description="In intake's log of the district.")]
-Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-
-
-class Caused(msgspec.Struct, frozen=True):
-    """An event that an input caused, in `cases` or `calls`."""
-
-    type: str
-    subject: str
-    id: str
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of an input: the events that it caused; where nothing was done, `because` says why."""
-
-    declined: bool
-    because: str | None
-    events: list[Caused]
-
-
-class Result(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was accepted. `status` is 202 for what is new; 200 for what was known, or where its outcome is told."""
-
-    status: Literal[200, 202]
-    reference: str
-    id: Id
-    tracking: Code
-    position: Position
-    time: Time
-    outcome: Outcome | None = None
-
-
-class Told(msgspec.Struct, frozen=True):
-    """What was accepted, and its outcome, as soon as there is one."""
-
-    id: Id
-    tracking: Code
-    position: Position
-    time: Time
-    outcome: Outcome | None
-
-
-def outcome_of(rows: Sequence[Row]) -> Outcome | None:
-    """What the rows of a decision say; None as long as there are none."""
-    if not rows:
-        return None
-    because = sentence(rows[-1].event)
-    return Outcome(because is not None, because, [Caused(TYPE_OF[type(row.event)].name, row.subject, row.id) for row in rows])
-
-
-def result_of(accepted: Accepted, reference: str) -> Result:
-    """What whoever posted gets: 202 for what is new, 200 for what was known."""
-    return Result(202 if accepted.fresh else 200, reference, accepted.id, accepted.code, accepted.pos, rfc3339(accepted.ts))
-
-
-def answered(value: Any, status: int = 200, headers: dict[str, str] | None = None, kind: str = JSON) -> Response:
-    """An answer in JSON, or line by line."""
-    body = b"".join([msgspec.json.encode(each) + b"\n" for each in value]) if kind in NDJSON else msgspec.json.encode(value)
-    return Response(body, status, headers, kind)
-
 
 # ── The document, where it stands beside a route ─────────────────────────────────────────────────────────────────────
 
-PROBLEM = "application/problem+json"
 BEARER = Depends(HTTPBearer(auto_error=False, scheme_name="key", description="`gridcall key add` makes a key."))
 LineName = Annotated[str, Path(description="One of the four lines.", json_schema_extra={"enum": list(LINES)})]
 Reference = Annotated[str, Path(description="The line's own.", json_schema_extra={"minLength": 1, "maxLength": 200})]
@@ -207,155 +84,22 @@ def body_named(name: str) -> dict[str, Any]:
 router = APIRouter(default_response_class=Response)
 
 
-# ── Posting ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Posting: described here, answered by Posting before a route is looked for ────────────────────────────────────────
 
 
 @router.post("/issues/{line}", tags=["door"], dependencies=[BEARER], responses=POSTED, openapi_extra=body_named("Issues"))
-async def post_issues(request: Request, line: LineName) -> Response:
+async def post_issues(line: LineName) -> None:
     """Post issues of a line: one object, an array, or NDJSON.
 
     The answer comes after the commit: 202, with a tracking code. The same reference again changes nothing: the same content
     gets the first answer (200), other content 409. Several items get a result each, in their order. With `Prefer: wait=2`
     a single issue is answered by what became of it.
     """
-    intake: Intake = request.app.state.intake
-    check_line(line)
-    key = await key_for(request, intake, line)
-
-    def read(item: bytes) -> tuple[Item, str]:
-        issue = issue_of(item)
-        check_district(issue.district, key)
-        return item_of(issue_event(issue, key.district, key.source, line)), issue.reference
-
-    def location(reference: str, code: str) -> str:
-        if reference in (".", ".."):  # A client would take it for a step up.
-            return f"/track/{code}"
-        return f"/issues/{line}/{quote(reference, safe='')}"
-
-    return await posted(request, intake, key, read, location)
 
 
 @router.post("/actions", tags=["door"], dependencies=[BEARER], responses=POSTED, openapi_extra=body_named("Actions"))
-async def post_actions(request: Request) -> Response:
+async def post_actions() -> None:
     """Post what people did: visits, resolutions, answers to calls. Answered like issues; `Prefer: wait` tells the outcome."""
-    intake: Intake = request.app.state.intake
-    key = await key_for(request, intake, *LINES)
-
-    def read(item: bytes) -> tuple[Item, str]:
-        action = action_of(item)
-        check_district(action.district, key)
-        return item_of(action_event(action, key.district, key.source)), action.reference
-
-    return await posted(request, intake, key, read, lambda reference, code: f"/track/{code}")
-
-
-Reader = Callable[[bytes], tuple[Item, str]]
-Location = Callable[[str, str], str]
-
-
-async def posted(request: Request, intake: Intake, key: Key, read: Reader, location: Location) -> Response:
-    """Read, accept, answer."""
-    content_type = request.headers.get("content-type", "")
-    kind = media_type(content_type)
-    with intake.room.for_one() as hold:
-        body = await body_of(request, hold)
-        items = await cut_in_turn(intake, body, content_type)
-        if kind == JSON and body.lstrip()[:1] == b"{":
-            return await single(request, intake, key, read(items[0]), location)
-        results = await several(intake, key, items, read, request.scope["path"])
-    statuses = {result.status if isinstance(result, Result) else result["status"] for result in results}
-    status = 200 if statuses == {200} else 202 if statuses <= {200, 202} else 207
-    return answered(results if kind in NDJSON else {"results": results}, status, kind=kind)
-
-
-async def single(request: Request, intake: Intake, key: Key, said: tuple[Item, str], location: Location) -> Response:
-    """The answer to one item: 202, 200 for a repeat or with the outcome that was waited for, 409 for other content."""
-    item, reference = said
-    (accepted,) = await intake.door.accept(key.district, [item])
-    if not accepted.same:
-        raise conflict(reference)
-    result, headers = result_of(accepted, reference), {"Location": location(reference, accepted.code)}
-    seconds = waited_for(request)
-    if seconds and not intake.waiting.locked():
-        headers["Preference-Applied"] = f"wait={seconds}"
-        outcome = await outcome_within(intake, seconds, key.district, accepted.pos)
-        result = msgspec.structs.replace(result, status=200, outcome=outcome) if outcome else result
-    return answered(result, result.status, headers)
-
-
-async def outcome_within(intake: Intake, seconds: int, district: str, pos: int) -> Outcome | None:
-    """The outcome of what was accepted, if it comes in time. It is stored, so that no fault after that makes it a refusal."""
-    async with intake.waiting:
-        with suppress(Away):
-            return outcome_of(await intake.outcomes.wait(district, pos, seconds))
-    return None
-
-
-async def several(intake: Intake, key: Key, items: Sequence[bytes], read: Reader, path: str) -> list[Result | dict[str, Any]]:
-    """One result per item, in their order."""
-    results: list[Result | dict[str, Any]] = [{}] * len(items)
-    readable: list[tuple[int, Item, str]] = []
-    refused = 0
-
-    def refuse(number: int, problem: Problem) -> None:
-        nonlocal refused
-        refused += 1
-        results[number] = problem.as_json(f"{path}#/{number}") if refused <= LISTED else unlisted(problem, f"{path}#/{number}")
-
-    def take(number: int, body: bytes) -> None:
-        try:
-            readable.append((number, *read(body)))
-        except Problem as problem:
-            refuse(number, problem)
-
-    await in_turns(intake.turn, items, take)
-    for start in range(0, len(readable), TOGETHER):
-        part = readable[start : start + TOGETHER]
-        answers = await intake.door.accept(key.district, [item for _, item, _ in part])
-        for (number, _, reference), accepted in zip(part, answers, strict=True):
-            if accepted.same:
-                results[number] = result_of(accepted, reference)
-            else:
-                refuse(number, conflict(reference))
-    return results
-
-
-def unlisted(problem: Problem, instance: str) -> dict[str, Any]:
-    """A problem without its errors, behind many others."""
-    members = problem.as_json(instance)
-    if members.pop("errors", None):
-        members["detail"] = f"This item is not valid either: errors are listed for the first {LISTED} of a request."
-    return members
-
-
-async def in_turns(turn: asyncio.Lock, things: Sequence[T], work: Callable[[int, T], None]) -> None:
-    """Work on all things in their order. What takes longer than a slice leaves as much time to all others after each slice.
-
-    Of all large requests one works at a time, so that many of them do not make everybody wait either.
-    """
-    number = slice_of(things, 0, work)
-    while number < len(things):
-        async with turn:
-            await asyncio.sleep(SLICE_SECONDS)
-            number = slice_of(things, number, work)
-
-
-def slice_of(things: Sequence[T], number: int, work: Callable[[int, T], None]) -> int:
-    """Work on things from a number on, for the length of a slice; the number of the first that is left."""
-    over = perf_counter() + SLICE_SECONDS
-    while number < len(things) and perf_counter() < over:
-        work(number, things[number])
-        number += 1
-    return number
-
-
-async def cut_in_turn(intake: Intake, body: bytes, content_type: str) -> list[bytes]:
-    """The items of a body. A large one, whose cutting takes several slices, waits for its turn."""
-    if len(body) <= ITEM_BYTES:
-        return cut(body, content_type)
-    async with intake.turn:
-        await asyncio.sleep(SLICE_SECONDS)
-        return cut(body, content_type)
 
 
 # ── Asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -377,7 +121,7 @@ async def get_issue(request: Request, line: LineName, reference: Reference) -> R
     """What became of an issue, by the line's own reference, for whoever holds a key of that line."""
     intake: Intake = request.app.state.intake
     check_line(line)
-    key = await key_for(request, intake, line)
+    key = await key_of(request, line)
     name = reference_of(reference)
     sql = "SELECT id, shard, pos, ts, code FROM intake.identity WHERE id = $1"
     found = await intake.database.fetch(sql, issue_id(key.district, key.source, line, name)) if name else []
@@ -389,12 +133,6 @@ async def get_issue(request: Request, line: LineName, reference: Reference) -> R
 async def told(intake: Intake, item: str, shard: str, pos: int, ts: int, code: str) -> Response:
     """An accepted input and its outcome, if it is there."""
     return answered(Told(item, code, pos, rfc3339(ts), outcome_of(await intake.outcomes.found(shard, pos))))
-
-
-class Health(msgspec.Struct, frozen=True):
-    """How it is."""
-
-    status: Literal["alive", "ready"]
 
 
 WELL: dict[int | str, dict[str, Any]] = {200: {"description": "It is", "content": content(ref("schemas", "Health"))}}
@@ -416,83 +154,16 @@ async def readyz(request: Request) -> Response:
 # ── Reading a request ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def check_line(line: str) -> None:
-    """Raises 404 for no line."""
-    if line not in LINES:
-        raise Problem(404, "unknown-line", "No such line", f"{line[:40]!r} is no line; the four lines are {', '.join(LINES)}.")
-
-
-async def key_for(request: Request, intake: Intake, *lines: str) -> Key:
-    """Whose key it is. Raises 401 without one that is known, 403 for one that is for none of these lines."""
-    said = SECRET.fullmatch(request.headers.get("authorization", "").strip())
-    key = await intake.keys.of(said[1]) if said else None
-    if key is None:
-        detail = "Send `Authorization: Bearer gck_…`; `gridcall key add` makes a key."
-        raise Problem(401, "no-key", "No key that is known", detail)
-    if key.lines.isdisjoint(lines):
-        detail = f"This key is for {', '.join(sorted(key.lines))}, not for {' or '.join(lines)}."
-        raise Problem(403, "other-line", "A key for something else", detail)
-    return key
-
-
 async def reading_key(request: Request, shard: str, _: Annotated[object, BEARER]) -> None:
     """For routes that show the logs of a district: they name workers by code."""
-    key = await key_for(request, request.app.state.intake, READER)
+    key = await key_of(request, READER)
     if shard != key.district:
         raise other_district(key)
 
 
-def check_district(named: str | None, key: Key) -> None:
-    """Raises 403 for an item that names another district than the key's."""
-    if named not in (None, key.district):
-        raise other_district(key, FieldError("/district", "is not the district of this key: leave it out"))
-
-
-def other_district(key: Key, *errors: FieldError) -> Problem:
-    """A key opens one district."""
-    detail = f"This key is for the district {key.district}: name no other one, or use a key of the other one."
-    return Problem(403, "other-district", "Another district", detail, errors)
-
-
-async def body_of(request: Request, hold: Callable[[int], None]) -> bytes:
-    """The body, under its budget and in time; `hold` hears how many bytes of it there are."""
-    declared = request.headers.get("content-length", "")
-    encoding = request.headers.get("content-encoding")
-
-    async def chunks() -> AsyncIterator[bytes]:
-        came = 0
-        async for chunk in request.stream():
-            came += len(chunk)
-            hold(came)
-            yield chunk
-
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await whole(chunks(), encoding, int(declared[-20:]) if declared.isdecimal() else None)
-    except TimeoutError:
-        raise Problem(
-            408, "slow", "Too slow", f"The body did not come within {BODY_SECONDS:.0f} s; nothing was stored."
-        ) from None
-    hold(len(body))
-    return body
-
-
-def waited_for(request: Request) -> int:
-    """The seconds of `Prefer: wait=N`, at most ten. Of several the first counts; what cannot be read is no preference."""
-    for preferences in request.headers.getlist("prefer"):
-        for preference in preferences.split(","):
-            if found := WAIT.fullmatch(preference):
-                return min(int(found[1] or found[2]), WAIT_SECONDS_MAX)
-    return 0
-
-
-def conflict(reference: str) -> Problem:
-    """The same reference, other content."""
-    return Problem(
-        409, "other-content", "Known with other content",
-        f"{reference!r} was posted before with other content, and that stands. A correction is an action of its own: post it "
-        "to /actions, or report the matter under a new reference.",
-    )  # fmt: skip
+async def key_of(request: Request, line: str) -> Key:
+    """Whose key it is. Raises Problem 401 or 403."""
+    return await key_for(request.app.state.intake.keys, request.headers.get("authorization", ""), line)
 
 
 # ── Problems ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -520,31 +191,11 @@ SAID_BESIDE = {
 }
 
 
-def refusal(problem: Problem, path: str, headers: dict[str, str] | None = None) -> Response:
-    """A problem as RFC 9457 has it."""
-    return answered(problem.as_json(path), problem.status, headers, PROBLEM)
-
-
-def away(fault: Exception) -> Problem:
-    """Nothing can be accepted at the moment."""
-    if isinstance(fault, ClockLeapt):
-        detail = f"{fault}. An operator looks which of the two is right, and confirms: gridcall clock confirm"
-        return Problem(503, "clock", "The clock leapt", detail)
-    if isinstance(fault, NewGeneration):
-        detail = f"{fault}. Nothing is accepted until an operator has looked, and goes on with: gridcall restore accept"
-        return Problem(503, "generation", "Another database", detail)
-    kind, title = ("busy", "Busy") if isinstance(fault, Busy) else ("away", "The database is away")
-    return Problem(503, kind, title, "Send the same again, with the same references: nothing is stored twice.")
-
-
 def problems(app: FastAPI) -> None:
     """Make every refusal a problem."""
 
-    async def problem(request: Request, fault: Any) -> Response:
-        return refusal(fault, request.scope["path"], {"WWW-Authenticate": "Bearer"} if fault.status == 401 else None)
-
-    async def unavailable(request: Request, fault: Any) -> Response:
-        return refusal(away(fault), request.scope["path"], {"Retry-After": "2"})
+    async def refused(request: Request, fault: Any) -> Response:
+        return refusal(problem_for(fault), request.scope["path"])
 
     async def http(request: Request, fault: Any) -> Response:
         known = {404: "There is nothing here; GET /openapi.json says what there is.", 405: "Another method; see Allow."}
@@ -557,17 +208,12 @@ def problems(app: FastAPI) -> None:
         made = Problem(422, "invalid", "Cannot be read", "A parameter cannot be read; see errors.", errors)
         return refusal(made, request.scope["path"])
 
-    async def gone(request: Request, fault: Any) -> Response:
-        return refusal(Problem(400, "gone", "Gone", "The body stopped half-way; nothing was stored."), request.scope["path"])
-
     async def own_fault(request: Request, fault: Exception) -> Response:
         detail = "This is a fault of gridcall. Send the same again, with the same references: nothing is stored twice."
         return refusal(Problem(500, "fault", "A fault of gridcall", detail), request.scope["path"])
 
-    handlers: dict[Any, Any] = {
-        Problem: problem, Away: unavailable, Busy: unavailable, ClockLeapt: unavailable, NewGeneration: unavailable,
-        HTTPException: http, RequestValidationError: malformed, ClientDisconnect: gone, Exception: own_fault,
-    }  # fmt: skip
+    handlers: dict[Any, Any] = dict.fromkeys(REFUSED, refused)
+    handlers |= {HTTPException: http, RequestValidationError: malformed, Exception: own_fault}
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
 
@@ -755,6 +401,7 @@ def make_app(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     app.include_router(router)
+    app.add_middleware(Posting)
     app.add_middleware(Guard)
     problems(app)
     made = app.openapi

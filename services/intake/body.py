@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from io import BytesIO
 from itertools import islice
 from typing import Any, NamedTuple, NoReturn
@@ -97,46 +98,62 @@ def invalid(detail: str, *errors: FieldError) -> Problem:
 # ── A stream becomes a body ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def whole(chunks: AsyncIterator[bytes], encoding: str | None, declared: int | None) -> bytes:
-    """The body of a request, unzipped. `encoding` is its content-encoding, `declared` its content-length in bytes.
+class Plain:
+    """A body that comes as it is, up to REQUEST_BYTES."""
 
-    Raises Problem: 413 as soon as it is known to be too large, 400 for broken gzip, 415 for other encodings.
+    def __init__(self) -> None:
+        self._body = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        """The next bytes that came. Raises Problem 413 as soon as they are too many."""
+        if len(self._body) + len(chunk) > REQUEST_BYTES:
+            self._body.clear()  # The error keeps this frame, and would keep the bytes.
+            refuse_size("more came")
+        self._body += chunk
+
+    def whole(self) -> bytes:
+        """All that came."""
+        return bytes(self._body)
+
+
+class Zipped:
+    """What a gzip stream of one member holds: REQUEST_BYTES at most, and GZIP_RATIO for each byte that came."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(wbits=31)
+        self._body = bytearray()
+        self._came = 0
+
+    def add(self, chunk: bytes) -> None:
+        """The next bytes that came. Raises Problem 413 as soon as they are too many, 400 for broken gzip."""
+        self._came += len(chunk)
+        self._body += inflated(self._stream, chunk, REQUEST_BYTES + 1 - len(self._body))
+        if max(self._came, len(self._body)) > REQUEST_BYTES:
+            self._body.clear()
+            refuse_size("more came, or lay in the gzip stream")
+
+    def whole(self) -> bytes:
+        """All of it, unzipped. Raises Problem 400 where it stops half-way, 413 for a bomb."""
+        if not self._stream.eof:
+            raise bad_gzip("The gzip stream stops half-way: send the whole of it.")
+        if len(self._body) > GZIP_RATIO * self._came:
+            self._body.clear()
+            sentence = f"A gzip bomb: it unzips to more than {GZIP_RATIO} times its bytes. Send the body as it is."
+            raise Problem(413, "gzip-bomb", "Gzip bomb", sentence)
+        return bytes(self._body)
+
+
+def taking(encoding: str, declared: int | None) -> Plain | Zipped:
+    """Takes the body of a request. `encoding` is its content-encoding, `declared` its content-length in bytes.
+
+    Raises Problem: 413 where it is known to be too large, 415 for other encodings.
     """
-    name = (encoding or "identity").strip().lower()
+    name = encoding.strip().lower() or "identity"
     if name != "identity" and name not in GZIP:
         raise Problem(415, "unsupported-encoding", "Content-Encoding not supported", "Send the body as it is, or as gzip.")
     if declared is not None and declared > REQUEST_BYTES:
         refuse_size(f"{declared:,} bytes are announced")
-    return await (unzipped(chunks) if name in GZIP else collected(chunks))
-
-
-async def collected(chunks: AsyncIterator[bytes]) -> bytes:
-    """What comes, up to REQUEST_BYTES."""
-    body = bytearray()
-    async for chunk in chunks:
-        if len(body) + len(chunk) > REQUEST_BYTES:
-            body.clear()  # The error keeps this frame, and would keep the bytes.
-            refuse_size("more came")
-        body += chunk
-    return bytes(body)
-
-
-async def unzipped(chunks: AsyncIterator[bytes]) -> bytes:
-    """What a gzip stream of one member holds: REQUEST_BYTES at most, and GZIP_RATIO for each byte that came."""
-    stream, body, came = zlib.decompressobj(wbits=31), bytearray(), 0
-    async for chunk in chunks:
-        came += len(chunk)
-        body += inflated(stream, chunk, REQUEST_BYTES + 1 - len(body))
-        if max(came, len(body)) > REQUEST_BYTES:
-            body.clear()
-            refuse_size("more came, or lay in the gzip stream")
-    if not stream.eof:
-        raise bad_gzip("The gzip stream stops half-way: send the whole of it.")
-    if len(body) > GZIP_RATIO * came:
-        body.clear()
-        sentence = f"A gzip bomb: it unzips to more than {GZIP_RATIO} times its bytes. Send the body as it is."
-        raise Problem(413, "gzip-bomb", "Gzip bomb", sentence)
-    return bytes(body)
+    return Zipped() if name in GZIP else Plain()
 
 
 def inflated(stream: zlib._Decompress, chunk: bytes, most: int) -> bytes:
@@ -175,6 +192,7 @@ def check_count(items: Sequence[object]) -> None:
         raise too_many(f"A request may have {ITEMS:,} items: send the others in another one.")
 
 
+@lru_cache(maxsize=64)  # A sender says the same with each request.
 def media_type(content_type: str) -> str:
     """The name of a content type that is taken. Raises Problem 415 for others, and for other charsets than UTF-8."""
     name, *parameters = [part.strip().lower() for part in content_type.split(";")]

@@ -17,9 +17,9 @@ from events.catalogue import TYPE_OF, Action, Instant, IssueReported, RetryAsked
 from events.database import Database
 from events.envelope import sorted_encoder
 from events.errors import Away, GridcallError
-from intake.wire import content_of
+from intake.wire import digest_of
 
-COMMIT_ITEMS = 2_000  # In one commit: larger ones do not go faster.
+COMMIT_ITEMS = 500  # In one commit. What more would need does not fit into a socket's buffer, and waits there for Python.
 WAITING_ITEMS = 50_000  # In this process, of one district; beyond that the door says that it is busy.
 AHEAD_US_MAX = 60_000_000
 ACCEPT = "SELECT * FROM intake.accept($1, $2, $3, $4, $5, $6, $7, $8)"
@@ -41,10 +41,11 @@ class ClockLeapt(GridcallError):
 
 
 class Item(NamedTuple):
-    """What is to be accepted: its identity, the event, and the digest of its content."""
+    """What is to be accepted: its identity, the event, its fields in JSON, and the digest of its content."""
 
     id: str
     event: IssueReported | Action | RetryAsked
+    data: bytes
     content: bytes
 
 
@@ -64,7 +65,8 @@ class Accepted(NamedTuple):
 
 def item_of(event: IssueReported | Action | RetryAsked) -> Item:
     """An event as the door takes it."""
-    return Item(event.issue if isinstance(event, IssueReported) else event.action, event, content_of(event))
+    data = sorted_encoder.encode(event)
+    return Item(event.issue if isinstance(event, IssueReported) else event.action, event, data, digest_of(event, data))
 
 
 class Door:
@@ -130,25 +132,20 @@ class Door:
     def _answer(self, item: Item, accepted: Accepted, content: bytes, first: dict[str, Item]) -> Accepted:
         """The first of an identity is fresh; the same again within one commit is a repeat like any."""
         fresh = accepted.fresh and first.get(item.id) is item
-        return accepted._replace(fresh=fresh, same=content == item.content)
+        return Accepted(accepted.id, accepted.pos, accepted.ts, accepted.code, fresh, content == item.content)
 
     async def _accepted(self, district: str, items: Sequence[Item]) -> dict[str, tuple[Accepted, bytes]]:
         """One round trip, one transaction."""
         arguments = (
             [item.id for item in items],
             [item.content for item in items],
-            [secrets.token_hex(16) for _ in items],
+            codes(len(items)),
             [TYPE_OF[type(item.event)].name for item in items],
-            [sorted_encoder.encode(item.event) for item in items],
+            [item.data for item in items],
         )
         found = await timed(self._database.fetch(ACCEPT, district, *arguments, now_us(), AHEAD_US_MAX))
         self._bell.ring("intake", district)
-        return {
-            record["id"]: (
-                Accepted(record["id"], record["pos"], record["ts"], record["code"], record["fresh"], True), record["content"]
-            )
-            for record in found
-        }  # fmt: skip
+        return {name: (Accepted(name, pos, ts, code, fresh, True), content) for name, pos, ts, code, content, fresh in found}
 
     async def tick(self) -> None:
         """Let time pass in districts where nothing has come in for a second."""
@@ -165,6 +162,12 @@ async def timed(asked: Awaitable[list[asyncpg.Record]]) -> list[asyncpg.Record]:
         if fault.sqlstate == CLOCK_LEAPT:
             raise ClockLeapt(int(fault.args[0])) from fault
         raise Away(f"the database refused: {fault}") from fault
+
+
+def codes(count: int) -> list[str]:
+    """So many tracking codes: 32 hex digits each, that nobody guesses."""
+    drawn = secrets.token_hex(16 * count)
+    return [drawn[start : start + 32] for start in range(0, len(drawn), 32)]
 
 
 def now_us() -> Instant:

@@ -365,9 +365,14 @@ def action_event(action: ActionIn, district: str, source: str) -> Action:
 
 
 def content_of(event: IssueReported | Action | RetryAsked) -> bytes:
-    """What "the same content" means: 16 bytes, the BLAKE2b digest of an event's type, NUL, and its deterministic JSON."""
+    """What "the same content" means: 16 bytes, the digest of an event."""
+    return digest_of(event, sorted_encoder.encode(event))
+
+
+def digest_of(event: IssueReported | Action | RetryAsked, data: bytes) -> bytes:
+    """The BLAKE2b digest of an event's type, NUL, and its deterministic JSON, which `data` is."""
     name = TYPE_OF[type(event)].name.encode()  # A visit and a wish to close have the same fields.
-    return blake2b(b"%b\0%b" % (name, sorted_encoder.encode(event)), digest_size=16).digest()
+    return blake2b(b"%b\0%b" % (name, data), digest_size=16).digest()
 
 
 # ── Reading them ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ import msgspec
 
 from events.catalogue import (
     TYPE_OF,
+    CallRaised,
     CaseWithheld,
     ClockStarted,
     IssueReported,
@@ -89,7 +90,8 @@ def event_told(view: View, row: Row) -> dict[str, Any]:
     """An event in a list."""
     case = view.cases.get(row.subject) or Case(row.subject)
     place = {"line": case.line, "grid": case.grid, "street": case.street}
-    return {"id": row.id, "ts": row.ts, "type": word(row), "case": case.id, **place}
+    to = {"to": row.event.to_level} if isinstance(row.event, CallRaised) else {}
+    return {"id": row.id, "ts": row.ts, "type": word(row), "case": case.id, **place, **to}
 
 
 def word(row: Row) -> str:

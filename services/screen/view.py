@@ -44,7 +44,7 @@ from events.catalogue import (
 )
 from events.row import Row
 
-REMEMBERED = 5_000  # Cases that ended.
+REMEMBERED = 1_000  # Cases that ended.
 SHOWN = 6  # Cases and calls in each column.
 LATEST = 14  # Events.
 NEVER: Instant = 2**63 - 1

@@ -94,8 +94,12 @@ function named(code) {
 function setName(node, code, otherwise = "") {
   const [text, language] = code ? named(code) : [otherwise, LANGUAGE];
   setText(node, text);
-  if (language === LANGUAGE) node.removeAttribute("lang");
-  else node.lang = language === "zh" ? "zh-CN" : "en";
+  setLanguage(node, language);
+}
+
+function setLanguage(node, language) {
+  const wanted = language === LANGUAGE ? "" : language === "zh" ? "zh-CN" : "en";
+  if (node.lang !== wanted) node.lang = wanted;
 }
 
 const placeOf = (item) => item.grid ?? item.street;
@@ -185,6 +189,14 @@ function setTitled(node, code, otherwise) {
   setTitle(node, node.textContent);
 }
 
+// In a narrow column a name goes without its "(dedicated · market)": the title has all of it.
+function setBriefly(node, code) {
+  const [text, language] = code ? named(code) : [words("case.no_place"), LANGUAGE];
+  setText(node, text.replace(/[（(][^）)]*[）)]$/, ""));
+  setTitle(node, text);
+  setLanguage(node, language);
+}
+
 // ── The ladder ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const running = new Set(); // Rows whose time is running.
@@ -201,22 +213,31 @@ function showLadder(ladder) {
   }
 }
 
-const buildCall = () => buildRow("who", "left", "what", "since", "why", "heard");
+const buildCall = () => buildRow("who", "heard", "left", "what", "since");
 const buildDeadline = () => buildRow("who", "left", "what", "since");
 
 function updateCall(row, call) {
-  const { who, what, since, why, heard } = row.parts;
+  const { who, heard, what, since } = row.parts;
   linkRow(row, call);
-  setTitled(who, call.unit);
-  setMatter(what, call.category, call.to === "district" ? call.street : placeOf(call));
-  setText(since, words("call.since", { time: when(call.raised) }));
-  setTitle(since, fully(call.raised));
-  setText(why, words(`call.because.${call.because}`));
-  setTitle(why, words(`call.because.${call.because}.hint`));
-  setText(heard, words(call.acknowledged ? "call.acknowledged" : "call.unacknowledged"));
+  setReceiver(who, call);
+  setMatter(what, call.category, placeOf(call));
+  setText(since, words("call.since", { because: words(`call.because.${call.because}`), time: when(call.raised) }));
+  setTitle(since, `${words(`call.because.${call.because}.hint`)} · ${fully(call.raised)}`);
+  const state = call.acknowledged ? "call.acknowledged" : "call.unacknowledged";
+  setText(heard, words(state));
+  setTitle(heard, words(`${state}.hint`));
   setClass(heard, call.acknowledged ? "heard" : "heard not");
   const soon = (call.answer_due - call.raised) / 4;
   run(row, call.answer_due, soon, "call.unlimited", "call.silent");
+}
+
+// Who must answer: a street by its name. The district is one and stands on its rung: there the row says which street calls.
+function setReceiver(node, call) {
+  const climbed = call.to === "district" && call.street !== null && call.street !== call.unit;
+  if (!climbed) return setTitled(node, call.unit);
+  const [text] = named(call.street);
+  setText(node, words("call.from", { name: LANGUAGE === "en" ? short(text) : text }));
+  setTitle(node, `${named(call.unit)[0]} ← ${text}`);
 }
 
 function updateDeadline(row, item) {
@@ -233,8 +254,8 @@ function setMatter(node, category, place) {
   const [what, where] = node.children.length ? node.children : [make("span"), make("span", "from")];
   if (!node.children.length) node.append(what, where);
   setName(what, category);
-  setName(where, place, words("case.no_place"));
-  setTitle(node, `${what.textContent} · ${where.textContent}`);
+  setBriefly(where, place);
+  setTitle(node, `${what.textContent} · ${where.title}`);
 }
 
 // From now on a row counts down to an instant, marked when `soon` is left; `past` is how it says that it is over.
@@ -287,7 +308,7 @@ function updateLatest(row, item) {
   setTitled(what, item.category);
   setText(since, when(item.reported));
   setTitle(since, fully(item.reported));
-  setTitled(who, placeOf(item), words("case.no_place"));
+  setBriefly(who, placeOf(item));
   setText(state, words(`state.${standing(item)}`));
   setClass(state, `state ${standing(item)}`);
 }
@@ -308,10 +329,10 @@ function updateEvent(row, event) {
   linkRow(row, event);
   setText(since, clock(event.ts));
   setTitle(since, fully(event.ts));
-  setText(what, words(`event.${event.type}`));
+  setText(what, words(["event", event.type, event.to].filter(Boolean).join(".")));
   setTitle(what, what.textContent);
   setClass(what, `what ${alarmOf(event.type)}`);
-  setTitled(who, placeOf(event), words("case.no_place"));
+  setBriefly(who, placeOf(event));
 }
 
 const alarmOf = (type) =>
@@ -393,16 +414,17 @@ async function fetchMap() {
 
 function showMap(map) {
   names = map.names;
-  const svg = draw("svg", { viewBox: `-4 -4 ${map.width + 8} ${map.height + 8}`, "aria-hidden": "true" });
+  const svg = draw("svg", { viewBox: `-4 -4 ${map.width + 8} ${map.height + 8}`, preserveAspectRatio: "xMidYMin", "aria-hidden": "true" });
   const grids = draw("g", { transform: "scale(.1)", class: "grids" }, svg);
   for (const [code, street, dedicated, outline] of map.grids) {
     const path = draw("path", { d: outline, "data-grid": code }, grids);
     shapes.set(code, { path, street, dedicated, centre: null });
   }
   byId("map").replaceChildren(svg);
-  if (map.schematic) frameStreets(svg);
+  const boxes = boxesOfStreets();
+  if (map.schematic) frameStreets(svg, boxes);
   ringLayer = draw("g", { class: "rings" }, svg);
-  labelStreets(svg, map.streets);
+  labelStreets(svg, map.streets, boxes);
   pointer = draw("g", { class: "pointer", visibility: "hidden" }, svg);
   draw("path", { transform: "scale(.1)" }, pointer);
   setText(byId("map-count"), words("map.grids", { count: count(map.grids.length) }));
@@ -411,14 +433,10 @@ function showMap(map) {
   schedule();
 }
 
-// In a schematic map a street is a box around its grids.
-function frameStreets(svg) {
+function boxesOfStreets() {
   const boxes = new Map();
-  for (const { path, street } of shapes.values()) {
-    boxes.set(street, around(boxes.get(street), path.getBBox()));
-  }
-  const layer = draw("g", { transform: "scale(.1)", class: "frames" }, svg);
-  for (const [x, y, right, bottom] of boxes.values()) draw("rect", { x, y, width: right - x, height: bottom - y }, layer);
+  for (const { path, street } of shapes.values()) boxes.set(street, around(boxes.get(street), path.getBBox()));
+  return boxes;
 }
 
 function around(box, { x, y, width, height }) {
@@ -426,13 +444,26 @@ function around(box, { x, y, width, height }) {
   return [Math.min(left, x), Math.min(top, y), Math.max(right, x + width), Math.max(bottom, y + height)];
 }
 
-function labelStreets(svg, streets) {
+// In a schematic map a street is a box around its grids.
+function frameStreets(svg, boxes) {
+  const layer = draw("g", { transform: "scale(.1)", class: "frames" }, svg);
+  for (const [x, y, right, bottom] of boxes.values()) draw("rect", { x, y, width: right - x, height: bottom - y }, layer);
+}
+
+function labelStreets(svg, streets, boxes) {
   const layer = draw("g", { class: "labels" }, svg);
   for (const [code, x, y] of streets) {
     const [name, language] = named(code);
     const text = draw("text", { x, y, lang: language === "zh" ? "zh-CN" : "en" }, layer);
     text.textContent = short(name);
+    fit(text, boxes.get(code));
   }
+}
+
+// A name wider than its street is set smaller, so that it does not run into its neighbour's.
+function fit(text, [left, , right]) {
+  const share = ((right - left) / 10 - 6) / text.getComputedTextLength();
+  if (share < 1) text.style.fontSize = `${Math.max(0.7, share) * parseFloat(getComputedStyle(text).fontSize)}px`;
 }
 
 // On the map every street is a street: its name says enough.
@@ -459,7 +490,7 @@ function showGrid(code, shape, [open, overdue, calling]) {
 function ringAround(code, shape) {
   if (rings.has(code)) return;
   const [cx, cy] = centreOf(shape);
-  rings.set(code, draw("circle", { cx, cy, r: 13 }, ringLayer));
+  rings.set(code, draw("circle", { cx, cy, r: 12 }, ringLayer));
 }
 
 function centreOf(shape) {
@@ -689,8 +720,21 @@ function sayClaim({ by, lat, lon, code }) {
 
 const sayRule = (rule) => (has(`rule.${rule}`) ? words(`rule.${rule}`) : rule);
 
+// A policy row as the log has it, "hotline/*/urgent: 24 hours", in words; any other text as it is.
+function sayPolicy(rule) {
+  if (rule === "line") return words("why.rule.line");
+  const [, line, category, urgency, amount, unit] = /^(.+)\/(.+)\/(.+): (\d+) (hours|days)$/.exec(rule) ?? [];
+  if (!line) return rule;
+  return words("why.rule.row", {
+    line: line === "*" ? words("why.rule.any.line") : lineName(line),
+    category: category === "*" ? words("why.rule.any.category") : named(category)[0],
+    urgency: urgency === "*" ? words("why.rule.any.urgency") : words(`urgency.${urgency}`),
+    limit: words(`why.limit.${unit}`, { amount }),
+  });
+}
+
 function whyDue(why) {
-  const pairs = [[words("why.rule"), why.rule === "line" ? words("why.rule.line") : why.rule]];
+  const pairs = [[words("why.rule"), sayPolicy(why.rule)]];
   if (why.policies) pairs.push([words("why.policies"), why.policies]);
   pairs.push([words("why.started"), fully(why.started)]);
   const intervals = why.intervals.map(([from, to]) => `${fully(from)} – ${fully(to)} (${span(to - from)})`);
@@ -727,6 +771,7 @@ function sayDetails(detail) {
 function sayDetail(name, value) {
   if (INSTANTS.has(name)) return fully(value);
   if (name === "to_level" || name === "from_level") return words(`why.level.${value}`);
+  if (name === "rule") return sayPolicy(value);
   if (name === "located_by") return words(`why.by.${value}`);
   if (has(`detail.${name}.${value}`)) return words(`detail.${name}.${value}`);
   return named(String(value))[0];

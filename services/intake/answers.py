@@ -1,0 +1,117 @@
+"""What the door answers: results, outcomes, and problems. The OpenAPI document is made of the same structs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from events.catalogue import TYPE_OF
+from events.errors import Away
+from events.generation import NewGeneration
+from events.instants import rfc3339
+from events.row import Row
+from intake.body import JSON, NDJSON, Problem
+from intake.door import Accepted, Busy, ClockLeapt
+from intake.outcomes import sentence
+
+PROBLEM = "application/problem+json"
+
+Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Of the issue or the action; it follows from who sent it.")]
+Code = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Whoever has it may ask what became of it.")]
+Position = Annotated[int, Meta(ge=1, description="In intake's log of the district.")]
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class Caused(msgspec.Struct, frozen=True):
+    """An event that an input caused, in `cases` or `calls`."""
+
+    type: str
+    subject: str
+    id: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of an input: the events that it caused; where nothing was done, `because` says why."""
+
+    declined: bool
+    because: str | None
+    events: list[Caused]
+
+
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was accepted. `status` is 202 for what is new; 200 for what was known, or where its outcome is told."""
+
+    status: Literal[200, 202]
+    reference: str
+    id: Id
+    tracking: Code
+    position: Position
+    time: Time
+    outcome: Outcome | None = None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What was accepted, and its outcome, as soon as there is one."""
+
+    id: Id
+    tracking: Code
+    position: Position
+    time: Time
+    outcome: Outcome | None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How it is."""
+
+    status: Literal["alive", "ready"]
+
+
+def outcome_of(rows: Sequence[Row]) -> Outcome | None:
+    """What the rows of a decision say; None as long as there are none."""
+    if not rows:
+        return None
+    because = sentence(rows[-1].event)
+    return Outcome(because is not None, because, [Caused(TYPE_OF[type(row.event)].name, row.subject, row.id) for row in rows])
+
+
+def result_of(accepted: Accepted, reference: str) -> Result:
+    """What whoever posted gets: 202 for what is new, 200 for what was known."""
+    return Result(202 if accepted.fresh else 200, reference, accepted.id, accepted.code, accepted.pos, rfc3339(accepted.ts))
+
+
+def answered(value: Any, status: int = 200, headers: dict[str, str] | None = None, kind: str = JSON) -> Response:
+    """An answer in JSON, or line by line."""
+    body = b"".join([msgspec.json.encode(each) + b"\n" for each in value]) if kind in NDJSON else msgspec.json.encode(value)
+    return Response(body, status, headers, kind)
+
+
+# ── Refusals ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+REFUSED = (Problem, Away, Busy, ClockLeapt, NewGeneration, ClientDisconnect)  # What `problem_for` makes a problem of.
+BESIDE = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}
+
+
+def refusal(problem: Problem, path: str, headers: dict[str, str] | None = None) -> Response:
+    """A problem as RFC 9457 has it."""
+    return answered(problem.as_json(path), problem.status, headers or BESIDE.get(problem.status), PROBLEM)
+
+
+def problem_for(fault: Exception) -> Problem:
+    """What whoever asked can do about one of REFUSED."""
+    if isinstance(fault, Problem):
+        return fault
+    if isinstance(fault, ClientDisconnect):
+        return Problem(400, "gone", "Gone", "The body stopped half-way; nothing was stored.")
+    if isinstance(fault, ClockLeapt):
+        detail = f"{fault}. An operator looks which of the two is right, and confirms: gridcall clock confirm"
+        return Problem(503, "clock", "The clock leapt", detail)
+    if isinstance(fault, NewGeneration):
+        detail = f"{fault}. Nothing is accepted until an operator has looked, and goes on with: gridcall restore accept"
+        return Problem(503, "generation", "Another database", detail)
+    kind, title = ("busy", "Busy") if isinstance(fault, Busy) else ("away", "The database is away")
+    return Problem(503, kind, title, "Send the same again, with the same references: nothing is stored twice.")
