@@ -33,8 +33,8 @@ from tests.checker import Violation, check
 from tests.live import Process, asked, made_up_city
 
 FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2
-PER_SECOND = 200
-CLIENTS = 40
+PER_SECOND = 230  # More than the 200 that are asked for: a door that is dead or paused keeps its callers waiting.
+CLIENTS = 100
 REPEATED, EARLY = 0.05, 0.05
 LINES = ("grid", "sentiment", "hotline", "petition")
 
