@@ -14,7 +14,7 @@ from typing import Literal, NoReturn
 import click
 
 from events.bell import Bell
-from events.catalogue import LINES, CaseParked, Instant, RetryAsked
+from events.catalogue import LINES, CaseParked, Instant, RetryAsked, word_of
 from events.database import Database, connected, listen
 from events.embedded import data_folder, server_url, url_of
 from events.envelope import enveloped
@@ -195,8 +195,7 @@ def tail_command(
 
 def told(pos: int, ts: Instant, kind: str, subject: str, data: bytes) -> bytes:
     """An event in one line for people."""
-    word = kind.removeprefix("gridcall.").rpartition(".")[0]
-    return f"{pos:>9}  {rfc3339(ts):27}  {word:24}  {subject:32}  {data.decode()}\n".encode()
+    return f"{pos:>9}  {rfc3339(ts):27}  {word_of(kind):24}  {subject:32}  {data.decode()}\n".encode()
 
 
 async def the_district(database: Database) -> str:

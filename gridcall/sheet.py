@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -76,9 +75,4 @@ def counted(facts: Facts, zone: str, until: Instant, worker: str) -> list[dict[s
 def text_of(sheet: dict[str, Any], until: Instant) -> str:
     """A sheet for people: a figure a line, with its events."""
     head = f"{sheet['period']}  {sheet['worker']}, grid {sheet['grid']}, until {rfc3339(until)}\n"
-    return head + "".join(f"{name:15}{sheet[name]:>5}  {listed(sheet['receipts'][name])}".rstrip() + "\n" for name in FLOWS)
-
-
-def listed(events: Sequence[str]) -> str:
-    """The ids of events, in order."""
-    return " ".join(events)
+    return head + "".join(f"{name:15}{sheet[name]:>5}  {' '.join(sheet['receipts'][name])}".rstrip() + "\n" for name in FLOWS)

@@ -181,7 +181,7 @@ BASIC = HTTPBasic(realm="gridcall: any name, and a key for reading logs as the p
 
 
 async def screen_key(request: Request, given: Annotated[HTTPBasicCredentials, Depends(BASIC)]) -> None:
-    """A browser asks for it by itself. Raises 403 where the key is not for reading logs of this district."""
+    """A browser asks for it by itself. Raises 401 where the key is not for reading logs of this district."""
     key = await request.app.state.intake.keys.of(given.password)
     district = request.path_params.get("district")
     if key is None or READER not in key.lines or district not in (None, key.district):

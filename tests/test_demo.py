@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gridcall.demo.district import CODE
+from gridcall.demo.run import made_ready
 from tests.checker import check, read_receipts
 from tests.conftest import ROOT
 from tests.live import Process, asked, made_up_city, on
@@ -81,3 +82,14 @@ def test_a_port_that_is_taken_is_said() -> None:
         done = gridcall("up", "--demo", "--port", taken.getsockname()[1])
     assert done.returncode == 3
     assert "name another one" in done.stderr
+
+
+def test_the_keys_and_receipts_of_a_district_that_is_gone_go_with_it(database: str, tmp_path: Path) -> None:
+    for name in ("keys.json", "receipts.ndjson"):
+        (tmp_path / name).write_text("{}")
+    assert not asyncio.run(made_ready(database, tmp_path, 60))
+    keys = (tmp_path / "keys.json").read_text()
+    assert "people" in keys
+    assert not (tmp_path / "receipts.ndjson").exists()
+    assert asyncio.run(made_ready(database, tmp_path, 60))
+    assert (tmp_path / "keys.json").read_text() == keys, "the second time it goes on with them"

@@ -171,4 +171,3 @@ def test_what_is_posted_is_on_the_page_at_once(browser: Browser, demo: Demo, lan
             waits.append(time.monotonic() - started)
     waits.sort()
     print(f"{language}: from post to page p50 {statistics.median(waits):.3f} s, p99 {waits[98]:.3f} s, most {waits[-1]:.3f} s")
-    assert len(waits) == 100

@@ -24,12 +24,12 @@ from events.catalogue import Instant
 from events.database import connected
 from events.embedded import lives, started
 from events.errors import GridcallError
+from gridcall.demo.interruption import LOOK_SECONDS, pause
 from gridcall.demo.run import made_ready, set_clock
 from gridcall.services import prepare
 
 UP = re.compile(r"gridcall is up on (http://\S+)")
 UP_SECONDS, END_SECONDS, COMMAND_SECONDS = 60, 15, 120
-LOOK_SECONDS = 0.1
 SOURCE = "hotline-12345"
 NOT_OURS = ("GRIDCALL_DATABASE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
@@ -104,7 +104,7 @@ class House:
         while not (found := UP.search(log.read_text())):
             if self._process.poll() is not None or time.monotonic() > until:
                 raise NotAsTold(f"gridcall up did not start: {log.read_text().strip() or 'it said nothing'}")
-            time.sleep(LOOK_SECONDS)
+            pause()
         self.environment["DOOR"] = found[1]
 
     def kill(self) -> None:
@@ -134,6 +134,7 @@ class House:
                     said, wrong = process.communicate(timeout=LOOK_SECONDS)
                     break
                 except subprocess.TimeoutExpired:
+                    pause(0)
                     if time.monotonic() > until:
                         raise NotAsTold(f"this did not end within {COMMAND_SECONDS} s: {command}") from None
                     meanwhile()
@@ -180,7 +181,6 @@ def house(speed: float) -> Iterator[House]:
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """An embedded server in this folder; the URL of gridcall's database on it. It ends also where its start was interrupted."""
-    os.environ["LC_ALL"] = "C"  # A server is not made in a language that the machine was not given, such as a visitor's.
     try:
         yield str(started(folder).get_uri("gridcall"))
     finally:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
+from shutil import rmtree
 from zoneinfo import ZoneInfo
 
 import click
@@ -45,6 +46,8 @@ async def made_ready(url: str, folder: Path, speed: float) -> bool:
         await remark(url, MARK)
         await set_clock(database, found.get(CODE) or monday_morning(datetime.now(ZoneInfo(ZONE))), speed)
         await load(database)
+        if not found:
+            rmtree(folder, ignore_errors=True)  # Keys and receipts of another district, which is gone.
         await make_keys(database, folder / "keys.json")
         return bool(found)
 

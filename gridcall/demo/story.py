@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BufferedReader
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import click
 
+from events.catalogue import word_of
+from events.errors import GridcallError
 from events.instants import EPOCH, MICROSECOND, instant
 from gridcall.demo.district import CODE, IN_ENGLISH, ZONE, boxes, degrees, names_of_grids, streets
 from gridcall.demo.house import House, NotAsTold, house
+from gridcall.demo.interruption import heard, listen
 from gridcall.demo.telling import Telling
 from gridcall.terminal import INTERRUPTED, REJECTED, fail
 
@@ -47,25 +49,19 @@ def demo_command(fast: bool, lang: Literal["en", "zh"] | None) -> None:
     Exit status: 0 every step showed what it should · 1 one did not · 130 interrupted
     Example:     gridcall demo --lang zh
     """
-    for blow in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(blow, interrupted)
+    listen()
     telling = Telling(lang or spoken(os.environ), fast)
     try:
         told(telling, HURRY if fast else WAITING)
-    except NotAsTold as fault:
+    except (GridcallError, KeyboardInterrupt) as fault:
+        if heard():  # On a terminal it reaches what a step has started too, and then that is what fails.
+            fail(INTERRUPTED, "interrupted; what the demo had made is gone. Once more: gridcall demo")
+        if not isinstance(fault, NotAsTold):
+            raise
         fail(
             REJECTED,
             f"step {telling.step} did not show what it should: {fault}. Run it again; if it fails again, report all this",
         )
-    except KeyboardInterrupt:
-        fail(INTERRUPTED, "interrupted; what the demo had made is gone. Once more: gridcall demo")
-
-
-def interrupted(signum: int, frame: object) -> NoReturn:
-    """Once: what is taken down meanwhile is taken down to its end."""
-    for blow in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(blow, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def spoken(environment: Mapping[str, str]) -> Literal["en", "zh"]:
@@ -165,11 +161,6 @@ def seen_in_log(said: str) -> list[Seen]:
         Seen(event["position"], datetime.fromisoformat(event["time"]), word_of(event["type"]), event["data"])
         for event in events
     ]
-
-
-def word_of(kind: str) -> str:
-    """`gridcall.case-routed.v1` → `case-routed`."""
-    return kind.removeprefix("gridcall.").rpartition(".")[0]
 
 
 def expect(holds: object, otherwise: str) -> None:

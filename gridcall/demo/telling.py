@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-import time
 from importlib.resources import files
 from io import TextIOWrapper
 from typing import Literal
 
 import click
+
+from gridcall.demo.interruption import pause
 
 Language = Literal["en", "zh"]
 
@@ -89,5 +90,4 @@ class Telling:
 
     def _pause(self, seconds: float) -> None:
         sys.stdout.flush()
-        if not self._fast:
-            time.sleep(seconds)
+        pause(0 if self._fast else seconds)

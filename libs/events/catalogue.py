@@ -33,6 +33,11 @@ class EventType:
     personal: bool
 
 
+def word_of(type_name: str) -> str:
+    """A type name in one word: `gridcall.call-raised.v1` → `call-raised`."""
+    return type_name.removeprefix("gridcall.").rpartition(".")[0]
+
+
 CATALOGUE: dict[str, EventType] = {}
 TYPE_OF: dict[type[Any], EventType] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -90,11 +90,17 @@ def language_of(request: Request, asked: str | None) -> str:
     return next((language for language in wanted if language in LANGUAGES), LANGUAGES[0])
 
 
+@lru_cache(maxsize=16)  # The map takes longer than a post may wait; it is the same for every page.
+def zipped(body: bytes) -> bytes:
+    """Compressed."""
+    return gzip.compress(body, 6, mtime=0)
+
+
 def packed(request: Request, body: bytes, kind: str) -> Response:
     """Compressed, if whoever asks can unpack it."""
     headers = {**SHARED, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(gzip.compress(body, 6, mtime=0), headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
+        return Response(zipped(body), headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
     return Response(body, headers=headers, media_type=kind)
 
 

@@ -14,6 +14,7 @@ from events.catalogue import (
     IssueReported,
     PlaceClaim,
     ReferenceAdopted,
+    word_of,
 )
 from events.row import Row
 from screen.view import SHOWN, Call, Case, View, order
@@ -95,8 +96,8 @@ def event_told(view: View, row: Row) -> dict[str, Any]:
 
 
 def word(row: Row) -> str:
-    """The type of an event in one word: `call-raised`."""
-    return TYPE_OF[type(row.event)].name.removeprefix("gridcall.").rpartition(".")[0]
+    """The type of an event in one word."""
+    return word_of(TYPE_OF[type(row.event)].name)
 
 
 def timeline(case: Case) -> dict[str, Any]:

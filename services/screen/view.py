@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -85,7 +85,6 @@ class Case:
     urgency: str = "normal"
     grid: str | None = None
     street: str | None = None
-    level: str | None = None
     state: str = "reported"
     reported: Instant = 0
     parked: bool = False
@@ -288,20 +287,12 @@ def changed_by_routing(case: Case, event: Event) -> None:
             case.urgency, case.reported = matter.urgency, matter.reported
         case CaseRouted(holder=holder) | CaseQueued(holder=holder) | CaseWithheld(holder=holder):
             case.placed = event
-            case.grid, case.street, case.level = holder.grid, holder.street, holder.level
+            case.grid, case.street = holder.grid, holder.street
         case CaseReopened(holder=holder, matter=matter):
             case.line, case.category, case.urgency = matter.line, matter.category, matter.urgency
-            case.grid, case.street, case.level = holder.grid, holder.street, holder.level
+            case.grid, case.street = holder.grid, holder.street
         case CaseParked():
             case.parked = True
         case CaseRetried():
             case.parked = False
     case.state = STATES.get(type(event), case.state)
-
-
-def folded(rows: Sequence[Row]) -> View:
-    """The view after these rows, of any logs, each log in its order."""
-    view = View()
-    for row in rows:
-        view.take([row])
-    return view
