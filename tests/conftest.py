@@ -14,6 +14,8 @@ import pytest
 
 from events.embedded import started
 from gridcall.services import prepare
+from tests.broker import Broker, missing, running_broker
+from tests.kafka import PARTITIONS, Topics, make_topics
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("GRIDCALL_DATA", ROOT.parent / "shared" / "data"))
@@ -47,6 +49,23 @@ def database(postgres: str) -> Iterator[str]:
     asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE empty"))
     yield postgres.replace("/postgres?", f"/{name}?")
     asyncio.run(execute(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A real Kafka broker. Without Java or Maven a test is skipped by name, and fails where CI is set."""
+    if lacks := missing():
+        sentence = f"no Kafka broker without {' and '.join(lacks)}: apt-get install default-jre-headless maven"
+        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    with running_broker(tmp_path_factory.mktemp("kafka")) as broker:
+        asyncio.run(make_topics(broker.address))
+        yield broker
+
+
+@pytest.fixture
+def topics(broker: Broker) -> Topics:
+    """Partitions that no other test uses: the same topics serve all."""
+    return Topics(broker, next(PARTITIONS))
 
 
 async def execute(url: str, sql: str) -> None:

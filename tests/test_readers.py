@@ -1,4 +1,4 @@
-"""What every reader must do, whatever it reads: the table, or the writer over HTTP."""
+"""What every reader must do, whatever it reads: the table, the writer over HTTP, or Kafka."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from events.errors import Away
 from events.logs_over_http import HttpLog, log_routes
 from events.postgres import PostgresLog
 from events.row import Row, Watermark
+from tests.kafka import Followed, Topics, over_kafka
 from tests.log_contract import SHARD, visit
 
 
@@ -105,6 +106,15 @@ def test_a_reader(clause: Clause, source: str, database: str) -> None:
     async def kept() -> None:
         async with both(database, source) as (writer, reader):
             await clause(writer, reader)
+
+    asyncio.run(kept())
+
+
+@pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
+def test_a_reader_over_kafka(clause: Clause, database: str, topics: Topics) -> None:
+    async def kept() -> None:
+        async with over_kafka(database, topics) as kafka:
+            await clause(kafka.writer, Followed(kafka))
 
     asyncio.run(kept())
 

@@ -34,8 +34,18 @@ class Log(Protocol):
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
         """At most `limit` rows after a position, in order. Raises Forgotten if some of them were dropped."""
 
+    async def row(self, shard: str, pos: int) -> Row:
+        """The row of a position that was read before. Raises Forgotten where it is gone."""
+
     async def watermark(self, shard: str) -> Watermark:
         """The last position, and up to which instant nothing more comes."""
+
+
+def at(log: str, shard: str, pos: int, rows: Sequence[Row]) -> Row:
+    """The row of a position, if these rows begin with it. Raises Forgotten."""
+    if not rows or rows[0].pos != pos:
+        raise Forgotten(f"{log}/{shard}/{pos} was read before, and is gone")
+    return rows[0]
 
 
 def check_follows(rows: Sequence[Row]) -> None:
@@ -108,6 +118,9 @@ class MemoryLog:
         if after < kept.start:
             raise Forgotten(f"{self.name}/{shard}: rows after {after} were asked for, kept are those after {kept.start}")
         return kept.rows[after - kept.start : after - kept.start + limit]
+
+    async def row(self, shard: str, pos: int) -> Row:
+        return at(self.name, shard, pos, await self.read(shard, pos - 1, 1))
 
     async def watermark(self, shard: str) -> Watermark:
         kept = self._kept(shard)

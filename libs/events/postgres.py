@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -22,7 +22,7 @@ from events.database import Database
 from events.decider import REFERENCE
 from events.envelope import Entry, entry, row_of, sorted_encoder
 from events.errors import Away, Conflict
-from events.log import check_follows
+from events.log import at, check_follows
 from events.row import Draft, Passed, Row, Watermark
 from events.schema import SERVICE_OF
 
@@ -106,6 +106,7 @@ class PostgresLog:
         self.bell = bell
         self.owner = owner
         self.schema = SERVICE_OF[name]
+        self.generation_of: Callable[[str], tuple[int, int]] = lambda shard: (1, 0)
         self._heads: dict[str, Head] = {}
         self._tails: defaultdict[str, Tail] = defaultdict(Tail)
         self._sql = {sql: sql.format(schema=self.schema, log=name) for sql in STATEMENTS}
@@ -122,6 +123,14 @@ class PostgresLog:
     async def entries(self, shard: str, after: int, limit: int) -> list[Entry]:
         """At most `limit` entries after a position, in order."""
         return [Entry(*record) for record in await self._fetch(READ, shard, after, limit)]
+
+    async def row(self, shard: str, pos: int) -> Row:
+        """The row of a position that was read before. Raises Forgotten where it is gone."""
+        return at(self.name, shard, pos, await self.read(shard, pos - 1, 1))
+
+    async def generation(self, shard: str) -> tuple[int, int]:
+        """The number of the database's generation, and the last position of the one before."""
+        return self.generation_of(shard)
 
     def last(self, shard: str) -> int:
         """The last position that this process knows of: what it wrote, or found when it took the lease."""

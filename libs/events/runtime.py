@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from events.bell import Bell
 from events.errors import Away, CannotGoOn, Conflict
 from events.log import Log
-from events.row import Row
+from events.row import Row, Watermark
 from events.stage import Stage, held_behind
 
 S = TypeVar("S")
@@ -34,6 +34,18 @@ async def nothing_to_fetch(rows: Sequence[Row]) -> None:
     """For a stage whose decider needs nothing that lies beside the log."""
 
 
+class Source(Protocol):
+    """What a stage needs of the log that it reads."""
+
+    name: str
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]: ...
+
+    async def row(self, shard: str, pos: int) -> Row: ...
+
+    async def watermark(self, shard: str) -> Watermark: ...
+
+
 class Runner(Generic[S, R]):
     """One stage between the log that it reads and the log that it writes.
 
@@ -43,7 +55,7 @@ class Runner(Generic[S, R]):
     def __init__(
         self,
         stage: Stage[S, R],
-        source: Log,
+        source: Source,
         sink: Log,
         batch: int,
         fetch: Callable[[Sequence[Row]], Awaitable[None]] = nothing_to_fetch,
@@ -91,7 +103,7 @@ class Runner(Generic[S, R]):
     async def _held_behind(self, rows: Sequence[Row]) -> dict[str, Row]:
         """The inputs that wait behind parked subjects, by id: what a retry will decide."""
         source, shard = self.source, self.stage.shard
-        inputs = [row for pos in held_behind(rows, source.name) for row in await source.read(shard, pos - 1, 1)]
+        inputs = [await source.row(shard, pos) for pos in held_behind(rows, source.name)]
         return {row.id: row for row in inputs}
 
     async def _commit(self, rows: Sequence[Row]) -> None:

@@ -1,6 +1,7 @@
 """The tables of a log, as SQLAlchemy knows them: every service has them in a schema of its own.
 
-`log` keeps the rows, an entry each; `shard` how far the log, time and input of a shard are, and who owns it.
+`log` keeps the rows, an entry each; `shard` how far the log, time and input of a shard are, and who owns it;
+`sent` how far it is published, and by whom.
 Migrations make them (migrations/); tests hold the two equal.
 """
 
@@ -52,5 +53,13 @@ def metadata_of(service: str) -> MetaData:
         Column("owner", Text, nullable=False, server_default=text("''::text")),
         Column("leased_until", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'::timestamptz")),
         Column("adopted", Integer, nullable=False, server_default=text("0")),
+    )
+    Table(
+        "sent",
+        metadata,
+        Column("shard", Text, primary_key=True),
+        Column("pos", BigInteger, nullable=False, server_default=text("0")),
+        Column("owner", Text, nullable=False),
+        Column("leased_until", DateTime(timezone=True), nullable=False),
     )
     return metadata

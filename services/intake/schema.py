@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, LargeBinary, Table, Text, UniqueConstraint, text
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
 from events.schema import metadata_of
 
@@ -37,4 +37,11 @@ Table(
     METADATA,
     Column("ahead_us", BigInteger, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+)
+Table(
+    "district",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("shard", Text, nullable=False),
+    UniqueConstraint("shard", name="district_shard_key"),
 )

@@ -1,0 +1,292 @@
+"""Reads a log over Kafka. Its rule is one integer: the next position is taken, what came before is dropped, and a gap, or
+silence, asks the writer's log.
+
+So nothing that can happen to a topic loses a row or takes one twice: doubled and zombie relays, records below the low
+watermark, a topic that was made anew, another cluster. Offsets are looked for, never stored: record n of a log lies at offset
+n - 1 or, where relays repeated themselves, somewhat later, so that reading begins there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from time import monotonic
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from events.bell import Bell
+from events.catalogue import BEGINNING
+from events.envelope import opened
+from events.errors import Away, CannotGoOn, Invalid
+from events.row import Row, Watermark
+from events.topics import GENERATION, TIME, mark_of, topic_of
+
+ROOM = 5_000  # Rows that wait for who reads them; then the broker keeps the rest.
+PAGE = 1_000
+SILENCE_SECONDS = 5.0
+LOOK_MS = 500
+HELD_MS = 10  # Nothing announces that a reader has made room.
+AGAIN_SECONDS = 0.5
+MARKS_BACK = 500  # A district's watermark comes every second: the newest ones lie at the end.
+
+log = logging.getLogger("gridcall")
+
+
+class Writer(Protocol):
+    """The writer's own log: what Kafka has not, it has."""
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]: ...
+
+    async def watermark(self, shard: str) -> Watermark: ...
+
+    async def row(self, shard: str, pos: int) -> Row: ...
+
+    async def generation(self, shard: str) -> tuple[int, int]:
+        """The number of the database's generation, and the last position that it took over from the one before."""
+
+
+class Shard:
+    """What is known of one shard: the rows that wait, without a gap, up to position `last`."""
+
+    def __init__(self, name: str, after: int) -> None:
+        self.name = name
+        self.rows: deque[Row] = deque()
+        self.last = after
+        self.passed = after  # What the reader has.
+        self.mark = Watermark(0, BEGINNING)
+        self.ts = BEGINNING  # Of the last row.
+        self.heard = monotonic()
+        self.generation = 0
+        self.fault = ""
+        self.gap = False
+
+    def take(self, row: Row) -> bool:
+        """Take the next row; drop one that was taken; say that there is a gap before any other."""
+        if row.pos <= self.last:
+            return False
+        if row.pos > self.last + 1:
+            self.gap = True
+            return False
+        self.rows.append(row)
+        self.last, self.ts, self.gap = row.pos, row.ts, False
+        self.heard = monotonic()
+        return True
+
+    def begin_at(self, after: int) -> None:
+        """The reader has everything up to here, from elsewhere."""
+        self.rows.clear()
+        self.last = self.passed = after
+
+    def cut(self, start: int) -> None:
+        """Rows after `start` are of a generation that ended."""
+        while self.rows and self.rows[-1].pos > start:
+            self.rows.pop()
+        self.last = min(self.last, start)
+        self.mark = Watermark(0, BEGINNING)
+        if self.passed > start:
+            self.fault = f"its database was restored or exchanged: it goes on after {start}, and {self.passed} was read"
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) >= ROOM
+
+    @property
+    def is_silent(self) -> bool:
+        return not self.is_full and (self.gap or monotonic() - self.heard >= SILENCE_SECONDS)
+
+
+class KafkaLog:
+    """The log of another service, read over Kafka from `address`. `partition_of` gives a district's number."""
+
+    def __init__(self, name: str, address: str, partition_of: Callable[[str], int], writer: Writer, bell: Bell) -> None:
+        self.name = name
+        self.address = address
+        self.writer = writer
+        self.bell = bell
+        self._partition_of = partition_of
+        self._shards: dict[str, Shard] = {}
+        self._new = asyncio.Event()
+        self._told = ""
+
+    # ── For who reads ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        """At most `limit` rows after a position. What is not at hand comes from the writer. Raises CannotGoOn, Away."""
+        known = self._known(shard, after)
+        rows = known.rows
+        if after > known.last:
+            known.begin_at(after)
+            self._new.set()
+        while rows and rows[0].pos <= after:
+            rows.popleft()
+        if rows and rows[0].pos == after + 1:
+            known.passed = max(known.passed, after + min(limit, len(rows)))
+            return list(islice(rows, limit))
+        if after >= known.last:
+            return []
+        upto = rows[0].pos - 1 if rows else known.last
+        return await self.writer.read(shard, after, min(limit, upto - after))
+
+    async def row(self, shard: str, pos: int) -> Row:
+        """A row that was read before."""
+        return await self.writer.row(shard, pos)
+
+    async def watermark(self, shard: str) -> Watermark:
+        """The last position that is known, and up to which instant nothing more comes behind it."""
+        known = self._known(shard, 0)
+        return known.mark if known.mark.pos >= known.last else Watermark(known.last, known.ts)
+
+    def _known(self, shard: str, after: int) -> Shard:
+        if shard not in self._shards:
+            self._shards[shard] = Shard(shard, after)
+            self._new.set()
+        known = self._shards[shard]
+        if known.fault:
+            raise CannotGoOn(f"{self.name}/{shard} cannot be gone on with: {known.fault}")
+        return known
+
+    # ── What follows the topics ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Follow the shards that somebody reads, until cancelled."""
+        asking = asyncio.create_task(self._ask_the_writer())
+        try:
+            while True:
+                try:
+                    await self._follow()
+                    self._told = ""
+                except (KafkaError, OSError) as fault:
+                    if repr(fault) != self._told:
+                        log.warning("%s is not read over Kafka: %r; the writer is asked", self.name, fault)
+                    self._told = repr(fault)
+                    await asyncio.sleep(AGAIN_SECONDS)  # Nothing announces that a broker is back.
+        finally:
+            asking.cancel()
+
+    async def _follow(self) -> None:
+        """With one consumer, as long as it goes."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.address,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=1 << 22,
+            fetch_max_wait_ms=LOOK_MS,
+            request_timeout_ms=10_000,
+            metadata_max_age_ms=10_000,
+        )
+        await consumer.start()
+        try:
+            while True:
+                await self._new.wait()
+                await self._placed(consumer)
+                while not self._new.is_set():
+                    try:
+                        patience = HELD_MS if consumer.paused() else LOOK_MS
+                        found = await consumer.getmany(timeout_ms=patience, max_records=PAGE)
+                    except OffsetOutOfRangeError:
+                        self._new.set()  # Retention passed, or another topic of this name: look for the place again.
+                        break
+                    for partition, records in found.items():
+                        self._take(partition, records)
+                    self._hold_what_is_full(consumer)
+        finally:
+            await consumer.stop()
+
+    async def _placed(self, consumer: AIOKafkaConsumer) -> None:
+        """Begin to read each shard at the latest where its next row can lie."""
+        self._new.clear()
+        shards = {TopicPartition(topic_of(self.name), self._partition_of(name)): each for name, each in self._shards.items()}
+        marks = {TopicPartition(TIME, partition.partition) for partition in shards}
+        consumer.assign([*shards, *marks])
+        async with asyncio.timeout(10):
+            first = await consumer.beginning_offsets([*shards, *marks])
+            end = await consumer.end_offsets([*shards, *marks])
+        for partition, shard in shards.items():
+            consumer.seek(partition, max(first[partition], min(shard.last, end[partition])))
+        for partition in marks:
+            consumer.seek(partition, max(first[partition], end[partition] - MARKS_BACK))
+
+    def _hold_what_is_full(self, consumer: AIOKafkaConsumer) -> None:
+        paused = consumer.paused()
+        for name, shard in self._shards.items():
+            partition = TopicPartition(topic_of(self.name), self._partition_of(name))
+            if shard.is_full and partition not in paused:
+                consumer.pause(partition)
+            elif partition in paused and len(shard.rows) < ROOM // 2:
+                consumer.resume(partition)
+
+    def _take(self, partition: TopicPartition, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        for record in records:
+            if partition.topic == TIME:
+                self._take_mark(record)
+            else:
+                self._take_row(record)
+
+    def _take_mark(self, record: ConsumerRecord[Any, Any]) -> None:
+        try:
+            mark = mark_of(record.value)
+        except ValueError:
+            return
+        shard = self._shards.get(mark.shard) if mark.log == self.name else None
+        if shard is None or not self._is_of_now(shard, mark.generation, mark.pos):
+            return
+        if mark.w > shard.mark.w:
+            shard.mark = Watermark(mark.pos, mark.w)
+            if mark.pos <= shard.last:
+                shard.heard = monotonic()
+            self.bell.ring(self.name, mark.shard)
+
+    def _take_row(self, record: ConsumerRecord[Any, Any]) -> None:
+        """A record that cannot be read is a gap."""
+        try:
+            row = opened(record.value)
+            generation = next((int(value) for name, value in record.headers if name == GENERATION), 0)
+        except (Invalid, ValueError):
+            return
+        shard = self._shards.get(row.shard) if row.log == self.name else None
+        if shard and self._is_of_now(shard, generation, row.pos) and shard.take(row):
+            self.bell.ring(self.name, row.shard)
+
+    def _is_of_now(self, shard: Shard, generation: int, pos: int) -> bool:
+        """Whether a record is of the generation that is known. One of a later generation asks the writer about it."""
+        shard.generation = shard.generation or generation
+        shard.gap = shard.gap or generation > shard.generation
+        return generation == shard.generation or (generation < shard.generation and pos <= shard.last)
+
+    # ── The writer ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _ask_the_writer(self) -> None:
+        """Ask for what did not come."""
+        while True:
+            for shard in [each for each in self._shards.values() if not each.fault]:
+                try:
+                    if not shard.generation:
+                        generation, _ = await self.writer.generation(shard.name)
+                        shard.generation = shard.generation or generation
+                    if shard.is_silent:
+                        await self._filled(shard)
+                except Away as fault:
+                    log.debug("%s/%s: %s", self.name, shard.name, fault)
+            await asyncio.sleep(LOOK_MS / 1000)
+
+    async def _filled(self, shard: Shard) -> None:
+        """What the writer has beyond what is known, up to what there is room for."""
+        generation, start = await self.writer.generation(shard.name)
+        if shard.generation and generation > shard.generation:
+            shard.cut(start)
+        shard.generation = max(shard.generation, generation)
+        mark = await self.writer.watermark(shard.name)
+        while not shard.is_full and shard.last < mark.pos and (rows := await self.writer.read(shard.name, shard.last, PAGE)):
+            for row in rows:
+                shard.take(row)
+        if mark.pos < shard.passed:
+            shard.fault = f"the writer's log ends at {mark.pos}, and {shard.passed} was read: it was lost, or restored"
+        if mark.pos <= shard.last and mark.w > shard.mark.w:
+            shard.mark = mark
+        shard.gap, shard.heard = False, monotonic()
+        self.bell.ring(self.name, shard.name)

@@ -1,0 +1,136 @@
+"""The topics of Kafka: how they are named, what they must be like, and how they are made and checked.
+
+A district's number in intake's list is its partition in every topic. Positions are what counts; offsets are never stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import msgspec
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+
+from events.catalogue import LINES, Instant
+from events.errors import Away
+from events.schema import SERVICE_OF
+
+Headers = list[tuple[str, bytes]]
+
+TIME = "gridcall.time"
+VISIBLE_SECONDS = 20
+REPLICAS = 3  # Of each topic, where there are so many brokers.
+CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
+GENERATION = "generation"
+FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+A_WEEK = {"retention.ms": str(7 * 24 * 3600 * 1000), "cleanup.policy": "delete"}
+NEWEST = {"cleanup.policy": "compact", "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.1"}
+
+
+def topic_of(log: str) -> str:
+    """The topic that carries a log."""
+    return f"gridcall.{log}"
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A watermark on `gridcall.time`: of this log and district, nothing more came up to `pos` before the instant `w`."""
+
+    generation: int
+    log: str
+    pos: int
+    shard: str
+    w: Instant
+
+
+mark_of = msgspec.json.Decoder(Mark).decode
+
+
+class Topic(NamedTuple):
+    """What a topic should be like."""
+
+    name: str
+    partitions: int
+    settings: dict[str, str]
+
+
+class Step(NamedTuple):
+    """What is to be done about a topic: `make` it, add `partitions`, or nothing but to tell an operator what `differs`."""
+
+    topic: str
+    what: str
+    why: str
+
+
+def wanted(districts: int) -> list[Topic]:
+    """All topics for so many districts; the partitions only ever grow."""
+    count = max(1, districts)
+    logs = [Topic(topic_of(log), count, FOR_EVER) for log in SERVICE_OF]
+    lines = [Topic(f"{kind}.{line}", 1, A_WEEK) for kind in ("inbound", "receipts") for line in LINES]
+    return [*logs, Topic(TIME, count, NEWEST), *lines]
+
+
+@asynccontextmanager
+async def administrator(address: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client that makes and describes topics. Raises Away where no broker answers."""
+    client = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=15_000)
+    try:
+        await client.start()
+        yield client
+    except (KafkaError, OSError) as fault:
+        raise Away(f"Kafka at {address} cannot be reached: {fault!r}") from fault
+    finally:
+        await client.close()
+
+
+async def plan(address: str, topics: Sequence[Topic]) -> list[Step]:
+    """What differs between these topics and the broker's."""
+    async with administrator(address) as client:
+        there = {topic.name for topic in topics} & set(await client.list_topics())
+        counts = (
+            {each["topic"]: len(each["partitions"]) for each in await client.describe_topics(sorted(there))} if there else {}
+        )
+        settings = await settings_of(client, sorted(there))
+    steps = []
+    for topic in topics:
+        if topic.name not in there:
+            steps.append(Step(topic.name, "make", f"it is not there; {topic.partitions} partitions"))
+            continue
+        if counts[topic.name] < topic.partitions:
+            steps.append(Step(topic.name, "partitions", f"{counts[topic.name]} → {topic.partitions}"))
+        for name, value in topic.settings.items():
+            found = settings[topic.name].get(name)
+            if found != value:
+                steps.append(Step(topic.name, "differs", f"{name} is {found}, and should be {value}"))
+    return steps
+
+
+async def settings_of(client: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The settings of topics, by name."""
+    found: dict[str, dict[str, str]] = {}
+    if topics:
+        for answer in await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]):
+            for _, _, _, name, entries in answer.resources:
+                found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
+
+
+async def apply(address: str, topics: Sequence[Topic]) -> list[Step]:
+    """Make what is not there and add partitions that lack; the steps. What `differs` is left to an operator."""
+    steps = await plan(address, topics)
+    by_name = {topic.name: topic for topic in topics}
+    made = [by_name[step.topic] for step in steps if step.what == "make"]
+    grown = {step.topic: NewPartitions(by_name[step.topic].partitions) for step in steps if step.what == "partitions"}
+    async with administrator(address) as client:
+        if made:
+            replicas = min(REPLICAS, len((await client.describe_cluster())["brokers"]))
+            await client.create_topics([NewTopic(t.name, t.partitions, replicas, topic_configs=t.settings) for t in made])
+        if grown:
+            await client.create_partitions(grown)
+    async with asyncio.timeout(VISIBLE_SECONDS):
+        while any(step.what != "differs" for step in await plan(address, topics)):
+            await asyncio.sleep(0.1)  # A broker takes a moment to show what was made, and announces nothing.
+    return steps

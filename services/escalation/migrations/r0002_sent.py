@@ -1,0 +1,11 @@
+"""What was published of the log of escalation."""
+
+from events.migrations.sent_0002 import create_sent
+
+revision = "escalation_0002"
+down_revision = "escalation_0001"
+
+
+def upgrade() -> None:
+    """Make it."""
+    create_sent("escalation")

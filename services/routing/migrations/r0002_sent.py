@@ -1,0 +1,11 @@
+"""What was published of the log of routing."""
+
+from events.migrations.sent_0002 import create_sent
+
+revision = "routing_0002"
+down_revision = "routing_0001"
+
+
+def upgrade() -> None:
+    """Make it."""
+    create_sent("routing")

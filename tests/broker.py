@@ -1,0 +1,60 @@
+"""A real Kafka broker of deploy/kafka, for tests: started once, killed and started again where a test asks for it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPT = Path(__file__).parent.parent / "deploy" / "kafka" / "broker"
+
+
+def missing() -> list[str]:
+    """The programs that a broker needs and that are not here."""
+    return [program for program in ("java", "mvn") if shutil.which(program) is None]
+
+
+def free_port() -> int:
+    """A port whose successor is free too: the controller takes that. A client on loopback never has such a one as its own."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as first, socket.socket() as second, suppress(OSError):
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + 1))
+            return port
+
+
+@dataclass(frozen=True)
+class Broker:
+    """One broker: where it listens, and what can be done to it."""
+
+    port: int
+    folder: Path
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def do(self, *words: str) -> str:
+        """Run the script. Raises where it fails."""
+        environment = {**os.environ, "KAFKA_PORT": str(self.port), "KAFKA_FOLDER": str(self.folder)}
+        done = subprocess.run([str(SCRIPT), *words], env=environment, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@contextmanager
+def running_broker(folder: Path) -> Iterator[Broker]:
+    """A broker of its own; it ends with the block."""
+    broker = Broker(free_port(), folder)
+    broker.do("start")
+    try:
+        yield broker
+    finally:
+        broker.do("kill")

@@ -1,0 +1,272 @@
+"""What can happen to a topic, a relay or a broker: no row is lost, none is taken twice, and it is said who must act."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
+
+from events import kafka_log
+from events.envelope import envelope
+from events.errors import CannotGoOn
+from events.relay import TAKE, Publisher, Relay
+from events.row import Row
+from events.topics import CONTENT_TYPE, Step, administrator, apply, plan, topic_of, wanted
+from tests.broker import running_broker
+from tests.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka, until
+from tests.log_contract import SHARD, visit
+
+Told = Callable[[Kafka], Awaitable[None]]
+TOPIC = topic_of("intake")
+
+
+def told(url: str, topics: Topics, story: Told, *, relayed: bool = True) -> None:
+    async def run() -> None:
+        async with over_kafka(url, topics, relayed=relayed) as kafka:
+            await story(kafka)
+
+    asyncio.run(run())
+
+
+async def written(kafka: Kafka, count: int) -> int:
+    """Append rows; the last position."""
+    rows = await kafka.writer.append(SHARD, [visit(number, number) for number in range(count)])
+    return rows[-1].pos
+
+
+async def published(kafka: Kafka) -> None:
+    async def all_is() -> bool:
+        return await kafka.relay.lag() == 0
+
+    await until(all_is)
+
+
+def numbered(rows: list[Row]) -> list[int]:
+    return [row.pos for row in rows]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_log, "SILENCE_SECONDS", 0.5)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks because of silence."""
+    monkeypatch.setattr(kafka_log, "SILENCE_SECONDS", 1e6)
+
+
+@pytest.mark.usefixtures("patient")
+def test_rows_come_over_kafka_and_nobody_asks_the_writer(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        kafka.silent.away = True
+        assert numbered(await kafka.read(0, await written(kafka, 3000))) == list(range(1, 3001))
+        assert numbered(await kafka.read(3000, await written(kafka, 1))) == [3001]
+        assert kafka.silent.asked == []
+
+    told(database, topics, story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_reader_that_comes_late_begins_where_its_next_row_lies(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 2000)
+        await published(kafka)
+        assert numbered(await kafka.read(1990, last)) == list(range(1991, 2001))
+        assert not [what for what in kafka.silent.asked if what == "read"]
+
+    told(database, topics, story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topics) -> None:
+    """Three relays publish at once, each believing that nothing was published."""
+
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 500)
+        publishers = [Publisher(topics.broker.address) for _ in range(3)]
+        for publisher in publishers:
+            relay = Relay(kafka.writer, SHARD, topics.partition, publisher, kafka.writer.bell)
+            relay.sent = 0
+            await relay.step()
+        for publisher in publishers:
+            await publisher.close()
+        assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
+
+    told(database, topics, story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 10)
+        await kafka.relay._asked(TAKE)
+        kafka.relay.sent = 7  # A relay that began behind what it had not published.
+        kafka.silent.away = True
+        kafka.publish()
+        await kafka.reader.read(SHARD, 0, 1)
+
+        async def seen() -> bool:
+            return kafka.reader._shards[SHARD].gap
+
+        await until(seen)
+        assert await kafka.reader.read(SHARD, 0, 10) == []
+        kafka.silent.away = False
+        assert numbered(await kafka.read(0, 10)) == list(range(1, 11))
+
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_silence_asks_the_writer(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 10)
+        assert numbered(await kafka.read(0, last)) == list(range(1, 11))
+
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_record_that_cannot_be_read_is_a_gap(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        rows = await kafka.writer.append(SHARD, [visit(number, number) for number in range(3)])
+        producer = AIOKafkaProducer(bootstrap_servers=topics.broker.address)
+        await producer.start()
+        for body in (envelope(rows[0]), b"not JSON", b'{"id":"intake/city/2"}', envelope(rows[2])):
+            headers = [CONTENT_TYPE, ("generation", b"1")]
+            await producer.send_and_wait(TOPIC, body, partition=topics.partition, headers=headers)
+        await producer.stop()
+        assert numbered(await kafka.read(0, 3)) == [1, 2, 3]
+        assert "read" in kafka.silent.asked
+
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_retention_that_passed_while_a_reader_was_away(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 50)
+        await published(kafka)
+        async with administrator(topics.broker.address) as client:
+            await client.delete_records({TopicPartition(TOPIC, topics.partition): RecordsToDelete(before_offset=40)})
+        assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
+        assert "read" in kafka.silent.asked
+        assert numbered(await kafka.read(last, await written(kafka, 5))) == list(range(last + 1, last + 6))
+
+    told(database, topics, story)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_topic_that_is_deleted_and_made_anew(database: str, tmp_path: Path) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 50)
+        assert len(await kafka.read(0, last)) == last
+        async with administrator(kafka.topics.broker.address) as client:
+            await client.delete_topics([TOPIC])
+        more = await written(kafka, 50)
+        assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+        await make_topics(kafka.topics.broker.address)
+        again = await written(kafka, 50)
+        assert numbered(await kafka.read(more, again)) == list(range(more + 1, again + 1))
+        await published(kafka)
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(make_topics(broker.address))
+        told(database, Topics(broker, 0), story)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_another_cluster_at_the_same_address(database: str, tmp_path: Path) -> None:
+    """The reader and the relay go on there; what it has not comes from the writer."""
+
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 50)
+        assert len(await kafka.read(0, last)) == last
+        broker = kafka.topics.broker
+        broker.do("kill")
+        (broker.folder / "data").rename(broker.folder / "gone")
+        more = await written(kafka, 10)  # No commit waits for a broker.
+        broker.do("start")
+        await make_topics(broker.address)
+        assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+        await published(kafka)
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(make_topics(broker.address))
+        told(database, Topics(broker, 0), story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(database: str, tmp_path: Path) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 50)
+        assert len(await kafka.read(0, last)) == last
+        kafka.topics.broker.do("kill")
+        more = await written(kafka, 50)
+        assert await kafka.relay.lag() == 50
+        kafka.topics.broker.do("start")
+        assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+        await published(kafka)
+        assert "read" not in kafka.silent.asked
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(make_topics(broker.address))
+        told(database, Topics(broker, 0), story)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("read_up_to", "stops"), [(6, False), (10, True)])
+def test_a_new_generation(database: str, topics: Topics, read_up_to: int, stops: bool) -> None:
+    """The writer's database was restored to position 6. Who has read further stops; others read what stands there now."""
+
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 10)
+        await published(kafka)
+        assert len(await kafka.read(0, read_up_to)) >= read_up_to
+        kafka.reader._shards[SHARD].passed = read_up_to
+        await kafka.writer.database.fetch("DELETE FROM intake.log WHERE pos > 6")
+        await kafka.writer.database.fetch("UPDATE intake.shard SET pos = 6")
+        await kafka.writer.database.fetch("UPDATE intake.sent SET pos = 6")
+        kafka.writer.forget(SHARD)
+        kafka.silent.log.generation_of = lambda shard: (2, 6)
+        kafka.relay.generation = lambda: 2
+        kafka.relay.sent = 6
+        again = [visit(number, 1000) for number in range(20, 26)]
+        new = await kafka.writer.append(SHARD, again)
+
+        async def noticed() -> bool:
+            return kafka.reader._shards[SHARD].generation == 2
+
+        if stops:
+            with pytest.raises(CannotGoOn, match=r"goes on after 6, and 10 was read"):
+                await kafka.read(10, 13)
+        else:
+            await until(noticed)
+            assert await kafka.read(6, 12) == new
+
+    told(database, topics, story)
+
+
+def test_topics_are_planned_made_and_checked(tmp_path: Path) -> None:
+    async def run(address: str) -> None:
+        topics = wanted(2)
+        assert {step.what for step in await plan(address, topics)} == {"make"}
+        await apply(address, topics)
+        assert await plan(address, topics) == []
+        grown = await apply(address, wanted(3))
+        assert {step.what for step in grown} == {"partitions"}
+        assert await plan(address, wanted(3)) == []
+        assert await plan(address, topics) == [], "partitions never become fewer"
+        lasting = [topic._replace(settings={**topic.settings, "retention.ms": "60000"}) for topic in topics[:1]]
+        assert await apply(address, lasting) == [Step("gridcall.intake", "differs", "retention.ms is -1, and should be 60000")]
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(run(broker.address))
+
+
+def test_there_are_more_partitions_than_tests(topics: Topics) -> None:
+    assert topics.partition < PARTITIONS_MAX - 2
