@@ -9,7 +9,7 @@ PORT ?= 8311
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check chaos bench soak docs lock clean
+.PHONY: help setup run up-kafka kafka test test-long check chaos bench soak docs lock clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,8 +28,20 @@ setup: .venv/ready ## make .venv, with bin/gridcall
 run: setup ## start everything with a demo district that lives (PORT=8311, SPEED=60); Ctrl-C stops it, make run goes on
 	@GRIDCALL_HOME=$(CURDIR)/.gridcall $(BIN)/gridcall up --demo --port $(PORT) --speed $(SPEED)
 
-test: setup ## run all tests; GRIDCALL_DATA names the folder of real data
+kafka: ## start a Kafka broker on this machine (KAFKA_PORT=19092); it is fetched once
+	@deploy/kafka/broker start
+	@echo "Kafka is at 127.0.0.1:$${KAFKA_PORT:-19092}; deploy/kafka/broker stop ends it"
+
+up-kafka: setup ## start a broker, and each service in a process and on a database of its own; Ctrl-C ends them
+	@deploy/kafka/up
+
+test: setup broker ## run all tests; GRIDCALL_DATA names the folder of real data
 	$(BIN)/pytest -m "not long"
+
+# Java and Maven are installed where that may be done; without them the tests over Kafka say so and, in CI, fail.
+.PHONY: broker
+broker:
+	@deploy/kafka/broker install || echo "The tests over Kafka are not run: there is no Java or no Maven, and they cannot be installed here."
 
 test-long: setup ## the campaigns: a whole real year in every batch size
 	$(BIN)/pytest -m long
@@ -40,6 +52,7 @@ check: setup ## ruff, mypy --strict, import contracts, documents that match the 
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	@PYTHONPATH=libs $(BIN)/python -m events.glossary | diff -u docs/events.md - || { echo "docs/events.md is old: make docs"; exit 1; }
+	@PYTHONPATH=libs $(BIN)/python -m events.asyncapi | diff -u docs/asyncapi.json - || { echo "docs/asyncapi.json is old: make docs"; exit 1; }
 
 chaos: setup ## load while processes and the database are killed (SECONDS=300), the checker; a year that is killed ten times
 	PYTHONPATH=libs:services:. $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),300)
@@ -56,12 +69,13 @@ bench: setup ## a real year, the log, the door, deadlines, locating: each beside
 soak: setup ## the demo for an hour (SECONDS=3600): memory, lag, exceptions, verify
 	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),3600)
 
-docs: setup ## make docs/events.md from the catalogue
+docs: setup ## make docs/events.md and docs/asyncapi.json from the catalogue
 	@PYTHONPATH=libs $(BIN)/python -m events.glossary > docs/events.md
+	@PYTHONPATH=libs $(BIN)/python -m events.asyncapi > docs/asyncapi.json
 
 lock: ## pin the dependencies anew, by hash (needs uv)
 	uv lock --upgrade
 	uv export --frozen --no-emit-project --all-extras --no-header -o requirements.lock
 
 clean: ## forget what was made here, and the demo
-	rm -rf .venv .gridcall out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .gridcall out deploy/kafka/target deploy/kafka/run tests/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

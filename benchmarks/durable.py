@@ -30,7 +30,7 @@ from events.postgres import PostgresLog
 from events.row import Draft
 from events.runtime import BATCH, Runner
 from events.stage import Stage
-from gridcall.contents import Contents
+from gridcall.contents import Contents, keep, stored
 from gridcall.services import prepare
 from gridcall.simulate import adoptions
 from intake.gridmap import check_map
@@ -70,7 +70,7 @@ async def filled(url: str) -> None:
     await prepare(url, anew=True)
     async with connected(url) as database:
         print(await settings(database), flush=True)
-        await Contents(database).keep(contents)
+        await keep(database, contents)
         log, drafts = PostgresLog("intake", database, Bell()), [*drafts, *issues()]
         for start in range(0, len(drafts), BATCH):
             await log.append(DISTRICT, drafts[start : start + BATCH])
@@ -82,7 +82,7 @@ async def decisions_per_second(server: PostgresServer, template: str) -> float:
     await on_server(server, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} TEMPLATE {template}", "CHECKPOINT")
     async with connected(server.get_uri(name)) as database:
         source, sink = (PostgresLog(log, database, Bell(), "benchmark") for log in ("intake", "cases"))
-        contents = Contents(database)
+        contents = Contents(stored(database))
         library = ContentLibrary(contents)
         stage = Stage(Routing(DISTRICT, library), DISTRICT, Locator(library))
         runner = Runner(stage, source, sink, BATCH, contents.fetch)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -17,10 +19,11 @@ from events.embedded import data_folder, server_url
 from events.generation import Generation
 from events.postgres import PostgresLog
 from events.reference import AdmissionList, Content, Names, Policies, Roster
+from events.topics import apply, plan, wanted
 from gridcall.asking import asked, listed
-from gridcall.contents import Contents
+from gridcall.contents import keep
 from gridcall.simulate import adoptions
-from gridcall.terminal import NOTHING_RAN, fail
+from gridcall.terminal import NOTHING_RAN, REJECTED, fail
 from intake.door import AHEAD_US_MAX, now_us, timed
 from intake.gridmap import check_map
 from intake.keys import READER, Keys
@@ -103,7 +106,7 @@ async def adopt(database: Database, district: str, events: Sequence[ReferenceAdo
         event = msgspec.json.decode(record["data"], type=ReferenceAdopted)
         known[event.kind] = event
     new = [event for event in events if known.get(event.kind) != event]
-    await Contents(database).keep(contents)
+    await keep(database, contents)
     if new:
         await timed(database.fetch("SELECT intake.check_clock($1, $2)", now_us(), AHEAD_US_MAX))
         await log.adopt(district, new)
@@ -171,3 +174,47 @@ def restore_accept() -> None:
     url = server_url()
     number = asked(lambda database: database.on_connection(Generation(data_folder(), url).accept))
     click.echo(f"accepted: generation {number}")
+
+
+@click.group("topics")
+def topics_group() -> None:
+    """The topics of Kafka."""
+
+
+def topics_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What both commands ask."""
+    for option in (
+        click.option("--json", "as_json_", is_flag=True, help="As JSON."),
+        click.option("--districts", default=16, show_default=True, help="A partition each; more can be added, never fewer."),
+        click.option("--kafka", required=True, envvar="GRIDCALL_KAFKA", metavar="HOST:PORT", help="The broker."),
+    ):
+        command = option(command)
+    return command
+
+
+@topics_group.command("plan")
+@topics_options
+def topics_plan(kafka: str, districts: int, as_json_: bool) -> None:
+    """Say what the broker's topics lack, and change nothing.
+
+    \b
+    Exit status: 0 nothing · 1 something
+    Example:     gridcall topics plan --kafka 127.0.0.1:19092
+    """
+    steps = asyncio.run(plan(kafka, wanted(districts)))
+    listed([step._asdict() for step in steps], as_json_, "All topics are as they should be.")
+    sys.exit(REJECTED if steps else 0)
+
+
+@topics_group.command("apply")
+@topics_options
+def topics_apply(kafka: str, districts: int, as_json_: bool) -> None:
+    """Make topics that are not there, and add partitions. A setting that differs is told and left: an operator decides.
+
+    \b
+    Exit status: 0 all are as they should be · 1 a setting differs
+    Example:     gridcall topics apply --kafka 127.0.0.1:19092 --districts 12
+    """
+    steps = asyncio.run(apply(kafka, wanted(districts)))
+    listed([step._asdict() for step in steps], as_json_, "All topics are as they should be.")
+    sys.exit(REJECTED if any(step.what == "differs" for step in steps) else 0)

@@ -20,15 +20,17 @@ from events.embedded import url_of
 from events.errors import Away
 from events.generation import NewGeneration
 from events.reference import GridMap
-from gridcall.administration import KINDS, clock_group, key_group, loader, map_load, restore_group
+from gridcall.administration import KINDS, clock_group, key_group, loader, map_load, restore_group, topics_group
 from gridcall.apart import tables_apart
 from gridcall.demo.story import demo_command
+from gridcall.elsewhere import PORTS
 from gridcall.feed import Feed, read_apart, without_collecting
 from gridcall.files import InputError
 from gridcall.operations import (
     doctor_command,
     parked_command,
     retry_command,
+    service_command,
     status_command,
     tail_command,
     up_command,
@@ -72,8 +74,10 @@ def entry() -> None:
 
 for command in (up_command, status_command, tail_command, verify_command, parked_command, retry_command, doctor_command):
     main.add_command(command)
-for command in (key_group, clock_group, restore_group, demo_command, sheet_command):
+for command in (key_group, clock_group, restore_group, topics_group, demo_command, sheet_command):
     main.add_command(command)
+for service in PORTS:
+    main.add_command(service_command(service))
 for kind in KINDS:
     main.add_command(click.Group(kind, [loader(kind)], help=f"The {kind} of a district."))
 

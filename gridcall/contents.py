@@ -1,19 +1,21 @@
-"""The contents of reference data, which intake keeps beside its log, as routing needs them."""
+"""The contents of reference data, which intake keeps beside its log, as the other services need them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from events.catalogue import ReferenceAdopted, RosterAdopted
 from events.database import Database
 from events.row import Row
 
+Look = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
+
 
 class Contents(Mapping[str, bytes]):
-    """Contents by digest (hex SHA-256), fetched before the rows that need them are applied."""
+    """Contents by digest (hex SHA-256), fetched before the rows that need them are applied. `look` finds them."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, look: Look) -> None:
+        self._look = look
         self._known: dict[str, bytes] = {}
 
     def __getitem__(self, digest: str) -> bytes:
@@ -30,17 +32,26 @@ class Contents(Mapping[str, bytes]):
         events = [row.event for row in rows if isinstance(row.event, ReferenceAdopted | RosterAdopted)]
         missing = [event.digest for event in events if event.digest and event.digest not in self._known]
         if missing:
-            found = await self._database.fetch("SELECT digest, body FROM intake.content WHERE digest = ANY ($1)", missing)
-            self._known.update((digest, body) for digest, body in found)
+            self._known.update(await self._look(missing))
 
     async def of(self, digest: str) -> Mapping[str, bytes]:
         """The content of a digest, if it is there."""
-        found = await self._database.fetch("SELECT digest, body FROM intake.content WHERE digest = $1", digest)
+        return await self._look([digest])
+
+
+def stored(database: Database) -> Look:
+    """Contents as intake's database has them."""
+
+    async def look(digests: Sequence[str]) -> Mapping[str, bytes]:
+        found = await database.fetch("SELECT digest, body FROM intake.content WHERE digest = ANY ($1)", digests)
         return {record["digest"]: record["body"] for record in found}
 
-    async def keep(self, contents: Mapping[str, bytes]) -> None:
-        """Keep contents, before an event names them."""
-        await self._database.fetch(
-            "INSERT INTO intake.content SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING",
-            list(contents), list(contents.values()),
-        )  # fmt: skip
+    return look
+
+
+async def keep(database: Database, contents: Mapping[str, bytes]) -> None:
+    """Keep contents, before an event names them."""
+    await database.fetch(
+        "INSERT INTO intake.content SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING",
+        list(contents), list(contents.values()),
+    )  # fmt: skip

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from inspect import cleandoc
 from typing import Literal, NoReturn
 
 import click
@@ -25,11 +26,13 @@ from events.postgres import PostgresLog
 from events.row import Row
 from gridcall.asking import asked, listed
 from gridcall.demo.run import run_demo
+from gridcall.elsewhere import PORTS, Elsewhere
+from gridcall.services import SERVICES as SCHEMAS
 from gridcall.services import prepare
 from gridcall.status import LOGS, parked, status
 from gridcall.tables import as_json
 from gridcall.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
-from gridcall.up import SERVICES, app_of, serve
+from gridcall.up import SERVICES, app_apart, app_of, serve
 from gridcall.verify import Verified, verify
 from intake.door import AHEAD_US_MAX, Door, item_of, now_us
 from intake.identity import action_id
@@ -81,13 +84,51 @@ def up_command(
     serve(app_of(url, services or SERVICES), host, port, http)
 
 
-async def prepared(url: str) -> None:
-    """Bring the schemas up to date, as soon as the database answers: it may be starting too."""
+def database_of(service: str) -> str:
+    """The database of a service that is alone: on the embedded Postgres, intake has the one that commands ask."""
+    if service == "intake" or "GRIDCALL_DATABASE_URL" in os.environ:
+        return server_url()
+    return url_of(f"gridcall_{service}")
+
+
+def service_command(service: str) -> click.Command:
+    """The command that runs one service, in a process and on a database of its own."""
+
+    @click.command(service, short_help=f"Run {service} alone; the others are reached over Kafka.")
+    @click.option("--host", default="127.0.0.1", show_default=True)
+    @click.option("--port", default=PORTS[service], show_default=True, type=click.IntRange(0, 65535))
+    def command(host: str, port: int) -> None:
+        elsewhere = Elsewhere.from_environment()
+        url = "" if service == "screen" else database_of(service)
+        if url:
+            asyncio.run(prepared(url, service))
+        check_port(host, port)
+        serve(app_apart(url, service, elsewhere), host, port)
+
+    about = f"""Run {service} in a process of its own. Any number of them may stand beside each other.
+
+    \b
+    GRIDCALL_DATABASE_URL   its database, and no other service's  [default: one of the embedded Postgres]
+    GRIDCALL_KAFKA          the broker, as 127.0.0.1:19092
+    GRIDCALL_SERVICE_KEY    a secret that all services share
+    GRIDCALL_INTAKE_URL     where intake is; in the same way the other services  [default: this machine, see --port]
+
+    \b
+    Ctrl-C or SIGTERM answers what was taken, lets the shards go, and ends.
+    Example:     gridcall {service} --port {PORTS[service]}
+    """
+    command.help = cleandoc(about)
+    return command
+
+
+async def prepared(url: str, *services: str) -> None:
+    """Bring the schemas of services, or of all, up to date, as soon as the database answers: it may be starting too."""
+    first = services[0] if services else "intake"
     deadline = time.monotonic() + AWAY_SECONDS
     while True:
         try:
-            await prepare(url)
-            async with connected(url, size=1, check=Generation(data_folder(), url).check):
+            await prepare(url, services=services or tuple(SCHEMAS))
+            async with connected(url, size=1, check=Generation(data_folder(), url, first).check):
                 return
         except Away as fault:
             if time.monotonic() > deadline:
@@ -331,8 +372,9 @@ EXAMINED: dict[str, Callable[[], str]] = {
 @click.command("verify")
 @click.option("--database", metavar="NAME", help="Another database of the same server, for example one that simulate left.")
 @click.option("--district", "districts", multiple=True, metavar="CODE", help="Only this district; may be given again.")
+@click.option("--apart", multiple=True, metavar="SERVICE=URL", help="A service with a database of its own; may be given again.")
 @click.option("--json", "as_json_", is_flag=True, help="What was found as JSON.")
-def verify_command(database: str | None, districts: tuple[str, ...], as_json_: bool) -> None:
+def verify_command(database: str | None, districts: tuple[str, ...], apart: tuple[str, ...], as_json_: bool) -> None:
     """Fold intake's log again, and compare `cases` and `calls` with it, byte for byte.
 
     \b
@@ -341,7 +383,7 @@ def verify_command(database: str | None, districts: tuple[str, ...], as_json_: b
     """
     with Bar() as bar:
         url = url_of(database) if database else server_url()
-        found = asyncio.run(verify(url, districts, bar.task("Folding", None)))
+        found = asyncio.run(verify(url, districts, bar.task("Folding", None), dict(each.split("=", 1) for each in apart)))
     emit(as_json([as_record(each) for each in found]) if as_json_ else "".join(map(sentence, found)).encode())
     sys.exit(REJECTED if any(each.difference for each in found) else 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import escalation
@@ -14,8 +15,8 @@ SERVICES = {
 }
 
 
-async def prepare(url: str, *, anew: bool = False) -> None:
-    """Make the database of a URL if it is not there, and bring every service's schema up to date."""
+async def prepare(url: str, *, services: Collection[str] = tuple(SERVICES), anew: bool = False) -> None:
+    """Make the database of a URL if it is not there, and bring the schemas of services up to date."""
     await make_database(url, anew=anew)
-    for service, folder in SERVICES.items():
-        await migrate(url, service, folder / "migrations")
+    for service in services:
+        await migrate(url, service, SERVICES[service] / "migrations")

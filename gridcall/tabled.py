@@ -17,7 +17,7 @@ from events.row import Draft
 from events.runtime import Keeper, Runner
 from events.stage import Stage
 from gridcall.apart import TablesApart
-from gridcall.contents import Contents
+from gridcall.contents import Contents, keep, stored
 from gridcall.services import prepare
 from gridcall.simulate import BATCH
 from routing.decider import Routing
@@ -34,7 +34,7 @@ class Tabled:
 
     def __init__(self, url: str, database: Database, district: str, reader: TablesApart, batch: int) -> None:
         self.district = district
-        self.contents = Contents(database)
+        self.contents = Contents(stored(database))
         self._url = url
         self._database = database
         self._reader = reader
@@ -61,7 +61,7 @@ class Tabled:
     async def adopt(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
         fed = (await self.intake.watermark(self.district)).pos
         if fed == 0:
-            await self.contents.keep(contents)
+            await keep(self._database, contents)
             await self.intake.append(self.district, drafts)
         return max(0, fed - len(drafts))
 

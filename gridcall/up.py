@@ -6,16 +6,18 @@ import asyncio
 import gc
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Annotated, Any, Literal
 
 import uvicorn
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from starlette.responses import JSONResponse, Response
 
 from escalation.decider import Escalation
 from events.bell import Bell
@@ -23,11 +25,15 @@ from events.database import Database, connected, listen
 from events.embedded import data_folder
 from events.errors import Away
 from events.generation import Generation, NewGeneration
+from events.kafka_log import KafkaLog
 from events.logs_over_http import log_routes
 from events.postgres import PostgresLog
+from events.relay import Publisher, Relay
 from events.runtime import BATCH, Keeper, Runner
+from events.schema import SERVICE_OF
 from events.stage import Stage
-from gridcall.contents import Contents
+from gridcall.contents import Contents, stored
+from gridcall.elsewhere import Elsewhere, has_key, intake_routes, service_key
 from intake.app import make_app, reading_key
 from intake.door import ClockLeapt, Door
 from intake.keys import READER, Keys
@@ -40,10 +46,12 @@ from screen.app import Screen, screen_routes
 from screen.follow import Follower
 
 SERVICES = ("intake", "routing", "escalation", "screen")
+LOGS = ("intake", "cases", "calls")
 TICK_SECONDS = 1.0
 POOL = 8  # Connections of a process at most: the door needs one for each district that is busy, and some to look things up.
 
 log = logging.getLogger("gridcall")
+BASIC = HTTPBasic(realm="gridcall: any name, and a key for reading logs as the password")
 
 
 def this_process() -> str:
@@ -52,20 +60,32 @@ def this_process() -> str:
 
 
 class System:
-    """The services of one process on one database."""
+    """The services of one process on one database. `elsewhere`: the others are not on it, and are reached over Kafka."""
 
-    def __init__(self, url: str, database: Database, services: Collection[str], generation: Generation, speed: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        database: Database | None,
+        services: Collection[str],
+        generation: Generation,
+        speed: float,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self.url = url
         self.database = database
         self.generation = generation
         self.services = services
         self.bell = Bell()
-        self.intake, self.cases, self.calls = (
-            PostgresLog(name, database, self.bell, this_process()) for name in ("intake", "cases", "calls")
-        )
-        self.door = Door(database, self.bell)
+        self.elsewhere = elsewhere
+        self.door = Door(self.stored, self.bell) if "intake" in services else None
+        self.own: dict[str, PostgresLog] = {}  # The logs that lie in this database.
+        self.over_kafka: dict[str, KafkaLog] = {}
+        self.numbers: dict[str, int] = {}  # Of the districts.
         self.keepers: dict[tuple[str, str], Keeper[Any, Any]] = {}
-        self._contents = Contents(database)
+        self.relays: dict[tuple[str, str], Relay] = {}
+        self._publisher = Publisher(elsewhere.kafka) if elsewhere else None
+        self.intake, self.cases, self.calls = (self._log(name) for name in LOGS)
+        self._contents = Contents(elsewhere.contents if elsewhere else stored(self.stored))
         self._speed = speed
         self.closing = asyncio.Event()
         self.screen = Screen(self._contents.of, self.closing)
@@ -73,21 +93,42 @@ class System:
         self._locator = Locator(self._library)
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def _log(self, name: str) -> PostgresLog | KafkaLog:
+        if self.elsewhere is None or SERVICE_OF[name] in self.services:
+            log = self.own[name] = PostgresLog(name, self.stored, self.bell, this_process())
+            log.generation_of = self.generation.of
+            return log
+        writer = self.elsewhere.log(name)
+        made = self.over_kafka[name] = KafkaLog(name, self.elsewhere.kafka, self.numbers.__getitem__, writer, self.bell)
+        return made
+
+    @property
+    def stored(self) -> Database:
+        """The database, which everything but a screen of its own has."""
+        assert self.database is not None
+        return self.database
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run until the end of the block; then answer what was taken, and let the shards go."""
-        self._start(listen(self.url, self.bell, self.database.sessions))
+        if self.database:
+            self._start(listen(self.url, self.bell, self.database.sessions))
+            self._start(self._announce())
         self._start(self._keep_districts())
-        self._start(self._announce())
-        if "intake" in self.services:
-            self._start(self._let_time_pass())
+        for each in self.over_kafka.values():
+            self._start(each.run())
+        if self.door:
+            self._start(self._let_time_pass(self.door))
         try:
             yield
         finally:
-            await self.door.drain()
+            if self.door:
+                await self.door.drain()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._publisher:
+                await self._publisher.close()
 
     def close(self) -> None:
         """Answer those who wait for what is to come: the live pages, and the readers of logs."""
@@ -105,10 +146,10 @@ class System:
             log.critical("a task ended: this process ends too", exc_info=task.exception())
             os._exit(70)
 
-    async def _let_time_pass(self) -> None:
+    async def _let_time_pass(self, door: Door) -> None:
         while True:
             try:
-                await self.door.tick()
+                await door.tick()
             except (Away, ClockLeapt, NewGeneration) as fault:
                 log.warning("time stands still: %s", fault)
             await asyncio.sleep(TICK_SECONDS)
@@ -117,41 +158,75 @@ class System:
         """Remember how far the database was, so that a restored one is noticed."""
         while True:
             with suppress(Away, NewGeneration):
-                await self.database.on_connection(self.generation.announce)
+                await self.stored.on_connection(self.generation.announce)
             await asyncio.sleep(TICK_SECONDS)
 
     async def _keep_districts(self) -> None:
         """Keep a shard of each stage for every district that intake knows."""
         while True:
             with suppress(Away, NewGeneration):
-                for record in await self.database.fetch("SELECT shard FROM intake.shard"):
-                    self._keep(record["shard"])
+                self.numbers.update(await self._districts())
+                for district in self.numbers:
+                    self._keep(district)
             await asyncio.sleep(TICK_SECONDS)
 
+    async def _districts(self) -> dict[str, int]:
+        """The districts and their numbers."""
+        if self.elsewhere and "intake" not in self.services:
+            return await self.elsewhere.districts()
+        return dict(map(tuple, await self.stored.fetch("SELECT shard, number FROM intake.district")))
+
     def _keep(self, district: str) -> None:
-        makers: dict[str, tuple[PostgresLog, Callable[[], Runner[Any, Any]]]] = {
-            "routing": (self.cases, lambda: self._routing(district)),
-            "escalation": (self.calls, lambda: self._escalation(district)),
+        makers: dict[str, tuple[str, Callable[[], Runner[Any, Any]]]] = {
+            "routing": ("cases", lambda: self._routing(district)),
+            "escalation": ("calls", lambda: self._escalation(district)),
         }
         for service, (sink, made) in makers.items():
             if service in self.services and (service, district) not in self.keepers:
-                keeper = self.keepers[service, district] = Keeper(district, sink, self.bell, made)
+                keeper = self.keepers[service, district] = Keeper(district, self.own[sink], self.bell, made)
                 self._start(keeper.run())
+        if self._publisher:
+            self._publish(district, self._publisher)
         if "screen" in self.services and district not in self.screen.followers:
             logs = {each.name: each for each in (self.intake, self.cases, self.calls)}
             follower = self.screen.followers[district] = Follower(district, logs, self.bell, self._speed)
             self._start(follower.run())
 
+    def _publish(self, district: str, publisher: Publisher) -> None:
+        """Keep a relay for each log that is written here; let intake hear what becomes of its inputs."""
+        for name, each in self.own.items():
+            if (name, district) not in self.relays:
+                relay = Relay(each, district, self.numbers[district], publisher, self.bell, self._generation)
+                self.relays[name, district] = relay
+                self._start(relay.run())
+                if name == "intake":
+                    for outcomes in self.over_kafka.values():
+                        self._start(self._hear(outcomes, district))
+
+    def _generation(self) -> int:
+        return self.generation.of("")[0]
+
+    async def _hear(self, outcomes: KafkaLog, district: str) -> None:
+        """Read a log as it comes, so that its bell rings for those who wait for an outcome. Nothing is kept."""
+        pos = 0
+        while True:
+            heard = self.bell.count(outcomes.name, district)
+            with suppress(Away):
+                pos = pos or (await outcomes.writer.watermark(district)).pos
+                while rows := await outcomes.read(district, pos, BATCH):
+                    pos = rows[-1].pos
+            await self.bell.wait(outcomes.name, district, heard, TICK_SECONDS)
+
     def _routing(self, district: str) -> Runner[Any, Any]:
         stage = Stage(Routing(district, self._library), district, self._locator)
-        return Runner(stage, self.intake, self.cases, BATCH, self._contents.fetch)
+        return Runner(stage, self.intake, self.own["cases"], BATCH, self._contents.fetch)
 
     def _escalation(self, district: str) -> Runner[Any, Any]:
-        return Runner(Stage(Escalation(), district), self.cases, self.calls, BATCH)
+        return Runner(Stage(Escalation(), district), self.cases, self.own["calls"], BATCH)
 
 
 def app_of(url: str, services: Collection[str] = SERVICES, speed: float = 1.0, open_screen: bool = False) -> FastAPI:
-    """The application of a process: the door if it has one, the logs of its services, and the screen.
+    """The application of a process whose services all lie in one database: the door, the logs, and the screen.
 
     `speed` is how fast the districts' time runs. An `open_screen` asks for no key: for a demo, on one machine.
     """
@@ -161,12 +236,12 @@ def app_of(url: str, services: Collection[str] = SERVICES, speed: float = 1.0, o
         generation = Generation(data_folder(), url)
         async with connected(url, size=POOL, check=generation.check) as database:
             system = System(url, database, services, generation, speed)
+            door = system.door or Door(database, system.bell)
             outcomes = Outcomes(system.cases, system.calls, system.bell)
-            app.state.intake = Intake(system.door, Keys(database), outcomes, database)
-            for each, prefix in ((system.intake, ""), (system.cases, "/routing"), (system.calls, "/escalation")):
-                app.include_router(
-                    log_routes(each, system.bell, system.closing), prefix=prefix, dependencies=[Depends(reading_key)]
-                )
+            app.state.intake = Intake(door, Keys(database), outcomes, database)
+            for name, prefix in (("intake", ""), ("cases", "/routing"), ("calls", "/escalation")):
+                routes = log_routes(system.own[name], system.bell, system.closing)
+                app.include_router(routes, prefix=prefix, dependencies=[Depends(reading_key)])
             if "screen" in services:
                 asks = [] if open_screen else [Depends(screen_key)]
                 app.include_router(screen_routes(system.screen), dependencies=asks)
@@ -177,7 +252,74 @@ def app_of(url: str, services: Collection[str] = SERVICES, speed: float = 1.0, o
     return make_app(lifespan)
 
 
-BASIC = HTTPBasic(realm="gridcall: any name, and a key for reading logs as the password")
+def app_apart(url: str, service: str, elsewhere: Elsewhere) -> FastAPI:
+    """The application of a process that is one service, with a database of its own; a screen has none."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        generation = Generation(data_folder(), url, service)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(elsewhere.reached())
+            database = None
+            if service != "screen":
+                database = await stack.enter_async_context(connected(url, size=POOL, check=generation.check))
+            system = System(url, database, (service,), generation, 1.0, elsewhere)
+            app.state.system, app.state.close = system, system.close
+            if service == "intake":
+                outcomes = Outcomes(elsewhere.log("cases"), elsewhere.log("calls"), system.bell)
+                assert system.door is not None
+                app.state.intake = Intake(system.door, Keys(system.stored), outcomes, system.stored)
+                app.include_router(intake_routes(system.stored), dependencies=[service_key(elsewhere.key)])
+            for each in system.own.values():
+                asks: Any = Depends(reader_or_service) if service == "intake" else service_key(elsewhere.key)
+                app.include_router(log_routes(each, system.bell, system.closing), dependencies=[asks])
+            if service == "screen":
+                app.include_router(screen_routes(system.screen), dependencies=[Depends(password)])
+            app.include_router(health_routes(system))
+            await stack.enter_async_context(system.running())
+            yield
+
+    async def reader_or_service(request: Request, shard: str) -> None:
+        if not has_key(request, elsewhere.key):
+            await reading_key(request, shard, None)
+
+    async def password(given: Annotated[HTTPBasicCredentials, Depends(BASIC)]) -> None:
+        if not secrets.compare_digest(given.password.encode(), elsewhere.key.encode()):
+            raise HTTPException(401, "The password is GRIDCALL_SERVICE_KEY", {"WWW-Authenticate": "Basic"})
+
+    return make_app(lifespan) if service == "intake" else FastAPI(title=f"gridcall {service}", lifespan=lifespan)
+
+
+def health_routes(system: System) -> APIRouter:
+    """Whether a service has started, can work, runs; and how far behind it is."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/startupz", include_in_schema=False)
+    @router.get("/livez", include_in_schema=False)
+    async def alive() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz", include_in_schema=False)
+    async def ready() -> Response:
+        try:
+            if system.database:
+                await system.database.fetch("SELECT 1")
+        except Away as fault:
+            return JSONResponse({"status": "away", "because": str(fault)}, 503)
+        return JSONResponse({"status": "ready"})
+
+    @router.get("/lag", include_in_schema=False)
+    async def lag() -> dict[str, dict[str, dict[str, int]]]:
+        """Rows that wait to be published, and rows of its input that a stage has not applied, by district."""
+        unpublished = {f"{log}/{district}": await relay.lag() for (log, district), relay in system.relays.items()}
+        unread: dict[str, int] = {}
+        for (_, district), keeper in system.keepers.items():
+            if runner := keeper.runner:
+                head = (await runner.source.watermark(district)).pos
+                unread[f"{runner.source.name}/{district}"] = max(0, head - runner.stage.input)
+        return {"lag": {"unpublished": unpublished, "unread": unread}}
+
+    return router
 
 
 async def screen_key(request: Request, given: Annotated[HTTPBasicCredentials, Depends(BASIC)]) -> None:

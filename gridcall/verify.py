@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -22,6 +24,7 @@ from routing.library import ContentLibrary
 from routing.locate import Locator
 
 CHUNK = 1000
+SERVICES = ("intake", "routing", "escalation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +61,24 @@ class Verified:
 
 
 class Snapshot:
-    """The logs of all services at one instant of the database."""
+    """The logs of all services at one instant of the database, or of each database where they have their own."""
 
-    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        self._connection = connection
+    def __init__(self, connections: Mapping[str, asyncpg.Connection[asyncpg.Record]]) -> None:
+        self._of = {log: connections[service] for log, service in SERVICE_OF.items() if service in connections}
 
     async def districts(self) -> list[str]:
         """The districts that have a log."""
-        found = await self._connection.fetch("SELECT shard FROM intake.shard ORDER BY shard")
+        found = await self._of["intake"].fetch("SELECT shard FROM intake.shard ORDER BY shard")
         return [record["shard"] for record in found]
 
     async def contents(self) -> dict[str, bytes]:
         """The contents of reference data, by digest."""
-        found = await self._connection.fetch("SELECT digest, body FROM intake.content")
+        found = await self._of["intake"].fetch("SELECT digest, body FROM intake.content")
         return {record["digest"]: record["body"] for record in found}
 
     async def passed(self, log: str, shard: str) -> tuple[Passed, int]:
         """How far a stage is, and its last position."""
-        found = await self._connection.fetchrow(HEAD.format(schema=SERVICE_OF[log]), shard)
+        found = await self._of[log].fetchrow(HEAD.format(schema=SERVICE_OF[log]), shard)
         return (Passed(found["input"], found["ts"]), found["pos"]) if found else (Passed(0, BEGINNING), 0)
 
     async def with_cause(self, difference: Difference) -> Difference:
@@ -92,7 +95,7 @@ class Snapshot:
         pos, sql = after, READ.format(schema=SERVICE_OF[log])
         while upto is None or pos < upto:
             limit = CHUNK if upto is None else min(CHUNK, upto - pos)
-            found = [Entry(*record) for record in await self._connection.fetch(sql, shard, pos, limit)]
+            found = [Entry(*record) for record in await self._of[log].fetch(sql, shard, pos, limit)]
             if not found:
                 return
             yield found
@@ -175,14 +178,33 @@ async def verified(snapshot: Snapshot, district: str, progress: Callable[[int], 
 
 
 async def verify(
-    url: str, districts: tuple[str, ...] = (), progress: Callable[[int], None] = lambda inputs: None
+    url: str,
+    districts: tuple[str, ...] = (),
+    progress: Callable[[int], None] = lambda inputs: None,
+    apart: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Verified]:
-    """Verify districts of a database, all without a choice, as they are at one instant of it."""
+    """Verify districts of a database, all without a choice, as they are at one instant of it.
+
+    `apart` has the URLs of services that have databases of their own: those of later logs are looked at first, so that what
+    they followed from is there.
+    """
+    async with AsyncExitStack() as stack:
+        connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
+        for service in reversed(SERVICES):
+            if service in apart or service == "intake":
+                connections[service] = await stack.enter_async_context(at_one_instant(apart.get(service, url)))
+        snapshot = Snapshot({service: connections.get(service, connections["intake"]) for service in SERVICES})
+        chosen = districts or await snapshot.districts()
+        return [await verified(snapshot, name, progress) for name in chosen]
+
+
+@asynccontextmanager
+async def at_one_instant(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection that sees a database as it is now."""
     connection = await reached(asyncpg.connect(url, server_settings={"enable_seqscan": "off", "jit": "off"}))
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            snapshot = Snapshot(connection)
-            chosen = districts or await snapshot.districts()
-            return [await verified(snapshot, name, progress) for name in chosen]
+            await connection.fetch("SELECT 1")  # From here on it is this instant.
+            yield connection
     finally:
         await connection.close()

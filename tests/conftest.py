@@ -55,7 +55,7 @@ def database(postgres: str) -> Iterator[str]:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A real Kafka broker. Without Java or Maven a test is skipped by name, and fails where CI is set."""
     if lacks := missing():
-        sentence = f"no Kafka broker without {' and '.join(lacks)}: apt-get install default-jre-headless maven"
+        sentence = f"no Kafka broker without {' and '.join(lacks)}: apt-get install default-jdk-headless maven"
         pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
     with running_broker(tmp_path_factory.mktemp("kafka")) as broker:
         asyncio.run(make_topics(broker.address))

@@ -42,6 +42,7 @@ class Silent:
     """The writer's log as a reader asks for it; what it was asked is counted, and it may be away."""
 
     log: PostgresLog
+    name: str = "intake"
     away: bool = False
     asked: list[str] = field(default_factory=list)
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,15 @@ def test_the_embedded_server_starts_with_a_short_path_and_a_locale_that_is_not_t
     monkeypatch.setenv("LC_ALL", "tlh_QO.KOI8-R")  # No machine has it.
     started(tmp_path).cleanup()
     assert shutil.which("ldconfig"), "it lies in /usr/sbin or /sbin on every Debian, as useradd does"
+
+
+def test_processes_that_start_the_embedded_server_at_once_all_find_it(tmp_path: Path) -> None:
+    home = {**os.environ, "GRIDCALL_HOME": str(tmp_path)}
+    home.pop("GRIDCALL_DATABASE_URL")
+    starting = [sys.executable, "-c", "from events.embedded import server_url; server_url()"]
+    with ExitStack() as stack:
+        running = [stack.enter_context(subprocess.Popen(starting, env=home, cwd=ROOT / "libs")) for _ in range(4)]
+    assert [process.returncode for process in running] == [0] * 4
 
 
 def test_an_embedded_server_that_was_killed_is_started_again(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -45,9 +46,9 @@ def started(folder: Path) -> PostgresServer:
         os.environ["PATH"] = os.environ.get("PATH", "/usr/bin") + ADMINISTRATORS
     if shutil.disk_usage(folder).free < ROOM_BYTES:
         raise OSError(errno.ENOSPC, f"less than {ROOM_BYTES // 2**20} MiB are free", str(folder))
-    server = get_server(data, start=False)
     try:
-        with plain_locale():
+        with alone(folder), plain_locale():
+            server = get_server(data, start=False)
             server.ensure_pgdata_inited()
             write_settings(data)
             begin(server, data)
@@ -55,6 +56,14 @@ def started(folder: Path) -> PostgresServer:
         why = (fault.stderr or "").strip() or f"its log is {data / 'log'}"
         raise Away(f"the embedded Postgres in {folder} does not start: {why}") from fault
     return server
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One process at a time: who comes while another one makes the server would find half of it."""
+    with (folder / "starting").open("w") as file:
+        flock(file, LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from events.errors import CannotGoOn
 IDENTITY = """
 SELECT (SELECT system_identifier::text FROM pg_control_system()), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
 """
-HEADS = "SELECT shard, pos, ts FROM intake.shard"
+HEADS = "SELECT shard, pos, ts FROM {schema}.shard"
 CUT = """
 WITH gone AS (
   DELETE FROM {stage}.log l USING {before}.shard b WHERE b.shard = l.shard AND l.input > b.pos
@@ -37,18 +37,21 @@ class NewGeneration(CannotGoOn):
 
 
 class Announced(NamedTuple):
-    """A generation: its number, the database's system and timeline, and per district the newest position and time."""
+    """A generation: its number, the database's system and timeline, per district the newest position and time."""
 
     number: int
     system: str
     timeline: str
     heads: dict[str, tuple[int, Instant]]
+    starts: dict[str, int]  # The last position of each district that was taken over from the generation before.
 
 
 class Generation:
-    """Compares a database with what was announced of it. `folder` is the data folder."""
+    """Compares a database with what was announced of it. `folder` is the data folder, `schema` whose logs count there."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, schema: str = "intake") -> None:
+        self._schema = schema
+        self._heads = HEADS.format(schema=schema)
         self._path = folder / f"generation-{sha256(url.encode()).hexdigest()[:12]}.json"
         self.announced = self._read()
 
@@ -64,17 +67,20 @@ class Generation:
         if (system, timeline) != (known.system, known.timeline):
             was = f"system {known.system} on timeline {known.timeline}"
             raise NewGeneration(f"the database is system {system} on timeline {timeline}; it was {was}: promoted, or exchanged")
-        heads = {shard: (pos, ts) for shard, pos, ts in await connection.fetch(HEADS)}
+        heads = {shard: (pos, ts) for shard, pos, ts in await connection.fetch(self._heads)}
         for shard, (pos, ts) in known.heads.items():
             has = heads.get(shard, (0, 0))
             if has[0] < pos or has[1] < ts:
-                raise NewGeneration(f"intake/{shard} ends at {has[0]}, but {pos} was announced: the database was restored")
+                raise NewGeneration(
+                    f"{self._schema}/{shard} ends at {has[0]}, but {pos} was announced: the database was restored"
+                )
 
     async def announce(self, connection: asyncpg.Connection[Any]) -> None:
         """Keep how far the database is, before anybody is told more."""
         system, timeline = await connection.fetchrow(IDENTITY)  # type: ignore[misc]  # It has one row.
-        heads = {shard: (pos, ts) for shard, pos, ts in await connection.fetch(HEADS)}
-        now = Announced(self.announced.number if self.announced else 1, system, timeline, heads)
+        heads = {shard: (pos, ts) for shard, pos, ts in await connection.fetch(self._heads)}
+        known = self.announced
+        now = Announced(known.number if known else 1, system, timeline, heads, known.starts if known else {})
         if now != self.announced:
             self.announced = now
             self._write(now)
@@ -88,8 +94,9 @@ class Generation:
             for stage, before in (("routing", "intake"), ("escalation", "routing")):
                 await connection.execute(CUT.format(stage=stage, before=before))
         system, timeline = await connection.fetchrow(IDENTITY)  # type: ignore[misc]  # It has one row.
-        heads = {shard: (pos, ts) for shard, pos, ts in await connection.fetch(HEADS)}
-        self.announced = Announced((known.number if known else 0) + 1, system, timeline, heads)
+        heads = {shard: (pos, ts) for shard, pos, ts in await connection.fetch(self._heads)}
+        starts = {shard: pos for shard, (pos, _) in heads.items()}
+        self.announced = Announced((known.number if known else 0) + 1, system, timeline, heads, starts)
         self._write(self.announced)
         return self.announced.number
 
@@ -99,7 +106,12 @@ class Generation:
         except FileNotFoundError:
             return None
         heads = {shard: (pos, ts) for shard, (pos, ts) in kept["heads"].items()}
-        return Announced(kept["number"], kept["system"], kept["timeline"], heads)
+        return Announced(kept["number"], kept["system"], kept["timeline"], heads, kept.get("starts", {}))
+
+    def of(self, shard: str) -> tuple[int, int]:
+        """The number of the generation, and the last position of a district that was taken over from the one before."""
+        known = self.announced
+        return (known.number, known.starts.get(shard, 0)) if known else (1, 0)
 
     def _write(self, announced: Announced) -> None:
         """Whole or not at all."""

@@ -23,6 +23,7 @@ from events.bell import Bell
 from events.catalogue import BEGINNING
 from events.envelope import opened
 from events.errors import Away, CannotGoOn, Invalid
+from events.log import Source
 from events.row import Row, Watermark
 from events.topics import GENERATION, TIME, mark_of, topic_of
 
@@ -37,14 +38,8 @@ MARKS_BACK = 500  # A district's watermark comes every second: the newest ones l
 log = logging.getLogger("gridcall")
 
 
-class Writer(Protocol):
+class Writer(Source, Protocol):
     """The writer's own log: what Kafka has not, it has."""
-
-    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]: ...
-
-    async def watermark(self, shard: str) -> Watermark: ...
-
-    async def row(self, shard: str, pos: int) -> Row: ...
 
     async def generation(self, shard: str) -> tuple[int, int]:
         """The number of the database's generation, and the last position that it took over from the one before."""

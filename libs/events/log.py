@@ -14,10 +14,23 @@ from events.errors import Conflict, Forgotten
 from events.row import Draft, Passed, Row, Watermark
 
 
-class Log(Protocol):
-    """What the shell of a service needs of a log."""
+class Source(Protocol):
+    """What somebody needs of a log who reads it."""
 
     name: str
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        """At most `limit` rows after a position, in order. Raises Forgotten if some of them were dropped."""
+
+    async def row(self, shard: str, pos: int) -> Row:
+        """The row of a position that was read before. Raises Forgotten where it is gone."""
+
+    async def watermark(self, shard: str) -> Watermark:
+        """The last position, and up to which instant nothing more comes."""
+
+
+class Log(Source, Protocol):
+    """What the shell of a service needs of its own log."""
 
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
         """Append as the door does: the log gives each draft the next position, a time that never goes back, and a sequence."""
@@ -30,15 +43,6 @@ class Log(Protocol):
 
     async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:
         """Let time pass up to `w`, without a row, and tell the readers. It may be further already."""
-
-    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
-        """At most `limit` rows after a position, in order. Raises Forgotten if some of them were dropped."""
-
-    async def row(self, shard: str, pos: int) -> Row:
-        """The row of a position that was read before. Raises Forgotten where it is gone."""
-
-    async def watermark(self, shard: str) -> Watermark:
-        """The last position, and up to which instant nothing more comes."""
 
 
 def at(log: str, shard: str, pos: int, rows: Sequence[Row]) -> Row:

@@ -21,7 +21,7 @@ from events.catalogue import BEGINNING
 from events.envelope import enveloped
 from events.errors import Away, Conflict
 from events.postgres import PostgresLog
-from events.topics import CONTENT_TYPE, GENERATION, TIME, Headers, Mark, topic_of
+from events.topics import CONTENT_TYPE, GENERATION, JSON, TIME, Headers, Mark, topic_of
 
 ROWS = 1000  # In one look at the log.
 BATCH_BYTES = 1 << 18
@@ -147,15 +147,15 @@ class Relay:
             return 0
         mark = await source.watermark(shard)
         generation = self.generation()
-        headers: Headers = [CONTENT_TYPE, (GENERATION, str(generation).encode())]
+        stamp = (GENERATION, str(generation).encode())
         entries = await source.entries(shard, self.sent, ROWS) if mark.pos > self.sent else []
         if entries:
             records = [(shard.encode(), enveloped(source.name, shard, each)) for each in entries]
-            await self.publisher.publish(topic_of(source.name), self.partition, records, headers)
+            await self.publisher.publish(topic_of(source.name), self.partition, records, [CONTENT_TYPE, stamp])
             self.sent = await self._asked(ADVANCE, entries[-1].pos)
         elif mark.w > self._announced:
             value = msgspec.json.encode(Mark(generation, source.name, mark.pos, shard, mark.w))
-            await self.publisher.publish(TIME, self.partition, [(f"{source.name}/{shard}".encode(), value)], headers)
+            await self.publisher.publish(TIME, self.partition, [(f"{source.name}/{shard}".encode(), value)], [JSON, stamp])
             self._announced = mark.w
         else:
             self.sent = await self._asked(TAKE)

@@ -14,8 +14,8 @@ from typing import Generic, Protocol, TypeVar
 
 from events.bell import Bell
 from events.errors import Away, CannotGoOn, Conflict
-from events.log import Log
-from events.row import Row, Watermark
+from events.log import Log, Source
+from events.row import Row
 from events.stage import Stage, held_behind
 
 S = TypeVar("S")
@@ -32,18 +32,6 @@ log = logging.getLogger("gridcall")
 
 async def nothing_to_fetch(rows: Sequence[Row]) -> None:
     """For a stage whose decider needs nothing that lies beside the log."""
-
-
-class Source(Protocol):
-    """What a stage needs of the log that it reads."""
-
-    name: str
-
-    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]: ...
-
-    async def row(self, shard: str, pos: int) -> Row: ...
-
-    async def watermark(self, shard: str) -> Watermark: ...
 
 
 class Runner(Generic[S, R]):

@@ -25,6 +25,7 @@ TIME = "gridcall.time"
 VISIBLE_SECONDS = 20
 REPLICAS = 3  # Of each topic, where there are so many brokers.
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
+JSON = ("content-type", b"application/json")
 GENERATION = "generation"
 FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 A_WEEK = {"retention.ms": str(7 * 24 * 3600 * 1000), "cleanup.policy": "delete"}

@@ -15,14 +15,14 @@ from events.catalogue import (
     InputHeld,
     RetryPassedOn,
 )
-from events.log import Log
+from events.log import Source
 from events.row import Row
 
 
 class Outcomes:
     """Finds outcomes in `cases` and `calls`, and waits for those that are still to come."""
 
-    def __init__(self, cases: Log, calls: Log, bell: Bell) -> None:
+    def __init__(self, cases: Source, calls: Source, bell: Bell) -> None:
         self._cases = cases
         self._calls = calls
         self._bell = bell
@@ -45,7 +45,7 @@ class Outcomes:
             return await self._decided(self._calls, district, rows[-1].pos)
         return rows
 
-    async def _decided(self, log: Log, district: str, input_pos: int) -> Sequence[Row]:
+    async def _decided(self, log: Source, district: str, input_pos: int) -> Sequence[Row]:
         """The rows of the decision about one input. Inputs grow with positions, so the first one is found by halving."""
         while True:
             heard = self._bell.count(log.name, district)
@@ -57,7 +57,7 @@ class Outcomes:
                 return decided
             await self._bell.wait(log.name, district, heard, 1.0)
 
-    async def _first(self, log: Log, district: str, input_pos: int, last: int) -> int:
+    async def _first(self, log: Source, district: str, input_pos: int, last: int) -> int:
         """The first position whose row followed from this input or a later one; last + 1 where there is none."""
         low, high = max(1, last - 50), last + 1
         if low > 1 and (await log.read(district, low - 1, 1))[0].input >= input_pos:

@@ -11,7 +11,7 @@ from typing import Any
 from events.bell import Bell
 from events.catalogue import BEGINNING, Instant
 from events.errors import Away, Conflict, GridcallError
-from events.log import Log
+from events.log import Source
 from events.row import Row, Watermark
 from screen.told import whole
 from screen.view import View
@@ -30,7 +30,7 @@ log = logging.getLogger("gridcall")
 class Follower:
     """Reads the three logs of a district into a view, causes before what follows from them, and wakes the pages."""
 
-    def __init__(self, district: str, logs: Mapping[str, Log], bell: Bell, speed: float) -> None:
+    def __init__(self, district: str, logs: Mapping[str, Source], bell: Bell, speed: float) -> None:
         self.district = district
         self.logs = logs
         self.bell = bell

@@ -1,0 +1,10 @@
+// Prints every fault that AsyncAPI's own parser finds in a document: node faults.mjs FILE [least serious: error, warning, information]
+import { readFile } from 'node:fs/promises';
+import { Parser } from '@asyncapi/parser';
+
+const [file, least = 'error'] = process.argv.slice(2);
+const names = ['error', 'warning', 'information', 'hint'];
+const found = await new Parser().validate(await readFile(file, 'utf8'));
+for (const { severity, code, path, message } of found.filter(({ severity }) => severity <= names.indexOf(least))) {
+  console.log(`${names[severity]} ${code} at ${path.join('.')}: ${message}`);
+}
