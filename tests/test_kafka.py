@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -13,7 +15,8 @@ from aiokafka.admin import RecordsToDelete
 from events import kafka_log
 from events.envelope import envelope
 from events.errors import CannotGoOn
-from events.relay import TAKE, Publisher, Relay
+from events.kafka_log import Shard
+from events.relay import ADVANCE, TAKE, Publisher, Relay
 from events.row import Row
 from events.topics import CONTENT_TYPE, Step, administrator, apply, plan, topic_of, wanted
 from tests.broker import running_broker
@@ -249,6 +252,105 @@ def test_a_new_generation(database: str, topics: Topics, read_up_to: int, stops:
             assert await kafka.read(6, 12) == new
 
     told(database, topics, story)
+
+
+# ── What each rule is worth: without it, the same story goes wrong ─────────────────────────────────────────────────────────
+
+
+def takes_whatever_comes(shard: Shard, row: Row) -> bool:
+    """The gap rule, taken away."""
+    if row.pos <= shard.last:
+        return False
+    shard.rows.append(row)
+    shard.last = row.pos
+    return True
+
+
+def takes_everything(shard: Shard, row: Row) -> bool:
+    """The rule that what was taken is dropped, taken away."""
+    shard.rows.append(row)
+    shard.last = row.pos
+    return True
+
+
+async def marks_before_it_publishes(relay: Relay) -> int:
+    """The relay's order, taken away."""
+    relay.sent = relay.sent or await relay._asked(TAKE) or 0
+    entries = await relay.source.entries(relay.shard, relay.sent, 1000)
+    if entries:
+        relay.sent = await relay._asked(ADVANCE, entries[-1].pos)
+        raise asyncio.CancelledError  # It dies here; the next one begins behind.
+    return 0
+
+
+async def arrived(kafka: Kafka) -> list[int]:
+    """A relay publishes 1 to 4 and dies, the next one 3 to 10 but for a record of 6 that is lost; what a reader takes."""
+    await written(kafka, 10)
+    publisher = kafka.relay.publisher
+    records = [(SHARD.encode(), envelope(row)) for row in await kafka.writer.read(SHARD, 0, 10)]
+    headers = [CONTENT_TYPE, ("generation", b"1")]
+    for part in (records[:4], records[2:5] + records[6:]):
+        await publisher.publish(TOPIC, kafka.topics.partition, part, headers)
+    taken: list[Row] = []
+    while not taken or taken[-1].pos < 10:
+        found = await kafka.reader.read(SHARD, taken[-1].pos if taken else 0, 100)
+        taken += found or list(kafka.reader._shards[SHARD].rows)
+        await asyncio.sleep(0.02)
+    return numbered(taken)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(
+    ("weakened", "right"),
+    [(None, True), (takes_whatever_comes, False), (takes_everything, False)],
+    ids=["rule", "gap", "again"],
+)
+def test_the_rule_of_one_integer_is_needed(
+    database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: Any, right: bool
+) -> None:
+    async def story(kafka: Kafka) -> None:
+        async with asyncio.timeout(20):
+            assert (await arrived(kafka) == list(range(1, 11))) is right
+
+    if weakened:
+        monkeypatch.setattr(Shard, "take", weakened)
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("weakened", [False, True])
+def test_the_relay_marks_what_was_acknowledged(
+    database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: bool
+) -> None:
+    """A relay dies while it publishes, and another one goes on; nobody asks the writer."""
+
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 10)
+        with monkeypatch.context() as patched, suppress(asyncio.CancelledError):
+            if weakened:
+                patched.setattr(Relay, "step", marks_before_it_publishes)
+            else:
+                patched.setattr(Publisher, "publish", dies)
+            await kafka.relay.step()
+        kafka.silent.away = True
+        kafka.relay.sent = None
+        kafka.publish()
+        await kafka.reader.read(SHARD, 0, 1)
+        await written(kafka, 1)
+        await published(kafka)
+
+        async def seen() -> bool:
+            shard = kafka.reader._shards[SHARD]
+            return shard.gap or shard.last == 11
+
+        await until(seen)
+        assert kafka.reader._shards[SHARD].last == (0 if weakened else 11)
+
+    told(database, topics, story, relayed=False)
+
+
+async def dies(*_: object) -> None:
+    raise asyncio.CancelledError
 
 
 def test_topics_are_planned_made_and_checked(tmp_path: Path) -> None:
