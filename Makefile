@@ -65,6 +65,7 @@ bench: setup ## a real year, the log, the door, deadlines, locating: each beside
 	$(BIN)/python benchmarks/door.py
 	$(BIN)/python benchmarks/quiet.py
 	$(BIN)/python benchmarks/locate.py
+	$(BIN)/python benchmarks/kafka.py
 
 soak: setup ## the demo for an hour (SECONDS=3600): memory, lag, exceptions, verify
 	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),3600)

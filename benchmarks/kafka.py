@@ -1,0 +1,108 @@
+"""The relay and the reader over a real broker, beside a client that publishes and reads the same bytes, no more."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]
+
+from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: E402
+
+from events.bell import Bell  # noqa: E402
+from events.catalogue import VisitMade  # noqa: E402
+from events.database import connected  # noqa: E402
+from events.embedded import started  # noqa: E402
+from events.envelope import enveloped  # noqa: E402
+from events.kafka_log import KafkaLog  # noqa: E402
+from events.postgres import PostgresLog  # noqa: E402
+from events.relay import Publisher, Relay  # noqa: E402
+from events.row import Draft  # noqa: E402
+from events.topics import CONTENT_TYPE, apply, topic_of, wanted  # noqa: E402
+from gridcall.services import prepare  # noqa: E402
+from tests.broker import running_broker  # noqa: E402
+
+ROWS, ROUNDS, PART = 50_000, 3, 1000
+
+
+async def timed(work: Callable[[], Awaitable[None]]) -> float:
+    """Rows per second."""
+    begun = perf_counter()
+    await work()
+    return ROWS / (perf_counter() - begun)
+
+
+async def measured(url: str, address: str, round_: int) -> dict[str, float]:
+    """One round: its own district, its own partition for the client alone."""
+    shard, bare = f"d{round_}", ROUNDS + round_
+    async with connected(url) as database:
+        log, publisher = PostgresLog("intake", database, Bell(), "bench"), Publisher(address)
+        for first in range(0, ROWS, PART):
+            drafts = [Draft(n, f"a{n}", VisitMade(f"a{n}", "case", "ann")) for n in range(first, first + PART)]
+            await log.append(shard, drafts)
+        records = [
+            (shard.encode(), enveloped("intake", shard, each))
+            for first in range(0, ROWS, PART)
+            for each in await log.entries(shard, first, PART)
+        ]
+        relay = Relay(log, shard, round_, publisher, log.bell)
+        reader = KafkaLog("intake", address, lambda _: round_, log, Bell())
+
+        async def relayed() -> None:
+            while await relay.step():
+                pass
+
+        async def published() -> None:
+            for first in range(0, ROWS, PART):
+                await publisher.publish(topic_of("intake"), bare, records[first : first + PART], [CONTENT_TYPE])
+
+        async def read() -> None:
+            following, after = asyncio.create_task(reader.run()), 0
+            while after < ROWS:
+                heard = reader.bell.count("intake", shard)
+                rows = await reader.read(shard, after, PART)
+                after += len(rows)
+                if not rows:
+                    await reader.bell.wait("intake", shard, heard, 1.0)
+            following.cancel()
+
+        async def consumed() -> None:
+            partition, count = TopicPartition(topic_of("intake"), bare), 0
+            async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer:
+                consumer.assign([partition])
+                consumer.seek(partition, 0)
+                while count < ROWS:
+                    count += sum(map(len, (await consumer.getmany(timeout_ms=500, max_records=PART)).values()))
+
+        found = {"relay": await timed(relayed), "publish": await timed(published)}
+        found |= {"reader": await timed(read), "consume": await timed(consumed)}
+        await publisher.close()
+    return found
+
+
+def main() -> None:
+    """Interleaved rounds, their medians, and the ratios. `make bench`."""
+    with tempfile.TemporaryDirectory() as folder, running_broker(Path(folder) / "kafka") as broker:
+        server = started(Path(folder))
+        url = server.get_uri("kafka")
+        asyncio.run(prepare(url))
+        asyncio.run(apply(broker.address, wanted(2 * ROUNDS)))
+        rounds = [asyncio.run(measured(url, broker.address, number)) for number in range(ROUNDS)]
+        server.cleanup()
+    medians = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+    for ours, bare, what in (
+        ("relay", "publish", "Postgres → Kafka, beside publishing the same bytes in the same batches"),
+        ("reader", "consume", "Kafka → rows in order, beside aiokafka's getmany alone"),
+    ):
+        ratio = medians[ours] / medians[bare]
+        print(f"{what}: {medians[ours]:,.0f} rows/s beside {medians[bare]:,.0f}, {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()
