@@ -31,6 +31,7 @@ ROOM = 5_000  # Rows that wait for who reads them; then the broker keeps the res
 PAGE = 1_000
 SILENCE_SECONDS = 5.0
 LOOK_MS = 500
+FETCH_MS = 50  # A broker is asked for all partitions together: who has room again waits so long for the answer to the others.
 HELD_MS = 10  # Nothing announces that a reader has made room.
 AGAIN_SECONDS = 0.5
 MARKS_BACK = 500  # A district's watermark comes every second: the newest ones lie at the end.
@@ -170,7 +171,7 @@ class KafkaLog:
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=1 << 22,
-            fetch_max_wait_ms=LOOK_MS,
+            fetch_max_wait_ms=FETCH_MS,
             request_timeout_ms=10_000,
             metadata_max_age_ms=10_000,
         )
@@ -181,14 +182,14 @@ class KafkaLog:
                 await self._placed(consumer)
                 while not self._new.is_set():
                     try:
-                        patience = HELD_MS if consumer.paused() else LOOK_MS
-                        found = await consumer.getmany(timeout_ms=patience, max_records=PAGE)
+                        open_ = self._with_room(consumer)
+                        patience = LOOK_MS if len(open_) == len(consumer.assignment()) else HELD_MS
+                        found = await consumer.getmany(*open_, timeout_ms=patience, max_records=PAGE)
                     except OffsetOutOfRangeError:
                         self._new.set()  # Retention passed, or another topic of this name: look for the place again.
                         break
                     for partition, records in found.items():
                         self._take(partition, records)
-                    self._hold_what_is_full(consumer)
         finally:
             await consumer.stop()
 
@@ -206,14 +207,12 @@ class KafkaLog:
         for partition in marks:
             consumer.seek(partition, max(first[partition], end[partition] - MARKS_BACK))
 
-    def _hold_what_is_full(self, consumer: AIOKafkaConsumer) -> None:
-        paused = consumer.paused()
-        for name, shard in self._shards.items():
-            partition = TopicPartition(topic_of(self.name), self._partition_of(name))
-            if shard.is_full and partition not in paused:
-                consumer.pause(partition)
-            elif partition in paused and len(shard.rows) < ROOM // 2:
-                consumer.resume(partition)
+    def _with_room(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        """The partitions whose rows can be taken. What the others have waits in the client, and then in the broker."""
+        full = {
+            TopicPartition(topic_of(self.name), self._partition_of(each.name)) for each in self._shards.values() if each.is_full
+        }
+        return [partition for partition in consumer.assignment() if partition not in full]
 
     def _take(self, partition: TopicPartition, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
         for record in records:
