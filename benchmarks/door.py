@@ -178,7 +178,7 @@ def serve_peer() -> None:
     from fastapi import FastAPI
     from pydantic import BaseModel, Field
 
-    from gridcall.up import serve
+    from gridcall.server import serve
 
     class Point(BaseModel):
         lat: Annotated[float, Field(ge=-90, le=90)]

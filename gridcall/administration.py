@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import asyncpg
 import click
 import msgspec
 
 from events.bell import Bell
 from events.catalogue import LINES, ReferenceAdopted, ReferenceKind
 from events.content import encoded
-from events.database import Database
+from events.database import Database, reached
 from events.decider import REFERENCE
 from events.embedded import data_folder, server_url
-from events.generation import Generation
+from events.generation import DatabaseCheck, generations
 from events.postgres import PostgresLog
 from events.reference import AdmissionList, Content, Names, Policies, Roster
+from events.row import Generation
 from events.topics import apply, plan, wanted
 from gridcall.asking import asked, listed
 from gridcall.contents import keep
+from gridcall.services import prepare
 from gridcall.simulate import adoptions
 from gridcall.terminal import NOTHING_RAN, REJECTED, fail
 from intake.door import AHEAD_US_MAX, now_us, timed
@@ -164,16 +168,31 @@ def restore_group() -> None:
 
 
 @restore_group.command("accept")
-def restore_accept() -> None:
-    """Accept the database as it is, as a new generation: stages are cut back to what they can have read, time stays.
+@click.option("--apart", multiple=True, metavar="SERVICE=URL", help="A service with a database of its own; may be given again.")
+def restore_accept(apart: tuple[str, ...]) -> None:
+    """Accept intake's database as it is, as a new generation: stages are cut back to what they can have read, time stays.
 
     \b
     What was accepted after the backup is lost: upstream systems post it again, with the same references.
+    A second time it cuts what was not reached the first time, and begins no other generation.
     Example:     gridcall restore accept
     """
     url = server_url()
-    number = asked(lambda database: database.on_connection(Generation(data_folder(), url).accept))
-    click.echo(f"accepted: generation {number}")
+    urls = {"intake": url, **dict(each.split("=", 1) for each in apart)}
+
+    async def accepted() -> dict[str, Generation]:
+        await prepare(url)
+        async with AsyncExitStack() as stack:
+            connections = {}
+            for service, its in urls.items():
+                connections[service] = await reached(asyncpg.connect(its))
+                stack.push_async_callback(connections[service].close)
+            intake = connections.pop("intake")
+            await DatabaseCheck(data_folder(), url).accept(intake, connections)
+            return await generations("intake", intake)
+
+    for district, generation in asyncio.run(accepted()).items():
+        click.echo(f"{district}: generation {generation.number}, which goes on after position {generation.start}")
 
 
 @click.group("topics")

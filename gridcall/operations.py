@@ -20,19 +20,21 @@ from events.database import Database, connected, listen
 from events.embedded import data_folder, server_url, url_of
 from events.envelope import enveloped
 from events.errors import Away
-from events.generation import Generation
+from events.generation import DatabaseCheck
 from events.instants import rfc3339
 from events.postgres import PostgresLog
 from events.row import Row
+from gridcall.applications import app_apart, app_of
 from gridcall.asking import asked, listed
 from gridcall.demo.run import run_demo
 from gridcall.elsewhere import PORTS, Elsewhere
+from gridcall.server import serve
 from gridcall.services import SERVICES as SCHEMAS
 from gridcall.services import prepare
 from gridcall.status import LOGS, parked, status
+from gridcall.system import SERVICES
 from gridcall.tables import as_json
 from gridcall.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
-from gridcall.up import SERVICES, app_apart, app_of, serve
 from gridcall.verify import Verified, verify
 from intake.door import AHEAD_US_MAX, Door, item_of, now_us
 from intake.identity import action_id
@@ -128,7 +130,7 @@ async def prepared(url: str, *services: str) -> None:
     while True:
         try:
             await prepare(url, services=services or tuple(SCHEMAS))
-            async with connected(url, size=1, check=Generation(data_folder(), url, first).check):
+            async with connected(url, size=1, check=DatabaseCheck(data_folder(), url, first).check):
                 return
         except Away as fault:
             if time.monotonic() > deadline:

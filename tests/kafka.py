@@ -15,7 +15,7 @@ from events.errors import Away
 from events.kafka_log import KafkaLog
 from events.postgres import PostgresLog
 from events.relay import Publisher, Relay
-from events.row import Row, Watermark
+from events.row import Generation, Row, Watermark
 from events.topics import apply, wanted
 from tests.broker import Broker
 from tests.log_contract import SHARD
@@ -58,7 +58,7 @@ class Silent:
         self._ask("watermark")
         return await self.log.watermark(shard)
 
-    async def generation(self, shard: str) -> tuple[int, int]:
+    async def generation(self, shard: str) -> Generation:
         self._ask("generation")
         return await self.log.generation(shard)
 
@@ -85,6 +85,11 @@ class Kafka:
         task = asyncio.create_task(self.relay.run())
         self.tasks.append(task)
         return task
+
+    async def knows_the_generation(self) -> None:
+        """The reader has asked the writer what it must ask, once."""
+        await self.reader.watermark(SHARD)
+        self.silent.asked.clear()
 
     async def read(self, after: int, upto: int) -> list[Row]:
         """All rows after one position up to another one, as soon as they are there."""
@@ -113,7 +118,7 @@ async def over_kafka(url: str, topics: Topics, *, relayed: bool = True) -> Async
         bell, address = Bell(), topics.broker.address
         writer = PostgresLog("intake", database, Bell(), "a")
         publisher = Publisher(address)
-        relay = Relay(writer, SHARD, topics.partition, publisher, writer.bell)
+        relay = Relay(writer, SHARD, topics.partition, publisher)
         silent = Silent(PostgresLog("intake", other, Bell()))
         reader = KafkaLog("intake", address, lambda shard: topics.partition + (shard != SHARD), silent, bell)
         kafka = Kafka(topics, writer, silent, relay, reader, bell, [asyncio.create_task(reader.run())])

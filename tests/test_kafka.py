@@ -14,11 +14,12 @@ from aiokafka.admin import RecordsToDelete
 
 from events import kafka_log
 from events.envelope import envelope
-from events.errors import CannotGoOn
+from events.errors import Conflict
+from events.generation import DatabaseCheck
 from events.kafka_log import Shard
 from events.relay import ADVANCE, TAKE, Publisher, Relay
 from events.row import Row
-from events.topics import CONTENT_TYPE, Step, administrator, apply, plan, topic_of, wanted
+from events.topics import CONTENT_TYPE, GENERATION, Headers, Step, administrator, apply, plan, topic_of, wanted
 from tests.broker import running_broker
 from tests.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka, until
 from tests.log_contract import SHARD, visit
@@ -48,6 +49,11 @@ async def published(kafka: Kafka) -> None:
     await until(all_is)
 
 
+async def headers_of(kafka: Kafka) -> Headers:
+    """As a relay makes them."""
+    return [CONTENT_TYPE, (GENERATION, str((await kafka.writer.generation(SHARD)).number).encode())]
+
+
 def numbered(rows: list[Row]) -> list[int]:
     return [row.pos for row in rows]
 
@@ -66,8 +72,10 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("patient")
 def test_rows_come_over_kafka_and_nobody_asks_the_writer(database: str, topics: Topics) -> None:
     async def story(kafka: Kafka) -> None:
+        await written(kafka, 2999)
+        await kafka.knows_the_generation()
         kafka.silent.away = True
-        assert numbered(await kafka.read(0, await written(kafka, 3000))) == list(range(1, 3001))
+        assert numbered(await kafka.read(0, await written(kafka, 1))) == list(range(1, 3001))
         assert numbered(await kafka.read(3000, await written(kafka, 1))) == [3001]
         assert kafka.silent.asked == []
 
@@ -93,7 +101,7 @@ def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topics) ->
         last = await written(kafka, 500)
         publishers = [Publisher(topics.broker.address) for _ in range(3)]
         for publisher in publishers:
-            relay = Relay(kafka.writer, SHARD, topics.partition, publisher, kafka.writer.bell)
+            relay = Relay(kafka.writer, SHARD, topics.partition, publisher)
             relay.sent = 0
             await relay.step()
         for publisher in publishers:
@@ -108,7 +116,9 @@ def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Topics) -
     async def story(kafka: Kafka) -> None:
         await written(kafka, 10)
         await kafka.relay._asked(TAKE)
+        await kafka.relay.step()
         kafka.relay.sent = 7  # A relay that began behind what it had not published.
+        await kafka.knows_the_generation()
         kafka.silent.away = True
         kafka.publish()
         await kafka.reader.read(SHARD, 0, 1)
@@ -140,8 +150,7 @@ def test_a_record_that_cannot_be_read_is_a_gap(database: str, topics: Topics) ->
         producer = AIOKafkaProducer(bootstrap_servers=topics.broker.address)
         await producer.start()
         for body in (envelope(rows[0]), b"not JSON", b'{"id":"intake/city/2"}', envelope(rows[2])):
-            headers = [CONTENT_TYPE, ("generation", b"1")]
-            await producer.send_and_wait(TOPIC, body, partition=topics.partition, headers=headers)
+            await producer.send_and_wait(TOPIC, body, partition=topics.partition, headers=await headers_of(kafka))
         await producer.stop()
         assert numbered(await kafka.read(0, 3)) == [1, 2, 3]
         assert "read" in kafka.silent.asked
@@ -221,35 +230,48 @@ def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(databas
         told(database, Topics(broker, 0), story)
 
 
+async def restored(kafka: Kafka, last: int, folder: Path) -> None:
+    """The writer's database becomes a backup that ends at a position, and an operator accepts it."""
+    database = kafka.writer.database
+    await database.fetch(f"DELETE FROM intake.log WHERE pos > {last}")
+    await database.fetch(f"UPDATE intake.shard SET pos = {last}")
+    await database.fetch(f"UPDATE intake.sent SET pos = {last}")
+    await database.on_connection(DatabaseCheck(folder, "").accept)
+    kafka.writer.forget(SHARD)
+
+
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize(("read_up_to", "stops"), [(6, False), (10, True)])
-def test_a_new_generation(database: str, topics: Topics, read_up_to: int, stops: bool) -> None:
-    """The writer's database was restored to position 6. Who has read further stops; others read what stands there now."""
+@pytest.mark.parametrize("read_up_to", [4, 6, 10])
+def test_a_new_generation(database: str, topics: Topics, tmp_path: Path, read_up_to: int) -> None:
+    """Whoever reads is told, once, and reads what stands there now; what stood on the topic is not taken."""
 
     async def story(kafka: Kafka) -> None:
         await written(kafka, 10)
         await published(kafka)
-        assert len(await kafka.read(0, read_up_to)) >= read_up_to
-        kafka.reader._shards[SHARD].passed = read_up_to
-        await kafka.writer.database.fetch("DELETE FROM intake.log WHERE pos > 6")
-        await kafka.writer.database.fetch("UPDATE intake.shard SET pos = 6")
-        await kafka.writer.database.fetch("UPDATE intake.sent SET pos = 6")
+        await kafka.read(0, 10)
+        await kafka.reader.read(SHARD, read_up_to, 1)
+        await restored(kafka, 6, tmp_path)
+        new = await kafka.writer.append(SHARD, [visit(number, 1000) for number in range(20, 26)])
+        with pytest.raises(Conflict, match="is of another generation than what was read"):
+            await kafka.read(10, 13)
+        assert await kafka.read(6, 12) == new
+        assert numbered(await kafka.read(0, 12)) == list(range(1, 13))
+
+    told(database, topics, story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_database_that_is_made_anew_is_another_generation(database: str, topics: Topics) -> None:
+    """Its topic still has the rows of the one before, which a reader that begins now does not take."""
+
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 10)
+        await published(kafka)
+        for table in ("log", "shard", "sent"):
+            await kafka.writer.database.fetch(f"DELETE FROM intake.{table}")
         kafka.writer.forget(SHARD)
-        kafka.silent.log.generation_of = lambda shard: (2, 6)
-        kafka.relay.generation = lambda: 2
-        kafka.relay.sent = 6
-        again = [visit(number, 1000) for number in range(20, 26)]
-        new = await kafka.writer.append(SHARD, again)
-
-        async def noticed() -> bool:
-            return kafka.reader._shards[SHARD].generation == 2
-
-        if stops:
-            with pytest.raises(CannotGoOn, match=r"goes on after 6, and 10 was read"):
-                await kafka.read(10, 13)
-        else:
-            await until(noticed)
-            assert await kafka.read(6, 12) == new
+        rows = await kafka.writer.append(SHARD, [visit(number, 1000) for number in range(20, 26)])
+        assert await kafka.read(0, 6) == rows
 
     told(database, topics, story)
 
@@ -288,9 +310,8 @@ async def arrived(kafka: Kafka) -> list[int]:
     await written(kafka, 10)
     publisher = kafka.relay.publisher
     records = [(SHARD.encode(), envelope(row)) for row in await kafka.writer.read(SHARD, 0, 10)]
-    headers = [CONTENT_TYPE, ("generation", b"1")]
     for part in (records[:4], records[2:5] + records[6:]):
-        await publisher.publish(TOPIC, kafka.topics.partition, part, headers)
+        await publisher.publish(TOPIC, kafka.topics.partition, part, await headers_of(kafka))
     taken: list[Row] = []
     while not taken or taken[-1].pos < 10:
         found = await kafka.reader.read(SHARD, taken[-1].pos if taken else 0, 100)
@@ -332,6 +353,7 @@ def test_the_relay_marks_what_was_acknowledged(
             else:
                 patched.setattr(Publisher, "publish", dies)
             await kafka.relay.step()
+        await kafka.knows_the_generation()
         kafka.silent.away = True
         kafka.relay.sent = None
         kafka.publish()

@@ -1,35 +1,45 @@
 """Which database this is. A generation ends when the database becomes another one: restored, promoted, or exchanged.
 
 What was announced last (the newest position and time of each district) is kept in the data folder. A database that is of
-another system or timeline, or lies behind what was announced, is a new generation: nothing is accepted and nothing is decided
-in it until an operator has looked.
+another system or timeline, or lies behind what was announced, is not the one that it was: nothing is accepted and nothing is
+decided in it until an operator has looked. What he accepts is a new generation of intake's log, and of all that follows from
+it: a stage's log is of the generation of what it read (`PostgresLog.follow`). The generation stands in the shard's row, so that
+a database made anew is another one, too.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import asyncpg
 
-from events.catalogue import Instant
+from events.catalogue import BEGINNING, Instant
 from events.errors import CannotGoOn
+from events.row import Generation
 
 IDENTITY = """
 SELECT (SELECT system_identifier::text FROM pg_control_system()), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
 """
 HEADS = "SELECT shard, pos, ts FROM {schema}.shard"
-CUT = """
-WITH gone AS (
-  DELETE FROM {stage}.log l USING {before}.shard b WHERE b.shard = l.shard AND l.input > b.pos
-)
-UPDATE {stage}.shard s SET input = least(s.input, b.pos), epoch = s.epoch + 1,
-  pos = (SELECT coalesce(max(l.pos), 0) FROM {stage}.log l WHERE l.shard = s.shard AND l.input <= b.pos)
-FROM {before}.shard b WHERE b.shard = s.shard
+BEGIN = """
+UPDATE intake.shard SET before = generation, start = pos, ts = greatest(ts, $2),
+  generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) WHERE shard = $1
 """
+CUT = """
+WITH cut AS (DELETE FROM {schema}.log WHERE shard = $1 AND input > $2)
+UPDATE {schema}.shard s SET input = least(input, $2), epoch = epoch + 1, generation = $3, before = $4, start = kept.pos,
+  pos = kept.pos
+FROM (SELECT coalesce(max(pos), 0) AS pos FROM {schema}.log WHERE shard = $1 AND input <= $2) kept WHERE shard = $1
+"""
+UNPUBLISHED = "UPDATE {schema}.sent SET pos = least(pos, $2) WHERE shard = $1"
+STAGES = (("routing", "intake"), ("escalation", "routing"))
 
 
 class NewGeneration(CannotGoOn):
@@ -37,81 +47,99 @@ class NewGeneration(CannotGoOn):
 
 
 class Announced(NamedTuple):
-    """A generation: its number, the database's system and timeline, per district the newest position and time."""
+    """What was announced of a database: its system and timeline, per district the newest position and time."""
 
-    number: int
     system: str
     timeline: str
     heads: dict[str, tuple[int, Instant]]
-    starts: dict[str, int]  # The last position of each district that was taken over from the generation before.
 
 
-class Generation:
+def is_behind(found: Announced, shard: str, head: tuple[int, Instant]) -> bool:
+    """Whether a district is not as far as it was."""
+    pos, ts = found.heads.get(shard, (0, BEGINNING))
+    return pos < head[0] or ts < head[1]
+
+
+class DatabaseCheck:
     """Compares a database with what was announced of it. `folder` is the data folder, `schema` whose logs count there."""
 
     def __init__(self, folder: Path, url: str, schema: str = "intake") -> None:
         self._schema = schema
-        self._heads = HEADS.format(schema=schema)
-        self._path = folder / f"generation-{sha256(url.encode()).hexdigest()[:12]}.json"
-        self.announced = self._read()
+        self._path = folder / f"announced-{sha256(url.encode()).hexdigest()[:12]}.json"
+        self._announced: Announced | None = None
 
     async def check(self, connection: asyncpg.Connection[Any]) -> None:
         """Whether a new connection leads to the database that was announced. Raises NewGeneration where it does not."""
-        kept = self._read()
-        if kept and (self.announced is None or kept.number > self.announced.number):
-            self.announced = kept
-        known = self.announced
+        known, found = self._read(), await self._found(connection)
         if known is None:
             return
-        system, timeline = await connection.fetchrow(IDENTITY)  # type: ignore[misc]  # It has one row.
-        if (system, timeline) != (known.system, known.timeline):
-            was = f"system {known.system} on timeline {known.timeline}"
-            raise NewGeneration(f"the database is system {system} on timeline {timeline}; it was {was}: promoted, or exchanged")
-        heads = {shard: (pos, ts) for shard, pos, ts in await connection.fetch(self._heads)}
+        if found[:2] != known[:2]:
+            was, now = (f"system {each.system} on timeline {each.timeline}" for each in (known, found))
+            raise NewGeneration(f"the database is {now}; it was {was}: promoted, or exchanged")
         for shard, (pos, ts) in known.heads.items():
-            has = heads.get(shard, (0, 0))
-            if has[0] < pos or has[1] < ts:
+            if is_behind(found, shard, (pos, ts)):
+                ends = found.heads[shard][0] if shard in found.heads else 0
                 raise NewGeneration(
-                    f"{self._schema}/{shard} ends at {has[0]}, but {pos} was announced: the database was restored"
+                    f"{self._schema}/{shard} ends at {ends}, but {pos} was announced: the database was restored"
                 )
 
     async def announce(self, connection: asyncpg.Connection[Any]) -> None:
         """Keep how far the database is, before anybody is told more."""
-        system, timeline = await connection.fetchrow(IDENTITY)  # type: ignore[misc]  # It has one row.
-        heads = {shard: (pos, ts) for shard, pos, ts in await connection.fetch(self._heads)}
-        known = self.announced
-        now = Announced(known.number if known else 1, system, timeline, heads, known.starts if known else {})
-        if now != self.announced:
-            self.announced = now
+        now = await self._found(connection)
+        if now != self._announced:
             self._write(now)
+            self._announced = now
 
-    async def accept(self, connection: asyncpg.Connection[Any]) -> int:
-        """Begin a new generation with the database as it is: stages are cut back to what they can have read; time stays."""
+    async def accept(
+        self,
+        connection: asyncpg.Connection[Any],
+        apart: Mapping[str, asyncpg.Connection[Any]] = MappingProxyType({}),
+    ) -> None:
+        """Go on with the database as it is.
+
+        Of intake's log a new generation begins, unless the database is the one that was announced; time stays. Stages are cut
+        back to what they can have read; they lie in the same database, or `apart`.
+        """
+        connections = {service: apart.get(service, connection) for service in ("intake", "routing", "escalation")}
+        async with AsyncExitStack() as stack:
+            for each in {id(each): each for each in connections.values()}.values():
+                await stack.enter_async_context(each.transaction())
+            if self._is_another(await self._found(connection)):
+                for shard, ts in (await self._newest(connections)).items():
+                    await connection.execute(BEGIN, shard, ts)
+            for stage, before in STAGES:
+                await cut(stage, connections[stage], await generations(before, connections[before]))
+        self._write(await self._found(connection))
+
+    async def _newest(self, connections: Mapping[str, asyncpg.Connection[Any]]) -> dict[str, Instant]:
+        """How far time has passed in each district that intake has, for whoever was told."""
         known = self._read()
-        async with connection.transaction():
-            for shard, (_, ts) in (known.heads if known else {}).items():
-                await connection.execute("UPDATE intake.shard SET ts = greatest(ts, $2) WHERE shard = $1", shard, ts)
-            for stage, before in (("routing", "intake"), ("escalation", "routing")):
-                await connection.execute(CUT.format(stage=stage, before=before))
+        newest = {shard: ts for shard, _, ts in await connections["intake"].fetch(HEADS.format(schema="intake"))}
+        told = [(shard, ts) for shard, (_, ts) in known.heads.items()] if known else []
+        for stage, _ in STAGES:
+            told += [(shard, ts) for shard, _, ts in await connections[stage].fetch(HEADS.format(schema=stage))]
+        for shard, ts in told:
+            if shard in newest:
+                newest[shard] = max(newest[shard], ts)
+        return newest
+
+    def _is_another(self, found: Announced) -> bool:
+        known = self._read()
+        if known is None or found[:2] != known[:2]:
+            return True
+        return any(is_behind(found, shard, head) for shard, head in known.heads.items())
+
+    async def _found(self, connection: asyncpg.Connection[Any]) -> Announced:
         system, timeline = await connection.fetchrow(IDENTITY)  # type: ignore[misc]  # It has one row.
-        heads = {shard: (pos, ts) for shard, pos, ts in await connection.fetch(self._heads)}
-        starts = {shard: pos for shard, (pos, _) in heads.items()}
-        self.announced = Announced((known.number if known else 0) + 1, system, timeline, heads, starts)
-        self._write(self.announced)
-        return self.announced.number
+        heads = await connection.fetch(HEADS.format(schema=self._schema))
+        return Announced(system, timeline, {shard: (pos, ts) for shard, pos, ts in heads})
 
     def _read(self) -> Announced | None:
         try:
             kept = json.loads(self._path.read_text())
         except FileNotFoundError:
             return None
-        heads = {shard: (pos, ts) for shard, (pos, ts) in kept["heads"].items()}
-        return Announced(kept["number"], kept["system"], kept["timeline"], heads, kept.get("starts", {}))
-
-    def of(self, shard: str) -> tuple[int, int]:
-        """The number of the generation, and the last position of a district that was taken over from the one before."""
-        known = self.announced
-        return (known.number, known.starts.get(shard, 0)) if known else (1, 0)
+        return Announced(kept["system"], kept["timeline"], {shard: (pos, ts) for shard, (pos, ts) in kept["heads"].items()})
 
     def _write(self, announced: Announced) -> None:
         """Whole or not at all."""
@@ -122,3 +150,20 @@ class Generation:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
+
+
+async def generations(schema: str, connection: asyncpg.Connection[Any]) -> dict[str, Generation]:
+    """The generation of each district of a log."""
+    found = await connection.fetch(f"SELECT shard, generation, before, start FROM {schema}.shard")  # noqa: S608
+    return {shard: Generation(*generation) for shard, *generation in found}
+
+
+async def cut(stage: str, connection: asyncpg.Connection[Any], read: Mapping[str, Generation]) -> None:
+    """Cut a stage back to what it can have read of the log before it, which is of these generations now."""
+    for shard, own in (await generations(stage, connection)).items():
+        now = read.get(shard, own)
+        if own.number != now.number and (own.number or now.before):
+            kept = now.start if own.number in (0, now.before) else 0
+            await connection.execute(CUT.format(schema=stage), shard, kept, now.number, own.number or now.before)
+            pos = await connection.fetchval(f"SELECT pos FROM {stage}.shard WHERE shard = $1", shard)  # noqa: S608
+            await connection.execute(UNPUBLISHED.format(schema=stage), shard, pos)

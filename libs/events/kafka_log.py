@@ -1,5 +1,5 @@
 """Reads a log over Kafka. Its rule is one integer: the next position is taken, what came before is dropped, and a gap, or
-silence, asks the writer's log.
+silence, asks the writer's log. Rows of another generation than the writer says are not taken.
 
 So nothing that can happen to a topic loses a row or takes one twice: doubled and zombie relays, records below the low
 watermark, a topic that was made anew, another cluster. Offsets are looked for, never stored: record n of a log lies at offset
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -22,9 +22,9 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from events.bell import Bell
 from events.catalogue import BEGINNING
 from events.envelope import opened
-from events.errors import Away, CannotGoOn, Invalid
+from events.errors import Away, CannotGoOn, Conflict, GridcallError, Invalid
 from events.log import Source
-from events.row import Row, Watermark
+from events.row import Generation, Row, Watermark
 from events.topics import GENERATION, TIME, mark_of, topic_of
 
 ROOM = 5_000  # Rows that wait for who reads them; then the broker keeps the rest.
@@ -39,27 +39,20 @@ MARKS_BACK = 500  # A district's watermark comes every second: the newest ones l
 log = logging.getLogger("gridcall")
 
 
-class Writer(Source, Protocol):
-    """The writer's own log: what Kafka has not, it has."""
-
-    async def generation(self, shard: str) -> tuple[int, int]:
-        """The number of the database's generation, and the last position that it took over from the one before."""
-
-
 class Shard:
     """What is known of one shard: the rows that wait, without a gap, up to position `last`."""
 
     def __init__(self, name: str, after: int) -> None:
         self.name = name
+        self.generation = Generation(0)
         self.rows: deque[Row] = deque()
         self.last = after
         self.passed = after  # What the reader has.
         self.mark = Watermark(0, BEGINNING)
         self.ts = BEGINNING  # Of the last row.
         self.heard = monotonic()
-        self.generation = 0
-        self.fault = ""
         self.gap = False
+        self.fault: GridcallError | None = None  # What the reader must be told, once.
 
     def take(self, row: Row) -> bool:
         """Take the next row; drop one that was taken; say that there is a gap before any other."""
@@ -77,15 +70,13 @@ class Shard:
         """The reader has everything up to here, from elsewhere."""
         self.rows.clear()
         self.last = self.passed = after
+        self.mark, self.ts = Watermark(0, BEGINNING), BEGINNING
 
-    def cut(self, start: int) -> None:
-        """Rows after `start` are of a generation that ended."""
-        while self.rows and self.rows[-1].pos > start:
-            self.rows.pop()
-        self.last = min(self.last, start)
-        self.mark = Watermark(0, BEGINNING)
-        if self.passed > start:
-            self.fault = f"its database was restored or exchanged: it goes on after {start}, and {self.passed} was read"
+    def takes(self, generation: int, pos: int) -> bool:
+        """Whether a record is of the writer's log. One of a later generation than is known asks the writer about it."""
+        known = self.generation
+        self.gap = self.gap or generation > known.number
+        return generation == known.number or (generation == known.before and pos <= known.start)
 
     @property
     def is_full(self) -> bool:
@@ -99,7 +90,7 @@ class Shard:
 class KafkaLog:
     """The log of another service, read over Kafka from `address`. `partition_of` gives a district's number."""
 
-    def __init__(self, name: str, address: str, partition_of: Callable[[str], int], writer: Writer, bell: Bell) -> None:
+    def __init__(self, name: str, address: str, partition_of: Callable[[str], int], writer: Source, bell: Bell) -> None:
         self.name = name
         self.address = address
         self.writer = writer
@@ -112,8 +103,15 @@ class KafkaLog:
     # ── For who reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
-        """At most `limit` rows after a position. What is not at hand comes from the writer. Raises CannotGoOn, Away."""
-        known = self._known(shard, after)
+        """At most `limit` rows after a position. What is not at hand comes from the writer.
+
+        Raises, once, Conflict where the log has become another generation, and CannotGoOn where it became shorter than what was
+        read; Away while the writer has not yet told its generation.
+        """
+        known = await self._known(shard, after)
+        if known.fault:
+            fault, known.fault = known.fault, None
+            raise fault
         rows = known.rows
         if after > known.last:
             known.begin_at(after)
@@ -134,16 +132,20 @@ class KafkaLog:
 
     async def watermark(self, shard: str) -> Watermark:
         """The last position that is known, and up to which instant nothing more comes behind it."""
-        known = self._known(shard, 0)
+        known = await self._known(shard, 0)
         return known.mark if known.mark.pos >= known.last else Watermark(known.last, known.ts)
 
-    def _known(self, shard: str, after: int) -> Shard:
-        if shard not in self._shards:
-            self._shards[shard] = Shard(shard, after)
+    async def generation(self, shard: str) -> Generation:
+        """As the writer has it."""
+        return await self.writer.generation(shard)
+
+    async def _known(self, shard: str, after: int) -> Shard:
+        known = self._shards.get(shard)
+        if known is None or not known.generation.number:
+            generation = await self.writer.generation(shard)
+            known = self._shards.setdefault(shard, Shard(shard, after))
+            known.generation = generation
             self._new.set()
-        known = self._shards[shard]
-        if known.fault:
-            raise CannotGoOn(f"{self.name}/{shard} cannot be gone on with: {known.fault}")
         return known
 
     # ── What follows the topics ──────────────────────────────────────────────────────────────────────────────────────
@@ -227,9 +229,7 @@ class KafkaLog:
         except ValueError:
             return
         shard = self._shards.get(mark.shard) if mark.log == self.name else None
-        if shard is None or not self._is_of_now(shard, mark.generation, mark.pos):
-            return
-        if mark.w > shard.mark.w:
+        if shard and mark.generation == shard.generation.number and mark.w > shard.mark.w:
             shard.mark = Watermark(mark.pos, mark.w)
             if mark.pos <= shard.last:
                 shard.heard = monotonic()
@@ -243,43 +243,37 @@ class KafkaLog:
         except (Invalid, ValueError):
             return
         shard = self._shards.get(row.shard) if row.log == self.name else None
-        if shard and self._is_of_now(shard, generation, row.pos) and shard.take(row):
+        if shard and shard.takes(generation, row.pos) and shard.take(row):
             self.bell.ring(self.name, row.shard)
-
-    def _is_of_now(self, shard: Shard, generation: int, pos: int) -> bool:
-        """Whether a record is of the generation that is known. One of a later generation asks the writer about it."""
-        shard.generation = shard.generation or generation
-        shard.gap = shard.gap or generation > shard.generation
-        return generation == shard.generation or (generation < shard.generation and pos <= shard.last)
 
     # ── The writer ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _ask_the_writer(self) -> None:
         """Ask for what did not come."""
         while True:
-            for shard in [each for each in self._shards.values() if not each.fault]:
+            for shard in [each for each in self._shards.values() if each.is_silent]:
                 try:
-                    if not shard.generation:
-                        generation, _ = await self.writer.generation(shard.name)
-                        shard.generation = shard.generation or generation
-                    if shard.is_silent:
-                        await self._filled(shard)
+                    await self._filled(shard)
                 except Away as fault:
                     log.debug("%s/%s: %s", self.name, shard.name, fault)
             await asyncio.sleep(LOOK_MS / 1000)
 
     async def _filled(self, shard: Shard) -> None:
         """What the writer has beyond what is known, up to what there is room for."""
-        generation, start = await self.writer.generation(shard.name)
-        if shard.generation and generation > shard.generation:
-            shard.cut(start)
-        shard.generation = max(shard.generation, generation)
-        mark = await self.writer.watermark(shard.name)
+        generation, mark = await self.writer.generation(shard.name), await self.writer.watermark(shard.name)
+        told = f"{self.name}/{shard.name} ends at {mark.pos}"
+        if shard.generation.number not in (0, generation.number):
+            shard.fault = Conflict(f"{told} and is of another generation than what was read")
+        elif mark.pos < shard.passed:
+            shard.fault = CannotGoOn(
+                f"{told}, but {shard.passed} was read: if its service folds it again, this goes on by itself"
+            )
+        shard.generation = generation
+        if shard.fault:
+            shard.begin_at(min(shard.passed, mark.pos))
         while not shard.is_full and shard.last < mark.pos and (rows := await self.writer.read(shard.name, shard.last, PAGE)):
             for row in rows:
                 shard.take(row)
-        if mark.pos < shard.passed:
-            shard.fault = f"the writer's log ends at {mark.pos}, and {shard.passed} was read: it was lost, or restored"
         if mark.pos <= shard.last and mark.w > shard.mark.w:
             shard.mark = mark
         shard.gap, shard.heard = False, monotonic()

@@ -11,7 +11,7 @@ from typing import Protocol
 from events.catalogue import BEGINNING, Instant
 from events.decider import REFERENCE
 from events.errors import Conflict, Forgotten
-from events.row import Draft, Passed, Row, Watermark
+from events.row import Draft, Generation, Passed, Row, Watermark
 
 
 class Source(Protocol):
@@ -27,6 +27,9 @@ class Source(Protocol):
 
     async def watermark(self, shard: str) -> Watermark:
         """The last position, and up to which instant nothing more comes."""
+
+    async def generation(self, shard: str) -> Generation:
+        """Of which generation the shard is; number 0 while there is none."""
 
 
 class Log(Source, Protocol):
@@ -129,6 +132,9 @@ class MemoryLog:
     async def watermark(self, shard: str) -> Watermark:
         kept = self._kept(shard)
         return Watermark(kept.pos, kept.ts)
+
+    async def generation(self, shard: str) -> Generation:
+        return Generation(1)
 
     def passed(self, reader: str, shard: str, pos: int) -> None:
         """A reader needs nothing up to `pos` any more."""

@@ -22,7 +22,7 @@ from events.envelope import Wire, enveloped, opened
 from events.errors import Away
 from events.log import at
 from events.postgres import PostgresLog
-from events.row import Row, Watermark
+from events.row import Generation, Row, Watermark
 
 NDJSON = "application/x-ndjson"
 LIMIT = 1000
@@ -36,8 +36,12 @@ def described() -> dict[int | str, dict[str, Any]]:
     event |= {"title": "Event", "required": [name for name in event["required"] if name != "causationid"]}
     told = ((HEAD, "The last position of the log."), (PASSED, "Up to this instant, in µs, nothing more comes behind it."))
     headers = {name: {"description": text, "required": True, "schema": {"type": "integer"}} for name, text in told}
-    generation = "The number of the database's generation, and the last position of the one before."
-    headers[GENERATION] = {"description": generation, "required": True, "schema": {"type": "string", "pattern": r"^\d+ \d+$"}}
+    generation = "The number of the generation, that of the one before, and the last position that it took over from there."
+    headers[GENERATION] = {
+        "description": generation,
+        "required": True,
+        "schema": {"type": "string", "pattern": r"^\d+ \d+ \d+$"},
+    }
     events = {"type": "array", "items": event}
     return {200: {"description": "Events, one a line", "content": {NDJSON: {"schema": events}}, "headers": headers}}
 
@@ -63,8 +67,8 @@ def log_routes(log: PostgresLog, bell: Bell, closing: asyncio.Event) -> APIRoute
             await bell.wait(log.name, shard, heard, until - monotonic())
         mark = await log.watermark(shard)
         body = b"".join([enveloped(log.name, shard, kept) + b"\n" for kept in entries])
-        number, start = await log.generation(shard)
-        headers = {HEAD: str(mark.pos), PASSED: str(mark.w), GENERATION: f"{number} {start}"}
+        generation = " ".join(map(str, await log.generation(shard)))
+        headers = {HEAD: str(mark.pos), PASSED: str(mark.w), GENERATION: generation}
         return Response(body, media_type=NDJSON, headers=headers)
 
     return router
@@ -86,11 +90,9 @@ class HttpLog:
         """The row of a position that was read before. Raises Forgotten where it is gone."""
         return at(self.name, shard, pos, await self.read(shard, pos - 1, 1))
 
-    async def generation(self, shard: str) -> tuple[int, int]:
-        """The number of the database's generation, and the last position of the one before."""
+    async def generation(self, shard: str) -> Generation:
         answer = await self._get(shard, after=2**62, limit=1)
-        number, start = answer.headers[GENERATION].split(" ")
-        return int(number), int(start)
+        return Generation(*map(int, answer.headers[GENERATION].split(" ")))
 
     async def watermark(self, shard: str) -> Watermark:
         """The last position, and up to which instant nothing more comes."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -21,9 +21,9 @@ from events.catalogue import BEGINNING, TYPE_OF, Instant, ReferenceAdopted
 from events.database import Database
 from events.decider import REFERENCE
 from events.envelope import Entry, entry, row_of, sorted_encoder
-from events.errors import Away, Conflict
+from events.errors import Away, CannotGoOn, Conflict
 from events.log import at, check_follows
-from events.row import Draft, Passed, Row, Watermark
+from events.row import Draft, Generation, Passed, Row, Watermark
 from events.schema import SERVICE_OF
 
 LEASE_SECONDS = 3.0
@@ -65,8 +65,13 @@ RELEASE = "UPDATE {schema}.shard SET leased_until = '-infinity' WHERE shard = $1
 
 APPEND = "SELECT * FROM {schema}.append($1, $2, $3, $4, $5)"
 MAKE = "INSERT INTO {schema}.shard (shard) VALUES ($1) ON CONFLICT DO NOTHING"
-HEAD = "SELECT epoch, owner, pos, ts, input FROM {schema}.shard WHERE shard = $1"
-STATEMENTS = (READ, COMMIT, ANNOUNCE, LEASE, RENEW, RELEASE, APPEND, MAKE, HEAD)
+HEAD = "SELECT epoch, owner, pos, ts, input, generation, before, start FROM {schema}.shard WHERE shard = $1"
+FOLLOW = """
+UPDATE {schema}.shard SET generation = $3, before = CASE generation WHEN 0 THEN 0 ELSE generation END,
+  start = CASE generation WHEN 0 THEN 0 ELSE pos END
+WHERE shard = $1 AND epoch = $2 AND generation <> $3 AND (generation = 0 OR (generation = $4 AND input <= $5))
+"""
+STATEMENTS = (READ, COMMIT, ANNOUNCE, LEASE, RENEW, RELEASE, APPEND, MAKE, HEAD, FOLLOW)
 
 
 class Tail:
@@ -106,7 +111,6 @@ class PostgresLog:
         self.bell = bell
         self.owner = owner
         self.schema = SERVICE_OF[name]
-        self.generation_of: Callable[[str], tuple[int, int]] = lambda shard: (1, 0)
         self._heads: dict[str, Head] = {}
         self._tails: defaultdict[str, Tail] = defaultdict(Tail)
         self._sql = {sql: sql.format(schema=self.schema, log=name) for sql in STATEMENTS}
@@ -128,9 +132,9 @@ class PostgresLog:
         """The row of a position that was read before. Raises Forgotten where it is gone."""
         return at(self.name, shard, pos, await self.read(shard, pos - 1, 1))
 
-    async def generation(self, shard: str) -> tuple[int, int]:
-        """The number of the database's generation, and the last position of the one before."""
-        return self.generation_of(shard)
+    async def generation(self, shard: str) -> Generation:
+        found = await self._fetch(HEAD, shard)
+        return Generation(found[0]["generation"], found[0]["before"], found[0]["start"]) if found else Generation(0)
 
     def last(self, shard: str) -> int:
         """The last position that this process knows of: what it wrote, or found when it took the lease."""
@@ -190,6 +194,17 @@ class PostgresLog:
         """Let others own a shard at once."""
         if shard in self._heads:
             await self._fetch(RELEASE, shard, self._heads.pop(shard).epoch)
+
+    async def follow(self, shard: str, read: Generation) -> None:
+        """Be of the generation of the log that this one follows from. Raises CannotGoOn where it has read too much."""
+        await self._fetch(FOLLOW, shard, self._heads[shard].epoch, *read)
+        found = (await self._fetch(HEAD, shard))[0]
+        if read.number not in (0, found["generation"]):
+            raise CannotGoOn(
+                f"{self.name}/{shard} follows from {found['input']} inputs of a database that was restored or exchanged: of "
+                f"those, the one in its place has {read.start if read.before == found['generation'] else 0}. "
+                "Cut it back: gridcall restore accept"
+            )
 
     async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
         check_follows(rows)

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from events.bell import Bell
 from events.catalogue import BEGINNING
 from events.envelope import enveloped
-from events.errors import Away, Conflict
+from events.errors import Away, CannotGoOn
 from events.postgres import PostgresLog
+from events.row import Generation
 from events.topics import CONTENT_TYPE, GENERATION, JSON, TIME, Headers, Mark, topic_of
 
 ROWS = 1000  # In one look at the log.
@@ -102,41 +102,32 @@ class Publisher:
 class Relay:
     """Publishes one shard of a log, as long as it has the lease: others that stand beside it wait."""
 
-    def __init__(
-        self,
-        source: PostgresLog,
-        shard: str,
-        partition: int,
-        publisher: Publisher,
-        bell: Bell,
-        generation: Callable[[], int] = lambda: 1,
-    ) -> None:
+    def __init__(self, source: PostgresLog, shard: str, partition: int, publisher: Publisher) -> None:
         self.source = source
         self.shard = shard
         self.partition = partition
         self.publisher = publisher
-        self.bell = bell
-        self.generation = generation
         self.sent: int | None = None  # Up to where everything is published; unknown while another relay has the lease.
+        self._generation = Generation(0)
         self._announced = BEGINNING
         self._told = ""
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            heard = self.bell.count(self.source.name, self.shard)
+            heard = self.source.bell.count(self.source.name, self.shard)
             try:
                 if await self.step():
                     continue
                 seconds = QUIET_SECONDS
                 self._told = ""
-            except (Away, Conflict) as fault:
+            except (Away, CannotGoOn) as fault:
                 self.sent = None
                 seconds = AGAIN_SECONDS
                 if str(fault) != self._told:
                     log.warning("%s/%s is not published: %s; it goes on by itself", self.source.name, self.shard, fault)
                 self._told = str(fault)
-            await self.bell.wait(self.source.name, self.shard, heard, seconds)
+            await self.source.bell.wait(self.source.name, self.shard, heard, seconds)
 
     async def step(self) -> int:
         """Publish the next rows, or how far time has passed; how many rows that were."""
@@ -145,16 +136,18 @@ class Relay:
             self.sent = await self._asked(TAKE)
         if self.sent is None:
             return 0
-        mark = await source.watermark(shard)
-        generation = self.generation()
-        stamp = (GENERATION, str(generation).encode())
+        mark, generation = await source.watermark(shard), await source.generation(shard)
+        if generation != self._generation:  # What was published of another one says nothing about this one.
+            self.sent, self._generation, self._announced = await self._asked(TAKE), generation, BEGINNING
+            return 0
+        stamp = (GENERATION, str(generation.number).encode())
         entries = await source.entries(shard, self.sent, ROWS) if mark.pos > self.sent else []
-        if entries:
+        if entries and generation == await source.generation(shard):
             records = [(shard.encode(), enveloped(source.name, shard, each)) for each in entries]
             await self.publisher.publish(topic_of(source.name), self.partition, records, [CONTENT_TYPE, stamp])
             self.sent = await self._asked(ADVANCE, entries[-1].pos)
         elif mark.w > self._announced:
-            value = msgspec.json.encode(Mark(generation, source.name, mark.pos, shard, mark.w))
+            value = msgspec.json.encode(Mark(generation.number, source.name, mark.pos, shard, mark.w))
             await self.publisher.publish(TIME, self.partition, [(f"{source.name}/{shard}".encode(), value)], [JSON, stamp])
             self._announced = mark.w
         else:

@@ -55,3 +55,14 @@ class Watermark(NamedTuple):
 
     pos: int
     w: Instant
+
+
+class Generation(NamedTuple):
+    """Which database a log is from: a number that grows with each that takes another one's place.
+
+    Up to position `start`, it has the same rows as the one `before` (0: there was none). 0 where it is not known yet.
+    """
+
+    number: int
+    before: int = 0
+    start: int = 0

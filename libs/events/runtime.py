@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from events.bell import Bell
 from events.errors import Away, CannotGoOn, Conflict
 from events.log import Log, Source
-from events.row import Row
+from events.row import Generation, Row
 from events.stage import Stage, held_behind
 
 S = TypeVar("S")
@@ -110,6 +110,9 @@ class OwnedLog(Log, Protocol):
     async def lease(self, shard: str) -> bool:
         """Become the owner of a shard, if nobody is."""
 
+    async def follow(self, shard: str, read: Generation) -> None:
+        """Be of the generation of the log that this one follows from. Raises CannotGoOn where it has read too much."""
+
     async def renew(self, shard: str) -> None:
         """Stay the owner. Raises Conflict where somebody else is."""
 
@@ -145,8 +148,10 @@ class Keeper(Generic[S, R]):
     async def _once(self) -> float:
         """Own the shard as long as it goes; then how long to wait before the next try."""
         try:
-            if await self.sink.lease(self.shard):
-                await self._own()
+            runner = self.made()
+            generation = await runner.source.generation(self.shard)
+            if generation.number and await self.sink.lease(self.shard):
+                await self._own(runner, generation)
         except (Conflict, Away, CannotGoOn) as fault:
             self.sink.forget(self.shard)
             return self._told(fault)
@@ -164,9 +169,9 @@ class Keeper(Generic[S, R]):
         self.stopped_because = str(fault)
         return STILL_SECONDS
 
-    async def _own(self) -> None:
+    async def _own(self, runner: Runner[S, R], generation: Generation) -> None:
         """Recall, then follow."""
-        runner = self.made()
+        await self.sink.follow(self.shard, generation)
         await self._recalled(runner)
         self.runner, self.stopped_because = runner, ""
         passed_at = 0.0

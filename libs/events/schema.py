@@ -1,6 +1,7 @@
 """The tables of a log, as SQLAlchemy knows them: every service has them in a schema of its own.
 
-`log` keeps the rows, an entry each; `shard` how far the log, time and input of a shard are, and who owns it;
+`log` keeps the rows, an entry each; `shard` how far the log, time and input of a shard are, who owns it, and of which
+generation it is: that of intake begins when a district's row is made, so that no later one has a lower number;
 `sent` how far it is published, and by whom.
 Migrations make them (migrations/); tests hold the two equal.
 """
@@ -21,6 +22,7 @@ from sqlalchemy import (
 )
 
 SERVICE_OF = {"intake": "intake", "cases": "routing", "calls": "escalation", "evaluations": "assessment"}
+GENERATION = "((EXTRACT(epoch FROM clock_timestamp()) * (1000000)::numeric))::bigint"
 
 
 def metadata_of(service: str) -> MetaData:
@@ -53,6 +55,9 @@ def metadata_of(service: str) -> MetaData:
         Column("owner", Text, nullable=False, server_default=text("''::text")),
         Column("leased_until", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'::timestamptz")),
         Column("adopted", Integer, nullable=False, server_default=text("0")),
+        Column("generation", BigInteger, nullable=False, server_default=text(GENERATION if service == "intake" else "0")),
+        Column("before", BigInteger, nullable=False, server_default=text("0")),
+        Column("start", BigInteger, nullable=False, server_default=text("0")),
     )
     Table(
         "sent",

@@ -1,0 +1,204 @@
+"""The services of one process: every service finds its districts in intake's list and keeps a shard for each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from escalation.decider import Escalation
+from events.bell import Bell
+from events.database import Database, listen
+from events.errors import Away, CannotGoOn, Conflict
+from events.generation import DatabaseCheck, NewGeneration
+from events.kafka_log import KafkaLog
+from events.postgres import PostgresLog
+from events.relay import Publisher, Relay
+from events.runtime import BATCH, Keeper, Runner
+from events.schema import SERVICE_OF
+from events.stage import Stage
+from gridcall.contents import Contents, stored
+from gridcall.elsewhere import Elsewhere
+from intake.door import ClockLeapt, Door
+from routing.decider import Routing
+from routing.library import ContentLibrary
+from routing.locate import Locator
+from screen.app import Screen
+from screen.follow import Follower
+
+SERVICES = ("intake", "routing", "escalation", "screen")
+LOGS = ("intake", "cases", "calls")
+TICK_SECONDS = 1.0
+
+log = logging.getLogger("gridcall")
+
+
+def this_process() -> str:
+    """How this process signs its leases."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class System:
+    """The services of one process on one database. `elsewhere`: the others are not on it, and are reached over Kafka."""
+
+    def __init__(
+        self,
+        url: str,
+        database: Database | None,
+        services: Collection[str],
+        check: DatabaseCheck,
+        speed: float,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        self.url = url
+        self.database = database
+        self.check = check
+        self.services = services
+        self.bell = Bell()
+        self.elsewhere = elsewhere
+        self.door = Door(self.stored, self.bell) if "intake" in services else None
+        self.own: dict[str, PostgresLog] = {}  # The logs that lie in this database.
+        self.over_kafka: dict[str, KafkaLog] = {}
+        self.numbers: dict[str, int] = {}  # Of the districts.
+        self.keepers: dict[tuple[str, str], Keeper[Any, Any]] = {}
+        self.relays: dict[tuple[str, str], Relay] = {}
+        self._publisher = Publisher(elsewhere.kafka) if elsewhere else None
+        self.intake, self.cases, self.calls = (self._log(name) for name in LOGS)
+        self._contents = Contents(elsewhere.contents if elsewhere else stored(self.stored))
+        self._speed = speed
+        self.closing = asyncio.Event()
+        self.screen = Screen(self._contents.of, self.closing)
+        self._library = ContentLibrary(self._contents)
+        self._locator = Locator(self._library)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _log(self, name: str) -> PostgresLog | KafkaLog:
+        if self.elsewhere is None or SERVICE_OF[name] in self.services:
+            own = self.own[name] = PostgresLog(name, self.stored, self.bell, this_process())
+            return own
+        writer = self.elsewhere.log(name)
+        made = self.over_kafka[name] = KafkaLog(name, self.elsewhere.kafka, self.numbers.__getitem__, writer, self.bell)
+        return made
+
+    @property
+    def stored(self) -> Database:
+        """The database, which everything but a screen of its own has."""
+        assert self.database is not None
+        return self.database
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run until the end of the block; then answer what was taken, and let the shards go."""
+        if self.database:
+            self._start(listen(self.url, self.bell, self.database.sessions))
+            self._start(self._announce())
+        self._start(self._keep_districts())
+        for each in self.over_kafka.values():
+            self._start(each.run())
+        if self.door:
+            self._start(self._let_time_pass(self.door))
+        try:
+            yield
+        finally:
+            if self.door:
+                await self.door.drain()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._publisher:
+                await self._publisher.close()
+
+    def close(self) -> None:
+        """Answer those who wait for what is to come: the live pages, and the readers of logs."""
+        self.closing.set()
+        self.bell.ring_all()
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that ends by itself is a fault: the process ends with it, and is started again with what the log has."""
+        if not task.cancelled() and task.exception():
+            log.critical("a task ended: this process ends too", exc_info=task.exception())
+            os._exit(70)
+
+    async def _let_time_pass(self, door: Door) -> None:
+        while True:
+            try:
+                await door.tick()
+            except (Away, ClockLeapt, NewGeneration) as fault:
+                log.warning("time stands still: %s", fault)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _announce(self) -> None:
+        """Remember how far the database was, so that a restored one is noticed."""
+        while True:
+            with suppress(Away, NewGeneration):
+                await self.stored.on_connection(self.check.announce)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _keep_districts(self) -> None:
+        """Keep a shard of each stage for every district that intake knows."""
+        while True:
+            with suppress(Away, NewGeneration):
+                self.numbers.update(await self._districts())
+                for district in self.numbers:
+                    self._keep(district)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _districts(self) -> dict[str, int]:
+        """The districts and their numbers."""
+        if self.elsewhere and "intake" not in self.services:
+            return await self.elsewhere.districts()
+        return dict(map(tuple, await self.stored.fetch("SELECT shard, number FROM intake.district")))
+
+    def _keep(self, district: str) -> None:
+        makers: dict[str, tuple[str, Callable[[], Runner[Any, Any]]]] = {
+            "routing": ("cases", lambda: self._routing(district)),
+            "escalation": ("calls", lambda: self._escalation(district)),
+        }
+        for service, (sink, made) in makers.items():
+            if service in self.services and (service, district) not in self.keepers:
+                keeper = self.keepers[service, district] = Keeper(district, self.own[sink], self.bell, made)
+                self._start(keeper.run())
+        if self._publisher:
+            self._publish(district, self._publisher)
+        if "screen" in self.services and district not in self.screen.followers:
+            logs = {each.name: each for each in (self.intake, self.cases, self.calls)}
+            follower = self.screen.followers[district] = Follower(district, logs, self.bell, self._speed)
+            self._start(follower.run())
+
+    def _publish(self, district: str, publisher: Publisher) -> None:
+        """Keep a relay for each log that is written here; let intake hear what becomes of its inputs."""
+        for name, each in self.own.items():
+            if (name, district) not in self.relays:
+                relay = Relay(each, district, self.numbers[district], publisher)
+                self.relays[name, district] = relay
+                self._start(relay.run())
+                if name == "intake":
+                    for outcomes in self.over_kafka.values():
+                        self._start(self._hear(outcomes, district))
+
+    async def _hear(self, outcomes: KafkaLog, district: str) -> None:
+        """Read a log as it comes, so that its bell rings for those who wait for an outcome. Nothing is kept."""
+        pos = 0
+        while True:
+            heard = self.bell.count(outcomes.name, district)
+            with suppress(Away, Conflict, CannotGoOn):
+                pos = pos or (await outcomes.writer.watermark(district)).pos
+                while rows := await outcomes.read(district, pos, BATCH):
+                    pos = rows[-1].pos
+            await self.bell.wait(outcomes.name, district, heard, TICK_SECONDS)
+
+    def _routing(self, district: str) -> Runner[Any, Any]:
+        stage = Stage(Routing(district, self._library), district, self._locator)
+        return Runner(stage, self.intake, self.own["cases"], BATCH, self._contents.fetch)
+
+    def _escalation(self, district: str) -> Runner[Any, Any]:
+        return Runner(Stage(Escalation(), district), self.cases, self.own["calls"], BATCH)

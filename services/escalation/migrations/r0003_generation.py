@@ -1,0 +1,11 @@
+"""Of which generation the log of escalation is."""
+
+from events.migrations.generation_0003 import add_generation
+
+revision = "escalation_0003"
+down_revision = "escalation_0002"
+
+
+def upgrade() -> None:
+    """Add it."""
+    add_generation("escalation")
