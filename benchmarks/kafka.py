@@ -24,7 +24,7 @@ from events.kafka_log import KafkaLog  # noqa: E402
 from events.postgres import PostgresLog  # noqa: E402
 from events.relay import Publisher, Relay  # noqa: E402
 from events.row import Draft  # noqa: E402
-from events.topics import CONTENT_TYPE, apply, topic_of, wanted  # noqa: E402
+from events.topics import CONTENT_TYPE, Cluster, apply, wanted  # noqa: E402
 from gridcall.services import prepare  # noqa: E402
 from tests.broker import running_broker  # noqa: E402
 
@@ -38,11 +38,11 @@ async def timed(work: Callable[[], Awaitable[None]]) -> float:
     return ROWS / (perf_counter() - begun)
 
 
-async def measured(url: str, address: str, round_: int) -> dict[str, float]:
+async def measured(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
     """One round: its own district, its own partition for the client alone."""
     shard, bare = f"d{round_}", ROUNDS + round_
     async with connected(url) as database:
-        log, publisher = PostgresLog("intake", database, Bell(), "bench"), Publisher(address)
+        log, publisher = PostgresLog("intake", database, Bell(), "bench"), Publisher(cluster)
         for first in range(0, ROWS, PART):
             drafts = [Draft(n, f"a{n}", VisitMade(f"a{n}", "case", "ann")) for n in range(first, first + PART)]
             await log.append(shard, drafts)
@@ -52,7 +52,7 @@ async def measured(url: str, address: str, round_: int) -> dict[str, float]:
             for each in await log.entries(shard, first, PART)
         ]
         relay = Relay(log, shard, round_, publisher, log.bell)
-        reader = KafkaLog("intake", address, lambda _: round_, log, Bell())
+        reader = KafkaLog("intake", cluster, lambda _: round_, log, Bell())
 
         async def relayed() -> None:
             while await relay.step():
@@ -60,7 +60,7 @@ async def measured(url: str, address: str, round_: int) -> dict[str, float]:
 
         async def published() -> None:
             for first in range(0, ROWS, PART):
-                await publisher.publish(topic_of("intake"), bare, records[first : first + PART], [CONTENT_TYPE])
+                await publisher.publish(cluster.topic("intake"), bare, records[first : first + PART], [CONTENT_TYPE])
 
         async def read() -> None:
             following, after = asyncio.create_task(reader.run()), 0
@@ -73,8 +73,8 @@ async def measured(url: str, address: str, round_: int) -> dict[str, float]:
             following.cancel()
 
         async def consumed() -> None:
-            partition, count = TopicPartition(topic_of("intake"), bare), 0
-            async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer:
+            partition, count = TopicPartition(cluster.topic("intake"), bare), 0
+            async with AIOKafkaConsumer(bootstrap_servers=cluster.brokers, enable_auto_commit=False) as consumer:
                 consumer.assign([partition])
                 consumer.seek(partition, 0)
                 while count < ROWS:
@@ -92,8 +92,8 @@ def main() -> None:
         server = started(Path(folder))
         url = server.get_uri("kafka")
         asyncio.run(prepare(url))
-        asyncio.run(apply(broker.address, wanted(2 * ROUNDS)))
-        rounds = [asyncio.run(measured(url, broker.address, number)) for number in range(ROUNDS)]
+        asyncio.run(apply(broker.cluster, wanted(broker.cluster, 2 * ROUNDS)))
+        rounds = [asyncio.run(measured(url, broker.cluster, number)) for number in range(ROUNDS)]
         server.cleanup()
     medians = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
     for ours, bare, what in (

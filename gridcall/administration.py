@@ -22,7 +22,7 @@ from events.generation import DatabaseCheck, generations
 from events.postgres import PostgresLog
 from events.reference import AdmissionList, Content, Names, Policies, Roster
 from events.row import Generation
-from events.topics import apply, plan, wanted
+from events.topics import Cluster, apply, plan, wanted
 from gridcall.asking import asked, listed
 from gridcall.contents import keep
 from gridcall.services import prepare
@@ -205,7 +205,7 @@ def topics_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--json", "as_json_", is_flag=True, help="As JSON."),
         click.option("--districts", default=16, show_default=True, help="A partition each; more can be added, never fewer."),
-        click.option("--kafka", required=True, envvar="GRIDCALL_KAFKA", metavar="HOST:PORT", help="The broker."),
+        click.option("--kafka", required=True, envvar="GRIDCALL_KAFKA", metavar="HOST:PORT[/PREFIX]", help="The broker."),
     ):
         command = option(command)
     return command
@@ -220,7 +220,7 @@ def topics_plan(kafka: str, districts: int, as_json_: bool) -> None:
     Exit status: 0 nothing · 1 something
     Example:     gridcall topics plan --kafka 127.0.0.1:19092
     """
-    steps = asyncio.run(plan(kafka, wanted(districts)))
+    steps = asyncio.run(plan(cluster := Cluster.named(kafka), wanted(cluster, districts)))
     listed([step._asdict() for step in steps], as_json_, "All topics are as they should be.")
     sys.exit(REJECTED if steps else 0)
 
@@ -234,6 +234,6 @@ def topics_apply(kafka: str, districts: int, as_json_: bool) -> None:
     Exit status: 0 all are as they should be · 1 a setting differs
     Example:     gridcall topics apply --kafka 127.0.0.1:19092 --districts 12
     """
-    steps = asyncio.run(apply(kafka, wanted(districts)))
+    steps = asyncio.run(apply(cluster := Cluster.named(kafka), wanted(cluster, districts)))
     listed([step._asdict() for step in steps], as_json_, "All topics are as they should be.")
     sys.exit(REJECTED if any(step.what == "differs" for step in steps) else 0)

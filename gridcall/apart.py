@@ -32,7 +32,7 @@ LOOK_ROWS = 4_000
 PIPE_BYTES = 1 << 20  # A batch and more: the other process folds one while the next is decided.
 pack = msgspec.msgpack.encode
 part = msgspec.msgpack.Decoder(Part)
-look = msgspec.msgpack.Decoder(tuple[str, str, Heads])
+look = msgspec.msgpack.Decoder(tuple[dict[str, str], str, Heads])
 
 
 class TablesApart:
@@ -47,9 +47,9 @@ class TablesApart:
         """Take the next entries of one log."""
         self._send(ENTRIES + pack((log, shard, entries)))
 
-    def look(self, url: str, shard: str, heads: Heads) -> None:
-        """Read a database by itself, each log up to a position. No log is further than what its rows follow from."""
-        self._send(LOOK + pack((url, shard, heads)))
+    def look(self, urls: Mapping[str, str], shard: str, heads: Heads) -> None:
+        """Read each log's database by itself, up to a position. No log is further than what its rows follow from."""
+        self._send(LOOK + pack((urls, shard, heads)))
 
     def _send(self, message: bytes) -> None:
         try:
@@ -129,10 +129,10 @@ def made(parts: Connection) -> tuple[dict[str, Any], int]:
     return summary, getrusage(RUSAGE_SELF).ru_maxrss - shared_kib
 
 
-async def looked(tables: Tables, url: str, shard: str, heads: Heads) -> None:
+async def looked(tables: Tables, urls: Mapping[str, str], shard: str, heads: Heads) -> None:
     """Read what the three logs have up to their heads, causes before effects."""
-    async with connected(url, size=1) as database:
-        for name in ("intake", "cases", "calls"):
+    for name in ("intake", "cases", "calls"):
+        async with connected(urls[name], size=1) as database:
             log, done = PostgresLog(name, database, Bell()), tables.logs[name].positions
             while done < heads[name]:
                 entries = await log.entries(shard, done, min(LOOK_ROWS, heads[name] - done))

@@ -56,7 +56,7 @@ def app_of(url: str, services: Collection[str] = SERVICES, speed: float = 1.0, o
     return make_app(lifespan)
 
 
-def app_apart(url: str, service: str, elsewhere: Elsewhere) -> FastAPI:
+def app_apart(url: str, service: str, elsewhere: Elsewhere, fed: bool = False) -> FastAPI:
     """The application of a process that is one service, with a database of its own; a screen has none."""
 
     @asynccontextmanager
@@ -67,7 +67,7 @@ def app_apart(url: str, service: str, elsewhere: Elsewhere) -> FastAPI:
             database = None
             if service != "screen":
                 database = await stack.enter_async_context(connected(url, size=POOL, check=check.check))
-            system = System(url, database, (service,), check, 1.0, elsewhere)
+            system = System(url, database, (service,), check, 1.0, elsewhere, fed)
             app.state.system, app.state.close = system, system.close
             if service == "intake":
                 outcomes = Outcomes(elsewhere.log("cases"), elsewhere.log("calls"), system.bell)

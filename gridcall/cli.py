@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -20,10 +21,11 @@ from events.embedded import url_of
 from events.errors import Away
 from events.generation import NewGeneration
 from events.reference import GridMap
+from events.topics import Cluster
 from gridcall.administration import KINDS, clock_group, key_group, loader, map_load, restore_group, topics_group
 from gridcall.apart import tables_apart
 from gridcall.demo.story import demo_command
-from gridcall.elsewhere import PORTS
+from gridcall.elsewhere import KAFKA, PORTS
 from gridcall.feed import Feed, read_apart, without_collecting
 from gridcall.files import InputError
 from gridcall.operations import (
@@ -38,7 +40,7 @@ from gridcall.operations import (
 )
 from gridcall.sheet import sheet_command
 from gridcall.simulate import BATCH, InMemory, Pipeline, Run, results_folder, simulate
-from gridcall.tabled import tabled
+from gridcall.tabled import Tabled, over_kafka, tabled
 from gridcall.tables import as_json
 from gridcall.terminal import INTERRUPTED, NOTHING_RAN, OWN_FAULT, REJECTED, UNREACHABLE, Bar, emit, fail, summary_table
 from intake.door import ClockLeapt
@@ -46,7 +48,7 @@ from intake.gridmap import Checked, check_map
 from intake.profile import Lines, Profile, ProfileError, load_profile
 from intake.times import Clockface
 
-READER_HELP = "How the stages read: from tables of Postgres, or in memory without any store."
+READER_HELP = "How the stages read: from tables of Postgres, over Kafka, or in memory without any store."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -127,7 +129,11 @@ def map_load_command(folder: Path, profile_path: Path) -> None:
 @click.argument("more_inputs", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option("--until", "until_text", required=True, metavar="TIME", help="ISO 8601; local to the profile without an offset.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to make: absent or empty.")
-@click.option("--reader", type=click.Choice(["memory", "table"]), default="table", show_default=True, help=READER_HELP)
+@click.option("--reader", type=click.Choice(["memory", "table", "kafka"]), default="table", show_default=True, help=READER_HELP)
+@click.option(
+    "--replicas", default=1, show_default=True, type=click.IntRange(1, 9), help="Of each service; with --reader kafka."
+)
+@click.option("--kafka", envvar=KAFKA, metavar="HOST:PORT", help="The broker, with --reader kafka: make kafka starts one.")
 @click.option("--batch", default=BATCH, show_default=True, hidden=True, type=click.IntRange(1, 10_000))
 @click.option("--json", "as_json_", is_flag=True, help="summary.json on stdout.")
 def simulate_command(
@@ -138,6 +144,8 @@ def simulate_command(
     until_text: str,
     out: Path,
     reader: str,
+    replicas: int,
+    kafka: str | None,
     batch: int,
     as_json_: bool,
 ) -> None:
@@ -153,13 +161,21 @@ def simulate_command(
     try:
         with Bar() as bar, without_collecting():
             paths = (*inputs, *more_inputs)
-            run, feed = simulated(profile_path, map_folder, paths, until_text, out, reader, batch, bar)
+            broker = brokers(reader, kafka)
+            run, feed = simulated(profile_path, map_folder, paths, until_text, out, reader, broker, replicas, batch, bar)
         emit(as_json(run.summary) if as_json_ else summary_table(run.summary))
     except KeyboardInterrupt:
         fail(INTERRUPTED, "interrupted; nothing was written")
     except OSError as error:
         fail(UNREACHABLE, f"{error.filename or out}: {error.strerror}; make room or name another --out, then run again")
     conclude(run, feed, out)
+
+
+def brokers(reader: str, kafka: str | None) -> str:
+    """Where Kafka is, if it is needed."""
+    if reader == "kafka" and not kafka:
+        fail(NOTHING_RAN, f"--reader kafka needs a broker: make kafka starts one; name it with --kafka HOST:PORT or in {KAFKA}")
+    return kafka or ""
 
 
 def interrupted(signum: int, frame: object) -> NoReturn:
@@ -174,6 +190,8 @@ def simulated(
     until_text: str,
     out: Path,
     reader: str,
+    kafka: str,
+    replicas: int,
     batch: int,
     bar: Bar,
 ) -> tuple[Run, Feed]:
@@ -194,16 +212,22 @@ def simulated(
         async def through(pipeline: Pipeline) -> Run:
             return await simulate(profile, grids, feed, until, folder, tables, pipeline, batch, progress=progress)
 
-        async def through_tables(url: str) -> tuple[Run, str]:
-            name = f"{profile.profile} until {until}, inputs {feed.digest}"
-            async with tabled(url, name, district, tables, batch) as pipeline:
+        name = f"{profile.profile} until {until}, inputs {feed.digest}"
+        database = f"simulate_{profile.profile}"
+
+        async def stored_by(made: AbstractAsyncContextManager[Tabled]) -> tuple[Run, str]:
+            async with made as pipeline:
                 run = await through(pipeline)
                 return run, await pipeline.stored()
 
         if reader == "memory":
             run, stored = asyncio.run(through(InMemory(district, tables, batch))), "nothing is committed to a disk"
+        elif reader == "table":
+            run, stored = asyncio.run(stored_by(tabled(url_of(database), name, district, tables, batch)))
         else:
-            run, stored = asyncio.run(through_tables(url_of(f"simulate_{profile.profile}")))
+            urls = {"intake": url_of(database), **{each: url_of(f"{database}_{each}") for each in ("routing", "escalation")}}
+            cluster = Cluster(Cluster.named(kafka).brokers, database)
+            run, stored = asyncio.run(stored_by(over_kafka(urls, cluster, replicas, name, district, tables, batch)))
         seconds = time.monotonic() - started
     positions = sum(log["positions"] for log in run.summary["log"].values())
     memory = (getrusage(RUSAGE_SELF).ru_maxrss + tables.memory_kib) // 1024

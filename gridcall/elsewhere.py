@@ -19,6 +19,7 @@ from events.database import Database
 from events.errors import Away, CannotGoOn
 from events.logs_over_http import HttpLog
 from events.schema import SERVICE_OF
+from events.topics import Cluster
 
 PORTS = {"intake": 8311, "routing": 8312, "escalation": 8313, "screen": 8315}
 KAFKA, KEY = "GRIDCALL_KAFKA", "GRIDCALL_SERVICE_KEY"
@@ -30,7 +31,7 @@ districts_of = msgspec.json.Decoder(dict[str, int]).decode
 class Elsewhere:
     """The broker, the addresses of the services, and the key by which they know each other."""
 
-    kafka: str
+    kafka: Cluster
     key: str
     urls: Mapping[str, str]
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class Elsewhere:
             service: os.environ.get(f"GRIDCALL_{service.upper()}_URL", f"http://127.0.0.1:{port}")
             for service, port in PORTS.items()
         }
-        return cls(os.environ[KAFKA], os.environ[KEY], urls)
+        return cls(Cluster.named(os.environ[KAFKA]), os.environ[KEY], urls)
 
     @asynccontextmanager
     async def reached(self) -> AsyncIterator[None]:

@@ -99,13 +99,14 @@ def service_command(service: str) -> click.Command:
     @click.command(service, short_help=f"Run {service} alone; the others are reached over Kafka.")
     @click.option("--host", default="127.0.0.1", show_default=True)
     @click.option("--port", default=PORTS[service], show_default=True, type=click.IntRange(0, 65535))
-    def command(host: str, port: int) -> None:
+    @click.option("--fed", is_flag=True, hidden=True, help="For simulate: time passes with what is fed, alone.")
+    def command(host: str, port: int, fed: bool) -> None:
         elsewhere = Elsewhere.from_environment()
         url = "" if service == "screen" else database_of(service)
         if url:
             asyncio.run(prepared(url, service))
         check_port(host, port)
-        serve(app_apart(url, service, elsewhere), host, port)
+        serve(app_apart(url, service, elsewhere, fed), host, port)
 
     about = f"""Run {service} in a process of its own. Any number of them may stand beside each other.
 

@@ -43,7 +43,10 @@ def this_process() -> str:
 
 
 class System:
-    """The services of one process on one database. `elsewhere`: the others are not on it, and are reached over Kafka."""
+    """The services of one process on one database.
+
+    `elsewhere`: the others are not on it, and are reached over Kafka. `fed`: time passes with what is fed to intake, alone.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class System:
         check: DatabaseCheck,
         speed: float,
         elsewhere: Elsewhere | None = None,
+        fed: bool = False,
     ) -> None:
         self.url = url
         self.database = database
@@ -70,6 +74,7 @@ class System:
         self.intake, self.cases, self.calls = (self._log(name) for name in LOGS)
         self._contents = Contents(elsewhere.contents if elsewhere else stored(self.stored))
         self._speed = speed
+        self._fed = fed
         self.closing = asyncio.Event()
         self.screen = Screen(self._contents.of, self.closing)
         self._library = ContentLibrary(self._contents)
@@ -99,7 +104,7 @@ class System:
         self._start(self._keep_districts())
         for each in self.over_kafka.values():
             self._start(each.run())
-        if self.door:
+        if self.door and not self._fed:
             self._start(self._let_time_pass(self.door))
         try:
             yield

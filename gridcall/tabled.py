@@ -1,24 +1,26 @@
-"""simulate on Postgres: the services' own runtime, in a database of its own, which is left behind and can be gone on with."""
+"""simulate on Postgres: the services' own runtime, in databases of its own, which are left behind and can be gone on with."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from escalation.decider import Escalation
 from events.bell import Bell
 from events.catalogue import Instant
-from events.database import Database, connected, remark, remark_on
+from events.database import Database, connected, listen, remark, remark_on
 from events.errors import CannotGoOn
 from events.postgres import PostgresLog
 from events.row import Draft
 from events.runtime import Keeper, Runner
+from events.schema import SERVICE_OF
 from events.stage import Stage
+from events.topics import Cluster, apply, carried, remove
 from gridcall.apart import TablesApart
 from gridcall.contents import Contents, keep, stored
-from gridcall.services import prepare
+from gridcall.processes import Processes, Tasks, folder_of
+from gridcall.services import SERVICES, prepare
 from gridcall.simulate import BATCH
 from routing.decider import Routing
 from routing.library import ContentLibrary
@@ -27,112 +29,146 @@ from routing.locate import Locator
 ROOM = 8  # How many batches a log may be ahead of its reader.
 FINISHED = " finished"
 SHOWN = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
+LOGS = ("intake", "cases", "calls")
+Logs = Mapping[str, PostgresLog]
 
 
 class Tabled:
-    """Routing and escalation follow intake's log in their own time; the tables' process reads the three logs by itself."""
+    """Routing and escalation follow intake's log in their own time; the tables' process reads the three logs by itself.
 
-    def __init__(self, url: str, database: Database, district: str, reader: TablesApart, batch: int) -> None:
+    `logs` may lie in one database or in several, whose URLs `urls` has; `stages` are whoever runs routing and escalation.
+    """
+
+    def __init__(
+        self, urls: Mapping[str, str], logs: Logs, district: str, reader: TablesApart, stages: Tasks, batch: int
+    ) -> None:
         self.district = district
-        self.contents = Contents(stored(database))
-        self._url = url
-        self._database = database
+        self.stages = stages
+        self._urls = urls
+        self._logs = logs
         self._reader = reader
-        self._bell = Bell()
         self._batch = batch
-        self.intake, self.cases, self.calls = (
-            PostgresLog(name, database, self._bell, "simulate") for name in ("intake", "cases", "calls")
-        )
-        library = ContentLibrary(self.contents)
-        locator = Locator(library)
-        self._routing = Keeper(
-            district,
-            self.cases,
-            self._bell,
-            lambda: Runner(
-                Stage(Routing(district, library), district, locator), self.intake, self.cases, batch, self.contents.fetch
-            ),
-        )
-        self._escalation = Keeper(
-            district, self.calls, self._bell, lambda: Runner(Stage(Escalation(), district), self.cases, self.calls, batch)
-        )
-        self._tasks = [asyncio.create_task(self._routing.run()), asyncio.create_task(self._escalation.run())]
+        self.intake, self.cases, self.calls = (logs[name] for name in LOGS)
 
     async def adopt(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
         fed = (await self.intake.watermark(self.district)).pos
         if fed == 0:
-            await keep(self._database, contents)
+            await keep(self.intake.database, contents)
             await self.intake.append(self.district, drafts)
         return max(0, fed - len(drafts))
 
     async def feed(self, drafts: Sequence[Draft]) -> None:
         rows = await self.intake.append(self.district, drafts)
-        await self._until(self._routing, rows[-1].pos - ROOM * self._batch)
-        await self._until(self._escalation, self.cases.last(self.district) - ROOM * self._batch)
-        self._look()
+        await self._follows(self.cases, rows[-1].pos)
+        await self._follows(self.calls, (await self.cases.watermark(self.district)).pos)
+        await self._look()
 
     async def announce(self, w: Instant) -> None:
         await self.intake.announce(self.district, w)
 
     async def settled(self) -> Instant:
         w = (await self.intake.watermark(self.district)).w
-        await self._passed(self.cases, w)
-        await self._passed(self.calls, w)
-        self._look()
+        for log in (self.cases, self.calls):
+            async for _ in self._moves(log):
+                if (await log.passed(self.district)).time >= w:
+                    break
+        await self._look()
         return w
 
-    async def _passed(self, log: PostgresLog, w: Instant) -> None:
-        """Wait until time has passed in a log up to `w`."""
-        heard = self._bell.count(log.name, self.district)
-        while (await log.watermark(self.district)).w < w:
-            self._check()
-            await self._bell.wait(log.name, self.district, heard, 1.0)
-            heard = self._bell.count(log.name, self.district)
+    async def _follows(self, log: PostgresLog, head: int) -> None:
+        """Wait until a stage is not much behind the log that it reads, which ends at `head`."""
+        async for _ in self._moves(log):
+            if (await log.passed(self.district)).input >= head - ROOM * self._batch:
+                break
 
-    async def _until(self, keeper: Keeper[Any, Any], pos: int) -> None:
-        """Wait until a stage has read up to a position."""
+    async def _moves(self, log: PostgresLog) -> AsyncIterator[None]:
+        """Now, and whenever something moves in a log. Raises what has stopped the stages."""
         while True:
-            heard = self._bell.count(keeper.sink.name, self.district)
-            self._check()
-            if keeper.runner and keeper.runner.stage.input >= pos:
-                return
-            await self._bell.wait(keeper.sink.name, self.district, heard, 1.0)
+            heard = log.bell.count(log.name, self.district)
+            self.stages.check()
+            yield
+            await log.bell.wait(log.name, self.district, heard, 1.0)
 
-    def _check(self) -> None:
-        for task in self._tasks:
-            if task.done():
-                task.result()
-        if because := self._routing.stopped_because or self._escalation.stopped_because:
-            raise CannotGoOn(because)
-
-    def _look(self) -> None:
+    async def _look(self) -> None:
         """Let the tables follow, up to what is committed: a later log is looked at first, so that it has its causes."""
-        heads = {log.name: log.last(self.district) for log in (self.calls, self.cases, self.intake)}
-        self._reader.look(self._url, self.district, heads)
+        heads = {name: (await self._logs[name].watermark(self.district)).pos for name in reversed(LOGS)}
+        self._reader.look(self._urls, self.district, heads)
 
     async def stored(self) -> str:
         """Where it is kept, under which commit settings, and what may be asked of it."""
-        settings = [f"{name} {(await self._database.fetch(f'SHOW {name}'))[0][0]}" for name in SHOWN]
-        name = (await self._database.fetch("SELECT current_database()"))[0][0]
-        return f"committed to database {name} with {', '.join(settings)}; check it: gridcall verify --database {name}"
+        shown = self.intake.database.fetch
+        settings = [f"{name} {(await shown(f'SHOW {name}'))[0][0]}" for name in SHOWN]
+        name = (await shown("SELECT current_database()"))[0][0]
+        apart = [f" --apart {SERVICE_OF[log]}='{url}'" for log, url in self._urls.items() if url != self._urls["intake"]]
+        return f"committed to {name} with {', '.join(settings)}; check it: gridcall verify --database {name}{''.join(apart)}"
 
-    async def close(self) -> None:
-        """Stop the stages, and let their shards go."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+class Keepers(Tasks):
+    """Routing and escalation in this process."""
+
+    def __init__(self, logs: Logs, district: str, batch: int) -> None:
+        super().__init__()
+        intake, cases, calls = (logs[name] for name in LOGS)
+        contents = Contents(stored(intake.database))
+        library = ContentLibrary(contents)
+        locator = Locator(library)
+
+        def routing() -> Runner[Any, Any]:
+            return Runner(Stage(Routing(district, library), district, locator), intake, cases, batch, contents.fetch)
+
+        def escalation() -> Runner[Any, Any]:
+            return Runner(Stage(Escalation(), district), cases, calls, batch)
+
+        self.keepers = (Keeper(district, cases, cases.bell, routing), Keeper(district, calls, calls.bell, escalation))
+        for keeper in self.keepers:
+            self.start(keeper.run())
+
+    def check(self) -> None:
+        super().check()
+        for keeper in self.keepers:
+            if keeper.stopped_because:
+                raise CannotGoOn(keeper.stopped_because)
 
 
 @asynccontextmanager
 async def tabled(url: str, name: str, district: str, reader: TablesApart, batch: int = BATCH) -> AsyncIterator[Tabled]:
     """The pipeline in a database, which goes on where a run of this name was stopped, and begins anew for any other."""
-    said = await remark_on(url)
-    await prepare(url, anew=said != name)
+    urls = dict.fromkeys(LOGS, url)
+    await prepare(url, anew=await remark_on(url) != name)
+    async with named(url, name), connected(url) as database:
+        bell = Bell()
+        logs = {log: PostgresLog(log, database, bell, "simulate") for log in LOGS}
+        async with Keepers(logs, district, batch) as keepers:
+            yield Tabled(urls, logs, district, reader, keepers, batch)
+
+
+@asynccontextmanager
+async def over_kafka(
+    urls: Mapping[str, str], cluster: Cluster, replicas: int, name: str, district: str, reader: TablesApart, batch: int = BATCH
+) -> AsyncIterator[Tabled]:
+    """The pipeline in a process and a database for each service, `urls`, and its replicas; they read each other over Kafka."""
+    anew = await remark_on(urls["intake"]) != name
+    for service in SERVICES:
+        await prepare(urls[service], services=(service,), anew=anew)
+    topics = carried(cluster, 1)
+    if anew:
+        await remove(cluster, topics)
+    await apply(cluster, topics)
+    bell = Bell()
+    async with named(urls["intake"], name), AsyncExitStack() as stack:
+        logs: dict[str, PostgresLog] = {}
+        for log in LOGS:
+            database: Database = await stack.enter_async_context(connected(urls[SERVICE_OF[log]]))
+            logs[log] = PostgresLog(log, database, bell, "simulate")
+        processes = await stack.enter_async_context(Processes(folder_of(cluster.prefix, anew), cluster, urls, replicas))
+        for log in LOGS[1:]:
+            processes.start(listen(urls[SERVICE_OF[log]], bell))
+        yield Tabled({log: urls[SERVICE_OF[log]] for log in LOGS}, logs, district, reader, processes, batch)
+
+
+@asynccontextmanager
+async def named(url: str, name: str) -> AsyncIterator[None]:
+    """A database that says which run is in it, and in the end that it is finished."""
     await remark(url, name)
-    async with connected(url) as database:
-        pipeline = Tabled(url, database, district, reader, batch)
-        try:
-            yield pipeline
-            await remark(url, name + FINISHED)
-        finally:
-            await pipeline.close()
+    yield
+    await remark(url, name + FINISHED)

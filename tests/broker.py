@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from events.topics import Cluster
+
 SCRIPT = Path(__file__).parent.parent / "deploy" / "kafka" / "broker"
 
 
@@ -41,10 +43,19 @@ class Broker:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def cluster(self) -> Cluster:
+        return Cluster(self.address)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """By which the script finds it."""
+        return {**os.environ, "KAFKA_PORT": str(self.port), "KAFKA_FOLDER": str(self.folder)}
+
     def do(self, *words: str) -> str:
         """Run the script. Raises where it fails."""
-        environment = {**os.environ, "KAFKA_PORT": str(self.port), "KAFKA_FOLDER": str(self.folder)}
-        done = subprocess.run([str(SCRIPT), *words], env=environment, capture_output=True, text=True, check=False, timeout=300)
+        command = [str(SCRIPT), *words]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

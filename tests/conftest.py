@@ -58,7 +58,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         sentence = f"no Kafka broker without {' and '.join(lacks)}: apt-get install default-jdk-headless maven"
         pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
     with running_broker(tmp_path_factory.mktemp("kafka")) as broker:
-        asyncio.run(make_topics(broker.address))
+        asyncio.run(make_topics(broker.cluster))
         yield broker
 
 

@@ -16,7 +16,7 @@ from events.kafka_log import KafkaLog
 from events.postgres import PostgresLog
 from events.relay import Publisher, Relay
 from events.row import Generation, Row, Watermark
-from events.topics import apply, wanted
+from events.topics import Cluster, apply, wanted
 from tests.broker import Broker
 from tests.log_contract import SHARD
 
@@ -32,9 +32,9 @@ class Topics(NamedTuple):
     partition: int
 
 
-async def make_topics(address: str) -> None:
+async def make_topics(cluster: Cluster) -> None:
     """As many partitions as there are tests."""
-    await apply(address, wanted(PARTITIONS_MAX))
+    await apply(cluster, wanted(cluster, PARTITIONS_MAX))
 
 
 @dataclass
@@ -115,12 +115,12 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 async def over_kafka(url: str, topics: Topics, *, relayed: bool = True) -> AsyncIterator[Kafka]:
     """A writer, a relay and a reader; `relayed`: the relay runs."""
     async with connected(url, size=3) as database, connected(url, size=3) as other:
-        bell, address = Bell(), topics.broker.address
+        bell, cluster = Bell(), topics.broker.cluster
         writer = PostgresLog("intake", database, Bell(), "a")
-        publisher = Publisher(address)
+        publisher = Publisher(cluster)
         relay = Relay(writer, SHARD, topics.partition, publisher)
         silent = Silent(PostgresLog("intake", other, Bell()))
-        reader = KafkaLog("intake", address, lambda shard: topics.partition + (shard != SHARD), silent, bell)
+        reader = KafkaLog("intake", cluster, lambda shard: topics.partition + (shard != SHARD), silent, bell)
         kafka = Kafka(topics, writer, silent, relay, reader, bell, [asyncio.create_task(reader.run())])
         if relayed:
             kafka.publish()

@@ -91,7 +91,7 @@ def soon(holds: Callable[[], bool]) -> None:
 @contextmanager
 def apart(postgres: str, folder: Path) -> Iterator[Apart]:
     with running_broker(folder / "kafka") as broker:
-        asyncio.run(apply(broker.address, wanted(2)))
+        asyncio.run(apply(broker.cluster, wanted(broker.cluster, 2)))
         system = Apart(postgres, broker, folder)
         try:
             yield system

@@ -19,13 +19,13 @@ from events.generation import DatabaseCheck
 from events.kafka_log import Shard
 from events.relay import ADVANCE, TAKE, Publisher, Relay
 from events.row import Row
-from events.topics import CONTENT_TYPE, GENERATION, Headers, Step, administrator, apply, plan, topic_of, wanted
+from events.topics import CONTENT_TYPE, GENERATION, Cluster, Headers, Step, administrator, apply, plan, wanted
 from tests.broker import running_broker
 from tests.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka, until
 from tests.log_contract import SHARD, visit
 
 Told = Callable[[Kafka], Awaitable[None]]
-TOPIC = topic_of("intake")
+TOPIC = Cluster("").topic("intake")
 
 
 def told(url: str, topics: Topics, story: Told, *, relayed: bool = True) -> None:
@@ -99,7 +99,7 @@ def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topics) ->
 
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 500)
-        publishers = [Publisher(topics.broker.address) for _ in range(3)]
+        publishers = [Publisher(topics.broker.cluster) for _ in range(3)]
         for publisher in publishers:
             relay = Relay(kafka.writer, SHARD, topics.partition, publisher)
             relay.sent = 0
@@ -163,7 +163,7 @@ def test_retention_that_passed_while_a_reader_was_away(database: str, topics: To
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 50)
         await published(kafka)
-        async with administrator(topics.broker.address) as client:
+        async with administrator(topics.broker.cluster) as client:
             await client.delete_records({TopicPartition(TOPIC, topics.partition): RecordsToDelete(before_offset=40)})
         assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
         assert "read" in kafka.silent.asked
@@ -177,17 +177,17 @@ def test_a_topic_that_is_deleted_and_made_anew(database: str, tmp_path: Path) ->
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 50)
         assert len(await kafka.read(0, last)) == last
-        async with administrator(kafka.topics.broker.address) as client:
+        async with administrator(kafka.topics.broker.cluster) as client:
             await client.delete_topics([TOPIC])
         more = await written(kafka, 50)
         assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
-        await make_topics(kafka.topics.broker.address)
+        await make_topics(kafka.topics.broker.cluster)
         again = await written(kafka, 50)
         assert numbered(await kafka.read(more, again)) == list(range(more + 1, again + 1))
         await published(kafka)
 
     with running_broker(tmp_path) as broker:
-        asyncio.run(make_topics(broker.address))
+        asyncio.run(make_topics(broker.cluster))
         told(database, Topics(broker, 0), story)
 
 
@@ -203,12 +203,12 @@ def test_another_cluster_at_the_same_address(database: str, tmp_path: Path) -> N
         (broker.folder / "data").rename(broker.folder / "gone")
         more = await written(kafka, 10)  # No commit waits for a broker.
         broker.do("start")
-        await make_topics(broker.address)
+        await make_topics(broker.cluster)
         assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
         await published(kafka)
 
     with running_broker(tmp_path) as broker:
-        asyncio.run(make_topics(broker.address))
+        asyncio.run(make_topics(broker.cluster))
         told(database, Topics(broker, 0), story)
 
 
@@ -226,7 +226,7 @@ def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(databas
         assert "read" not in kafka.silent.asked
 
     with running_broker(tmp_path) as broker:
-        asyncio.run(make_topics(broker.address))
+        asyncio.run(make_topics(broker.cluster))
         told(database, Topics(broker, 0), story)
 
 
@@ -376,20 +376,20 @@ async def dies(*_: object) -> None:
 
 
 def test_topics_are_planned_made_and_checked(tmp_path: Path) -> None:
-    async def run(address: str) -> None:
-        topics = wanted(2)
-        assert {step.what for step in await plan(address, topics)} == {"make"}
-        await apply(address, topics)
-        assert await plan(address, topics) == []
-        grown = await apply(address, wanted(3))
+    async def run(cluster: Cluster) -> None:
+        topics = wanted(cluster, 2)
+        assert {step.what for step in await plan(cluster, topics)} == {"make"}
+        await apply(cluster, topics)
+        assert await plan(cluster, topics) == []
+        grown = await apply(cluster, wanted(cluster, 3))
         assert {step.what for step in grown} == {"partitions"}
-        assert await plan(address, wanted(3)) == []
-        assert await plan(address, topics) == [], "partitions never become fewer"
+        assert await plan(cluster, wanted(cluster, 3)) == []
+        assert await plan(cluster, topics) == [], "partitions never become fewer"
         lasting = [topic._replace(settings={**topic.settings, "retention.ms": "60000"}) for topic in topics[:1]]
-        assert await apply(address, lasting) == [Step("gridcall.intake", "differs", "retention.ms is -1, and should be 60000")]
+        assert await apply(cluster, lasting) == [Step("gridcall.intake", "differs", "retention.ms is -1, and should be 60000")]
 
     with running_broker(tmp_path) as broker:
-        asyncio.run(run(broker.address))
+        asyncio.run(run(broker.cluster))
 
 
 def test_there_are_more_partitions_than_tests(topics: Topics) -> None:

@@ -25,7 +25,7 @@ from events.envelope import opened
 from events.errors import Away, CannotGoOn, Conflict, GridcallError, Invalid
 from events.log import Source
 from events.row import Generation, Row, Watermark
-from events.topics import GENERATION, TIME, mark_of, topic_of
+from events.topics import GENERATION, Cluster, mark_of
 
 ROOM = 5_000  # Rows that wait for who reads them; then the broker keeps the rest.
 PAGE = 1_000
@@ -88,11 +88,11 @@ class Shard:
 
 
 class KafkaLog:
-    """The log of another service, read over Kafka from `address`. `partition_of` gives a district's number."""
+    """The log of another service, read over Kafka. `partition_of` gives a district's number."""
 
-    def __init__(self, name: str, address: str, partition_of: Callable[[str], int], writer: Source, bell: Bell) -> None:
+    def __init__(self, name: str, cluster: Cluster, partition_of: Callable[[str], int], writer: Source, bell: Bell) -> None:
         self.name = name
-        self.address = address
+        self.cluster = cluster
         self.writer = writer
         self.bell = bell
         self._partition_of = partition_of
@@ -169,7 +169,7 @@ class KafkaLog:
     async def _follow(self) -> None:
         """With one consumer, as long as it goes."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.address,
+            bootstrap_servers=self.cluster.brokers,
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=1 << 22,
@@ -198,8 +198,8 @@ class KafkaLog:
     async def _placed(self, consumer: AIOKafkaConsumer) -> None:
         """Begin to read each shard at the latest where its next row can lie."""
         self._new.clear()
-        shards = {TopicPartition(topic_of(self.name), self._partition_of(name)): each for name, each in self._shards.items()}
-        marks = {TopicPartition(TIME, partition.partition) for partition in shards}
+        shards = {self._partition(name): each for name, each in self._shards.items()}
+        marks = {TopicPartition(self.cluster.time, partition.partition) for partition in shards}
         consumer.assign([*shards, *marks])
         async with asyncio.timeout(10):
             first = await consumer.beginning_offsets([*shards, *marks])
@@ -211,14 +211,15 @@ class KafkaLog:
 
     def _with_room(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         """The partitions whose rows can be taken. What the others have waits in the client, and then in the broker."""
-        full = {
-            TopicPartition(topic_of(self.name), self._partition_of(each.name)) for each in self._shards.values() if each.is_full
-        }
+        full = {self._partition(name) for name, each in self._shards.items() if each.is_full}
         return [partition for partition in consumer.assignment() if partition not in full]
+
+    def _partition(self, shard: str) -> TopicPartition:
+        return TopicPartition(self.cluster.topic(self.name), self._partition_of(shard))
 
     def _take(self, partition: TopicPartition, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
         for record in records:
-            if partition.topic == TIME:
+            if partition.topic == self.cluster.time:
                 self._take_mark(record)
             else:
                 self._take_row(record)

@@ -144,6 +144,11 @@ class PostgresLog:
         found = await self._fetch(HEAD, shard)
         return Watermark(found[0]["pos"], found[0]["ts"]) if found else Watermark(0, BEGINNING)
 
+    async def passed(self, shard: str) -> Passed:
+        """How far a stage is."""
+        found = await self._fetch(HEAD, shard)
+        return Passed(found[0]["input"], found[0]["ts"]) if found else Passed(0, BEGINNING)
+
     # ── The door ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:

@@ -21,7 +21,7 @@ from events.envelope import enveloped
 from events.errors import Away, CannotGoOn
 from events.postgres import PostgresLog
 from events.row import Generation
-from events.topics import CONTENT_TYPE, GENERATION, JSON, TIME, Headers, Mark, topic_of
+from events.topics import CONTENT_TYPE, GENERATION, JSON, Cluster, Headers, Mark
 
 ROWS = 1000  # In one look at the log.
 BATCH_BYTES = 1 << 18
@@ -44,8 +44,8 @@ log = logging.getLogger("gridcall")
 class Publisher:
     """A producer that is thrown away when it fails: what became of its batches is not known, and they are published again."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
         self._producer: Any = None
         self._starting = asyncio.Lock()
 
@@ -58,7 +58,7 @@ class Publisher:
                 await self._sent(producer, topic, partition, records, headers)
         except (KafkaError, OSError, TimeoutError) as fault:
             await self._throw_away(producer)
-            raise Away(f"Kafka at {self.address} does not take {topic}/{partition}: {fault!r}") from fault
+            raise Away(f"Kafka at {self.cluster.brokers} does not take {topic}/{partition}: {fault!r}") from fault
 
     async def _sent(
         self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], headers: Headers
@@ -77,7 +77,7 @@ class Publisher:
         async with self._starting:
             if self._producer is None:
                 producer: Any = AIOKafkaProducer(
-                    bootstrap_servers=self.address, acks="all", max_batch_size=BATCH_BYTES, request_timeout_ms=10_000
+                    bootstrap_servers=self.cluster.brokers, acks="all", max_batch_size=BATCH_BYTES, request_timeout_ms=10_000
                 )
                 try:
                     await producer.start()
@@ -131,7 +131,7 @@ class Relay:
 
     async def step(self) -> int:
         """Publish the next rows, or how far time has passed; how many rows that were."""
-        source, shard = self.source, self.shard
+        source, shard, cluster = self.source, self.shard, self.publisher.cluster
         if self.sent is None:
             self.sent = await self._asked(TAKE)
         if self.sent is None:
@@ -144,11 +144,12 @@ class Relay:
         entries = await source.entries(shard, self.sent, ROWS) if mark.pos > self.sent else []
         if entries and generation == await source.generation(shard):
             records = [(shard.encode(), enveloped(source.name, shard, each)) for each in entries]
-            await self.publisher.publish(topic_of(source.name), self.partition, records, [CONTENT_TYPE, stamp])
+            await self.publisher.publish(cluster.topic(source.name), self.partition, records, [CONTENT_TYPE, stamp])
             self.sent = await self._asked(ADVANCE, entries[-1].pos)
         elif mark.w > self._announced:
             value = msgspec.json.encode(Mark(generation.number, source.name, mark.pos, shard, mark.w))
-            await self.publisher.publish(TIME, self.partition, [(f"{source.name}/{shard}".encode(), value)], [JSON, stamp])
+            key = f"{source.name}/{shard}".encode()
+            await self.publisher.publish(cluster.time, self.partition, [(key, value)], [JSON, stamp])
             self._announced = mark.w
         else:
             self.sent = await self._asked(TAKE)

@@ -148,10 +148,8 @@ class Keeper(Generic[S, R]):
     async def _once(self) -> float:
         """Own the shard as long as it goes; then how long to wait before the next try."""
         try:
-            runner = self.made()
-            generation = await runner.source.generation(self.shard)
-            if generation.number and await self.sink.lease(self.shard):
-                await self._own(runner, generation)
+            if await self.sink.lease(self.shard):
+                await self._own()
         except (Conflict, Away, CannotGoOn) as fault:
             self.sink.forget(self.shard)
             return self._told(fault)
@@ -169,8 +167,13 @@ class Keeper(Generic[S, R]):
         self.stopped_because = str(fault)
         return STILL_SECONDS
 
-    async def _own(self, runner: Runner[S, R], generation: Generation) -> None:
-        """Recall, then follow."""
+    async def _own(self) -> None:
+        """Recall, then follow, once there is something to follow."""
+        runner = self.made()
+        generation = await runner.source.generation(self.shard)
+        if not generation.number:
+            await self.sink.release(self.shard)
+            return
         await self.sink.follow(self.shard, generation)
         await self._recalled(runner)
         self.runner, self.stopped_because = runner, ""

@@ -21,7 +21,6 @@ from events.schema import SERVICE_OF
 
 Headers = list[tuple[str, bytes]]
 
-TIME = "gridcall.time"
 VISIBLE_SECONDS = 20
 REPLICAS = 3  # Of each topic, where there are so many brokers.
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
@@ -32,13 +31,30 @@ A_WEEK = {"retention.ms": str(7 * 24 * 3600 * 1000), "cleanup.policy": "delete"}
 NEWEST = {"cleanup.policy": "compact", "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.1"}
 
 
-def topic_of(log: str) -> str:
-    """The topic that carries a log."""
-    return f"gridcall.{log}"
+class Cluster(NamedTuple):
+    """The brokers, as HOST:PORT,…, and what the names of a system's topics begin with there."""
+
+    brokers: str
+    prefix: str = "gridcall"
+
+    @classmethod
+    def named(cls, text: str) -> Cluster:
+        """HOST:PORT,… or, where several systems share the brokers, HOST:PORT,…/PREFIX."""
+        brokers, slash, prefix = text.partition("/")
+        return cls(brokers, prefix) if slash else cls(brokers)
+
+    def topic(self, log: str) -> str:
+        """The topic that carries a log."""
+        return f"{self.prefix}.{log}"
+
+    @property
+    def time(self) -> str:
+        """The topic of the watermarks."""
+        return f"{self.prefix}.time"
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A watermark on `gridcall.time`: of this log and district, nothing more came up to `pos` before the instant `w`."""
+    """A watermark on the topic of time: of this log and district, nothing more came up to `pos` before the instant `w`."""
 
     generation: int
     log: str
@@ -66,30 +82,34 @@ class Step(NamedTuple):
     why: str
 
 
-def wanted(districts: int) -> list[Topic]:
-    """All topics for so many districts; the partitions only ever grow."""
+def carried(cluster: Cluster, districts: int) -> list[Topic]:
+    """The topics of the logs and of time for so many districts; the partitions only ever grow."""
     count = max(1, districts)
-    logs = [Topic(topic_of(log), count, FOR_EVER) for log in SERVICE_OF]
+    return [*(Topic(cluster.topic(log), count, FOR_EVER) for log in SERVICE_OF), Topic(cluster.time, count, NEWEST)]
+
+
+def wanted(cluster: Cluster, districts: int) -> list[Topic]:
+    """All topics for so many districts: the lines, too."""
     lines = [Topic(f"{kind}.{line}", 1, A_WEEK) for kind in ("inbound", "receipts") for line in LINES]
-    return [*logs, Topic(TIME, count, NEWEST), *lines]
+    return [*carried(cluster, districts), *lines]
 
 
 @asynccontextmanager
-async def administrator(address: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
     """A client that makes and describes topics. Raises Away where no broker answers."""
-    client = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=15_000)
+    client = AIOKafkaAdminClient(bootstrap_servers=cluster.brokers, request_timeout_ms=15_000)
     try:
         await client.start()
         yield client
     except (KafkaError, OSError) as fault:
-        raise Away(f"Kafka at {address} cannot be reached: {fault!r}") from fault
+        raise Away(f"Kafka at {cluster.brokers} cannot be reached: {fault!r}") from fault
     finally:
         await client.close()
 
 
-async def plan(address: str, topics: Sequence[Topic]) -> list[Step]:
+async def plan(cluster: Cluster, topics: Sequence[Topic]) -> list[Step]:
     """What differs between these topics and the broker's."""
-    async with administrator(address) as client:
+    async with administrator(cluster) as client:
         there = {topic.name for topic in topics} & set(await client.list_topics())
         counts = (
             {each["topic"]: len(each["partitions"]) for each in await client.describe_topics(sorted(there))} if there else {}
@@ -119,19 +139,30 @@ async def settings_of(client: AIOKafkaAdminClient, topics: Sequence[str]) -> dic
     return found
 
 
-async def apply(address: str, topics: Sequence[Topic]) -> list[Step]:
+async def apply(cluster: Cluster, topics: Sequence[Topic]) -> list[Step]:
     """Make what is not there and add partitions that lack; the steps. What `differs` is left to an operator."""
-    steps = await plan(address, topics)
+    steps = await plan(cluster, topics)
     by_name = {topic.name: topic for topic in topics}
     made = [by_name[step.topic] for step in steps if step.what == "make"]
     grown = {step.topic: NewPartitions(by_name[step.topic].partitions) for step in steps if step.what == "partitions"}
-    async with administrator(address) as client:
+    async with administrator(cluster) as client:
         if made:
             replicas = min(REPLICAS, len((await client.describe_cluster())["brokers"]))
             await client.create_topics([NewTopic(t.name, t.partitions, replicas, topic_configs=t.settings) for t in made])
         if grown:
             await client.create_partitions(grown)
     async with asyncio.timeout(VISIBLE_SECONDS):
-        while any(step.what != "differs" for step in await plan(address, topics)):
+        while any(step.what != "differs" for step in await plan(cluster, topics)):
             await asyncio.sleep(0.1)  # A broker takes a moment to show what was made, and announces nothing.
     return steps
+
+
+async def remove(cluster: Cluster, topics: Sequence[Topic]) -> None:
+    """Remove those that are there, and all that is in them."""
+    async with administrator(cluster) as client:
+        names = {topic.name for topic in topics}
+        if there := names & set(await client.list_topics()):
+            await client.delete_topics(sorted(there))
+        async with asyncio.timeout(VISIBLE_SECONDS):
+            while names & set(await client.list_topics()):
+                await asyncio.sleep(0.1)  # A broker takes a moment to forget them, and announces nothing.
