@@ -23,7 +23,7 @@ from events.postgres import PostgresLog
 from events.reference import AdmissionList, Content, Names, Policies, Roster
 from events.row import Generation
 from events.topics import Cluster, apply, plan, wanted
-from gridcall.asking import asked, listed
+from gridcall.asking import asked, listed, named
 from gridcall.contents import keep
 from gridcall.services import prepare
 from gridcall.simulate import adoptions
@@ -178,7 +178,7 @@ def restore_accept(apart: tuple[str, ...]) -> None:
     Example:     gridcall restore accept
     """
     url = server_url()
-    urls = {"intake": url, **dict(each.split("=", 1) for each in apart)}
+    urls = {"intake": url, **named(apart)}
 
     async def accepted() -> dict[str, Generation]:
         await prepare(url)

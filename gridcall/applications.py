@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -61,6 +62,7 @@ def app_apart(url: str, service: str, elsewhere: Elsewhere, fed: bool = False) -
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # It tells of each try; what fails is told here, once.
         check = DatabaseCheck(data_folder(), url, service)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(elsewhere.reached())
@@ -91,7 +93,11 @@ def app_apart(url: str, service: str, elsewhere: Elsewhere, fed: bool = False) -
         if not secrets.compare_digest(given.password.encode(), elsewhere.key.encode()):
             raise HTTPException(401, "The password is GRIDCALL_SERVICE_KEY", {"WWW-Authenticate": "Basic"})
 
-    return make_app(lifespan) if service == "intake" else FastAPI(title=f"gridcall {service}", lifespan=lifespan)
+    return (
+        make_app(lifespan)
+        if service == "intake"
+        else FastAPI(title=f"gridcall {service}", lifespan=lifespan, docs_url=None, redoc_url=None)
+    )
 
 
 def health_routes(system: System) -> APIRouter:
@@ -119,7 +125,7 @@ def health_routes(system: System) -> APIRouter:
         unread: dict[str, int] = {}
         for (_, district), keeper in system.keepers.items():
             if runner := keeper.runner:
-                head = (await runner.source.watermark(district)).pos
+                head = (await system.writer(runner.source.name).watermark(district)).pos
                 unread[f"{runner.source.name}/{district}"] = max(0, head - runner.stage.input)
         return {"lag": {"unpublished": unpublished, "unread": unread}}
 

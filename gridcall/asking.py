@@ -12,7 +12,7 @@ from events.database import Database, connected
 from events.embedded import server_url
 from gridcall.services import prepare
 from gridcall.tables import as_json
-from gridcall.terminal import emit
+from gridcall.terminal import NOTHING_RAN, emit, fail
 
 T = TypeVar("T")
 
@@ -41,3 +41,10 @@ def listed(rows: Sequence[dict[str, Any]], as_json_: bool, empty: str) -> None:
         widths = [max(len(line[at]) for line in cells) for at in range(len(names))]
         lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
         emit("".join(f"{line}\n" for line in lines).encode())
+
+
+def named(apart: Sequence[str]) -> dict[str, str]:
+    """The URLs of services with databases of their own, each as SERVICE=URL."""
+    if wrong := [each for each in apart if "=" not in each]:
+        fail(NOTHING_RAN, f"--apart {wrong[0]}: write SERVICE=URL, for example routing=postgresql://HOST/routing")
+    return dict(each.split("=", 1) for each in apart)

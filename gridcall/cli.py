@@ -18,7 +18,7 @@ import click
 
 from events.catalogue import Instant
 from events.embedded import url_of
-from events.errors import Away
+from events.errors import Away, CannotGoOn
 from events.generation import NewGeneration
 from events.reference import GridMap
 from events.topics import Cluster
@@ -67,6 +67,8 @@ def entry() -> None:
         fail(UNREACHABLE, f"{error}. Look which of the two is right, and confirm: gridcall clock confirm")
     except Away as error:
         fail(UNREACHABLE, f"{error}; see GRIDCALL_DATABASE_URL, or ask `gridcall doctor`")
+    except CannotGoOn as error:
+        fail(NOTHING_RAN, str(error))
     except OSError as error:
         fail(UNREACHABLE, f"{error.filename or 'stdout'}: {error.strerror}; make room, then run again")
     except Exception:

@@ -25,7 +25,7 @@ from events.instants import rfc3339
 from events.postgres import PostgresLog
 from events.row import Row
 from gridcall.applications import app_apart, app_of
-from gridcall.asking import asked, listed
+from gridcall.asking import asked, listed, named
 from gridcall.demo.run import run_demo
 from gridcall.elsewhere import PORTS, Elsewhere
 from gridcall.server import serve
@@ -386,7 +386,7 @@ def verify_command(database: str | None, districts: tuple[str, ...], apart: tupl
     """
     with Bar() as bar:
         url = url_of(database) if database else server_url()
-        found = asyncio.run(verify(url, districts, bar.task("Folding", None), dict(each.split("=", 1) for each in apart)))
+        found = asyncio.run(verify(url, districts, bar.task("Folding", None), named(apart)))
     emit(as_json([as_record(each) for each in found]) if as_json_ else "".join(map(sentence, found)).encode())
     sys.exit(REJECTED if any(each.difference for each in found) else 0)
 

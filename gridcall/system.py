@@ -13,9 +13,10 @@ from typing import Any
 from escalation.decider import Escalation
 from events.bell import Bell
 from events.database import Database, listen
-from events.errors import Away, CannotGoOn, Conflict
+from events.errors import Away, GridcallError
 from events.generation import DatabaseCheck, NewGeneration
 from events.kafka_log import KafkaLog
+from events.log import Source
 from events.postgres import PostgresLog
 from events.relay import Publisher, Relay
 from events.runtime import BATCH, Keeper, Runner
@@ -86,8 +87,17 @@ class System:
             own = self.own[name] = PostgresLog(name, self.stored, self.bell, this_process())
             return own
         writer = self.elsewhere.log(name)
-        made = self.over_kafka[name] = KafkaLog(name, self.elsewhere.kafka, self.numbers.__getitem__, writer, self.bell)
+        made = self.over_kafka[name] = KafkaLog(
+            name, self.elsewhere.kafka, lambda district: self.numbers.get(district, -1), writer, self.bell
+        )
         return made
+
+    def writer(self, name: str) -> Source:
+        """A log as its writer has it."""
+        return self.over_kafka[name].writer if name in self.over_kafka else self.own[name]
+
+    def _number_of(self, district: str) -> int:
+        return self.numbers.get(district, -1)
 
     @property
     def stored(self) -> Database:
@@ -195,7 +205,7 @@ class System:
         pos = 0
         while True:
             heard = self.bell.count(outcomes.name, district)
-            with suppress(Away, Conflict, CannotGoOn):
+            with suppress(GridcallError):
                 pos = pos or (await outcomes.writer.watermark(district)).pos
                 while rows := await outcomes.read(district, pos, BATCH):
                     pos = rows[-1].pos

@@ -15,6 +15,7 @@ from escalation.decider import Escalation
 from events.catalogue import BEGINNING
 from events.database import reached
 from events.envelope import Entry, entry, enveloped, row_of
+from events.errors import CannotGoOn
 from events.postgres import HEAD, READ
 from events.row import Passed, Row
 from events.schema import SERVICE_OF
@@ -75,6 +76,10 @@ class Snapshot:
         """The contents of reference data, by digest."""
         found = await self._of["intake"].fetch("SELECT digest, body FROM intake.content")
         return {record["digest"]: record["body"] for record in found}
+
+    async def has(self, log: str, shard: str) -> bool:
+        """Whether a service has begun with a district."""
+        return bool(await self._of[log].fetchrow(HEAD.format(schema=SERVICE_OF[log]), shard))
 
     async def passed(self, log: str, shard: str) -> tuple[Passed, int]:
         """How far a stage is, and its last position."""
@@ -153,6 +158,11 @@ async def verified(snapshot: Snapshot, district: str, progress: Callable[[int], 
     library = ContentLibrary(await snapshot.contents())
     routing = Stage(Routing(district, library), district, Locator(library))
     escalation = Stage(Escalation(), district)
+    if not await snapshot.has("cases", district):
+        raise CannotGoOn(
+            f"routing has nothing of {district} here: it has not begun, or the stages have databases of their own: "
+            "gridcall verify --apart routing=URL --apart escalation=URL"
+        )
     cases, calls = [
         Compared(log, district, *await snapshot.passed(log, district), snapshot.entries(log, district))
         for log in ("cases", "calls")
@@ -188,6 +198,8 @@ async def verify(
     `apart` has the URLs of services that have databases of their own: those of later logs are looked at first, so that what
     they followed from is there.
     """
+    if apart and set(apart) != set(SERVICES[1:]):
+        raise CannotGoOn(f"--apart is given for all stages or none: {' and '.join(SERVICES[1:])}")
     async with AsyncExitStack() as stack:
         connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
         for service in reversed(SERVICES):

@@ -39,7 +39,7 @@ async def make_topics(cluster: Cluster) -> None:
 
 @dataclass
 class Silent:
-    """The writer's log as a reader asks for it; what it was asked is counted, and it may be away."""
+    """The writer's log as a reader asks for it; what it was asked is kept, and it may be away."""
 
     log: PostgresLog
     name: str = "intake"
@@ -63,9 +63,9 @@ class Silent:
         return await self.log.generation(shard)
 
     def _ask(self, what: str) -> None:
+        self.asked.append(what)
         if self.away:
             raise Away("the writer is away")
-        self.asked.append(what)
 
 
 @dataclass

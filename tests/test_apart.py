@@ -16,6 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from events.bell import Bell
+from events.database import connected
+from events.postgres import PostgresLog
 from events.topics import apply, wanted
 from gridcall.verify import verify
 from tests.broker import Broker, free_port, running_broker
@@ -107,6 +110,19 @@ def apart(postgres: str, folder: Path) -> Iterator[Apart]:
                 asyncio.run(execute(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
 
+def post(door: httpx.Client, numbers: Iterator[int]) -> None:
+    """Twenty issues, which are accepted whoever is away."""
+    for _ in range(20):
+        assert door.post("/issues/hotline", json=issue(f"r{next(numbers)}")).status_code == 202
+
+
+async def passed(url: str, log: str) -> tuple[int, int]:
+    """How far a service has read, and written."""
+    async with connected(url, size=1) as database:
+        kept = PostgresLog(log, database, Bell())
+        return (await kept.passed("exampleville")).input, (await kept.watermark("exampleville")).pos
+
+
 @pytest.mark.usefixtures("broker")
 def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> None:
     with apart(postgres, tmp_path) as system:
@@ -120,15 +136,13 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
             assert answer.json()["outcome"], "the outcome comes back over Kafka"
             numbers = iter(range(1, 1000))
             for hurt in ("routing", "escalation", "broker", "intake"):
-                for number in (next(numbers) for _ in range(20)):
-                    assert door.post("/issues/hotline", json=issue(f"r{number}")).status_code == 202
+                post(door, numbers)
                 if hurt == "broker":
                     system.broker.do("kill")
                 else:
                     system.kill(hurt)
                 if hurt != "intake":
-                    for number in (next(numbers) for _ in range(20)):
-                        assert door.post("/issues/hotline", json=issue(f"r{number}")).status_code == 202
+                    post(door, numbers)
                 if hurt == "broker":
                     system.broker.do("start")
                 else:
@@ -136,6 +150,11 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
             soon(lambda: system.lag() == 0)
             repeated = door.post("/issues/hotline", json=issue("r1"))
             assert repeated.status_code == 200
+        (_, reported), (heard, decided), (followed, _) = (
+            asyncio.run(passed(system.urls[service], log))
+            for service, log in (("intake", "intake"), ("routing", "cases"), ("escalation", "calls"))
+        )
+        assert (heard, followed) == (reported, decided)
         others = {service: system.urls[service] for service in ("routing", "escalation")}
         (found,) = asyncio.run(verify(system.urls["intake"], apart=others))
         assert found.difference is None

@@ -13,19 +13,22 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from events import kafka_log
+from events.bell import Bell
+from events.database import connected
 from events.envelope import envelope
-from events.errors import Conflict
+from events.errors import Away, Conflict
 from events.generation import DatabaseCheck
 from events.kafka_log import Shard
+from events.postgres import PostgresLog
 from events.relay import ADVANCE, TAKE, Publisher, Relay
 from events.row import Row
-from events.topics import CONTENT_TYPE, GENERATION, Cluster, Headers, Step, administrator, apply, plan, wanted
+from events.topics import CONTENT_TYPE, GENERATION, Cluster, Headers, Step, administrator, apply, carried, plan, wanted
 from tests.broker import running_broker
 from tests.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka, until
 from tests.log_contract import SHARD, visit
 
 Told = Callable[[Kafka], Awaitable[None]]
-TOPIC = Cluster("").topic("intake")
+TOPIC, TIME = Cluster("").topic("intake"), Cluster("").time
 
 
 def told(url: str, topics: Topics, story: Told, *, relayed: bool = True) -> None:
@@ -95,15 +98,14 @@ def test_a_reader_that_comes_late_begins_where_its_next_row_lies(database: str, 
 
 @pytest.mark.usefixtures("patient")
 def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topics) -> None:
-    """Three relays publish at once, each believing that nothing was published."""
+    """Each of three relays believes that nothing was published."""
 
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 500)
         publishers = [Publisher(topics.broker.cluster) for _ in range(3)]
         for publisher in publishers:
-            relay = Relay(kafka.writer, SHARD, topics.partition, publisher)
-            relay.sent = 0
-            await relay.step()
+            await Relay(kafka.writer, SHARD, topics.partition, publisher).step()
+            await kafka.writer.database.fetch("UPDATE intake.sent SET pos = 0")
         for publisher in publishers:
             await publisher.close()
         assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
@@ -115,16 +117,14 @@ def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topics) ->
 def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Topics) -> None:
     async def story(kafka: Kafka) -> None:
         await written(kafka, 10)
-        await kafka.relay._asked(TAKE)
-        await kafka.relay.step()
-        kafka.relay.sent = 7  # A relay that began behind what it had not published.
+        await kafka.writer.database.fetch("INSERT INTO intake.sent VALUES ($1, 7, 'somebody', '-infinity')", SHARD)
         await kafka.knows_the_generation()
         kafka.silent.away = True
         kafka.publish()
         await kafka.reader.read(SHARD, 0, 1)
 
         async def seen() -> bool:
-            return kafka.reader._shards[SHARD].gap
+            return bool(kafka.silent.asked)
 
         await until(seen)
         assert await kafka.reader.read(SHARD, 0, 10) == []
@@ -149,13 +149,60 @@ def test_a_record_that_cannot_be_read_is_a_gap(database: str, topics: Topics) ->
         rows = await kafka.writer.append(SHARD, [visit(number, number) for number in range(3)])
         producer = AIOKafkaProducer(bootstrap_servers=topics.broker.address)
         await producer.start()
-        for body in (envelope(rows[0]), b"not JSON", b'{"id":"intake/city/2"}', envelope(rows[2])):
-            await producer.send_and_wait(TOPIC, body, partition=topics.partition, headers=await headers_of(kafka))
+        for body in (envelope(rows[0]), b"not JSON", None, b"[" * 9000, b'{"id":"intake/city/2"}', envelope(rows[2])):
+            await producer.send_and_wait(TOPIC, body, partition=topics.partition, key=b"city", headers=await headers_of(kafka))
+            await producer.send_and_wait(TIME, body, partition=topics.partition, key=b"intake/city")
+        await producer.send_and_wait(TOPIC, envelope(rows[1]), partition=topics.partition, headers=[("generation", None)])
         await producer.stop()
         assert numbered(await kafka.read(0, 3)) == [1, 2, 3]
         assert "read" in kafka.silent.asked
 
     told(database, topics, story, relayed=False)
+
+
+def test_a_relay_stands_by_while_another_one_has_the_lease(database: str, topics: Topics) -> None:
+    """Also while nothing comes but time. One that has ended is followed by the other within its lease."""
+
+    async def story(kafka: Kafka) -> None:
+        async with connected(database, size=2) as other:
+            publisher = Publisher(topics.broker.cluster)
+            second = Relay(PostgresLog("intake", other, Bell(), "b"), SHARD, topics.partition, publisher)
+            await written(kafka, 3)
+            assert await kafka.relay.step() == 3
+            await kafka.writer.database.fetch("UPDATE intake.sent SET leased_until = clock_timestamp() + interval '0.3 s'")
+            await kafka.writer.announce(SHARD, 20_000)
+            assert await kafka.relay.step() == 0
+            await asyncio.sleep(0.4)
+            await written(kafka, 1)
+            assert await second.step() == 0, "the first one has renewed its lease"
+            await kafka.writer.database.fetch("UPDATE intake.sent SET leased_until = clock_timestamp()")
+            assert await second.step() == 1
+            assert await kafka.relay.step() == 1, "it does not know yet, and a repeat harms nobody"
+            assert await kafka.relay.step() == 0
+            await publisher.close()
+
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_district_without_a_partition_is_read_from_its_writer_and_stops_nobody(database: str, tmp_path: Path) -> None:
+    async def story(kafka: Kafka) -> None:
+        assert numbered(await kafka.read(0, await written(kafka, 3))) == [1, 2, 3]
+        relay = Relay(kafka.writer, "other", 1, kafka.relay.publisher)
+        await kafka.writer.append("other", [visit(1, 1)])
+        with pytest.raises(Away, match=r"has no partition 1: gridcall topics apply --districts 2"):
+            await relay.step()
+        async with asyncio.timeout(20):
+            while not (rows := await kafka.reader.read("other", 0, 9)):
+                await kafka.bell.wait("intake", "other", kafka.bell.count("intake", "other"), 0.2)
+        assert numbered(list(rows)) == [1]
+        assert numbered(await kafka.read(3, await written(kafka, 3))) == [4, 5, 6]
+        await apply(kafka.topics.broker.cluster, carried(kafka.topics.broker.cluster, 2))
+        await published(kafka)
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(apply(broker.cluster, carried(broker.cluster, 1)))
+        told(database, Topics(broker, 0), story)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -362,11 +409,10 @@ def test_the_relay_marks_what_was_acknowledged(
         await published(kafka)
 
         async def seen() -> bool:
-            shard = kafka.reader._shards[SHARD]
-            return shard.gap or shard.last == 11
+            return bool(kafka.silent.asked) or (await kafka.reader.watermark(SHARD)).pos == 11
 
         await until(seen)
-        assert kafka.reader._shards[SHARD].last == (0 if weakened else 11)
+        assert (await kafka.reader.watermark(SHARD)).pos == (0 if weakened else 11)
 
     told(database, topics, story, relayed=False)
 

@@ -91,9 +91,9 @@ def test_a_run_that_is_killed_takes_its_services_with_it_and_is_gone_on_with(
     routed = postgres.replace("/postgres?", "/simulate_boston311-2015_routing?")
     words = command(tmp_path / "kafka", "kafka", *over(broker, "--batch", 100), data=data)
     with subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        soon(lambda: len(services_of(running.pid)) == 3)  # From here on the databases are those of this run.
         assert asyncio.run(reached(routed, 5000, running))
         services = services_of(running.pid)
-        assert len(services) == 3
         running.kill()
     soon(lambda: all(map(ended, services)))
     assert ran(words).returncode == 0

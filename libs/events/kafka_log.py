@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -25,7 +25,7 @@ from events.envelope import opened
 from events.errors import Away, CannotGoOn, Conflict, GridcallError, Invalid
 from events.log import Source
 from events.row import Generation, Row, Watermark
-from events.topics import GENERATION, Cluster, mark_of
+from events.topics import GENERATION, Cluster, administrator, counted, mark_of
 
 ROOM = 5_000  # Rows that wait for who reads them; then the broker keeps the rest.
 PAGE = 1_000
@@ -34,9 +34,27 @@ LOOK_MS = 500
 FETCH_MS = 50  # A broker is asked for all partitions together: who has room again waits so long for the answer to the others.
 HELD_MS = 10  # Nothing announces that a reader has made room.
 AGAIN_SECONDS = 0.5
+LACKING_SECONDS = 5.0
+UNREAD_SECONDS = 30.0  # Whoever owned a shard reads it no more: another process does.
 MARKS_BACK = 500  # A district's watermark comes every second: the newest ones lie at the end.
 
+T = TypeVar("T")
+U = TypeVar("U")
+
 log = logging.getLogger("gridcall")
+
+
+def readable(read: Callable[[T], U], what: T) -> U | None:
+    """What is read of a part of a record: anybody may have written it."""
+    try:
+        return read(what)
+    except Exception:
+        return None
+
+
+def generation_of(headers: Sequence[tuple[str, bytes]]) -> int:
+    """The generation that a record names."""
+    return int(dict(headers)[GENERATION])
 
 
 class Shard:
@@ -50,7 +68,7 @@ class Shard:
         self.passed = after  # What the reader has.
         self.mark = Watermark(0, BEGINNING)
         self.ts = BEGINNING  # Of the last row.
-        self.heard = monotonic()
+        self.heard = self.asked = monotonic()
         self.gap = False
         self.fault: GridcallError | None = None  # What the reader must be told, once.
 
@@ -88,7 +106,7 @@ class Shard:
 
 
 class KafkaLog:
-    """The log of another service, read over Kafka. `partition_of` gives a district's number."""
+    """The log of another service, read over Kafka. `partition_of` gives a district's number; -1 while it has none."""
 
     def __init__(self, name: str, cluster: Cluster, partition_of: Callable[[str], int], writer: Source, bell: Bell) -> None:
         self.name = name
@@ -98,7 +116,7 @@ class KafkaLog:
         self._partition_of = partition_of
         self._shards: dict[str, Shard] = {}
         self._new = asyncio.Event()
-        self._told = ""
+        self._told: set[str] = set()  # What holds, and was said.
 
     # ── For who reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,7 +151,7 @@ class KafkaLog:
     async def watermark(self, shard: str) -> Watermark:
         """The last position that is known, and up to which instant nothing more comes behind it."""
         known = await self._known(shard, 0)
-        return known.mark if known.mark.pos >= known.last else Watermark(known.last, known.ts)
+        return known.mark if known.mark.pos == known.last else Watermark(known.last, known.ts)
 
     async def generation(self, shard: str) -> Generation:
         """As the writer has it."""
@@ -146,25 +164,27 @@ class KafkaLog:
             known = self._shards.setdefault(shard, Shard(shard, after))
             known.generation = generation
             self._new.set()
+        known.asked = monotonic()
         return known
 
     # ── What follows the topics ──────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
         """Follow the shards that somebody reads, until cancelled."""
-        asking = asyncio.create_task(self._ask_the_writer())
-        try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ask_the_writer())
             while True:
                 try:
                     await self._follow()
-                    self._told = ""
-                except (KafkaError, OSError) as fault:
-                    if repr(fault) != self._told:
-                        log.warning("%s is not read over Kafka: %r; the writer is asked", self.name, fault)
-                    self._told = repr(fault)
+                except (KafkaError, OSError, Away) as fault:
+                    self._tell(f"{self.name} is not read over Kafka: {fault!r}; the writer is asked")
                     await asyncio.sleep(AGAIN_SECONDS)  # Nothing announces that a broker is back.
-        finally:
-            asking.cancel()
+
+    def _tell(self, what: str) -> None:
+        """Say it once."""
+        if what not in self._told:
+            log.warning("%s", what)
+        self._told.add(what)
 
     async def _follow(self) -> None:
         """With one consumer, as long as it goes."""
@@ -177,12 +197,12 @@ class KafkaLog:
             request_timeout_ms=10_000,
             metadata_max_age_ms=10_000,
         )
-        await consumer.start()
         try:
+            await consumer.start()
             while True:
                 await self._new.wait()
-                await self._placed(consumer)
-                while not self._new.is_set():
+                placed = await self._placed(consumer)
+                while placed and not self._new.is_set():
                     try:
                         open_ = self._with_room(consumer)
                         patience = LOOK_MS if len(open_) == len(consumer.assignment()) else HELD_MS
@@ -195,27 +215,39 @@ class KafkaLog:
         finally:
             await consumer.stop()
 
-    async def _placed(self, consumer: AIOKafkaConsumer) -> None:
-        """Begin to read each shard at the latest where its next row can lie."""
+    async def _placed(self, consumer: AIOKafkaConsumer) -> bool:
+        """Begin to read each shard at the latest where its next row can lie; whether there is anything to read.
+
+        A shard without a partition has only its writer for now: its district has no number yet, or the topic lacks it.
+        """
         self._new.clear()
-        shards = {self._partition(name): each for name, each in self._shards.items()}
-        marks = {TopicPartition(self.cluster.time, partition.partition) for partition in shards}
-        consumer.assign([*shards, *marks])
+        shards = {self._partition(each): each for each in self._shards.values()}
+        marks = [TopicPartition(self.cluster.time, partition.partition) for partition in shards]
+        async with administrator(self.cluster) as client:
+            counts = await counted(client, {each.topic for each in (*shards, *marks)})
+        placed = [each for each in (*shards, *marks) if 0 <= each.partition < counts.get(each.topic, 0)]
+        if lacking := [each.name for partition, each in shards.items() if partition not in placed]:
+            self._tell(f"{self.name} of {', '.join(lacking)} has no partition: gridcall topics apply; the writer is asked")
+            asyncio.get_running_loop().call_later(LACKING_SECONDS, self._new.set)
+        if not placed:
+            return False
+        consumer.assign(placed)
         async with asyncio.timeout(10):
-            first = await consumer.beginning_offsets([*shards, *marks])
-            end = await consumer.end_offsets([*shards, *marks])
-        for partition, shard in shards.items():
-            consumer.seek(partition, max(first[partition], min(shard.last, end[partition])))
-        for partition in marks:
-            consumer.seek(partition, max(first[partition], end[partition] - MARKS_BACK))
+            first, end = await consumer.beginning_offsets(placed), await consumer.end_offsets(placed)
+        for partition in placed:
+            back = shards[partition].last if partition in shards else end[partition] - MARKS_BACK
+            consumer.seek(partition, max(first[partition], min(back, end[partition])))
+        if not lacking:
+            self._told.clear()
+        return True
 
     def _with_room(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         """The partitions whose rows can be taken. What the others have waits in the client, and then in the broker."""
-        full = {self._partition(name) for name, each in self._shards.items() if each.is_full}
+        full = {self._partition(each) for each in self._shards.values() if each.is_full}
         return [partition for partition in consumer.assignment() if partition not in full]
 
-    def _partition(self, shard: str) -> TopicPartition:
-        return TopicPartition(self.cluster.topic(self.name), self._partition_of(shard))
+    def _partition(self, shard: Shard) -> TopicPartition:
+        return TopicPartition(self.cluster.topic(self.name), self._partition_of(shard.name))
 
     def _take(self, partition: TopicPartition, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
         for record in records:
@@ -225,12 +257,9 @@ class KafkaLog:
                 self._take_row(record)
 
     def _take_mark(self, record: ConsumerRecord[Any, Any]) -> None:
-        try:
-            mark = mark_of(record.value)
-        except ValueError:
-            return
-        shard = self._shards.get(mark.shard) if mark.log == self.name else None
-        if shard and mark.generation == shard.generation.number and mark.w > shard.mark.w:
+        mark = readable(mark_of, record.value)
+        shard = self._shards.get(mark.shard) if mark and mark.log == self.name else None
+        if mark and shard and mark.generation == shard.generation.number and mark.w > shard.mark.w:
             shard.mark = Watermark(mark.pos, mark.w)
             if mark.pos <= shard.last:
                 shard.heard = monotonic()
@@ -238,26 +267,32 @@ class KafkaLog:
 
     def _take_row(self, record: ConsumerRecord[Any, Any]) -> None:
         """A record that cannot be read is a gap."""
-        try:
-            row = opened(record.value)
-            generation = next((int(value) for name, value in record.headers if name == GENERATION), 0)
-        except (Invalid, ValueError):
-            return
-        shard = self._shards.get(row.shard) if row.log == self.name else None
-        if shard and shard.takes(generation, row.pos) and shard.take(row):
+        row, generation = readable(opened, record.value), readable(generation_of, record.headers)
+        shard = self._shards.get(row.shard) if row and row.log == self.name else None
+        if row and generation and shard and shard.takes(generation, row.pos) and shard.take(row):
             self.bell.ring(self.name, row.shard)
 
     # ── The writer ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _ask_the_writer(self) -> None:
-        """Ask for what did not come."""
+        """Ask for what did not come, and let go what nobody reads any more."""
         while True:
-            for shard in [each for each in self._shards.values() if each.is_silent]:
-                try:
-                    await self._filled(shard)
-                except Away as fault:
-                    log.debug("%s/%s: %s", self.name, shard.name, fault)
+            for shard in list(self._shards.values()):
+                if monotonic() - shard.asked > UNREAD_SECONDS:
+                    del self._shards[shard.name]
+                    self._new.set()
+                elif shard.is_silent:
+                    await self._asked_about(shard)
             await asyncio.sleep(LOOK_MS / 1000)
+
+    async def _asked_about(self, shard: Shard) -> None:
+        try:
+            await self._filled(shard)
+        except Away as fault:
+            if shard.gap:
+                self._tell(f"{self.name}/{shard.name} has a gap after {shard.last}, and its writer cannot be asked: {fault}")
+        except Invalid as fault:
+            shard.fault = CannotGoOn(f"{self.name}/{shard.name} goes on after {shard.last} with what cannot be read: {fault}")
 
     async def _filled(self, shard: Shard) -> None:
         """What the writer has beyond what is known, up to what there is room for."""
@@ -272,10 +307,11 @@ class KafkaLog:
         shard.generation = generation
         if shard.fault:
             shard.begin_at(min(shard.passed, mark.pos))
+        shard.gap = False
         while not shard.is_full and shard.last < mark.pos and (rows := await self.writer.read(shard.name, shard.last, PAGE)):
             for row in rows:
                 shard.take(row)
         if mark.pos <= shard.last and mark.w > shard.mark.w:
             shard.mark = mark
-        shard.gap, shard.heard = False, monotonic()
+        shard.gap, shard.heard = shard.gap or shard.last < mark.pos, monotonic()
         self.bell.ring(self.name, shard.name)

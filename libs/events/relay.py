@@ -63,6 +63,8 @@ class Publisher:
     async def _sent(
         self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], headers: Headers
     ) -> None:
+        if partition not in await producer.partitions_for(topic):
+            raise Away(f"{topic} has no partition {partition}: gridcall topics apply --districts {partition + 1}")
         acknowledged, batch = [], producer.create_batch()
         for key, value in records:
             if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
@@ -77,7 +79,11 @@ class Publisher:
         async with self._starting:
             if self._producer is None:
                 producer: Any = AIOKafkaProducer(
-                    bootstrap_servers=self.cluster.brokers, acks="all", max_batch_size=BATCH_BYTES, request_timeout_ms=10_000
+                    bootstrap_servers=self.cluster.brokers,
+                    acks="all",
+                    max_batch_size=BATCH_BYTES,
+                    request_timeout_ms=10_000,
+                    metadata_max_age_ms=10_000,
                 )
                 try:
                     await producer.start()
@@ -132,13 +138,12 @@ class Relay:
     async def step(self) -> int:
         """Publish the next rows, or how far time has passed; how many rows that were."""
         source, shard, cluster = self.source, self.shard, self.publisher.cluster
-        if self.sent is None:
-            self.sent = await self._asked(TAKE)
-        if self.sent is None:
-            return 0
         mark, generation = await source.watermark(shard), await source.generation(shard)
         if generation != self._generation:  # What was published of another one says nothing about this one.
-            self.sent, self._generation, self._announced = await self._asked(TAKE), generation, BEGINNING
+            self.sent, self._generation, self._announced = None, generation, BEGINNING
+        if self.sent is None or mark.pos <= self.sent:
+            self.sent = await self._asked(TAKE)
+        if self.sent is None:
             return 0
         stamp = (GENERATION, str(generation.number).encode())
         entries = await source.entries(shard, self.sent, ROWS) if mark.pos > self.sent else []
@@ -151,8 +156,6 @@ class Relay:
             key = f"{source.name}/{shard}".encode()
             await self.publisher.publish(cluster.time, self.partition, [(key, value)], [JSON, stamp])
             self._announced = mark.w
-        else:
-            self.sent = await self._asked(TAKE)
         return len(entries)
 
     async def _asked(self, sql: str, *more: int) -> int | None:

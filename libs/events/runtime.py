@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 from events.bell import Bell
-from events.errors import Away, CannotGoOn, Conflict
+from events.errors import Away, CannotGoOn, Conflict, GridcallError
 from events.log import Log, Source
 from events.row import Generation, Row
 from events.stage import Stage, held_behind
@@ -150,16 +150,16 @@ class Keeper(Generic[S, R]):
         try:
             if await self.sink.lease(self.shard):
                 await self._own()
-        except (Conflict, Away, CannotGoOn) as fault:
+        except GridcallError as fault:
             self.sink.forget(self.shard)
             return self._told(fault)
         finally:
             self.runner = None
         return AGAIN_SECONDS
 
-    def _told(self, fault: Conflict | Away | CannotGoOn) -> float:
+    def _told(self, fault: GridcallError) -> float:
         """Say why the shard is thrown away, once; then how long to wait before the next try."""
-        if not isinstance(fault, CannotGoOn):
+        if isinstance(fault, Conflict | Away):
             log.warning("%s/%s: %s; it is taken up again", self.sink.name, self.shard, fault)
             return AGAIN_SECONDS
         if str(fault) != self.stopped_because:

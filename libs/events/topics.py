@@ -6,23 +6,23 @@ A district's number in intake's list is its partition in every topic. Positions 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import InvalidPartitionsError, KafkaError, NoError, TopicAlreadyExistsError, for_code
 
 from events.catalogue import LINES, Instant
-from events.errors import Away
+from events.errors import Away, CannotGoOn
 from events.schema import SERVICE_OF
 
 Headers = list[tuple[str, bytes]]
 
 VISIBLE_SECONDS = 20
-REPLICAS = 3  # Of each topic, where there are so many brokers.
+REPLICAS = 3  # Of each topic, where there are so many brokers; then what is acknowledged lies on two at least.
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 JSON = ("content-type", b"application/json")
 GENERATION = "generation"
@@ -107,17 +107,20 @@ async def administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
+async def counted(client: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:
+    """How many partitions each topic has; those that are not there are left out."""
+    there = sorted(set(names) & set(await client.list_topics()))
+    return {each["topic"]: len(each["partitions"]) for each in await client.describe_topics(there)} if there else {}
+
+
 async def plan(cluster: Cluster, topics: Sequence[Topic]) -> list[Step]:
     """What differs between these topics and the broker's."""
     async with administrator(cluster) as client:
-        there = {topic.name for topic in topics} & set(await client.list_topics())
-        counts = (
-            {each["topic"]: len(each["partitions"]) for each in await client.describe_topics(sorted(there))} if there else {}
-        )
-        settings = await settings_of(client, sorted(there))
+        counts = await counted(client, {topic.name for topic in topics})
+        settings = await settings_of(client, sorted(counts))
     steps = []
     for topic in topics:
-        if topic.name not in there:
+        if topic.name not in counts:
             steps.append(Step(topic.name, "make", f"it is not there; {topic.partitions} partitions"))
             continue
         if counts[topic.name] < topic.partitions:
@@ -140,21 +143,32 @@ async def settings_of(client: AIOKafkaAdminClient, topics: Sequence[str]) -> dic
 
 
 async def apply(cluster: Cluster, topics: Sequence[Topic]) -> list[Step]:
-    """Make what is not there and add partitions that lack; the steps. What `differs` is left to an operator."""
-    steps = await plan(cluster, topics)
-    by_name = {topic.name: topic for topic in topics}
-    made = [by_name[step.topic] for step in steps if step.what == "make"]
-    grown = {step.topic: NewPartitions(by_name[step.topic].partitions) for step in steps if step.what == "partitions"}
-    async with administrator(cluster) as client:
-        if made:
-            replicas = min(REPLICAS, len((await client.describe_cluster())["brokers"]))
-            await client.create_topics([NewTopic(t.name, t.partitions, replicas, topic_configs=t.settings) for t in made])
-        if grown:
-            await client.create_partitions(grown)
-    async with asyncio.timeout(VISIBLE_SECONDS):
-        while any(step.what != "differs" for step in await plan(cluster, topics)):
+    """Make what is not there and add partitions that lack; the steps. What `differs` is left to an operator.
+
+    Raises CannotGoOn where the broker refuses, Away where it cannot be reached.
+    """
+    steps = todo = await plan(cluster, topics)
+    async with asyncio.timeout(VISIBLE_SECONDS), administrator(cluster) as client:
+        while todo := [step for step in todo if step.what != "differs"]:
+            by_what = {what: {step.topic for step in todo if step.what == what} for what in ("make", "partitions")}
+            await make(client, [topic for topic in topics if topic.name in by_what["make"]])
+            for topic in topics:
+                if topic.name in by_what["partitions"]:
+                    with suppress(InvalidPartitionsError):  # It has them, and does not show them yet.
+                        await client.create_partitions({topic.name: NewPartitions(topic.partitions)})
             await asyncio.sleep(0.1)  # A broker takes a moment to show what was made, and announces nothing.
+            todo = await plan(cluster, topics)
     return steps
+
+
+async def make(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+    """Make topics. Raises CannotGoOn where the broker refuses."""
+    replicas = min(REPLICAS, len((await client.describe_cluster())["brokers"]))
+    durable = {"min.insync.replicas": "2"} if replicas == REPLICAS else {}
+    new = [NewTopic(each.name, each.partitions, replicas, topic_configs=each.settings | durable) for each in topics]
+    for name, code, *why in (await client.create_topics(new)).topic_errors if new else ():
+        if code not in (NoError.errno, TopicAlreadyExistsError.errno):
+            raise CannotGoOn(f"the broker does not make {name}: {for_code(code).__name__} {why[0] if why else ''}")
 
 
 async def remove(cluster: Cluster, topics: Sequence[Topic]) -> None:
