@@ -77,9 +77,9 @@ class Snapshot:
         found = await self._of["intake"].fetch("SELECT digest, body FROM intake.content")
         return {record["digest"]: record["body"] for record in found}
 
-    async def has(self, log: str, shard: str) -> bool:
-        """Whether a service has begun with a district."""
-        return bool(await self._of[log].fetchrow(HEAD.format(schema=SERVICE_OF[log]), shard))
+    async def has_begun(self, shard: str) -> bool:
+        """Whether routing has begun with a district: else there is nothing to compare."""
+        return bool(await self._of["cases"].fetchrow(HEAD.format(schema="routing"), shard))
 
     async def passed(self, log: str, shard: str) -> tuple[Passed, int]:
         """How far a stage is, and its last position."""
@@ -158,11 +158,6 @@ async def verified(snapshot: Snapshot, district: str, progress: Callable[[int], 
     library = ContentLibrary(await snapshot.contents())
     routing = Stage(Routing(district, library), district, Locator(library))
     escalation = Stage(Escalation(), district)
-    if not await snapshot.has("cases", district):
-        raise CannotGoOn(
-            f"routing has nothing of {district} here: it has not begun, or the stages have databases of their own: "
-            "gridcall verify --apart routing=URL --apart escalation=URL"
-        )
     cases, calls = [
         Compared(log, district, *await snapshot.passed(log, district), snapshot.entries(log, district))
         for log in ("cases", "calls")
@@ -207,6 +202,12 @@ async def verify(
                 connections[service] = await stack.enter_async_context(at_one_instant(apart.get(service, url)))
         snapshot = Snapshot({service: connections.get(service, connections["intake"]) for service in SERVICES})
         chosen = districts or await snapshot.districts()
+        for name in chosen:
+            if not await snapshot.has_begun(name):
+                raise CannotGoOn(
+                    f"routing has nothing of {name} here: it has not begun, or the stages have databases of their own: "
+                    "gridcall verify --apart routing=URL --apart escalation=URL"
+                )
         return [await verified(snapshot, name, progress) for name in chosen]
 
 

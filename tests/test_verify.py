@@ -12,6 +12,7 @@ import pytest
 from escalation.decider import Escalation
 from events.bell import Bell
 from events.database import connected
+from events.errors import CannotGoOn
 from events.postgres import PostgresLog
 from events.runtime import Runner
 from events.stage import Stage
@@ -116,3 +117,12 @@ def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
 
 def found_in_now(found: list[Verified]) -> int:
     return sum(1 for each in found if each.difference)
+
+
+def test_it_does_not_say_that_nothing_is_equal_to_nothing(database: str) -> None:
+    """The stages have databases of their own, or have not begun."""
+    made_up_city(database)
+    with pytest.raises(CannotGoOn, match="routing has nothing of exampleville here"):
+        asyncio.run(verify(database))
+    with pytest.raises(CannotGoOn, match="given for all stages or none"):
+        asyncio.run(verify(database, apart={"routng": database}))
