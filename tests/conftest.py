@@ -15,7 +15,7 @@ import pytest
 from events.embedded import started
 from gridcall.services import prepare
 from tests.broker import Broker, missing, running_broker
-from tests.kafka import PARTITIONS, Topics, make_topics
+from tests.kafka import PARTITIONS, PARTITIONS_MAX, Topics, make_topics
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("GRIDCALL_DATA", ROOT.parent / "shared" / "data"))
@@ -58,7 +58,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         sentence = f"no Kafka broker without {' and '.join(lacks)}: apt-get install default-jdk-headless maven"
         pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
     with running_broker(tmp_path_factory.mktemp("kafka")) as broker:
-        asyncio.run(make_topics(broker.cluster))
+        asyncio.run(make_topics(broker.cluster, PARTITIONS_MAX))
         yield broker
 
 

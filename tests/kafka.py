@@ -32,9 +32,9 @@ class Topics(NamedTuple):
     partition: int
 
 
-async def make_topics(cluster: Cluster) -> None:
-    """As many partitions as there are tests."""
-    await apply(cluster, wanted(cluster, PARTITIONS_MAX))
+async def make_topics(cluster: Cluster, partitions: int = 1) -> None:
+    """The topics, with a partition for each test."""
+    await apply(cluster, wanted(cluster, partitions))
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import NamedTuple
 
 import msgspec
@@ -21,7 +22,7 @@ from events.schema import SERVICE_OF
 
 Headers = list[tuple[str, bytes]]
 
-VISIBLE_SECONDS = 20
+VISIBLE_SECONDS = 60
 REPLICAS = 3  # Of each topic, where there are so many brokers; then what is acknowledged lies on two at least.
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 JSON = ("content-type", b"application/json")
@@ -148,8 +149,11 @@ async def apply(cluster: Cluster, topics: Sequence[Topic]) -> list[Step]:
     Raises CannotGoOn where the broker refuses, Away where it cannot be reached.
     """
     steps = todo = await plan(cluster, topics)
-    async with asyncio.timeout(VISIBLE_SECONDS), administrator(cluster) as client:
+    over = monotonic() + VISIBLE_SECONDS
+    async with administrator(cluster) as client:
         while todo := [step for step in todo if step.what != "differs"]:
+            if monotonic() > over:
+                raise Away(f"the broker took {todo[0].topic} and does not show it after {VISIBLE_SECONDS} s; apply again")
             by_what = {what: {step.topic for step in todo if step.what == what} for what in ("make", "partitions")}
             await make(client, [topic for topic in topics if topic.name in by_what["make"]])
             for topic in topics:
