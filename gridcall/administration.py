@@ -30,10 +30,12 @@ from gridcall.simulate import adoptions
 from gridcall.terminal import NOTHING_RAN, REJECTED, fail
 from intake.door import AHEAD_US_MAX, now_us, timed
 from intake.gridmap import check_map
-from intake.keys import READER, Keys
+from intake.keys import ON_KAFKA, READER, Keys
 from intake.profile import ProfileError, load_profile
 
 # ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+OPENED = [*LINES, READER, *ON_KAFKA]  # What a key can be for.
 
 
 @click.group("key")
@@ -44,9 +46,14 @@ def key_group() -> None:
 @key_group.command("add")
 @click.option("--district", required=True, metavar="CODE", help="The district that it stands for.")
 @click.option("--source", required=True, metavar="NAME", help="Who posts; a part of every identity.")
-@click.option("--line", "lines", multiple=True, required=True, type=click.Choice([*LINES, READER]), help="May be given again.")
+@click.option(
+    "--line", "lines", multiple=True, required=True, type=click.Choice([*LINES, READER, *ON_KAFKA]), help="May be given again."
+)
 def key_add(district: str, source: str, lines: tuple[str, ...]) -> None:
     """Make a key and print it, this once: what is stored is its digest. `--line log` lets it read logs.
+
+    `--line inbound.hotline` lets its source publish issues on that topic of Kafka. No key is sent there: the broker decides
+    who may write to it.
 
     \b
     Example:     gridcall key add --district licheng --source 12345 --line hotline

@@ -120,14 +120,17 @@ def health_routes(system: System) -> APIRouter:
 
     @router.get("/lag", include_in_schema=False)
     async def lag() -> dict[str, dict[str, dict[str, int]]]:
-        """Rows that wait to be published, and rows of its input that a stage has not applied, by district."""
+        """Rows that wait to be published, and rows of its input that a stage has not applied, by district; records of a line's
+        topic that wait to be accepted, by partition that this process reads.
+        """
         unpublished = {f"{log}/{district}": await relay.lag() for (log, district), relay in system.relays.items()}
         unread: dict[str, int] = {}
         for (_, district), keeper in system.keepers.items():
             if runner := keeper.runner:
                 head = (await system.writer(runner.source.name).watermark(district)).pos
                 unread[f"{runner.source.name}/{district}"] = max(0, head - runner.stage.input)
-        return {"lag": {"unpublished": unpublished, "unread": unread}}
+        waiting = {f"{each.topic}/{number}": lag for each in system.inbound.values() for number, lag in each.lag.items()}
+        return {"lag": {"unpublished": unpublished, "unread": unread, "inbound": waiting}}
 
     return router
 

@@ -38,6 +38,7 @@ from gridcall.operations import (
     up_command,
     verify_command,
 )
+from gridcall.quarantine import quarantine_group
 from gridcall.sheet import sheet_command
 from gridcall.simulate import BATCH, InMemory, Pipeline, Run, results_folder, simulate
 from gridcall.tabled import Tabled, over_kafka, tabled
@@ -78,7 +79,7 @@ def entry() -> None:
 
 for command in (up_command, status_command, tail_command, verify_command, parked_command, retry_command, doctor_command):
     main.add_command(command)
-for command in (key_group, clock_group, restore_group, topics_group, demo_command, sheet_command):
+for command in (key_group, clock_group, restore_group, topics_group, quarantine_group, demo_command, sheet_command):
     main.add_command(command)
 for service in PORTS:
     main.add_command(service_command(service))

@@ -12,6 +12,7 @@ from typing import Any
 
 from escalation.decider import Escalation
 from events.bell import Bell
+from events.catalogue import LINES
 from events.database import Database, listen
 from events.errors import Away, GridcallError
 from events.generation import DatabaseCheck, NewGeneration
@@ -25,6 +26,7 @@ from events.stage import Stage
 from gridcall.contents import Contents, stored
 from gridcall.elsewhere import Elsewhere
 from intake.door import ClockLeapt, Door
+from intake.inbound import Inbound
 from routing.decider import Routing
 from routing.library import ContentLibrary
 from routing.locate import Locator
@@ -71,6 +73,7 @@ class System:
         self.numbers: dict[str, int] = {}  # Of the districts.
         self.keepers: dict[tuple[str, str], Keeper[Any, Any]] = {}
         self.relays: dict[tuple[str, str], Relay] = {}
+        self.inbound: dict[str, Inbound] = {}  # By line.
         self._publisher = Publisher(elsewhere.kafka) if elsewhere else None
         self.intake, self.cases, self.calls = (self._log(name) for name in LOGS)
         self._contents = Contents(elsewhere.contents if elsewhere else stored(self.stored))
@@ -116,6 +119,11 @@ class System:
             self._start(each.run())
         if self.door and not self._fed:
             self._start(self._let_time_pass(self.door))
+            if self.elsewhere and self._publisher:
+                cluster, publisher = self.elsewhere.kafka, self._publisher
+                for line in LINES:
+                    self.inbound[line] = Inbound(line, cluster, self.stored, self.door, publisher, this_process())
+                    self._start(self.inbound[line].run())
         try:
             yield
         finally:

@@ -48,10 +48,15 @@ def on(database: str) -> dict[str, str]:
     return {**environment(), "GRIDCALL_DATABASE_URL": database}
 
 
+def gridcall_on(database: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """A command on a database."""
+    command = [sys.executable, "-m", "gridcall", *map(str, words)]
+    return subprocess.run(command, env=on(database), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
 def asked(database: str, *words: object) -> str:
     """What a command says on stdout."""
-    command = [sys.executable, "-m", "gridcall", *map(str, words)]
-    done = subprocess.run(command, env=on(database), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    done = gridcall_on(database, *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

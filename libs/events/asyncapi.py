@@ -33,9 +33,9 @@ LOGS = {
 TIME = """Watermarks, one per log and district; the newest counts. Up to `pos`, nothing more comes before `w`. Believe it only
 when you have read `pos`: then a clock that is due before `w` has run out."""
 INBOUND = """An upstream system publishes here what it would post to /issues/{line}: one issue a record, as a CloudEvent in
-structured or binary mode. It is to go through the door like a POST, and to be answered on receipts.{line}. Reserved:
-nobody reads it yet."""
-RECEIPTS = "What the door says of each record of inbound.{line}. Reserved: nothing is written yet."
+structured or binary mode. It goes through the door like a POST, and is answered on receipts.{line}."""
+RECEIPTS = """What the door says of each record of inbound.{line}, with that record's key. A record may be answered twice; `id`
+names its place on the topic: inbound.{line}/partition/offset."""
 
 NUMBER: Schema = {"type": "integer", "minimum": 1}
 TEXT: Schema = {"type": "string"}
@@ -91,7 +91,31 @@ WATERMARK: Schema = {
     },
 }
 ISSUE: Schema = {"type": "object", "description": "An issue, exactly as the body of POST /issues/{line}: see docs/door.md."}
-RECEIPT: Schema = {"type": "object", "description": "What became of one record, as the door answers a POST: see docs/door.md."}
+ISSUE_TYPE: Schema = {"const": "gridcall.issue.v1"}
+RECEIPT: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["specversion", "id", "source", "type", "datacontenttype", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": TEXT | {"pattern": "^.+/[0-9]+/[0-9]+$", "description": "The place of the record: topic/partition/offset."},
+        "source": TEXT | {"format": "uri-reference"},
+        "type": {"const": "gridcall.receipt.v1"},
+        "datacontenttype": {"const": "application/json"},
+        "subject": TEXT | {"description": "The reference of the issue; absent where it was refused."},
+        "causationid": TEXT | {"description": "The id of the CloudEvent that is answered; absent where it cannot be read."},
+        "data": {
+            "type": "object",
+            "description": "What a POST would have been answered: docs/door.md and /openapi.json. Below 400 it is accepted.",
+            "required": ["status"],
+            "properties": {
+                "status": {"type": "integer", "minimum": 200, "maximum": 599},
+                "tracking": TEXT | {"pattern": "^[0-9a-f]{32}$"},
+                "detail": TEXT,
+            },
+        },
+    },
+}
 
 
 def document() -> Schema:
@@ -182,7 +206,8 @@ def messages() -> dict[str, Schema]:
     watermark = {"description": "log/district.", "type": "string", "pattern": f"^({'|'.join(written())})/.+$"}
     made["watermark"] = message("A watermark", ref("schemas", "Watermark"), "application/json", key=watermark)
     made["inbound-issue"] = message("An issue, in structured mode", ref("schemas", "StructuredIssue"), STRUCTURED)
-    headers = {"type": "object", "required": list(BINARY_HEADERS), "properties": dict.fromkeys(BINARY_HEADERS, TEXT)}
+    attributes = dict.fromkeys(BINARY_HEADERS, TEXT) | {"ce_type": ISSUE_TYPE}
+    headers = {"type": "object", "required": list(BINARY_HEADERS), "properties": attributes}
     made["inbound-issue-binary"] = message("An issue, in binary mode", ref("schemas", "Issue"), "application/json", headers)
     made["receipt"] = message("What became of a record", ref("schemas", "Receipt"), STRUCTURED)
     return made
@@ -247,7 +272,7 @@ def envelope() -> Schema:
 def structured(data: Schema) -> Schema:
     """A CloudEvent of somebody else, in structured mode."""
     required = ["specversion", "id", "source", "type", "data"]
-    properties = dict.fromkeys(required, TEXT) | {"specversion": {"const": "1.0"}, "data": data}
+    properties = dict.fromkeys(required, TEXT) | {"specversion": {"const": "1.0"}, "type": ISSUE_TYPE, "data": data}
     return {"type": "object", "required": required, "properties": properties}
 
 

@@ -22,6 +22,7 @@ from events.schema import SERVICE_OF
 
 Headers = list[tuple[str, bytes]]
 
+OWN = "gridcall"
 VISIBLE_SECONDS = 60
 REPLICAS = 3  # Of each topic, where there are so many brokers; then what is acknowledged lies on two at least.
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
@@ -36,7 +37,7 @@ class Cluster(NamedTuple):
     """The brokers, as HOST:PORT,…, and what the names of a system's topics begin with there."""
 
     brokers: str
-    prefix: str = "gridcall"
+    prefix: str = OWN
 
     @classmethod
     def named(cls, text: str) -> Cluster:
@@ -52,6 +53,10 @@ class Cluster(NamedTuple):
     def time(self) -> str:
         """The topic of the watermarks."""
         return f"{self.prefix}.time"
+
+    def of_line(self, kind: str, line: str) -> str:
+        """The topic on which issues of a line come in (`inbound`), or are answered (`receipts`)."""
+        return f"{kind}.{line}" if self.prefix == OWN else f"{self.prefix}.{kind}.{line}"
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -91,7 +96,7 @@ def carried(cluster: Cluster, districts: int) -> list[Topic]:
 
 def wanted(cluster: Cluster, districts: int) -> list[Topic]:
     """All topics for so many districts: the lines, too."""
-    lines = [Topic(f"{kind}.{line}", 1, A_WEEK) for kind in ("inbound", "receipts") for line in LINES]
+    lines = [Topic(cluster.of_line(kind, line), 1, A_WEEK) for kind in ("inbound", "receipts") for line in LINES]
     return [*carried(cluster, districts), *lines]
 
 

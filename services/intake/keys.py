@@ -9,14 +9,20 @@ from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
+from events.catalogue import LINES
 from events.database import Database
 
+INBOUND = "inbound"
+ON_KAFKA = tuple(f"{INBOUND}.{line}" for line in LINES)  # Beside the four lines: a source that may publish to this topic.
 READER = "log"  # Beside the four lines: may read logs. They name workers by code, so nobody reads them without a key.
+PUBLISHES = "SELECT DISTINCT district FROM intake.key WHERE source = $1 AND $2 = ANY (lines) AND revoked IS NULL ORDER BY 1"
 KNOWN_SECONDS = 2.0  # So long a key that was looked up is believed: a revoked one is refused after that.
 
 
 class Key(NamedTuple):
-    """What a key stands for. `district` is a shard; `lines` are those that it may post to, and `log` if it may read."""
+    """What a key stands for. `district` is a shard; `lines` are those that it may post to, `inbound.<line>` where its source
+    may publish to that topic, and `log` if it may read.
+    """
 
     id: str
     district: str
@@ -46,6 +52,19 @@ class Keys:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str, tuple[float, Key | None]] = {}
+        self._publishers: dict[tuple[str, str], tuple[float, Sequence[str]]] = {}
+
+    async def districts_of(self, source: str, line: str) -> Sequence[str]:
+        """The districts for which a source may publish to `inbound.<line>`: who may write there at all, the broker decides."""
+        now = time.monotonic()
+        until, districts = self._publishers.get((source, line), (0.0, ()))
+        if now > until:
+            found = await self._database.fetch(PUBLISHES, source, f"{INBOUND}.{line}")
+            districts = [each["district"] for each in found]
+            if len(self._publishers) > 10_000:
+                self._publishers.clear()
+            self._publishers[source, line] = (now + KNOWN_SECONDS, districts)
+        return districts
 
     async def of(self, secret: str) -> Key | None:
         """What a key stands for; None where it is unknown or revoked."""
