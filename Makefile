@@ -54,8 +54,9 @@ check: setup ## ruff, mypy --strict, import contracts, documents that match the 
 	@PYTHONPATH=libs $(BIN)/python -m events.glossary | diff -u docs/events.md - || { echo "docs/events.md is old: make docs"; exit 1; }
 	@PYTHONPATH=libs $(BIN)/python -m events.asyncapi | diff -u docs/asyncapi.json - || { echo "docs/asyncapi.json is old: make docs"; exit 1; }
 
-chaos: setup ## load while processes and the database are killed (SECONDS=300), the checker; a year that is killed ten times
+chaos: setup broker ## load while processes, database and broker are hurt (SECONDS=300, and 600), the checker; a year that is killed ten times
 	PYTHONPATH=libs:services:. $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),300)
+	PYTHONPATH=libs:services:. $(BIN)/python -m tests.chaos_over_kafka --seconds $(or $(SECONDS),600)
 	$(BIN)/pytest -m long -k killed
 
 bench: setup ## a real year, the log, the door, deadlines, locating: each beside a peer or a limit

@@ -84,6 +84,7 @@ class System:
         self._library = ContentLibrary(self._contents)
         self._locator = Locator(self._library)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_ending = False
 
     def _log(self, name: str) -> PostgresLog | KafkaLog:
         if self.elsewhere is None or SERVICE_OF[name] in self.services:
@@ -129,6 +130,7 @@ class System:
         finally:
             if self.door:
                 await self.door.drain()
+            self._is_ending = True
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -147,8 +149,8 @@ class System:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that ends by itself is a fault: the process ends with it, and is started again with what the log has."""
-        if not task.cancelled() and task.exception():
-            log.critical("a task ended: this process ends too", exc_info=task.exception())
+        if not self._is_ending:
+            log.critical("%s ended: this process ends too", task, exc_info=None if task.cancelled() else task.exception())
             os._exit(70)
 
     async def _let_time_pass(self, door: Door) -> None:

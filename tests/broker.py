@@ -34,14 +34,15 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Broker:
-    """One broker: where it listens, and what can be done to it."""
+    """One broker: where it listens, and what can be done to it. `proxy`: the port by which clients reach it instead."""
 
     port: int
     folder: Path
+    proxy: int | None = None
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"127.0.0.1:{self.proxy or self.port}"
 
     @property
     def cluster(self) -> Cluster:
@@ -50,7 +51,10 @@ class Broker:
     @property
     def environment(self) -> dict[str, str]:
         """By which the script finds it."""
-        return {**os.environ, "KAFKA_PORT": str(self.port), "KAFKA_FOLDER": str(self.folder)}
+        advertised = str(self.proxy or self.port)
+        return {
+            **os.environ, "KAFKA_PORT": str(self.port), "KAFKA_FOLDER": str(self.folder), "KAFKA_ADVERTISED": advertised,
+        }  # fmt: skip
 
     def do(self, *words: str) -> str:
         """Run the script. Raises where it fails."""

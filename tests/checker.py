@@ -1,6 +1,6 @@
 """Checks guarantees 1, 2, 3, 5 and 8 from what clients were told and from the raw tables, with none of gridcall's code.
 
-    python tests/checker.py --database URL --receipts FILE [--json]
+    python tests/checker.py --database URL [--apart routing=URL] --receipts FILE [--json]
 
 It reads one state of the database, district by district, row by row. A district is at rest when it is checked: nobody posts,
 and the stages have caught up. Exit code 0: nothing was found; 1: something was; 2: it could not be checked.
@@ -16,8 +16,8 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -229,25 +229,28 @@ def parsed(data: bytes) -> Any:
 
 
 class Tables:
-    """The logs and shards of the three services, in one state of one database."""
+    """The logs and shards of the three services, each in one state of its database."""
 
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        self._connection = connection
+    def __init__(self, connections: Mapping[str, "asyncpg.Connection[asyncpg.Record]"]) -> None:
+        self._connections = connections
 
     async def shards(self) -> set[str]:
-        tables = [f"SELECT shard FROM {schema}.{table}" for schema in SCHEMAS.values() for table in ("shard", "log")]
-        return {record["shard"] for record in await self._connection.fetch(" UNION ".join(tables))}
+        found: set[str] = set()
+        for schema, connection in self._connections.items():
+            records = await connection.fetch(f"SELECT shard FROM {schema}.shard UNION SELECT shard FROM {schema}.log")
+            found |= {record["shard"] for record in records}
+        return found
 
     async def head(self, log: str, shard: str) -> Head | None:
         query = f"SELECT pos, ts, input FROM {SCHEMAS[log]}.shard WHERE shard = $1"
-        record = await self._connection.fetchrow(query, shard)
+        record = await self._connections[SCHEMAS[log]].fetchrow(query, shard)
         return Head(record["pos"], record["ts"], record["input"]) if record else None
 
     async def rows(self, log: str, shard: str) -> AsyncIterator[Row]:
         query = (
             f"SELECT pos, ts, input, n, subject, seq, cause, type, data FROM {SCHEMAS[log]}.log WHERE shard = $1 ORDER BY pos"
         )
-        async for record in self._connection.cursor(query, shard, prefetch=PREFETCH):
+        async for record in self._connections[SCHEMAS[log]].cursor(query, shard, prefetch=PREFETCH):
             *columns, type_name, data = record
             yield Row._make((log, shard, *columns, kind_of(type_name), parsed(data)))
 
@@ -1010,23 +1013,33 @@ class Calls:
 # ── All of it ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def check(url: str, receipts: Iterable[Receipt]) -> list[Violation]:
+Apart = Mapping[str, str]  # The URLs of services with databases of their own.
+TOGETHER: Apart = {}
+
+
+async def check(url: str, receipts: Iterable[Receipt], apart: Apart = TOGETHER) -> list[Violation]:
     """All violations of guarantees 1, 2, 3, 5 and 8 that receipts and tables show."""
-    return (await examine(url, receipts)).violations
+    return (await examine(url, receipts, apart)).violations
 
 
-async def examine(url: str, receipts: Iterable[Receipt]) -> Report:
-    """Read the receipts, then the tables, in one state of the database."""
+async def examine(url: str, receipts: Iterable[Receipt], apart: Apart = TOGETHER) -> Report:
+    """Read the receipts, then the tables, in one state of each database: an effect's is taken before its cause's."""
     report = Report()
     told = told_by_shard(receipts, report)
-    connection = await asyncpg.connect(url, server_settings=SETTINGS)
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            tables = Tables(connection)
-            for shard in sorted(await tables.shards() | told.keys()):
-                await examine_shard(shard, tables, told.get(shard, {}), report)
-    finally:
-        await connection.close()
+    async with AsyncExitStack() as stack:
+        opened: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
+        connections = {}
+        for schema in reversed(SCHEMAS.values()):
+            its = apart.get(schema, url)
+            if its not in opened:
+                opened[its] = await asyncpg.connect(its, server_settings=SETTINGS)
+                stack.push_async_callback(opened[its].close)
+                await stack.enter_async_context(opened[its].transaction(isolation="repeatable_read", readonly=True))
+                await opened[its].fetchval("SELECT 1")  # Now its state is taken.
+            connections[schema] = opened[its]
+        tables = Tables(connections)
+        for shard in sorted(await tables.shards() | told.keys()):
+            await examine_shard(shard, tables, told.get(shard, {}), report)
     return report
 
 
@@ -1154,11 +1167,14 @@ def as_json(report: Report) -> str:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Checks guarantees 1, 2, 3, 5 and 8 from receipts and raw tables.")
     parser.add_argument("--database", required=True, metavar="URL")
+    parser.add_argument("--apart", action="append", default=[], metavar="SERVICE=URL", help="a service with its own database")
     parser.add_argument("--receipts", required=True, metavar="FILE", type=Path)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of sentences")
     asked = parser.parse_args(arguments)
     try:
-        report = asyncio.run(examine(asked.database, read_receipts(asked.receipts)))
+        report = asyncio.run(
+            examine(asked.database, read_receipts(asked.receipts), dict(each.split("=", 1) for each in asked.apart))
+        )
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
         sys.stderr.write(f"cannot check: {fault}\n")
         return 2

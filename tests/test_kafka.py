@@ -260,6 +260,29 @@ def test_another_cluster_at_the_same_address(database: str, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("patient")
+def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_when_it_is_back(database: str, tmp_path: Path) -> None:
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 1)
+        await kafka.read(0, 1)
+        await published(kafka)
+        kafka.topics.broker.do("kill")
+        kafka.reader._new.set()  # As for another district.
+
+        async def it_failed() -> bool:
+            return bool(kafka.reader._told)
+
+        await until(it_failed)
+        kafka.topics.broker.do("start")
+        await kafka.knows_the_generation()
+        kafka.silent.away = True
+        assert numbered(await kafka.read(1, await written(kafka, 5))) == [2, 3, 4, 5, 6]
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(make_topics(broker.cluster))
+        told(database, Topics(broker, 0), story)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(database: str, tmp_path: Path) -> None:
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 50)

@@ -25,7 +25,7 @@ from events.envelope import opened
 from events.errors import Away, CannotGoOn, Conflict, GridcallError, Invalid
 from events.log import Source
 from events.row import Generation, Row, Watermark
-from events.topics import GENERATION, Cluster, administrator, counted, mark_of
+from events.topics import GENERATION, Cluster, administrator, counted, is_ending, let_go, mark_of
 
 ROOM = 5_000  # Rows that wait for who reads them; then the broker keeps the rest.
 PAGE = 1_000
@@ -176,7 +176,10 @@ class KafkaLog:
             while True:
                 try:
                     await self._follow()
-                except (KafkaError, OSError, Away) as fault:
+                except (KafkaError, OSError, Away, asyncio.CancelledError) as fault:
+                    if is_ending():
+                        raise
+                    self._new.set()  # Who is followed is looked for again.
                     self._tell(f"{self.name} is not read over Kafka: {fault!r}; the writer is asked")
                     await asyncio.sleep(AGAIN_SECONDS)  # Nothing announces that a broker is back.
 
@@ -187,7 +190,8 @@ class KafkaLog:
         self._told.add(what)
 
     async def _follow(self) -> None:
-        """With one consumer, as long as it goes."""
+        """With one consumer, as long as it goes, from when somebody reads."""
+        await self._new.wait()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.cluster.brokers,
             enable_auto_commit=False,
@@ -213,7 +217,7 @@ class KafkaLog:
                     for partition, records in found.items():
                         self._take(partition, records)
         finally:
-            await consumer.stop()
+            await let_go(consumer.stop())
 
     async def _placed(self, consumer: AIOKafkaConsumer) -> bool:
         """Begin to read each shard at the latest where its next row can lie; whether there is anything to read.

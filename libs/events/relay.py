@@ -21,7 +21,7 @@ from events.envelope import enveloped
 from events.errors import Away, CannotGoOn
 from events.postgres import PostgresLog
 from events.row import Generation
-from events.topics import CONTENT_TYPE, GENERATION, JSON, Cluster, Headers, Mark
+from events.topics import CONTENT_TYPE, GENERATION, JSON, Cluster, Headers, Mark, is_ending, let_go
 
 ROWS = 1000  # In one look at the log.
 BATCH_BYTES = 1 << 18
@@ -56,7 +56,9 @@ class Publisher:
             async with asyncio.timeout(30):
                 producer = await self._started()
                 await self._sent(producer, topic, partition, records, headers)
-        except (KafkaError, OSError, TimeoutError) as fault:
+        except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as fault:
+            if is_ending():
+                raise
             await self._throw_away(producer)
             raise Away(f"Kafka at {self.cluster.brokers} does not take {topic}/{partition}: {fault!r}") from fault
 
@@ -88,7 +90,7 @@ class Publisher:
                 try:
                     await producer.start()
                 except BaseException:
-                    await producer.stop()
+                    await let_go(producer.stop())
                     raise
                 self._producer = producer
             return self._producer
@@ -96,9 +98,7 @@ class Publisher:
     async def _throw_away(self, producer: AIOKafkaProducer | None) -> None:
         if producer is not None and producer is self._producer:
             self._producer = None
-            stopping = asyncio.create_task(producer.stop())
-            await asyncio.wait([stopping], timeout=5)
-            stopping.cancel()
+            await let_go(producer.stop())
 
     async def close(self) -> None:
         """Let go; what was not acknowledged is published by the next relay."""

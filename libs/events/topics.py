@@ -6,10 +6,10 @@ A district's number in intake's list is its partition in every topic. Positions 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
@@ -24,6 +24,7 @@ Headers = list[tuple[str, bytes]]
 
 OWN = "gridcall"
 VISIBLE_SECONDS = 60
+LET_GO_SECONDS = 5
 REPLICAS = 3  # Of each topic, where there are so many brokers; then what is acknowledged lies on two at least.
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 JSON = ("content-type", b"application/json")
@@ -110,7 +111,23 @@ async def administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
     except (KafkaError, OSError) as fault:
         raise Away(f"Kafka at {cluster.brokers} cannot be reached: {fault!r}") from fault
     finally:
-        await client.close()
+        await let_go(client.close())
+
+
+async def let_go(ending: Coroutine[Any, Any, None]) -> None:
+    """Close a client, but wait for it no longer than a moment: a broker that is away may never take leave.
+
+    In a task of its own, for aiokafka lets the cancellation of its own tasks escape to whoever closes it.
+    """
+    task = asyncio.create_task(ending)
+    await asyncio.wait([task], timeout=LET_GO_SECONDS)
+    task.cancel()
+
+
+def is_ending() -> bool:
+    """Whether this task is to end: a CancelledError may also be of a task of aiokafka's, and is a fault of the broker then."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def counted(client: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:

@@ -20,7 +20,7 @@ from events.database import Database
 from events.errors import Away
 from events.generation import NewGeneration
 from events.relay import Publisher
-from events.topics import CONTENT_TYPE, Cluster, administrator, counted
+from events.topics import CONTENT_TYPE, Cluster, administrator, counted, is_ending, let_go
 from intake.answers import Result, result_of
 from intake.body import Problem
 from intake.door import Busy, ClockLeapt, Door, Item
@@ -95,7 +95,9 @@ class Inbound:
         while True:
             try:
                 await self._read()
-            except (Away, Busy, ClockLeapt, NewGeneration, KafkaError, OSError, TimeoutError) as fault:
+            except (Away, Busy, ClockLeapt, NewGeneration, KafkaError, OSError, asyncio.CancelledError) as fault:
+                if is_ending():
+                    raise
                 self._tell(f"{self.topic} is not read: {fault!r}; it goes on by itself")
                 await asyncio.sleep(AGAIN_SECONDS)
 
@@ -145,7 +147,7 @@ class Inbound:
                 self._told = ""
         finally:
             self.lag = {}
-            await consumer.stop()
+            await let_go(consumer.stop())
 
     async def _leased(self, count: int) -> dict[int, Place]:
         """The partitions that this process reads, and how far they are read."""
