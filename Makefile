@@ -67,6 +67,8 @@ bench: setup ## a real year, the log, the door, deadlines, locating: each beside
 	$(BIN)/python benchmarks/quiet.py
 	$(BIN)/python benchmarks/locate.py
 	$(BIN)/python benchmarks/kafka.py
+	[ -e .venv-peers ] || { python3 -m venv .venv-peers && .venv-peers/bin/pip install -q --require-hashes -r benchmarks/peers/requirements.lock; }
+	$(BIN)/python benchmarks/streams.py
 
 soak: setup ## the demo for an hour (SECONDS=3600): memory, lag, exceptions, verify
 	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),3600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Collection
@@ -18,6 +19,7 @@ from events.errors import Away
 from events.generation import DatabaseCheck
 from events.logs_over_http import log_routes
 from gridcall.elsewhere import Elsewhere, has_key, intake_routes, service_key
+from gridcall.lag import lag_of, watch
 from gridcall.system import SERVICES, System
 from intake.app import make_app, reading_key
 from intake.door import Door
@@ -83,6 +85,8 @@ def app_apart(url: str, service: str, elsewhere: Elsewhere, fed: bool = False) -
                 app.include_router(screen_routes(system.screen), dependencies=[Depends(password)])
             app.include_router(health_routes(system))
             await stack.enter_async_context(system.running())
+            watching = asyncio.create_task(watch(system))
+            stack.callback(watching.cancel)
             yield
 
     async def reader_or_service(request: Request, shard: str) -> None:
@@ -119,18 +123,11 @@ def health_routes(system: System) -> APIRouter:
         return JSONResponse({"status": "ready"})
 
     @router.get("/lag", include_in_schema=False)
-    async def lag() -> dict[str, dict[str, dict[str, int]]]:
-        """Rows that wait to be published, and rows of its input that a stage has not applied, by district; records of a line's
-        topic that wait to be accepted, by partition that this process reads.
-        """
-        unpublished = {f"{log}/{district}": await relay.lag() for (log, district), relay in system.relays.items()}
-        unread: dict[str, int] = {}
-        for (_, district), keeper in system.keepers.items():
-            if runner := keeper.runner:
-                head = (await system.writer(runner.source.name).watermark(district)).pos
-                unread[f"{runner.source.name}/{district}"] = max(0, head - runner.stage.input)
-        waiting = {f"{each.topic}/{number}": lag for each in system.inbound.values() for number, lag in each.lag.items()}
-        return {"lag": {"unpublished": unpublished, "unread": unread, "inbound": waiting}}
+    async def lag() -> Response:
+        try:
+            return JSONResponse({"lag": await lag_of(system)})
+        except Away as fault:
+            return JSONResponse({"status": "away", "because": str(fault)}, 503)
 
     return router
 

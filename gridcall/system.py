@@ -91,8 +91,9 @@ class System:
             own = self.own[name] = PostgresLog(name, self.stored, self.bell, this_process())
             return own
         writer = self.elsewhere.log(name)
+        cluster, (service,) = self.elsewhere.kafka, self.services
         made = self.over_kafka[name] = KafkaLog(
-            name, self.elsewhere.kafka, lambda district: self.numbers.get(district, -1), writer, self.bell
+            name, cluster, self._number_of, writer, self.bell, f"{cluster.prefix}.{service}"
         )
         return made
 

@@ -12,22 +12,24 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from events import kafka_log
+from events import kafka_log, relay
 from events.bell import Bell
+from events.catalogue import BEGINNING
 from events.database import connected
 from events.envelope import envelope
 from events.errors import Away, Conflict
 from events.generation import DatabaseCheck
-from events.kafka_log import Shard
+from events.kafka_log import KafkaLog, Shard
 from events.postgres import PostgresLog
 from events.relay import ADVANCE, TAKE, Publisher, Relay
-from events.row import Row
+from events.row import Row, Watermark
 from events.topics import CONTENT_TYPE, GENERATION, Cluster, Headers, Step, administrator, apply, carried, plan, wanted
 from tests.broker import running_broker
 from tests.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka, until
 from tests.log_contract import SHARD, visit
 
 Told = Callable[[Kafka], Awaitable[None]]
+GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 TOPIC, TIME = Cluster("").topic("intake"), Cluster("").time
 
 
@@ -94,6 +96,28 @@ def test_a_reader_that_comes_late_begins_where_its_next_row_lies(database: str, 
         assert not [what for what in kafka.silent.asked if what == "read"]
 
     told(database, topics, story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_no_time_passes_in_the_midst_of_a_decision(database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that starts in it may be due before its very instant: it runs out when all of the decision is there."""
+    monkeypatch.setattr(relay, "ROWS", 2)
+
+    async def story(kafka: Kafka) -> None:
+        assert await written(kafka, 3) == 3
+        await kafka.reader.read(SHARD, 0, 1)
+        assert await kafka.relay.step() == 2
+        assert numbered(await kafka.read(0, 2)) == [1, 2]
+        assert await kafka.reader.watermark(SHARD) == Watermark(2, BEGINNING)
+        kafka.publish()
+        assert numbered(await kafka.read(2, 3)) == [3]
+
+        async def time_has_passed() -> bool:
+            return await kafka.reader.watermark(SHARD) == Watermark(3, 2)
+
+        await until(time_has_passed)
+
+    told(database, topics, story, relayed=False)
 
 
 @pytest.mark.usefixtures("patient")
@@ -463,3 +487,32 @@ def test_topics_are_planned_made_and_checked(tmp_path: Path) -> None:
 
 def test_there_are_more_partitions_than_tests(topics: Topics) -> None:
     assert topics.partition < PARTITIONS_MAX - 2
+
+
+@pytest.mark.usefixtures("patient")
+def test_kafkas_own_tool_shows_how_far_a_log_is_read(database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The group has no members: who reads what is decided by leases."""
+    monkeypatch.setattr(kafka_log, "SHOWN_SECONDS", 0.2)
+    group = f"group{topics.partition}"
+
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 100)
+        await published(kafka)
+        reader = KafkaLog("intake", kafka.topics.broker.cluster, lambda _: topics.partition, kafka.silent, Bell(), group)
+        following = asyncio.create_task(reader.run())
+
+        async def is_read() -> bool:
+            return bool(await reader.read(SHARD, last - 1, 1))
+
+        await until(is_read)
+
+        async def is_shown() -> bool:
+            words = ("--bootstrap-server", topics.broker.address, "--describe", "--group", group)
+            said = await asyncio.to_thread(topics.broker.do, "tool", GROUPS, *words)
+            lines = [line.split() for line in said.splitlines() if f"{TOPIC} " in line]
+            return [line[2:6] for line in lines] == [[str(topics.partition), "100", "100", "0"]]
+
+        await until(is_shown)
+        following.cancel()
+
+    told(database, topics, story)

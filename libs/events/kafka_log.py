@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 from time import monotonic
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ FETCH_MS = 50  # A broker is asked for all partitions together: who has room aga
 HELD_MS = 10  # Nothing announces that a reader has made room.
 AGAIN_SECONDS = 0.5
 LACKING_SECONDS = 5.0
+SHOWN_SECONDS = 2.0  # So often the broker is told how far its records are read.
 UNREAD_SECONDS = 30.0  # Whoever owned a shard reads it no more: another process does.
 MARKS_BACK = 500  # A district's watermark comes every second: the newest ones lie at the end.
 
@@ -67,7 +69,6 @@ class Shard:
         self.last = after
         self.passed = after  # What the reader has.
         self.mark = Watermark(0, BEGINNING)
-        self.ts = BEGINNING  # Of the last row.
         self.heard = self.asked = monotonic()
         self.gap = False
         self.fault: GridcallError | None = None  # What the reader must be told, once.
@@ -80,7 +81,7 @@ class Shard:
             self.gap = True
             return False
         self.rows.append(row)
-        self.last, self.ts, self.gap = row.pos, row.ts, False
+        self.last, self.gap = row.pos, False
         self.heard = monotonic()
         return True
 
@@ -88,7 +89,7 @@ class Shard:
         """The reader has everything up to here, from elsewhere."""
         self.rows.clear()
         self.last = self.passed = after
-        self.mark, self.ts = Watermark(0, BEGINNING), BEGINNING
+        self.mark = Watermark(0, BEGINNING)
 
     def takes(self, generation: int, pos: int) -> bool:
         """Whether a record is of the writer's log. One of a later generation than is known asks the writer about it."""
@@ -106,14 +107,29 @@ class Shard:
 
 
 class KafkaLog:
-    """The log of another service, read over Kafka. `partition_of` gives a district's number; -1 while it has none."""
+    """The log of another service, read over Kafka. `partition_of` gives a district's number; -1 while it has none.
 
-    def __init__(self, name: str, cluster: Cluster, partition_of: Callable[[str], int], writer: Source, bell: Bell) -> None:
+    `group`: under this name the broker is told, now and then, how far its records are read, for tools that show lag. It has no
+    members, and nobody reads on from there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        cluster: Cluster,
+        partition_of: Callable[[str], int],
+        writer: Source,
+        bell: Bell,
+        group: str | None = None,
+    ) -> None:
         self.name = name
         self.cluster = cluster
         self.writer = writer
         self.bell = bell
         self._partition_of = partition_of
+        self._group = group
+        self._shown = 0.0  # When the broker was told last.
+        self._showing: asyncio.Task[None] | None = None
         self._shards: dict[str, Shard] = {}
         self._new = asyncio.Event()
         self._told: set[str] = set()  # What holds, and was said.
@@ -149,9 +165,13 @@ class KafkaLog:
         return await self.writer.row(shard, pos)
 
     async def watermark(self, shard: str) -> Watermark:
-        """The last position that is known, and up to which instant nothing more comes behind it."""
+        """The last position that is known, and up to which instant nothing more comes behind it.
+
+        Without a mark for that very position no time has passed: more of the last row's decision may be on its way, and what
+        one input caused is never torn apart by a deadline.
+        """
         known = await self._known(shard, 0)
-        return known.mark if known.mark.pos == known.last else Watermark(known.last, known.ts)
+        return known.mark if known.mark.pos == known.last else Watermark(known.last, BEGINNING)
 
     async def generation(self, shard: str) -> Generation:
         """As the writer has it."""
@@ -194,6 +214,7 @@ class KafkaLog:
         await self._new.wait()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.cluster.brokers,
+            group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=1 << 22,
@@ -216,7 +237,10 @@ class KafkaLog:
                         break
                     for partition, records in found.items():
                         self._take(partition, records)
+                    self._show(consumer)
         finally:
+            if self._showing:
+                self._showing.cancel()
             await let_go(consumer.stop())
 
     async def _placed(self, consumer: AIOKafkaConsumer) -> bool:
@@ -244,6 +268,18 @@ class KafkaLog:
         if not lacking:
             self._told.clear()
         return True
+
+    def _show(self, consumer: AIOKafkaConsumer) -> None:
+        """Tell the broker now and then how far rows are read. Nobody waits for it, nor minds that it does not hear it."""
+        if self._group and monotonic() - self._shown > SHOWN_SECONDS and (self._showing is None or self._showing.done()):
+            self._shown = monotonic()
+            self._showing = asyncio.create_task(self._committed(consumer))
+
+    async def _committed(self, consumer: AIOKafkaConsumer) -> None:
+        rows = [each for each in consumer.assignment() if each.topic != self.cluster.time]
+        with suppress(KafkaError, OSError, ValueError):
+            async with asyncio.timeout(SHOWN_SECONDS):
+                await consumer.commit({each: await consumer.position(each) for each in rows})
 
     def _with_room(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         """The partitions whose rows can be taken. What the others have waits in the client, and then in the broker."""

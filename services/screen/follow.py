@@ -73,6 +73,7 @@ class Follower:
             rows = self._ready(name)
             del self._ahead[name][: len(rows)]
             self.view.take(rows)
+            self._passed(name, rows[-1].ts if rows else BEGINNING)
             taken += len(rows)
         return taken
 
@@ -89,11 +90,17 @@ class Follower:
         """How far the logs are. Raises Conflict where one is shorter than what was read of it."""
         before = self.now
         for name in LOGS:
-            self.marks[name] = await self.logs[name].watermark(self.district)
+            mark = await self.logs[name].watermark(self.district)
+            self.marks[name] = mark._replace(w=self.marks[name].w)
+            self._passed(name, mark.w)
             if self.marks[name].pos < self.view.read[name]:
                 raise Conflict(f"{name}/{self.district} ends before what was read of it")
         if self.now != before:
             self._passed_at = monotonic()
+
+    def _passed(self, name: str, w: Instant) -> None:
+        """Time has passed so far in a log: by a row, or a mark."""
+        self.marks[name] = self.marks[name]._replace(w=max(w, self.marks[name].w))
 
     def _wake(self) -> None:
         self.version += 1

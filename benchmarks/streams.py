@@ -1,0 +1,248 @@
+"""Routing over Kafka and Postgres, durable, beside stream processors on the same broker; and all services, each in a process.
+
+python benchmarks/streams.py
+
+All read the same topic of issues. Ours decides with the map, commits to Postgres, and publishes what it committed. Quix Streams
+folds a state per issue (RocksDB, with a changelog on the broker) and produces an event; FastStream publishes an answer to each
+message and keeps nothing. Each runs in a process of its own, and they take turns. A rate counts issues from the first record on
+the topic of results to the last one, by the broker's own timestamps. The peers' packages are their own (benchmarks/peers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]
+
+import asyncpg  # noqa: E402
+from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: E402
+from door import ITEMS, Requests, as_fast_as_it_goes, asked, at_a_rate, said  # noqa: E402
+from table import Line, own_server, told  # noqa: E402
+
+from events.bell import Bell  # noqa: E402
+from events.database import connected  # noqa: E402
+from events.embedded import PostgresServer  # noqa: E402
+from events.topics import Cluster, Topic, apply, remove, wanted  # noqa: E402
+from gridcall.services import prepare  # noqa: E402
+from intake.door import Door  # noqa: E402
+from intake.keys import Key  # noqa: E402
+from intake.posting import Issues  # noqa: E402
+from tests.broker import Broker, running_broker  # noqa: E402
+from tests.live import made_up_city  # noqa: E402
+from tests.test_apart import Apart  # noqa: E402
+
+ROUNDS = 3
+ISSUES, FOR_FAST = 20_000, 5_000
+PIPELINE, FOLLOWED_SECONDS = 20_000, 10.0
+PEERS = ROOT / "benchmarks" / "peers"
+PEER_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+DISTRICT = "exampleville"
+
+
+class System(Apart):
+    """The services apart, each with a database of its own, on topics of their own."""
+
+    def __init__(self, server: PostgresServer, broker: Broker, folder: Path) -> None:
+        super().__init__(server.get_uri("postgres"), broker, folder)
+        self.secret = ""
+
+    def prepare(self) -> None:
+        """Empty databases, but for the made-up city; empty topics."""
+        asyncio.run(prepare(self.urls["intake"], anew=True))
+        for service in ("routing", "escalation"):
+            asyncio.run(prepare(self.urls[service], services=[service], anew=True))
+        self.secret = made_up_city(self.urls["intake"])
+        topics = wanted(self.broker.cluster, 1)
+        asyncio.run(remove(self.broker.cluster, topics))
+        asyncio.run(apply(self.broker.cluster, topics))
+
+    def end(self) -> None:
+        """End all of them."""
+        for process in self.processes.values():
+            process.terminate()
+            process.wait()
+        self.processes.clear()
+
+
+# ── The stage ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def accept(url: str) -> None:
+    """Issues in intake's log."""
+    issues, key = Issues(Key("", DISTRICT, "bench", frozenset()), "hotline"), Requests("http://none")
+    async with connected(url) as database:
+        door = Door(database, Bell())
+        for _ in range(ISSUES // ITEMS):
+            bodies = [request.partition(b"\r\n\r\n")[2] for request in key.alone(ITEMS)]
+            await door.accept(DISTRICT, [issues.read(body)[0] for body in bodies])
+
+
+async def counted(cluster: Cluster, topic: str, wanted_: int, unless: Callable[[], bool]) -> None:
+    """Wait until there are so many records."""
+    partition = TopicPartition(topic, 0)
+    async with AIOKafkaConsumer(bootstrap_servers=cluster.brokers, enable_auto_commit=False) as consumer:
+        while True:
+            with suppress(Exception):  # The topic may not be there yet.
+                if (await consumer.end_offsets([partition]))[partition] >= wanted_:
+                    return
+            assert not unless(), "it ended by itself"
+            await asyncio.sleep(0.2)
+
+
+async def seconds_between(cluster: Cluster, topic: str) -> float:
+    """From the first record of a topic to the last one."""
+    stamps = []
+    async with AIOKafkaConsumer(bootstrap_servers=cluster.brokers, enable_auto_commit=False) as consumer:
+        partition = TopicPartition(topic, 0)
+        consumer.assign([partition])
+        end = (await consumer.end_offsets([partition]))[partition]
+        for offset in (0, end - 1):
+            consumer.seek(partition, offset)
+            stamps.append((await consumer.getone(partition)).timestamp)
+    return max(1, stamps[1] - stamps[0]) / 1000
+
+
+def ours(system: System) -> float:
+    """Issues a second of `gridcall routing`, from the topic of intake to the topic of cases."""
+    cluster = system.broker.cluster
+    system.start("intake")
+    heads = asyncio.run(asked(system.urls["intake"], "SELECT pos FROM intake.shard"))
+    asyncio.run(counted(cluster, "gridcall.intake", heads["pos"], lambda: False))
+    system.start("routing")
+
+    sql = "SELECT s.input, s.pos - t.pos AS left FROM routing.shard s JOIN routing.sent t USING (shard)"
+    while True:
+        with suppress(AssertionError):  # There is no row yet.
+            head = asyncio.run(asked(system.urls["routing"], sql))
+            if head["input"] >= heads["pos"] and not head["left"]:
+                break
+        time.sleep(0.2)
+    system.end()
+    return ISSUES / asyncio.run(seconds_between(cluster, "gridcall.cases"))
+
+
+def peer(system: System, name: str, count: int, *options: str) -> float:
+    """Messages a second of a peer."""
+    cluster, sink = system.broker.cluster, f"peer.{name}"
+    topic = Topic(sink, 1, {})
+    asyncio.run(remove(cluster, [topic]))
+    asyncio.run(apply(cluster, [topic]))
+    words = [str(PEER_PYTHON), str(PEERS / f"{name}.py"), cluster.brokers, "gridcall.intake", sink, *options]
+    with (system.folder / f"{name}.log").open("ab") as file, subprocess.Popen(words, stdout=file, stderr=file) as running:
+        asyncio.run(counted(cluster, sink, count, lambda: running.poll() is not None))
+        running.terminate()
+    return asyncio.run(rate_of(cluster, sink))
+
+
+async def rate_of(cluster: Cluster, topic: str) -> float:
+    """Records a second."""
+    async with AIOKafkaConsumer(bootstrap_servers=cluster.brokers, enable_auto_commit=False) as consumer:
+        count = (await consumer.end_offsets([TopicPartition(topic, 0)]))[TopicPartition(topic, 0)]
+    return float(count / await seconds_between(cluster, topic))
+
+
+def stage(system: System) -> list[Line]:
+    """In turns."""
+    rates: dict[str, list[float]] = {"ours": [], "quix": [], "fast": []}
+    for number in range(ROUNDS):
+        system.prepare()
+        asyncio.run(accept(system.urls["intake"]))
+        rates["ours"].append(ours(system))
+        rates["quix"].append(peer(system, "quix", ISSUES, str(system.folder / f"quix{number}")))
+        rates["fast"].append(peer(system, "fast", FOR_FAST))
+        print(", ".join(f"{name} {found[-1]:,.0f}/s" for name, found in rates.items()), flush=True)
+    routed, quix, fast = (statistics.median(found) for found in rates.values())
+    return [
+        Line("routing over Kafka and Postgres, issues/s, and Quix Streams", routed, quix, 2),
+        Line("routing over Kafka and Postgres, issues/s, and FastStream", routed, fast, 8),
+    ]
+
+
+# ── The whole ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def at_rest(system: System) -> bool:
+    """Whether escalation has all that follows from what was accepted."""
+    accepted = asyncio.run(asked(system.urls["intake"], "SELECT pos FROM intake.shard"))["pos"]
+    routed = asyncio.run(asked(system.urls["routing"], "SELECT pos, input FROM routing.shard"))
+    called = asyncio.run(asked(system.urls["escalation"], "SELECT input FROM escalation.shard"))["input"]
+    return bool(routed["input"] >= accepted and called >= routed["pos"])
+
+
+def rest(system: System) -> None:
+    """Wait until then."""
+    while not at_rest(system):
+        time.sleep(0.05)
+
+
+async def routed_after(system: System, after: int) -> list[float]:
+    """Milliseconds from the commit of each issue to the commit of what routing made of it."""
+    found: dict[str, dict[str, Any]] = {}
+    for service, sql in (
+        ("intake", "SELECT 'intake/' || shard || '/' || pos AS name, recorded FROM intake.log WHERE pos > $1"),
+        ("routing", "SELECT cause AS name, min(recorded) AS recorded FROM routing.log WHERE input > $1 GROUP BY cause"),
+    ):
+        connection = await asyncpg.connect(system.urls[service])
+        found[service] = {row["name"]: row["recorded"] for row in await connection.fetch(sql, after)}
+        await connection.close()
+    routed = found["routing"]
+    return sorted((routed[name] - at).total_seconds() * 1000 for name, at in found["intake"].items())
+
+
+def whole(system: System) -> list[Line]:
+    """Issues a second through all services, and how soon at half of that."""
+    rates, late = [], []
+    for _ in range(ROUNDS):
+        system.prepare()
+        system.start("intake", "routing", "escalation")
+        requests = Requests(f"http://127.0.0.1:{system.ports['intake']}", system.secret)
+        as_fast_as_it_goes(requests, requests.alone(500))
+        rest(system)
+        begun = time.perf_counter()
+        as_fast_as_it_goes(requests, requests.arrays(PIPELINE // ITEMS))
+        rest(system)
+        rates.append(PIPELINE / (time.perf_counter() - begun))
+        time.sleep(1)
+        before = asyncio.run(asked(system.urls["intake"], "SELECT pos FROM intake.shard"))["pos"]
+        load = rates[-1] / 2
+        answered = sorted(at_a_rate(requests, requests.alone(int(load * FOLLOWED_SECONDS)), load))
+        rest(system)
+        routed = asyncio.run(routed_after(system, before))
+        late.append((routed[len(routed) // 2], routed[len(routed) * 99 // 100]))
+        print(
+            f"{rates[-1]:,.0f} issues/s; at {load:,.0f}: routed p50 {late[-1][0]:.0f} ms, p99 {late[-1][1]:.0f} ms after; "
+            f"answered p99 {answered[len(answered) * 99 // 100]:.0f} ms",
+            flush=True,
+        )
+        system.end()
+    middle, last = (statistics.median(each) for each in zip(*late, strict=True))
+    return [
+        Line(f"through all services over Kafka, arrays of {ITEMS}, issues/s", statistics.median(rates), None, None),
+        Line("accepted → routed at half of that, one a request, p50 in ms", middle, None, None, 1),
+        Line("accepted → routed at half of that, one a request, p99 in ms", last, None, 200, 1),
+    ]
+
+
+def main() -> None:
+    """Print it. `make bench`."""
+    with own_server() as server, tempfile.TemporaryDirectory() as folder, running_broker(Path(folder) / "kafka") as broker:
+        print(asyncio.run(said(server)), flush=True)
+        system = System(server, broker, Path(folder))
+        try:
+            told([*stage(system), *whole(system)])
+        finally:
+            system.end()
+
+
+if __name__ == "__main__":
+    main()
