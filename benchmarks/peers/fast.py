@@ -6,6 +6,7 @@ fast.py BROKER IN OUT
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from typing import Any
 
@@ -19,7 +20,8 @@ def main(address: str, source: str, sink: str) -> None:
 
     @broker.subscriber(source, group_id=sink, auto_offset_reset="earliest")
     @broker.publisher(sink)
-    async def reported(event: dict[str, Any]) -> dict[str, Any]:
+    async def reported(body: bytes) -> dict[str, Any]:
+        event = json.loads(body)
         return {"type": "case-reported", "case": event["subject"], "category": event["data"].get("category")}
 
     asyncio.run(FastStream(broker).run())
