@@ -434,6 +434,32 @@ def test_the_rule_of_one_integer_is_needed(
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("weakened", [False, True])
+def test_the_rule_of_generations_is_needed(
+    database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: bool
+) -> None:
+    """Somebody still publishes from a database that is no more: its row has the next position, and other content."""
+
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 5)
+        other = (await kafka.writer.read(SHARD, last - 1, 1))[0]._replace(pos=last + 1, ts=777)
+        old = [CONTENT_TYPE, (GENERATION, b"1")]
+        publisher, records = kafka.relay.publisher, [(SHARD.encode(), envelope(other))]
+        while await kafka.relay.step():
+            pass
+        await publisher.publish(TOPIC, kafka.topics.partition, records, old)
+        true = (await kafka.writer.append(SHARD, [visit(6, 6)]))[0]
+        kafka.publish()
+        taken = (await kafka.read(last, last + 1))[0]
+        assert (taken == other) is weakened
+        assert (taken == true) is not weakened
+
+    if weakened:
+        monkeypatch.setattr(Shard, "takes", lambda *_: True)
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("weakened", [False, True])
 def test_the_relay_marks_what_was_acknowledged(
     database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: bool
 ) -> None:
