@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import RecordsToDelete
+from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from events.bell import Bell
 from events.database import connected
@@ -254,6 +254,24 @@ def test_a_topic_of_a_line_that_is_made_anew_is_read_from_its_beginning(tell: Ca
             await upstream.passed(size)
             await upstream.stop()
         assert await upstream.quarantine.listed() == []
+
+    tell(story)
+
+
+def test_a_partition_that_is_added_is_read_too(tell: Callable[[Told], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound, "METADATA_MS", 500)
+
+    async def story(upstream: Upstream) -> None:
+        upstream.intake()
+        await upstream.publish("R-1")
+        await upstream.accepted(1)
+        topic = upstream.cluster.of_line("inbound", "hotline")
+        async with administrator(upstream.cluster) as client:
+            await client.create_partitions({topic: NewPartitions(2)})
+        event = {"specversion": "1.0", "id": "u", "source": SOURCE, "type": ISSUE_TYPE, "data": issue("R-2")}
+        await upstream.producer.client.force_metadata_update()
+        await upstream.producer.send_and_wait(topic, json.dumps(event).encode(), partition=1, headers=STRUCTURED)
+        assert await upstream.accepted(2) == ["R-1", "R-2"]
 
     tell(story)
 

@@ -31,6 +31,7 @@ from intake.record import Record, read, receipt, sent
 
 LEASE_SECONDS = 5.0
 LOOK_MS = 1000
+METADATA_MS = 10_000  # So late another partition is seen.
 AGAIN_SECONDS = 1.0
 LACKING_SECONDS = 5.0
 AGAIN_RECORDS = 100
@@ -116,11 +117,8 @@ class Inbound:
             self._tell(f"{self.topic} is not there, so nobody can publish to it: gridcall topics apply")
             await asyncio.sleep(LACKING_SECONDS)
             return
-        places = await self._leased(count)
-        if not places:
-            self.lag = {}
-            await asyncio.sleep(LEASE_SECONDS / 2)
-            return
+        while not (places := await self._leased(count)):
+            await asyncio.sleep(LEASE_SECONDS / 2)  # Nothing announces that a lease has run out.
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.cluster.brokers,
             enable_auto_commit=False,
@@ -128,7 +126,7 @@ class Inbound:
             isolation_level="read_committed",
             max_partition_fetch_bytes=1 << 20,
             request_timeout_ms=10_000,
-            metadata_max_age_ms=10_000,
+            metadata_max_age_ms=METADATA_MS,
         )
         try:
             await consumer.start()
@@ -144,6 +142,7 @@ class Inbound:
                 for partition in consumer.assignment():
                     end = consumer.highwater(partition)
                     self.lag[partition.partition] = max(0, (end or 0) - self._places[partition.partition].next)
+                count = max(count, len(consumer.partitions_for_topic(self.topic) or ()))
                 self._told = ""
         finally:
             self.lag = {}
