@@ -16,11 +16,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 import httpx
@@ -305,15 +305,26 @@ def told(found: Found, seconds: float) -> str:
 
 def main() -> None:
     """Run a campaign, and say what it found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser = arguments(__doc__, 300)
     parser.add_argument("--restarts", type=int, default=3)
     chosen = parser.parse_args()
+    ended(chosen, lambda folder: campaign(folder, chosen.seconds, chosen.seed, chosen.restarts))
+
+
+def arguments(about: str | None, seconds: float) -> argparse.ArgumentParser:
+    """What every campaign is told."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--seconds", type=float, default=seconds)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    return parser
+
+
+def ended(chosen: argparse.Namespace, run: Callable[[Path], Found]) -> NoReturn:
+    """Run in a folder that goes with it, say what was found, and end."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        print(f"seed {chosen.seed}", flush=True)
-        found = campaign(Path(folder), chosen.seconds, chosen.seed, chosen.restarts)
+        print(f"seed {chosen.seed}, in {folder}", flush=True)
+        found = run(Path(folder))
         print(told(found, chosen.seconds))
     sys.exit(1 if found.violations or found.wrong else 0)
 

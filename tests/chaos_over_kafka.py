@@ -7,7 +7,6 @@ anything was lost, done twice, or wrong. A short form, with every fault, runs wi
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import logging
@@ -17,7 +16,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -36,7 +34,7 @@ from events.topics import administrator, apply, remove, wanted
 from gridcall.services import prepare
 from intake.record import ISSUE_TYPE
 from tests.broker import Broker, free_port
-from tests.chaos import Campaign, Found, receipt, restarted, told
+from tests.chaos import Campaign, Found, arguments, ended, receipt, restarted
 from tests.conftest import ROOT
 from tests.live import asked, on
 from tests.proxy import Proxy
@@ -374,18 +372,11 @@ def campaign(folder: Path, seconds: float, seed: int, every: float) -> Found:
 
 def main() -> None:
     """Run a campaign, and say what it found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser = arguments(__doc__, 600)
     parser.add_argument("--every", type=float, default=4.0, help="Seconds between two faults.")
     chosen = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        print(f"seed {chosen.seed}, in {folder}", flush=True)
-        found = campaign(Path(folder), chosen.seconds, chosen.seed, chosen.every)
-        print(told(found, chosen.seconds))
-    sys.exit(1 if found.violations or found.wrong else 0)
+    ended(chosen, lambda folder: campaign(folder, chosen.seconds, chosen.seed, chosen.every))
 
 
 if __name__ == "__main__":
