@@ -48,6 +48,6 @@ def test_every_history_is_one_of_a_planted_bug_and_every_name_is_its_own() -> No
 
 
 def test_the_document_is_the_table() -> None:
-    page = (ROOT / "docs" / "planted-bugs.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "planted-bugs.md").read_text(encoding="utf-8").partition("\n## Over Kafka\n")[0]
     shown = [line for line in page.splitlines() if line.startswith("|")]
     assert shown == [*HEAD.splitlines(), *(planted.line for planted in PLANTED)]
