@@ -46,9 +46,7 @@ def key_group() -> None:
 @key_group.command("add")
 @click.option("--district", required=True, metavar="CODE", help="The district that it stands for.")
 @click.option("--source", required=True, metavar="NAME", help="Who posts; a part of every identity.")
-@click.option(
-    "--line", "lines", multiple=True, required=True, type=click.Choice([*LINES, READER, *ON_KAFKA]), help="May be given again."
-)
+@click.option("--line", "lines", multiple=True, required=True, type=click.Choice(OPENED), help="May be given again.")
 def key_add(district: str, source: str, lines: tuple[str, ...]) -> None:
     """Make a key and print it, this once: what is stored is its digest. `--line log` lets it read logs.
 

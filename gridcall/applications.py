@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Collection
@@ -85,8 +84,7 @@ def app_apart(url: str, service: str, elsewhere: Elsewhere, fed: bool = False) -
                 app.include_router(screen_routes(system.screen), dependencies=[Depends(password)])
             app.include_router(health_routes(system))
             await stack.enter_async_context(system.running())
-            watching = asyncio.create_task(watch(system))
-            stack.callback(watching.cancel)
+            system.start(watch(system))
             yield
 
     async def reader_or_service(request: Request, shard: str) -> None:

@@ -49,9 +49,7 @@ class Alarm:
         for where, rows in behind.items():
             if now - self._since.setdefault(where, now) >= ALARM_SECONDS and where not in self._told:
                 self._told.add(where)
-                said.append(
-                    f"{where} is behind for {ALARM_SECONDS:.0f} s, by {rows:,} now: gridcall doctor, or /lag of the service"
-                )
+                said.append(f"{where} is behind for {ALARM_SECONDS:.0f} s, by {rows:,} now; /lag of this service shows it")
         for where in self._since.keys() - behind.keys():
             del self._since[where]
             if where in self._told:

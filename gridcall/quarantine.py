@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import msgspec
 
 from events.catalogue import LINES
 from events.database import Database
@@ -36,7 +35,7 @@ def list_command(line: str | None, as_json_: bool) -> None:
     Example:     gridcall quarantine list --line hotline
     """
     found = asked(lambda database: Quarantine(database).listed(line))
-    rows = [{**summary(each), "reason": each.reason if as_json_ else shortened(each.reason)} for each in found]
+    rows = [{**summary(each), "reason": each.reason if as_json_ else shown(shortened(each.reason))} for each in found]
     listed(rows, as_json_, "nothing is in quarantine")
 
 
@@ -50,19 +49,17 @@ def show_command(number: int, as_json_: bool) -> None:
     Example:     gridcall quarantine show 17
     """
     (found,) = the_ones((number,))
-    shown = summary(found) | {"problem": found.problem, "headers": headers(found)}
-    record = found.record
     if as_json_:
         coded = {name: value and base64.b64encode(value).decode() for name, value in parts(found).items()}
-        emit(as_json(shown | coded))
+        emit(as_json(summary(found) | {"problem": found.problem, "headers": headers(found)} | coded))
         return
     lines = [f"{name:9}  {value}" for name, value in summary(found).items()]
     lines.append(f"reason     {found.problem['status']} {found.problem['title']}: {found.problem['detail']}")
     lines += [f"           {error['pointer'] or '(all of it)'}: {error['detail']}" for error in found.problem.get("errors", ())]
     lines += [f"header     {name}: {value}" for name, value in headers(found)]
-    if record is not None:
+    if found.record is not None:
         lines += [f"{name:9}  {readable(value)}" for name, value in parts(found).items()]
-    emit("".join(f"{line}\n" for line in lines).encode())
+    emit("".join(f"{shown(line)}\n" for line in lines).encode())
 
 
 @quarantine_group.command("retry")
@@ -91,12 +88,10 @@ def retry_command(numbers: tuple[int, ...], line: str | None) -> None:
     left = asked(retried)
     waiting = [each for each in left if each.again]
     for each in left:
-        click.echo(f"{each.id}: {'not tried yet' if each.again else f'refused again: {each.reason}'}", err=True)
+        click.echo(f"{each.id}: {'not tried yet' if each.again else f'refused again: {shown(each.reason)}'}", err=True)
     for each in found:
         if not each.is_whole:
-            click.echo(
-                f"{each.id}: {each.reason} There is nothing to try again: gridcall quarantine discard {each.id}", err=True
-            )
+            click.echo(f"{each.id}: is not whole, so it cannot be tried again: gridcall quarantine discard {each.id}", err=True)
     click.echo(f"{len(whole) - len(left)} of {len(found)} accepted")
     if waiting:
         fail(UNREACHABLE, "no intake that reads Kafka has tried them: they stay marked, and are tried as soon as one runs")
@@ -146,8 +141,13 @@ def parts(each: Kept) -> dict[str, bytes | None]:
 
 
 def readable(value: bytes | None) -> str:
-    """Bytes for a terminal: what would steer it, or is not text, is escaped."""
-    return "(none)" if value is None else msgspec.json.encode(value.decode(errors="backslashreplace"))[1:-1].decode()
+    """Bytes as text."""
+    return "(none)" if value is None else value.decode(errors="backslashreplace")
+
+
+def shown(text: str) -> str:
+    """A text for a terminal: whoever sent a record does not steer it."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def shortened(text: str) -> str:

@@ -114,18 +114,18 @@ class System:
     async def running(self) -> AsyncIterator[None]:
         """Run until the end of the block; then answer what was taken, and let the shards go."""
         if self.database:
-            self._start(listen(self.url, self.bell, self.database.sessions))
-            self._start(self._announce())
-        self._start(self._keep_districts())
+            self.start(listen(self.url, self.bell, self.database.sessions))
+            self.start(self._announce())
+        self.start(self._keep_districts())
         for each in self.over_kafka.values():
-            self._start(each.run())
+            self.start(each.run())
         if self.door and not self._fed:
-            self._start(self._let_time_pass(self.door))
+            self.start(self._let_time_pass(self.door))
             if self.elsewhere and self._publisher:
                 cluster, publisher = self.elsewhere.kafka, self._publisher
                 for line in LINES:
                     self.inbound[line] = Inbound(line, cluster, self.stored, self.door, publisher, this_process())
-                    self._start(self.inbound[line].run())
+                    self.start(self.inbound[line].run())
         try:
             yield
         finally:
@@ -143,7 +143,8 @@ class System:
         self.closing.set()
         self.bell.ring_all()
 
-    def _start(self, work: Any) -> None:
+    def start(self, work: Any) -> None:
+        """Work until the end of the block."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -192,13 +193,13 @@ class System:
         for service, (sink, made) in makers.items():
             if service in self.services and (service, district) not in self.keepers:
                 keeper = self.keepers[service, district] = Keeper(district, self.own[sink], self.bell, made)
-                self._start(keeper.run())
+                self.start(keeper.run())
         if self._publisher:
             self._publish(district, self._publisher)
         if "screen" in self.services and district not in self.screen.followers:
             logs = {each.name: each for each in (self.intake, self.cases, self.calls)}
             follower = self.screen.followers[district] = Follower(district, logs, self.bell, self._speed)
-            self._start(follower.run())
+            self.start(follower.run())
 
     def _publish(self, district: str, publisher: Publisher) -> None:
         """Keep a relay for each log that is written here; let intake hear what becomes of its inputs."""
@@ -206,10 +207,10 @@ class System:
             if (name, district) not in self.relays:
                 relay = Relay(each, district, self.numbers[district], publisher)
                 self.relays[name, district] = relay
-                self._start(relay.run())
+                self.start(relay.run())
                 if name == "intake":
                     for outcomes in self.over_kafka.values():
-                        self._start(self._hear(outcomes, district))
+                        self.start(self._hear(outcomes, district))
 
     async def _hear(self, outcomes: KafkaLog, district: str) -> None:
         """Read a log as it comes, so that its bell rings for those who wait for an outcome. Nothing is kept."""
