@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from events.catalogue import LINES
 from events.database import Database
@@ -17,6 +17,10 @@ ON_KAFKA = tuple(f"{INBOUND}.{line}" for line in LINES)  # Beside the four lines
 READER = "log"  # Beside the four lines: may read logs. They name workers by code, so nobody reads them without a key.
 PUBLISHES = "SELECT DISTINCT district FROM intake.key WHERE source = $1 AND $2 = ANY (lines) AND revoked IS NULL ORDER BY 1"
 KNOWN_SECONDS = 2.0  # So long a key that was looked up is believed: a revoked one is refused after that.
+KNOWN_MAX = 10_000  # Secrets and sources are whatever somebody sends.
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Key(NamedTuple):
@@ -46,36 +50,44 @@ def digest_of(secret: str) -> bytes:
     return sha256(secret.encode()).digest()
 
 
+class Recent(Generic[K, V]):
+    """What was looked up is believed for KNOWN_SECONDS."""
+
+    def __init__(self, look: Callable[[K], Awaitable[V]]) -> None:
+        self._look = look
+        self._known: dict[K, tuple[float, V]] = {}
+
+    async def of(self, name: K) -> V:
+        now = time.monotonic()
+        known = self._known.get(name)
+        if known and now <= known[0]:
+            return known[1]
+        found = await self._look(name)
+        if len(self._known) > KNOWN_MAX:
+            self._known.clear()
+        self._known[name] = (now + KNOWN_SECONDS, found)
+        return found
+
+
 class Keys:
     """The keys of a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[str, tuple[float, Key | None]] = {}
-        self._publishers: dict[tuple[str, str], tuple[float, Sequence[str]]] = {}
-
-    async def districts_of(self, source: str, line: str) -> Sequence[str]:
-        """The districts for which a source may publish to `inbound.<line>`: who may write there at all, the broker decides."""
-        now = time.monotonic()
-        until, districts = self._publishers.get((source, line), (0.0, ()))
-        if now > until:
-            found = await self._database.fetch(PUBLISHES, source, f"{INBOUND}.{line}")
-            districts = [each["district"] for each in found]
-            if len(self._publishers) > 10_000:
-                self._publishers.clear()
-            self._publishers[source, line] = (now + KNOWN_SECONDS, districts)
-        return districts
+        self._keys = Recent(self._found)
+        self._publishers = Recent(self._publishes)
 
     async def of(self, secret: str) -> Key | None:
         """What a key stands for; None where it is unknown or revoked."""
-        now = time.monotonic()
-        until, key = self._known.get(secret, (0.0, None))
-        if now > until:
-            key = await self._found(secret)
-            if len(self._known) > 10_000:
-                self._known.clear()
-            self._known[secret] = (now + KNOWN_SECONDS, key)
-        return key
+        return await self._keys.of(secret)
+
+    async def districts_of(self, source: str, line: str) -> Sequence[str]:
+        """The districts for which a source may publish to `inbound.<line>`: who may write there at all, the broker decides."""
+        return await self._publishers.of((source, line))
+
+    async def _publishes(self, publisher: tuple[str, str]) -> Sequence[str]:
+        source, line = publisher
+        return [each["district"] for each in await self._database.fetch(PUBLISHES, source, f"{INBOUND}.{line}")]
 
     async def _found(self, secret: str) -> Key | None:
         sql = "SELECT id, district, source, lines FROM intake.key WHERE hash = $1 AND revoked IS NULL"
