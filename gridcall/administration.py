@@ -190,7 +190,8 @@ def restore_accept(apart: tuple[str, ...]) -> None:
         async with AsyncExitStack() as stack:
             connections = {}
             for service, its in urls.items():
-                connections[service] = await reached(asyncpg.connect(its))
+                with reached():
+                    connections[service] = await asyncpg.connect(its)
                 stack.push_async_callback(connections[service].close)
             intake = connections.pop("intake")
             await DatabaseCheck(data_folder(), url).accept(intake, connections)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from time import monotonic
 
 from events.errors import GridcallError
+from events.relay import unpublished
 from gridcall.system import System
 
 LOOK_SECONDS = 5.0
@@ -25,14 +26,14 @@ async def lag_of(system: System) -> Lag:
     """Rows that wait to be published, and rows of its input that a stage has not applied, by log and district; records that
     wait to be accepted, by partition of a line's topic that this process reads. Raises Away.
     """
-    unpublished = {f"{name}/{district}": await relay.lag() for (name, district), relay in system.relays.items()}
+    waits = {f"{name}/{district}": await unpublished(each.source, district) for (name, district), each in system.relays.items()}
     unread: dict[str, int] = {}
     for (_, district), keeper in system.keepers.items():
         if runner := keeper.runner:
             head = (await system.writer(runner.source.name).watermark(district)).pos
             unread[f"{runner.source.name}/{district}"] = max(0, head - runner.stage.input)
-    waiting = {f"{each.topic}/{number}": lag for each in system.inbound.values() for number, lag in each.lag.items()}
-    return {"unpublished": unpublished, "unread": unread, "inbound": waiting}
+    arrived = {f"{each.topic}/{number}": lag for each in system.inbound.values() for number, lag in each.lag.items()}
+    return {"unpublished": waits, "unread": unread, "inbound": arrived}
 
 
 class Alarm:

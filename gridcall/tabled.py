@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from events.catalogue import Instant
 from events.database import Database, connected, listen, remark, remark_on
 from events.errors import CannotGoOn
 from events.postgres import PostgresLog
+from events.relay import unpublished
 from events.row import Draft
 from events.runtime import Keeper, Runner
 from events.schema import SERVICE_OF
@@ -164,6 +166,15 @@ async def over_kafka(
         for log in LOGS[1:]:
             processes.start(listen(urls[SERVICE_OF[log]], bell))
         yield Tabled({log: urls[SERVICE_OF[log]] for log in LOGS}, logs, district, reader, processes, batch)
+        await published(logs, district, processes)
+
+
+async def published(logs: Logs, district: str, processes: Tasks) -> None:
+    """Wait until all that is committed lies on the topics too. No commit waits for its relay."""
+    for each in logs.values():
+        while await unpublished(each, district):
+            processes.check()
+            await asyncio.sleep(0.05)  # A relay tells nobody how far it is.
 
 
 @asynccontextmanager

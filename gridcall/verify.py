@@ -214,7 +214,8 @@ async def verify(
 @asynccontextmanager
 async def at_one_instant(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     """A connection that sees a database as it is now."""
-    connection = await reached(asyncpg.connect(url, server_settings={"enable_seqscan": "off", "jit": "off"}))
+    with reached():
+        connection = await asyncpg.connect(url, server_settings={"enable_seqscan": "off", "jit": "off"})
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.fetch("SELECT 1")  # From here on it is this instant.

@@ -159,6 +159,13 @@ class OverKafka(Campaign):
             stack.callback(self._end)
             yield
 
+    def _log_of(self, number: int) -> Path:
+        return self.folder / f"{FLEET[number]}-{number}.log"
+
+    def _said(self, number: int) -> str:
+        """The end of what a process has told."""
+        return self._log_of(number).read_text(errors="replace")[-2000:]
+
     def _started(self, number: int) -> subprocess.Popen[bytes]:
         service = FLEET[number]
         intake, routing, escalation = (self.ports[2 * at + number % 2] for at in range(3))
@@ -166,7 +173,7 @@ class OverKafka(Campaign):
         environment = {f"GRIDCALL_{name}_URL": f"http://127.0.0.1:{port}" for name, port in addresses.items()}
         environment |= {"GRIDCALL_KAFKA": self.broker.address, "GRIDCALL_SERVICE_KEY": self.service_key}
         words = [sys.executable, "-m", "gridcall", service, "--port", str(self.ports[number])]
-        with (self.folder / f"{service}-{number}.log").open("ab") as said:
+        with self._log_of(number).open("ab") as said:
             return subprocess.Popen(words, env={**on(self.urls[service]), **environment}, cwd=ROOT, stderr=said)
 
     def _end(self) -> None:
@@ -326,12 +333,12 @@ class OverKafka(Campaign):
             if time.monotonic() > until:
                 self.found.wrong += 1
                 self.found.notes.append("they did not come to rest:")
-                self.found.notes += [path.read_text()[-1500:] for path in sorted(self.folder.glob("*.log"))]
+                self.found.notes += [self._said(number) for number in range(len(FLEET))]
                 break
-        ended = [FLEET[number] for number, process in enumerate(self.processes) if process.poll() is not None]
-        if ended:
-            self.found.wrong += len(ended)
-            self.found.notes.append(f"ended by themselves: {', '.join(ended)}")
+        for number, process in enumerate(self.processes):
+            if process.poll() is not None:
+                self.found.wrong += 1
+                self.found.notes.append(f"{FLEET[number]} ended by itself with {process.returncode}: {self._said(number)}")
         for reference in sorted(self.upstream.published):
             answer = self.upstream.answers.get(reference, {"status": 0})
             self.found.receipts.append(receipt("issue", UPSTREAM, "hotline", reference, answer))

@@ -386,7 +386,8 @@ class Held(Database):
         self._connection = connection
 
     async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
-        return await reached(self._connection.fetch(sql, *args))
+        with reached():
+            return await self._connection.fetch(sql, *args)
 
 
 class Sent(NamedTuple):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,16 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, text
 
 from events.bell import Bell
-from events.database import PINNED, connected, on_sqlalchemy
+from events.database import PINNED, connected, on_sqlalchemy, server_of
 from events.embedded import started
-from events.errors import Conflict
+from events.errors import Away, Conflict
 from events.log import Log
 from events.postgres import COMMIT, READ, PostgresLog
 from events.schema import metadata_of
+from gridcall.services import prepare
 from intake.schema import METADATA as INTAKE
 from tests.conftest import ROOT
 from tests.log_contract import CONTRACT, SHARD, numbered, visit
@@ -133,6 +135,47 @@ def test_the_migrations_make_the_schema(service: str, metadata: MetaData, databa
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
     assert asyncio.run(on_sqlalchemy(database, compared)) == []
+
+
+def test_replicas_that_start_at_once_make_one_schema(postgres: str) -> None:
+    url = postgres.replace("/postgres?", "/started_at_once?")
+    with ProcessPoolExecutor(4) as processes:
+        assert list(processes.map(prepared_alone, [url] * 4)) == [None] * 4
+
+
+def prepared_alone(url: str) -> None:
+    """In a process of its own: Alembic has one context in each."""
+    asyncio.run(prepare(url))
+
+
+def test_a_session_that_is_cut_while_a_service_is_prepared_is_a_database_that_is_away(database: str) -> None:
+    """A service that starts while its database does waits for it: anything but Away would end it."""
+    cut = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+    async def on_a_connection() -> None:
+        async with server_of(database) as (connection, _):
+            await connection.execute(cut)
+
+    with pytest.raises(Away):
+        asyncio.run(on_sqlalchemy(database, lambda connection: connection.execute(text(cut))))
+    with pytest.raises(Away):
+        asyncio.run(on_a_connection())
+
+
+def test_a_session_whose_end_is_told_before_its_connection_closes_is_a_database_that_is_away(database: str) -> None:
+    fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+
+    async def ended(connection: Any) -> None:
+        connection._protocol.data_received(b"E" + (4 + len(fields)).to_bytes(4, "big") + fields)
+
+    async def story() -> None:
+        async with connected(database, size=1) as db:
+            await db.on_connection(ended)
+            with pytest.raises(Away):
+                await db.fetch("SELECT 1")
+            assert (await db.fetch("SELECT 1"))[0][0] == 1
+
+    asyncio.run(story())
 
 
 def test_the_commit_is_one_statement() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -13,6 +13,7 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -36,6 +37,7 @@ GONE = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # Of a session that the server has just ended, while its connection is not closed yet.
     asyncpg.CannotConnectNowError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.AdminShutdownError,
@@ -56,26 +58,29 @@ class Database:
 
     async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
         """The rows of a statement, in a transaction of its own."""
-        return await reached(self._pool.fetch(sql, *args))
+        with reached():
+            return await self._pool.fetch(sql, *args)
 
     async def on_connection(self, work: Callable[[asyncpg.Connection[Any]], Awaitable[T]]) -> T:
         """Some work that needs several statements on one connection."""
-
-        async def worked() -> T:
+        with reached():
             async with self._pool.acquire() as connection:
                 return await work(connection)  # type: ignore[arg-type]  # A proxy of one.
 
-        return await reached(worked())
 
-
-async def reached(asked: Awaitable[T]) -> T:
-    """What was asked of the database. Raises Away where it cannot be reached, or is too busy to answer in time."""
+@contextmanager
+def reached() -> Iterator[None]:
+    """A block that asks the database. Raises Away where it is away, goes away, or is too busy to answer in time."""
     try:
-        return await asked
+        yield
     except GONE as fault:
         raise Away(f"the database cannot be reached: {type(fault).__name__}: {fault}") from fault
     except BUSY as fault:
         raise Away(f"the database is busy: {fault}") from fault
+    except DBAPIError as fault:  # The same, as SQLAlchemy tells it.
+        if fault.orig is not None and isinstance(fault.orig.__cause__, (*GONE, *BUSY)):
+            raise Away(f"the database cannot be reached: {fault.orig}") from fault
+        raise
 
 
 @asynccontextmanager
@@ -95,7 +100,8 @@ async def connected(
     pool = asyncpg.create_pool(url, min_size=1, max_size=size, init=begun, reset=nothing_to_reset, **options)
     database = Database(pool)
     try:
-        await reached(pool.__aenter__())
+        with reached():
+            await pool
         yield database
     finally:
         pool.terminate()
@@ -116,7 +122,7 @@ async def listen(url: str, bell: Bell, own: Collection[int] = ()) -> None:
             bell.ring(*str(payload).split("/", 1))
 
     while True:
-        with suppress(*GONE):
+        with suppress(Away), reached():
             connection = await asyncpg.connect(url, timeout=10)
             try:
                 gone = asyncio.Event()
@@ -137,7 +143,8 @@ async def make_database(url: str, *, anew: bool = False) -> None:
         if anew:
             await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         if not await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", name):
-            await connection.execute(f'CREATE DATABASE "{name}"')
+            with suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):  # Another process made it just now.
+                await connection.execute(f'CREATE DATABASE "{name}"')
 
 
 async def remark_on(url: str) -> str | None:
@@ -159,11 +166,12 @@ async def remark(url: str, text: str) -> None:
 async def server_of(url: str) -> AsyncIterator[tuple[asyncpg.Connection[asyncpg.Record], str]]:
     """A connection to the server of a URL, beside the database that the URL names, and that database's name."""
     parts = urlsplit(url)
-    connection = await reached(asyncpg.connect(urlunsplit(parts._replace(path="/postgres"))))
-    try:
-        yield connection, parts.path.lstrip("/")
-    finally:
-        await connection.close()
+    with reached():
+        connection = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")))
+        try:
+            yield connection, parts.path.lstrip("/")
+        finally:
+            await connection.close()
 
 
 async def migrate(url: str, service: str, versions: Path) -> None:
@@ -179,8 +187,9 @@ async def on_sqlalchemy(url: str, work: Callable[[Connection], T]) -> T:
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(work)
+        with reached():
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)
     finally:
         await engine.dispose()
 

@@ -164,12 +164,12 @@ class Relay:
         found = await source.database.fetch(sql.format(schema=source.schema), self.shard, source.owner, LEASE_SECONDS, *more)
         return found[0]["pos"] if found else None
 
-    async def lag(self) -> int:
-        """How many rows wait to be published, by whichever relay."""
-        source = self.source
-        found = await source.database.fetch(
-            f"SELECT l.pos - coalesce(s.pos, 0) AS lag FROM {source.schema}.shard l "  # noqa: S608
-            f"LEFT JOIN {source.schema}.sent s USING (shard) WHERE shard = $1",
-            self.shard,
-        )
-        return int(found[0]["lag"]) if found else 0
+
+async def unpublished(source: PostgresLog, shard: str) -> int:
+    """How many rows of a log wait to be published, by whichever relay. Raises Away."""
+    found = await source.database.fetch(
+        f"SELECT l.pos - coalesce(s.pos, 0) AS lag FROM {source.schema}.shard l "  # noqa: S608
+        f"LEFT JOIN {source.schema}.sent s USING (shard) WHERE shard = $1",
+        shard,
+    )
+    return int(found[0]["lag"]) if found else 0
