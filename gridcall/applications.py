@@ -17,6 +17,7 @@ from events.embedded import data_folder
 from events.errors import Away
 from events.generation import DatabaseCheck
 from events.logs_over_http import log_routes
+from events.schema import SERVICE_OF
 from gridcall.elsewhere import Elsewhere, has_key, intake_routes, service_key
 from gridcall.lag import lag_of, watch
 from gridcall.system import SERVICES, System
@@ -45,8 +46,9 @@ def app_of(url: str, services: Collection[str] = SERVICES, speed: float = 1.0, o
             door = system.door or Door(database, system.bell)
             outcomes = Outcomes(system.cases, system.calls, system.bell)
             app.state.intake = Intake(door, Keys(database), outcomes, database)
-            for name, prefix in (("intake", ""), ("cases", "/routing"), ("calls", "/escalation")):
-                routes = log_routes(system.own[name], system.bell, system.closing)
+            for name, each in system.own.items():
+                prefix = f"/{SERVICE_OF[name]}" if name != "intake" else ""
+                routes = log_routes(each, system.bell, system.closing)
                 app.include_router(routes, prefix=prefix, dependencies=[Depends(reading_key)])
             if "screen" in services:
                 asks = [] if open_screen else [Depends(screen_key)]

@@ -29,9 +29,9 @@ async def lag_of(system: System) -> Lag:
     waits = {f"{name}/{district}": await unpublished(each.source, district) for (name, district), each in system.relays.items()}
     unread: dict[str, int] = {}
     for (_, district), keeper in system.keepers.items():
-        if runner := keeper.runner:
-            head = (await system.writer(runner.source.name).watermark(district)).pos
-            unread[f"{runner.source.name}/{district}"] = max(0, head - runner.stage.input)
+        for name, pos in (keeper.runner.read if keeper.runner else {}).items():
+            head = (await system.writer(name).watermark(district)).pos
+            unread[f"{name}/{district}"] = max(0, head - pos)
     arrived = {f"{each.topic}/{number}": lag for each in system.inbound.values() for number, lag in each.lag.items()}
     return {"unpublished": waits, "unread": unread, "inbound": arrived}
 

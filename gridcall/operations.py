@@ -378,7 +378,7 @@ EXAMINED: dict[str, Callable[[], str]] = {
 @click.option("--apart", multiple=True, metavar="SERVICE=URL", help="A service with a database of its own; may be given again.")
 @click.option("--json", "as_json_", is_flag=True, help="What was found as JSON.")
 def verify_command(database: str | None, districts: tuple[str, ...], apart: tuple[str, ...], as_json_: bool) -> None:
-    """Fold intake's log again, and compare `cases` and `calls` with it, byte for byte.
+    """Fold intake's log again, and compare `cases`, `calls` and the facts with it, byte for byte.
 
     \b
     Exit status: 0 they are equal · 1 they differ: the first difference is shown · 3 the database cannot be reached
@@ -395,10 +395,17 @@ def sentence(found: Verified) -> str:
     """What was found in one district."""
     if found.difference:
         return f"{found.district}: {found.difference}\n"
-    return f"{found.district}: {found.inputs:,} inputs folded again, {found.rows:,} rows are equal\n"
+    equal = f"{found.rows:,} rows are equal, and so are {found.facts:,} facts"
+    return f"{found.district}: {found.inputs:,} inputs folded again, {equal}\n"
 
 
 def as_record(found: Verified) -> dict[str, object]:
     """The same for a program."""
     difference = found.difference.as_json() if found.difference else None
-    return {"district": found.district, "inputs": found.inputs, "rows": found.rows, "difference": difference}
+    return {
+        "district": found.district,
+        "inputs": found.inputs,
+        "rows": found.rows,
+        "facts": found.facts,
+        "difference": difference,
+    }

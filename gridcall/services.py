@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+import assessment
 import escalation
 import intake
 import routing
 from events.database import make_database, migrate
 
-SERVICES = {
-    name: Path(module.__path__[0]) for name, module in (("intake", intake), ("routing", routing), ("escalation", escalation))
-}
+SERVICES = {module.__name__: Path(module.__path__[0]) for module in (intake, routing, escalation, assessment)}
 
 
 async def prepare(url: str, *, services: Collection[str] = tuple(SERVICES), anew: bool = False) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from assessment.assessor import Assessor
 from escalation.decider import Escalation
 from events.bell import Bell
 from events.catalogue import LINES
@@ -20,7 +21,7 @@ from events.kafka_log import KafkaLog
 from events.log import Source
 from events.postgres import PostgresLog
 from events.relay import Publisher, Relay
-from events.runtime import BATCH, Keeper, Runner
+from events.runtime import BATCH, Follows, Keeper, Runner
 from events.schema import SERVICE_OF
 from events.stage import Stage
 from gridcall.contents import Contents, stored
@@ -33,7 +34,7 @@ from routing.locate import Locator
 from screen.app import Screen
 from screen.follow import Follower
 
-SERVICES = ("intake", "routing", "escalation", "screen")
+SERVICES = ("intake", "routing", "escalation", "assessment", "screen")
 LOGS = ("intake", "cases", "calls")
 TICK_SECONDS = 1.0
 
@@ -71,11 +72,13 @@ class System:
         self.own: dict[str, PostgresLog] = {}  # The logs that lie in this database.
         self.over_kafka: dict[str, KafkaLog] = {}
         self.numbers: dict[str, int] = {}  # Of the districts.
-        self.keepers: dict[tuple[str, str], Keeper[Any, Any]] = {}
+        self.keepers: dict[tuple[str, str], Keeper] = {}
         self.relays: dict[tuple[str, str], Relay] = {}
         self.inbound: dict[str, Inbound] = {}  # By line.
         self._publisher = Publisher(elsewhere.kafka) if elsewhere else None
         self.intake, self.cases, self.calls = (self._log(name) for name in LOGS)
+        if "assessment" in services:
+            self._log("evaluations")  # Nobody here reads it.
         self._contents = Contents(elsewhere.contents if elsewhere else stored(self.stored))
         self._speed = speed
         self._fed = fed
@@ -186,9 +189,10 @@ class System:
         return dict(map(tuple, await self.stored.fetch("SELECT shard, number FROM intake.district")))
 
     def _keep(self, district: str) -> None:
-        makers: dict[str, tuple[str, Callable[[], Runner[Any, Any]]]] = {
+        makers: dict[str, tuple[str, Callable[[], Follows]]] = {
             "routing": ("cases", lambda: self._routing(district)),
             "escalation": ("calls", lambda: self._escalation(district)),
+            "assessment": ("evaluations", lambda: self._assessment(district)),
         }
         for service, (sink, made) in makers.items():
             if service in self.services and (service, district) not in self.keepers:
@@ -229,3 +233,6 @@ class System:
 
     def _escalation(self, district: str) -> Runner[Any, Any]:
         return Runner(Stage(Escalation(), district), self.cases, self.own["calls"], BATCH)
+
+    def _assessment(self, district: str) -> Assessor:
+        return Assessor(district, self.cases, self.calls, self.own["evaluations"], BATCH)

@@ -36,9 +36,10 @@ Logs = Mapping[str, PostgresLog]
 
 
 class Tabled:
-    """Routing and escalation follow intake's log in their own time; the tables' process reads the three logs by itself.
+    """The stages follow intake's log in their own time; the tables' process reads the first three logs by itself.
 
-    `logs` may lie in one database or in several, whose URLs `urls` has; `stages` are whoever runs routing and escalation.
+    `logs`, each after the one that it follows, may lie in one database or in several, whose URLs `urls` has; `stages` are
+    whoever runs the services behind intake's log.
     """
 
     def __init__(
@@ -70,12 +71,19 @@ class Tabled:
 
     async def settled(self) -> Instant:
         w = (await self.intake.watermark(self.district)).w
-        for log in (self.cases, self.calls):
+        for log in list(self._logs.values())[1:]:
             async for _ in self._moves(log):
                 if (await log.passed(self.district)).time >= w:
                     break
         await self._look()
         return w
+
+    async def published(self) -> None:
+        """Wait until all that is committed lies on the topics too. No commit waits for its relay."""
+        for log in self._logs.values():
+            while await unpublished(log, self.district):
+                self.stages.check()
+                await asyncio.sleep(0.05)  # A relay tells nobody how far it is.
 
     async def _follows(self, log: PostgresLog, head: int) -> None:
         """Wait until a stage is not much behind the log that it reads, which ends at `head`."""
@@ -94,7 +102,7 @@ class Tabled:
     async def _look(self) -> None:
         """Let the tables follow, up to what is committed: a later log is looked at first, so that it has its causes."""
         heads = {name: (await self._logs[name].watermark(self.district)).pos for name in reversed(LOGS)}
-        self._reader.look(self._urls, self.district, heads)
+        self._reader.look({name: self._urls[name] for name in LOGS}, self.district, heads)
 
     async def stored(self) -> str:
         """Where it is kept, under which commit settings, and what may be asked of it."""
@@ -159,22 +167,15 @@ async def over_kafka(
     bell = Bell()
     async with named(urls["intake"], name), AsyncExitStack() as stack:
         logs: dict[str, PostgresLog] = {}
-        for log in LOGS:
+        for log in (*LOGS, "evaluations"):
             database: Database = await stack.enter_async_context(connected(urls[SERVICE_OF[log]]))
             logs[log] = PostgresLog(log, database, bell, "simulate")
         processes = await stack.enter_async_context(Processes(folder_of(cluster.prefix, anew), cluster, urls, replicas))
-        for log in LOGS[1:]:
-            processes.start(listen(urls[SERVICE_OF[log]], bell))
-        yield Tabled({log: urls[SERVICE_OF[log]] for log in LOGS}, logs, district, reader, processes, batch)
-        await published(logs, district, processes)
-
-
-async def published(logs: Logs, district: str, processes: Tasks) -> None:
-    """Wait until all that is committed lies on the topics too. No commit waits for its relay."""
-    for each in logs.values():
-        while await unpublished(each, district):
-            processes.check()
-            await asyncio.sleep(0.05)  # A relay tells nobody how far it is.
+        for service in list(SERVICES)[1:]:
+            processes.start(listen(urls[service], bell))
+        pipeline = Tabled({log: urls[SERVICE_OF[log]] for log in logs}, logs, district, reader, processes, batch)
+        yield pipeline
+        await pipeline.published()
 
 
 @asynccontextmanager

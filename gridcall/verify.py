@@ -1,4 +1,7 @@
-"""verify: one thread, no store, folds intake's log again and compares what the stages have written, byte for byte."""
+"""verify: one thread, no store, folds intake's log again and compares what the services have made of it, byte for byte.
+
+That are the rows of the stages' logs, and the facts that assessment has merged from them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from typing import Any
 
 import asyncpg
 
+from assessment.assessor import FACTS, MERGED, key_of, packed
+from assessment.facts import Fact, Key, merge_into
 from escalation.decider import Escalation
 from events.catalogue import BEGINNING
 from events.database import reached
@@ -25,12 +30,15 @@ from routing.library import ContentLibrary
 from routing.locate import Locator
 
 CHUNK = 1000
-SERVICES = ("intake", "routing", "escalation")
+SERVICES = ("intake", "routing", "escalation", "assessment")
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first place where a log is not what the fold says. Envelopes, or None where a side has no row."""
+    """The first place where a log is not what the fold says: envelopes, or None where a side has no row.
+
+    Or the first fact that is not, by its key; then `pos` is its place in the order of keys.
+    """
 
     log: str
     pos: int
@@ -39,8 +47,8 @@ class Difference:
     cause: str
 
     def __str__(self) -> str:
-        sides = (("the fold has", self.folded), ("the log has", self.stored))
-        lines = (f"  {name:13} {body.decode() if body else 'no such row'}" for name, body in sides)
+        sides = (("the fold has", self.folded), ("stored is", self.stored))
+        lines = (f"  {name:13} {body.decode() if body else 'nothing'}" for name, body in sides)
         return "\n".join((f"{self.log} differs at position {self.pos}", *lines, f"  caused by     {self.cause}"))
 
     def as_json(self) -> dict[str, Any]:
@@ -58,6 +66,7 @@ class Verified:
     district: str
     inputs: int
     rows: int
+    facts: int
     difference: Difference | None
 
 
@@ -86,6 +95,15 @@ class Snapshot:
         found = await self._of[log].fetchrow(HEAD.format(schema=SERVICE_OF[log]), shard)
         return (Passed(found["input"], found["ts"]), found["pos"]) if found else (Passed(0, BEGINNING), 0)
 
+    async def merged(self, shard: str) -> dict[str, int]:
+        """How far assessment has merged each log."""
+        return {name: pos for name, pos, _ in await self._of["evaluations"].fetch(MERGED, shard)}
+
+    async def facts(self, shard: str) -> dict[Key, bytes]:
+        """The facts that it has."""
+        found = await self._of["evaluations"].fetch(FACTS, shard)
+        return {key_of(record): record["fact"] for record in found}
+
     async def with_cause(self, difference: Difference) -> Difference:
         """A difference with the envelope of what caused it, where that is a row."""
         log, _, rest = difference.cause.partition("/")
@@ -110,7 +128,9 @@ class Snapshot:
 class Compared:
     """A stored log beside what is folded, as it comes."""
 
-    def __init__(self, log: str, shard: str, passed: Passed, last: int, stored: AsyncIterator[list[Entry]]) -> None:
+    def __init__(
+        self, log: str, shard: str, passed: Passed, last: int, stored: AsyncIterator[list[Entry]], heard: Callable[[Row], None]
+    ) -> None:
         self.log = log
         self.shard = shard
         self.passed = passed
@@ -118,6 +138,7 @@ class Compared:
         self.rows = 0
         self.difference: Difference | None = None
         self._stored = stored
+        self._heard = heard
         self._ahead: list[Entry] = []
 
     async def take(self, folded: list[Row]) -> None:
@@ -128,6 +149,7 @@ class Compared:
             here, there = entry(row), await self._next()
             if here != there:
                 self.difference = self._differs(here, there)
+            self._heard(row)
             self.rows += 1
 
     async def end(self, stage: Stage[Any, Any]) -> None:
@@ -158,8 +180,14 @@ async def verified(snapshot: Snapshot, district: str, progress: Callable[[int], 
     library = ContentLibrary(await snapshot.contents())
     routing = Stage(Routing(district, library), district, Locator(library))
     escalation = Stage(Escalation(), district)
+    facts, merged = dict[Key, Fact](), await snapshot.merged(district)
+
+    def heard(row: Row) -> None:
+        if row.pos <= merged.get(row.log, 0):
+            merge_into(facts, (row,))
+
     cases, calls = [
-        Compared(log, district, *await snapshot.passed(log, district), snapshot.entries(log, district))
+        Compared(log, district, *await snapshot.passed(log, district), snapshot.entries(log, district), heard)
         for log in ("cases", "calls")
     ]
 
@@ -179,7 +207,19 @@ async def verified(snapshot: Snapshot, district: str, progress: Callable[[int], 
     difference = cases.difference or calls.difference
     if difference:
         difference = await snapshot.with_cause(difference)
-    return Verified(district, routing.input, cases.rows + calls.rows, difference)
+    else:
+        difference = differing(facts, await snapshot.facts(district))
+    return Verified(district, routing.input, cases.rows + calls.rows, len(facts), difference)
+
+
+def differing(folded: Mapping[Key, Fact], stored: Mapping[Key, bytes]) -> Difference | None:
+    """The first fact that is not what the fold says."""
+    here = {key: packed(fact) for key, fact in folded.items()}
+    for place, key in enumerate(sorted(here.keys() | stored.keys()), start=1):
+        if here.get(key) != stored.get(key):
+            cause = f"case {key.case}, episode {key.episode}, worker {key.worker}"
+            return Difference("facts", place, here.get(key), stored.get(key), cause)
+    return None
 
 
 async def verify(
@@ -194,7 +234,7 @@ async def verify(
     they followed from is there.
     """
     if apart and set(apart) != set(SERVICES[1:]):
-        raise CannotGoOn(f"--apart is given for all stages or none: {' and '.join(SERVICES[1:])}")
+        raise CannotGoOn(f"--apart is given for all of these or none: {', '.join(SERVICES[1:])}")
     async with AsyncExitStack() as stack:
         connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
         for service in reversed(SERVICES):
@@ -206,7 +246,7 @@ async def verify(
             if not await snapshot.has_begun(name):
                 raise CannotGoOn(
                     f"routing has nothing of {name} here: it has not begun, or the stages have databases of their own: "
-                    "gridcall verify --apart routing=URL --apart escalation=URL"
+                    f"gridcall verify {' '.join(f'--apart {service}=URL' for service in SERVICES[1:])}"
                 )
         return [await verified(snapshot, name, progress) for name in chosen]
 

@@ -23,11 +23,11 @@ from events.topics import apply, wanted
 from gridcall.verify import verify
 from tests.broker import Broker, free_port, running_broker
 from tests.conftest import ROOT, execute
-from tests.live import client, made_up_city, on
+from tests.live import client, gridcall_on, made_up_city, on
 from tests.test_door import issue
 
 PATIENCE_SECONDS = 60
-SERVICES = ("intake", "routing", "escalation", "screen")
+SERVICES = ("intake", "routing", "escalation", "assessment", "screen")
 
 
 class Apart:
@@ -65,7 +65,7 @@ class Apart:
     def lag(self) -> int:
         """Rows that wait anywhere; -1 where somebody does not answer."""
         total = 0
-        for service in ("intake", "routing", "escalation"):
+        for service in SERVICES[:-1]:
             answer = self.asked(service, "/lag")
             if answer.status_code != 200:
                 return -1
@@ -135,7 +135,7 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
             assert answer.status_code == 200, answer.text
             assert answer.json()["outcome"], "the outcome comes back over Kafka"
             numbers = iter(range(1, 1000))
-            for hurt in ("routing", "escalation", "broker", "intake"):
+            for hurt in ("routing", "escalation", "assessment", "broker", "intake"):
                 post(door, numbers)
                 if hurt == "broker":
                     system.broker.do("kill")
@@ -155,10 +155,13 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
             for service, log in (("intake", "intake"), ("routing", "cases"), ("escalation", "calls"))
         )
         assert (heard, followed) == (reported, decided)
-        others = {service: system.urls[service] for service in ("routing", "escalation")}
+        others = {service: system.urls[service] for service in SERVICES[1:-1]}
         (found,) = asyncio.run(verify(system.urls["intake"], apart=others))
         assert found.difference is None
-        assert found.inputs > 140
+        assert found.inputs > 180
+        assert found.facts > 150
+        words = ("sheet", "w:0102", "--apart", f"assessment={system.urls['assessment']}")
+        soon(lambda: "\nreported " in gridcall_on(system.urls["intake"], *words).stdout)
         page = httpx.get(
             f"http://127.0.0.1:{system.ports['screen']}/", auth=("any", system.key), trust_env=False, follow_redirects=True
         )

@@ -20,6 +20,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, text
 
+from assessment.schema import METADATA as ASSESSMENT
 from events.bell import Bell
 from events.database import PINNED, connected, on_sqlalchemy, server_of
 from events.embedded import started
@@ -122,7 +123,12 @@ def test_every_connection_of_the_runtime_has_its_settings(database: str) -> None
 
 @pytest.mark.parametrize(
     ("service", "metadata"),
-    [("intake", INTAKE), ("routing", metadata_of("routing")), ("escalation", metadata_of("escalation"))],
+    [
+        ("intake", INTAKE),
+        ("routing", metadata_of("routing")),
+        ("escalation", metadata_of("escalation")),
+        ("assessment", ASSESSMENT),
+    ],
 )
 def test_the_migrations_make_the_schema(service: str, metadata: MetaData, database: str) -> None:
     def compared(connection: Connection) -> list[Any]:

@@ -19,6 +19,7 @@ from events.stage import Stage
 from gridcall.verify import Verified, verify
 from tests.conftest import execute
 from tests.live import Process, client, made_up_city
+from tests.test_apart import soon
 from tests.test_cli import gridcall
 from tests.test_door import issue
 from tests.test_tabled import command, ran
@@ -124,5 +125,27 @@ def test_it_does_not_say_that_nothing_is_equal_to_nothing(database: str) -> None
     made_up_city(database)
     with pytest.raises(CannotGoOn, match="routing has nothing of exampleville here"):
         asyncio.run(verify(database))
-    with pytest.raises(CannotGoOn, match="given for all stages or none"):
+    with pytest.raises(CannotGoOn, match="given for all of these or none"):
         asyncio.run(verify(database, apart={"routng": database}))
+
+
+def test_one_fact_that_was_tampered_with_is_found(database: str) -> None:
+    key = made_up_city(database)
+    process = Process(database)
+    with client(process.url, key) as door:
+        for number in range(3):
+            assert door.post("/issues/grid", json=issue(f"F-{number}"), headers={"prefer": "wait=10"}).status_code == 200
+    soon(lambda: found_in(database).facts == 3)
+    process.end()
+    assert found_in(database).difference is None
+    one = """("case") = (SELECT min("case") FROM assessment.fact)"""
+    for harm in (
+        f"UPDATE assessment.fact SET episode = 9 WHERE {one}",
+        f'UPDATE assessment.fact SET fact = (SELECT fact FROM assessment.fact ORDER BY "case" DESC LIMIT 1) WHERE {one}',
+        f"DELETE FROM assessment.fact WHERE {one}",
+    ):
+        asyncio.run(execute(database, harm))
+        difference = found_in(database).difference
+        assert difference is not None
+        assert difference.log == "facts"
+        assert "worker" in str(difference)

@@ -203,7 +203,7 @@ def operation(action: str, name: str, summary: str) -> Schema:
 def messages() -> dict[str, Schema]:
     """Every message: the events under the names of their types, then the others."""
     made = {kind.name: event_message(kind) for kind in CATALOGUE.values()}
-    watermark = {"description": "log/district.", "type": "string", "pattern": f"^({'|'.join(written())})/.+$"}
+    watermark = {"description": "log/district.", "type": "string", "pattern": f"^({'|'.join(LOGS)})/.+$"}
     made["watermark"] = message("A watermark", ref("schemas", "Watermark"), "application/json", key=watermark)
     made["inbound-issue"] = message("An issue, in structured mode", ref("schemas", "StructuredIssue"), STRUCTURED)
     attributes = dict.fromkeys(BINARY_HEADERS, TEXT) | {"ce_type": ISSUE_TYPE}
@@ -248,7 +248,7 @@ def message(
 
 def schemas() -> dict[str, Schema]:
     """The envelope, the headers, what is not from the catalogue, then the data of every event, and the values they carry."""
-    log = WATERMARK["properties"]["log"] | {"enum": written()}
+    log = WATERMARK["properties"]["log"] | {"enum": list(LOGS)}
     return {
         "Event": envelope(),
         "Headers": HEADERS,

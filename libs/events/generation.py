@@ -39,7 +39,7 @@ UPDATE {schema}.shard s SET input = least(input, $2), epoch = epoch + 1, generat
 FROM (SELECT coalesce(max(pos), 0) AS pos FROM {schema}.log WHERE shard = $1 AND input <= $2) kept WHERE shard = $1
 """
 UNPUBLISHED = "UPDATE {schema}.sent SET pos = least(pos, $2) WHERE shard = $1"
-STAGES = (("routing", "intake"), ("escalation", "routing"))
+STAGES = (("routing", "intake"), ("escalation", "routing"), ("assessment", "escalation"))
 
 
 class NewGeneration(CannotGoOn):
@@ -100,7 +100,7 @@ class DatabaseCheck:
         Of intake's log a new generation begins, unless the database is the one that was announced; time stays. Stages are cut
         back to what they can have read; they lie in the same database, or `apart`.
         """
-        connections = {service: apart.get(service, connection) for service in ("intake", "routing", "escalation")}
+        connections = {service: apart.get(service, connection) for service in ("intake", *dict(STAGES))}
         async with AsyncExitStack() as stack:
             for each in {id(each): each for each in connections.values()}.values():
                 await stack.enter_async_context(each.transaction())

@@ -140,6 +140,10 @@ class PostgresLog:
         """The last position that this process knows of: what it wrote, or found when it took the lease."""
         return self._heads[shard].pos if shard in self._heads else 0
 
+    def epoch(self, shard: str) -> int:
+        """That of the lease which this process took last; it stands in the fence of whatever is written beside the log."""
+        return self._heads[shard].epoch if shard in self._heads else 0
+
     async def watermark(self, shard: str) -> Watermark:
         found = await self._fetch(HEAD, shard)
         return Watermark(found[0]["pos"], found[0]["ts"]) if found else Watermark(0, BEGINNING)

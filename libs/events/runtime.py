@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
@@ -53,6 +53,11 @@ class Runner(Generic[S, R]):
         self.sink = sink
         self.batch = batch
         self.fetch = fetch
+
+    @property
+    def read(self) -> dict[str, int]:
+        """How far each log is read."""
+        return {self.source.name: self.stage.input}
 
     async def catch_up(self) -> None:
         """Apply all that the source has, then believe its watermark and pass it on."""
@@ -123,18 +128,38 @@ class OwnedLog(Log, Protocol):
         """Believe nothing of a shard any more: what was written may have been cut away."""
 
 
-class Keeper(Generic[S, R]):
-    """Keeps one shard of a stage going: owns it when it can, and goes on where the last owner stopped.
+class Follows(Protocol):
+    """What a keeper keeps going. `source` is the log that it waits for."""
+
+    source: Source
+    batch: int
+
+    @property
+    def read(self) -> Mapping[str, int]:
+        """How far each log is read."""
+
+    async def recall(self) -> None:
+        """Take up what was done before."""
+
+    async def step(self) -> int:
+        """Take a batch of each log; as many rows as the longest had."""
+
+    async def pass_time(self) -> None:
+        """Let time pass, if everything was read."""
+
+
+class Keeper:
+    """Keeps one shard of a service going: owns it when it can, and goes on where the last owner stopped.
 
     `made` gives a fresh runner, whose sink is the owned log.
     """
 
-    def __init__(self, shard: str, sink: OwnedLog, bell: Bell, made: Callable[[], Runner[S, R]]) -> None:
+    def __init__(self, shard: str, sink: OwnedLog, bell: Bell, made: Callable[[], Follows]) -> None:
         self.shard = shard
         self.sink = sink
         self.bell = bell
         self.made = made
-        self.runner: Runner[S, R] | None = None
+        self.runner: Follows | None = None
         self.stopped_because = ""
 
     async def run(self) -> None:
@@ -189,7 +214,7 @@ class Keeper(Generic[S, R]):
                 passed_at = monotonic()
             await self.bell.wait(runner.source.name, self.shard, heard, QUIET_SECONDS if passes else PASS_SECONDS)
 
-    async def _recalled(self, runner: Runner[S, R]) -> None:
+    async def _recalled(self, runner: Follows) -> None:
         """Recall while somebody keeps the lease: a long log takes longer than a lease."""
         recalling = asyncio.ensure_future(runner.recall())
         try:
