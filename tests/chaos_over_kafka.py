@@ -39,20 +39,21 @@ from tests.conftest import ROOT
 from tests.live import asked, on
 from tests.proxy import Proxy
 
-SERVICES = ("intake", "routing", "escalation")
+SERVICES = ("intake", "routing", "escalation", "assessment")
 FLEET = tuple(service for service in SERVICES for _ in range(2))
-LOGS = {"intake": "intake", "routing": "cases", "escalation": "calls"}
+LOGS = ("intake", "cases", "calls", "time")
 PUBLISHED_PER_SECOND = 20
 POISON = 0.02
 UPSTREAM = "city-12345"
 HEADERS = [("content-type", b"application/cloudevents+json")]
-FAULTS = 15  # As many kinds.
+FAULTS = 17  # As many kinds.
 PAUSE_SECONDS = 5.0  # Longer than a lease.
 CAUGHT_UP_SECONDS = 120
 POSITIONS = {
     "intake": "SELECT pos, (SELECT sum(pos) FROM intake.sent) AS sent, 0 AS input FROM intake.shard",
     "routing": "SELECT pos, (SELECT sum(pos) FROM routing.sent) AS sent, input FROM routing.shard",
     "escalation": "SELECT pos, (SELECT sum(pos) FROM escalation.sent) AS sent, input FROM escalation.shard",
+    "assessment": "SELECT 0 AS pos, 0 AS sent, pos AS input FROM assessment.merged WHERE log = 'calls'",
 }
 
 
@@ -168,9 +169,10 @@ class OverKafka(Campaign):
 
     def _started(self, number: int) -> subprocess.Popen[bytes]:
         service = FLEET[number]
-        intake, routing, escalation = (self.ports[2 * at + number % 2] for at in range(3))
-        addresses = {"INTAKE": intake, "ROUTING": routing, "ESCALATION": escalation}
-        environment = {f"GRIDCALL_{name}_URL": f"http://127.0.0.1:{port}" for name, port in addresses.items()}
+        ports = self.ports[number % 2 :: 2]
+        environment = {
+            f"GRIDCALL_{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in zip(SERVICES, ports, strict=True)
+        }
         environment |= {"GRIDCALL_KAFKA": self.broker.address, "GRIDCALL_SERVICE_KEY": self.service_key}
         words = [sys.executable, "-m", "gridcall", service, "--port", str(self.ports[number])]
         with self._log_of(number).open("ab") as said:
@@ -279,7 +281,7 @@ class OverKafka(Campaign):
 
     async def _pass_retention(self) -> None:
         """Who reads a log is dead while the broker deletes all that it has of it."""
-        log, reader = self.chance.choice((("intake", "routing"), ("cases", "escalation")))
+        log, reader = self.chance.choice((("intake", "routing"), ("cases", "escalation"), ("calls", "assessment")))
         dead = [number for number, service in enumerate(FLEET) if service == reader]
         async with self.restarting:
             for number in dead:
@@ -303,7 +305,7 @@ class OverKafka(Campaign):
 
     async def _recreate_topic(self) -> None:
         topics = wanted(self.broker.cluster, 1)
-        name = f"gridcall.{self.chance.choice((*LOGS.values(), 'time'))}"
+        name = f"gridcall.{self.chance.choice(LOGS)}"
 
         async def recreate() -> None:
             await remove(self.broker.cluster, [topic for topic in topics if topic.name == name])
@@ -357,10 +359,12 @@ class OverKafka(Campaign):
                 connection = await asyncpg.connect(url)
                 heads[service] = await connection.fetchrow(POSITIONS[service])
                 await connection.close()
-            intake, routing, escalation = heads.values()
+            intake, routing, escalation, assessment = heads.values()
             if any(head is None or head["sent"] != head["pos"] for head in heads.values()):
                 return False
             if routing["input"] < intake["pos"] or escalation["input"] < routing["pos"]:
+                return False
+            if assessment["input"] < escalation["pos"]:
                 return False
             await self.upstream.read_answers()
             return self.upstream.published <= self.upstream.answers.keys()
