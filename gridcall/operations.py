@@ -24,6 +24,7 @@ from events.generation import DatabaseCheck
 from events.instants import rfc3339
 from events.postgres import PostgresLog
 from events.row import Row
+from events.schema import SERVICE_OF
 from gridcall.applications import app_apart, app_of
 from gridcall.asking import asked, listed, named
 from gridcall.demo.run import run_demo
@@ -31,7 +32,7 @@ from gridcall.elsewhere import PORTS, Elsewhere
 from gridcall.server import serve
 from gridcall.services import SERVICES as SCHEMAS
 from gridcall.services import prepare
-from gridcall.status import LOGS, parked, status
+from gridcall.status import parked, status
 from gridcall.system import SERVICES
 from gridcall.tables import as_json
 from gridcall.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
@@ -190,7 +191,7 @@ def status_command(as_json_: bool) -> None:
 
 
 @click.command("tail")
-@click.argument("log", type=click.Choice(LOGS))
+@click.argument("log", type=click.Choice(list(SERVICE_OF)))
 @click.option("--district", metavar="CODE", help="Which; not needed where there is one.")
 @click.option("--after", type=int, metavar="POSITION", help="From here on; without it the last ten, then what comes.")
 @click.option("--type", "kinds", multiple=True, metavar="WORD", help="Only types with this word, such as call-raised.")

@@ -12,7 +12,6 @@ from events.envelope import data_decoder
 from events.instants import rfc3339
 from events.schema import SERVICE_OF
 
-LOGS = ("intake", "cases", "calls")
 STANDS = {
     "case-routed": "routed", "case-queued": "queued", "case-withheld": "routed", "case-visited": "visited",
     "resolution-rejected": "visited", "case-resolved": "resolved", "case-verified": "verified", "case-reopened": "reopened",
@@ -23,8 +22,14 @@ SELECT s.shard AS district, '{log}' AS log, s.pos AS position, s.ts, coalesce({l
   CASE WHEN s.leased_until > clock_timestamp() THEN s.owner ELSE '' END AS owner
 FROM {schema}.shard s ORDER BY s.shard
 """
-LAG = "(SELECT b.pos FROM {before}.shard b WHERE b.shard = s.shard) - s.input"
-BEFORE = {"cases": "intake", "calls": "routing"}
+LAG = "(SELECT b.pos FROM {before}.shard b WHERE b.shard = s.shard) - {read}"
+MERGED = "(SELECT m.pos FROM assessment.merged m WHERE m.shard = s.shard AND m.log = 'calls')"
+LAGS = {
+    "intake": "0",
+    "cases": LAG.format(before="intake", read="s.input"),
+    "calls": LAG.format(before="routing", read="s.input"),
+    "evaluations": LAG.format(before="escalation", read=MERGED),
+}
 STANDING = """
 SELECT DISTINCT ON (subject) type, data FROM routing.log WHERE shard = $1 AND type = ANY ($2) ORDER BY subject, seq DESC
 """
@@ -47,15 +52,14 @@ GROUP BY p.shard, p.subject ORDER BY p.shard, max(p.pos)
 
 async def status(database: Database) -> dict[str, Any]:
     """Positions, lag and leases of every shard; open cases and calls by stage and level."""
-    shards = [shard for log in LOGS for shard in await shards_of(database, log)]
+    shards = [shard for log in LAGS for shard in await shards_of(database, log)]
     districts = sorted({shard["district"] for shard in shards})
     return {"shards": shards, "open": {district: await opened(database, district) for district in districts}}
 
 
 async def shards_of(database: Database, log: str) -> list[dict[str, Any]]:
     """Every shard of a log. `lag`: how many rows of the log before it wait to be read."""
-    lag = LAG.format(before=BEFORE[log]) if log in BEFORE else "0"
-    found = await database.fetch(SHARDS.format(log=log, lag=lag, schema=SERVICE_OF[log]))
+    found = await database.fetch(SHARDS.format(log=log, lag=LAGS[log], schema=SERVICE_OF[log]))
     return [{**record, "ts": rfc3339(record["ts"])} for record in found]
 
 
