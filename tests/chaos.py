@@ -32,7 +32,7 @@ from gridcall.services import prepare
 from tests.checker import Violation, check
 from tests.live import Process, asked, gridcall_on, made_up_city
 
-FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2
+FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2 + ("assessment",) * 2
 PER_SECOND = 230  # More than the 200 that are asked for: a door that is dead or paused keeps its callers waiting.
 CLIENTS = 100
 REPEATED, EARLY = 0.05, 0.05
@@ -281,6 +281,7 @@ def restarted(server: PostgresServer) -> Iterator[None]:
 BEHIND = """
 SELECT (SELECT sum(pos) FROM intake.shard) > (SELECT sum(input) FROM routing.shard)
   OR (SELECT sum(pos) FROM routing.shard) > (SELECT sum(input) FROM escalation.shard)
+  OR (SELECT sum(pos) FROM escalation.shard) > (SELECT coalesce(sum(pos), 0) FROM assessment.merged WHERE log = 'calls')
 """
 
 
