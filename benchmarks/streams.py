@@ -213,7 +213,7 @@ def whole(system: System) -> list[Line]:
     rates, late = [], []
     for _ in range(ROUNDS):
         system.prepare()
-        system.start("intake", "routing", "escalation")
+        system.start("intake", "routing", "escalation", "assessment")
         requests = Requests(f"http://127.0.0.1:{system.ports['intake']}", system.secret)
         as_fast_as_it_goes(requests, requests.alone(500))
         rest(system)
