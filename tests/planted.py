@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import asyncpg
 import pytest
 
+from assessment.facts import Key
 from escalation.decider import Escalation
 from events import postgres
 from events.bell import Bell
@@ -287,6 +288,12 @@ class Lists(Snapshot):
     async def passed(self, log: str, shard: str) -> tuple[Passed, int]:
         pos, w = await self._logs[log].watermark(shard)
         return Passed(self._logs[log].applied, w), pos
+
+    async def merged(self, shard: str) -> dict[str, int]:
+        return {}  # Nobody keeps facts of them.
+
+    async def facts(self, shard: str) -> dict[Key, bytes]:
+        return {}
 
     async def entries(self, log: str, shard: str, upto: int | None = None, after: int = 0) -> AsyncIterator[list[Entry]]:
         if rows := (await self._logs[log].rows())[after:upto]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from events.schema import SERVICE_OF
+from gridcall.services import SERVICES
 from tests.broker import SCRIPT, Broker
 from tests.conftest import ROOT
 from tests.test_apart import soon
@@ -51,7 +51,7 @@ def services_of(pid: int) -> list[int]:
     """The services among the processes that a process has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     words = {int(child): Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children}
-    return [child for child, said in words.items() if {service.encode() for service in SERVICE_OF.values()} & set(said)]
+    return [child for child, said in words.items() if {service.encode() for service in SERVICES} & set(said)]
 
 
 def killed_on_the_way(words: list[str], seconds: float, seed: int) -> int:
@@ -91,7 +91,7 @@ def test_a_run_that_is_killed_takes_its_services_with_it_and_is_gone_on_with(
     routed = postgres.replace("/postgres?", "/simulate_boston311-2015_routing?")
     words = command(tmp_path / "kafka", "kafka", *over(broker, "--batch", 100), data=data)
     with subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-        soon(lambda: len(services_of(running.pid)) == 3)  # From here on the databases are those of this run.
+        soon(lambda: len(services_of(running.pid)) == len(SERVICES))  # From here on the databases are those of this run.
         assert asyncio.run(reached(routed, 5000, running))
         services = services_of(running.pid)
         running.kill()
