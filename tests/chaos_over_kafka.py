@@ -35,7 +35,7 @@ from gridcall.services import prepare
 from intake.record import ISSUE_TYPE
 from tests.broker import Broker, free_port
 from tests.chaos import Campaign, Found, arguments, ended, receipt, restarted
-from tests.conftest import ROOT
+from tests.conftest import HURT, ROOT
 from tests.live import asked, on
 from tests.proxy import Proxy
 
@@ -233,7 +233,7 @@ class OverKafka(Campaign):
     async def _kill_relay(self) -> None:
         """Whoever has the lease of what is published."""
         service = self.chance.choice(SERVICES)
-        with suppress(asyncpg.PostgresError, OSError):
+        with suppress(*HURT):
             owner = await self._asked(service, f"SELECT owner FROM {service}.sent")
             pids = {process.pid: number for number, process in enumerate(self.processes)}
             if owner and (number := pids.get(int(owner.split(":")[1]))) is not None:
@@ -266,7 +266,7 @@ class OverKafka(Campaign):
             await self.proxy.silence(PAUSE_SECONDS)
 
     async def _cut_database(self) -> None:
-        with suppress(asyncpg.PostgresError, OSError):
+        with suppress(*HURT):
             others = "datname = current_database() AND pid <> pg_backend_pid()"
             await self._asked(
                 self.chance.choice(SERVICES), f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}"
@@ -353,7 +353,7 @@ class OverKafka(Campaign):
         self.found.wrong += unanswered + abs(len(self.upstream.poison) - kept)
 
     async def _is_at_rest(self) -> bool:
-        with suppress(asyncpg.PostgresError, OSError, KafkaError, TimeoutError):
+        with suppress(*HURT, KafkaError):
             heads: dict[str, Any] = {}
             for service, url in self.urls.items():
                 connection = await asyncpg.connect(url)

@@ -68,6 +68,10 @@ def topics(broker: Broker) -> Topics:
     return Topics(broker, next(PARTITIONS))
 
 
+# What a connection raises while databases are made, dropped, cut or crashed.
+HURT = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
+
 async def execute(url: str, sql: str) -> None:
     """One statement on a connection of its own."""
     connection = await asyncpg.connect(url)

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import HURT, ROOT
 from tests.test_cli import environment
 from tests.test_simulate import CITY, INPUTS, PROFILE, UNTIL
 
@@ -54,7 +54,7 @@ def test_the_made_up_city_has_the_same_bytes_on_postgres(batch: int, tmp_path: P
 async def reached(url: str, rows: int, running: subprocess.Popen[bytes]) -> bool:
     """Wait until routing has written so many rows; False if the run is over before."""
     while running.poll() is None:
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # It is not made yet, or made anew.
+        with suppress(*HURT):  # It is not made yet, or made anew.
             if await heard_of(url, rows, running):
                 return True
         await asyncio.sleep(0.1)
