@@ -37,6 +37,7 @@ from screen.follow import Follower
 SERVICES = ("intake", "routing", "escalation", "assessment", "screen")
 LOGS = ("intake", "cases", "calls")
 TICK_SECONDS = 1.0
+MERGED_ROWS = 4_000  # At once: the more rows, the fewer facts are written again.
 
 log = logging.getLogger("gridcall")
 
@@ -235,4 +236,4 @@ class System:
         return Runner(Stage(Escalation(), district), self.cases, self.own["calls"], BATCH)
 
     def _assessment(self, district: str) -> Assessor:
-        return Assessor(district, self.cases, self.calls, self.own["evaluations"], BATCH)
+        return Assessor(district, self.cases, self.calls, self.own["evaluations"], MERGED_ROWS)

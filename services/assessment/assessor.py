@@ -7,8 +7,10 @@ has become another generation, all facts are forgotten, and merged anew.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -22,6 +24,7 @@ from events.log import Source
 from events.postgres import LEASE_SECONDS, RENEW, PostgresLog
 from events.row import Row
 
+REST_SECONDS = 0.25  # What comes together is merged together: half of it speaks of the same facts.
 HOLD = RENEW.format(schema="assessment")
 MERGED = "SELECT log, pos, generation FROM assessment.merged WHERE shard = $1"
 GO_ON = """
@@ -60,6 +63,7 @@ class Assessor:
         self.sink = sink
         self.batch = batch
         self.read = dict.fromkeys(self.logs, 0)
+        self._rests_until = 0.0
 
     async def recall(self) -> None:
         """Go on after what is merged. Nothing is, where a log is not the one that it was."""
@@ -71,13 +75,14 @@ class Assessor:
         self.read = {name: found.get(name, (0, 0))[0] for name in self.logs}
 
     async def step(self) -> int:
-        """Merge the next rows of each log; how many of one of them at most."""
-        most = 0
-        for name, log in self.logs.items():
-            if rows := await log.read(self.district, self.read[name], self.batch):
-                await self.sink.database.on_connection(partial(self._merge, rows))
-                self.read[name] = rows[-1].pos
-                most = max(most, len(rows))
+        """Merge the next rows of both logs, for they often speak of the same facts; how many of one of them at most."""
+        await asyncio.sleep(max(0.0, self._rests_until - monotonic()))
+        found = [await log.read(self.district, self.read[name], self.batch) for name, log in self.logs.items()]
+        if any(found):
+            await self.sink.database.on_connection(partial(self._merge, [rows for rows in found if rows]))
+            self.read |= {rows[-1].log: rows[-1].pos for rows in found if rows}
+        most = max(map(len, found))
+        self._rests_until = 0.0 if most in (0, self.batch) else monotonic() + REST_SECONDS
         return most
 
     async def pass_time(self) -> None:
@@ -98,16 +103,18 @@ class Assessor:
             for name, number in generations.items():
                 await connection.execute(BEGIN, self.district, name, number)
 
-    async def _merge(self, rows: Sequence[Row], connection: asyncpg.Connection[Any]) -> None:
-        """In one transaction: these rows are merged, and it is said that they are."""
-        name, before, zone = rows[0].log, rows[0].pos - 1, zone_of(rows)
+    async def _merge(self, found: Sequence[Sequence[Row]], connection: asyncpg.Connection[Any]) -> None:
+        """In one transaction: these rows of each log are merged, and it is said that they are."""
         said: dict[Key, Fact] = {}
-        merge_into(said, rows)
+        for rows in found:
+            merge_into(said, rows)
         keys = [list(column) for column in zip(*said, strict=True)] or [[], [], []]
         async with connection.transaction():
             await self._hold(connection)
-            if not await connection.fetch(GO_ON, self.district, name, before, rows[-1].pos, zone):
-                raise Conflict(f"{name}/{self.district} is not merged up to {before}")
+            for rows in found:
+                name, before = rows[0].log, rows[0].pos - 1
+                if not await connection.fetch(GO_ON, self.district, name, before, rows[-1].pos, zone_of(rows)):
+                    raise Conflict(f"{name}/{self.district} is not merged up to {before}")
             for known in await connection.fetch(KNOWN, self.district, *keys):
                 key = key_of(known)
                 said[key] = merged(unpacked(known["fact"]), said[key])
