@@ -39,7 +39,7 @@ from gridcall.operations import (
     verify_command,
 )
 from gridcall.quarantine import quarantine_group
-from gridcall.services import SERVICES
+from gridcall.services import BEHIND
 from gridcall.sheet import sheet_command
 from gridcall.simulate import BATCH, InMemory, Pipeline, Run, results_folder, simulate
 from gridcall.tabled import Tabled, over_kafka, tabled
@@ -229,7 +229,7 @@ def simulated(
         elif reader == "table":
             run, stored = asyncio.run(stored_by(tabled(url_of(database), name, district, tables, batch)))
         else:
-            urls = {"intake": url_of(database), **{each: url_of(f"{database}_{each}") for each in list(SERVICES)[1:]}}
+            urls = {"intake": url_of(database), **{each: url_of(f"{database}_{each}") for each in BEHIND}}
             cluster = Cluster(Cluster.named(kafka).brokers, database)
             run, stored = asyncio.run(stored_by(over_kafka(urls, cluster, replicas, name, district, tables, batch)))
         seconds = time.monotonic() - started

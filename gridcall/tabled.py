@@ -22,7 +22,7 @@ from events.topics import Cluster, apply, carried, remove
 from gridcall.apart import TablesApart
 from gridcall.contents import Contents, keep, stored
 from gridcall.processes import Processes, Tasks, folder_of
-from gridcall.services import SERVICES, prepare
+from gridcall.services import BEHIND, SERVICES, prepare
 from gridcall.simulate import BATCH
 from routing.decider import Routing
 from routing.library import ContentLibrary
@@ -171,7 +171,7 @@ async def over_kafka(
             database: Database = await stack.enter_async_context(connected(urls[SERVICE_OF[log]]))
             logs[log] = PostgresLog(log, database, bell, "simulate")
         processes = await stack.enter_async_context(Processes(folder_of(cluster.prefix, anew), cluster, urls, replicas))
-        for service in list(SERVICES)[1:]:
+        for service in BEHIND:
             processes.start(listen(urls[service], bell))
         pipeline = Tabled({log: urls[SERVICE_OF[log]] for log in logs}, logs, district, reader, processes, batch)
         yield pipeline

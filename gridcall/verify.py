@@ -1,6 +1,6 @@
 """verify: one thread, no store, folds intake's log again and compares what the services have made of it, byte for byte.
 
-That are the rows of the stages' logs, and the facts that assessment has merged from them.
+They are the rows of the stages' logs, and the facts that assessment has merged from them.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from events.postgres import HEAD, READ
 from events.row import Passed, Row
 from events.schema import SERVICE_OF
 from events.stage import Stage
+from gridcall.services import BEHIND, SERVICES
 from routing.decider import Routing
 from routing.library import ContentLibrary
 from routing.locate import Locator
 
 CHUNK = 1000
-SERVICES = ("intake", "routing", "escalation", "assessment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +233,11 @@ async def verify(
     `apart` has the URLs of services that have databases of their own: those of later logs are looked at first, so that what
     they followed from is there.
     """
-    if apart and set(apart) != set(SERVICES[1:]):
-        raise CannotGoOn(f"--apart is given for all of these or none: {', '.join(SERVICES[1:])}")
+    if apart and set(apart) != set(BEHIND):
+        raise CannotGoOn(f"--apart is given for all of these or none: {', '.join(BEHIND)}")
     async with AsyncExitStack() as stack:
         connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
-        for service in reversed(SERVICES):
+        for service in (*reversed(BEHIND), "intake"):
             if service in apart or service == "intake":
                 connections[service] = await stack.enter_async_context(at_one_instant(apart.get(service, url)))
         snapshot = Snapshot({service: connections.get(service, connections["intake"]) for service in SERVICES})
@@ -246,7 +246,7 @@ async def verify(
             if not await snapshot.has_begun(name):
                 raise CannotGoOn(
                     f"routing has nothing of {name} here: it has not begun, or the stages have databases of their own: "
-                    f"gridcall verify {' '.join(f'--apart {service}=URL' for service in SERVICES[1:])}"
+                    f"gridcall verify {' '.join(f'--apart {service}=URL' for service in BEHIND)}"
                 )
         return [await verified(snapshot, name, progress) for name in chosen]
 
