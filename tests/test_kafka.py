@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -24,6 +24,8 @@ from events.postgres import PostgresLog
 from events.relay import ADVANCE, TAKE, Publisher, Relay, unpublished
 from events.row import Row, Watermark
 from events.topics import CONTENT_TYPE, GENERATION, Cluster, Headers, Step, administrator, apply, carried, plan, wanted
+from gridcall.processes import Tasks
+from gridcall.tabled import Tabled
 from tests.broker import running_broker
 from tests.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka, until
 from tests.log_contract import SHARD, visit
@@ -542,3 +544,16 @@ def test_kafkas_own_tool_shows_how_far_a_log_is_read(database: str, topics: Topi
         following.cancel()
 
     told(database, topics, story)
+
+
+def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 5)
+        logs = {"intake": kafka.writer, **{log: PostgresLog(log, kafka.writer.database, Bell()) for log in ("cases", "calls")}}
+        run = Tabled({}, logs, SHARD, cast(Any, None), Tasks(), batch=100)
+        ending = asyncio.create_task(run.published())
+        assert not (await asyncio.wait([ending], timeout=0.3))[0]
+        assert await kafka.relay.step() == last
+        await asyncio.wait_for(ending, 10)
+
+    told(database, topics, story, relayed=False)
