@@ -7,10 +7,9 @@ it, which gives positions and lets clocks run out, is stage.py; sentences about 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
-from events.catalogue import Event, Instant
+from events.catalogue import Event, Instant, value
 
 REFERENCE = "reference"  # The subject of reference data: one per shard, beside the cases.
 NOT_PARKED = "This case is not parked: there is nothing to decide again."
@@ -33,7 +32,7 @@ class Clock(NamedTuple):
         return f"clock/{self.subject}/{self.kind}/{self.run}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClockRanOut:
     """Heard by the decider that started the clock, at the instant at which it fires."""
 

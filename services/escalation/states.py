@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from events.catalogue import Holder, Instant, Level
+from events.catalogue import Holder, Instant, Level, value
 from events.decider import Clock
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unwatched:
     """No deadline has run yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """An open call. `answer_by` is the clock of its silence; it goes once it has run out."""
 
@@ -23,7 +21,7 @@ class Call:
     answer_by: Clock | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Watched:
     """An open case. `run` counts its deadlines, `raised` its calls; `deadline` is None once it was missed."""
 
@@ -36,7 +34,7 @@ class Watched:
     clocks: tuple[Clock, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Over:
     """The case ended; if it reopens, its counts go on."""
 

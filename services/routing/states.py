@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from events.catalogue import Action, Holder, Matter
+from events.catalogue import Action, Holder, Matter, value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unknown:
     """Nothing was reported; `waiting` are the actions that came before their report, in the door's order."""
 
     waiting: tuple[Action, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Standing:
     """A case that was reported."""
 
@@ -23,34 +23,34 @@ class Standing:
     holder: Holder
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Queued(Standing):
     """It lies in a dispatcher's queue, because nobody knows its grid."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Routed(Standing):
     """Somebody holds it, and has not been there yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Visited(Standing):
     """Its holder has been there, and works on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resolved(Standing):
     """`by` says that it is solved; somebody else is to confirm it."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verified(Standing):
     """Somebody else confirmed that it is solved."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Over(Standing):
     """It ended. `final` cases do not reopen; `queued` ones never had a holder beside the dispatcher."""
 
