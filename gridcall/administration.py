@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -31,7 +32,19 @@ from gridcall.terminal import NOTHING_RAN, REJECTED, fail
 from intake.door import AHEAD_US_MAX, now_us, timed
 from intake.gridmap import check_map
 from intake.keys import ON_KAFKA, READER, Keys
-from intake.profile import ProfileError, load_profile
+from intake.profile import DISTRICT_CODE, ProfileError, load_profile
+
+
+class DistrictCode(click.ParamType[str]):
+    """The code of a district: it stands in the ids of rows, which are cut at their strokes."""
+
+    name = "code"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(DISTRICT_CODE, value):
+            self.fail(f"{value!r} is no district's code: it has neither strokes nor blanks", param, ctx)
+        return value
+
 
 # ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -44,7 +57,7 @@ def key_group() -> None:
 
 
 @key_group.command("add")
-@click.option("--district", required=True, metavar="CODE", help="The district that it stands for.")
+@click.option("--district", required=True, type=DistrictCode(), metavar="CODE", help="The district that it stands for.")
 @click.option("--source", required=True, metavar="NAME", help="Who posts; a part of every identity.")
 @click.option("--line", "lines", multiple=True, required=True, type=click.Choice(OPENED), help="May be given again.")
 def key_add(district: str, source: str, lines: tuple[str, ...]) -> None:
@@ -132,7 +145,7 @@ def loader(kind: ReferenceKind) -> click.Command:
         "load", help=f"Adopt a {kind} from a JSON file.\n\n\b\nExample:     gridcall {kind} load {kind}.json --district licheng"
     )
     @click.argument("path", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-    @click.option("--district", required=True, metavar="CODE")
+    @click.option("--district", required=True, type=DistrictCode(), metavar="CODE")
     @click.option("--name", help="The version's name; without it the file's.")
     def load(path: Path, district: str, name: str | None) -> None:
         try:

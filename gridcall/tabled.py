@@ -28,7 +28,7 @@ from routing.decider import Routing
 from routing.library import ContentLibrary
 from routing.locate import Locator
 
-ROOM = 8  # How many batches a log may be ahead of its reader.
+ROOM = 3  # How many batches a log may be ahead of its reader: what was written last is still at hand (TAIL_ROWS).
 FINISHED = " finished"
 SHOWN = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
 LOGS = ("intake", "cases", "calls")

@@ -70,6 +70,13 @@ async def rows_come_back_as_they_were_committed(log: Log) -> None:
     assert list(await log.read(SHARD, 0, 9)) == rows
 
 
+async def any_text_comes_back_as_it_was(log: Log) -> None:
+    text = "a\tb\nc\\n\\x00'\"{1,NULL}\x1f 事项 \U0001f6a7"
+    rows = [Row(log.name, SHARD, 1, 5, 0, 1, "a case", 1, "", VisitMade("a", "a case", text))]
+    await log.commit(SHARD, rows)
+    assert list(await log.read(SHARD, 0, 9)) == rows
+
+
 async def a_commit_that_does_not_follow_is_refused_whole(log: Log) -> None:
     await log.commit(SHARD, [numbered(log, 1, 5)])
     for wrong in (
@@ -101,6 +108,7 @@ CONTRACT: tuple[Callable[[Log], Awaitable[None]], ...] = (
     a_commit_whose_sequence_is_broken_is_refused,
     rows_are_read_after_a_position_up_to_a_limit,
     rows_come_back_as_they_were_committed,
+    any_text_comes_back_as_it_was,
     a_commit_that_does_not_follow_is_refused_whole,
     shards_know_nothing_of_each_other,
     times_before_1970_are_times,

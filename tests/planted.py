@@ -592,7 +592,7 @@ def value(target: str, instead: object) -> Plant:
 
 NO_EPOCH = Weakening("`COMMIT` without `epoch = $2`", in_statement("COMMIT", "epoch = $2", "$2::bigint IS NOT NULL"))
 NO_POSITION = Weakening("`COMMIT` without `pos = $3`", in_statement("COMMIT", "pos = $3 AND", "$3::bigint IS NOT NULL AND"))
-NO_TIME = Weakening("`COMMIT` without `ts <= $16`", in_statement("COMMIT", "ts <= $16", "$16::bigint IS NOT NULL"))
+NO_TIME = Weakening("`COMMIT` without `ts <= $8`", in_statement("COMMIT", "ts <= $8", "$8::bigint IS NOT NULL"))
 NO_EPOCH_ANNOUNCED = Weakening(
     "`ANNOUNCE` without `epoch = $2`", in_statement("ANNOUNCE", "epoch = $2", "$2::bigint IS NOT NULL")
 )
@@ -642,18 +642,18 @@ async def surely(real: object, self: PostgresLog, *args: Any) -> bool:
 async def position_first(real: Callable[..., Awaitable[Any]], self: PostgresLog, sql: str, *args: Any) -> Any:
     if sql != postgres.COMMIT:
         return await real(sql, *args)
-    alone, rows = self._sql[sql].replace("FROM fence, unnest", "FROM fence, (SELECT WHERE false) AS nobody, unnest"), args[5:14]
+    alone = self._sql[sql].replace("FROM fence, unnest", "FROM fence, (SELECT WHERE false) AS nobody, unnest")
     moved = await self.database.fetch(alone.replace("written AS", "nothing AS"), *args)
-    columns = "$2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $6::text[], $7::int[], $8::text[], $9::text[], $10::bytea[]"
-    into = f"INSERT INTO {self.schema}.log (shard, pos, ts, input, n, subject, seq, cause, type, data) /* written AS */"
-    await self.database.fetch(f"{into} SELECT $1, row.* FROM unnest({columns}) AS row", args[0], *rows)
+    insert = self._sql[sql].partition("written AS (")[2].rpartition(")\nSELECT")[0].replace("FROM fence, ", "FROM ")
+    unused = "($2::bigint, $4::bigint, $5::bigint, $6::bigint, $7::float, $8::bigint) IS NOT NULL"
+    await self.database.fetch(f"{insert} WHERE {unused} /* written AS */", *args)
     return moved
 
 
 @method(Runner, "_commit")
-async def row_by_row(real: Callable[..., Awaitable[None]], self: Runner[Any, Any], rows: Sequence[Row]) -> None:
+async def row_by_row(real: Callable[..., Awaitable[None]], self: Runner[Any, Any], rows: Sequence[Row], passed: Passed) -> None:
     for row in rows:
-        await real([row])
+        await real([row], passed)
 
 
 # A stage after a fault
@@ -811,17 +811,20 @@ async def unwritten(real: Callable[..., Awaitable[Watermark]], self: PostgresLog
 
 @method(Runner, "pass_time")
 async def believe_at_once(real: object, self: Runner[Any, Any]) -> None:
+    await self._commit(*self._taken())
     mark = await self.source.watermark(self.stage.shard)
-    await self._commit(self.stage.pass_time(mark.w))
+    await self._commit(self.stage.pass_time(mark.w), self.stage.passed)
     await self.sink.announce(self.stage.shard, mark.w, self.stage.input)
 
 
 @method(Runner, "_commit")
-async def announce_first(real: Callable[..., Awaitable[None]], self: Runner[Any, Any], rows: Sequence[Row]) -> None:
+async def announce_first(
+    real: Callable[..., Awaitable[None]], self: Runner[Any, Any], rows: Sequence[Row], passed: Passed
+) -> None:
     mark = await self.source.watermark(self.stage.shard)
     if mark.pos == self.stage.input:
         await self.sink.announce(self.stage.shard, mark.w)
-    await real(rows)
+    await real(rows, passed)
 
 
 UNLOCKED = Weakening("intake's watermark is the clock, without the lock", unlocked)

@@ -92,6 +92,13 @@ def test_an_out_that_is_an_empty_folder_is_filled(tmp_path: Path) -> None:
 # ── 2: nothing ran ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("code", ["two words", "a/b", "a\nb", ""])
+def test_what_cannot_be_the_code_of_a_district_is_refused(code: str) -> None:
+    done = gridcall("key", "add", "--district", code, "--source", "12345", "--line", "hotline")
+    assert done.returncode == 2
+    assert "is no district's code" in done.stderr
+
+
 def test_a_missing_column_names_file_line_key_and_what_to_do(tmp_path: Path) -> None:
     done = simulate(tmp_path / "out", inputs=written(tmp_path, "id;channel\nR;Phone\n"))
     assert done.returncode == 2

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -27,6 +27,7 @@ from events.embedded import started
 from events.errors import Away, Conflict
 from events.log import Log
 from events.postgres import COMMIT, READ, PostgresLog
+from events.row import Row
 from events.schema import metadata_of
 from gridcall.services import prepare
 from intake.schema import METADATA as INTAKE
@@ -34,16 +35,27 @@ from tests.conftest import ROOT
 from tests.log_contract import CONTRACT, SHARD, numbered, visit
 
 
+class Forgetful(PostgresLog):
+    """It reads the table, also what it has just written itself."""
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        self._tails.clear()
+        return await super().read(shard, after, limit)
+
+
 @asynccontextmanager
-async def opened(url: str, name: str = "intake", owner: str = "a") -> AsyncIterator[PostgresLog]:
+async def opened(
+    url: str, name: str = "intake", owner: str = "a", kind: type[PostgresLog] = PostgresLog
+) -> AsyncIterator[PostgresLog]:
     async with connected(url, size=3) as database:
-        yield PostgresLog(name, database, Bell(), owner)
+        yield kind(name, database, Bell(), owner)
 
 
+@pytest.mark.parametrize("kind", [PostgresLog, Forgetful])
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
-def test_the_log_on_postgres(clause: Callable[[Log], Awaitable[None]], database: str) -> None:
+def test_the_log_on_postgres(clause: Callable[[Log], Awaitable[None]], kind: type[PostgresLog], database: str) -> None:
     async def kept() -> None:
-        async with opened(database) as log:
+        async with opened(database, kind=kind) as log:
             await log.lease(SHARD)
             await clause(log)
 
@@ -182,6 +194,17 @@ def test_a_session_whose_end_is_told_before_its_connection_closes_is_a_database_
             assert (await db.fetch("SELECT 1"))[0][0] == 1
 
     asyncio.run(story())
+
+
+def test_a_name_of_several_lines_is_written_nowhere(database: str) -> None:
+    async def told() -> None:
+        async with opened(database, "cases") as log:
+            await log.lease(SHARD)
+            with pytest.raises(ValueError, match="line feed"):
+                await log.commit(SHARD, [numbered(log, 1, 5), numbered(log, 2, 5, "two\nlines")])
+            assert not await log.entries(SHARD, 0, 9)
+
+    asyncio.run(told())
 
 
 def test_the_commit_is_one_statement() -> None:

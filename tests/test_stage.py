@@ -391,6 +391,25 @@ def test_a_stage_whose_rows_were_not_committed_does_nothing_any_more() -> None:
     asyncio.run(run())
 
 
+def test_what_was_decided_while_a_commit_failed_is_never_written() -> None:
+    async def run() -> None:
+        tape, source, sink = Tape("cases"), MemoryLog("cases"), Refusing()
+        for name in "abc":
+            await source.commit("city", tape.write(10, name, *report(name, 10, 20)))
+        runner = Runner(Stage(Escalation(), "city"), source, sink, 2)
+        await runner.step()
+        assert not await sink.read("city", 0, 9), "a full batch is committed with the next step"
+        with pytest.raises(Conflict):
+            await runner.step()
+        with pytest.raises(CannotGoOn):
+            await runner.catch_up()
+        assert not await sink.read("city", 0, 9)
+        await Runner(Stage(Escalation(), "city"), source, sink, 2).catch_up()
+        assert [row.subject for row in await sink.read("city", 0, 9)] == ["a", "b", "c"]
+
+    asyncio.run(run())
+
+
 def test_a_watermark_is_believed_only_when_its_position_was_read() -> None:
     async def run() -> None:
         tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")

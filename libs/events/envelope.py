@@ -8,6 +8,7 @@ Beside the attributes of the specification it has documented extensions: `positi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -81,8 +82,8 @@ def entry(row: Row) -> Entry:
     return Entry(pos, ts, input_, n, subject, seq, cause, TYPE_OF[type(event)].name, sorted_encoder.encode(event))
 
 
-def row_of(log: str, shard: str, kept: Entry) -> Row:
-    """The row of an entry: `row_of(log, shard, entry(row)) == row`."""
+def row_of(log: str, shard: str, kept: Iterable[Any]) -> Row:
+    """The row of an entry, or of a record with the same columns: `row_of(log, shard, entry(row)) == row`."""
     pos, ts, input_, n, subject, seq, cause, type_name, data = kept
     return Row(log, shard, pos, ts, input_, n, subject, seq, cause, data_decoder(type_name).decode(data))
 

@@ -20,7 +20,7 @@ from events.bell import Bell
 from events.catalogue import BEGINNING, TYPE_OF, Instant, ReferenceAdopted
 from events.database import Database
 from events.decider import REFERENCE
-from events.envelope import Entry, entry, row_of, sorted_encoder
+from events.envelope import Entry, encoder, row_of, sorted_encoder
 from events.errors import Away, CannotGoOn, Conflict
 from events.log import at, check_follows
 from events.row import Draft, Generation, Passed, Row, Watermark
@@ -33,13 +33,15 @@ SELECT pos, ts, input, n, subject, seq, cause, type, data FROM {schema}.log WHER
 """
 COMMIT = """
 WITH fence AS (
-  UPDATE {schema}.shard SET pos = $3 + cardinality($6::bigint[]), ts = greatest(ts, $5), input = $4,
-    leased_until = clock_timestamp() + make_interval(secs => $15)
-  WHERE shard = $1 AND epoch = $2 AND pos = $3 AND ts <= $16 RETURNING pos
+  UPDATE {schema}.shard SET pos = $3 + $6, ts = greatest(ts, $5), input = $4,
+    leased_until = clock_timestamp() + make_interval(secs => $7)
+  WHERE shard = $1 AND epoch = $2 AND pos = $3 AND ts <= $8 RETURNING pos
 ), written AS (
   INSERT INTO {schema}.log (shard, pos, ts, input, n, subject, seq, cause, type, data)
-  SELECT $1, row.* FROM fence, unnest(
-    $6::bigint[], $7::bigint[], $8::bigint[], $9::int[], $10::text[], $11::int[], $12::text[], $13::text[], $14::bytea[]) AS row
+  SELECT $1, $3 + i, row.ts, row.input, n, subject, seq, coalesce(cause, ''), type, convert_to(data, 'UTF8') FROM fence, unnest(
+    $9::text::bigint[], $10::text::bigint[], $11::text::int[], $12::text::int[], string_to_array($13, E'\\n'),
+    string_to_array($14, E'\\n'), string_to_array($15, E'\\n'), string_to_array($16, E'\\n')
+  ) WITH ORDINALITY AS row (ts, input, n, seq, subject, cause, type, data, i)
 )
 SELECT pos, pg_notify('gridcall', '{log}/' || $1) FROM fence
 """
@@ -95,6 +97,22 @@ class Tail:
         return self.rows[start : start + limit] if start >= 0 else []
 
 
+def columns(rows: Sequence[Row]) -> list[str]:
+    """What COMMIT writes of rows, a text for each column: at each element of an array asyncpg would look for long."""
+    _, _, _, ts, inputs, ns, subjects, seqs, causes, events = zip(*rows, strict=True)
+    numbers = [f"{{{encoder.encode(column).decode()[1:-1]}}}" for column in (ts, inputs, ns, seqs)]
+    types = "\n".join([TYPE_OF[type(event)].name for event in events])
+    return [*numbers, lines(subjects), lines(causes), types, b"\n".join(map(sorted_encoder.encode, events)).decode()]
+
+
+def lines(column: Sequence[str]) -> str:
+    """A text a line. Raises ValueError for one that has several."""
+    joined = "\n".join(column)
+    if joined.count("\n") != len(column) - 1:
+        raise ValueError(f"a name with a line feed in it: {next(text for text in column if chr(10) in text)!r}")
+    return joined
+
+
 class Head(NamedTuple):
     """What this process believes of a shard: its epoch there, and the last position."""
 
@@ -122,7 +140,7 @@ class PostgresLog:
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
         written = self._tails[shard].after(after, limit)
-        return written or [row_of(self.name, shard, kept) for kept in await self.entries(shard, after, limit)]
+        return written or [row_of(self.name, shard, kept) for kept in await self._fetch(READ, shard, after, limit)]
 
     async def entries(self, shard: str, after: int, limit: int) -> list[Entry]:
         """At most `limit` entries after a position, in order."""
@@ -220,11 +238,10 @@ class PostgresLog:
         if not rows:
             return
         head = self._heads.get(shard, Head(0, rows[0].pos - 1))
-        entries = [entry(row) for row in rows]
         upto = passed or Passed(rows[-1].input, rows[-1].ts)
-        args = (shard, head.epoch, rows[0].pos - 1, *upto, *map(list, zip(*entries, strict=True)))
+        args = (shard, head.epoch, rows[0].pos - 1, *upto, len(rows), LEASE_SECONDS, rows[0].ts, *columns(rows))
         try:
-            moved = bool(await self._fetch(COMMIT, *args, LEASE_SECONDS, rows[0].ts))
+            moved = bool(await self._fetch(COMMIT, *args))
         except Away:
             moved = await self._happened(shard, head.epoch, rows)
         if not moved:

@@ -15,13 +15,14 @@ from typing import Generic, Protocol, TypeVar
 from events.bell import Bell
 from events.errors import Away, CannotGoOn, Conflict, GridcallError
 from events.log import Log, Source
-from events.row import Generation, Row
+from events.row import Generation, Passed, Row
 from events.stage import Stage, held_behind
 
 S = TypeVar("S")
 R = TypeVar("R")
 
-BATCH = 1000
+BATCH = 400
+PART = 250  # Rows applied at a time.
 QUIET_SECONDS = 1.0  # How long a reader trusts that nobody rang: then it looks by itself.
 PASS_SECONDS = 0.05  # While rows come, time is passed on so often: to do it behind each would be more work than the rows.
 AGAIN_SECONDS = 0.2  # Nothing announces that a lease ran out or a database is back.
@@ -53,6 +54,8 @@ class Runner(Generic[S, R]):
         self.sink = sink
         self.batch = batch
         self.fetch = fetch
+        self._decided: list[Row] = []
+        self._passed = stage.passed
 
     @property
     def read(self) -> dict[str, int]:
@@ -66,16 +69,39 @@ class Runner(Generic[S, R]):
         await self.pass_time()
 
     async def step(self) -> int:
-        """Apply one batch; the number of rows that were read."""
+        """Decide one batch while the one before it is committed; the number of rows that were read.
+
+        Only a full batch waits for the next step: what may be the last one is committed at once.
+        """
+        committing = asyncio.ensure_future(self._commit(*self._taken()))
+        try:
+            count = await self._decide()
+        finally:
+            await committing
+        if count < self.batch:
+            await self._commit(*self._taken())
+        return count
+
+    async def _decide(self) -> int:
+        """Read a batch and apply it, in parts, so that a commit on its way is not held up; the number of rows."""
         stage = self.stage
         rows = await self.source.read(stage.shard, stage.input, self.batch)
         await self.fetch(rows)
-        await self._commit(stage.apply(rows))
+        for start in range(0, len(rows), PART):
+            self._decided += stage.apply(rows[start : start + PART])
+            self._passed = stage.passed
+            await asyncio.sleep(0)
         return len(rows)
+
+    def _taken(self) -> tuple[list[Row], Passed]:
+        """What was decided and is not committed, and how far the stage was with it."""
+        rows, self._decided = self._decided, []
+        return rows, self._passed
 
     async def pass_time(self) -> None:
         """Fire what was due before the source's watermark, if everything before it was read."""
         stage = self.stage
+        await self._commit(*self._taken())
         mark = await self.source.watermark(stage.shard)
         if mark.pos < stage.input:
             raise CannotGoOn(
@@ -83,7 +109,7 @@ class Runner(Generic[S, R]):
                 "restored. If its service folds it again, this goes on by itself; else bring its database back"
             )
         if mark.pos == stage.input:
-            await self._commit(stage.pass_time(mark.w))
+            await self._commit(stage.pass_time(mark.w), stage.passed)
             await self.sink.announce(stage.shard, mark.w, stage.input)
 
     async def recall(self) -> None:
@@ -99,13 +125,14 @@ class Runner(Generic[S, R]):
         inputs = [await source.row(shard, pos) for pos in held_behind(rows, source.name)]
         return {row.id: row for row in inputs}
 
-    async def _commit(self, rows: Sequence[Row]) -> None:
+    async def _commit(self, rows: Sequence[Row], passed: Passed) -> None:
         if not rows:
             return
         try:
-            await self.sink.commit(self.stage.shard, rows, self.stage.passed)
+            await self.sink.commit(self.stage.shard, rows, passed)
         except BaseException:
             self.stage.stop()
+            self._decided.clear()
             raise
 
 

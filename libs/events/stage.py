@@ -228,7 +228,8 @@ class Stage(Generic[S, R]):
             subject = self.subjects[clock.subject]
             if not subject.parked and clock in self.decider.clocks(subject.state):
                 self._fire(clock.subject, Heard(ClockRanOut(clock), max(clock.due, self.ts)), clock.id)
-        self.time = max(self.time, t)
+        if t > self.time:
+            self.time = t
 
     def _append(self, ts: Instant, subject: str, seq: int, cause: str, events: Sequence[Event]) -> None:
         """Number the events of one decision, after the `seq` that its subject has."""
@@ -236,8 +237,9 @@ class Stage(Generic[S, R]):
             return
         assert ts >= self.ts, "time never goes back"
         log, shard, pos, input_ = self.decider.log, self.shard, self.pos, self.input
-        for n, event in enumerate(events, 1):
-            self._out.append(Row(log, shard, pos + n, ts, input_, n, subject, seq + n, cause, event))
+        self._out += [
+            Row(log, shard, pos + n, ts, input_, n, subject, seq + n, cause, event) for n, event in enumerate(events, 1)
+        ]
         self.pos = pos + len(events)
         self.ts = ts
 

@@ -21,6 +21,7 @@ from events.errors import GridcallError
 
 Line = Literal["grid", "sentiment", "hotline", "petition"]
 Outcome = Literal["open", "closed", "withdrawn"]
+DISTRICT_CODE = r"[^/\s]+"  # It stands in the ids of rows, which are cut at their strokes.
 
 
 class ProfileError(GridcallError):
@@ -176,7 +177,7 @@ class Place(Part):
 class District(Part):
     """The district that the data are about."""
 
-    code: Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
+    code: Annotated[str, Field(min_length=1, pattern=f"^{DISTRICT_CODE}$")]
     name: str
 
 
