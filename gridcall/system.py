@@ -19,6 +19,7 @@ from events.errors import Away, GridcallError
 from events.generation import DatabaseCheck, NewGeneration
 from events.kafka_log import KafkaLog
 from events.log import Source
+from events.logs_over_http import HttpLog
 from events.postgres import PostgresLog
 from events.relay import Publisher, Relay
 from events.runtime import BATCH, Follows, Keeper, Runner
@@ -37,6 +38,7 @@ from screen.follow import Follower
 SERVICES = ("intake", "routing", "escalation", "assessment", "screen")
 LOGS = ("intake", "cases", "calls")
 TICK_SECONDS = 1.0
+AGAIN_SECONDS = 0.2
 MERGED_ROWS = 4_000  # At once: the more rows, the fewer facts are written again.
 
 log = logging.getLogger("gridcall")
@@ -90,11 +92,13 @@ class System:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_ending = False
 
-    def _log(self, name: str) -> PostgresLog | KafkaLog:
+    def _log(self, name: str) -> PostgresLog | KafkaLog | HttpLog:
         if self.elsewhere is None or SERVICE_OF[name] in self.services:
             own = self.own[name] = PostgresLog(name, self.stored, self.bell, this_process())
             return own
         writer = self.elsewhere.log(name)
+        if self.door:
+            return writer  # The door follows no log: who waits there for an outcome asks its writer.
         cluster, (service,) = self.elsewhere.kafka, self.services
         made = self.over_kafka[name] = KafkaLog(
             name, cluster, self._number_of, writer, self.bell, f"{cluster.prefix}.{service}"
@@ -213,20 +217,21 @@ class System:
                 relay = Relay(each, district, self.numbers[district], publisher)
                 self.relays[name, district] = relay
                 self.start(relay.run())
-                if name == "intake":
-                    for outcomes in self.over_kafka.values():
+                for outcomes in (self.cases, self.calls):
+                    if isinstance(outcomes, HttpLog):
                         self.start(self._hear(outcomes, district))
 
-    async def _hear(self, outcomes: KafkaLog, district: str) -> None:
-        """Read a log as it comes, so that its bell rings for those who wait for an outcome. Nothing is kept."""
+    async def _hear(self, outcomes: HttpLog, district: str) -> None:
+        """While somebody waits for an outcome, ask its writer for what comes next, and ring. Nothing is kept."""
         pos = 0
         while True:
-            heard = self.bell.count(outcomes.name, district)
-            with suppress(GridcallError):
-                pos = pos or (await outcomes.writer.watermark(district)).pos
-                while rows := await outcomes.read(district, pos, BATCH):
-                    pos = rows[-1].pos
-            await self.bell.wait(outcomes.name, district, heard, TICK_SECONDS)
+            await self.bell.wanted(outcomes.name, district)
+            try:
+                if await outcomes.read(district, pos, 1, wait=TICK_SECONDS):
+                    pos = (await outcomes.watermark(district)).pos
+                    self.bell.ring(outcomes.name, district)
+            except GridcallError:
+                await asyncio.sleep(AGAIN_SECONDS)  # Nothing announces that a writer is back.
 
     def _routing(self, district: str) -> Runner[Any, Any]:
         stage = Stage(Routing(district, self._library), district, self._locator)

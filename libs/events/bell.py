@@ -14,6 +14,7 @@ class Bell:
     def __init__(self) -> None:
         self._counts: defaultdict[LogName, int] = defaultdict(int)
         self._waiting: defaultdict[LogName, set[asyncio.Future[None]]] = defaultdict(set)
+        self._wanted: defaultdict[LogName, asyncio.Event] = defaultdict(asyncio.Event)
 
     def count(self, log: str, shard: str) -> int:
         """How often it rang."""
@@ -37,8 +38,15 @@ class Bell:
             return
         waiting = asyncio.get_running_loop().create_future()
         self._waiting[log, shard].add(waiting)
+        self._wanted[log, shard].set()
         try:
             async with asyncio.timeout(seconds):  # Python 3.11's wait_for loses a cancellation that comes with the ring.
                 await waiting
         except TimeoutError:
             self._waiting[log, shard].discard(waiting)
+
+    async def wanted(self, log: str, shard: str) -> None:
+        """Until somebody waits: for who must look elsewhere to know when to ring."""
+        if not self._waiting[log, shard]:
+            self._wanted[log, shard].clear()
+            await self._wanted[log, shard].wait()

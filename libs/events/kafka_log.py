@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import islice
 from time import monotonic
 from typing import Any, TypeVar
@@ -32,7 +33,8 @@ ROOM = 5_000  # Rows that wait for who reads them; then the broker keeps the res
 PAGE = 1_000
 SILENCE_SECONDS = 5.0
 LOOK_MS = 500
-FETCH_MS = 50  # A broker is asked for all partitions together: who has room again waits so long for the answer to the others.
+FETCH_MS = 20  # A broker is asked for all partitions together: who has room again waits so long for the answer to the others.
+FETCH_BYTES = 1 << 16  # It answers when there is so much, or then: a fetch for each few records would be most of the work.
 HELD_MS = 10  # Nothing announces that a reader has made room.
 AGAIN_SECONDS = 0.5
 LACKING_SECONDS = 5.0
@@ -54,7 +56,8 @@ def readable(read: Callable[[T], U], what: T) -> U | None:
         return None
 
 
-def generation_of(headers: Sequence[tuple[str, bytes]]) -> int:
+@lru_cache(maxsize=16)  # All records of a batch have the same headers.
+def generation_of(headers: tuple[tuple[str, bytes], ...]) -> int:
     """The generation that a record names."""
     return int(dict(headers)[GENERATION])
 
@@ -218,6 +221,7 @@ class KafkaLog:
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=1 << 22,
+            fetch_min_bytes=FETCH_BYTES,
             fetch_max_wait_ms=FETCH_MS,
             request_timeout_ms=10_000,
             metadata_max_age_ms=10_000,
@@ -290,27 +294,28 @@ class KafkaLog:
         return TopicPartition(self.cluster.topic(self.name), self._partition_of(shard.name))
 
     def _take(self, partition: TopicPartition, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
-        for record in records:
-            if partition.topic == self.cluster.time:
-                self._take_mark(record)
-            else:
-                self._take_row(record)
+        take = self._taken_mark if partition.topic == self.cluster.time else self._taken_row
+        for shard in set(filter(None, map(take, records))):
+            self.bell.ring(self.name, shard)
 
-    def _take_mark(self, record: ConsumerRecord[Any, Any]) -> None:
+    def _taken_mark(self, record: ConsumerRecord[Any, Any]) -> str | None:
+        """The shard that a mark tells something new about."""
         mark = readable(mark_of, record.value)
         shard = self._shards.get(mark.shard) if mark and mark.log == self.name else None
-        if mark and shard and mark.generation == shard.generation.number and mark.w > shard.mark.w:
-            shard.mark = Watermark(mark.pos, mark.w)
-            if mark.pos <= shard.last:
-                shard.heard = monotonic()
-            self.bell.ring(self.name, mark.shard)
+        if not mark or not shard or mark.generation != shard.generation.number or mark.w <= shard.mark.w:
+            return None
+        shard.mark = Watermark(mark.pos, mark.w)
+        if mark.pos <= shard.last:
+            shard.heard = monotonic()
+        return mark.shard
 
-    def _take_row(self, record: ConsumerRecord[Any, Any]) -> None:
-        """A record that cannot be read is a gap."""
+    def _taken_row(self, record: ConsumerRecord[Any, Any]) -> str | None:
+        """The shard that has got a row. A record that cannot be read is a gap."""
         row, generation = readable(opened, record.value), readable(generation_of, record.headers)
         shard = self._shards.get(row.shard) if row and row.log == self.name else None
         if row and generation and shard and shard.takes(generation, row.pos) and shard.take(row):
-            self.bell.ring(self.name, row.shard)
+            return row.shard
+        return None
 
     # ── The writer ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -65,10 +65,9 @@ def log_routes(log: PostgresLog, bell: Bell, closing: asyncio.Event) -> APIRoute
             if entries or closing.is_set() or monotonic() >= until:
                 break
             await bell.wait(log.name, shard, heard, until - monotonic())
-        mark = await log.watermark(shard)
+        mark, generation = await log.head(shard)
         body = b"".join([enveloped(log.name, shard, kept) + b"\n" for kept in entries])
-        generation = " ".join(map(str, await log.generation(shard)))
-        headers = {HEAD: str(mark.pos), PASSED: str(mark.w), GENERATION: generation}
+        headers = {HEAD: str(mark.pos), PASSED: str(mark.w), GENERATION: " ".join(map(str, generation))}
         return Response(body, media_type=NDJSON, headers=headers)
 
     return router

@@ -151,8 +151,15 @@ class PostgresLog:
         return at(self.name, shard, pos, await self.read(shard, pos - 1, 1))
 
     async def generation(self, shard: str) -> Generation:
+        return (await self.head(shard))[1]
+
+    async def head(self, shard: str) -> tuple[Watermark, Generation]:
+        """How far the shard is, and of which generation, at one instant."""
         found = await self._fetch(HEAD, shard)
-        return Generation(found[0]["generation"], found[0]["before"], found[0]["start"]) if found else Generation(0)
+        if not found:
+            return Watermark(0, BEGINNING), Generation(0)
+        _, _, pos, ts, _, *generation = found[0]
+        return Watermark(pos, ts), Generation(*generation)
 
     def last(self, shard: str) -> int:
         """The last position that this process knows of: what it wrote, or found when it took the lease."""
@@ -163,8 +170,7 @@ class PostgresLog:
         return self._heads[shard].epoch if shard in self._heads else 0
 
     async def watermark(self, shard: str) -> Watermark:
-        found = await self._fetch(HEAD, shard)
-        return Watermark(found[0]["pos"], found[0]["ts"]) if found else Watermark(0, BEGINNING)
+        return (await self.head(shard))[0]
 
     async def passed(self, shard: str) -> Passed:
         """How far a stage is."""

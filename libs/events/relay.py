@@ -138,7 +138,7 @@ class Relay:
     async def step(self) -> int:
         """Publish the next rows, or how far time has passed; how many rows that were."""
         source, shard, cluster = self.source, self.shard, self.publisher.cluster
-        mark, generation = await source.watermark(shard), await source.generation(shard)
+        mark, generation = await source.head(shard)
         if generation != self._generation:  # What was published of another one says nothing about this one.
             self.sent, self._generation, self._announced = None, generation, BEGINNING
         if self.sent is None or mark.pos <= self.sent:
