@@ -7,7 +7,7 @@ import fcntl
 import os
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,17 +18,17 @@ import msgspec
 
 from events.bell import Bell
 from events.catalogue import Instant
-from events.database import connected
+from events.database import Database, connected
 from events.envelope import Entry
 from events.errors import CannotGoOn
 from events.postgres import PostgresLog
 from gridcall.files import undisturbed
-from gridcall.tables import Tables
+from gridcall.tables import LOGS, Tables
 
 Part = tuple[str, str, list[Entry]]
 Heads = dict[str, int]
 ENTRIES, LOOK, CONCLUDE = b"E", b"L", b"C"  # What a message asks for.
-LOOK_ROWS = 4_000
+LOOK_ROWS = 1_000  # What is read at once is in memory at once.
 PIPE_BYTES = 1 << 20  # A batch and more: the other process folds one while the next is decided.
 pack = msgspec.msgpack.encode
 part = msgspec.msgpack.Decoder(Part)
@@ -57,13 +57,11 @@ class TablesApart:
         except BrokenPipeError:
             self._answer()
 
-    def concluded(
-        self, folder: Path, district: str, until: Instant, verdicts: Mapping[str, bool], named: bool
-    ) -> dict[str, Any]:
+    def concluded(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
         """Write the three tables into a folder; give what summary.json says of them."""
         with suppress(BrokenPipeError):
             self._parts.send_bytes(CONCLUDE)
-            self._parts.send((folder, district, until, verdicts, named))
+            self._parts.send((folder, district, until))
         summary, self.memory_kib = self._answer()
         return summary
 
@@ -118,23 +116,29 @@ def made(parts: Connection) -> tuple[dict[str, Any], int]:
     """The summary of what comes through a pipe, and how much this process's memory grew at most, in KiB."""
     shared_kib = getrusage(RUSAGE_SELF).ru_maxrss
     tables = Tables()
-    with asyncio.Runner() as runner:
-        while (message := parts.recv_bytes()) != CONCLUDE:
-            if message.startswith(ENTRIES):
-                tables.read(*part.decode(message[1:]))
-            else:
-                runner.run(looked(tables, *look.decode(message[1:])))
-    folder, district, until, verdicts, named = parts.recv()
-    summary = tables.concluded(folder, district, until, verdicts, named)
+    asyncio.run(read_all(tables, parts))
+    folder, district, until = parts.recv()
+    summary = tables.concluded(folder, district, until)
     return summary, getrusage(RUSAGE_SELF).ru_maxrss - shared_kib
 
 
-async def looked(tables: Tables, urls: Mapping[str, str], shard: str, heads: Heads) -> None:
-    """Read what the three logs have up to their heads, causes before effects."""
-    for name in ("intake", "cases", "calls"):
-        async with connected(urls[name], size=1) as database:
-            log, done = PostgresLog(name, database, Bell()), tables.logs[name].positions
-            while done < heads[name]:
-                entries = await log.entries(shard, done, min(LOOK_ROWS, heads[name] - done))
-                tables.read(name, shard, entries)
-                done += len(entries)
+async def read_all(tables: Tables, parts: Connection) -> None:
+    """Read what comes through a pipe, or what it says that there is to read, until it asks to conclude."""
+    async with AsyncExitStack() as stack:
+        databases: dict[str, Database] = {}  # Connected to once: what asyncio leaves of a connection is not collected.
+        while (message := parts.recv_bytes()) != CONCLUDE:
+            if message.startswith(ENTRIES):
+                tables.read(*part.decode(message[1:]))
+                continue
+            urls, shard, heads = look.decode(message[1:])
+            for url in urls.values():
+                if url not in databases:
+                    databases[url] = await stack.enter_async_context(connected(url, size=1))
+            for name in LOGS:  # Causes before effects.
+                await looked(tables, PostgresLog(name, databases[urls[name]], Bell()), shard, heads[name])
+
+
+async def looked(tables: Tables, log: PostgresLog, shard: str, head: int) -> None:
+    """Read what a log has up to its head."""
+    while (done := tables.logs[log.name].positions) < head:
+        tables.read(log.name, shard, await log.entries(shard, done, min(LOOK_ROWS, head - done)))

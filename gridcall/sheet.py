@@ -50,8 +50,8 @@ async def sheets_with_receipts(
             facts, zone, until = await known_of(own, name, worker)
     else:
         facts, zone, until = await known_of(database, name, worker)
-    made = sheets(facts, zone, until)
-    return [{**asdict(sheet), "receipts": receipts(facts, zone, until, worker, sheet.period)} for sheet in made], until
+    made = sheets(facts.items(), zone, until)
+    return [{**asdict(sheet), "receipts": receipts(facts.items(), zone, until, worker, sheet.period)} for sheet in made], until
 
 
 def text_of(sheet: dict[str, Any], until: Instant) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import os
 import shutil
 import tempfile
@@ -40,9 +41,7 @@ class Reader(Protocol):
     def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
         """Take the next entries of one log. The logs among each other come in an order that keeps cause before effect."""
 
-    def concluded(
-        self, folder: Path, district: str, until: Instant, verdicts: Mapping[str, bool], named: bool
-    ) -> dict[str, Any]:
+    def concluded(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
         """Write the three tables into a folder; give what summary.json says of them."""
 
 
@@ -178,10 +177,19 @@ def concluded(profile: Profile, feed: Feed, until: Instant, folder: Path, reader
         "duplicates": feed.duplicates,
         "after_until": feed.after_until,
         "accepted": feed.accepted,
-        **reader.concluded(folder, profile.map.district.code, until, feed.published, profile.published is not None),
+        **reader.concluded(folder, profile.map.district.code, until),
+        "published": published(folder / "cases.csv", feed, profile.published is not None),
     }
     (folder / "summary.json").write_bytes(as_json(summary))
     return Run(summary, tuple(failures(summary, until, passed)))
+
+
+def published(cases: Path, feed: Feed, named: bool) -> dict[str, int]:
+    """How the verdicts of cases.csv compare with the source's own; `named`: the profile has a column of them."""
+    with cases.open(encoding="utf-8", newline="") as file:
+        ours = ((case["reference"], case["verdict"] == "overdue") for case in csv.DictReader(file))
+        differ = sum(1 for reference, overdue in ours if feed.published.get(reference, overdue) != overdue)
+    return {"compared": len(feed.published), "differ": differ, "blank": feed.accepted - len(feed.published) if named else 0}
 
 
 def failures(summary: dict[str, Any], until: Instant, passed: Instant) -> Iterator[str]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
-from sys import intern
 from typing import Any, TextIO
 
-from assessment.facts import COUNTED, Fact, Key, merge_into
+from msgspec import Struct
+
+from assessment.facts import COUNTED, Fact, Key, fact_of, merge_under
 from assessment.figures import Sheet, sheets
 from events.catalogue import (
     CATALOGUE,
@@ -34,21 +34,28 @@ from events.catalogue import (
     ClockStarted,
     DeadlineMissed,
     Event,
-    Holder,
     Instant,
     IssueReported,
     PoliciesAdopted,
 )
 from events.envelope import Entry, enveloped, row_of
 from events.instants import rfc3339
+from events.row import Row
+from gridcall.shelf import Shelf
 
 LOGS = ("intake", "cases", "calls")
 RULES = (
     "closed_without_time", "ended_before_reported", "gap_time", "in_two_grids", "no_due", "no_point",
     "outside_map", "overlap_time", "unknown_point",
 )  # fmt: skip
-LOCATED_BY = ("point", "grid", "street", "none")
-VERDICTS = ("none", "on_time", "overdue", "running")
+COUNTS = {
+    "issues": ("open", "closed", "withdrawn", "awaiting_dispatcher", "parked"),
+    "located_by": ("point", "grid", "street", "none"),
+    "lines": LINES,
+    "verdicts": ("none", "on_time", "overdue", "running"),
+    "rules": RULES,
+}  # What summary.json counts of cases.
+CALL_COUNTS = ("raised", "answered", "withdrawn", "open")
 CASE_COLUMNS = (
     "reference", "line", "category", "case", "located_by", "grid", "street", "district",
     "reported", "due", "ended", "state", "verdict", "rules",
@@ -73,23 +80,22 @@ TOLD = frozenset(
 READ = frozenset(kind.name for kind in CATALOGUE.values() if kind.cls in TOLD | COUNTED)
 
 
-class CaseLine:
+class CaseLine(Struct, array_like=True):
     """What the logs say of one case so far."""
 
-    __slots__ = ("category", "due", "ended", "holder", "late", "line", "located_by", "reference", "reported", "rules", "state")
-
-    def __init__(self, issue: IssueReported, reported: Instant) -> None:
-        self.reference = issue.reference
-        self.line = intern(issue.line)
-        self.category = intern(issue.category)
-        self.reported = reported
-        self.rules = issue.rules
-        self.holder: Holder | None = None
-        self.located_by = "none"
-        self.due: Instant | None = None
-        self.ended: Instant | None = None
-        self.state = "open"
-        self.late = False
+    reference: str
+    line: str
+    category: str
+    reported: Instant
+    rules: tuple[str, ...]
+    grid: str = ""
+    street: str = ""
+    located_by: str = "none"
+    due: Instant | None = None
+    ended: Instant | None = None
+    state: str = "open"
+    late: bool = False
+    facts: dict[tuple[int, str], Fact] = {}  # By what their keys have beside the case.
 
     @property
     def verdict(self) -> str:
@@ -101,35 +107,32 @@ class CaseLine:
         return "running" if self.state == "open" else "on_time"
 
     @property
-    def grid(self) -> str:
-        return (self.holder.grid if self.holder else None) or ""
-
-    @property
     def kind(self) -> str:
         """In which of summary.json's counts of issues it is, unless it is parked."""
         return "awaiting_dispatcher" if self.state == "open" and not self.grid else self.state
 
 
-class CallLine:
-    """What the logs say of one call so far."""
+class CallLine(Struct, array_like=True):
+    """What the logs say of one call so far, and the reference of its case."""
 
-    __slots__ = (
-        "acknowledged", "answer_due", "answered", "because", "case", "ended", "from_level", "outcome", "raised",
-        "to_level", "unit",
-    )  # fmt: skip
+    raised: Instant
+    reference: str
+    case: str
+    from_level: str
+    to_level: str
+    unit: str
+    because: str
+    answer_due: Instant | None
+    acknowledged: Instant | None = None
+    answered: Instant | None = None
+    ended: Instant | None = None
+    outcome: str = "open"
 
-    def __init__(self, event: CallRaised, raised: Instant) -> None:
-        self.case = event.case
-        self.from_level = intern(event.from_level)
-        self.to_level = intern(event.to_level)
-        self.unit = intern(event.receiver.unit)
-        self.because = intern(event.because)
-        self.answer_due = event.answer_due
-        self.raised = raised
-        self.acknowledged: Instant | None = None
-        self.answered: Instant | None = None
-        self.ended: Instant | None = None
-        self.outcome = "open"
+    @classmethod
+    def of(cls, event: CallRaised, ts: Instant, reference: str) -> CallLine:
+        """A call that was raised just now."""
+        way = event.from_level, event.to_level
+        return cls(ts, reference, event.case, *way, event.receiver.unit, event.because, event.answer_due)
 
 
 @dataclass(slots=True)
@@ -144,11 +147,9 @@ class Tables:
     """Reads rows as they pass, each log in its order; the logs among each other in any order that keeps cause before effect."""
 
     def __init__(self) -> None:
-        self.cases: dict[str, CaseLine] = {}
-        self.calls: dict[str, CallLine] = {}
-        self.holders: dict[Holder, Holder] = {}  # A grid's cases share one.
+        self.cases = Shelf(CaseLine)
+        self.calls = Shelf(CallLine)
         self.parked: set[str] = set()  # Perhaps before their report.
-        self.facts: dict[Key, Fact] = {}
         self.logs = {log: LogSum(0, sha256()) for log in LOGS}
         self.zone = "UTC"
 
@@ -160,33 +161,33 @@ class Tables:
         assert entries[0].pos == of.positions + 1, "a gap, or a repeat"
         of.positions = entries[-1].pos
         of.sha256.update(b"\n".join([enveloped(log, shard, kept) for kept in entries]) + b"\n")
-        rows = [row_of(log, shard, kept) for kept in entries if kept.type in READ]
-        for row in rows:
-            if type(row.event) in TOLD:
-                self._take(row.event, row.ts)
-        if log != "intake":
-            merge_into(self.facts, rows)
+        for kept in entries:
+            if kept.type in READ:
+                self._take(row_of(log, shard, kept))
+        self.cases.put_back()
+        self.calls.put_back()
 
-    def concluded(
-        self, folder: Path, district: str, until: Instant, verdicts: Mapping[str, bool], named: bool
-    ) -> dict[str, Any]:
+    def concluded(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
         """Write the three tables into a folder; give what summary.json says of them."""
+        write_csv(folder / "cases.csv", CASE_COLUMNS, self.case_rows(district))
+        write_csv(folder / "calls.csv", CALL_COLUMNS, self.call_rows())
+        write_csv(folder / "evaluations.csv", SHEET_COLUMNS, map(sheet_row, sheets(self.facts(), self.zone, until)))
+        return self.summary()
 
-        def other_tables() -> None:
-            write_csv(folder / "calls.csv", CALL_COLUMNS, self.call_rows())
-            write_csv(folder / "evaluations.csv", SHEET_COLUMNS, map(sheet_row, sheets(self.facts, self.zone, until)))
+    def _take(self, row: Row) -> None:
+        if type(row.event) in TOLD:
+            self._tell(row.event, row.ts)
+        if found := fact_of(row):
+            key, fact = found
+            merge_under(key[1:], fact, self.cases[key.case].facts)
 
-        with meanwhile(other_tables):
-            write_csv(folder / "cases.csv", CASE_COLUMNS, self.case_rows(district))
-            return {**self.summary(), "published": self.published(verdicts, named)}
-
-    def _take(self, event: Event, ts: Instant) -> None:
+    def _tell(self, event: Event, ts: Instant) -> None:
         match event:
             case IssueReported():
-                self.cases[event.issue] = CaseLine(event, ts)
+                self.cases[event.issue] = CaseLine(event.reference, event.line, event.category, ts, event.rules)
             case CaseRouted() | CaseQueued() | CaseWithheld():
                 case = self.cases[event.case]
-                case.holder, case.located_by = self.holders.setdefault(event.holder, event.holder), intern(event.located_by)
+                case.grid, case.street, case.located_by = event.holder.grid or "", event.holder.street or "", event.located_by
                 case.rules += event.rules
             case CaseEndedAtSource():
                 self._end(event.case, ts, event.outcome)
@@ -196,7 +197,7 @@ class Tables:
             case DeadlineMissed(case=name):
                 self.cases[name].late = True
             case CallRaised(call=call):
-                self.calls[call] = CallLine(event, ts)
+                self.calls[call] = CallLine.of(event, ts, self.cases[event.case].reference)
             case CallWithdrawn(call=call):
                 self._end_call(call, ts, "withdrawn")
             case CallAcknowledged(call=call):
@@ -228,69 +229,56 @@ class Tables:
     def case_rows(self, district: str) -> Iterator[Sequence[str]]:
         """cases.csv, by (reported, reference): the order in which they were fed."""
         for name, case in self.cases.items():
-            holder = case.holder
             yield (
-                case.reference, case.line, case.category, name, case.located_by, case.grid,
-                (holder.street if holder else None) or "", district, rfc3339(case.reported), time(case.due), time(case.ended),
-                case.state, case.verdict, ";".join(sorted(set(case.rules))),
+                case.reference, case.line, case.category, name, case.located_by, case.grid, case.street, district,
+                rfc3339(case.reported), time(case.due), time(case.ended), case.state, case.verdict,
+                ";".join(sorted(set(case.rules))),
             )  # fmt: skip
 
     def call_rows(self) -> Iterator[Sequence[str]]:
-        """calls.csv, by (raised, reference, to), a street before the district."""
-        lines = [(line.raised, self.cases[line.case].reference, line) for line in self.calls.values()]
-        for raised, reference, line in sorted(lines, key=lambda item: (*item[:2], item[2].to_level == "district")):
-            yield (
-                time(raised), reference, line.case, line.from_level, line.to_level, line.unit, line.because,
-                time(line.answer_due), time(line.acknowledged), time(line.answered), time(line.ended), line.outcome,
-            )  # fmt: skip
+        """calls.csv, by (raised, reference, to), a street before the district. Their log has them by `raised` already."""
+        for _, at_once in groupby(self.calls.values(), key=lambda call: call.raised):
+            for call in sorted(at_once, key=lambda call: (call.reference, call.to_level == "district")):
+                yield (
+                    time(call.raised), call.reference, call.case, call.from_level, call.to_level, call.unit, call.because,
+                    time(call.answer_due), time(call.acknowledged), time(call.answered), time(call.ended), call.outcome,
+                )  # fmt: skip
 
     # ── As figures ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def facts(self) -> Iterator[tuple[Key, Fact]]:
+        """What evaluations.csv is summed from."""
+        for name, case in self.cases.items():
+            for of_case, fact in case.facts.items():
+                yield Key(name, *of_case), fact
+
     def summary(self) -> dict[str, Any]:
         """The part of summary.json that comes from the logs."""
-        cases = self.cases.values()
-        kinds = ("parked" if name in self.parked else case.kind for name, case in self.cases.items())
+        counts = self._counts_of_cases()
         return {
-            "issues": counted(kinds, ("open", "closed", "withdrawn", "awaiting_dispatcher", "parked")),
+            **{name: with_all(counts[name], keys) for name, keys in COUNTS.items()},
             "cases": len(self.cases),
-            "located_by": counted((case.located_by for case in cases), LOCATED_BY),
-            "lines": counted((case.line for case in cases), LINES),
-            "verdicts": counted((case.verdict for case in cases), VERDICTS),
-            "rules": counted((rule for case in cases for rule in set(case.rules)), RULES),
-            "not_attributed": sum(1 for case in cases if not case.grid),
-            "calls": {level: self._calls_to(level) for level in ("street", "district")},
+            "not_attributed": counts["grid"][""],
+            "calls": self._counts_of_calls(),
             "log": {log: {"positions": of.positions, "sha256": of.sha256.hexdigest()} for log, of in self.logs.items()},
         }
 
-    def _calls_to(self, level: str) -> dict[str, int]:
-        outcomes = Counter(line.outcome for line in self.calls.values() if line.to_level == level)
-        return {"raised": outcomes.total(), **{key: outcomes[key] for key in ("answered", "withdrawn", "open")}}
+    def _counts_of_cases(self) -> Mapping[str, Counter[str]]:
+        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for name, case in self.cases.items():
+            counts["issues"]["parked" if name in self.parked else case.kind] += 1
+            counts["located_by"][case.located_by] += 1
+            counts["lines"][case.line] += 1
+            counts["verdicts"][case.verdict] += 1
+            counts["rules"].update(set(case.rules))
+            counts["grid"][case.grid] += 1
+        return counts
 
-    def published(self, verdicts: Mapping[str, bool], named: bool) -> dict[str, int]:
-        """How the verdicts compare with the source's own (reference → overdue or not); `named`: the profile has a column."""
-        differ = sum(
-            1
-            for case in self.cases.values()
-            if case.reference in verdicts and verdicts[case.reference] != (case.verdict == "overdue")
-        )
-        return {"compared": len(verdicts), "differ": differ, "blank": len(self.cases) - len(verdicts) if named else 0}
-
-
-@contextmanager
-def meanwhile(work: Callable[[], None]) -> Iterator[None]:
-    """Do some work in a fork of this process. If it fails there it is done again here, where its error can be raised."""
-    pid = os.fork()
-    if pid == 0:
-        with suppress(BaseException):
-            work()
-            os._exit(0)
-        os._exit(1)
-    try:
-        yield
-    finally:
-        _, status = os.waitpid(pid, 0)
-    if status:
-        work()
+    def _counts_of_calls(self) -> dict[str, dict[str, int]]:
+        counts: dict[str, Counter[str]] = {"street": Counter(), "district": Counter()}
+        for call in self.calls.values():
+            counts[call.to_level].update(("raised", call.outcome))
+        return {level: with_all(of_level, CALL_COUNTS) for level, of_level in counts.items()}
 
 
 def time(at: Instant | None) -> str:
@@ -298,9 +286,8 @@ def time(at: Instant | None) -> str:
     return "" if at is None else rfc3339(at)
 
 
-def counted(values: Iterable[str], keys: Sequence[str]) -> dict[str, int]:
-    """How often each value occurs; all keys are there, 0 included."""
-    counts = Counter(values)
+def with_all(counts: Counter[str], keys: Sequence[str]) -> dict[str, int]:
+    """Counts in which all keys are there, 0 included."""
     return {key: counts[key] for key in (*keys, *sorted(counts.keys() - set(keys)))}
 
 

@@ -39,7 +39,7 @@ OVERDUE: tuple[tuple[str, int, e.Event], ...] = (
 def told(facts: dict[Key, Fact], until: int = UNTIL, zone: str = "UTC") -> list[tuple[Any, ...]]:
     return [
         (sheet.period, *(getattr(sheet, flow) for flow in FLOWS), sheet.open_at_end, sheet.overdue_at_end)
-        for sheet in sheets(facts, zone, until)
+        for sheet in sheets(facts.items(), zone, until)
     ]
 
 
@@ -117,7 +117,7 @@ def test_a_reopened_case_is_a_new_responsibility() -> None:
 
 def test_every_figure_lists_its_events() -> None:
     facts = story(*OVERDUE)
-    assert receipts(facts, "UTC", UNTIL, "ann", "1970-01") == {
+    assert receipts(facts.items(), "UTC", UNTIL, "ann", "1970-01") == {
         "reported": ["cases/1"],
         "ended": [],
         "due": ["calls/2"],
@@ -126,8 +126,8 @@ def test_every_figure_lists_its_events() -> None:
         "calls_raised": ["calls/4", "calls/5"],
         "calls_answered": [],
     }
-    for sheet in sheets(facts, "UTC", UNTIL):
-        listed = receipts(facts, "UTC", UNTIL, sheet.worker, sheet.period)
+    for sheet in sheets(facts.items(), "UTC", UNTIL):
+        listed = receipts(facts.items(), "UTC", UNTIL, sheet.worker, sheet.period)
         assert {flow: len(events) for flow, events in listed.items()} == {flow: getattr(sheet, flow) for flow in FLOWS}
 
 

@@ -19,8 +19,8 @@ import pytest
 from events.envelope import Entry
 from events.errors import CannotGoOn
 from gridcall.apart import tables_apart
-from gridcall.feed import read_feed
-from gridcall.simulate import InMemory, adoptions, results_folder, simulate
+from gridcall.feed import Feed, read_feed
+from gridcall.simulate import InMemory, adoptions, published, results_folder, simulate
 from gridcall.tables import Tables, round_half_even, write_csv
 from intake.gridmap import check_map
 from intake.profile import load_profile
@@ -149,6 +149,14 @@ def test_a_case_due_before_its_report_calls_at_its_report(files: dict[str, bytes
     ]
 
 
+def test_only_verdicts_of_the_source_that_are_not_ours_differ(tmp_path: Path) -> None:
+    path, rows = tmp_path / "cases.csv", [["A", "overdue"], ["B", "overdue"], ["C", "on_time"], ["D", "none"], ["E", "overdue"]]
+    write_csv(path, ["reference", "verdict"], rows)
+    feed = Feed(accepted=5, published={"A": True, "B": False, "C": True, "D": False})
+    assert published(path, feed, named=True) == {"compared": 4, "differ": 2, "blank": 1}
+    assert published(path, Feed(accepted=5), named=False) == {"compared": 0, "differ": 0, "blank": 0}
+
+
 def test_a_repeat_changes_nothing_and_other_content_is_rejected_whatever_the_file(files: dict[str, bytes]) -> None:
     rejected = {(row["file"], row["line"]): row for row in table(files["rejected.csv"])}
     assert rejected["requests-1.csv", "45"]["reason"].endswith("in requests-1.csv line 3")
@@ -224,7 +232,7 @@ def test_a_fault_in_the_process_that_makes_the_tables_ends_the_run(tmp_path: Pat
     with tables_apart() as tables:
         tables.read("intake", "city", [gap])
         with pytest.raises(CannotGoOn, match="tables' process ended"):
-            tables.concluded(tmp_path, "city", 0, {}, named=False)
+            tables.concluded(tmp_path, "city", 0)
     assert "a gap, or a repeat" in capfd.readouterr().err
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from sys import intern
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from events.catalogue import (
     CallAnswered,
@@ -27,6 +27,8 @@ from events.catalogue import (
     Instant,
 )
 from events.row import Row
+
+K = TypeVar("K")
 
 
 class Stamp(NamedTuple):
@@ -126,6 +128,10 @@ def merge_into(facts: dict[Key, Fact], rows: Iterable[Row]) -> None:
     for row in rows:
         found = fact_of(row)
         if found is not None:
-            key, fact = found
-            known = facts.get(key)
-            facts[key] = fact if known is None else merged(known, fact)
+            merge_under(*found, facts)
+
+
+def merge_under(key: K, fact: Fact, facts: dict[K, Fact]) -> None:
+    """Merge a fact into what is known under its key."""
+    known = facts.get(key)
+    facts[key] = fact if known is None else merged(known, fact)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
 from zoneinfo import ZoneInfo
 
-from assessment.facts import Fact, Facts, Stamp
+from assessment.facts import Fact, Key, Stamp
 from events.catalogue import BEGINNING, Instant
 from events.instants import DAY_US, EPOCH, MICROSECOND, instant
 
@@ -95,12 +95,12 @@ class Months:
         self._end = self._starts[-1] + 31 * DAY_US  # December has 31 days everywhere.
 
 
-def sheets(facts: Facts, zone: str, until: Instant) -> list[Sheet]:
+def sheets(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant) -> list[Sheet]:
     """One sheet per worker and month in which a flow was counted, by month, then worker."""
     months = Months(zone)
     sums: defaultdict[str, defaultdict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     places: dict[str, tuple[str, str]] = {}
-    for key, fact in facts.items():
+    for key, fact in facts:
         places[key.worker] = min((fact.grid, fact.street), places.get(key.worker, (fact.grid, fact.street)))
         of_worker = sums[key.worker]
         for what, stamp in counted(fact):
@@ -129,11 +129,11 @@ def stock(month: Counter[str], name: str) -> int:
     return sum(sign * month[what] for what, (of, sign) in STOCKS.items() if of == name)
 
 
-def receipts(facts: Facts, zone: str, until: Instant, worker: str, period: str) -> dict[str, list[str]]:
+def receipts(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant, worker: str, period: str) -> dict[str, list[str]]:
     """For each figure of a sheet, the ids (log/position) of the events that were counted, in order."""
     months = Months(zone)
     listed: dict[str, list[Stamp]] = {flow: [] for flow in FLOWS}
-    for key, fact in facts.items():
+    for key, fact in facts:
         if key.worker == worker:
             for what, stamp in counted(fact):
                 if what in listed and stamp.at < until and months.name(stamp.at) == period:
