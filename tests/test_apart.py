@@ -133,7 +133,7 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
         with client(url, key) as door:
             answer = door.post("/issues/hotline", json=issue("r0"), headers={"Prefer": "wait=20"})
             assert answer.status_code == 200, answer.text
-            assert answer.json()["outcome"], "the outcome comes back over Kafka"
+            assert answer.json()["outcome"], "its writer is asked for the outcome"
             numbers = iter(range(1, 1000))
             for hurt in ("routing", "escalation", "assessment", "broker", "intake"):
                 post(door, numbers)

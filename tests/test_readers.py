@@ -155,3 +155,22 @@ def test_who_waits_for_the_bell_can_be_cancelled_as_it_rings() -> None:
             await waiting
 
     asyncio.run(run())
+
+
+def test_who_must_look_elsewhere_hears_that_somebody_waits() -> None:
+    async def story() -> None:
+        bell = Bell()
+        looking = asyncio.create_task(bell.wanted("cases", "city"))
+        await asyncio.sleep(0)
+        assert not looking.done()
+        waiting = asyncio.create_task(bell.wait("cases", "city", 0, 60))
+        await looking
+        await bell.wanted("cases", "city")
+        bell.ring("cases", "city")
+        await waiting
+        again = asyncio.create_task(bell.wanted("cases", "city"))
+        await asyncio.sleep(0)
+        assert not again.done(), "nobody waits any more"
+        again.cancel()
+
+    asyncio.run(story())
