@@ -260,5 +260,10 @@ async def at_one_instant(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.R
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.fetch("SELECT 1")  # From here on it is this instant.
             yield connection
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as fault:
+        raise CannotGoOn(
+            f"this database is of an older gridcall, or of none ({fault}). The service that it belongs to brings it up to date "
+            "when it starts: gridcall up"
+        ) from fault
     finally:
         await connection.close()

@@ -149,3 +149,9 @@ def test_one_fact_that_was_tampered_with_is_found(database: str) -> None:
         assert difference is not None
         assert difference.log == "facts"
         assert "worker" in str(difference)
+
+
+def test_a_database_of_an_older_version_is_told_from_one_that_differs(copied: str) -> None:
+    asyncio.run(execute(copied, "DROP SCHEMA assessment CASCADE"))
+    with pytest.raises(CannotGoOn, match="of an older gridcall"):
+        found_in(copied)
