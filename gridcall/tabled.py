@@ -29,6 +29,7 @@ from routing.library import ContentLibrary
 from routing.locate import Locator
 
 ROOM = 3  # How many batches a log may be ahead of its reader: what was written last is still at hand (TAIL_ROWS).
+ROOM_APART = 30  # The same over Kafka, where a batch is on its way for longer than it takes to decide.
 FINISHED = " finished"
 SHOWN = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
 LOGS = ("intake", "cases", "calls")
@@ -39,18 +40,18 @@ class Tabled:
     """The stages follow intake's log in their own time; the tables' process reads the first three logs by itself.
 
     `logs`, each after the one that it follows, may lie in one database or in several, whose URLs `urls` has; `stages` are
-    whoever runs the services behind intake's log.
+    whoever runs the services behind intake's log; `room` is how many rows a log may be ahead of its reader.
     """
 
     def __init__(
-        self, urls: Mapping[str, str], logs: Logs, district: str, reader: TablesApart, stages: Tasks, batch: int
+        self, urls: Mapping[str, str], logs: Logs, district: str, reader: TablesApart, stages: Tasks, room: int
     ) -> None:
         self.district = district
         self.stages = stages
         self._urls = urls
         self._logs = logs
         self._reader = reader
-        self._batch = batch
+        self._room = room
         self.intake, self.cases, self.calls = (logs[name] for name in LOGS)
 
     async def adopt(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
@@ -88,7 +89,7 @@ class Tabled:
     async def _follows(self, log: PostgresLog, head: int) -> None:
         """Wait until a stage is not much behind the log that it reads, which ends at `head`."""
         async for _ in self._moves(log):
-            if (await log.passed(self.district)).input >= head - ROOM * self._batch:
+            if (await log.passed(self.district)).input >= head - self._room:
                 break
 
     async def _moves(self, log: PostgresLog) -> AsyncIterator[None]:
@@ -149,7 +150,7 @@ async def tabled(url: str, name: str, district: str, reader: TablesApart, batch:
         bell = Bell()
         logs = {log: PostgresLog(log, database, bell, "simulate") for log in LOGS}
         async with Keepers(logs, district, batch) as keepers:
-            yield Tabled(urls, logs, district, reader, keepers, batch)
+            yield Tabled(urls, logs, district, reader, keepers, ROOM * batch)
 
 
 @asynccontextmanager
@@ -173,7 +174,7 @@ async def over_kafka(
         processes = await stack.enter_async_context(Processes(folder_of(cluster.prefix, anew), cluster, urls, replicas))
         for service in BEHIND:
             processes.start(listen(urls[service], bell))
-        pipeline = Tabled({log: urls[SERVICE_OF[log]] for log in logs}, logs, district, reader, processes, batch)
+        pipeline = Tabled({log: urls[SERVICE_OF[log]] for log in logs}, logs, district, reader, processes, ROOM_APART * batch)
         yield pipeline
         await pipeline.published()
 

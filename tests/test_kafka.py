@@ -550,7 +550,7 @@ def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(databas
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 5)
         logs = {"intake": kafka.writer, **{log: PostgresLog(log, kafka.writer.database, Bell()) for log in ("cases", "calls")}}
-        run = Tabled({}, logs, SHARD, cast(Any, None), Tasks(), batch=100)
+        run = Tabled({}, logs, SHARD, cast(Any, None), Tasks(), room=100)
         ending = asyncio.create_task(run.published())
         assert not (await asyncio.wait([ending], timeout=0.3))[0]
         assert await kafka.relay.step() == last

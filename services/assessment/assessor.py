@@ -24,7 +24,8 @@ from events.log import Source
 from events.postgres import LEASE_SECONDS, RENEW, PostgresLog
 from events.row import Row
 
-REST_SECONDS = 0.25  # What comes together is merged together: half of it speaks of the same facts.
+FEW = 1_000  # Rows: after fewer, what comes next is waited for,
+REST_SECONDS = 0.25  # so long: what comes together is merged together, for half of it speaks of the same facts.
 HOLD = RENEW.format(schema="assessment")
 MERGED = "SELECT log, pos, generation FROM assessment.merged WHERE shard = $1"
 GO_ON = """
@@ -82,7 +83,7 @@ class Assessor:
             await self.sink.database.on_connection(partial(self._merge, [rows for rows in found if rows]))
             self.read |= {rows[-1].log: rows[-1].pos for rows in found if rows}
         most = max(map(len, found))
-        self._rests_until = 0.0 if most in (0, self.batch) else monotonic() + REST_SECONDS
+        self._rests_until = monotonic() + REST_SECONDS if 0 < most < min(FEW, self.batch) else 0.0
         return most
 
     async def pass_time(self) -> None:
