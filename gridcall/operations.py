@@ -37,8 +37,9 @@ from gridcall.system import SERVICES
 from gridcall.tables import as_json
 from gridcall.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
 from gridcall.verify import Verified, verify
-from intake.door import AHEAD_US_MAX, Door, item_of, now_us
+from intake.door import AHEAD_US_MAX, Door, now_us
 from intake.identity import action_id
+from intake.item import item_of
 from intake.keys import READER, Keys
 from intake.outcomes import Outcomes
 

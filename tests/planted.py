@@ -48,8 +48,9 @@ from events.row import Draft, Passed, Row, Watermark
 from events.runtime import Runner
 from events.stage import Answer, Stage, Subject
 from gridcall.verify import Snapshot, verified, verify
-from intake.door import Accepted, Door, Item, item_of
+from intake.door import Accepted, Door
 from intake.identity import action_id, issue_id
+from intake.item import Item, item_of
 from routing.decider import Routing
 from routing.locate import Locator
 from tests import checker
@@ -525,13 +526,13 @@ class OnPostgres(World):
     async def compare_with_clients(self) -> None:
         for item, answer, watch in self.sent:
             for type_name, data, ts in await self.line.fetch(PLACED, CITY, answer.pos):
-                if data_decoder(type_name).decode(data) != item.event or ts > watch + AHEAD_MAX:
+                if (type_name, data) != (item.type, item.data) or ts > watch + AHEAD_MAX:
                     self.notice("clients")
 
 
 def receipt(sent: Sent) -> checker.Receipt:
     """What the checker is told of an answer."""
-    event, answer = sent.item.event, sent.answer
+    event, answer = data_decoder(sent.item.type).decode(sent.item.data), sent.answer
     known = {"district": CITY, "status": 202 if answer.fresh else 200, "id": answer.id, "pos": answer.pos}
     if isinstance(event, IssueReported):
         return {**known, "kind": "issue", "source": event.source, "line": event.line, "reference": event.reference}

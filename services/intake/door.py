@@ -13,11 +13,10 @@ from typing import NamedTuple
 import asyncpg
 
 from events.bell import Bell
-from events.catalogue import TYPE_OF, Action, Instant, IssueReported, RetryAsked
+from events.catalogue import Instant
 from events.database import Database
-from events.envelope import sorted_encoder
 from events.errors import Away, GridcallError
-from intake.wire import digest_of
+from intake.item import Item
 
 COMMIT_ITEMS = 500  # In one commit. What more would need does not fit into a socket's buffer, and waits there for Python.
 WAITING_ITEMS = 50_000  # In this process, of one district; beyond that the door says that it is busy.
@@ -40,15 +39,6 @@ class ClockLeapt(GridcallError):
         self.ahead_us = ahead_us
 
 
-class Item(NamedTuple):
-    """What is to be accepted: its identity, the event, its fields in JSON, and the digest of its content."""
-
-    id: str
-    event: IssueReported | Action | RetryAsked
-    data: bytes
-    content: bytes
-
-
 class Accepted(NamedTuple):
     """What became of an item: its place in the log and its tracking code.
 
@@ -61,12 +51,6 @@ class Accepted(NamedTuple):
     code: str
     fresh: bool
     same: bool
-
-
-def item_of(event: IssueReported | Action | RetryAsked) -> Item:
-    """An event as the door takes it."""
-    data = sorted_encoder.encode(event)
-    return Item(event.issue if isinstance(event, IssueReported) else event.action, event, data, digest_of(event, data))
 
 
 class Door:
@@ -140,7 +124,7 @@ class Door:
             [item.id for item in items],
             [item.content for item in items],
             codes(len(items)),
-            [TYPE_OF[type(item.event)].name for item in items],
+            [item.type for item in items],
             [item.data for item in items],
         )
         found = await timed(self._database.fetch(ACCEPT, district, *arguments, now_us(), AHEAD_US_MAX))

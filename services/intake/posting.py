@@ -25,10 +25,11 @@ from events.database import Database
 from events.errors import Away
 from intake.answers import REFUSED, Outcome, Result, answered, outcome_of, problem_for, refusal, result_of
 from intake.body import ITEM_BYTES, JSON, NDJSON, FieldError, Problem, cut, media_type, taking
-from intake.door import Busy, Door, Item, item_of
+from intake.door import Busy, Door
+from intake.item import Item, item_of
 from intake.keys import Key, Keys
 from intake.outcomes import Outcomes
-from intake.wire import action_event, action_of, issue_event, issue_of
+from intake.wire import action_event, action_of, issue_item, issue_of
 
 BODY_SECONDS = 20.0  # A body that takes longer is not worth waiting for.
 BODIES_BYTES = 128 * 2**20  # Of all bodies that this process holds; beyond that the door says that it is busy.
@@ -93,7 +94,7 @@ class Issues(NamedTuple):
         """An issue as the door takes it, and its reference. Raises Problem."""
         issue = issue_of(item)
         check_district(issue.district, self.key)
-        return item_of(issue_event(issue, self.key.district, self.key.source, self.line)), issue.reference
+        return issue_item(issue, self.key.district, self.key.source, self.line), issue.reference
 
     def location(self, reference: str, code: str) -> str:
         """Where to ask what became of one."""
