@@ -22,13 +22,13 @@ from sqlalchemy import Connection, MetaData, text
 
 from assessment.schema import METADATA as ASSESSMENT
 from events.bell import Bell
-from events.database import PINNED, connected, on_sqlalchemy, server_of
+from events.database import PINNED, connected, make_database, migrate, on_sqlalchemy, server_of
 from events.embedded import started
 from events.errors import Away, Conflict
 from events.log import Log
 from events.postgres import COMMIT, READ, PostgresLog
 from events.schema import metadata_of
-from gridcall.services import prepare
+from gridcall.services import SERVICES, prepare
 from intake.schema import METADATA as INTAKE
 from tests.conftest import ROOT
 from tests.log_contract import CONTRACT, SHARD, numbered, visit
@@ -141,6 +141,25 @@ def test_the_migrations_make_the_schema(service: str, metadata: MetaData, databa
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
     assert asyncio.run(on_sqlalchemy(database, compared)) == []
+
+
+def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(postgres: str, tmp_path: Path) -> None:
+    now, before = SERVICES["intake"] / "migrations", tmp_path / "migrations"
+    shutil.copytree(now, before, ignore=shutil.ignore_patterns("r0005*", "__pycache__"))
+    kept = ("0" * 31 + "a", b"\0\xff" * 8, "f" * 32)
+
+    async def story() -> None:
+        url = postgres.replace("/postgres?", "/kept_as_text?")
+        await make_database(url)
+        await migrate(url, "intake", before)
+        async with connected(url) as db:
+            await db.fetch("INSERT INTO intake.identity VALUES ($1, 'city', 1, 5, $2, $3)", *kept)
+        await migrate(url, "intake", now)
+        async with connected(url) as db:
+            ((name, content, code),) = await db.fetch("SELECT id, content, code FROM intake.identity")
+            assert (name.hex, content.bytes, code.hex) == kept
+
+    asyncio.run(story())
 
 
 def test_replicas_that_start_at_once_make_one_schema(postgres: str) -> None:
