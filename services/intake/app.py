@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from events.catalogue import LINES
 from events.instants import rfc3339
-from intake.answers import PROBLEM, REFUSED, Health, Result, Told, answered, outcome_of, problem_for, refusal
+from intake.answers import FAULT, PROBLEM, REFUSED, Health, Result, Told, answered, outcome_of, problem_for, refusal
 from intake.body import ITEMS, JSON, NDJSON, FieldError, Problem
 from intake.identity import issue_id
 from intake.keys import READER, Key
@@ -211,8 +211,7 @@ def problems(app: FastAPI) -> None:
         return refusal(made, request.scope["path"])
 
     async def own_fault(request: Request, fault: Exception) -> Response:
-        detail = "This is a fault of gridcall. Send the same again, with the same references: nothing is stored twice."
-        return refusal(Problem(500, "fault", "A fault of gridcall", detail), request.scope["path"])
+        return refusal(FAULT, request.scope["path"])
 
     handlers: dict[Any, Any] = dict.fromkeys(REFUSED, refused)
     handlers |= {HTTPException: http, RequestValidationError: malformed, Exception: own_fault}
@@ -395,16 +394,27 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+class Application(FastAPI):
+    """FastAPI behind the guard and behind what is posted. As its middleware they would stand behind layers that nobody here
+    needs, which cost as much as to read an issue.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._front = Guard(Posting(super().__call__, self.state))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._front(scope, receive, send)
+
+
 def make_app(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
     """Intake's application. `lifespan` sets `app.state.intake`."""
-    app = FastAPI(
+    app = Application(
         title="gridcall intake", version="1", lifespan=lifespan, description="The only door of gridcall.",
         redirect_slashes=False, docs_url=None, redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     app.include_router(router)
-    app.add_middleware(Posting)
-    app.add_middleware(Guard)
     problems(app)
     made = app.openapi
     app.openapi = cache(lambda: completed(made()))  # type: ignore[method-assign]

@@ -20,7 +20,7 @@ from events.errors import Away, GridcallError
 from intake.item import Item
 
 COMMIT_ITEMS = 500  # In one commit. What more would need does not fit into a socket's buffer, and waits there for Python.
-COMMITS, SECOND_ITEMS = 2, 100  # At once, of one district; so many items wait for a second one.
+COMMITS, SECOND_ITEMS = 2, 32  # At once, of one district; so many items wait for a second one.
 WAITING_ITEMS = 50_000  # In this process, of one district; beyond that the door says that it is busy.
 AHEAD_US_MAX = 60_000_000
 # A column travels as one text: the driver looks at each element of an array, which takes as long as all else it does.

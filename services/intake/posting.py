@@ -1,7 +1,7 @@
 """The two routes that are posted to, as bytes in and bytes out.
 
-They stand before FastAPI, which describes them and serves all others: to find a route and solve its dependencies takes it twice
-as long as it takes to read, accept and answer an issue.
+They stand before FastAPI, which describes them and serves all others: to find a route and solve its dependencies takes longer
+there than it takes here to read, accept and answer an issue.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
+from starlette.datastructures import State
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from events.catalogue import LINES
 from events.database import Database
 from events.errors import Away
-from intake.answers import REFUSED, Outcome, Result, answered, outcome_of, problem_for, refusal, result_of
+from intake.answers import FAULT, REFUSED, Outcome, Result, answered, outcome_of, problem_for, refusal, result_of
 from intake.body import ITEM_BYTES, JSON, NDJSON, FieldError, Problem, cut, media_type, taking
 from intake.door import Busy, Door
 from intake.item import Item, item_of
@@ -136,10 +137,11 @@ class Request(NamedTuple):
 
 
 class Posting:
-    """Answers what is posted; all else goes on to the application behind it."""
+    """Answers what is posted; all else goes on to the application behind it, whose `state` has an Intake."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, state: State) -> None:
         self.app = app
+        self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or not PATH.fullmatch(scope["path"]):
@@ -148,9 +150,12 @@ class Posting:
         preferences = [value.decode("latin-1") for name, value in scope["headers"] if name == b"prefer"]
         request = Request(scope["path"], dict(scope["headers"]), preferences, receive)
         try:
-            answer = await posted(scope["app"].state.intake, request)
+            answer = await posted(self.state.intake, request)
         except REFUSED as fault:
             answer = refusal(problem_for(fault), request.path)
+        except Exception:  # It goes on to the server, which logs it.
+            await refusal(FAULT, request.path)(scope, receive, send)
+            raise
         await answer(scope, receive, send)
 
 
