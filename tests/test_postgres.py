@@ -22,6 +22,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from assessment.schema import METADATA as ASSESSMENT
 from events.bell import Bell
+from events.catalogue import VisitMade
 from events.database import PINNED, connected, make_database, migrate, on_sqlalchemy, server_of
 from events.embedded import started
 from events.errors import Away, Conflict
@@ -29,6 +30,8 @@ from events.log import Log
 from events.postgres import COMMIT, READ, PostgresLog
 from events.schema import metadata_of
 from gridcall.services import SERVICES, prepare
+from intake.door import Door
+from intake.item import item_of
 from intake.schema import METADATA as INTAKE
 from tests.conftest import ROOT
 from tests.log_contract import CONTRACT, SHARD, numbered, visit
@@ -88,6 +91,23 @@ def test_two_doors_give_one_order(database: str) -> None:
             rows = await one.read(SHARD, 0, 200)
             assert [row.pos for row in rows] == list(range(1, 101))
             assert [row.ts for row in rows] == sorted(row.ts for row in rows)
+
+    asyncio.run(told())
+
+
+def test_a_reference_that_comes_again_while_commits_are_under_way_is_accepted_once(database: str) -> None:
+    async def told() -> None:
+        async with connected(database) as db:
+            door = Door(db, Bell())
+            items = [item_of(VisitMade(f"{n % 70:032x}", "case", "ann")) for n in range(700)]
+            asked = []
+            for start in range(0, 700, 7):
+                asked.append(asyncio.create_task(door.accept(SHARD, items[start : start + 7])))
+                await asyncio.sleep(0.001)  # So that some ask while the commits of others are under way.
+            answers = [each for task in asked for each in await task]
+            assert sorted(each.pos for each in answers if each.fresh) == list(range(1, 71))
+            assert len({(each.id, each.pos, each.ts, each.code) for each in answers}) == 70
+            assert all(each.same for each in answers)
 
     asyncio.run(told())
 

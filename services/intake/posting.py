@@ -177,18 +177,26 @@ async def posted(intake: Intake, request: Request) -> Response:
     media = media_type(content_type)
     with intake.room.for_one() as hold:
         body = await body_of(request, hold)
-        items = await cut_in_turn(intake, body, content_type)
         if media == JSON and body.lstrip()[:1] == b"{":
-            return await single(intake, request, kind, items[0])
+            return await single(intake, request, kind, *await read_alone(intake, kind, body, content_type))
+        items = await cut_in_turn(intake, body, content_type)
         results = await several(intake, kind, items, request.path)
     statuses = {result.status if isinstance(result, Result) else result["status"] for result in results}
     status = 200 if statuses == {200} else 202 if statuses <= {200, 202} else 207
     return answered(results if media in NDJSON else {"results": results}, status, kind=media)
 
 
-async def single(intake: Intake, request: Request, kind: Kind, body: bytes) -> Response:
+async def read_alone(intake: Intake, kind: Kind, body: bytes, content_type: str) -> tuple[Item, str]:
+    """The one object of a body, and its reference. What can be read needs no cutting: to read is stricter. Raises Problem."""
+    if len(body) <= ITEM_BYTES:
+        with suppress(Problem):  # Of a body that is not one object, it says less than cutting does.
+            return kind.read(body)
+    (item,) = await cut_in_turn(intake, body, content_type)
+    return kind.read(item)
+
+
+async def single(intake: Intake, request: Request, kind: Kind, item: Item, reference: str) -> Response:
     """The answer to one item: 202, 200 for a repeat or with the outcome that was waited for, 409 for other content."""
-    item, reference = kind.read(body)
     (accepted,) = await intake.door.accept(kind.key.district, [item])
     if not accepted.same:
         raise conflict(reference)
