@@ -37,8 +37,9 @@ from gridcall.system import SERVICES
 from gridcall.tables import as_json
 from gridcall.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
 from gridcall.verify import Verified, verify
-from intake.door import AHEAD_US_MAX, Door, item_of, now_us
+from intake.door import AHEAD_US_MAX, Door, now_us
 from intake.identity import action_id
+from intake.item import item_of
 from intake.keys import READER, Keys
 from intake.outcomes import Outcomes
 
@@ -55,7 +56,7 @@ AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
 @click.option(
     "--service", "services", multiple=True, type=click.Choice(SERVICES), help="Only this service; may be given again."
 )
-@click.option("--http", type=click.Choice(["auto", "h11", "httptools"]), default="auto", hidden=True)
+@click.option("--http", type=click.Choice(["h11", "httptools"]), default="httptools", hidden=True)
 @click.option("--development-key", is_flag=True, help="Make a key for all lines of the only district, and print it.")
 @click.option("--demo", is_flag=True, help="A district that lives: it is loaded, and four simulated lines post to it.")
 @click.option("--speed", default=60.0, show_default=True, type=click.FloatRange(0.1, 3600), help="Of the demo's time.")
@@ -63,7 +64,7 @@ def up_command(
     host: str,
     port: int,
     services: tuple[str, ...],
-    http: Literal["auto", "h11", "httptools"],
+    http: Literal["h11", "httptools"],
     development_key: bool,
     demo: bool,
     speed: float,

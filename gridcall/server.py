@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import signal
 import socket
@@ -11,6 +12,11 @@ from typing import Any, Literal
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HTTP = {"h11": H11Protocol, "httptools": HttpToolsProtocol}
+TOGETHER_BYTES = 16 * 1024
 
 
 class Server(uvicorn.Server):
@@ -35,19 +41,61 @@ class Server(uvicorn.Server):
                 self.on_up(f"http://{host}:{port}")
 
 
+class OneWrite:
+    """A transport that sends in one piece what is written in one turn of the loop: a server writes head and body of an answer
+    apart, and each would be a call of the system, as dear as reading the request.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+        if len(data) > TOGETHER_BYTES:  # Whoever writes much is to hear at once when it is too much.
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._parts:
+            whole = b"".join(self._parts)
+            self._parts.clear()
+            self._transport.write(whole)
+
+
+def in_one_write(protocol: type[Any]) -> type[asyncio.Protocol]:
+    """A protocol of the server whose transport is a OneWrite."""
+
+    class Protocol(protocol):  # type: ignore[misc]
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(OneWrite(transport, self.loop))
+
+    return Protocol
+
+
 def serve(
     app: FastAPI,
     host: str,
     port: int,
-    http: Literal["auto", "h11", "httptools"] = "auto",
+    http: Literal["h11", "httptools"] = "httptools",
     on_up: Callable[[str], None] = lambda address: None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain. `on_up` hears the address as soon as it answers."""
     for blow in (signal.SIGTERM, signal.SIGINT):
         signal.signal(blow, lambda *_: None)  # The server hears it, drains, and raises it again: by then all is done.
     collect_seldom()
-    options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "http": http}
-    Server(app, uvicorn.Config(app, host, port, timeout_graceful_shutdown=10, **options), on_up).run()
+    options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "proxy_headers": False}
+    config = uvicorn.Config(app, host, port, http=in_one_write(HTTP[http]), timeout_graceful_shutdown=10, **options)
+    Server(app, config, on_up).run()
 
 
 def collect_seldom() -> None:

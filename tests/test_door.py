@@ -7,12 +7,14 @@ import gzip
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
+from intake.app import make_app
 from tests.conftest import execute
 from tests.live import Process, asked, client, made_up_city
 
@@ -228,6 +230,29 @@ def test_a_sender_who_stops_half_way_stores_nothing(live: tuple[Process, str]) -
     with client(*((live[0].url, live[1]))) as door:
         assert door.get("/readyz").status_code == 200
     assert rows(live) == before
+
+
+def test_an_answer_is_sent_in_one_piece(live: tuple[Process, str]) -> None:
+    host, port = live[0].url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as line:
+        for _ in range(5):
+            line.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert line.recv(4096).endswith(b'\r\n\r\n{"status":"alive"}')
+
+
+def test_a_fault_of_ours_is_a_problem_too() -> None:
+    app = make_app(lambda app: nullcontext())  # Nothing that it needs is there: its lifespan never began.
+
+    async def story() -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://door") as door:
+            for answer in (await door.post("/actions", json={}), await door.get(f"/track/{'0' * 32}")):
+                assert answer.status_code == 500
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert answer.headers["cache-control"] == "no-store"
+                assert "send the same again" in answer.json()["detail"].lower()
+
+    asyncio.run(story())
 
 
 # ── The log over HTTP ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -22,14 +22,17 @@ from sqlalchemy import Connection, MetaData, text
 
 from assessment.schema import METADATA as ASSESSMENT
 from events.bell import Bell
-from events.database import PINNED, connected, on_sqlalchemy, server_of
+from events.catalogue import VisitMade
+from events.database import PINNED, connected, make_database, migrate, on_sqlalchemy, server_of
 from events.embedded import started
 from events.errors import Away, Conflict
 from events.log import Log
 from events.postgres import COMMIT, READ, PostgresLog
 from events.row import Row
 from events.schema import metadata_of
-from gridcall.services import prepare
+from gridcall.services import SERVICES, prepare
+from intake.door import Door
+from intake.item import item_of
 from intake.schema import METADATA as INTAKE
 from tests.conftest import ROOT
 from tests.log_contract import CONTRACT, SHARD, numbered, visit
@@ -104,6 +107,23 @@ def test_two_doors_give_one_order(database: str) -> None:
     asyncio.run(told())
 
 
+def test_a_reference_that_comes_again_while_commits_are_under_way_is_accepted_once(database: str) -> None:
+    async def told() -> None:
+        async with connected(database) as db:
+            door = Door(db, Bell())
+            items = [item_of(VisitMade(f"{n % 70:032x}", "case", "ann")) for n in range(700)]
+            asked = []
+            for start in range(0, 700, 7):
+                asked.append(asyncio.create_task(door.accept(SHARD, items[start : start + 7])))
+                await asyncio.sleep(0.001)  # So that some ask while the commits of others are under way.
+            answers = [each for task in asked for each in await task]
+            assert sorted(each.pos for each in answers if each.fresh) == list(range(1, 71))
+            assert len({(each.id, each.pos, each.ts, each.code) for each in answers}) == 70
+            assert all(each.same for each in answers)
+
+    asyncio.run(told())
+
+
 def plan(lines: list[Any]) -> str:
     return "\n".join(line[0] for line in lines)
 
@@ -153,6 +173,25 @@ def test_the_migrations_make_the_schema(service: str, metadata: MetaData, databa
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
     assert asyncio.run(on_sqlalchemy(database, compared)) == []
+
+
+def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(postgres: str, tmp_path: Path) -> None:
+    now, before = SERVICES["intake"] / "migrations", tmp_path / "migrations"
+    shutil.copytree(now, before, ignore=shutil.ignore_patterns("r0005*", "__pycache__"))
+    kept = ("0" * 31 + "a", b"\0\xff" * 8, "f" * 32)
+
+    async def story() -> None:
+        url = postgres.replace("/postgres?", "/kept_as_text?")
+        await make_database(url)
+        await migrate(url, "intake", before)
+        async with connected(url) as db:
+            await db.fetch("INSERT INTO intake.identity VALUES ($1, 'city', 1, 5, $2, $3)", *kept)
+        await migrate(url, "intake", now)
+        async with connected(url) as db:
+            ((name, content, code),) = await db.fetch("SELECT id, content, code FROM intake.identity")
+            assert (name.hex, content.bytes, code.hex) == kept
+
+    asyncio.run(story())
 
 
 def test_replicas_that_start_at_once_make_one_schema(postgres: str) -> None:

@@ -16,20 +16,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import catalogue as e
+from events.envelope import data_decoder
 from events.instants import instant, rfc3339
 from intake.body import ERRORS, Problem
 from intake.identity import action_id, issue_id
+from intake.item import Item, item_of
+from intake.ordinary import ordinary
+from intake.times import TIME
 from intake.wire import (
     ACTION,
     ACTIONS,
     ISSUE,
-    TIME,
     IssueIn,
     action_event,
     action_of,
-    content_of,
+    examined,
     is_accent,
-    issue_event,
+    issue_item,
     issue_of,
 )
 
@@ -54,8 +57,16 @@ def sent(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
+def item_in(item: bytes) -> Item:
+    return issue_item(issue_of(item), "370112", "hotline-app", "hotline")
+
+
 def issue(value: Json) -> e.IssueReported:
-    return issue_event(issue_of(sent(value)), "370112", "hotline-app", "hotline")
+    item = item_in(sent(value))
+    event = data_decoder(item.type).decode(item.data)
+    assert isinstance(event, e.IssueReported)
+    assert item_of(event) == item  # It is written as every event is.
+    return event
 
 
 def action(value: Json) -> e.Action:
@@ -474,21 +485,20 @@ def test_a_code_may_have_64_characters_and_a_call_80() -> None:
 def test_the_same_said_in_other_words_is_the_same_content() -> None:
     words = {"due": "2026-03-01T00:00:00.250000Z", "reference": " 12345-2026-000123", "place": dict(reversed(PLACE.items()))}
     other = json.dumps(FULL | words, indent=1)
-    same = issue_event(issue_of(other.encode()), "370112", "hotline-app", "hotline")
-    assert content_of(same) == content_of(issue(FULL))
-    assert content_of(issue(without(FULL, "district"))) == content_of(issue(FULL))
-    assert len(content_of(same)) == 16
+    same = item_in(other.encode())
+    assert same == item_in(sent(FULL)) == item_in(sent(without(FULL, "district")))
+    assert len(same.content) == 16
 
 
 @pytest.mark.parametrize("key", ["reference", "category", "urgency", "due", "place"])
 def test_anything_else_said_is_other_content(key: str) -> None:
     changed = {"reference": "R2", "category": "c", "urgency": "life", "due": None, "place": {"point": POINT}}
-    assert content_of(issue(FULL | {key: changed[key]})) != content_of(issue(FULL))
+    assert item_in(sent(FULL | {key: changed[key]})).content != item_in(sent(FULL)).content
 
 
 def test_actions_of_two_types_are_other_content_even_with_the_same_fields() -> None:
-    assert len({content_of(action(HEAD | own)) for own, _ in EVERY}) == len(EVERY)
-    assert content_of(e.VisitMade(*IDS, "w-1")) != content_of(e.ClosingAsked(*IDS, "w-1"))
+    assert len({item_of(action(HEAD | own)).content for own, _ in EVERY}) == len(EVERY)
+    assert item_of(e.VisitMade(*IDS, "w-1")).content != item_of(e.ClosingAsked(*IDS, "w-1")).content
 
 
 # ── Any bytes at all ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -514,12 +524,13 @@ actions = st.fixed_dictionaries(
 
 def read_or_refused(item: bytes) -> None:
     """Both doors give an event or a Problem that can be sent, and nothing else."""
-    for read in (
-        lambda: issue_event(issue_of(item), "d", "s", "grid"),
-        lambda: action_event(action_of(item), "d", "s"),
-    ):
+    readings: list[Callable[[], Item]] = [
+        lambda: item_in(item),
+        lambda: item_of(action_event(action_of(item), "d", "s")),
+    ]
+    for read in readings:
         try:
-            assert len(content_of(read())) == 16
+            assert len(read().content) == 16
         except Problem as problem:
             json.dumps(problem.as_json("/"), ensure_ascii=False).encode()
 
@@ -541,6 +552,113 @@ def test_any_json_is_read_or_refused(value: Any, escaped: bool) -> None:
 def test_a_good_item_that_was_changed_on_its_way_is_read_or_refused(item: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(item)))
     read_or_refused(item[:at] + data.draw(st.binary(max_size=3)) + item[data.draw(st.integers(at, len(item))) :])
+
+
+# ── The quick way and the slow one ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_quick(item: bytes) -> bool:
+    """Whether an item is read quickly; then the slow way makes the same of it, to the byte."""
+    quick = ordinary(item)
+    if quick is None:
+        return False
+    slow = examined(item)
+    assert quick == slow
+    assert issue_item(quick, "d", "s", "grid") == issue_item(slow, "d", "s", "grid")
+    return True
+
+
+def test_what_lines_usually_send_is_read_quickly() -> None:
+    for item in (sent(FULL), sent(LEAST), json.dumps(FULL, indent=2).encode(), sent(LEAST | {"due": None, "place": None})):
+        assert check_quick(item)
+    for place in ({}, {"grid": "1"}, {"street": " 1"}, {"point": POINT}, {"point": {"lat": 1, "lon": -0.0}}, {"point": None}):
+        assert check_quick(sent(LEAST | {"place": place}))
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        b'{"reference":"1","category":"2","category":"2"}',
+        b'{"reference" :"1","reference":"1","category":"2"}',
+        b'{"reference":"1","category":"2","place":{"grid":"1","grid"\n:"1"}}',
+        b'{"reference":"1","category":"2","place":{"point":{"lat":1,"lon":2,"lon":2}}}',
+        rb'{"reference":"1","category":"2","c\u0061tegory":"2"}',
+        rb'{"reference":"\u0000","category":"2"}',
+        rb'{"reference":"\ud800","category":"2"}',
+        b'{"reference":"1","category":"2"}x',
+        b'\xef\xbb\xbf{"reference":"1","category":"2"}',
+        b'{"reference":"1","category":"\xff"}',
+        b'{"reference":"1","category":"\xed\xa0\x80"}',
+        sent(LEAST | {"place": {"point": POINT | {"lat": 91}}}),
+        sent(LEAST | {"place": {"point": POINT | {"lat": True}}}),
+        b'{"reference":"1","category":"2","place":{"point":{"lat":NaN,"lon":1}}}',
+        b'{"reference":"1","category":"2","place":{"point":{"lat":1e999,"lon":1}}}',
+        sent(LEAST | {"phone": PHONE}),
+        sent(LEAST | {"due": "2026-03-01 08:00:00Z"}),
+        sent(LEAST | {"district": "a b"}),
+        sent(LEAST | {"category": "a" * 5000}),
+    ],
+)
+def test_what_is_not_taken_is_not_read_quickly_either(item: bytes) -> None:
+    assert ordinary(item) is None
+    with pytest.raises(Problem):
+        issue_of(item)
+
+
+blanks = st.sampled_from(["", "", "", " ", "\n", "\t"])
+odd_numbers = ["-0", "-0.0", "1E2", "1e400", "0.1000000000000000055511151231257827", "90.00000000000000001", "NaN"]
+odd = values.map(lambda value: json.dumps(value, ensure_ascii=False)) | st.sampled_from(
+    [*odd_numbers, r'"\ud800"', r'"\u0000"']
+)
+
+
+def quoted(said: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.builds(lambda value, escaped: json.dumps(value, ensure_ascii=escaped), said, st.booleans())
+
+
+words_sent = quoted(
+    st.text('aZ9 :é区\\"{', min_size=1, max_size=8)
+    | st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Cn", "Co"]), min_size=1, max_size=8)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+)
+exact = st.sampled_from(["-0", "-0.0", "9E1", "0.1000000000000000055511151231257827"])
+degrees = st.floats(-90, 90).map(repr) | st.integers(-90, 90).map(str) | exact
+dues = quoted(st.datetimes().map(lambda moment: moment.isoformat() + "Z"))
+urgencies = quoted(st.sampled_from(["normal", "urgent", "life"]))
+districts = quoted(st.sampled_from(["370112", "区", "d 1", "d"]))
+NEEDED = {"reference", "category", "lat", "lon"}
+
+
+@st.composite
+def objects(draw: st.DrawFn, /, **members: st.SearchStrategy[str]) -> str:
+    """An object as lines send it, with blanks and in any order; now and then a key stands twice, or has an odd value."""
+    names = [name for name in members if name in NEEDED or draw(st.booleans())]
+    names += [draw(st.sampled_from([*members]))] if draw(st.integers(0, 9)) == 0 else []
+    pairs = []
+    for name in draw(st.permutations(names)):
+        value = draw(odd if draw(st.integers(0, 49)) == 0 else members[name])
+        pairs.append(f'"{name}"{draw(blanks)}:{draw(blanks)}{value}')
+    return "{" + f"{draw(blanks)},".join(pairs) + draw(blanks) + "}"
+
+
+points = objects(lat=degrees, lon=degrees, crs=st.just('"WGS84"'))
+places = objects(point=points, grid=words_sent, street=words_sent)
+nearly = objects(reference=words_sent, category=words_sent, urgency=urgencies, due=dues, place=places, district=districts).map(
+    str.encode
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(nearly | issues.map(sent))
+def test_what_is_read_quickly_is_what_is_read_slowly(item: bytes) -> None:
+    check_quick(item)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([sent(FULL), sent(LEAST), json.dumps(FULL).encode()]), st.data())
+def test_that_holds_for_items_changed_on_their_way_too(item: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(item)))
+    check_quick(item[:at] + data.draw(st.binary(max_size=3)) + item[data.draw(st.integers(at, len(item))) :])
 
 
 @settings(max_examples=300, deadline=None)

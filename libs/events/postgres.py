@@ -17,7 +17,7 @@ from typing import NamedTuple
 import asyncpg
 
 from events.bell import Bell
-from events.catalogue import BEGINNING, TYPE_OF, Instant, ReferenceAdopted
+from events.catalogue import BEGINNING, TYPE_OF, Event, Instant, ReferenceAdopted
 from events.database import Database
 from events.decider import REFERENCE
 from events.envelope import Entry, encoder, row_of, sorted_encoder
@@ -65,7 +65,10 @@ WHERE shard = $1 AND epoch = $2 RETURNING epoch
 RELEASE = "UPDATE {schema}.shard SET leased_until = '-infinity' WHERE shard = $1 AND epoch = $2"
 
 
-APPEND = "SELECT * FROM {schema}.append($1, $2, $3, $4, $5)"
+APPEND = """
+SELECT * FROM {schema}.append($1, $2::text::bigint[], string_to_array($3, E'\n'), string_to_array($4, E'\n'),
+  ARRAY(SELECT convert_to(data, 'UTF8') FROM unnest(string_to_array($5, E'\n')) WITH ORDINALITY AS item (data, i) ORDER BY i))
+"""
 MAKE = "INSERT INTO {schema}.shard (shard) VALUES ($1) ON CONFLICT DO NOTHING"
 HEAD = "SELECT epoch, owner, pos, ts, input, generation, before, start FROM {schema}.shard WHERE shard = $1"
 FOLLOW = """
@@ -100,9 +103,12 @@ class Tail:
 def columns(rows: Sequence[Row]) -> list[str]:
     """What COMMIT writes of rows, a text for each column: at each element of an array asyncpg would look for long."""
     _, _, _, ts, inputs, ns, subjects, seqs, causes, events = zip(*rows, strict=True)
-    numbers = [f"{{{encoder.encode(column).decode()[1:-1]}}}" for column in (ts, inputs, ns, seqs)]
-    types = "\n".join([TYPE_OF[type(event)].name for event in events])
-    return [*numbers, lines(subjects), lines(causes), types, b"\n".join(map(sorted_encoder.encode, events)).decode()]
+    return [*map(numbers, (ts, inputs, ns, seqs)), lines(subjects), lines(causes), *types_and_data(events)]
+
+
+def numbers(column: Sequence[int | None]) -> str:
+    """An array of Postgres."""
+    return f"{{{encoder.encode(column).decode()[1:-1]}}}"
 
 
 def lines(column: Sequence[str]) -> str:
@@ -111,6 +117,12 @@ def lines(column: Sequence[str]) -> str:
     if joined.count("\n") != len(column) - 1:
         raise ValueError(f"a name with a line feed in it: {next(text for text in column if chr(10) in text)!r}")
     return joined
+
+
+def types_and_data(events: Sequence[Event]) -> tuple[str, str]:
+    """The names of types, and events in JSON, which never has a line feed in it."""
+    names = "\n".join([TYPE_OF[type(event)].name for event in events])
+    return names, b"\n".join(map(sorted_encoder.encode, events)).decode()
 
 
 class Head(NamedTuple):
@@ -180,14 +192,8 @@ class PostgresLog:
     # ── The door ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
-        given = await self._fetch(
-            APPEND,
-            shard,
-            [draft.at for draft in drafts],
-            [draft.subject for draft in drafts],
-            [TYPE_OF[type(draft.event)].name for draft in drafts],
-            [sorted_encoder.encode(draft.event) for draft in drafts],
-        )
+        times, subjects, events = zip(*drafts, strict=True)
+        given = await self._fetch(APPEND, shard, numbers(times), lines(subjects), *types_and_data(events))
         rows = [
             Row(self.name, shard, pos, ts, 0, 1, draft.subject, seq, "", draft.event)
             for (pos, ts, seq), draft in zip(given, drafts, strict=True)
@@ -197,10 +203,8 @@ class PostgresLog:
 
     async def adopt(self, shard: str, events: Sequence[ReferenceAdopted]) -> None:
         """Append reference data at the door's own time. Their contents are kept before."""
-        nothing = [None] * len(events)
-        types = [TYPE_OF[type(event)].name for event in events]
-        bodies = [sorted_encoder.encode(event) for event in events]
-        await self._fetch(APPEND, shard, nothing, [REFERENCE] * len(events), types, bodies)
+        nothing = numbers([None] * len(events))  # JSON's null is Postgres's NULL.
+        await self._fetch(APPEND, shard, nothing, lines([REFERENCE] * len(events)), *types_and_data(events))
         self.bell.ring(self.name, shard)
 
     # ── A stage ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,6 +20,7 @@ from intake.door import Accepted, Busy, ClockLeapt
 from intake.outcomes import sentence
 
 PROBLEM = "application/problem+json"
+encoder = msgspec.json.Encoder()
 
 Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Of the issue or the action; it follows from who sent it.")]
 Code = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Whoever has it may ask what became of it.")]
@@ -84,15 +85,28 @@ def result_of(accepted: Accepted, reference: str) -> Result:
     return Result(202 if accepted.fresh else 200, reference, accepted.id, accepted.code, accepted.pos, rfc3339(accepted.ts))
 
 
+class Answer(Response):
+    """A response whose body is there and whose headers are known: Starlette would look for them first."""
+
+    def __init__(self, body: bytes, status: int, headers: dict[str, str], kind: str) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        self.raw_headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
+        self.raw_headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
 def answered(value: Any, status: int = 200, headers: dict[str, str] | None = None, kind: str = JSON) -> Response:
     """An answer in JSON, or line by line."""
-    body = b"".join([msgspec.json.encode(each) + b"\n" for each in value]) if kind in NDJSON else msgspec.json.encode(value)
-    return Response(body, status, headers, kind)
+    body = encoder.encode_lines(value) if kind in NDJSON else encoder.encode(value)
+    return Answer(body, status, headers or {}, kind)
 
 
 # ── Refusals ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 REFUSED = (Problem, Away, Busy, ClockLeapt, NewGeneration, ClientDisconnect)  # What `problem_for` makes a problem of.
+FAULT = Problem(
+    500, "fault", "A fault of gridcall",
+    "This is a fault of gridcall. Send the same again, with the same references: nothing is stored twice.",
+)  # fmt: skip
 BESIDE = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Path, Request
@@ -22,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from events.catalogue import LINES
 from events.instants import rfc3339
-from intake.answers import PROBLEM, REFUSED, Health, Result, Told, answered, outcome_of, problem_for, refusal
+from intake.answers import FAULT, PROBLEM, REFUSED, Health, Result, Told, answered, outcome_of, problem_for, refusal
 from intake.body import ITEMS, JSON, NDJSON, FieldError, Problem
 from intake.identity import issue_id
 from intake.keys import READER, Key
@@ -30,6 +31,7 @@ from intake.posting import WAIT_SECONDS_MAX, Intake, Posting, check_line, key_fo
 from intake.wire import ACTION, ISSUE, reference_of
 
 CODE = re.compile("[0-9a-f]{32}")
+IDENTITY = "SELECT id, shard, pos, ts, code FROM intake.identity"
 
 # ── The document, where it stands beside a route ─────────────────────────────────────────────────────────────────────
 
@@ -109,7 +111,7 @@ async def post_actions() -> None:
 async def track(request: Request, code: TrackingCode) -> Response:
     """What became of what was posted, by its tracking code. The code is the key: it has 128 random bits."""
     intake: Intake = request.app.state.intake
-    sql = "SELECT id, shard, pos, ts, code FROM intake.identity WHERE code = $1"
+    sql = f"{IDENTITY} WHERE code = $1::text::uuid"
     found = await intake.database.fetch(sql, code) if CODE.fullmatch(code) else []
     if not found:
         raise Problem(404, "unknown", "Not known", "No such tracking code. It is the `tracking` of the answer to a post.")
@@ -123,16 +125,16 @@ async def get_issue(request: Request, line: LineName, reference: Reference) -> R
     check_line(line)
     key = await key_of(request, line)
     name = reference_of(reference)
-    sql = "SELECT id, shard, pos, ts, code FROM intake.identity WHERE id = $1"
+    sql = f"{IDENTITY} WHERE id = $1::text::uuid"
     found = await intake.database.fetch(sql, issue_id(key.district, key.source, line, name)) if name else []
     if not found:
         raise Problem(404, "unknown", "Not known", f"No issue {reference[:200]!r} came through {line} with this key; post it.")
     return await told(intake, *found[0])
 
 
-async def told(intake: Intake, item: str, shard: str, pos: int, ts: int, code: str) -> Response:
+async def told(intake: Intake, item: UUID, shard: str, pos: int, ts: int, code: UUID) -> Response:
     """An accepted input and its outcome, if it is there."""
-    return answered(Told(item, code, pos, rfc3339(ts), outcome_of(await intake.outcomes.found(shard, pos))))
+    return answered(Told(item.hex, code.hex, pos, rfc3339(ts), outcome_of(await intake.outcomes.found(shard, pos))))
 
 
 WELL: dict[int | str, dict[str, Any]] = {200: {"description": "It is", "content": content(ref("schemas", "Health"))}}
@@ -209,8 +211,7 @@ def problems(app: FastAPI) -> None:
         return refusal(made, request.scope["path"])
 
     async def own_fault(request: Request, fault: Exception) -> Response:
-        detail = "This is a fault of gridcall. Send the same again, with the same references: nothing is stored twice."
-        return refusal(Problem(500, "fault", "A fault of gridcall", detail), request.scope["path"])
+        return refusal(FAULT, request.scope["path"])
 
     handlers: dict[Any, Any] = dict.fromkeys(REFUSED, refused)
     handlers |= {HTTPException: http, RequestValidationError: malformed, Exception: own_fault}
@@ -393,16 +394,27 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+class Application(FastAPI):
+    """FastAPI behind the guard and behind what is posted. As its middleware they would stand behind layers that nobody here
+    needs, which cost as much as to read an issue.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._front = Guard(Posting(super().__call__, self.state))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._front(scope, receive, send)
+
+
 def make_app(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
     """Intake's application. `lifespan` sets `app.state.intake`."""
-    app = FastAPI(
+    app = Application(
         title="gridcall intake", version="1", lifespan=lifespan, description="The only door of gridcall.",
         redirect_slashes=False, docs_url=None, redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     app.include_router(router)
-    app.add_middleware(Posting)
-    app.add_middleware(Guard)
     problems(app)
     made = app.openapi
     app.openapi = cache(lambda: completed(made()))  # type: ignore[method-assign]

@@ -23,7 +23,8 @@ from events.relay import Publisher
 from events.topics import CONTENT_TYPE, Cluster, administrator, counted, is_ending, let_go
 from intake.answers import Result, result_of
 from intake.body import Problem
-from intake.door import Busy, ClockLeapt, Door, Item
+from intake.door import Busy, ClockLeapt, Door
+from intake.item import Item
 from intake.keys import INBOUND, Keys
 from intake.posting import TOGETHER, conflict
 from intake.quarantine import Quarantine, Refused, columns

@@ -1,7 +1,7 @@
 """The two routes that are posted to, as bytes in and bytes out.
 
-They stand before FastAPI, which describes them and serves all others: to find a route and solve its dependencies takes it twice
-as long as it takes to read, accept and answer an issue.
+They stand before FastAPI, which describes them and serves all others: to find a route and solve its dependencies takes longer
+there than it takes here to read, accept and answer an issue.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
+from starlette.datastructures import State
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,12 +24,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from events.catalogue import LINES
 from events.database import Database
 from events.errors import Away
-from intake.answers import REFUSED, Outcome, Result, answered, outcome_of, problem_for, refusal, result_of
+from intake.answers import FAULT, REFUSED, Outcome, Result, answered, outcome_of, problem_for, refusal, result_of
 from intake.body import ITEM_BYTES, JSON, NDJSON, FieldError, Problem, cut, media_type, taking
-from intake.door import Busy, Door, Item, item_of
+from intake.door import Busy, Door
+from intake.item import Item, item_of
 from intake.keys import Key, Keys
 from intake.outcomes import Outcomes
-from intake.wire import action_event, action_of, issue_event, issue_of
+from intake.wire import action_event, action_of, issue_item, issue_of
 
 BODY_SECONDS = 20.0  # A body that takes longer is not worth waiting for.
 BODIES_BYTES = 128 * 2**20  # Of all bodies that this process holds; beyond that the door says that it is busy.
@@ -93,7 +95,7 @@ class Issues(NamedTuple):
         """An issue as the door takes it, and its reference. Raises Problem."""
         issue = issue_of(item)
         check_district(issue.district, self.key)
-        return item_of(issue_event(issue, self.key.district, self.key.source, self.line)), issue.reference
+        return issue_item(issue, self.key.district, self.key.source, self.line), issue.reference
 
     def location(self, reference: str, code: str) -> str:
         """Where to ask what became of one."""
@@ -135,10 +137,11 @@ class Request(NamedTuple):
 
 
 class Posting:
-    """Answers what is posted; all else goes on to the application behind it."""
+    """Answers what is posted; all else goes on to the application behind it, whose `state` has an Intake."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, state: State) -> None:
         self.app = app
+        self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or not PATH.fullmatch(scope["path"]):
@@ -147,9 +150,12 @@ class Posting:
         preferences = [value.decode("latin-1") for name, value in scope["headers"] if name == b"prefer"]
         request = Request(scope["path"], dict(scope["headers"]), preferences, receive)
         try:
-            answer = await posted(scope["app"].state.intake, request)
+            answer = await posted(self.state.intake, request)
         except REFUSED as fault:
             answer = refusal(problem_for(fault), request.path)
+        except Exception:  # It goes on to the server, which logs it.
+            await refusal(FAULT, request.path)(scope, receive, send)
+            raise
         await answer(scope, receive, send)
 
 
@@ -171,18 +177,26 @@ async def posted(intake: Intake, request: Request) -> Response:
     media = media_type(content_type)
     with intake.room.for_one() as hold:
         body = await body_of(request, hold)
-        items = await cut_in_turn(intake, body, content_type)
         if media == JSON and body.lstrip()[:1] == b"{":
-            return await single(intake, request, kind, items[0])
+            return await single(intake, request, kind, *await read_alone(intake, kind, body, content_type))
+        items = await cut_in_turn(intake, body, content_type)
         results = await several(intake, kind, items, request.path)
     statuses = {result.status if isinstance(result, Result) else result["status"] for result in results}
     status = 200 if statuses == {200} else 202 if statuses <= {200, 202} else 207
     return answered(results if media in NDJSON else {"results": results}, status, kind=media)
 
 
-async def single(intake: Intake, request: Request, kind: Kind, body: bytes) -> Response:
+async def read_alone(intake: Intake, kind: Kind, body: bytes, content_type: str) -> tuple[Item, str]:
+    """The one object of a body, and its reference. What can be read needs no cutting: to read is stricter. Raises Problem."""
+    if len(body) <= ITEM_BYTES:
+        with suppress(Problem):  # Of a body that is not one object, it says less than cutting does.
+            return kind.read(body)
+    (item,) = await cut_in_turn(intake, body, content_type)
+    return kind.read(item)
+
+
+async def single(intake: Intake, request: Request, kind: Kind, item: Item, reference: str) -> Response:
     """The answer to one item: 202, 200 for a repeat or with the outcome that was waited for, 409 for other content."""
-    item, reference = kind.read(body)
     (accepted,) = await intake.door.accept(kind.key.district, [item])
     if not accepted.same:
         raise conflict(reference)

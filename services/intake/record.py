@@ -15,8 +15,8 @@ import msgspec
 from events.envelope import sorted_encoder
 from intake.answers import Result
 from intake.body import JSON, FieldError, Problem, invalid, media_type, strict
-from intake.door import Item, item_of
-from intake.wire import issue_event, issue_of
+from intake.item import Item
+from intake.wire import issue_item, issue_of
 
 ISSUE_TYPE = "gridcall.issue.v1"
 RECEIPT_TYPE = "gridcall.receipt.v1"
@@ -156,7 +156,7 @@ def read(event: Sent, line: str, districts: Sequence[str]) -> tuple[str, Item, s
     if district not in districts:
         detail = f"{event.source!r} publishes for {', '.join(districts[:20])}, not for {district[:40]!r}."
         raise Problem(403, "other-district", "Another district", detail, (FieldError("/data/district", "is not one of them"),))
-    return district, item_of(issue_event(issue, district, event.source, line)), issue.reference
+    return district, issue_item(issue, district, event.source, line), issue.reference
 
 
 # ── What is answered ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     text,
 )
 
@@ -27,12 +28,12 @@ Table("content", METADATA, Column("digest", Text, primary_key=True), Column("bod
 Table(
     "identity",
     METADATA,
-    Column("id", Text, primary_key=True),
+    Column("id", Uuid, primary_key=True),
     Column("shard", Text, nullable=False),
     Column("pos", BigInteger, nullable=False),
     Column("ts", BigInteger, nullable=False),
-    Column("content", LargeBinary, nullable=False),
-    Column("code", Text, nullable=False),
+    Column("content", Uuid, nullable=False),
+    Column("code", Uuid, nullable=False),
     UniqueConstraint("code", name="identity_code_key"),
 )
 Table(

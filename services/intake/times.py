@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from events.catalogue import BEGINNING, Instant
@@ -14,6 +15,9 @@ from intake.profile import TimeColumn
 LOCAL_EPOCH = datetime(1970, 1, 1)
 LATEST = (datetime.max - LOCAL_EPOCH) // MICROSECOND
 
+RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+TIME = "must be a time of RFC 3339 with Z or an offset, to the microsecond, for example 2026-03-01T08:00:00+08:00"
+fits_rfc_3339 = re.compile(RFC_3339).fullmatch
 MIDNIGHT_OF_1900 = datetime(1900, 1, 1)  # What strptime takes where no date is read.
 
 LocalTime = int  # Microseconds of a wall clock since its 1970-01-01T00:00:00.
@@ -78,6 +82,19 @@ def within(at: Instant) -> Instant:
     if BEGINNING <= at <= LATEST:
         return at
     raise OverflowError(at)
+
+
+@lru_cache(maxsize=4096)  # Deadlines that are counted in days all end at the same hour.
+def instant_of(text: str) -> Instant:
+    """The instant of a time of RFC 3339. Raises ValueError for other texts, and where the calendar or the years 1 to 9999
+    lack it.
+    """
+    try:
+        if fits_rfc_3339(text):
+            return within(instant(datetime.fromisoformat(text.upper())))
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(TIME)
 
 
 def local_time(text: str, form: str) -> LocalTime | datetime:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from difflib import get_close_matches
 from functools import lru_cache, reduce
-from hashlib import blake2b
 from itertools import groupby
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, get_args
 from unicodedata import combining, is_normalized, normalize
 
 from pydantic import (
@@ -40,20 +38,19 @@ from events.catalogue import (
     Instant,
     IssueReported,
     IssueWithdrawn,
-    PlaceClaim,
     PlaceNamed,
     ReopeningAsked,
     ResolutionChecked,
     ResolutionClaimed,
-    RetryAsked,
     VisitMade,
 )
-from events.envelope import sorted_encoder
-from events.instants import instant
+from events.envelope import encoder, in_order
 from intake.body import ERRORS, ITEM_BYTES, FieldError, Problem, beneath, invalid, strict
 from intake.identity import action_id, issue_id
+from intake.item import Item, written
+from intake.ordinary import SMALL_BYTES, Issue, claims_of, ordinary
 from intake.profile import Line
-from intake.times import within
+from intake.times import RFC_3339, instant_of
 
 # ── Kinds of text ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -61,7 +58,6 @@ PRINTABLE = r"^\P{Cc}*$"
 UNBROKEN = r"^[^/\s\p{Cc}]*$"  # It stands in ids and addresses.
 WORD = r"^[a-z0-9_]{1,64}$"
 ID = r"^[0-9a-f]{32}$"
-RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 # The same for JSON Schema, which knows no \p: PRINTABLE with something in it, and UNBROKEN.
 SHOWN = (
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
@@ -71,7 +67,6 @@ SHOWN_UNBROKEN = r"^[^/\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029
 IN_SCHEMA = {PRINTABLE: SHOWN, UNBROKEN: SHOWN_UNBROKEN}
 
 ACCENTS = 30  # In a row, as Unicode's stream-safe text has them. To sort 30,000 of them takes normalising seconds.
-TIME = "must be a time of RFC 3339 with Z or an offset, to the microsecond, for example 2026-03-01T08:00:00+08:00"
 
 
 @dataclass(frozen=True)
@@ -109,19 +104,10 @@ class Rfc3339:
     """Marks an instant that is written as a time of RFC 3339."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return chain_schema([str_schema(strict=True, pattern=RFC_3339), no_info_plain_validator_function(instant_of)])
+        return chain_schema([str_schema(strict=True), no_info_plain_validator_function(instant_of)])
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "format": "date-time", "pattern": RFC_3339}
-
-
-@lru_cache(maxsize=4096)  # Deadlines that are counted in days all end at the same hour.
-def instant_of(text: str) -> Instant:
-    """The instant of a text that fits RFC_3339. Raises ValueError where the calendar or the years 1 to 9999 lack it."""
-    try:
-        return within(instant(datetime.fromisoformat(text.upper())))
-    except (ValueError, OverflowError):
-        raise ValueError(TIME) from None
 
 
 Text = Annotated[str, Chars(200)]
@@ -133,7 +119,7 @@ IssueId = Annotated[str, Field(pattern=ID)]
 Due = Annotated[Instant, Rfc3339()]
 
 
-class Item(BaseModel):
+class Strict(BaseModel):
     """An object of the contract: its fields are all that there are. null says the same as leaving an optional field out."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
@@ -142,7 +128,7 @@ class Item(BaseModel):
 # ── An issue ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class PointIn(Item):
+class PointIn(Strict):
     """A point in degrees of WGS 84."""
 
     lat: Annotated[float, Field(ge=-90, le=90)]
@@ -150,7 +136,7 @@ class PointIn(Item):
     crs: Literal["WGS84"] = "WGS84"
 
 
-class PlaceIn(Item):
+class PlaceIn(Strict):
     """What a line knows of the place: a point, the code of a grid, the code of a street, or several of them."""
 
     point: PointIn | None = None
@@ -158,7 +144,7 @@ class PlaceIn(Item):
     street: Code | None = None
 
 
-class IssueIn(Item):
+class IssueIn(Strict):
     """An issue; `reference` is the line's own name for it, `due` the deadline that the line promised."""
 
     reference: Text
@@ -168,38 +154,31 @@ class IssueIn(Item):
     place: PlaceIn | None = None
     district: DistrictCode | None = None
 
-
-def claims_of(place: PlaceIn | None) -> tuple[PlaceClaim, ...]:
-    """What an issue says about its place, the most exact first."""
-    if place is None:
-        return ()
-    claims = [PlaceClaim("point", place.point.lat, place.point.lon)] if place.point else []
-    if place.grid is not None:
-        claims.append(declared("grid", place.grid))
-    if place.street is not None:
-        claims.append(declared("street", place.street))
-    return tuple(claims)
+    def kept(self) -> Issue:
+        """What is kept of it."""
+        claims = claims_of(self.place.point, self.place.grid, self.place.street) if self.place else ()
+        return Issue(self.reference, self.category, self.urgency, self.due, claims, self.district)
 
 
-@lru_cache(maxsize=4096)  # The same few codes come again and again.
-def declared(by: Literal["grid", "street"], code: str) -> PlaceClaim:
-    """The claim that a declared code is."""
-    return PlaceClaim(by, code=code)
+Reported: Any = in_order(IssueReported)
+REPORTED = TYPE_OF[IssueReported].name
 
 
-def issue_event(issue: IssueIn, district: str, source: str, line: str) -> IssueReported:
-    """The event of an issue that a source sends through a line of a district."""
-    return IssueReported(
-        issue_id(district, source, line, issue.reference),
-        source,
-        cast(Line, line),
-        issue.reference,
-        issue.category,
-        issue.urgency,
-        issue.due,
-        claims_of(issue.place),
-        () if issue.due is not None else ("no_due",),
+def issue_item(issue: Issue, district: str, source: str, line: str) -> Item:
+    """The event of an issue that a source sends through a line of a district, as the door takes it."""
+    name = issue_id(district, source, line, issue.reference)
+    event = Reported(
+        category=issue.category,
+        claims=issue.claims,
+        due=issue.due,
+        issue=name,
+        line=line,
+        reference=issue.reference,
+        rules=() if issue.due is not None else ("no_due",),
+        source=source,
+        urgency=issue.urgency,
     )
+    return written(name, REPORTED, encoder.encode(event))
 
 
 # ── An action ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -207,7 +186,7 @@ def issue_event(issue: IssueIn, district: str, source: str, line: str) -> IssueR
 BY_ID, BY_LINE = "issue by id", "issue by line"
 
 
-class IssueById(Item):
+class IssueById(Strict):
     """The issue that an action is about, by the id that the door gave it."""
 
     id: IssueId
@@ -217,7 +196,7 @@ class IssueById(Item):
         return self.id
 
 
-class IssueByLine(Item):
+class IssueByLine(Strict):
     """The issue that an action is about, by its line and by the line's own reference."""
 
     line: Line
@@ -239,7 +218,7 @@ IssueNamed = Annotated[
 ]
 
 
-class ActionItem(Item):
+class ActionItem(Strict):
     """What every action has; `reference` is the sender's own name for it."""
 
     reference: Text
@@ -364,21 +343,9 @@ def action_event(action: ActionIn, district: str, source: str) -> Action:
     return action.event(action_id(district, source, action.reference), action.issue.resolved(district, source))
 
 
-def content_of(event: IssueReported | Action | RetryAsked) -> bytes:
-    """What "the same content" means: 16 bytes, the digest of an event."""
-    return digest_of(event, sorted_encoder.encode(event))
-
-
-def digest_of(event: IssueReported | Action | RetryAsked, data: bytes) -> bytes:
-    """The BLAKE2b digest of an event's type, NUL, and its deterministic JSON, which `data` is."""
-    name = TYPE_OF[type(event)].name.encode()  # A visit and a wish to close have the same fields.
-    return blake2b(b"%b\0%b" % (name, data), digest_size=16).digest()
-
-
 # ── Reading them ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PARTS = 5_000  # Members and containers of an item. The largest has some 20; to say what is wrong with 60,000 takes 0.1 s.
-SMALL_BYTES = 4096  # Has no more parts than that.
 ISSUE: TypeAdapter[IssueIn] = TypeAdapter(IssueIn)
 ACTION: TypeAdapter[ActionIn] = TypeAdapter(ActionIn)
 read_issue = ISSUE.validator.validate_json  # What the adapter's own method calls; that one costs a tenth more.
@@ -400,8 +367,13 @@ def check_parts(item: bytes) -> None:
         raise invalid(f"The item has more than {PARTS:,} parts, which no issue or action has: see what it may have.")
 
 
-def issue_of(item: bytes) -> IssueIn:
+def issue_of(item: bytes) -> Issue:
     """The issue that an item is. Raises Problem 422 (413 for its size) with everything that is wrong."""
+    return ordinary(item) or examined(item)
+
+
+def examined(item: bytes) -> Issue:
+    """The same of any item, in some ten times the time: it finds everything that is wrong."""
     check_parts(item)
     strict(item)
     try:
@@ -409,7 +381,7 @@ def issue_of(item: bytes) -> IssueIn:
     except ValidationError as error:
         problem = problem_of("issue", error)
     else:
-        return issue
+        return issue.kept()
     raise problem  # Outside of `except`, or it would carry the input along.
 
 
@@ -468,7 +440,6 @@ PATTERNS = {
     UNBROKEN: "must be a code, without slash, white space and control characters",
     WORD: "must be a code, 1 to 64 of a-z, 0-9 and _, never free text",
     ID: "must be an id, 32 of 0-9 and a-f",
-    RFC_3339: TIME,
 }
 NO_TYPE = ("union_tag_not_found", "union_tag_invalid")
 CRS = "must be WGS84: convert the point to WGS 84 first; points of GCJ-02 and BD-09 lie 100-700 m off, and others further"
