@@ -224,8 +224,10 @@ def peer() -> Iterator[Requests]:
     with subprocess.Popen([sys.executable, str(HERE), "peer"], stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         said = next(line for line in running.stderr if "http://" in line)
-        yield Requests(next(word for word in said.split() if word.startswith("http://")))
-        running.terminate()
+        try:
+            yield Requests(next(word for word in said.split() if word.startswith("http://")))
+        finally:
+            running.terminate()
 
 
 # ── Ours ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -296,35 +298,58 @@ async def asked(url: str, sql: str, *args: object) -> asyncpg.Record:
     return found
 
 
-def followed(server: PostgresServer, load: float) -> list[Line]:
-    """How soon routing has what was accepted, with all services in one process."""
-    halves: list[list[float]] = []
+def routed_all(process: Process) -> float:
+    """Wait until routing has applied all that was accepted."""
+    left = "SELECT i.pos - r.input AS left FROM intake.shard i JOIN routing.shard r USING (shard)"
+    while asyncio.run(asked(process.database, left))[0]:
+        time.sleep(0.01)
+    return time.perf_counter()
+
+
+def capacity(process: Process, ours: Requests) -> float:
+    """Issues a second, one a request, that a process with all services accepts and routes."""
+    begun = time.perf_counter()
+    as_fast_as_it_goes(ours, ours.alone(ALONE))
+    return ALONE / (routed_all(process) - begun)
+
+
+def followed_at(load: float, process: Process, ours: Requests) -> tuple[float, float]:
+    """How soon routing has what was accepted at a load: p50 and p99 in ms."""
+    before = asyncio.run(asked(process.database, "SELECT max(pos) FROM intake.log"))[0]
+    bodies = ours.alone(int(load * FOLLOWED_SECONDS))
+    spent, begun = busy_seconds(process), time.perf_counter()
+    answered = sorted(at_a_rate(ours, bodies, load))
+    busy = (busy_seconds(process) - spent) / (time.perf_counter() - begun)
+    routed_all(process)
+    routed, count = asyncio.run(asked(process.database, ROUTED, before))
+    assert count == len(bodies), f"{count:,} of {len(bodies):,} are routed"
+    middle, late = (answered[len(answered) * percent // 100] for percent in (50, 99))
+    print(f"at {load:,.0f} issues/s: routed p50 {routed[0]:.1f} ms, p99 {routed[1]:.1f} ms after; ", end="")
+    print(f"answered p50 {middle:.1f} ms, p99 {late:.1f} ms; busy {busy:.0%}", flush=True)
+    return float(routed[0]), float(routed[1])
+
+
+def followed(server: PostgresServer, alone: float) -> list[Line]:
+    """How soon routing has what was accepted, with all services in one process: at half of what that takes, and at half of what
+    the door takes by itself, which is nearly all that they can.
+    """
+    loads, halves, doors = list[float](), list[tuple[float, float]](), list[tuple[float, float]]()
     for number in range(ROUNDS):
         with up(server, f"followed_{number}") as (process, ours):
             as_fast_as_it_goes(ours, ours.alone(WARM))
-            time.sleep(1)  # Until nothing of that is on its way.
-            before = asyncio.run(asked(process.database, "SELECT max(pos) FROM intake.log"))[0]
-            bodies = ours.alone(int(load * FOLLOWED_SECONDS))
-            answered, spent, begun = [], busy_seconds(process), time.perf_counter()
-            answered = sorted(at_a_rate(ours, bodies, load))
-            busy = (busy_seconds(process) - spent) / (time.perf_counter() - begun)
-            time.sleep(1)
-            routed, count = asyncio.run(asked(process.database, ROUTED, before))
-        assert count == len(bodies), f"{count:,} of {len(bodies):,} are routed"
-        halves.append([float(each) for each in routed])
-        print(
-            f"at {load:,.0f} issues/s: routed p50 {halves[-1][0]:.1f} ms, p99 {halves[-1][1]:.1f} ms after; answered p50 ",
-            end="",
-        )
-        print(
-            f"{answered[len(answered) // 2]:.1f} ms, p99 {answered[len(answered) * 99 // 100]:.1f} ms; busy {busy:.0%}",
-            flush=True,
-        )
-    middle, late = (statistics.median(each) for each in zip(*halves, strict=True))
-    return [
-        Line(f"accepted → routed at {load:,.0f} issues/s, p50 in ms", middle, None, 5, 1),
-        Line(f"accepted → routed at {load:,.0f} issues/s, p99 in ms", late, None, 20, 1),
-    ]
+            routed_all(process)
+            loads.append(capacity(process, ours) / 2)
+            halves.append(followed_at(loads[-1], process, ours))
+            doors.append(followed_at(alone / 2, process, ours))
+    lines = []
+    for what, load, found, goals in (
+        ("half load", statistics.median(loads), halves, (5, 20)),
+        ("half of the door's", alone / 2, doors, (None, None)),
+    ):
+        for name, each, goal in zip(("p50", "p99"), zip(*found, strict=True), goals, strict=True):
+            title = f"accepted → routed at {what}, {load:,.0f} issues/s, {name} in ms"
+            lines.append(Line(title, statistics.median(each), None, goal, 1))
+    return lines
 
 
 async def said(server: PostgresServer) -> str:
@@ -341,7 +366,7 @@ def main() -> None:
     with own_server() as server:
         print(asyncio.run(said(server)), flush=True)
         lines, alone = throughput(server)
-        told([*lines, *followed(server, alone / 2)])
+        told([*lines, *followed(server, alone)])
 
 
 if __name__ == "__main__":

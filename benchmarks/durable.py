@@ -31,6 +31,7 @@ from events.row import Draft
 from events.runtime import BATCH, Runner
 from events.stage import Stage
 from gridcall.contents import Contents, keep, stored
+from gridcall.server import collect_seldom
 from gridcall.services import prepare
 from gridcall.simulate import adoptions
 from intake.gridmap import check_map
@@ -184,7 +185,8 @@ def measured(server: PostgresServer) -> list[Line]:
 
 
 def main() -> None:
-    """Print it."""
+    """Print it. The collector is as seldom at work as in a service."""
+    collect_seldom()
     with own_server() as server:
         told(measured(server))
 

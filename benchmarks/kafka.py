@@ -51,7 +51,7 @@ async def measured(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
             for first in range(0, ROWS, PART)
             for each in await log.entries(shard, first, PART)
         ]
-        relay = Relay(log, shard, round_, publisher, log.bell)
+        relay = Relay(log, shard, round_, publisher)
         reader = KafkaLog("intake", cluster, lambda _: round_, log, Bell())
 
         async def relayed() -> None:

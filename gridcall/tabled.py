@@ -28,7 +28,7 @@ from routing.decider import Routing
 from routing.library import ContentLibrary
 from routing.locate import Locator
 
-ROOM = 3  # How many batches a log may be ahead of its reader: what was written last is still at hand (TAIL_ROWS).
+ROOM = 6  # How many batches a log may be ahead of its reader: what was written last is still at hand (TAIL_ROWS).
 ROOM_APART = 30  # The same over Kafka, where a batch is on its way for longer than it takes to decide.
 FINISHED = " finished"
 SHOWN = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
@@ -62,10 +62,14 @@ class Tabled:
         return max(0, fed - len(drafts))
 
     async def feed(self, drafts: Sequence[Draft]) -> None:
-        rows = await self.intake.append(self.district, drafts)
-        await self._follows(self.cases, rows[-1].pos)
-        await self._follows(self.calls, (await self.cases.watermark(self.district)).pos)
-        await self._look()
+        """Accept inputs while those before them are followed."""
+        accepting = asyncio.ensure_future(self.intake.append(self.district, drafts))
+        try:
+            for log, before in ((self.cases, self.intake), (self.calls, self.cases)):
+                await self._follows(log, (await before.watermark(self.district)).pos)
+            await self._look()
+        finally:
+            await accepting
 
     async def announce(self, w: Instant) -> None:
         await self.intake.announce(self.district, w)

@@ -6,6 +6,7 @@ Every implementation passes the same contract suite (tests/log_contract.py).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 from events.catalogue import BEGINNING, Instant
@@ -57,13 +58,16 @@ def at(log: str, shard: str, pos: int, rows: Sequence[Row]) -> Row:
 
 def check_follows(rows: Sequence[Row]) -> None:
     """Whether rows follow each other: positions, times, sequences. Raises Conflict where they do not."""
+    times = [row.ts for row in rows]
+    if [row.pos for row in rows] != list(range(rows[0].pos, rows[0].pos + len(rows))) or times != sorted(times):
+        wrong = next((b, a) for b, a in pairwise(rows) if a.pos != b.pos + 1 or a.ts < b.ts)
+        raise Conflict("{1.id} at {1.ts} does not follow {0.id} at {0.ts}".format(*wrong))
     sequences: dict[str, int] = {}
-    for before, row in zip((None, *rows), rows, strict=False):
-        if before and (row.pos != before.pos + 1 or row.ts < before.ts):
-            raise Conflict(f"{row.id} at {row.ts} does not follow {before.id} at {before.ts}")
-        if sequences.get(row.subject, row.seq - 1) != row.seq - 1:
-            raise Conflict(f"{row.id} is number {row.seq} of {row.subject}, after {sequences[row.subject]}")
-        sequences[row.subject] = row.seq
+    for row in rows:
+        subject, seq = row.subject, row.seq
+        if sequences.get(subject, seq - 1) != seq - 1:
+            raise Conflict(f"{row.id} is number {seq} of {subject}, after {sequences[subject]}")
+        sequences[subject] = seq
 
 
 class Kept:
@@ -108,12 +112,14 @@ class MemoryLog:
         return rows
 
     async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
+        if not rows:
+            return
         kept = self._kept(shard)
         check_follows(rows)
-        if rows and (rows[0].pos != kept.pos + 1 or rows[0].ts < kept.ts):
+        if rows[0].pos != kept.pos + 1 or rows[0].ts < kept.ts:
             raise Conflict(f"{rows[0].id} at {rows[0].ts} does not follow {self.name}/{shard}/{kept.pos} at {kept.ts}")
         kept.rows += rows
-        kept.ts = rows[-1].ts if rows else kept.ts
+        kept.ts = rows[-1].ts
 
     async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:
         kept = self._kept(shard)

@@ -27,7 +27,7 @@ from events.row import Draft, Generation, Passed, Row, Watermark
 from events.schema import SERVICE_OF
 
 LEASE_SECONDS = 3.0
-TAIL_ROWS = 4_000
+TAIL_ROWS = 8_000
 READ = """
 SELECT pos, ts, input, n, subject, seq, cause, type, data FROM {schema}.log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
 """
@@ -244,9 +244,9 @@ class PostgresLog:
             )
 
     async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
-        check_follows(rows)
         if not rows:
             return
+        check_follows(rows)
         head = self._heads.get(shard, Head(0, rows[0].pos - 1))
         upto = passed or Passed(rows[-1].input, rows[-1].ts)
         args = (shard, head.epoch, rows[0].pos - 1, *upto, len(rows), LEASE_SECONDS, rows[0].ts, *columns(rows))

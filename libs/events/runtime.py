@@ -22,7 +22,7 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 BATCH = 400
-PART = 100  # Rows applied at a time: in between, what a commit hands over goes on its way.
+PART = 200  # Rows applied at a time: in between, what a commit hands over goes on its way.
 QUIET_SECONDS = 1.0  # How long a reader trusts that nobody rang: then it looks by itself.
 PASS_SECONDS = 0.05  # While rows come, time is passed on so often: to do it behind each would be more work than the rows.
 AGAIN_SECONDS = 0.2  # Nothing announces that a lease ran out or a database is back.

@@ -68,14 +68,12 @@ class Follower:
         for name in LOGS:
             if not self._ahead[name]:
                 self._ahead[name] = list(await self.logs[name].read(self.district, self.view.read[name], BATCH))
-        taken = 0
-        for name in reversed(LOGS):
-            rows = self._ready(name)
+        ready = {name: self._ready(name) for name in reversed(LOGS)}
+        self.view.take(*ready.values())
+        for name, rows in ready.items():
             del self._ahead[name][: len(rows)]
-            self.view.take(rows)
             self._passed(name, rows[-1].ts if rows else BEGINNING)
-            taken += len(rows)
-        return taken
+        return sum(map(len, ready.values()))
 
     def _ready(self, name: str) -> Sequence[Row]:
         """The rows whose cause was taken."""

@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from events.catalogue import (
     LINES,
@@ -47,7 +47,6 @@ from events.row import Row
 REMEMBERED = 1_000  # Cases that ended.
 SHOWN = 6  # Cases and calls in each column.
 LATEST = 14  # Events.
-NEVER: Instant = 2**63 - 1
 ORDER = {"intake": 0, "cases": 1, "calls": 2}
 
 STATES: Mapping[type[object], str] = {
@@ -110,25 +109,31 @@ class Case:
 
 
 class Deadlines:
-    """What runs out, the soonest first."""
+    """What runs out, the soonest first; behind it what never does, as it changed last."""
 
     def __init__(self) -> None:
         self._sorted: list[tuple[Instant, str]] = []
+        self._endless: dict[str, None] = {}
 
     def put(self, at: Instant | None, name: str) -> None:
-        insort(self._sorted, (NEVER if at is None else at, name))
+        if at is None:
+            self._endless[name] = None
+        else:
+            insort(self._sorted, (at, name))
 
     def drop(self, at: Instant | None, name: str) -> None:
-        entry = (NEVER if at is None else at, name)
-        where = bisect_left(self._sorted, entry)
-        if self._sorted[where : where + 1] == [entry]:
+        if at is None:
+            self._endless.pop(name, None)
+            return
+        where = bisect_left(self._sorted, (at, name))
+        if self._sorted[where : where + 1] == [(at, name)]:
             del self._sorted[where]
 
     def first(self, count: int) -> list[str]:
-        return [name for _, name in islice(self._sorted, count)]
+        return list(islice(chain((name for _, name in self._sorted), self._endless), count))
 
     def __len__(self) -> int:
-        return len(self._sorted)
+        return len(self._sorted) + len(self._endless)
 
 
 class View:
@@ -150,15 +155,20 @@ class View:
         self.references: dict[str, ReferenceAdopted | PoliciesAdopted] = {}
         self._ended: dict[str, None] = {}
         self._of_call: dict[str, str] = {}
+        self._changing: dict[str, Case] = {}  # Those that stand in no count for now.
 
-    def take(self, rows: Iterable[Row]) -> None:
-        """Fold the next rows of one log."""
+    def take(self, *logs: Iterable[Row]) -> None:
+        """Fold the next rows of some logs. What changes is counted once, however many rows tell of it."""
         self.version += 1
-        for row in rows:
+        for row in chain(*logs):
             self.read[row.log] = row.pos
             if row.log in self.applied:
                 self.applied[row.log] = row.input
             self._take(row)
+        for case in self._changing.values():
+            self._count(case, +1)
+            self._remember(case)
+        self._changing.clear()
 
     def case_of_call(self, call: str) -> Case:
         """The case of an open call."""
@@ -195,15 +205,15 @@ class View:
         self.latest[event.line].append(event.issue)
 
     def _happened(self, case: Case, row: Row) -> None:
-        """Take a case out of all counts, change it, and count it again."""
-        self._count(case, -1)
+        """Take a case out of all counts, and change it."""
+        if case.id not in self._changing:
+            self._count(case, -1)
+            self._changing[case.id] = case
         if row.log == "cases":
             changed_by_routing(case, row.event)
         else:
             self._changed_by_escalation(case, row.event, row.ts)
-        self._count(case, +1)
         case.rows.append(row)
-        self._remember(case)
         if type(row.event) in TOLD:
             self._tell(row)
 
