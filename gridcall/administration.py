@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import asyncpg
 import click
-import msgspec
 
-from events.bell import Bell
-from events.catalogue import LINES, ReferenceAdopted, ReferenceKind
-from events.content import encoded
+from events.catalogue import LINES
 from events.database import Database, reached
-from events.decider import REFERENCE
 from events.embedded import data_folder, server_url
 from events.generation import DatabaseCheck, generations
-from events.postgres import PostgresLog
-from events.reference import AdmissionList, Content, Names, Policies, Roster
 from events.row import Generation
 from events.topics import Cluster, apply, plan, wanted
 from gridcall.asking import asked, listed, named
-from gridcall.contents import keep
+from gridcall.reference_data import DistrictCode
 from gridcall.services import prepare
-from gridcall.simulate import adoptions
 from gridcall.terminal import NOTHING_RAN, REJECTED, fail
-from intake.door import AHEAD_US_MAX, now_us, timed
-from intake.gridmap import check_map
+from intake.door import now_us
 from intake.keys import ON_KAFKA, READER, Keys
-from intake.profile import DISTRICT_CODE, ProfileError, load_profile
-
-
-class DistrictCode(click.ParamType[str]):
-    """The code of a district: it stands in the ids of rows, which are cut at their strokes."""
-
-    name = "code"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not re.fullmatch(DISTRICT_CODE, value):
-            self.fail(f"{value!r} is no district's code: it has neither strokes nor blanks", param, ctx)
-        return value
-
 
 # ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -97,67 +74,6 @@ def key_revoke(key_id: str) -> None:
     """
     if not asked(lambda database: Keys(database).revoke(key_id)):
         fail(NOTHING_RAN, f"no key {key_id!r} that still holds; gridcall key list shows all")
-
-
-# ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def map_load(folder: Path, profile_path: Path) -> None:
-    """Adopt a map, with the roster, the policies and the decider version that its profile says."""
-    try:
-        profile, _ = load_profile(profile_path)
-    except ProfileError as error:
-        fail(NOTHING_RAN, f"the profile cannot be used\n{error}")
-    checked = check_map(folder, profile.map)
-    if checked.grids is None:
-        found = "\n".join(str(finding) for finding in checked.refused)
-        fail(NOTHING_RAN, f"the map is refused\n{found}")
-    drafts, contents = adoptions(profile, checked.grids, 0)
-    events = [draft.event for draft in drafts if isinstance(draft.event, ReferenceAdopted)]
-    district = profile.map.district.code
-    adopted = asked(lambda database: adopt(database, district, events, contents))
-    click.echo(f"{district}: {', '.join(adopted) or 'nothing new: all of this holds already'}")
-
-
-async def adopt(database: Database, district: str, events: Sequence[ReferenceAdopted], contents: dict[str, bytes]) -> list[str]:
-    """Append what does not hold already; what was adopted."""
-    log = PostgresLog("intake", database, Bell())
-    known: dict[str, ReferenceAdopted] = {}
-    sql = "SELECT data FROM intake.log WHERE shard = $1 AND subject = $2 ORDER BY pos"
-    for record in await database.fetch(sql, district, REFERENCE):
-        event = msgspec.json.decode(record["data"], type=ReferenceAdopted)
-        known[event.kind] = event
-    new = [event for event in events if known.get(event.kind) != event]
-    await keep(database, contents)
-    if new:
-        await timed(database.fetch("SELECT intake.check_clock($1, $2)", now_us(), AHEAD_US_MAX))
-        await log.adopt(district, new)
-    return [f"{event.kind} {event.name} adopted" for event in new]
-
-
-KINDS: dict[ReferenceKind, type[Content]] = {"names": Names, "roster": Roster, "admission": AdmissionList, "policies": Policies}
-
-
-def loader(kind: ReferenceKind) -> click.Command:
-    """`gridcall roster load FILE` and its kin."""
-
-    @click.command(
-        "load", help=f"Adopt a {kind} from a JSON file.\n\n\b\nExample:     gridcall {kind} load {kind}.json --district licheng"
-    )
-    @click.argument("path", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-    @click.option("--district", required=True, type=DistrictCode(), metavar="CODE")
-    @click.option("--name", help="The version's name; without it the file's.")
-    def load(path: Path, district: str, name: str | None) -> None:
-        try:
-            content = msgspec.json.decode(path.read_bytes(), type=KINDS[kind], strict=True)
-        except msgspec.DecodeError as error:
-            fail(NOTHING_RAN, f"{path}: {error}; docs/reference-data.md shows a {kind}")
-        digest, body = encoded(content)
-        event = ReferenceAdopted(kind, name or path.stem, digest)
-        adopted = asked(lambda database: adopt(database, district, [event], {digest: body}))
-        click.echo(f"{district}: {', '.join(adopted) or 'nothing new: this holds already'}")
-
-    return load
 
 
 @click.group("clock")
@@ -256,3 +172,6 @@ def topics_apply(kafka: str, districts: int, as_json_: bool) -> None:
     steps = asyncio.run(apply(cluster := Cluster.named(kafka), wanted(cluster, districts)))
     listed([step._asdict() for step in steps], as_json_, "All topics are as they should be.")
     sys.exit(REJECTED if any(step.what == "differs" for step in steps) else 0)
+
+
+COMMANDS = {"key": key_group, "clock": clock_group, "restore": restore_group, "topics": topics_group}

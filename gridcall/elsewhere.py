@@ -20,9 +20,10 @@ from events.errors import Away, CannotGoOn
 from events.logs_over_http import HttpLog
 from events.schema import SERVICE_OF
 from events.topics import Cluster
+from gridcall.services import KAFKA
 
 PORTS = {"intake": 8311, "routing": 8312, "escalation": 8313, "assessment": 8314, "screen": 8315}
-KAFKA, KEY = "GRIDCALL_KAFKA", "GRIDCALL_SERVICE_KEY"
+KEY = "GRIDCALL_SERVICE_KEY"
 OCTETS = "application/octet-stream"
 districts_of = msgspec.json.Decoder(dict[str, int]).decode
 

@@ -411,3 +411,9 @@ def as_record(found: Verified) -> dict[str, object]:
         "facts": found.facts,
         "difference": difference,
     }
+
+
+COMMANDS = {
+    "up": up_command, "status": status_command, "tail": tail_command, "parked": parked_command, "retry": retry_command,
+    "doctor": doctor_command, "verify": verify_command, **{service: service_command(service) for service in PORTS},
+}  # fmt: skip

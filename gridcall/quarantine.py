@@ -153,3 +153,6 @@ def shown(text: str) -> str:
 def shortened(text: str) -> str:
     """A reason in one line of a table."""
     return text if len(text) <= REASON_MAX else f"{text[: REASON_MAX - 1]}…"
+
+
+COMMANDS = {"quarantine": quarantine_group}

@@ -12,6 +12,7 @@ import routing
 from events.database import make_database, migrate
 
 SERVICES = {module.__name__: Path(module.__path__[0]) for module in (intake, routing, escalation, assessment)}
+KAFKA = "GRIDCALL_KAFKA"  # Where the broker is.
 BEHIND = tuple(SERVICES)[1:]  # Those that follow from intake's log.
 
 

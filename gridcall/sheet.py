@@ -58,3 +58,6 @@ def text_of(sheet: dict[str, Any], until: Instant) -> str:
     """A sheet for people: a figure a line, with its events."""
     head = f"{sheet['period']}  {sheet['worker']}, grid {sheet['grid']}, until {rfc3339(until)}\n"
     return head + "".join(f"{name:15}{sheet[name]:>5}  {' '.join(sheet['receipts'][name])}".rstrip() + "\n" for name in FLOWS)
+
+
+COMMANDS = {"sheet": sheet_command}

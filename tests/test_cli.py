@@ -13,10 +13,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from gridcall.cli import MODULES
 from tests.conftest import ROOT
 from tests.test_intake import changed_profile
 from tests.test_simulate import CITY, INPUTS, PROFILE, UNTIL
@@ -90,6 +92,16 @@ def test_an_out_that_is_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 
 # ── 2: nothing ran ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_command_is_where_it_is_looked_for(module: str) -> None:
+    assert set(import_module(module).COMMANDS) == set(MODULES[module])
+
+
+def test_who_simulates_imports_no_web_framework() -> None:
+    words = [sys.executable, "-c", "import sys, gridcall.simulation; sys.exit('fastapi' in sys.modules)"]
+    assert subprocess.run(words, env=environment(), cwd=ROOT, check=False, timeout=60).returncode == 0
 
 
 @pytest.mark.parametrize("code", ["two words", "a/b", "a\nb", ""])

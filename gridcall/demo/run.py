@@ -18,8 +18,8 @@ import click
 from events.catalogue import LINES, Instant
 from events.database import Database, connected, remark, remark_on
 from events.instants import instant
-from gridcall.administration import adopt
 from gridcall.demo.district import CODE, PLATFORMS, ZONE, contents
+from gridcall.reference_data import adopt
 from gridcall.terminal import NOTHING_RAN, fail
 from intake.keys import READER, Keys
 

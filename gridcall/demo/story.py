@@ -449,3 +449,6 @@ def verify(story: Story) -> None:
 
 
 STEPS = (post, repeat, follow, climb, answer, solve, count, crash, verify)
+
+
+COMMANDS = {"demo": demo_command}
