@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -69,13 +72,31 @@ def has_floats(body: bytes) -> bool:
     return json.dumps(json.loads(body, parse_float=lambda text: 0)) != json.dumps(json.loads(body))
 
 
+CHANGING = """
+from events.catalogue import CaseClosed, Holder
+
+def change(event: CaseClosed, holder: Holder) -> None:
+    event.by = holder.level = "grid"
+"""
+
+
+def test_the_type_checker_lets_nobody_change_a_value(tmp_path: Path) -> None:
+    (tmp_path / "changing.py").write_text(CHANGING)
+    words = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", "cache", "changing.py"]
+    said = subprocess.run(
+        words, env={**os.environ, "MYPYPATH": str(ROOT / "libs")}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert said.stdout.count("is read-only") == 2, said.stdout + said.stderr
+
+
 @pytest.mark.parametrize("cls", EVENTS, ids=lambda cls: cls.__name__)
-def test_every_event_is_frozen_documented_and_in_the_union(cls: type[Any]) -> None:
+def test_every_event_is_a_value_documented_and_in_the_union(cls: type[Any]) -> None:
     assert cls.__doc__
     assert not cls.__doc__.startswith(f"{cls.__name__}(")
     assert dataclasses.fields(cls)
     assert cls in get_args(e.Event)
-    assert cls.__dataclass_params__.frozen
+    assert cls.__dataclass_params__.eq
+    assert cls.__hash__ is not None
 
 
 def test_an_event_that_names_a_worker_is_classified_as_personal() -> None:
