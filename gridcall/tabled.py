@@ -63,13 +63,13 @@ class Tabled:
 
     async def feed(self, drafts: Sequence[Draft]) -> None:
         """Accept inputs while those before them are followed."""
-        accepting = asyncio.ensure_future(self.intake.append(self.district, drafts))
-        try:
-            for log, before in ((self.cases, self.intake), (self.calls, self.cases)):
-                await self._follows(log, (await before.watermark(self.district)).pos)
-            await self._look()
-        finally:
-            await accepting
+        await asyncio.gather(self.intake.append(self.district, drafts), self._caught_up())
+
+    async def _caught_up(self) -> None:
+        """Wait until no log is far behind the one before it, and let the tables look."""
+        for log, before in ((self.cases, self.intake), (self.calls, self.cases)):
+            await self._follows(log, (await before.watermark(self.district)).pos)
+        await self._look()
 
     async def announce(self, w: Instant) -> None:
         await self.intake.announce(self.district, w)

@@ -73,11 +73,11 @@ class Runner(Generic[S, R]):
 
         Only a full batch waits for the next step: what may be the last one is committed at once.
         """
-        committing = asyncio.ensure_future(self._commit(*self._taken()))
-        try:
-            count = await self._decide()
-        finally:
-            await committing
+        committed, count = await asyncio.gather(self._commit(*self._taken()), self._decide(), return_exceptions=True)
+        if committed is not None:
+            raise committed
+        if isinstance(count, BaseException):
+            raise count
         if count < self.batch:
             await self._commit(*self._taken())
         return count
