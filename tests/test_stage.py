@@ -410,6 +410,30 @@ def test_what_was_decided_while_a_commit_failed_is_never_written() -> None:
     asyncio.run(run())
 
 
+class Hanging(MemoryLog):
+    """A log whose commits are never answered."""
+
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
+        if rows:
+            await asyncio.get_running_loop().create_future()
+
+
+def test_who_ends_while_a_commit_hangs_is_not_held_up() -> None:
+    async def run() -> None:
+        tape, source = Tape("cases"), MemoryLog("cases")
+        for name in "ab":
+            await source.commit("city", tape.write(10, name, *report(name, 10, 20)))
+        runner = Runner(Stage(Escalation(), "city"), source, Hanging("calls"), 2)
+        await runner.step()
+        following = asyncio.create_task(runner.step())
+        await asyncio.sleep(0)
+        following.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(following, 5)
+
+    asyncio.run(run())
+
+
 def test_a_watermark_is_believed_only_when_its_position_was_read() -> None:
     async def run() -> None:
         tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
