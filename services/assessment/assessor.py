@@ -26,6 +26,7 @@ from events.row import Row
 
 FEW = 1_000  # Rows: after fewer, what comes next is waited for,
 REST_SECONDS = 0.25  # so long: what comes together is merged together, for half of it speaks of the same facts.
+PART = 250  # Rows: the other services of a process are not held up by more.
 HOLD = RENEW.format(schema="assessment")
 MERGED = "SELECT log, pos, generation FROM assessment.merged WHERE shard = $1"
 GO_ON = """
@@ -108,7 +109,9 @@ class Assessor:
         """In one transaction: these rows of each log are merged, and it is said that they are."""
         said: dict[Key, Fact] = {}
         for rows in found:
-            merge_into(said, rows)
+            for start in range(0, len(rows), PART):
+                merge_into(said, rows[start : start + PART])
+                await asyncio.sleep(0)
         keys = [list(column) for column in zip(*said, strict=True)] or [[], [], []]
         async with connection.transaction():
             await self._hold(connection)

@@ -16,7 +16,7 @@ from events.row import Row, Watermark
 from screen.told import whole
 from screen.view import View
 
-BATCH = 1000
+BATCH = 200  # Rows of each log: the door of the same process is not held up by more.
 QUIET_SECONDS = 1.0  # So often the page hears that nothing has happened.
 PAUSE_SECONDS = 0.1  # Between two looks at the logs: what comes together is shown together.
 AGAIN_SECONDS = 1.0
@@ -58,7 +58,7 @@ class Follower:
     async def _once(self) -> None:
         heard = {name: self.bell.count(name, self.district) for name in LOGS}
         while await self.step():
-            pass
+            await asyncio.sleep(0)
         await self.look()
         self._wake()
         await self._rung(heard)
