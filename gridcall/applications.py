@@ -28,7 +28,7 @@ from intake.outcomes import Outcomes
 from intake.posting import Intake
 from screen.app import screen_routes
 
-POOL = 8  # Connections of a process at most: the door needs one for each district that is busy, and some to look things up.
+POOL = 12  # Connections of a process at most: the door needs two for each district that is busy, and some to look things up.
 BASIC = HTTPBasic(realm="gridcall: any name, and a key for reading logs as the password")
 
 

@@ -50,6 +50,7 @@ class OneWrite:
         self._transport = transport
         self._loop = loop
         self._parts: list[bytes] = []
+        self._size = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -58,7 +59,8 @@ class OneWrite:
         if not self._parts:
             self._loop.call_soon(self._flush)
         self._parts.append(data)
-        if len(data) > TOGETHER_BYTES:  # Whoever writes much is to hear at once when it is too much.
+        self._size += len(data)
+        if self._size > TOGETHER_BYTES:  # Whoever writes much is to hear at once when it is too much.
             self._flush()
 
     def close(self) -> None:
@@ -69,6 +71,7 @@ class OneWrite:
         if self._parts:
             whole = b"".join(self._parts)
             self._parts.clear()
+            self._size = 0
             self._transport.write(whole)
 
 

@@ -14,7 +14,14 @@ import asyncpg
 import httpx
 import pytest
 
+from events.bell import Bell
+from events.catalogue import RetryAsked
+from events.database import Database, connected
+from events.errors import Away
+from gridcall.server import OneWrite
 from intake.app import make_app
+from intake.door import SECOND_ITEMS, Door
+from intake.item import item_of
 from tests.conftest import execute
 from tests.live import Process, asked, client, made_up_city
 
@@ -271,3 +278,66 @@ def test_logs_are_read_over_http_with_long_poll(door: httpx.Client) -> None:
 def test_a_wrong_parameter_is_a_problem_with_a_pointer(door: httpx.Client) -> None:
     answer = door.get("/log/exampleville", params={"after": "x"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/after")
+
+
+# ── Within ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Narrow(Database):
+    """A database in which the first commit takes until another one was refused beside it, as by `lock_timeout`."""
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__(pool)
+        self.busy, self.refused = asyncio.Event(), asyncio.Event()
+
+    async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        if self.busy.is_set() and not self.refused.is_set():
+            self.refused.set()
+            raise Away("the database is busy: canceling statement due to lock timeout")
+        self.busy.set()
+        await self.refused.wait()
+        return await super().fetch(sql, *args)
+
+
+def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(database: str) -> None:
+    async def told() -> None:
+        async with connected(database) as wide:
+            narrow = Narrow(wide._pool)
+            door = Door(narrow, Bell())
+            items = [item_of(RetryAsked(f"{number:032x}", "c", "cases", "ann")) for number in range(SECOND_ITEMS + 1)]
+            first = asyncio.create_task(door.accept("city", items[:1]))
+            await narrow.busy.wait()
+            async with asyncio.timeout(20):
+                accepted = await asyncio.gather(first, *(door.accept("city", [item]) for item in items[1:]))
+            assert narrow.refused.is_set()
+            assert sorted(each.pos for (each,) in accepted) == list(range(1, len(items) + 1))
+            assert all(each.fresh for (each,) in accepted)
+
+    asyncio.run(told())
+
+
+class Recorded(asyncio.Transport):
+    """What a server has handed over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+
+def test_an_answer_is_one_write_and_much_is_handed_over_at_once() -> None:
+    async def told() -> None:
+        transport = Recorded()
+        one = OneWrite(transport, asyncio.get_running_loop())
+        one.write(b"head ")
+        one.write(b"body")
+        assert not transport.written
+        await asyncio.sleep(0)
+        assert transport.written == [b"head body"]
+        for _ in range(5):
+            one.write(b"x" * 4_000)
+        assert len(transport.written) == 2, "whoever writes a lot in small pieces hears at once when it is too much"
+
+    asyncio.run(told())

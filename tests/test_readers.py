@@ -168,9 +168,12 @@ def test_who_must_look_elsewhere_hears_that_somebody_waits() -> None:
         await bell.wanted("cases", "city")
         bell.ring("cases", "city")
         await waiting
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await bell.wait("cases", "city", 1, 60)
         again = asyncio.create_task(bell.wanted("cases", "city"))
         await asyncio.sleep(0)
-        assert not again.done(), "nobody waits any more"
+        assert not again.done(), "nobody waits any more: one heard it, the other has given up"
         again.cancel()
 
     asyncio.run(story())

@@ -23,7 +23,7 @@ from events.row import Draft, Row
 from screen.follow import Follower
 from screen.told import timeline, whole
 from screen.view import View
-from tests.city import DAY
+from tests.city import ANN, DAY
 from tests.conftest import execute
 from tests.live import Process, asked, client, made_up_city
 from tests.test_door import issue
@@ -68,6 +68,38 @@ def test_the_view_equals_a_fresh_fold_however_its_logs_were_read(history: list[A
         view.take(left[log][:count])
         del left[log][:count]
     assert told(view) == told(fresh(rows))
+
+
+class Tape:
+    """Writes rows of `cases` by hand."""
+
+    def __init__(self) -> None:
+        self.pos = 0
+
+    def row(self, case: str, event: e.Event) -> Row:
+        self.pos += 1
+        return Row("cases", "city", self.pos, self.pos, self.pos, 1, case, 1, f"intake/city/{self.pos}", event)
+
+    def life(self, case: str) -> list[Row]:
+        matter = e.Matter("hotline", "Noise", "normal", 0, None)
+        return [self.row(case, e.CaseReported(case, case, case, matter, ())), self.row(case, e.CaseClosed(case, ANN, "eve"))]
+
+
+@pytest.mark.parametrize("late", ["declined", "reopened"])
+def test_a_case_that_is_told_of_again_is_not_forgotten_in_the_same_look(late: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("screen.view.REMEMBERED", 3)
+    tape, view, matter = Tape(), View(), e.Matter("hotline", "Noise", "normal", 0, None)
+    for case in "ABC":
+        view.take(tape.life(case))
+    declined, reopened = e.InputDeclined("A", "x", "over"), e.CaseReopened("A", matter, ANN, "recurrence")
+    view.take([*tape.life("D"), tape.row("A", declined if late == "declined" else reopened)])
+    assert "A" in view.cases
+    assert "B" not in view.cases or late == "reopened"
+    for case in "EFGH":
+        view.take(tape.life(case))
+        whole(view, -1)
+    view.take([tape.row("A", e.CaseClosed("A", ANN, "eve"))])
+    assert (view.totals["open"], len(view.running)) == (0, 0)
 
 
 @settings(max_examples=60, deadline=None)

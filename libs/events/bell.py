@@ -43,6 +43,8 @@ class Bell:
             async with asyncio.timeout(seconds):  # Python 3.11's wait_for loses a cancellation that comes with the ring.
                 await waiting
         except TimeoutError:
+            pass
+        finally:
             self._waiting[log, shard].discard(waiting)
 
     async def wanted(self, log: str, shard: str) -> None:

@@ -213,7 +213,10 @@ class KafkaLog:
         self._told.add(what)
 
     async def _follow(self) -> None:
-        """With one consumer, as long as it goes, from when somebody reads."""
+        """With one consumer, until somebody reads another shard or the place of one is to be looked for again.
+
+        A consumer is told once what it reads: aiokafka's coordinator may fail where that changes beside it.
+        """
         await self._new.wait()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.cluster.brokers,
@@ -228,24 +231,26 @@ class KafkaLog:
         )
         try:
             await consumer.start()
-            while True:
-                await self._new.wait()
-                placed = await self._placed(consumer)
-                while placed and not self._new.is_set():
-                    try:
-                        open_ = self._with_room(consumer)
-                        patience = LOOK_MS if len(open_) == len(consumer.assignment()) else HELD_MS
-                        found = await consumer.getmany(*open_, timeout_ms=patience, max_records=PAGE)
-                    except OffsetOutOfRangeError:
-                        self._new.set()  # Retention passed, or another topic of this name: look for the place again.
-                        break
-                    for partition, records in found.items():
-                        self._take(partition, records)
-                    self._show(consumer)
+            placed = await self._placed(consumer)
+            while placed and not self._new.is_set():
+                await self._look(consumer)
         finally:
             if self._showing:
                 self._showing.cancel()
             await let_go(consumer.stop())
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> None:
+        """Take what has come."""
+        open_ = self._with_room(consumer)
+        patience = LOOK_MS if len(open_) == len(consumer.assignment()) else HELD_MS
+        try:
+            found = await consumer.getmany(*open_, timeout_ms=patience, max_records=PAGE)
+        except OffsetOutOfRangeError:
+            self._new.set()  # Retention passed, or another topic of this name: look for the place again.
+            return
+        for partition, records in found.items():
+            self._take(partition, records)
+        self._show(consumer)
 
     async def _placed(self, consumer: AIOKafkaConsumer) -> bool:
         """Begin to read each shard at the latest where its next row can lie; whether there is anything to read.

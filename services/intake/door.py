@@ -108,6 +108,11 @@ class Queue:
         self._ready -= sum(len(asked.items) for asked in group)
         return group
 
+    def put_back(self, group: list[Asked]) -> None:
+        """They wait again, before all others."""
+        self._waiting = group + self._waiting
+        self._ready += sum(len(asked.items) for asked in group)
+
 
 class Door:
     """Accepts for all districts of a database. Any number of doors may stand beside each other."""
@@ -139,9 +144,21 @@ class Door:
             await asyncio.wait(self._tasks)
 
     async def _commit_all(self, district: str, queue: Queue) -> None:
-        """One commit after another, as long as somebody waits."""
+        """One commit after another, as long as somebody waits.
+
+        One that the database was too busy for, while another was under way, perhaps only waited for that one, which holds
+        the district: it is left to whoever has the other.
+        """
         while group := queue.next_group():
-            await self._commit(district, group)
+            try:
+                await self._commit(district, group)
+            except GridcallError as fault:
+                if isinstance(fault, Away) and queue.commits > 1:
+                    queue.put_back(group)
+                    break
+                for asked in group:
+                    if not asked.answer.done():
+                        asked.answer.set_exception(fault)
             queue.items -= sum(len(asked.items) for asked in group)
         queue.commits -= 1
 
@@ -150,13 +167,7 @@ class Door:
         for asked in group:
             for item in asked.items:
                 first.setdefault(item.id, item)
-        try:
-            known = await self._known(district, list(first.values()))
-        except GridcallError as fault:
-            for asked in group:
-                if not asked.answer.done():
-                    asked.answer.set_exception(fault)
-            return
+        known = await self._known(district, list(first.values()))
         for items, answer in group:
             if not answer.done():  # Whoever asked may have gone.
                 answer.set_result([self._answer(item, known[item.id], first) for item in items])

@@ -205,9 +205,10 @@ class View:
         self.latest[event.line].append(event.issue)
 
     def _happened(self, case: Case, row: Row) -> None:
-        """Take a case out of all counts, and change it."""
+        """Take a case out of all counts, and of those that may be forgotten; change it."""
         if case.id not in self._changing:
             self._count(case, -1)
+            self._ended.pop(case.id, None)
             self._changing[case.id] = case
         if row.log == "cases":
             changed_by_routing(case, row.event)
@@ -253,7 +254,6 @@ class View:
             put_or_drop(self.called[call.to], call.answer_due or call.raised, call.id, by)
 
     def _remember(self, case: Case) -> None:
-        self._ended.pop(case.id, None)
         if not case.open and not case.calls:
             self._ended[case.id] = None
         while len(self._ended) > REMEMBERED:
