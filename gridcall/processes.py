@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -61,8 +61,9 @@ class Processes(Tasks):
         self.folder = folder
         common = {"GRIDCALL_HOME": str(folder), "GRIDCALL_KAFKA": f"{cluster.brokers}/{cluster.prefix}"}
         common["GRIDCALL_SERVICE_KEY"] = secrets.token_urlsafe()
+        drawn = iter(free_ports(replicas * len(SERVICES)))
         for number in range(replicas):
-            ports = {service: free_port() for service in SERVICES}
+            ports = {service: next(drawn) for service in SERVICES}
             addresses = {f"GRIDCALL_{service.upper()}_URL": f"http://127.0.0.1:{port}" for service, port in ports.items()}
             for service, port in ports.items():
                 environment = {**os.environ, **common, **addresses, "GRIDCALL_DATABASE_URL": urls[service]}
@@ -111,10 +112,14 @@ def folder_of(name: str, anew: bool) -> Path:
     return folder
 
 
-def free_port() -> int:
-    """A port that no client on loopback has as its own, so that a process that starts again finds it free."""
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as tried, suppress(OSError):
-            tried.bind(("127.0.0.1", port))
-            return port
+def free_ports(count: int) -> list[int]:
+    """So many ports, no two the same. No client on loopback has one as its own: a process that starts again finds it free."""
+    with ExitStack() as held:
+        ports: list[int] = []
+        while len(ports) < count:
+            port = 20_000 + secrets.randbelow(12_000)
+            tried = held.enter_context(socket.socket())
+            with suppress(OSError):
+                tried.bind(("127.0.0.1", port))
+                ports.append(port)
+        return ports

