@@ -25,7 +25,7 @@ from events.bell import Bell
 from events.catalogue import VisitMade
 from events.database import PINNED, connected, make_database, migrate, on_sqlalchemy, server_of
 from events.embedded import started
-from events.errors import Away, Conflict
+from events.errors import Away, CannotGoOn, Conflict
 from events.log import Log
 from events.postgres import COMMIT, READ, PostgresLog
 from events.row import Row
@@ -34,7 +34,7 @@ from gridcall.services import SERVICES, prepare
 from intake.door import Door
 from intake.item import item_of
 from intake.schema import METADATA as INTAKE
-from tests.conftest import ROOT
+from tests.conftest import ROOT, execute
 from tests.log_contract import CONTRACT, SHARD, numbered, visit
 
 
@@ -192,6 +192,14 @@ def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(postgres: st
             assert (name.hex, content.bytes, code.hex) == kept
 
     asyncio.run(story())
+
+
+def test_a_database_keeps_every_character_or_is_refused(postgres: str) -> None:
+    url = postgres.replace("/postgres?", "/old_letters?")
+    asyncio.run(execute(postgres, "CREATE DATABASE old_letters ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"))
+    with pytest.raises(CannotGoOn, match=r"LATIN1.*ENCODING 'UTF8'"):
+        asyncio.run(prepare(url))
+    asyncio.run(prepare(url, anew=True))
 
 
 def test_replicas_that_start_at_once_make_one_schema(postgres: str) -> None:

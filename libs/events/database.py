@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from events.bell import Bell
-from events.errors import Away
+from events.errors import Away, CannotGoOn
 
 # On a fresh table Postgres would rather scan all of it than use its index, nine times as slow: these connections may not.
 # A session that hangs inside a transaction, or waits for a lock, must not hold a district for longer than two seconds.
@@ -32,6 +32,7 @@ PINNED = {
     "application_name": "gridcall",
 }
 CHANNEL = "gridcall"
+UTF8 = "ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0"  # Whatever the server makes by itself.
 GONE = (
     OSError,
     TimeoutError,
@@ -137,14 +138,23 @@ async def listen(url: str, bell: Bell, own: Collection[int] = ()) -> None:
 # ── Schemas ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+ENCODING = "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = $1"
+
+
 async def make_database(url: str, *, anew: bool = False) -> None:
-    """Make the database of a URL if it is not there; `anew`: forget what is in it."""
+    """Make the database of a URL if it is not there; `anew`: forget what is in it.
+
+    Raises CannotGoOn for one that cannot keep every character.
+    """
     async with server_of(url) as (connection, name):
         if anew:
             await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        if not await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", name):
+        encoding = await connection.fetchval(ENCODING, name)
+        if encoding is None:
             with suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):  # Another process made it just now.
-                await connection.execute(f'CREATE DATABASE "{name}"')
+                await connection.execute(f'CREATE DATABASE "{name}" {UTF8}')
+        elif encoding != "UTF8":
+            raise CannotGoOn(f"{name} keeps {encoding}, not every character; name a database made with {UTF8}")
 
 
 async def remark_on(url: str) -> str | None:
