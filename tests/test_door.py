@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -20,8 +21,10 @@ from events.database import Database, connected
 from events.errors import Away
 from gridcall.server import OneWrite
 from intake.app import make_app
+from intake.body import Problem
 from intake.door import SECOND_ITEMS, Door
 from intake.item import item_of
+from intake.posting import Deadline, Request, body_of
 from tests.conftest import execute
 from tests.live import Process, asked, client, made_up_city
 
@@ -237,6 +240,33 @@ def test_a_sender_who_stops_half_way_stores_nothing(live: tuple[Process, str]) -
     with client(*((live[0].url, live[1]))) as door:
         assert door.get("/readyz").status_code == 200
     assert rows(live) == before
+
+
+def test_every_body_that_does_not_come_is_refused_at_its_own_deadline() -> None:
+    deadline = Deadline(0.05)
+
+    async def nothing() -> dict[str, Any]:
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    async def something() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"{}"}
+
+    async def waited(receive: Any) -> float:
+        """Whoever does not come in time is refused; so long after it was asked for."""
+        begun = time.monotonic()
+        with pytest.raises(Problem) as refused:
+            await body_of(Request("/actions", None, [], {}, receive), lambda count: None, deadline)
+        assert (refused.value.status, refused.value.kind) == (408, "slow")
+        return time.monotonic() - begun
+
+    async def story() -> None:
+        for _ in range(2):  # Also after a while in which nobody was waited for.
+            first = asyncio.create_task(waited(nothing))
+            await asyncio.sleep(deadline.seconds / 2)
+            assert await body_of(Request("/actions", None, [], {}, something), lambda count: None, deadline) == b"{}"
+            assert min(await asyncio.gather(first, waited(nothing))) >= deadline.seconds
+
+    asyncio.run(asyncio.wait_for(story(), 10))
 
 
 def test_an_answer_is_sent_in_one_piece(live: tuple[Process, str]) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
+from itertools import chain
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -242,10 +243,10 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        coming = any(
-            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
-            for name, value in scope["headers"]
-        )
+        once = [(name, value) for name, value in scope["headers"] if name in ONCE]
+        known = dict(once)
+        problem = misframed(scope, known, len(known) < len(once))
+        coming = bool(problem or b"transfer-encoding" in known or known.get(b"content-length", b"").strip(b"0"))
 
         async def received() -> Message:
             nonlocal coming
@@ -270,22 +271,19 @@ class Guard:
                     while coming:
                         await received()
 
-        problem = misframed(scope)
         app = refusal(problem, scope["path"]) if problem else self.app
         await app({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, received, sent)
 
 
-def misframed(scope: Scope) -> Problem | None:
-    """What is wrong with the frame of a request."""
+def misframed(scope: Scope, known: Mapping[bytes, bytes], twice: bool) -> Problem | None:
+    """What is wrong with the frame of a request. `known` are its headers of ONCE; `twice`: one of them stood twice."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
-    if len(headers) > HEADERS_MAX or sum(len(name) + len(value) for name, value in headers) > HEADERS_BYTES_MAX:
+    if len(headers) > HEADERS_MAX or sum(map(len, chain.from_iterable(headers))) > HEADERS_BYTES_MAX:
         detail = f"A request may have {HEADERS_MAX} headers, and {HEADERS_BYTES_MAX:,} bytes of them: leave some out."
         return Problem(431, "headers", "Too many headers", detail)
     if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS_BYTES_MAX:
         return Problem(414, "address", "Too long an address", f"An address may have {ADDRESS_BYTES_MAX:,} bytes: shorten it.")
-    once = [(name, value) for name, value in headers if name in ONCE]
-    known = dict(once)
-    if len(known) < len(once):
+    if twice:
         return frame("A header stands twice of which there may be one: Host, Authorization, Content-Length or another.")
     if b"transfer-encoding" in known and (b"content-length" in known or known[b"transfer-encoding"].lower() != b"chunked"):
         return frame("Say the length by Content-Length, or by Transfer-Encoding: chunked, not by both and not otherwise.")

@@ -39,7 +39,7 @@ TOGETHER = 500  # Items that one request puts into a commit: more go no faster, 
 LISTED = 100  # Refused items of a request whose errors are listed: whoever makes more corrects a program, not an item.
 WAIT_SECONDS_MAX = 10
 WAITING = 100  # Requests that wait for an outcome at once; each looks whenever something happens in its district.
-PATH = re.compile("/actions|/issues/[^/]+")
+PATH = re.compile("/actions|/issues/(?P<line>[^/]+)")
 SECRET = re.compile(r"(?i:bearer) +(gck_[A-Za-z0-9_-]{20,100})")  # What cannot be a key is looked up nowhere.
 WAIT = re.compile(r'\s*(?i:wait)\s*=\s*(?:([0-9]{1,9})|"([0-9]{1,9})")\s*(?:;.*)?')
 
@@ -69,6 +69,36 @@ class Room:
             self.held -= mine
 
 
+class Deadline:
+    """One for many, nearly all of whom are done long before it: a timer for each would cost more than to read a body."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._due: dict[asyncio.Timeout, float] = {}  # The soonest first.
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, timeout: asyncio.Timeout) -> None:
+        """From now on it is due, unless it is done before."""
+        loop = asyncio.get_running_loop()
+        self._due[timeout] = due = loop.time() + self.seconds
+        if self._timer is None:
+            self._timer = loop.call_at(due, self._end_late)
+
+    def done(self, timeout: asyncio.Timeout) -> None:
+        """It is due no more."""
+        self._due.pop(timeout, None)
+
+    def _end_late(self) -> None:
+        loop, self._timer = asyncio.get_running_loop(), None
+        while self._due:
+            timeout, due = next(iter(self._due.items()))
+            if due > loop.time():
+                self._timer = loop.call_at(due, self._end_late)
+                break
+            del self._due[timeout]
+            timeout.reschedule(due)
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What the routes need: one object, made when the application starts."""
@@ -78,6 +108,7 @@ class Intake:
     outcomes: Outcomes
     database: Database
     room: Room = field(default_factory=Room)
+    deadline: Deadline = field(default_factory=lambda: Deadline(BODY_SECONDS))  # Of a body.
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WAITING))
 
@@ -124,16 +155,23 @@ Kind = Issues | Actions
 
 
 class Request(NamedTuple):
-    """What was asked: the frame is checked, so that a header stands once, but for `prefer`."""
+    """What was asked: the frame is checked, so that a header stands once, but for `prefer`. `line`: none for actions."""
 
     path: str
+    line: str | None
+    all_headers: Sequence[tuple[bytes, bytes]]
     headers: dict[bytes, bytes]
-    preferences: list[str]
     receive: Receive
 
     def header(self, name: bytes) -> str:
         """A header, empty where there is none."""
         return self.headers.get(name, b"").decode("latin-1")
+
+    def preferences(self) -> list[str]:
+        """What is asked for beside, as often as it stands there."""
+        if b"prefer" not in self.headers:
+            return []
+        return [value.decode("latin-1") for name, value in self.all_headers if name == b"prefer"]
 
 
 class Posting:
@@ -144,11 +182,11 @@ class Posting:
         self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or not PATH.fullmatch(scope["path"]):
+        found = PATH.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if found is None:
             await self.app(scope, receive, send)
             return
-        preferences = [value.decode("latin-1") for name, value in scope["headers"] if name == b"prefer"]
-        request = Request(scope["path"], dict(scope["headers"]), preferences, receive)
+        request = Request(scope["path"], found["line"], scope["headers"], dict(scope["headers"]), receive)
         try:
             answer = await posted(self.state.intake, request)
         except REFUSED as fault:
@@ -162,12 +200,10 @@ class Posting:
 async def kind_of(request: Request, keys: Keys) -> Kind:
     """What is posted, and whose key came with it. Raises Problem 404, 401 or 403."""
     authorization = request.header(b"authorization")
-    match request.path.split("/"):
-        case ["", "issues", line]:
-            check_line(line)
-            return Issues(await key_for(keys, authorization, line), line)
-        case _:
-            return Actions(await key_for(keys, authorization, *LINES))
+    if request.line is None:
+        return Actions(await key_for(keys, authorization, *LINES))
+    check_line(request.line)
+    return Issues(await key_for(keys, authorization, request.line), request.line)
 
 
 async def posted(intake: Intake, request: Request) -> Response:
@@ -176,7 +212,7 @@ async def posted(intake: Intake, request: Request) -> Response:
     content_type = request.header(b"content-type")
     media = media_type(content_type)
     with intake.room.for_one() as hold:
-        body = await body_of(request, hold)
+        body = await body_of(request, hold, intake.deadline)
         if media == JSON and body.lstrip()[:1] == b"{":
             return await single(intake, request, kind, *await read_alone(intake, kind, body, content_type))
         items = await cut_in_turn(intake, body, content_type)
@@ -201,7 +237,7 @@ async def single(intake: Intake, request: Request, kind: Kind, item: Item, refer
     if not accepted.same:
         raise conflict(reference)
     result, headers = result_of(accepted, reference), {"Location": kind.location(reference, accepted.code)}
-    seconds = waited_for(request.preferences)
+    seconds = waited_for(request.preferences())
     if seconds and not intake.waiting.locked():
         headers["Preference-Applied"] = f"wait={seconds}"
         outcome = await outcome_within(intake, seconds, kind.key.district, accepted.pos)
@@ -318,13 +354,14 @@ def other_district(key: Key, *errors: FieldError) -> Problem:
     return Problem(403, "other-district", "Another district", detail, errors)
 
 
-async def body_of(request: Request, hold: Callable[[int], None]) -> bytes:
+async def body_of(request: Request, hold: Callable[[int], None], deadline: Deadline) -> bytes:
     """The body, under its budget and in time; `hold` hears how many bytes of it there are."""
     declared = request.header(b"content-length")
     taken = taking(request.header(b"content-encoding"), int(declared[-20:]) if declared.isdecimal() else None)
     came, more = 0, True
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(None) as timeout:
+            deadline.begin(timeout)
             while more:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
@@ -334,8 +371,10 @@ async def body_of(request: Request, hold: Callable[[int], None]) -> bytes:
                 hold(came)
                 taken.add(chunk)
     except TimeoutError:
-        detail = f"The body did not come within {BODY_SECONDS:.0f} s; nothing was stored."
+        detail = f"The body did not come within {deadline.seconds:.0f} s; nothing was stored."
         raise Problem(408, "slow", "Too slow", detail) from None
+    finally:
+        deadline.done(timeout)
     body = taken.whole()
     hold(len(body))
     return body
