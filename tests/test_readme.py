@@ -67,7 +67,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def beside(**more: str) -> dict[str, str]:
     """An environment without the tests' database and proxies."""
     dropped = ("GRIDCALL_DATABASE_URL", "GRIDCALL_HOME", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
-    return {name: value for name, value in {**environment(), **more}.items() if name not in dropped} | more
+    return {name: value for name, value in environment().items() if name not in dropped} | more
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +95,8 @@ def heard(said: Path, running: subprocess.Popen[bytes]) -> int:
 
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["sh", "-c", command], cwd=folder, env=beside(), capture_output=True, text=True, check=False, timeout=300
-    )
+    words, alone = ["sh", "-c", command], beside(HOME=str(folder))
+    return subprocess.run(words, cwd=folder, env=alone, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -107,6 +106,9 @@ def test_every_command_that_is_printed_is_run(page: str, checkout: Path, port: i
         done = run(command.replace(f":{PORT}/", f":{port}/"), checkout)
         status = next((status for words, status in STATUS.items() if words in command), 0)
         assert done.returncode == status, f"{command}\n{done.stdout}{done.stderr}"
+    server = checkout / ".local" / "share" / "gridcall" / "postgres"  # That of the commands which name no other one.
+    assert server.is_dir()
+    assert not (server / "postmaster.pid").exists(), "it stops with the last command that uses it"
 
 
 def test_the_printed_curl_is_answered_by_what_became_of_it(checkout: Path, port: int) -> None:

@@ -178,6 +178,7 @@ def test_while_the_database_is_away_the_door_says_when_to_come_again(tmp_path_fa
         assert "rows are equal" in asked(database, "verify")
     finally:
         process.end()
+        server.cleanup()
 
 
 def test_a_service_whose_schema_was_dropped_folds_its_log_again(city: tuple[str, str]) -> None:
