@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,7 +93,9 @@ class Connection:
 
     def is_answered(self) -> bool:
         """Take what has come; whether the answer is whole. Anything but 200 and 202 is a fault of the benchmark."""
-        self._answer += self.socket.recv(1 << 18)
+        came = self.socket.recv(1 << 18)
+        assert came, "the server closed the connection"
+        self._answer += came
         head, found, body = self._answer.partition(b"\r\n\r\n")
         if not found:
             return False
@@ -150,13 +153,13 @@ def at_a_rate(requests: Requests, bodies: Sequence[bytes], per_second: float) ->
     """Send at random times of a mean rate, whatever is answered; milliseconds from when each was due to its answer."""
     chance, latencies = random.Random(2), list[float]()
     with connections(requests) as (poll, by_number):
-        free, due = list(by_number.values()), time.perf_counter()
+        free, due = deque(by_number.values()), time.perf_counter()  # In turns: the server closes what is idle for long.
         left = iter(bodies)
         request = next(left, None)
         while len(latencies) < len(bodies):
             now = time.perf_counter()
             while request is not None and due <= now and free:
-                free.pop().send(request, due)
+                free.popleft().send(request, due)
                 request, due = next(left, None), due + chance.expovariate(per_second)
             wait = max(0.0, due - now) if request is not None and free else 1.0
             for number, _ in poll.poll(wait):

@@ -104,8 +104,9 @@ def serve(
 def collect_seldom() -> None:
     """To look for cycles in all that the stages know takes longer the more they know, and nobody is answered meanwhile.
 
-    Hardly anything here makes cycles. What was imported stays for ever, so that the collector leaves it out.
+    Hardly anything here makes cycles. What was imported stays for ever, so that the collector leaves it out. What is young is
+    looked into often, and therefore little of it: 200,000 objects at once take 70 ms.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 100)
+    gc.set_threshold(10_000, 2, 1_000)
