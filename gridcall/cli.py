@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import traceback
 from importlib import import_module
 
@@ -9,7 +11,7 @@ import click
 
 from events.errors import Away, CannotGoOn
 from events.generation import NewGeneration
-from gridcall.terminal import NOTHING_RAN, OWN_FAULT, UNREACHABLE, fail
+from gridcall.terminal import NOTHING_RAN, OWN_FAULT, TERMINATED, UNREACHABLE, fail
 from intake.door import ClockLeapt
 
 MODULES = {
@@ -49,6 +51,7 @@ def main() -> None:
 
 def entry() -> None:
     """The program. A fault of its own has a status of its own, so that nobody takes it for rejected rows."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # What it uses is let go, as the embedded Postgres.
     try:
         main()
     except NewGeneration as error:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-REJECTED, NOTHING_RAN, UNREACHABLE, OWN_FAULT, INTERRUPTED = 1, 2, 3, 70, 130
+REJECTED, NOTHING_RAN, UNREACHABLE, OWN_FAULT, INTERRUPTED, TERMINATED = 1, 2, 3, 70, 130, 143
 
 
 def fail(code: int, message: str) -> NoReturn:

@@ -36,6 +36,7 @@ from intake.item import item_of
 from intake.schema import METADATA as INTAKE
 from tests.conftest import ROOT, execute
 from tests.log_contract import CONTRACT, SHARD, numbered, visit
+from tests.test_simulate import CITY, PROFILE
 
 
 class Forgetful(PostgresLog):
@@ -274,6 +275,21 @@ def test_processes_that_start_the_embedded_server_at_once_all_find_it(tmp_path: 
     with ExitStack() as stack:
         running = [stack.enter_context(subprocess.Popen(starting, env=home, cwd=ROOT / "libs")) for _ in range(4)]
     assert [process.returncode for process in running] == [0] * 4
+
+
+def test_the_embedded_server_stops_with_a_command_that_is_told_to_end(tmp_path: Path) -> None:
+    home = {**os.environ, "GRIDCALL_HOME": str(tmp_path)}
+    home.pop("GRIDCALL_DATABASE_URL")
+    program = (sys.executable, "-m", "gridcall")
+    city = ("map", "load", CITY, "--profile", PROFILE)
+    subprocess.run([*program, *map(str, city)], env=home, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    with subprocess.Popen([*program, "tail", "intake"], env=home, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert b"reference-adopted" in process.stdout.readline()
+        assert (tmp_path / "postgres" / "postmaster.pid").exists()
+        process.terminate()
+    assert process.returncode == 143
+    assert not (tmp_path / "postgres" / "postmaster.pid").exists()
 
 
 def test_an_embedded_server_that_was_killed_is_started_again(tmp_path: Path) -> None:
