@@ -32,6 +32,7 @@ PINNED = {
     "application_name": "gridcall",
 }
 CHANNEL = "gridcall"
+ENCODING = "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = $1"
 UTF8 = "ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0"  # Whatever the server makes by itself.
 GONE = (
     OSError,
@@ -136,9 +137,6 @@ async def listen(url: str, bell: Bell, own: Collection[int] = ()) -> None:
 
 
 # ── Schemas ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-ENCODING = "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = $1"
 
 
 async def make_database(url: str, *, anew: bool = False) -> None:
