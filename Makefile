@@ -51,12 +51,12 @@ check: setup ## ruff, mypy --strict, import contracts, documents that match the 
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	@PYTHONPATH=libs $(BIN)/python -m events.glossary | diff -u docs/events.md - || { echo "docs/events.md is old: make docs"; exit 1; }
-	@PYTHONPATH=libs $(BIN)/python -m events.asyncapi | diff -u docs/asyncapi.json - || { echo "docs/asyncapi.json is old: make docs"; exit 1; }
+	@PYTHONPATH=libs:. $(BIN)/python -m tools.event_reference | diff -u docs/events.md - || { echo "docs/events.md is old: make docs"; exit 1; }
+	@PYTHONPATH=libs:. $(BIN)/python -m tools.asyncapi | diff -u docs/asyncapi.json - || { echo "docs/asyncapi.json is old: make docs"; exit 1; }
 
 chaos: setup broker ## load while processes, database and broker are hurt (SECONDS=300, and 600), the checker; a year that is killed ten times
-	PYTHONPATH=libs:services:. $(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),300)
-	PYTHONPATH=libs:services:. $(BIN)/python -m tests.chaos_over_kafka --seconds $(or $(SECONDS),600)
+	PYTHONPATH=libs:services:. $(BIN)/python -m tests.harness.chaos --seconds $(or $(SECONDS),300)
+	PYTHONPATH=libs:services:. $(BIN)/python -m tests.harness.chaos_over_kafka --seconds $(or $(SECONDS),600)
 	$(BIN)/pytest -m long -k killed
 
 bench: setup ## a real year, the log, the door, deadlines, locating: each beside a peer or a limit
@@ -74,12 +74,12 @@ soak: setup ## the demo for an hour (SECONDS=3600): memory, lag, exceptions, ver
 	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),3600)
 
 docs: setup ## make docs/events.md and docs/asyncapi.json from the catalogue
-	@PYTHONPATH=libs $(BIN)/python -m events.glossary > docs/events.md
-	@PYTHONPATH=libs $(BIN)/python -m events.asyncapi > docs/asyncapi.json
+	@PYTHONPATH=libs:. $(BIN)/python -m tools.event_reference > docs/events.md
+	@PYTHONPATH=libs:. $(BIN)/python -m tools.asyncapi > docs/asyncapi.json
 
 lock: ## pin the dependencies anew, by hash (needs uv)
 	uv lock --upgrade
 	uv export --frozen --no-emit-project --all-extras --no-header -o requirements.lock
 
 clean: ## forget what was made here, and the demo
-	rm -rf .venv .gridcall out deploy/kafka/target deploy/kafka/run tests/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .gridcall out deploy/kafka/target deploy/kafka/run tests/contract/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

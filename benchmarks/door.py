@@ -29,10 +29,10 @@ import asyncpg
 import psutil
 from table import Line, cpu_seconds, own_server, settings, told
 
-from events.database import connected
-from events.embedded import PostgresServer
-from gridcall.services import prepare
-from tests.live import Process, made_up_city
+from embedded.server import PostgresServer
+from eventlog.postgres.pool import connected
+from gridcall.host.migrations import prepare
+from tests.harness.live import Process, made_up_city
 
 ROUNDS, CONNECTIONS = 3, 64
 WARM, ALONE, ARRAYS, ITEMS = 1_000, 25_000, 1_000, 100  # Requests; issues in an array.
@@ -181,7 +181,7 @@ def serve_peer() -> None:
     from fastapi import FastAPI
     from pydantic import BaseModel, Field
 
-    from gridcall.server import serve
+    from httpedge.server import serve
 
     class Point(BaseModel):
         lat: Annotated[float, Field(ge=-90, le=90)]

@@ -22,24 +22,24 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 from table import Line, own_server, settings, told
 
-from events.bell import Bell
+from embedded.server import PostgresServer
+from eventlog.core.row import Draft
+from eventlog.core.stage import Stage
+from eventlog.notifier import Bell
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import connected
+from eventlog.runner import BATCH, Runner
 from events.catalogue import IssueReported, PlaceClaim
-from events.database import connected
-from events.embedded import PostgresServer
-from events.postgres import PostgresLog
-from events.row import Draft
-from events.runtime import BATCH, Runner
-from events.stage import Stage
-from gridcall.contents import Contents, keep, stored
-from gridcall.server import collect_seldom
-from gridcall.services import prepare
-from gridcall.simulate import adoptions
-from intake.gridmap import check_map
-from intake.identity import issue_id
-from intake.profile import load_profile
-from routing.decider import Routing
-from routing.library import ContentLibrary
-from routing.locate import Locator
+from gridcall.host.contents import Contents, keep, stored
+from gridcall.host.migrations import prepare
+from gridcall.simulation.city.map_validation import check_map
+from gridcall.simulation.city.profile import load_profile
+from gridcall.simulation.driver import adoptions
+from httpedge.server import collect_seldom
+from intake.core.identity import issue_id
+from routing.core.decider import Routing
+from routing.reference_store import ContentLibrary
+from routing.spatial.locator import Locator
 
 CITY = Path(__file__).parent.parent / "profiles" / "exampleville"
 DISTRICT = "exampleville"

@@ -15,18 +15,18 @@ sys.path[:0] = [str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]
 
 from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: E402
 
-from events.bell import Bell  # noqa: E402
+from embedded.server import started  # noqa: E402
+from eventlog.codec import enveloped  # noqa: E402
+from eventlog.core.row import Draft  # noqa: E402
+from eventlog.kafka.reader import KafkaLog  # noqa: E402
+from eventlog.kafka.relay import Publisher, Relay  # noqa: E402
+from eventlog.kafka.topics import CONTENT_TYPE, Cluster, apply, wanted  # noqa: E402
+from eventlog.notifier import Bell  # noqa: E402
+from eventlog.postgres.log import PostgresLog  # noqa: E402
+from eventlog.postgres.pool import connected  # noqa: E402
 from events.catalogue import VisitMade  # noqa: E402
-from events.database import connected  # noqa: E402
-from events.embedded import started  # noqa: E402
-from events.envelope import enveloped  # noqa: E402
-from events.kafka_log import KafkaLog  # noqa: E402
-from events.postgres import PostgresLog  # noqa: E402
-from events.relay import Publisher, Relay  # noqa: E402
-from events.row import Draft  # noqa: E402
-from events.topics import CONTENT_TYPE, Cluster, apply, wanted  # noqa: E402
-from gridcall.services import prepare  # noqa: E402
-from tests.broker import running_broker  # noqa: E402
+from gridcall.host.migrations import prepare  # noqa: E402
+from tests.harness.broker import running_broker  # noqa: E402
 
 ROWS, ROUNDS, PART = 50_000, 3, 1000
 

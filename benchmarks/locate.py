@@ -16,8 +16,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from gridcall.feed import without_collecting
-from routing.locate import PAYS_AFTER, SIDE, Codes, GridIndex, rastered
+from gridcall.simulation.feed import without_collecting
+from routing.spatial.locator import PAYS_AFTER, SIDE, Codes, GridIndex, rastered
 
 BASIC, DEDICATED, POINTS, SAMPLE, BATCH, ROUNDS = 1_209, 1_498, 1_000_000, 50_000, 500, 5
 WEST, SOUTH, EAST, NORTH = 117.0, 36.6, 117.4, 37.0  # Degrees.

@@ -17,9 +17,9 @@ import asyncpg
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from events.embedded import started
-from gridcall.services import prepare
-from tests.live import Process, client, made_up_city
+from embedded.server import started
+from gridcall.host.migrations import prepare
+from tests.harness.live import Process, client, made_up_city
 
 GOAL_SECONDS = 2.0
 DELAYS = """

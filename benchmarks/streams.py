@@ -29,17 +29,17 @@ from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: E402
 from door import ITEMS, Requests, as_fast_as_it_goes, asked, at_a_rate, said  # noqa: E402
 from table import Line, own_server, told  # noqa: E402
 
-from events.bell import Bell  # noqa: E402
-from events.database import connected  # noqa: E402
-from events.embedded import PostgresServer  # noqa: E402
-from events.topics import Cluster, Topic, apply, remove, wanted  # noqa: E402
-from gridcall.services import prepare  # noqa: E402
-from intake.door import Door  # noqa: E402
-from intake.keys import Key  # noqa: E402
-from intake.posting import Issues  # noqa: E402
-from tests.broker import Broker, running_broker  # noqa: E402
-from tests.live import made_up_city  # noqa: E402
-from tests.test_apart import Apart  # noqa: E402
+from embedded.server import PostgresServer  # noqa: E402
+from eventlog.kafka.topics import Cluster, Topic, apply, remove, wanted  # noqa: E402
+from eventlog.notifier import Bell  # noqa: E402
+from eventlog.postgres.pool import connected  # noqa: E402
+from gridcall.host.migrations import prepare  # noqa: E402
+from intake.acceptor import Door  # noqa: E402
+from intake.api_keys import Key  # noqa: E402
+from intake.ingest_endpoint import Issues  # noqa: E402
+from tests.e2e.test_separate_services import Apart  # noqa: E402
+from tests.harness.broker import Broker, running_broker  # noqa: E402
+from tests.harness.live import made_up_city  # noqa: E402
 
 ROUNDS = 3
 ISSUES, FOR_FAST = 60_000, 5_000

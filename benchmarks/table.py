@@ -26,22 +26,22 @@ from typing import Any, NamedTuple, cast
 import asyncpg
 import psutil
 
+from embedded.server import PostgresServer, started
+from eventlog.codec import Entry, entry
+from eventlog.core.row import Row
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import Database, connected
+from eventlog.postgres.tables import SERVICE_OF
 from events.catalogue import Instant
-from events.database import Database, connected
-from events.embedded import PostgresServer, started
-from events.envelope import Entry, entry
-from events.postgres import PostgresLog
-from events.reference import GridMap
-from events.row import Row
-from events.schema import SERVICE_OF
-from gridcall.apart import TablesApart
-from gridcall.feed import Feed, read_feed, without_collecting
-from gridcall.services import prepare
-from gridcall.simulate import BATCH, adoptions
-from gridcall.tabled import SHOWN, tabled
-from intake.gridmap import check_map
-from intake.profile import Profile, load_profile
-from intake.times import Clockface
+from events.reference_data import GridMap
+from gridcall.host.migrations import prepare
+from gridcall.simulation.city.local_time import Clockface
+from gridcall.simulation.city.map_validation import check_map
+from gridcall.simulation.city.profile import Profile, load_profile
+from gridcall.simulation.driver import BATCH, adoptions
+from gridcall.simulation.feed import Feed, read_feed, without_collecting
+from gridcall.simulation.pipelines.postgres import SHOWN, tabled
+from gridcall.simulation.report_worker import TablesApart
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"

@@ -23,14 +23,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from events.envelope import envelope
-from events.stage import Stage
-from gridcall.feed import read_feed, without_collecting
-from gridcall.simulate import InMemory, simulate
-from gridcall.tables import Tables
-from intake.gridmap import check_map
-from intake.profile import load_profile
-from intake.times import Clockface
+from eventlog.codec import envelope
+from eventlog.core.stage import Stage
+from gridcall.simulation.city.local_time import Clockface
+from gridcall.simulation.city.map_validation import check_map
+from gridcall.simulation.city.profile import load_profile
+from gridcall.simulation.driver import InMemory, simulate
+from gridcall.simulation.feed import read_feed, without_collecting
+from gridcall.simulation.reports.tables import Tables
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
 UNTIL = "2016-01-13T00:00:00"
@@ -129,8 +129,8 @@ def watched(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> Iterat
 
 def one_envelope() -> float:
     """Microseconds to make an envelope of a typical row."""
+    from eventlog.core.row import Row
     from events import catalogue as e
-    from events.row import Row
 
     holder = e.Holder("grid", "0503", "05", "city", "w:0503", 1)
     matter = e.Matter("hotline", "Street Light Outages", "normal", 1_420_089_609_000_000, None)

@@ -1,6 +1,6 @@
 """python -m gridcall"""
 
-from gridcall.cli import entry
+from gridcall.cli.main import entry
 
 if __name__ == "__main__":
     entry()

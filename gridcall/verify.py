@@ -14,21 +14,21 @@ from typing import Any
 
 import asyncpg
 
-from assessment.assessor import FACTS, MERGED, key_of, packed
-from assessment.facts import Fact, Key, merge_into
-from escalation.decider import Escalation
+from assessment.core.facts import Fact, Key, merge_into
+from assessment.fact_projection import FACTS, MERGED, key_of, packed
+from escalation.core.decider import Escalation
+from eventlog.codec import Entry, entry, enveloped, row_of
+from eventlog.core.row import Passed, Row
+from eventlog.core.stage import Stage
+from eventlog.postgres.log import HEAD, READ
+from eventlog.postgres.pool import reached
+from eventlog.postgres.tables import SERVICE_OF
 from events.catalogue import BEGINNING
-from events.database import reached
-from events.envelope import Entry, entry, enveloped, row_of
 from events.errors import CannotGoOn
-from events.postgres import HEAD, READ
-from events.row import Passed, Row
-from events.schema import SERVICE_OF
-from events.stage import Stage
-from gridcall.services import BEHIND, SERVICES
-from routing.decider import Routing
-from routing.library import ContentLibrary
-from routing.locate import Locator
+from gridcall.host.migrations import BEHIND, SERVICES
+from routing.core.decider import Routing
+from routing.reference_store import ContentLibrary
+from routing.spatial.locator import Locator
 
 CHUNK = 1000
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from events.embedded import started
-from gridcall.services import prepare
-from tests.broker import Broker, missing, running_broker
-from tests.kafka import PARTITIONS, PARTITIONS_MAX, Topics, make_topics
+from embedded.server import started
+from gridcall.host.migrations import prepare
+from tests.harness.broker import Broker, missing, running_broker
+from tests.harness.kafka import PARTITIONS, PARTITIONS_MAX, Topics, make_topics
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("GRIDCALL_DATA", ROOT.parent / "shared" / "data"))

@@ -16,6 +16,7 @@ Instant = int
 BEGINNING: Instant = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z: before it, no log has a time.
 Level = Literal["grid", "street", "district"]
 ReferenceKind = Literal["map", "names", "roster", "admission", "policies", "decider"]
+Line = Literal["grid", "sentiment", "hotline", "petition"]
 Because = Literal["deadline", "silence"]
 LINES = ("grid", "sentiment", "hotline", "petition")
 URGENCIES = ("normal", "urgent", "life")

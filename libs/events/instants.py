@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from events.catalogue import Instant
+from events.catalogue import BEGINNING, Instant
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
+LATEST: Instant = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+
+RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+TIME = "must be a time of RFC 3339 with Z or an offset, to the microsecond, for example 2026-03-01T08:00:00+08:00"
+fits_rfc_3339 = re.compile(RFC_3339).fullmatch
 
 
 def instant(moment: datetime) -> Instant:
@@ -35,3 +41,23 @@ def rfc3339(ts: Instant) -> str:
     days, seconds = divmod(seconds, 86_400)
     fraction = f".{micros:06}" if micros else ""
     return f"{date(days)}{MINUTES[seconds // 60]}{SECONDS[seconds % 60]}{fraction}Z"
+
+
+def within(at: Instant) -> Instant:
+    """An instant that can be written with four digits of a year. Raises OverflowError for others."""
+    if BEGINNING <= at <= LATEST:
+        return at
+    raise OverflowError(at)
+
+
+@lru_cache(maxsize=4096)  # Deadlines that are counted in days all end at the same hour.
+def instant_of(text: str) -> Instant:
+    """The instant of a time of RFC 3339. Raises ValueError for other texts, and where the calendar or the years 1 to 9999
+    lack it.
+    """
+    try:
+        if fits_rfc_3339(text):
+            return within(instant(datetime.fromisoformat(text.upper())))
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(TIME)

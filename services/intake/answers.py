@@ -10,13 +10,13 @@ from msgspec import Meta
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from eventlog.core.row import Row
+from eventlog.postgres.generation import NewGeneration
 from events.catalogue import TYPE_OF
 from events.errors import Away
-from events.generation import NewGeneration
 from events.instants import rfc3339
-from events.row import Row
-from intake.body import JSON, NDJSON, Problem
-from intake.door import Accepted, Busy, ClockLeapt
+from httpedge.request_body import JSON, NDJSON, Problem
+from intake.acceptor import Accepted, Busy, ClockLeapt
 from intake.outcomes import sentence
 
 PROBLEM = "application/problem+json"

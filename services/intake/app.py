@@ -24,12 +24,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from events.catalogue import LINES
 from events.instants import rfc3339
+from httpedge.request_body import ITEMS, JSON, NDJSON, FieldError, Problem
 from intake.answers import FAULT, PROBLEM, REFUSED, Health, Result, Told, answered, outcome_of, problem_for, refusal
-from intake.body import ITEMS, JSON, NDJSON, FieldError, Problem
-from intake.identity import issue_id
-from intake.keys import READER, Key
-from intake.posting import WAIT_SECONDS_MAX, Intake, Posting, check_line, key_for, other_district
-from intake.wire import ACTION, ISSUE, reference_of
+from intake.api_keys import READER, Key
+from intake.core.identity import issue_id
+from intake.ingest_endpoint import WAIT_SECONDS_MAX, Intake, Posting, check_line, key_for, other_district
+from intake.issues import ACTION, ISSUE, reference_of
 
 CODE = re.compile("[0-9a-f]{32}")
 IDENTITY = "SELECT id, shard, pos, ts, code FROM intake.identity"

@@ -11,10 +11,10 @@ from unicodedata import is_normalized
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from eventlog.codec import in_order
 from events.catalogue import Instant, PlaceClaim
-from events.envelope import in_order
-from intake.body import SPACES
-from intake.times import instant_of
+from events.instants import instant_of
+from httpedge.request_body import SPACES
 
 SMALL_BYTES = 4096  # The largest that is ordinary; an issue has some 200.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from events.bell import Bell
+from eventlog.core.log import Source
+from eventlog.core.row import Row
+from eventlog.notifier import Bell
 from events.catalogue import (
     AcknowledgementPassedOn,
     AnswerPassedOn,
@@ -15,8 +17,6 @@ from events.catalogue import (
     InputHeld,
     RetryPassedOn,
 )
-from events.log import Source
-from events.row import Row
 
 
 class Outcomes:

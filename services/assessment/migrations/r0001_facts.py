@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
-from events.migrations.generation_0003 import add_generation
-from events.migrations.log_0001 import create_log
-from events.migrations.sent_0002 import create_sent
+from eventlog.postgres.migrations.generation_0003 import add_generation
+from eventlog.postgres.migrations.log_0001 import create_log
+from eventlog.postgres.migrations.sent_0002 import create_sent
 
 revision = "assessment_0001"
 down_revision = None

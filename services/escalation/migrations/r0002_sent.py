@@ -1,6 +1,6 @@
 """What was published of the log of escalation."""
 
-from events.migrations.sent_0002 import create_sent
+from eventlog.postgres.migrations.sent_0002 import create_sent
 
 revision = "escalation_0002"
 down_revision = "escalation_0001"

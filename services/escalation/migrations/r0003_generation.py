@@ -1,6 +1,6 @@
 """Of which generation the log of escalation is."""
 
-from events.migrations.generation_0003 import add_generation
+from eventlog.postgres.migrations.generation_0003 import add_generation
 
 revision = "escalation_0003"
 down_revision = "escalation_0002"

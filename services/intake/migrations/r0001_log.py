@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from events.migrations.log_0001 import create_log
+from eventlog.postgres.migrations.log_0001 import create_log
 
 revision = "intake_0001"
 down_revision = None

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from events.migrations.sent_0002 import create_sent
+from eventlog.postgres.migrations.sent_0002 import create_sent
 
 revision = "intake_0002"
 down_revision = "intake_0001"

@@ -1,6 +1,6 @@
 """Of which generation the log of intake is."""
 
-from events.migrations.generation_0003 import add_generation
+from eventlog.postgres.migrations.generation_0003 import add_generation
 
 revision = "intake_0003"
 down_revision = "intake_0002"

@@ -1,6 +1,6 @@
 """The log and the shards of routing."""
 
-from events.migrations.log_0001 import create_log
+from eventlog.postgres.migrations.log_0001 import create_log
 
 revision = "routing_0001"
 down_revision = None

@@ -1,6 +1,6 @@
 """Of which generation the log of routing is."""
 
-from events.migrations.generation_0003 import add_generation
+from eventlog.postgres.migrations.generation_0003 import add_generation
 
 revision = "routing_0003"
 down_revision = "routing_0002"

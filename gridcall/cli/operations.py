@@ -1,0 +1,419 @@
+"""What operations teams ask of a running gridcall, or of a database that one left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable
+from inspect import cleandoc
+from typing import Literal, NoReturn
+
+import click
+
+from embedded.server import data_folder, server_url, url_of
+from eventlog.codec import enveloped
+from eventlog.core.row import Row
+from eventlog.notifier import Bell
+from eventlog.postgres.generation import DatabaseCheck
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import Database, connected, listen
+from eventlog.postgres.tables import SERVICE_OF
+from events.catalogue import LINES, CaseParked, Instant, RetryAsked, word_of
+from events.errors import Away
+from events.instants import rfc3339
+from gridcall.cli.queries import asked, listed, named
+from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
+from gridcall.demo.live import run_demo
+from gridcall.host.asgi import app_apart, app_of
+from gridcall.host.host import SERVICES
+from gridcall.host.migrations import SERVICES as SCHEMAS
+from gridcall.host.migrations import prepare
+from gridcall.host.peers import PORTS, Elsewhere
+from gridcall.host.status import parked, status
+from gridcall.simulation.reports.tables import as_json
+from gridcall.verify import Verified, verify
+from httpedge.server import serve
+from intake.acceptor import AHEAD_US_MAX, Door, now_us
+from intake.api_keys import READER, Keys
+from intake.core.identity import action_id
+from intake.core.submission import item_of
+from intake.outcomes import Outcomes
+
+DECIDED_SECONDS = 10  # How long `retry` waits for what became of it.
+AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
+
+
+# ── Running ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command("up")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8311, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--service", "services", multiple=True, type=click.Choice(SERVICES), help="Only this service; may be given again."
+)
+@click.option("--http", type=click.Choice(["h11", "httptools"]), default="httptools", hidden=True)
+@click.option("--development-key", is_flag=True, help="Make a key for all lines of the only district, and print it.")
+@click.option("--demo", is_flag=True, help="A district that lives: it is loaded, and four simulated lines post to it.")
+@click.option("--speed", default=60.0, show_default=True, type=click.FloatRange(0.1, 3600), help="Of the demo's time.")
+def up_command(
+    host: str,
+    port: int,
+    services: tuple[str, ...],
+    http: Literal["h11", "httptools"],
+    development_key: bool,
+    demo: bool,
+    speed: float,
+) -> None:
+    """Run all services in one process, on GRIDCALL_DATABASE_URL or on a Postgres that is started for it.
+
+    \b
+    Ctrl-C or SIGTERM answers what was taken, lets the shards go, and ends.
+    Example:     gridcall up --development-key
+    """
+    url = server_url()
+    asyncio.run(prepared(url))
+    check_port(host, port)
+    if demo:
+        app = app_of(url, SERVICES, speed, open_screen=True)
+        run_demo(url, data_folder(), speed, lambda on_up: serve(app, host, port, http, on_up))
+        return
+    if development_key:
+        district, secret = asked(development)
+        click.echo(f"a key for all lines of {district}, and for reading logs: {secret}")
+    serve(app_of(url, services or SERVICES), host, port, http)
+
+
+def database_of(service: str) -> str:
+    """The database of a service that is alone: on the embedded Postgres, intake has the one that commands ask."""
+    if service == "intake" or "GRIDCALL_DATABASE_URL" in os.environ:
+        return server_url()
+    return url_of(f"gridcall_{service}")
+
+
+def service_command(service: str) -> click.Command:
+    """The command that runs one service, in a process and on a database of its own."""
+
+    @click.command(service, short_help=f"Run {service} alone; the others are reached over Kafka.")
+    @click.option("--host", default="127.0.0.1", show_default=True)
+    @click.option("--port", default=PORTS[service], show_default=True, type=click.IntRange(0, 65535))
+    @click.option("--fed", is_flag=True, hidden=True, help="For simulate: time passes with what is fed, alone.")
+    def command(host: str, port: int, fed: bool) -> None:
+        elsewhere = Elsewhere.from_environment()
+        url = "" if service == "screen" else database_of(service)
+        if url:
+            asyncio.run(prepared(url, service))
+        check_port(host, port)
+        serve(app_apart(url, service, elsewhere, fed), host, port)
+
+    about = f"""Run {service} in a process of its own. Any number of them may stand beside each other.
+
+    \b
+    GRIDCALL_DATABASE_URL   its database, and no other service's  [default: one of the embedded Postgres]
+    GRIDCALL_KAFKA          the broker, as 127.0.0.1:19092
+    GRIDCALL_SERVICE_KEY    a secret that all services share
+    GRIDCALL_INTAKE_URL     where intake is; in the same way the other services  [default: this machine, see --port]
+
+    \b
+    Ctrl-C or SIGTERM answers what was taken, lets the shards go, and ends.
+    Example:     gridcall {service} --port {PORTS[service]}
+    """
+    command.help = cleandoc(about)
+    return command
+
+
+async def prepared(url: str, *services: str) -> None:
+    """Bring the schemas of services, or of all, up to date, as soon as the database answers: it may be starting too."""
+    first = services[0] if services else "intake"
+    deadline = time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            await prepare(url, services=services or tuple(SCHEMAS))
+            async with connected(url, size=1, check=DatabaseCheck(data_folder(), url, first).check):
+                return
+        except Away as fault:
+            if time.monotonic() > deadline:
+                raise
+            click.echo(f"waiting for the database: {fault}", err=True)
+            await asyncio.sleep(0.5)  # Nothing announces that a database is back.
+
+
+def check_port(host: str, port: int) -> None:
+    """Say it where a port is taken, before anything starts."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, port))
+        except OSError as error:
+            fail(
+                UNREACHABLE,
+                f"port {port} of {host} cannot be used: {error.strerror}; name another one: gridcall up --port {port + 1}",
+            )
+
+
+async def development(database: Database) -> tuple[str, str]:
+    """A key for the only district."""
+    districts = await database.fetch("SELECT shard FROM intake.shard")
+    if len(districts) != 1:
+        return no_district(len(districts))
+    district = districts[0]["shard"]
+    return district, await Keys(database).add(district, "development", [*LINES, READER])
+
+
+def no_district(count: int) -> NoReturn:
+    """A development key stands for one district."""
+    what = "no district yet: gridcall map load DIR --profile FILE" if count == 0 else "several districts: gridcall key add"
+    fail(NOTHING_RAN, f"--development-key: there is {what}")
+
+
+# ── Asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command("status")
+@click.option("--json", "as_json_", is_flag=True, help="As JSON.")
+def status_command(as_json_: bool) -> None:
+    """How far every service is in every district, who owns it, and what is open.
+
+    \b
+    Example:     gridcall status --json
+    """
+    found = asked(status)
+    if as_json_:
+        emit(as_json(found))
+        return
+    listed(found["shards"], as_json_=False, empty="no district yet: gridcall map load DIR --profile FILE")
+    for district, counts in found["open"].items():
+        said = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items())) or "no case"
+        emit(f"{district}: {said}\n".encode())
+
+
+@click.command("tail")
+@click.argument("log", type=click.Choice(list(SERVICE_OF)))
+@click.option("--district", metavar="CODE", help="Which; not needed where there is one.")
+@click.option("--after", type=int, metavar="POSITION", help="From here on; without it the last ten, then what comes.")
+@click.option("--type", "kinds", multiple=True, metavar="WORD", help="Only types with this word, such as call-raised.")
+@click.option("--subject", metavar="ID", help="Only this case.")
+@click.option("--follow/--no-follow", default=True, show_default=True, help="Wait for what comes.")
+@click.option("--json", "as_json_", is_flag=True, help="CloudEvents JSON, one a line.")
+def tail_command(
+    log: str, district: str | None, after: int | None, kinds: tuple[str, ...], subject: str | None, follow: bool, as_json_: bool
+) -> None:
+    """Follow a log.
+
+    \b
+    Example:     gridcall tail calls --type call-raised --json
+    """
+
+    async def followed() -> None:
+        url = server_url()
+        await prepare(url)
+        bell = Bell()
+        async with connected(url, size=2) as database:
+            source = PostgresLog(log, database, bell)
+            name = district or await the_district(database)
+            pos = max(0, (await source.watermark(name)).pos - 10) if after is None else after
+            ringing = asyncio.create_task(listen(url, bell))
+            try:
+                while True:
+                    heard = bell.count(log, name)
+                    entries = await source.entries(name, pos, 1000)
+                    for kept in entries:
+                        if (not subject or kept.subject == subject) and (not kinds or any(kind in kept.type for kind in kinds)):
+                            body = enveloped(log, name, kept)
+                            emit(body + b"\n" if as_json_ else told(kept.pos, kept.ts, kept.type, kept.subject, kept.data))
+                        pos = kept.pos
+                    if not entries:
+                        if not follow:
+                            return
+                        await bell.wait(log, name, heard, 5)
+            finally:
+                ringing.cancel()
+
+    try:
+        asyncio.run(followed())
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def told(pos: int, ts: Instant, kind: str, subject: str, data: bytes) -> bytes:
+    """An event in one line for people."""
+    return f"{pos:>9}  {rfc3339(ts):27}  {word_of(kind):24}  {subject:32}  {data.decode()}\n".encode()
+
+
+async def the_district(database: Database) -> str:
+    """The only district there is."""
+    found = [record["shard"] for record in await database.fetch("SELECT shard FROM intake.shard ORDER BY shard")]
+    if len(found) != 1:
+        fail(NOTHING_RAN, f"name a district with --district: there are {', '.join(found) or 'none yet'}")
+    return str(found[0])
+
+
+@click.command("parked")
+@click.option("--json", "as_json_", is_flag=True, help="As JSON.")
+def parked_command(as_json_: bool) -> None:
+    """List parked cases: deciding them failed, and what came since waits behind them. See gridcall retry.
+
+    \b
+    Example:     gridcall parked
+    """
+    listed(asked(parked), as_json_, "no case is parked")
+
+
+@click.command("retry")
+@click.argument("case", metavar="CASE")
+@click.option("--by", default="operator", show_default=True, metavar="CODE", help="Who asks for it; it is kept in the log.")
+def retry_command(case: str, by: str) -> None:
+    """Decide a parked case again, with all that waits behind it. It goes on, or is parked as before.
+
+    \b
+    Exit status: 0 it goes on · 1 it is parked again · 2 it is not parked · 3 nothing has decided it yet
+    Example:     gridcall retry 0b6cf6bd6ec3e7b0a1f6f7a3c5d1e2f4
+    """
+
+    async def retried(database: Database) -> list[tuple[str, Row | None]]:
+        found = [(row["district"], row["log"]) for row in await parked(database) if row["case"] == case]
+        bell = Bell()
+        logs = [PostgresLog(name, database, bell) for name in ("cases", "calls")]
+        door, outcomes = Door(database, bell), Outcomes(logs[0], logs[1], bell)
+        said: list[tuple[str, Row | None]] = []
+        for district, log in found:
+            action = action_id(district, "gridcall", secrets.token_hex(16))
+            (accepted,) = await door.accept(district, [item_of(RetryAsked(action, case, log, by))])
+            rows = await outcomes.wait(district, accepted.pos, DECIDED_SECONDS)
+            said.append((log, rows[0] if rows else None))
+        return said
+
+    said = asked(retried)
+    if not said:
+        fail(NOTHING_RAN, f"case {case!r} is not parked; gridcall parked lists those that are")
+    for log, row in said:
+        if row is None:
+            fail(
+                UNREACHABLE,
+                f"the retry in {log} is accepted, but nothing has decided it yet: does gridcall run? gridcall status",
+            )
+        if isinstance(row.event, CaseParked):
+            fail(REJECTED, f"parked again in {log}: {row.event.fault}")
+        click.echo(f"case {case} goes on in {log}, from position {row.pos}")
+
+
+@click.command("doctor")
+def doctor_command() -> None:
+    """Look whether everything that gridcall needs is there, and say what to do where it is not.
+
+    \b
+    Exit status: 0 all is well · 3 something is not
+    Example:     gridcall doctor
+    """
+    ill = False
+    for name, look in EXAMINED.items():
+        try:
+            said = look()
+        except (Away, OSError, RuntimeError) as fault:
+            said, ill = f"ILL  {fault}", True
+        click.echo(f"{name:12} {said}")
+    sys.exit(UNREACHABLE if ill else 0)
+
+
+def examined_folder() -> str:
+    """It can be written, and has room."""
+    folder = data_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    stat = os.statvfs(folder)
+    free = stat.f_bavail * stat.f_frsize // 2**20
+    if free < 500:
+        raise OSError(f"{folder} has {free} MiB left: make room, or name another folder in GRIDCALL_HOME")
+    return f"well {folder}, {free:,} MiB free"
+
+
+def examined_database() -> str:
+    """Reached, with which version and commit settings."""
+    started = time.monotonic()
+
+    async def look(database: Database) -> str:
+        settings = [(await database.fetch(f"SHOW {name}"))[0][0] for name in ("server_version", "fsync", "synchronous_commit")]
+        return "Postgres {}, fsync {}, synchronous_commit {}".format(*settings)
+
+    said = asked(look)
+    where = "GRIDCALL_DATABASE_URL" if os.environ.get("GRIDCALL_DATABASE_URL") else "embedded"
+    return f"well {where}: {said}; answered in {time.monotonic() - started:.1f} s"
+
+
+def examined_clock() -> str:
+    """The database's clock beside this machine's."""
+
+    async def look(database: Database) -> int:
+        return int((await database.fetch("SELECT intake.clock() - $1::bigint", now_us()))[0][0])
+
+    ahead = asked(look)
+    if ahead > AHEAD_US_MAX:
+        raise RuntimeError(
+            f"the database's clock is {ahead / 1e6:,.0f} s ahead: set it right, or confirm: gridcall clock confirm"
+        )
+    return f"well {ahead / 1e6:+.3f} s"
+
+
+def examined_shards() -> str:
+    """Nothing stands still."""
+    shards = asked(status)["shards"]
+    behind = [shard for shard in shards if shard["lag"]]
+    if behind:
+        raise RuntimeError("; ".join(f"{shard['log']}/{shard['district']} is {shard['lag']:,} behind" for shard in behind))
+    return f"well {len(shards)} shards, none behind"
+
+
+EXAMINED: dict[str, Callable[[], str]] = {
+    "folder": examined_folder, "database": examined_database, "clock": examined_clock, "shards": examined_shards,
+}  # fmt: skip
+
+
+# ── Checking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command("verify")
+@click.option("--database", metavar="NAME", help="Another database of the same server, for example one that simulate left.")
+@click.option("--district", "districts", multiple=True, metavar="CODE", help="Only this district; may be given again.")
+@click.option("--apart", multiple=True, metavar="SERVICE=URL", help="A service with a database of its own; may be given again.")
+@click.option("--json", "as_json_", is_flag=True, help="What was found as JSON.")
+def verify_command(database: str | None, districts: tuple[str, ...], apart: tuple[str, ...], as_json_: bool) -> None:
+    """Fold intake's log again, and compare `cases`, `calls` and the facts with it, byte for byte.
+
+    \b
+    Exit status: 0 they are equal · 1 they differ: the first difference is shown · 3 the database cannot be reached
+    Example:     gridcall verify --database simulate_exampleville-2019
+    """
+    with Bar() as bar:
+        url = url_of(database) if database else server_url()
+        found = asyncio.run(verify(url, districts, bar.task("Folding", None), named(apart)))
+    emit(as_json([as_record(each) for each in found]) if as_json_ else "".join(map(sentence, found)).encode())
+    sys.exit(REJECTED if any(each.difference for each in found) else 0)
+
+
+def sentence(found: Verified) -> str:
+    """What was found in one district."""
+    if found.difference:
+        return f"{found.district}: {found.difference}\n"
+    equal = f"{found.rows:,} rows are equal, and so are {found.facts:,} facts"
+    return f"{found.district}: {found.inputs:,} inputs folded again, {equal}\n"
+
+
+def as_record(found: Verified) -> dict[str, object]:
+    """The same for a program."""
+    difference = found.difference.as_json() if found.difference else None
+    return {
+        "district": found.district,
+        "inputs": found.inputs,
+        "rows": found.rows,
+        "facts": found.facts,
+        "difference": difference,
+    }
+
+
+COMMANDS = {
+    "up": up_command, "status": status_command, "tail": tail_command, "parked": parked_command, "retry": retry_command,
+    "doctor": doctor_command, "verify": verify_command, **{service: service_command(service) for service in PORTS},
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""The demo district, made to the byte the same each time."""

@@ -1,0 +1,1 @@
+"""The world outside gridcall: platforms that report, people who act."""

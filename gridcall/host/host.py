@@ -1,0 +1,244 @@
+"""The services of one process: every service finds its districts in intake's list and keeps a shard for each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from assessment.fact_projection import Assessor
+from escalation.core.decider import Escalation
+from eventlog.core.log import Source
+from eventlog.core.stage import Stage
+from eventlog.http_log import HttpLog
+from eventlog.kafka.reader import KafkaLog
+from eventlog.kafka.relay import Publisher, Relay
+from eventlog.notifier import Bell
+from eventlog.postgres.generation import DatabaseCheck, NewGeneration
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import Database, listen
+from eventlog.postgres.tables import SERVICE_OF
+from eventlog.runner import BATCH, Follows, Keeper, Runner
+from events.catalogue import LINES
+from events.errors import Away, GridcallError
+from gridcall.host.contents import Contents, stored
+from gridcall.host.peers import Elsewhere
+from intake.acceptor import ClockLeapt, Door
+from intake.inbound.consumer import Inbound
+from routing.core.decider import Routing
+from routing.reference_store import ContentLibrary
+from routing.spatial.locator import Locator
+from screen.follower import Follower
+from screen.routes import Screen
+
+SERVICES = ("intake", "routing", "escalation", "assessment", "screen")
+LOGS = ("intake", "cases", "calls")
+TICK_SECONDS = 1.0
+AGAIN_SECONDS = 0.2
+MERGED_ROWS = 4_000  # At once: the more rows, the fewer facts are written again.
+
+log = logging.getLogger("gridcall")
+
+
+def this_process() -> str:
+    """How this process signs its leases."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class System:
+    """The services of one process on one database.
+
+    `elsewhere`: the others are not on it, and are reached over Kafka. `fed`: time passes with what is fed to intake, alone.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        database: Database | None,
+        services: Collection[str],
+        check: DatabaseCheck,
+        speed: float,
+        elsewhere: Elsewhere | None = None,
+        fed: bool = False,
+    ) -> None:
+        self.url = url
+        self.database = database
+        self.check = check
+        self.services = services
+        self.bell = Bell()
+        self.elsewhere = elsewhere
+        self.door = Door(self.stored, self.bell) if "intake" in services else None
+        self.own: dict[str, PostgresLog] = {}  # The logs that lie in this database.
+        self.over_kafka: dict[str, KafkaLog] = {}
+        self.numbers: dict[str, int] = {}  # Of the districts.
+        self.keepers: dict[tuple[str, str], Keeper] = {}
+        self.relays: dict[tuple[str, str], Relay] = {}
+        self.inbound: dict[str, Inbound] = {}  # By line.
+        self._publisher = Publisher(elsewhere.kafka) if elsewhere else None
+        self.intake, self.cases, self.calls = (self._log(name) for name in LOGS)
+        if "assessment" in services:
+            self._log("evaluations")  # Nobody here reads it.
+        self._contents = Contents(elsewhere.contents if elsewhere else stored(self.stored))
+        self._speed = speed
+        self._fed = fed
+        self.closing = asyncio.Event()
+        self.screen = Screen(self._contents.of, self.closing)
+        self._library = ContentLibrary(self._contents)
+        self._locator = Locator(self._library)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_ending = False
+
+    def _log(self, name: str) -> PostgresLog | KafkaLog | HttpLog:
+        if self.elsewhere is None or SERVICE_OF[name] in self.services:
+            own = self.own[name] = PostgresLog(name, self.stored, self.bell, this_process())
+            return own
+        writer = self.elsewhere.log(name)
+        if self.door:
+            return writer  # The door follows no log: who waits there for an outcome asks its writer.
+        cluster, (service,) = self.elsewhere.kafka, self.services
+        made = self.over_kafka[name] = KafkaLog(
+            name, cluster, self._number_of, writer, self.bell, f"{cluster.prefix}.{service}"
+        )
+        return made
+
+    def writer(self, name: str) -> Source:
+        """A log as its writer has it."""
+        return self.over_kafka[name].writer if name in self.over_kafka else self.own[name]
+
+    def _number_of(self, district: str) -> int:
+        return self.numbers.get(district, -1)
+
+    @property
+    def stored(self) -> Database:
+        """The database, which everything but a screen of its own has."""
+        assert self.database is not None
+        return self.database
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run until the end of the block; then answer what was taken, and let the shards go."""
+        if self.database:
+            self.start(listen(self.url, self.bell, self.database.sessions))
+            self.start(self._announce())
+        self.start(self._keep_districts())
+        for each in self.over_kafka.values():
+            self.start(each.run())
+        if self.door and not self._fed:
+            self.start(self._let_time_pass(self.door))
+            if self.elsewhere and self._publisher:
+                cluster, publisher = self.elsewhere.kafka, self._publisher
+                for line in LINES:
+                    self.inbound[line] = Inbound(line, cluster, self.stored, self.door, publisher, this_process())
+                    self.start(self.inbound[line].run())
+        try:
+            yield
+        finally:
+            if self.door:
+                await self.door.drain()
+            self._is_ending = True
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._publisher:
+                await self._publisher.close()
+
+    def close(self) -> None:
+        """Answer those who wait for what is to come: the live pages, and the readers of logs."""
+        self.closing.set()
+        self.bell.ring_all()
+
+    def start(self, work: Any) -> None:
+        """Work until the end of the block."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that ends by itself is a fault: the process ends with it, and is started again with what the log has."""
+        if not self._is_ending:
+            log.critical("%s ended: this process ends too", task, exc_info=None if task.cancelled() else task.exception())
+            os._exit(70)
+
+    async def _let_time_pass(self, door: Door) -> None:
+        while True:
+            try:
+                await door.tick()
+            except (Away, ClockLeapt, NewGeneration) as fault:
+                log.warning("time stands still: %s", fault)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _announce(self) -> None:
+        """Remember how far the database was, so that a restored one is noticed."""
+        while True:
+            with suppress(Away, NewGeneration):
+                await self.stored.on_connection(self.check.announce)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _keep_districts(self) -> None:
+        """Keep a shard of each stage for every district that intake knows."""
+        while True:
+            with suppress(Away, NewGeneration):
+                self.numbers.update(await self._districts())
+                for district in self.numbers:
+                    self._keep(district)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _districts(self) -> dict[str, int]:
+        """The districts and their numbers."""
+        if self.elsewhere and "intake" not in self.services:
+            return await self.elsewhere.districts()
+        return dict(map(tuple, await self.stored.fetch("SELECT shard, number FROM intake.district")))
+
+    def _keep(self, district: str) -> None:
+        makers: dict[str, tuple[str, Callable[[], Follows]]] = {
+            "routing": ("cases", lambda: self._routing(district)),
+            "escalation": ("calls", lambda: self._escalation(district)),
+            "assessment": ("evaluations", lambda: self._assessment(district)),
+        }
+        for service, (sink, made) in makers.items():
+            if service in self.services and (service, district) not in self.keepers:
+                keeper = self.keepers[service, district] = Keeper(district, self.own[sink], self.bell, made)
+                self.start(keeper.run())
+        if self._publisher:
+            self._publish(district, self._publisher)
+        if "screen" in self.services and district not in self.screen.followers:
+            logs = {each.name: each for each in (self.intake, self.cases, self.calls)}
+            follower = self.screen.followers[district] = Follower(district, logs, self.bell, self._speed)
+            self.start(follower.run())
+
+    def _publish(self, district: str, publisher: Publisher) -> None:
+        """Keep a relay for each log that is written here; let intake hear what becomes of its inputs."""
+        for name, each in self.own.items():
+            if (name, district) not in self.relays:
+                relay = Relay(each, district, self.numbers[district], publisher)
+                self.relays[name, district] = relay
+                self.start(relay.run())
+                for outcomes in (self.cases, self.calls):
+                    if isinstance(outcomes, HttpLog):
+                        self.start(self._hear(outcomes, district))
+
+    async def _hear(self, outcomes: HttpLog, district: str) -> None:
+        """While somebody waits for an outcome, ask its writer for what comes next, and ring. Nothing is kept."""
+        pos = 0
+        while True:
+            await self.bell.wanted(outcomes.name, district)
+            try:
+                if await outcomes.read(district, pos, 1, wait=TICK_SECONDS):
+                    pos = (await outcomes.watermark(district)).pos
+                    self.bell.ring(outcomes.name, district)
+            except GridcallError:
+                await asyncio.sleep(AGAIN_SECONDS)  # Nothing announces that a writer is back.
+
+    def _routing(self, district: str) -> Runner[Any, Any]:
+        stage = Stage(Routing(district, self._library), district, self._locator)
+        return Runner(stage, self.intake, self.own["cases"], BATCH, self._contents.fetch)
+
+    def _escalation(self, district: str) -> Runner[Any, Any]:
+        return Runner(Stage(Escalation(), district), self.cases, self.own["calls"], BATCH)
+
+    def _assessment(self, district: str) -> Assessor:
+        return Assessor(district, self.cases, self.calls, self.own["evaluations"], MERGED_ROWS)

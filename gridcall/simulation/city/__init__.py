@@ -1,0 +1,1 @@
+"""A city as its files have it: profile, map, times, rows."""

@@ -1,0 +1,284 @@
+"""The map check: GeoJSON as it is found → findings, each by feature, place and measure → the map as gridcall adopts it.
+
+Refused: what would send a case to the wrong grid. Reported and repaired: what RFC 7946 forbids but nobody can misread, and
+slivers that the profile tolerates. Areas are in m² on the sphere of the Earth's mean radius; each overlap (of two grids) and
+each hole (between grids) is measured alone.
+"""
+
+from __future__ import annotations
+
+import json
+from codecs import BOM_UTF8
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from math import radians, sin
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import shapely
+from shapely.geometry import mapping, shape
+
+from events.reference_data import Grid, GridMap
+from gridcall.simulation.city.profile import MapFiles
+from gridcall.simulation.city.row_mapper import code_of
+
+EARTH_RADIUS_M = 6_371_008.8  # Mean radius R1 of GRS 80 (Moritz 2000).
+CRS84 = ("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "OGC:CRS84")
+
+Position = list[float]
+Ring = list[Position]
+
+
+class FeatureCollection(msgspec.Struct):
+    """What is read of a GeoJSON document before its features are looked at one by one."""
+
+    type: Literal["FeatureCollection"]
+    features: list[Any]
+    crs: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found. `refused` ones must be mended; `place` is (lon, lat) in degrees; `area_m2` where it has one."""
+
+    severity: Literal["refused", "reported"]
+    kind: str
+    feature: str
+    place: tuple[float, float] | None
+    area_m2: float | None
+    what: str
+
+    def __str__(self) -> str:
+        where = f" at {self.place[0]:.6f}, {self.place[1]:.6f}" if self.place else ""
+        return f"{self.severity}: {self.feature}{where}: {self.what}"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The findings, and the map where none of them refuses it."""
+
+    findings: tuple[Finding, ...]
+    grids: GridMap | None
+
+    @property
+    def refused(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity == "refused"]
+
+    def kinds(self) -> Counter[str]:
+        """How often each kind was found."""
+        return Counter(finding.kind for finding in self.findings)
+
+
+def check_map(folder: Path, files: MapFiles) -> Checked:
+    """Read the file of the grids and check it."""
+    path = folder / files.grids.file
+    try:
+        document = msgspec.json.decode(path.read_bytes().removeprefix(BOM_UTF8), type=FeatureCollection)
+    except OSError as error:
+        return Checked((refusal("file", str(path), f"cannot be read: {error.strerror}; --map names the folder"),), None)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return Checked((refusal("file", str(path), f"not a GeoJSON FeatureCollection: {error}"),), None)
+    findings = list(crs_findings(document.crs, path.name))
+    grids: list[Grid] = []
+    for number, feature in enumerate(document.features, 1):
+        grid, found = check_feature(number, feature, files)
+        findings += found
+        if grid:
+            grids.append(grid)
+    findings += doubles(grids)
+    if not document.features:
+        findings.append(refusal("file", str(path), "it has no features: a map needs at least one grid"))
+    if not any(finding.severity == "refused" for finding in findings):
+        findings += topology(grids, files)
+    checked = Checked(tuple(findings), None)
+    if checked.refused:
+        return checked
+    ordered = tuple(sorted(grids, key=lambda grid: grid.code))
+    return Checked(checked.findings, GridMap(files.district.code, files.district.name, ordered))
+
+
+def refusal(
+    kind: str, feature: str, what: str, place: tuple[float, float] | None = None, area_m2: float | None = None
+) -> Finding:
+    """A finding that must be mended."""
+    return Finding("refused", kind, feature, place, area_m2, what)
+
+
+def crs_findings(crs: Any, file: str) -> Iterator[Finding]:
+    """A CRS84 member says what is so anyway; any other means that the coordinates are not WGS 84 degrees."""
+    if crs is None:
+        return
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    name = properties.get("name") if isinstance(properties, dict) else crs
+    if isinstance(name, str) and name in CRS84:
+        yield Finding("reported", "crs", file, None, None, "a crs member (CRS84): RFC 7946 has none; it is left out")
+    elif isinstance(name, str) and name.endswith(("EPSG::4326", "EPSG:4326")):
+        what = f"the reference system {name!r} puts latitude first, RFC 7946 longitude: if yours does, remove the crs member"
+        yield refusal("crs", file, what)
+    else:
+        yield refusal("crs", file, f"the reference system {name!r} is not WGS 84: transform the file to longitude and latitude")
+
+
+def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | None, list[Finding]]:
+    """One feature as a grid, if its codes and rings allow."""
+    try:
+        properties, geometry = feature["properties"], feature["geometry"]
+        code = text_of(properties[files.grids.code])
+        street = code_of(text_of(properties[files.streets.from_]), files.streets)
+        polygons = polygons_of(geometry)
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+        return None, [refusal("feature", f"feature {number}", f"not a grid: {error}, missing or of the wrong kind")]
+    name = f"grid {code}" if code else f"feature {number}"
+    if not code or not street:
+        return None, [refusal("code", name, f"no code in {files.grids.code!r} or no street in {files.streets.from_!r}")]
+    findings = list(crs_findings(feature.get("crs"), name))
+    for part, polygon in enumerate(polygons, 1):
+        for hole, ring in enumerate(polygon):
+            found = check_ring(name, ring_name(part, len(polygons), hole), ring, hole=hole > 0)
+            findings += found
+    if any(finding.severity == "refused" for finding in findings):
+        return None, findings
+    outline = shape({"type": "MultiPolygon", "coordinates": polygons})
+    if not outline.is_valid:
+        return None, [*findings, crossing(name, outline)]
+    outline = shapely.geometry.polygon.orient(outline.geoms[0]) if len(polygons) == 1 else oriented(outline)
+    return Grid(code, street, False, json.loads(json.dumps(mapping(outline)))), findings
+
+
+def text_of(value: Any) -> str:
+    """A property as a code: text or a whole number, trimmed; empty where there is none. Raises TypeError for anything else."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError(f"{value!r} is neither text nor a whole number")
+    return str(value).strip()
+
+
+def polygons_of(geometry: dict[str, Any]) -> list[list[Ring]]:
+    """The polygons of a geometry, each a list of rings. Raises ValueError or ValidationError for anything but polygons."""
+    kind, coordinates = geometry["type"], geometry["coordinates"]
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise ValueError("a Polygon or MultiPolygon")
+    polygons = msgspec.convert([coordinates] if kind == "Polygon" else coordinates, list[list[Ring]])
+    if not polygons or not all(polygons):
+        raise ValueError("a ring")
+    return [[[position[:2] for position in ring] for ring in polygon] for polygon in polygons]
+
+
+def ring_name(part: int, parts: int, hole: int) -> str:
+    """Which ring of a feature: `ring`, `hole 2`, `ring of part 3`."""
+    name = f"hole {hole}" if hole else "ring"
+    return f"{name} of part {part}" if parts > 1 else name
+
+
+def check_ring(name: str, which: str, ring: Ring, *, hole: bool) -> list[Finding]:
+    """A ring must hold degrees, be closed and not cross itself; its winding is repaired."""
+    for position in ring:
+        if len(position) < 2 or not (abs(position[0]) <= 180 and abs(position[1]) <= 90):
+            what = f"{which}: {list(position)} is not a longitude and latitude in degrees: transform the file to WGS 84"
+            return [refusal("degrees", name, what)]
+    start = (float(ring[0][0]), float(ring[0][1])) if ring else None
+    if len(ring) < 4 or list(ring[0]) != list(ring[-1]):
+        return [refusal("open_ring", name, f"{which} is open: end it where it starts, with at least 4 positions", start)]
+    outline = shapely.Polygon(ring)
+    if not outline.is_valid:
+        return [crossing(name, outline, which)]
+    if outline.exterior.is_ccw == hole:
+        way = "counter-clockwise" if hole else "clockwise"
+        what = f"{which} runs {way}: RFC 7946 wants the other way; it is turned"
+        return [Finding("reported", "winding", name, start, area_m2(outline), what)]
+    return []
+
+
+def crossing(name: str, outline: shapely.Geometry, which: str = "outline") -> Finding:
+    """Why an outline is no polygon, in the words of the geometry library, which name the place."""
+    reason = shapely.is_valid_reason(outline)
+    words, _, rest = reason.partition("[")
+    place = tuple(float(number) for number in rest.rstrip("]").split()[:2])
+    where = (place[0], place[1]) if len(place) == 2 else None
+    return refusal("self_crossing", name, f"{which}: {words.strip().lower()}: redraw it without crossing itself", where)
+
+
+def oriented(outline: shapely.MultiPolygon) -> shapely.MultiPolygon:
+    """The same polygons with outer rings counter-clockwise and holes clockwise."""
+    return shapely.MultiPolygon([shapely.geometry.polygon.orient(part) for part in outline.geoms])
+
+
+def doubles(grids: Sequence[Grid]) -> Iterator[Finding]:
+    """Two features with one code."""
+    seen: set[str] = set()
+    for grid in grids:
+        if grid.code in seen:
+            corner = shape(grid.geometry).representative_point()
+            what = "a second feature has this code: give each grid a code of its own"
+            yield refusal("double_code", f"grid {grid.code}", what, (corner.x, corner.y))
+        seen.add(grid.code)
+
+
+def topology(grids: Sequence[Grid], files: MapFiles) -> Iterator[Finding]:
+    """Overlaps of two grids, and holes between grids."""
+    outlines = [shape(grid.geometry) for grid in grids]
+    yield from overlaps(grids, outlines, files.overlap.tolerate_m2)
+    yield from holes(grids, outlines, files.gap.tolerate_m2)
+
+
+def overlaps(grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated_m2: float) -> Iterator[Finding]:
+    """Each pair of grids that share ground."""
+    tree = shapely.STRtree(outlines)
+    for i, j in sorted(tree.query(outlines, predicate="intersects").T.tolist()):
+        shared = shapely.intersection(outlines[i], outlines[j]) if i < j else None
+        if shared is None or shared.area == 0:
+            continue
+        one, other = sorted((grids[i].code, grids[j].code))
+        yield sliver("overlap", f"grids {one} and {other}", shared, tolerated_m2, f"taken: {one}, the lowest code")
+
+
+def holes(grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated_m2: float) -> Iterator[Finding]:
+    """Each hole in the union of all grids."""
+    tree = shapely.STRtree(outlines)
+    for part in parts_of(shapely.union_all(outlines)):
+        for ring in part.interiors:
+            hole = shapely.Polygon(ring)
+            around = sorted(grids[i].code for i in tree.query(hole, predicate="intersects"))
+            name = f"hole between grids {', '.join(around)}"
+            yield sliver("hole", name, hole, tolerated_m2, "a point in it lies outside the map")
+
+
+def sliver(kind: str, name: str, shape_: shapely.Geometry, tolerated_m2: float, then: str) -> Finding:
+    """An overlap or a hole: reported up to the tolerance, refused beyond it."""
+    area = area_m2(shape_)
+    corner = shape_.representative_point()
+    place = (corner.x, corner.y)
+    if area > tolerated_m2:
+        what = f"{kind} of {area:.3f} m², more than the {tolerated_m2:g} m² tolerated: mend the map or raise tolerate_m2"
+        return refusal(kind, name, what, place, area)
+    return Finding("reported", kind, name, place, area, f"{kind} of {area:.3f} m², tolerated; {then}")
+
+
+def parts_of(geometry: shapely.Geometry) -> list[shapely.Polygon]:
+    """The polygons in a geometry of any kind."""
+    if isinstance(geometry, shapely.Polygon):
+        return [geometry]
+    return [part for inner in getattr(geometry, "geoms", ()) for part in parts_of(inner)]
+
+
+def area_m2(geometry: shapely.Geometry) -> float:
+    """The area on the sphere, in m²."""
+    return sum(
+        ring_area_m2(part.exterior.coords) - sum(ring_area_m2(hole.coords) for hole in part.interiors)
+        for part in parts_of(geometry)
+    )
+
+
+def ring_area_m2(ring: Sequence[Sequence[float]]) -> float:
+    """The area within a closed ring of (lon, lat) degrees: the sum of trapezoids in the cylindrical equal-area projection."""
+    base = sin(radians(ring[0][1]))  # Heights are taken from here, or a sliver would drown in rounding.
+    points = [(radians(lon), sin(radians(lat)) - base) for lon, lat in ring]
+    trapezoids = ((x2 - x1) * (y1 + y2) for (x1, y1), (x2, y2) in pairwise(points))
+    return abs(sum(trapezoids)) * EARTH_RADIUS_M**2 / 2

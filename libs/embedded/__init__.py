@@ -1,0 +1,1 @@
+"""The Postgres that gridcall starts itself where no other one is named."""

@@ -1,0 +1,143 @@
+"""A row as a store keeps it (its entry), and as a CloudEvents 1.0 JSON event (its envelope), and back.
+
+All of it is pure, and deterministic to the byte (sorted keys, no spaces, UTF-8).
+
+Beside the attributes of the specification it has documented extensions: `position`, `sequence` (within the subject),
+`step` (number within its decision), `input`, `causationid`, `partitionkey` and `dataclassification`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from eventlog.core.row import Row
+from events.catalogue import CATALOGUE, TYPE_OF, Instant
+from events.errors import Invalid
+from events.instants import instant, rfc3339
+
+sorted_encoder = msgspec.json.Encoder(order="sorted")
+encoder = msgspec.json.Encoder()
+
+
+class Wire(msgspec.Struct):
+    """The envelope on the wire, its fields in the order of their names."""
+
+    causationid: str | msgspec.UnsetType
+    data: msgspec.Raw
+    dataclassification: str
+    dataschema: str
+    id: str
+    input: int
+    partitionkey: str
+    position: int
+    sequence: int
+    source: str
+    specversion: str
+    step: int
+    subject: str
+    time: str
+    type: str
+
+
+class Received(msgspec.Struct):
+    """What a row is made from, of an envelope that was received."""
+
+    id: str
+    time: datetime
+    type: str
+    subject: str
+    position: int
+    input: int
+    step: int
+    sequence: int
+    data: msgspec.Raw
+    causationid: str = ""
+
+
+decoder = msgspec.json.Decoder(Received)
+
+
+class Entry(NamedTuple):
+    """A row of a log as a store keeps it, column by column: the event as the name of its type and its fields in JSON."""
+
+    pos: int
+    ts: Instant
+    input: int
+    n: int
+    subject: str
+    seq: int
+    cause: str
+    type: str
+    data: bytes
+
+
+def in_order(kind: type[Any]) -> type[msgspec.Struct]:
+    """A struct with the fields of an event, or of a value in one, in the order of their names: `encoder` writes it as
+    `sorted_encoder` writes the event, and it is made and written in a quarter of the time. It checks nothing.
+    """
+    return msgspec.defstruct(kind.__name__, sorted((each.name, Any) for each in fields(kind)), gc=False, kw_only=True)
+
+
+def entry(row: Row) -> Entry:
+    """What a store keeps of a row, beside its log and shard."""
+    _, _, pos, ts, input_, n, subject, seq, cause, event = row
+    return Entry(pos, ts, input_, n, subject, seq, cause, TYPE_OF[type(event)].name, sorted_encoder.encode(event))
+
+
+def row_of(log: str, shard: str, kept: Iterable[Any]) -> Row:
+    """The row of an entry, or of a record with the same columns: `row_of(log, shard, entry(row)) == row`."""
+    pos, ts, input_, n, subject, seq, cause, type_name, data = kept
+    return Row(log, shard, pos, ts, input_, n, subject, seq, cause, data_decoder(type_name).decode(data))
+
+
+def envelope(row: Row) -> bytes:
+    """The published and hashed form of a row."""
+    return enveloped(row.log, row.shard, entry(row))
+
+
+def enveloped(log: str, shard: str, kept: Entry) -> bytes:
+    """The envelope of an entry, whose data it holds as they are."""
+    pos, ts, input_, n, subject, seq, cause, type_name, data = kept
+    return encoder.encode(
+        Wire(
+            cause or msgspec.UNSET,
+            msgspec.Raw(data),
+            "personal" if CATALOGUE[type_name].personal else "internal",
+            f"urn:gridcall:schema:{type_name}",
+            f"{log}/{shard}/{pos}",
+            input_,
+            shard,
+            pos,
+            seq,
+            f"/gridcall/{shard}/{log}",
+            "1.0",
+            n,
+            subject,
+            rfc3339(ts),
+            type_name,
+        )
+    )
+
+
+@cache
+def data_decoder(type_name: str) -> msgspec.json.Decoder[Any]:
+    """The decoder of one event's fields. Raises KeyError for a type that the catalogue does not have."""
+    return msgspec.json.Decoder(CATALOGUE[type_name].cls)
+
+
+def opened(body: bytes) -> Row:
+    """The row of an envelope: `opened(envelope(row)) == row`. Raises Invalid for anything else."""
+    try:
+        wire = decoder.decode(body)
+        log, shard, _ = wire.id.split("/")
+        event = data_decoder(wire.type).decode(wire.data)
+        ts = instant(wire.time)
+    except (msgspec.DecodeError, KeyError, ValueError, TypeError) as fault:
+        raise Invalid("envelope", body[:200].decode(errors="replace"), f"not an event of ours: {fault}") from fault
+    return Row(log, shard, wire.position, ts, wire.input, wire.step, wire.subject, wire.sequence, wire.causationid, event)

@@ -1,0 +1,28 @@
+"""Reference data as bytes under their digest: written at the door, read again by whoever needs the content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import TypeVar
+
+import msgspec
+
+from events.errors import CannotGoOn
+from events.reference_data import Content
+
+C = TypeVar("C", bound=Content)
+encoder = msgspec.json.Encoder(order="sorted")
+
+
+def encoded(content: Content) -> tuple[str, bytes]:
+    """The digest (hex SHA-256) and the bytes of a content; equal contents have equal bytes."""
+    body = encoder.encode(content)
+    return sha256(body).hexdigest(), body
+
+
+def decoded(contents: Mapping[str, bytes], digest: str, kind: type[C]) -> C:
+    """The content of a digest. Raises CannotGoOn where it is missing: its adoption cannot be followed without it."""
+    if digest not in contents:
+        raise CannotGoOn(f"the content {digest} of an adopted {kind.__name__} is not here; load it again")
+    return msgspec.json.decode(contents[digest], type=kind)

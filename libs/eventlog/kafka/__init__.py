@@ -1,0 +1,1 @@
+"""The log on Kafka: topics, the relay that publishes, the reader."""

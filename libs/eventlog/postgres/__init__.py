@@ -1,0 +1,1 @@
+"""The log in Postgres: tables, commits, leases, generations, migrations."""

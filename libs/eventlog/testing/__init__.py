@@ -1,0 +1,1 @@
+"""What tests of a decider are written with."""

@@ -1,0 +1,141 @@
+"""Figures: sums of facts per gridworker and month, taken at an instant T; only instants before T count.
+
+`counted` declares once what counts where; the sums and their receipts both come from it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
+from zoneinfo import ZoneInfo
+
+from assessment.core.facts import Fact, Key, Stamp
+from events.catalogue import BEGINNING, Instant
+from events.instants import DAY_US, EPOCH, MICROSECOND, instant
+
+FLOWS = ("reported", "ended", "due", "in_time", "missed", "calls_raised", "calls_answered")
+STOCKS = {"opened": ("open", 1), "closed": ("open", -1), "fell_overdue": ("overdue", 1), "overdue_ended": ("overdue", -1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The figures of one worker in one month (YYYY-MM, local). Stocks hold at its end, or at T if that is earlier."""
+
+    period: str
+    worker: str
+    grid: str
+    street: str
+    reported: int
+    ended: int
+    due: int
+    in_time: int
+    missed: int
+    open_at_end: int
+    overdue_at_end: int
+    calls_raised: int
+    calls_answered: int
+
+
+def counted(fact: Fact) -> Iterator[tuple[str, Stamp]]:
+    """What of a fact counts, and by which instant its month is chosen."""
+    reported, due, missed, ended = fact.reported, fact.due, fact.missed, fact.ended
+    if reported:
+        yield "reported", reported
+        yield "opened", reported
+    if ended:
+        yield "ended", ended
+        yield "closed", ended
+    if due:
+        yield "due", due
+        yield ("missed", missed) if missed else ("in_time", due)
+    if missed and reported:
+        yield "fell_overdue", max(missed, reported)
+        if ended:
+            yield "overdue_ended", ended
+    for stamp in fact.raised:
+        yield "calls_raised", stamp
+    for stamp in fact.answered:
+        yield "calls_answered", stamp
+
+
+class Months:
+    """The local months of a zone."""
+
+    def __init__(self, zone: str) -> None:
+        self._zone = ZoneInfo(zone)
+        self._names: list[str] = []
+        self._starts: list[Instant] = []
+        self._end: Instant = BEGINNING
+
+    def name(self, at: Instant) -> str:
+        """The month (YYYY-MM) in which an instant lies."""
+        i = bisect_right(self._starts, at) - 1
+        if i < 0 or at >= self._end:
+            self._extend(self._year(at))
+            i = max(bisect_right(self._starts, at) - 1, 0)
+        return self._names[i]
+
+    def _year(self, at: Instant) -> int:
+        moment = EPOCH + at * MICROSECOND
+        try:
+            return moment.astimezone(self._zone).year
+        except OverflowError:  # The last hours of the year 9999, or the first of the year 1, are another year there.
+            return moment.year
+
+    def _extend(self, year: int) -> None:
+        first = min(year, int(self._names[0][:4])) if self._names else year
+        last = max(year, int(self._names[-1][:4])) if self._names else year
+        months = [(y, m) for y in range(first, last + 1) for m in range(1, 13)]
+        self._names = [f"{y:04}-{m:02}" for y, m in months]
+        self._starts = [instant(datetime(y, m, 1, tzinfo=self._zone)) for y, m in months]
+        self._end = self._starts[-1] + 31 * DAY_US  # December has 31 days everywhere.
+
+
+def sheets(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant) -> list[Sheet]:
+    """One sheet per worker and month in which a flow was counted, by month, then worker."""
+    months = Months(zone)
+    sums: defaultdict[str, defaultdict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    places: dict[str, tuple[str, str]] = {}
+    for key, fact in facts:
+        places[key.worker] = min((fact.grid, fact.street), places.get(key.worker, (fact.grid, fact.street)))
+        of_worker = sums[key.worker]
+        for what, stamp in counted(fact):
+            if stamp.at < until:
+                of_worker[months.name(stamp.at)][what] += 1
+    made = (sheet for worker, by_month in sums.items() for sheet in sheets_of(worker, places[worker], by_month))
+    return sorted(made, key=lambda sheet: (sheet.period, sheet.worker))
+
+
+def sheets_of(worker: str, place: tuple[str, str], by_month: dict[str, Counter[str]]) -> Iterator[Sheet]:
+    """A worker's sheets; stocks are running sums over all months up to each."""
+    periods = sorted(by_month)
+    changes = [(stock(by_month[period], "open"), stock(by_month[period], "overdue")) for period in periods]
+    stocks = accumulate(changes, lambda so_far, change: (so_far[0] + change[0], so_far[1] + change[1]))
+    for period, (open_at_end, overdue_at_end) in zip(periods, stocks, strict=True):
+        month = by_month[period]
+        if any(month[flow] for flow in FLOWS):
+            yield Sheet(
+                period, worker, *place, month["reported"], month["ended"], month["due"], month["in_time"], month["missed"],
+                open_at_end, overdue_at_end, month["calls_raised"], month["calls_answered"],
+            )  # fmt: skip
+
+
+def stock(month: Counter[str], name: str) -> int:
+    """How much a stock changed in a month."""
+    return sum(sign * month[what] for what, (of, sign) in STOCKS.items() if of == name)
+
+
+def receipts(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant, worker: str, period: str) -> dict[str, list[str]]:
+    """For each figure of a sheet, the ids (log/position) of the events that were counted, in order."""
+    months = Months(zone)
+    listed: dict[str, list[Stamp]] = {flow: [] for flow in FLOWS}
+    for key, fact in facts:
+        if key.worker == worker:
+            for what, stamp in counted(fact):
+                if what in listed and stamp.at < until and months.name(stamp.at) == period:
+                    listed[what].append(stamp)
+    return {flow: [f"{stamp.log}/{stamp.pos}" for stamp in sorted(stamps)] for flow, stamps in listed.items()}

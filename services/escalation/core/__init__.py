@@ -1,0 +1,1 @@
+"""The pure part: no clock, no chance, no file, no network."""

@@ -1,0 +1,1 @@
+"""Issues that upstream systems publish on Kafka."""

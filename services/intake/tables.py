@@ -1,0 +1,90 @@
+"""Intake's tables beside its log: contents by digest, identities and their tracking codes (never dropped), keys; how far each
+topic of the lines is read, and by whom; what was not accepted from there.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from eventlog.postgres.tables import metadata_of
+
+METADATA = metadata_of("intake")
+
+Table("content", METADATA, Column("digest", Text, primary_key=True), Column("body", LargeBinary, nullable=False))
+Table(
+    "identity",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("shard", Text, nullable=False),
+    Column("pos", BigInteger, nullable=False),
+    Column("ts", BigInteger, nullable=False),
+    Column("content", Uuid, nullable=False),
+    Column("code", Uuid, nullable=False),
+    UniqueConstraint("code", name="identity_code_key"),
+)
+Table(
+    "key",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+    Column("district", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("lines", ARRAY(Text), nullable=False),
+    Column("made", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("revoked", DateTime(timezone=True), nullable=True),
+    UniqueConstraint("hash", name="key_hash_key"),
+)
+Table(
+    "confirmed_clock",
+    METADATA,
+    Column("ahead_us", BigInteger, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+)
+Table(
+    "district",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("shard", Text, nullable=False),
+    UniqueConstraint("shard", name="district_shard_key"),
+)
+Table(
+    "inbound",
+    METADATA,
+    Column("line", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next", BigInteger, nullable=False, server_default=text("0")),
+    Column("digest", LargeBinary, nullable=False, server_default=text("'\\x'::bytea")),
+    Column("owner", Text, nullable=False),
+    Column("leased_until", DateTime(timezone=True), nullable=False),
+)
+Table(
+    "quarantine",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("line", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("place", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("again", Boolean, nullable=False, server_default=text("false")),
+    Column("problem", LargeBinary, nullable=False),
+    Column("key", LargeBinary, nullable=True),
+    Column("headers", LargeBinary, nullable=True),
+    Column("value", LargeBinary, nullable=True),
+    Column("size", BigInteger, nullable=False),
+    UniqueConstraint("line", "partition", "place", "digest", name="quarantine_line_partition_place_digest_key"),
+)

@@ -1,0 +1,287 @@
+"""Routing's decider: the life of a case, from its report to its end.
+
+reported → routed | queued | withheld → visited → resolved → verified → closed; beside it withdrawn, ended at source,
+reopened. Every input has an outcome: what cannot be done is declined with a sentence, what comes too early waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from sys import intern
+
+from eventlog.core.decider import NOT_PARKED, Clock, Heard
+from events.catalogue import (
+    AcknowledgementGiven,
+    AcknowledgementPassedOn,
+    Action,
+    ActionWaits,
+    AnswerGiven,
+    AnswerPassedOn,
+    CaseClosed,
+    CaseEndedAtSource,
+    CaseQueued,
+    CaseReopened,
+    CaseReported,
+    CaseResolved,
+    CaseRouted,
+    CaseVerified,
+    CaseVisited,
+    CaseWithdrawn,
+    CaseWithheld,
+    ClosingAsked,
+    EndedAtSource,
+    Event,
+    Holder,
+    InputDeclined,
+    IssueReported,
+    IssueWithdrawn,
+    Level,
+    Matter,
+    PlaceNamed,
+    PoliciesAdopted,
+    ReferenceAdopted,
+    ReopeningAsked,
+    ResolutionChecked,
+    ResolutionClaimed,
+    ResolutionRejected,
+    RetryAsked,
+    RetryPassedOn,
+    RosterAdopted,
+    VisitMade,
+    is_action,
+    put_together,
+    taken_apart,
+)
+from events.errors import CannotGoOn
+from routing.core.case import (
+    Over,
+    Queued,
+    Resolved,
+    Routed,
+    Standing,
+    State,
+    Unknown,
+    Verified,
+    Visited,
+    over,
+    reopened_holder,
+)
+from routing.core.location import Located, located
+from routing.core.reference import Library, Reference
+
+VERSIONS = ("2026-11",)  # The decider versions that this code can carry on, by the names given to them.
+
+
+class Routing:
+    """The decider of one district."""
+
+    log = "cases"
+    unheard: State = Unknown()
+    unadopted = Reference()
+
+    def __init__(self, district: str, library: Library) -> None:
+        self.district = district
+        self.library = library
+
+    def subject(self, event: Event) -> str | None:
+        assert isinstance(event, IssueReported | RetryAsked) or is_action(event), f"{event} is no input of intake"
+        return event.issue
+
+    def retries(self, event: Event) -> bool:
+        return isinstance(event, RetryAsked) and event.log == self.log
+
+    def clocks(self, state: State) -> Sequence[Clock]:
+        return ()
+
+    # ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def adopt(self, event: Event, reference: Reference) -> Sequence[Event]:
+        """Pass on what later stages need, content and all: they read nothing but `cases`."""
+        assert isinstance(event, ReferenceAdopted)
+        match event.kind:
+            case "policies":
+                policies = self.library.policies(event.digest)
+                return [PoliciesAdopted(event.name, policies.zone, policies.answer_within, policies.limits)]
+            case "roster":
+                return [RosterAdopted(event.name, event.digest, self.library.receivers(event.digest))]
+            case "decider" if event.name not in VERSIONS:
+                raise CannotGoOn(f"decider {event.name!r} was adopted; this code has {', '.join(VERSIONS)}: install it")
+            case _:
+                return [event]
+
+    def adopted(self, reference: Reference, event: Event) -> Reference:
+        used = reference.used
+        match event:
+            case ReferenceAdopted("map", name, digest):
+                grids = self.library.grids(digest)
+                return replace(reference, map_digest=digest, grids=grids, used=replace(used, map=name))
+            case RosterAdopted(name, digest):
+                workers = self.library.workers(digest)
+                return replace(reference, workers=workers, used=replace(used, roster=name))
+            case ReferenceAdopted("admission", name, digest):
+                rows = {row.category: (row.level, row.rule) for row in self.library.admission(digest).rows}
+                return replace(reference, admission=rows, used=replace(used, admission=name))
+            case _:
+                return reference
+
+    # ── Cases ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def decide(self, heard: Heard, state: State, reference: Reference) -> Sequence[Event]:
+        event = heard.event
+        if isinstance(event, IssueReported):
+            if isinstance(state, Unknown):
+                return self._report(event, heard, state, reference)
+            return [InputDeclined(event.issue, event.issue, "This issue is reported already.")]
+        if isinstance(event, RetryAsked):
+            if isinstance(state, Unknown) or self.retries(event):
+                return [InputDeclined(event.issue, event.action, NOT_PARKED)]
+            return [RetryPassedOn(event.issue, event.action, event.by)]
+        assert is_action(event), f"{event} is no input of intake"
+        if isinstance(state, Unknown):
+            return [ActionWaits(event.issue, *taken_apart(event))]
+        return self._act(event, state, reference)
+
+    def _report(self, issue: IssueReported, heard: Heard, state: Unknown, reference: Reference) -> Sequence[Event]:
+        line, category, urgency = map(intern, (issue.line, issue.category, issue.urgency))  # A year of cases shares a few.
+        matter = Matter(line, category, urgency, heard.ts, issue.due)
+        place = located(issue.claims, heard.answer, reference.grids)
+        reported = CaseReported(issue.issue, issue.issue, issue.reference, matter, issue.rules)
+        placed = self._placed(issue.issue, matter, place, reference)
+        events: list[Event] = [reported, placed]
+        now = self.evolve(state, placed)
+        for action in state.waiting:
+            assert isinstance(now, Standing)
+            outcome = self._act(early(action), now, reference)
+            for event in outcome:
+                now = self.evolve(now, event)
+            events += outcome
+        return events
+
+    def _placed(self, case: str, matter: Matter, place: Located, reference: Reference) -> Event:
+        """To its grid if admitted; to the level that owns its category; or to the dispatcher who can find its place."""
+        level, row = admitted(matter.category, reference)
+        held = place.grid if level == "grid" else place.street if level == "street" else self.district
+        if held is None:
+            level = "street" if place.street is not None and level == "grid" else "district"
+            holder = holder_of(level, None, place.street, self.district, None, 0)
+            return CaseQueued(case, matter, holder, place.by, place.rules, reference.used)
+        if level == "grid":
+            worker = reference.workers.get(held)
+            holder = holder_of("grid", held, place.street, self.district, worker, 1 if worker else 0)
+            return CaseRouted(case, matter, holder, place.by, place.rules, reference.used)
+        holder = holder_of(level, place.grid, place.street, self.district, None, 0)
+        return CaseWithheld(case, matter, holder, place.by, place.rules, reference.used, row)
+
+    def _act(self, action: Action, state: Standing, reference: Reference) -> Sequence[Event]:
+        case, holder = state.case, state.holder
+        if isinstance(action, EndedAtSource) and not isinstance(state, Over):
+            return [CaseEndedAtSource(case, holder, action.outcome, action.rules)]
+        match action, state:
+            case AcknowledgementGiven(call=call, by=by), _:
+                return [AcknowledgementPassedOn(case, holder, call, by)]
+            case AnswerGiven(call=call, by=by), _:
+                return [AnswerPassedOn(case, holder, call, by)]
+            case ReopeningAsked(because=because), Over(final=False):
+                matter = replace(state.matter, due=None)
+                return [CaseReopened(case, matter, reopened_holder(state), because)]
+            case IssueWithdrawn(because=because), Queued() | Routed() | Visited() | Resolved() | Verified():
+                return [CaseWithdrawn(case, holder, because)]
+            case PlaceNamed(grid=grid), Queued() if grid in reference.grids.entries:
+                place = Located(grid, reference.grids.entries[grid].street, "dispatcher", ())
+                return [self._placed(case, state.matter, place, reference)]
+            case VisitMade(by=by), Routed():
+                return [CaseVisited(case, holder, by)]
+            case ResolutionClaimed(by=by, root_cause=root_cause), Visited():
+                return [CaseResolved(case, holder, by, root_cause)]
+            case ResolutionChecked(by=by, holds=holds), Resolved(by=resolver) if by != resolver:
+                return [CaseVerified(case, holder, by) if holds else ResolutionRejected(case, holder, by)]
+            case ClosingAsked(by=by), Verified():
+                return [CaseClosed(case, holder, by)]
+            case _:
+                return [InputDeclined(case, action.action, declined_because(action, state))]
+
+    def evolve(self, state: State, event: Event) -> State:
+        match event:
+            case CaseReported() | InputDeclined() | AcknowledgementPassedOn() | AnswerPassedOn() | RetryPassedOn():
+                return state
+            case CaseRouted() | CaseWithheld():
+                return Routed(event.case, event.matter, event.holder)
+            case CaseQueued():
+                return Queued(event.case, event.matter, event.holder)
+            case ActionWaits(type=type_name, data=data):
+                assert isinstance(state, Unknown)
+                return Unknown((*state.waiting, put_together(type_name, data)))
+            case _:
+                assert isinstance(state, Standing), f"{event} before its report"
+                return gone_on(state, event)
+
+
+def gone_on(state: Standing, event: Event) -> State:
+    """A reported case after one more event of its life."""
+    case, matter, holder = state.case, state.matter, state.holder
+    match event:
+        case CaseEndedAtSource():
+            return over(state, final=event.outcome == "withdrawn")
+        case CaseVisited() | ResolutionRejected():
+            return Visited(case, matter, holder)
+        case CaseResolved():
+            return Resolved(case, matter, holder, event.by)
+        case CaseVerified():
+            return Verified(case, matter, holder)
+        case CaseClosed():
+            return over(state, final=False)
+        case CaseWithdrawn():
+            return over(state, final=True)
+        case CaseReopened():
+            assert isinstance(state, Over)
+            again = Queued if state.queued else Routed
+            return again(case, event.matter, event.holder)
+    raise AssertionError(f"{event} is no event of a case")
+
+
+holder_of = lru_cache(maxsize=65536)(Holder)  # A grid's cases share one holder.
+
+
+def early(action: Action) -> Action:
+    """An action that waited for its report. An ending keeps that in its rules."""
+    if isinstance(action, EndedAtSource):
+        return replace(action, rules=(*action.rules, "ended_before_reported"))
+    return action
+
+
+def admitted(category: str, reference: Reference) -> tuple[Level, str]:
+    """The level that may have a category, and the row that says so. Where no list was adopted, all are admitted."""
+    if reference.admission is None:
+        return "grid", ""
+    return reference.admission.get(category, ("district", f"{category!r} is not on {reference.used.admission}"))
+
+
+def declined_because(action: Action, state: Standing) -> str:
+    """Why an action changes nothing, in a sentence for the one who sent it."""
+    match action, state:
+        case ReopeningAsked(), Over():
+            return "This case was withdrawn: report the matter again."
+        case ReopeningAsked(), _:
+            return "This case is open: there is nothing to reopen."
+        case _, Over():
+            return "This case has ended: reopen it first."
+        case PlaceNamed(grid=grid), Queued():
+            return f"The map has no grid {grid!r}."
+        case PlaceNamed(), _:
+            return "This case has its place: it is in nobody's queue."
+        case _, Queued():
+            return "This case is in a dispatcher's queue: say where it lies first."
+        case VisitMade(), _:
+            return "This case was visited already."
+        case ResolutionClaimed(), Routed():
+            return "Nobody has been there: visit first."
+        case ResolutionClaimed(), _:
+            return "This case is resolved already."
+        case ResolutionChecked(), Resolved():
+            return "Whoever resolved a case cannot verify it: somebody else confirms."
+        case ResolutionChecked(), _:
+            return "No resolution is waiting to be checked."
+        case _:
+            return "This case is not verified: it cannot be closed."

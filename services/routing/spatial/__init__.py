@@ -1,0 +1,1 @@
+"""Which grids contain a point."""

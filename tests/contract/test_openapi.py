@@ -1,0 +1,80 @@
+"""The OpenAPI document is valid, and the door does what it says, whatever it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+
+from tests.conftest import execute
+from tests.harness.live import Process, asked, made_up_city
+from tests.integration.test_cli import environment
+
+NDJSON = "application/x-ndjson"
+# Whatever schemathesis looks for, and what it only warns of. A key stands for one district, so that is the one to ask for.
+CONFIG = """
+warnings.fail-on = ["missing_auth", "missing_deserializer", "method_not_allowed", "unsupported_regex", "unresolvable_reference"]
+parameters."path.shard" = "exampleville"
+checks.max_response_time = 5.0
+"""
+OPTIONS = "--checks all --max-examples 25 --seed 1 --generation-database none --continue-on-failure"
+
+
+@schemathesis.serializer(NDJSON)
+def serialized(context: Any, value: Any) -> bytes:
+    """Items line by line; nothing for what is no array."""
+    return b"".join(json.dumps(item).encode() + b"\n" for item in (value if isinstance(value, list) else []))
+
+
+@schemathesis.deserializer(NDJSON)
+def deserialized(context: Any, response: schemathesis.Response) -> list[Any]:
+    """The lines of an answer, as an array."""
+    return [json.loads(line) for line in response.content.splitlines()]
+
+
+@schemathesis.hook
+def before_call(context: Any, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
+    """A reader of a log that would wait for half a minute waits for a moment."""
+    with suppress(TypeError, ValueError):  # What is no number is sent as it is.
+        if 0.1 < float(case.query.get("wait", 0)) <= 30:
+            case.query["wait"] = 0.1
+
+
+@pytest.fixture(scope="module", params=["h11", "httptools"])
+def live(request: pytest.FixtureRequest, postgres: str) -> Iterator[tuple[Process, str]]:
+    """The door behind each of the two parsers of HTTP that its server has."""
+    name = f"openapi_{request.param}"
+    asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE empty"))
+    url = postgres.replace("/postgres?", f"/{name}?")
+    key = made_up_city(url)
+    process = Process(url, "--http", request.param)
+    yield process, key
+    assert process.end() == 0
+    assert "rows are equal" in asked(url, "verify")
+
+
+def document(live: tuple[Process, str]) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{live[0].url}/openapi.json").json()
+    return found
+
+
+def test_schemathesis_finds_nothing(live: tuple[Process, str], tmp_path: Path) -> None:
+    process, key = live
+    (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    words = [
+        sys.executable, "-m", "schemathesis.cli", "--config-file", tmp_path / "schemathesis.toml", "run",
+        f"{process.url}/openapi.json", "--header", f"Authorization: Bearer {key}", "--no-color", *OPTIONS.split(),
+    ]  # fmt: skip
+    hooks = {**environment(), "SCHEMATHESIS_HOOKS": "tests.contract.test_openapi"}
+    command = [str(word) for word in words]
+    done = subprocess.run(command, cwd=tmp_path, env=hooks, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,179 @@
+"""What every reader must do, whatever it reads: the table, the writer over HTTP, or Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from eventlog.core.row import Row, Watermark
+from eventlog.http_log import HttpLog, log_routes
+from eventlog.notifier import Bell
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import connected, listen
+from events.catalogue import BEGINNING
+from events.errors import Away
+from tests.contract.log_contract import SHARD, visit
+from tests.harness.kafka import Followed, Topics, over_kafka
+
+
+class Reader(Protocol):
+    """What a reader is asked."""
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]: ...
+
+    async def watermark(self, shard: str) -> Watermark: ...
+
+
+Clause = Callable[[PostgresLog, Reader], Awaitable[None]]
+
+
+async def rows_come_in_order_after_a_position_up_to_a_limit(writer: PostgresLog, reader: Reader) -> None:
+    written = await writer.append(SHARD, [visit(number, number) for number in range(5)])
+    assert list(await reader.read(SHARD, 0, 9)) == written
+    assert list(await reader.read(SHARD, 2, 2)) == written[2:4]
+    assert list(await reader.read(SHARD, 5, 9)) == []
+    assert list(await reader.read(SHARD, 99, 9)) == []
+
+
+async def a_watermark_tells_the_last_position_and_how_far_time_has_passed(writer: PostgresLog, reader: Reader) -> None:
+    assert await reader.watermark(SHARD) == Watermark(0, BEGINNING)
+    await writer.append(SHARD, [visit(1, 10)])
+    await writer.announce(SHARD, 20)
+    assert await reader.watermark(SHARD) == Watermark(1, 20)
+
+
+async def shards_are_read_apart(writer: PostgresLog, reader: Reader) -> None:
+    await writer.append("other", [visit(1, 10)])
+    assert list(await reader.read(SHARD, 0, 9)) == []
+
+
+async def more_than_a_page_is_read_page_by_page(writer: PostgresLog, reader: Reader) -> None:
+    written = await writer.append(SHARD, [visit(number, number) for number in range(2500)])
+    read: list[Row] = []
+    while part := await reader.read(SHARD, len(read), 1000):
+        read += part
+    assert read == written
+
+
+CONTRACT: tuple[Clause, ...] = (
+    rows_come_in_order_after_a_position_up_to_a_limit,
+    a_watermark_tells_the_last_position_and_how_far_time_has_passed,
+    shards_are_read_apart,
+    more_than_a_page_is_read_page_by_page,
+)
+
+
+@asynccontextmanager
+async def over_http(url: str, bell: Bell) -> AsyncIterator[HttpLog]:
+    """A reader over real HTTP, of a server that has the table."""
+    async with connected(url, size=2) as database:
+        app = FastAPI()
+        app.include_router(log_routes(PostgresLog("intake", database, bell), bell, asyncio.Event()))
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield HttpLog("intake", client)
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def both(url: str, source: str) -> AsyncIterator[tuple[PostgresLog, Reader]]:
+    """Somebody who writes, and a reader with connections and a bell of its own."""
+    async with connected(url, size=2) as database, connected(url, size=2) as other:
+        writer = PostgresLog("intake", database, Bell())
+        if source == "table":
+            yield writer, PostgresLog("intake", other, Bell())
+        else:
+            async with over_http(url, Bell()) as reader:
+                yield writer, reader
+
+
+@pytest.mark.parametrize("source", ["table", "http"])
+@pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
+def test_a_reader(clause: Clause, source: str, database: str) -> None:
+    async def kept() -> None:
+        async with both(database, source) as (writer, reader):
+            await clause(writer, reader)
+
+    asyncio.run(kept())
+
+
+@pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
+def test_a_reader_over_kafka(clause: Clause, database: str, topics: Topics) -> None:
+    async def kept() -> None:
+        async with over_kafka(database, topics) as kafka:
+            await clause(kafka.writer, Followed(kafka))
+
+    asyncio.run(kept())
+
+
+def test_who_waits_over_http_is_woken_by_what_another_process_commits(database: str) -> None:
+    async def told() -> None:
+        bell = Bell()
+        listening = asyncio.create_task(listen(database, bell))
+        async with both(database, "table") as (writer, _), over_http(database, bell) as reader:
+            waiting = asyncio.create_task(reader.read(SHARD, 0, 9, wait=20))
+            await asyncio.sleep(0.3)  # It may wait before, or look after: both must do.
+            begun = time.monotonic()
+            written = await writer.append(SHARD, [visit(1, 1)])
+            assert list(await waiting) == written
+            assert time.monotonic() - begun < 5
+        listening.cancel()
+
+    asyncio.run(told())
+
+
+def test_a_server_that_is_away_is_said_to_be_away() -> None:
+    async def told() -> None:
+        async with httpx.AsyncClient(base_url="http://127.0.0.1:9") as client:
+            with pytest.raises(Away, match="cannot be read over HTTP"):
+                await HttpLog("intake", client).read(SHARD, 0, 9)
+
+    asyncio.run(told())
+
+
+def test_who_waits_for_the_bell_can_be_cancelled_as_it_rings() -> None:
+    async def run() -> None:
+        bell = Bell()
+        waiting = asyncio.create_task(bell.wait("intake", SHARD, bell.count("intake", SHARD), 60))
+        await asyncio.sleep(0)
+        bell.ring("intake", SHARD)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(run())
+
+
+def test_who_must_look_elsewhere_hears_that_somebody_waits() -> None:
+    async def story() -> None:
+        bell = Bell()
+        looking = asyncio.create_task(bell.wanted("cases", "city"))
+        await asyncio.sleep(0)
+        assert not looking.done()
+        waiting = asyncio.create_task(bell.wait("cases", "city", 0, 60))
+        await looking
+        await bell.wanted("cases", "city")
+        bell.ring("cases", "city")
+        await waiting
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await bell.wait("cases", "city", 1, 60)
+        again = asyncio.create_task(bell.wanted("cases", "city"))
+        await asyncio.sleep(0)
+        assert not again.done(), "nobody waits any more: one heard it, the other has given up"
+        again.cancel()
+
+    asyncio.run(story())

@@ -1,0 +1,76 @@
+"""What README and docs show is what happens."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.integration.test_cli import PATHS
+
+TRANSCRIPT = re.compile(r"```console\n(.*?)```", re.DOTALL)
+SCRIPT = f'#!/bin/sh\nexec "{sys.executable}" -m gridcall "$@"\n'
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a reader has it, with gridcall on the path."""
+    folder = tmp_path_factory.mktemp("clone")
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "gridcall").write_text(SCRIPT, encoding="utf-8")
+    (folder / "bin" / "gridcall").chmod(0o755)
+    command = "gridcall simulate --profile profiles/exampleville.yaml --map profiles/exampleville"
+    command += " --input profiles/exampleville/*.csv --until 2020-01-01 --out out/exampleville"
+    assert shell(command, folder).returncode == 1
+    return folder
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": PATHS, "LC_ALL": "C.UTF-8"}
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/simulate.md"])
+def test_every_transcript_is_what_happens(document: str, clone: Path) -> None:
+    transcripts = TRANSCRIPT.findall((ROOT / document).read_text(encoding="utf-8"))
+    assert transcripts
+    for transcript in transcripts:
+        for step in re.split(r"^\$ ", transcript, flags=re.MULTILINE)[1:]:
+            command, _, shown = step.partition("\n")
+            assert shell(command, clone).stdout == shown, command
+
+
+def test_the_profile_that_the_page_explains_is_the_one_that_runs() -> None:
+    page = (ROOT / "docs" / "simulate.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0]
+    real = (ROOT / "profiles" / "exampleville.yaml").read_text(encoding="utf-8")
+    assert yaml.load(shown, yaml.BaseLoader) == yaml.load(real, yaml.BaseLoader)
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert target.startswith("https://") or (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_every_target_of_make_that_the_readme_names_is_there() -> None:
+    printed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    named = set(re.findall(r"`?make ([a-z-]+)`?", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert {"run", "test"} <= named <= {line.split()[0] for line in printed.splitlines()} | {"one"}

@@ -1,0 +1,199 @@
+"""The live page in a real browser, on the running demo."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+from gridcall.demo.licheng.district import CODE
+from intake.core.identity import issue_id
+from tests.conftest import execute
+from tests.harness.live import Process
+
+CHROMIUM = "/usr/bin/chromium"
+INSTALL = (
+    "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium fonts-noto-cjk"
+)
+DESK, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
+LANGUAGES = ("zh", "en")
+SCHEMES = ("light", "dark")
+
+
+class Demo:
+    """The demo as `make run` starts it, and the keys of its platforms."""
+
+    def __init__(self, process: Process, home: Path) -> None:
+        self.process = process
+        self.url = process.url
+        self.keys: dict[str, Any] = json.loads((home / "demo" / "keys.json").read_text())
+        self.source = next(source for source in self.keys["platforms"] if "12345" in source or "hotline" in source)
+
+
+@pytest.fixture(scope="module")
+def demo(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    asyncio.run(execute(postgres, "CREATE DATABASE page TEMPLATE empty"))
+    home = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRIDCALL_HOME", str(home))
+        process = Process(postgres.replace("/postgres?", "/page?"), "--demo")
+    yield Demo(process, home)
+    assert process.end() == 0
+
+
+@pytest.fixture(scope="module")
+def browser(demo: Demo) -> Iterator[Browser]:
+    """Debian's Chromium, installed where that is allowed; else the tests are skipped by name, and fail where CI is set.
+
+    The demo comes first: the browser's loop runs in this thread as long as it is open.
+    """
+    if not shutil.which("chromium") and shutil.which("apt-get") and os.geteuid() == 0:
+        subprocess.run(["sh", "-c", INSTALL], check=False, capture_output=True)
+    if not shutil.which("chromium"):
+        sentence = "no Chromium: apt-get install chromium fonts-noto-cjk"
+        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+class Seen:
+    """What a page asked for, and what it complained about."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda fault: self.complaints.append(str(fault)))
+        page.on("request", lambda request: self.asked.append(request.url))
+
+
+def context_of(browser: Browser, language: str, scheme: str, size: dict[str, int]) -> BrowserContext:
+    locale = "zh-CN" if language == "zh" else "en-GB"
+    return browser.new_context(viewport=size, color_scheme=scheme, locale=locale)  # type: ignore[arg-type]
+
+
+def opened(context: BrowserContext, demo: Demo) -> Seen:
+    """The page, as soon as it is live and cases are on it."""
+    seen = Seen(context.new_page())
+    seen.page.goto(demo.url)
+    seen.page.wait_for_selector("a[href^='#case=']", timeout=60_000)
+    return seen
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_is_accessible_complains_of_nothing_and_asks_nobody_else(
+    browser: Browser, demo: Demo, language: str, scheme: str, size: dict[str, int]
+) -> None:
+    with context_of(browser, language, scheme, size) as context:
+        seen = opened(context, demo)
+        page = seen.page
+        assert page.evaluate("document.documentElement.lang")[:2] == language
+        assert Axe().run(page).violations_count == 0
+        if size == DESK:
+            assert page.evaluate("document.documentElement.scrollHeight") <= DESK["height"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        page.locator("a[href^='#case=']").first.click()
+        page.wait_for_selector("dialog[open] #case-timeline li")
+        report = Axe().run(page)
+        assert report.violations_count == 0, report.generate_report()
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog[open]", state="detached")
+        assert seen.complaints == []
+        assert {httpx.URL(url).host for url in seen.asked} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_case_tells_its_life_and_why_it_lies_here_and_is_due_then(browser: Browser, demo: Demo, language: str) -> None:
+    with context_of(browser, language, "light", DESK) as context:
+        page = opened(context, demo).page
+        page.locator("#deadlines a[href^='#case=']").first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector("dialog[open] #case-timeline li")
+        assert page.locator("#case-timeline li").count() >= 3
+        assert page.locator("#case-here").inner_text().strip()
+        assert page.locator("#case-due").inner_text().strip()
+        assert "#case=" in page.url
+        page.reload()
+        page.wait_for_selector("dialog[open] #case-timeline li")
+
+
+def test_a_case_is_shown_when_its_life_comes_before_the_first_message(browser: Browser, demo: Demo) -> None:
+    """The zone of its times comes with the message."""
+    held: list[Route] = []
+    with context_of(browser, "en", "light", DESK) as context:
+        first = opened(context, demo).page
+        case = first.locator("#deadlines a[href^='#case=']").first.get_attribute("href")
+        page = context.new_page()
+        page.route("**/live", lambda route: held.extend([route]))
+        with page.expect_response("**/cases/*"):
+            page.goto(f"{demo.url}/{case}")
+        held[0].continue_()
+        page.wait_for_selector("dialog[open] #case-timeline li")
+
+
+def test_a_case_that_could_not_be_fetched_is_fetched_again(browser: Browser, demo: Demo) -> None:
+    with context_of(browser, "en", "light", DESK) as context, httpx.stream("GET", f"{demo.url}/screen/{CODE}/live") as live:
+        message = next(line for line in live.iter_lines() if line.startswith("data:"))
+        page = context.new_page()  # It hears of nothing new, which would make it fetch, too.
+        page.route("**/live", lambda route: route.fulfill(content_type="text/event-stream", body=f"{message}\n\n"))
+        page.route("**/cases/*", lambda route: route.abort(), times=1)
+        page.goto(demo.url)
+        page.locator("#deadlines a[href^='#case=']").first.click()
+        page.wait_for_selector("dialog[open] #case-wait:not([hidden])")
+        page.wait_for_selector("dialog[open] #case-timeline li")
+
+
+def test_the_whole_page_is_small(browser: Browser, demo: Demo) -> None:
+    """Of all that is loaded before the first message."""
+    paths = ("/", "/static/screen/screen.css", "/static/screen/screen.js", f"/screen/{CODE}/map")
+    sizes = {}
+    with httpx.Client(base_url=demo.url, headers={"accept-encoding": "gzip"}) as http:
+        for path in paths:
+            with http.stream("GET", path) as answer:
+                assert answer.headers["content-encoding"] == "gzip"
+                sizes[path] = len(b"".join(answer.iter_raw()))
+    print(sizes)
+    assert sum(sizes.values()) <= 150_000
+
+
+def posted(demo: Demo, reference: str) -> float:
+    """Post an issue; when the answer came."""
+    headers = {"Authorization": f"Bearer {demo.keys['platforms'][demo.source]}"}
+    issue = {"reference": reference, "category": "noise", "place": {"street": "370112001"}}
+    answer = httpx.post(f"{demo.url}/issues/hotline", json=issue, headers=headers, timeout=30)
+    assert answer.status_code == 202, answer.text
+    return time.monotonic()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_posted_is_on_the_page_at_once(browser: Browser, demo: Demo, language: str) -> None:
+    """A hundred issues, each from its post to its row on the page."""
+    waits = []
+    with context_of(browser, language, "light", DESK) as context:
+        page = opened(context, demo).page
+        for number in range(100):
+            reference = f"PAGE-{language}-{number}"
+            case = issue_id(CODE, demo.source, "hotline", reference)
+            started = time.monotonic()
+            posted(demo, reference)
+            page.wait_for_selector(f"a[href='#case={case}']", state="attached", timeout=10_000)
+            waits.append(time.monotonic() - started)
+    waits.sort()
+    print(f"{language}: from post to page p50 {statistics.median(waits):.3f} s, p99 {waits[98]:.3f} s, most {waits[-1]:.3f} s")

@@ -1,0 +1,144 @@
+"""Every command of the two READMEs is run as it is printed, or named here with the reason why not."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.e2e.test_documents import SCRIPT
+from tests.harness.live import UP
+from tests.integration.test_cli import environment
+
+PAGES = ("README.md", "README.zh-CN.md")
+BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+PORT = 8311  # As the pages have it.
+
+ELSEWHERE = {
+    "make run": "CI starts it and asks for its page; here `gridcall up --demo` is started as its recipe does",
+    "make test": "CI runs it: it runs this very test",
+    ".venv/bin/gridcall demo": "test_demo_story runs it, without the pauses for reading",
+}
+STATUS = {"gridcall simulate": 1}  # Rows of it are broken on purpose, and the pages say so.
+
+
+def commands_of(page: str) -> list[str]:
+    """What stands in the `sh` blocks of a page, one command each, without the remarks behind it."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.split(r"(?<!\\)\n", "".join(BLOCK.findall(text)))
+    return [re.sub(r"\s+# .*$", "", command) for command in found if command]
+
+
+def to_be_run(page: str) -> list[str]:
+    return [command for command in commands_of(page) if command not in ELSEWHERE]
+
+
+def free(port: int) -> bool:
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a reader has it after `make run`."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "gridcall").write_text(SCRIPT, encoding="utf-8")
+    (programs / "gridcall").chmod(0o755)
+    return folder
+
+
+def beside(**more: str) -> dict[str, str]:
+    """An environment without the tests' database and proxies."""
+    dropped = ("GRIDCALL_DATABASE_URL", "GRIDCALL_HOME", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+    return {name: value for name, value in environment().items() if name not in dropped} | more
+
+
+@pytest.fixture(scope="module")
+def port(checkout: Path) -> Iterator[int]:
+    """The port of a demo that runs in the checkout: the one that is printed, if nobody else has it."""
+    words = [".venv/bin/gridcall", "up", "--demo", "--port", str(PORT if free(PORT) else 0)]
+    with (checkout / "said").open("w+", encoding="utf-8") as said:
+        running = subprocess.Popen(words, cwd=checkout, env=beside(GRIDCALL_HOME=".gridcall"), stderr=said)
+        try:
+            yield heard(checkout / "said", running)
+        finally:
+            running.send_signal(signal.SIGINT)
+            assert running.wait(timeout=60) == 0, (checkout / "said").read_text()
+
+
+def heard(said: Path, running: subprocess.Popen[bytes]) -> int:
+    """The port that it says, as soon as it says so."""
+    while not (found := UP.search(said.read_text())):
+        try:
+            running.wait(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            continue
+        raise AssertionError(f"it ended: {said.read_text()}")
+    return int(found[1].rpartition(":")[2])
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words, alone = ["sh", "-c", command], beside(HOME=str(folder))
+    return subprocess.run(words, cwd=folder, env=alone, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_that_is_printed_is_run(page: str, checkout: Path, port: int) -> None:
+    for command in to_be_run(page):
+        shutil.rmtree(checkout / "out", ignore_errors=True)
+        done = run(command.replace(f":{PORT}/", f":{port}/"), checkout)
+        status = next((status for words, status in STATUS.items() if words in command), 0)
+        assert done.returncode == status, f"{command}\n{done.stdout}{done.stderr}"
+    server = checkout / ".local" / "share" / "gridcall" / "postgres"  # That of the commands which name no other one.
+    assert server.is_dir()
+    assert not (server / "postmaster.pid").exists(), "it stops with the last command that uses it"
+
+
+def test_the_printed_curl_is_answered_by_what_became_of_it(checkout: Path, port: int) -> None:
+    (command,) = {command for page in PAGES for command in to_be_run(page) if command.startswith("curl")}
+    command = command.replace(f":{PORT}/", f":{port}/")
+    head, _, body = run(command, checkout).stdout.partition("\n\n")
+    assert head.startswith("HTTP/1.1 200"), head
+    told = json.loads(body)
+    assert [event["type"] for event in told["outcome"]["events"]] == ["gridcall.case-reported.v1", "gridcall.case-routed.v1"]
+    again = json.loads(run(command, checkout).stdout.partition("\n\n")[2])
+    assert (again["id"], again["tracking"]) == (told["id"], told["tracking"])
+    other = run(command.replace("fire_lane", "noise"), checkout).stdout
+    assert other.startswith("HTTP/1.1 409"), other
+
+
+def test_both_pages_print_the_same_commands() -> None:
+    english, chinese = map(commands_of, PAGES)
+    assert english == chinese
+    assert set(ELSEWHERE) < set(english)
+    assert len(set(english)) == len(english) > len(ELSEWHERE)
+
+
+def test_make_run_starts_what_the_pages_speak_of() -> None:
+    recipe = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.search(rf"GRIDCALL_HOME=\S*\.gridcall \S*gridcall up --demo --port {PORT}\b", recipe), recipe
+
+
+def test_a_command_that_nobody_knows_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "README.md").write_text(
+        "```sh\nmake run  # a remark\ncurl a \\\n  -d '# no remark'\n```\n\n```sh\nfalse\n```\n"
+    )
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    assert to_be_run("README.md") == ["curl a \\\n  -d '# no remark'", "false"]

@@ -1,0 +1,299 @@
+"""`gridcall up` under what happens to it: signals, a database that goes, a schema that is dropped, a clock that leaps."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from embedded.server import started
+from eventlog.postgres.pool import PINNED
+from gridcall.host.migrations import prepare
+from tests.conftest import execute
+from tests.harness.chaos import restarted
+from tests.harness.live import Process, asked, client, made_up_city
+from tests.integration.test_acceptor import issue
+from tests.integration.test_simulate import CITY
+from tests.unit.test_row_mapper import changed_profile
+
+OUTCOME = {"prefer": "wait=10"}
+
+
+@pytest.fixture
+def city(database: str) -> tuple[str, str]:
+    """A database with the made-up city, and a key."""
+    return database, made_up_city(database)
+
+
+@pytest.fixture
+def processes() -> Iterator[list[Process]]:
+    """Whatever a test starts is ended with it."""
+    running: list[Process] = []
+    yield running
+    for process in running:
+        process.end(signal.SIGKILL)
+
+
+def rows(url: str, sql: str, *arguments: object) -> list[Any]:
+    async def found() -> list[Any]:
+        connection = await asyncpg.connect(url)
+        return list(await connection.fetch(sql, *arguments))
+
+    return asyncio.run(found())
+
+
+def dumped(url: str, schema: str) -> list[Any]:
+    columns = "pos, ts, input, n, subject, seq, cause, type, data"
+    return [tuple(row) for row in rows(url, f"SELECT {columns} FROM {schema}.log ORDER BY shard, pos")]
+
+
+# ── Owners ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_another_process_takes_over_when_an_owner_is_killed(city: tuple[str, str], processes: list[Process]) -> None:
+    database, key = city
+    door = Process(database, "--service", "intake")
+    one = Process(database, "--service", "routing")
+    processes += [door, one]
+    with client(door.url, key) as posting:
+        assert posting.post("/issues/grid", json=issue("O-1"), headers=OUTCOME).status_code == 200
+        processes.append(Process(database, "--service", "routing"))
+        one.end(signal.SIGKILL)
+        assert posting.post("/issues/grid", json=issue("O-2"), headers=OUTCOME).status_code == 200
+    assert "rows are equal" in asked(database, "verify")
+
+
+def test_an_owner_that_is_told_to_end_lets_its_shards_go_at_once(city: tuple[str, str], processes: list[Process]) -> None:
+    database, key = city
+    door = Process(database, "--service", "intake")
+    one = Process(database, "--service", "routing")
+    processes += [door, one]
+    with client(door.url, key) as posting:
+        assert posting.post("/issues/grid", json=issue("O-1"), headers=OUTCOME).status_code == 200
+        assert one.end() == 0
+        assert rows(database, "SELECT leased_until = '-infinity' AS let_go FROM routing.shard")[0]["let_go"]
+
+
+def test_a_zombie_that_wakes_writes_nothing(city: tuple[str, str], processes: list[Process]) -> None:
+    database, key = city
+    door, one = Process(database, "--service", "intake"), Process(database, "--service", "routing")
+    processes += [door, one]
+    with client(door.url, key) as posting:
+        posting.post("/issues/grid", json=issue("Z-1"), headers=OUTCOME)
+        one.running.send_signal(signal.SIGSTOP)
+        processes.append(Process(database, "--service", "routing"))
+        assert posting.post("/issues/grid", json=issue("Z-2"), headers=OUTCOME).status_code == 200
+        one.running.send_signal(signal.SIGCONT)
+        assert posting.post("/issues/grid", json=issue("Z-3"), headers=OUTCOME).status_code == 200
+    assert rows(database, "SELECT epoch FROM routing.shard")[0]["epoch"] >= 2
+    assert "rows are equal" in asked(database, "verify")
+
+
+def test_what_was_taken_is_answered_before_a_process_ends(city: tuple[str, str], processes: list[Process]) -> None:
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+    answers: list[int] = []
+
+    def post(number: int) -> None:
+        with client(process.url, key) as posting:
+            for count in range(1000):
+                try:
+                    answers.append(posting.post("/issues/grid", json=issue(f"S-{number}-{count}")).status_code)
+                except httpx.HTTPError:
+                    return
+
+    threads = [threading.Thread(target=post, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    with client(process.url, key) as posting:
+        assert posting.post("/issues/grid", json=issue("S-last"), headers=OUTCOME).status_code == 200
+    assert process.end() == 0
+    for thread in threads:
+        thread.join()
+    assert set(answers) == {202}
+    assert rows(database, "SELECT count(*) FROM intake.log")[0]["count"] >= len(answers) + 5
+
+
+def test_several_districts_are_kept_side_by_side(city: tuple[str, str], processes: list[Process], tmp_path: Path) -> None:
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+    other = changed_profile(tmp_path, "{code: exampleville, name: Exampleville}", "{code: elsewhere, name: Elsewhere}")
+    asked(database, "map", "load", CITY, "--profile", other)
+    options = ("--district", "elsewhere", "--source", "test", "--line", "grid", "--line", "log")
+    other_key = asked(database, "key", "add", *options).strip()
+    for each, district in ((key, "exampleville"), (other_key, "elsewhere")):
+        with client(process.url, each) as posting:
+            answer = posting.post("/issues/grid", json=issue("B-1"), headers=OUTCOME)
+            assert answer.status_code == 200
+            assert answer.json()["outcome"]["events"][0]["id"] == f"cases/{district}/5"
+    said = asked(database, "verify")
+    assert said.count("rows are equal") == 2
+
+
+# ── Deadlines ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_deadline_on_a_quiet_system_raises_its_call(city: tuple[str, str], processes: list[Process]) -> None:
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+    with client(process.url, key) as posting:
+        posting.post("/issues/grid", json=issue("Q-1", due="2020-01-01T00:00:00Z"))
+        answer = posting.get("/escalation/log/exampleville", params={"after": 4, "wait": 10})
+        assert '"type":"gridcall.deadline-missed.v1"' in answer.text
+        assert '"type":"gridcall.call-raised.v1"' in answer.text
+
+
+# ── Databases ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_while_the_database_is_away_the_door_says_when_to_come_again(tmp_path_factory: pytest.TempPathFactory) -> None:
+    server = started(tmp_path_factory.mktemp("away"))
+    database = server.get_uri("away")
+    asyncio.run(prepare(database))
+    key = made_up_city(database)
+    process = Process(database)
+    try:
+        with client(process.url, key) as posting:
+            assert posting.post("/issues/grid", json=issue("A-1"), headers=OUTCOME).status_code == 200
+            with restarted(server):
+                answer = posting.post("/issues/grid", json=issue("A-2"))
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+                assert "same references" in answer.json()["detail"]
+                assert posting.get("/readyz").status_code == 503
+                assert posting.get("/livez").status_code == 200
+            while posting.post("/issues/grid", json=issue("A-2")).status_code == 503:
+                pass
+            assert posting.post("/issues/grid", json=issue("A-3"), headers=OUTCOME).status_code == 200
+        assert "rows are equal" in asked(database, "verify")
+    finally:
+        process.end()
+        server.cleanup()
+
+
+def test_a_service_whose_schema_was_dropped_folds_its_log_again(city: tuple[str, str]) -> None:
+    database, key = city
+    process = Process(database)
+    with client(process.url, key) as posting:
+        for number in range(20):
+            posting.post("/issues/grid", json=issue(f"D-{number}", due="2020-01-01T00:00:00Z"))
+        posting.post("/issues/grid", json=issue("D-last"), headers=OUTCOME)
+        posting.get("/escalation/log/exampleville", params={"after": 60, "wait": 5})
+    process.end()
+    before = {schema: dumped(database, schema) for schema in ("routing", "escalation")}
+    asyncio.run(execute(database, "DROP SCHEMA routing CASCADE"))
+    process = Process(database)
+    with client(process.url, key) as posting:
+        assert posting.post("/issues/grid", json=issue("D-more"), headers=OUTCOME).status_code == 200
+        posting.get("/escalation/log/exampleville", params={"after": len(before["escalation"]), "wait": 10})
+    process.end()
+    for schema, was in before.items():
+        assert dumped(database, schema)[: len(was)] == was
+    assert "rows are equal" in asked(database, "verify")
+
+
+def test_a_stage_that_is_further_than_its_input_says_so_and_stands_still(city: tuple[str, str]) -> None:
+    database, key = city
+    process = Process(database)
+    with client(process.url, key) as posting:
+        posting.post("/issues/grid", json=issue("L-1"), headers=OUTCOME)
+    process.end()
+    asyncio.run(execute(database, "DELETE FROM intake.log WHERE pos > 4; UPDATE intake.shard SET pos = 4"))
+    process = Process(database, "--service", "routing")
+    assert process.running.stderr is not None
+    said = next(line for line in process.running.stderr if "stands still" in line)
+    assert "intake/exampleville ends at 4, but 5 was read before" in said
+    process.end()
+
+
+def test_who_hangs_inside_a_transaction_does_not_hold_the_district(city: tuple[str, str], processes: list[Process]) -> None:
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+
+    async def hang(locked: threading.Event, over: threading.Event) -> None:
+        connection = await asyncpg.connect(database, server_settings=PINNED)
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT intake.locked('exampleville')")
+        locked.set()
+        await asyncio.to_thread(over.wait)
+
+    locked, over = threading.Event(), threading.Event()
+    hanging = threading.Thread(target=lambda: asyncio.run(hang(locked, over)))
+    hanging.start()
+    locked.wait()
+    begun = time.monotonic()
+    with client(process.url, key) as posting:
+        while posting.post("/issues/grid", json=issue("H-1")).status_code == 503:
+            pass
+        assert time.monotonic() - begun < 5  # Two seconds until the session is ended, and what a busy machine adds.
+    over.set()
+    hanging.join()
+
+
+def roster(folder: Path) -> Path:
+    path = folder / "roster.json"
+    path.write_text('{"workers": {}, "receivers": []}')
+    return path
+
+
+# ── The clock ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CLOCK = """
+CREATE OR REPLACE FUNCTION intake.clock() RETURNS bigint LANGUAGE sql VOLATILE AS
+$$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {ahead} $$
+"""
+HOUR = 3_600_000_000
+MISSED = "SELECT count(*) FROM escalation.log WHERE type = 'gridcall.deadline-missed.v1' GROUP BY subject"
+
+
+def test_a_clock_that_steps_back_moves_no_time_back_and_fires_nothing_twice(
+    city: tuple[str, str], processes: list[Process]
+) -> None:
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+    with client(process.url, key) as posting:
+        posting.post("/issues/grid", json=issue("C-1", due="2020-01-01T00:00:00Z"))
+        posting.get("/escalation/log/exampleville", params={"after": 4, "wait": 10})
+        asyncio.run(execute(database, CLOCK.format(ahead=-HOUR)))
+        for number in range(5):
+            answer = posting.post("/issues/grid", json=issue(f"C-b{number}", due="2020-01-01T00:00:00Z"))
+            assert answer.status_code == 202
+    process.end()
+    times = [row["ts"] for row in rows(database, "SELECT ts FROM intake.log ORDER BY pos")]
+    assert times == sorted(times)
+    missed = rows(database, MISSED)
+    assert {row["count"] for row in missed} == {1}
+    assert "rows are equal" in asked(database, "verify")
+
+
+def test_a_clock_that_leaps_ahead_shuts_the_door_until_it_is_confirmed(
+    city: tuple[str, str], processes: list[Process], tmp_path: Path
+) -> None:
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+    with client(process.url, key) as posting:
+        assert posting.post("/issues/grid", json=issue("C-1"), headers=OUTCOME).status_code == 200
+        before = rows(database, "SELECT ts FROM intake.shard")[0]["ts"]
+        asyncio.run(execute(database, CLOCK.format(ahead=HOUR)))
+        answer = posting.post("/issues/grid", json=issue("C-2"))
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+        assert "gridcall clock confirm" in answer.json()["detail"]
+        with pytest.raises(AssertionError, match="gridcall clock confirm"):
+            asked(database, "roster", "load", roster(tmp_path), "--district", "exampleville")
+        assert rows(database, "SELECT ts FROM intake.shard")[0]["ts"] < before + HOUR
+        asked(database, "clock", "confirm")
+        assert posting.post("/issues/grid", json=issue("C-2"), headers=OUTCOME).status_code == 200
+    assert rows(database, "SELECT ts FROM intake.shard")[0]["ts"] >= before + HOUR

@@ -1,0 +1,75 @@
+"""A real Kafka broker of deploy/kafka, for tests: started once, killed and started again where a test asks for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from eventlog.kafka.topics import Cluster
+from gridcall.simulation.local_cluster import free_ports
+
+SCRIPT = Path(__file__).parents[2] / "deploy" / "kafka" / "broker"
+
+
+def missing() -> list[str]:
+    """The programs that a broker needs and that are not here."""
+    return [program for program in ("java", "mvn") if shutil.which(program) is None]
+
+
+def broker_port(*taken: int) -> int:
+    """A free port whose successor is free too: the controller takes that. Neither is one of those that are taken."""
+    while True:
+        port = free_ports(1)[0]
+        with socket.socket() as second, suppress(OSError):
+            second.bind(("127.0.0.1", port + 1))
+            if not {port, port + 1} & {*taken}:
+                return port
+
+
+@dataclass(frozen=True)
+class Broker:
+    """One broker: where it listens, and what can be done to it. `proxy`: the port by which clients reach it instead."""
+
+    port: int
+    folder: Path
+    proxy: int | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.proxy or self.port}"
+
+    @property
+    def cluster(self) -> Cluster:
+        return Cluster(self.address)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """By which the script finds it."""
+        advertised = str(self.proxy or self.port)
+        return {
+            **os.environ, "KAFKA_PORT": str(self.port), "KAFKA_FOLDER": str(self.folder), "KAFKA_ADVERTISED": advertised,
+        }  # fmt: skip
+
+    def do(self, *words: str) -> str:
+        """Run the script. Raises where it fails."""
+        command = [str(SCRIPT), *words]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@contextmanager
+def running_broker(folder: Path) -> Iterator[Broker]:
+    """A broker of its own; it ends with the block."""
+    broker = Broker(broker_port(), folder)
+    broker.do("start")
+    try:
+        yield broker
+    finally:
+        broker.do("kill")

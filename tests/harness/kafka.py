@@ -1,0 +1,162 @@
+"""A log, its relay and its reader over a real broker, in one process, so that each can be hurt alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, NamedTuple
+
+from eventlog.core.row import Generation, Row, Watermark
+from eventlog.kafka.reader import KafkaLog
+from eventlog.kafka.relay import Publisher, Relay
+from eventlog.kafka.topics import Cluster, apply, wanted
+from eventlog.notifier import Bell
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import connected
+from events.errors import Away
+from tests.contract.log_contract import SHARD
+from tests.harness.broker import Broker
+
+PARTITIONS = count()
+PARTITIONS_MAX = 60
+PATIENCE_SECONDS = 40
+
+
+class Topics(NamedTuple):
+    """A broker, and the partition that a test has to itself in every topic."""
+
+    broker: Broker
+    partition: int
+
+
+async def make_topics(cluster: Cluster, partitions: int = 1) -> None:
+    """The topics, with a partition for each test."""
+    await apply(cluster, wanted(cluster, partitions))
+
+
+@dataclass
+class Silent:
+    """The writer's log as a reader asks for it; what it was asked is kept, and it may be away."""
+
+    log: PostgresLog
+    name: str = "intake"
+    away: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        self._ask("read")
+        return await self.log.read(shard, after, limit)
+
+    async def row(self, shard: str, pos: int) -> Row:
+        self._ask("row")
+        return await self.log.row(shard, pos)
+
+    async def watermark(self, shard: str) -> Watermark:
+        self._ask("watermark")
+        return await self.log.watermark(shard)
+
+    async def generation(self, shard: str) -> Generation:
+        self._ask("generation")
+        return await self.log.generation(shard)
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if self.away:
+            raise Away("the writer is away")
+
+
+@dataclass
+class Kafka:
+    """All of it. `relay` is not running by itself before `publish`."""
+
+    topics: Topics
+    writer: PostgresLog
+    silent: Silent
+    relay: Relay
+    reader: KafkaLog
+    bell: Bell
+    tasks: list[asyncio.Task[Any]]
+
+    def publish(self) -> asyncio.Task[Any]:
+        """Let the relay run."""
+        task = asyncio.create_task(self.relay.run())
+        self.tasks.append(task)
+        return task
+
+    async def knows_the_generation(self) -> None:
+        """The reader has asked the writer what it must ask, once."""
+        await self.reader.watermark(SHARD)
+        self.silent.asked.clear()
+
+    async def read(self, after: int, upto: int) -> list[Row]:
+        """All rows after one position up to another one, as soon as they are there."""
+        rows: list[Row] = []
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while after + len(rows) < upto:
+                heard = self.bell.count("intake", SHARD)
+                found = await self.reader.read(SHARD, after + len(rows), 1000)
+                rows += found
+                if not found:
+                    await self.bell.wait("intake", SHARD, heard, 1.0)
+        return rows
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await holds():
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def over_kafka(url: str, topics: Topics, *, relayed: bool = True) -> AsyncIterator[Kafka]:
+    """A writer, a relay and a reader; `relayed`: the relay runs."""
+    async with connected(url, size=3) as database, connected(url, size=3) as other:
+        bell, cluster = Bell(), topics.broker.cluster
+        writer = PostgresLog("intake", database, Bell(), "a")
+        publisher = Publisher(cluster)
+        relay = Relay(writer, SHARD, topics.partition, publisher)
+        silent = Silent(PostgresLog("intake", other, Bell()))
+        reader = KafkaLog("intake", cluster, lambda shard: topics.partition + (shard != SHARD), silent, bell)
+        kafka = Kafka(topics, writer, silent, relay, reader, bell, [asyncio.create_task(reader.run())])
+        if relayed:
+            kafka.publish()
+        try:
+            yield kafka
+        finally:
+            for task in kafka.tasks:
+                task.cancel()
+            ended = await asyncio.gather(*kafka.tasks, return_exceptions=True)
+            await publisher.close()
+            faults = [fault for fault in ended if isinstance(fault, Exception)]
+            assert not faults, faults
+
+
+class Followed:
+    """The reader, asked when it has what the writer has."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self.kafka = kafka
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        head = (await self.kafka.writer.watermark(shard)).pos
+        await self.kafka.reader.read(shard, min(after, head), 1)
+
+        async def has_it() -> bool:
+            return (await self.kafka.reader.watermark(shard)).pos >= head
+
+        await until(has_it)
+        return await self.kafka.reader.read(shard, after, limit)
+
+    async def watermark(self, shard: str) -> Watermark:
+        wanted = await self.kafka.writer.watermark(shard)
+        await self.kafka.reader.read(shard, 0, 1)
+
+        async def has_it() -> bool:
+            return await self.kafka.reader.watermark(shard) == wanted
+
+        await until(has_it)
+        return await self.kafka.reader.watermark(shard)

@@ -1,0 +1,373 @@
+"""The door over HTTP, as upstream systems meet it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from eventlog.notifier import Bell
+from eventlog.postgres.pool import Database, connected
+from events.catalogue import RetryAsked
+from events.errors import Away
+from httpedge.request_body import Problem
+from httpedge.server import OneWrite
+from intake.acceptor import SECOND_ITEMS, Door
+from intake.app import make_app
+from intake.core.submission import item_of
+from intake.ingest_endpoint import Deadline, Request, body_of
+from tests.conftest import execute
+from tests.harness.live import Process, asked, client, made_up_city
+
+POINT = {"lat": 53.335, "lon": -6.285}
+
+
+def issue(reference: str, **more: Any) -> dict[str, Any]:
+    return {"reference": reference, "category": "Noise", "place": {"point": POINT}, "due": "2030-01-01T00:00:00Z", **more}
+
+
+@pytest.fixture(scope="module")
+def live(postgres: str) -> Iterator[tuple[Process, str]]:
+    asyncio.run(execute(postgres, "CREATE DATABASE live TEMPLATE empty"))
+    url = postgres.replace("/postgres?", "/live?")
+    key = made_up_city(url)
+    process = Process(url)
+    yield process, key
+    assert process.end() == 0
+    assert "rows are equal" in asked(url, "verify")
+
+
+@pytest.fixture
+def door(live: tuple[Process, str]) -> Iterator[httpx.Client]:
+    with client(live[0].url, live[1]) as made:
+        yield made
+
+
+def rows(live: tuple[Process, str]) -> int:
+    async def counted() -> int:
+        connection = await asyncpg.connect(live[0].database)
+        return int(await connection.fetchval("SELECT count(*) FROM intake.log"))
+
+    return asyncio.run(counted())
+
+
+# ── What is accepted ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_issue_is_accepted_after_its_commit_with_a_tracking_code(door: httpx.Client) -> None:
+    answer = door.post("/issues/hotline", json=issue("D-1"))
+    assert answer.status_code == 202
+    assert answer.headers["location"] == "/issues/hotline/D-1"
+    assert len(answer.json()["tracking"]) == 32
+
+
+def test_the_same_again_gets_the_first_answer(door: httpx.Client) -> None:
+    first, again = (door.post("/issues/hotline", json=issue("D-2")) for _ in range(2))
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert {**first.json(), "status": 200} == again.json()
+
+
+def test_the_same_reference_with_other_content_is_refused_and_names_corrections(door: httpx.Client) -> None:
+    door.post("/issues/hotline", json=issue("D-3"))
+    answer = door.post("/issues/hotline", json=issue("D-3", category="Rubbish"))
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "correction" in answer.json()["detail"]
+
+
+def test_an_array_has_a_result_for_each_item_in_their_order(door: httpx.Client) -> None:
+    items = [issue("D-4"), issue("D-5", lat=1), issue("D-4"), issue("D-4", category="Other"), issue("D-6")]
+    answer = door.post("/issues/grid", json=items)
+    assert answer.status_code == 207
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [202, 422, 200, 409, 202]
+    assert results[0]["tracking"] == results[2]["tracking"]
+    assert results[4]["position"] == results[0]["position"] + 1
+    assert door.post("/issues/grid", json=[issue("D-4"), issue("D-6")]).status_code == 200
+    assert door.post("/issues/grid", json=[issue("D-4"), issue("D-7")]).status_code == 202
+
+
+def test_ndjson_is_answered_line_by_line(door: httpx.Client) -> None:
+    body = "\n".join(json.dumps(issue(f"N-{number}")) for number in range(3)) + "\n"
+    answer = door.post("/issues/petition", content=body, headers={"content-type": "application/x-ndjson"})
+    assert answer.status_code == 202
+    assert [json.loads(line)["reference"] for line in answer.text.splitlines()] == ["N-0", "N-1", "N-2"]
+
+
+def test_a_gzipped_body_is_read(door: httpx.Client) -> None:
+    body = gzip.compress(json.dumps(issue("G-1")).encode())
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    assert door.post("/issues/hotline", content=body, headers=headers).status_code == 202
+
+
+def test_who_prefers_to_wait_is_told_the_outcome(door: httpx.Client) -> None:
+    answer = door.post("/issues/hotline", json=issue("W-1"), headers={"prefer": "respond-async, wait=5"})
+    assert answer.status_code == 200
+    assert answer.headers["preference-applied"] == "wait=5"
+    assert [event["type"] for event in answer.json()["outcome"]["events"]] == [
+        "gridcall.case-reported.v1",
+        "gridcall.case-routed.v1",
+    ]
+    action = {"reference": "W-1a", "type": "closing_asked", "by": "w7", "issue": {"line": "hotline", "reference": "W-1"}}
+    outcome = door.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
+    assert (outcome["declined"], outcome["because"]) == (True, "This case is not verified: it cannot be closed.")
+
+
+def test_an_answer_to_a_call_that_is_not_open_is_declined_by_the_keeper_of_calls(door: httpx.Client) -> None:
+    door.post("/issues/hotline", json=issue("W-2"))
+    named = {"issue": {"line": "hotline", "reference": "W-2"}, "by": "officer", "call": "x/1"}
+    action = {"reference": "W-2a", "type": "answer_given", **named}
+    outcome = door.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
+    assert (outcome["declined"], outcome["because"]) == (True, "This call is not open.")
+    assert outcome["events"][0]["id"].startswith("calls/")
+
+
+def test_an_action_before_its_report_waits_for_it(door: httpx.Client) -> None:
+    action = {"reference": "W-3a", "type": "visit_made", "by": "w7", "issue": {"line": "hotline", "reference": "W-3"}}
+    outcome = door.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
+    assert [event["type"] for event in outcome["events"]] == ["gridcall.action-waits.v1"]
+    told = door.post("/issues/hotline", json=issue("W-3"), headers={"prefer": "wait=5"}).json()["outcome"]
+    assert told["events"][-1]["type"] == "gridcall.case-visited.v1"
+
+
+def test_what_became_of_it_is_told_by_code_and_by_reference(live: tuple[Process, str], door: httpx.Client) -> None:
+    posted = door.post("/issues/hotline", json=issue("T-1"), headers={"prefer": "wait=5"}).json()
+    by_code = httpx.get(f"{live[0].url}/track/{posted['tracking']}").json()
+    by_reference = door.get("/issues/hotline/T-1").json()
+    assert by_code == by_reference
+    assert by_code["outcome"] == posted["outcome"]
+    assert door.get("/issues/hotline/nothing").status_code == 404
+    assert httpx.get(f"{live[0].url}/track/{'0' * 32}").status_code == 404
+
+
+# ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_without_a_key_nothing_is_open(live: tuple[Process, str], door: httpx.Client) -> None:
+    for secret in (None, "gck_wrong"):
+        headers = {"authorization": f"Bearer {secret}"} if secret else {}
+        for path in ("/issues/hotline", "/actions"):
+            answer = httpx.post(f"{live[0].url}{path}", json=issue("K-1"), headers=headers)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+            assert "gridcall key add" in answer.json()["detail"]
+        assert httpx.get(f"{live[0].url}/log/exampleville", headers=headers).status_code == 401
+
+
+def test_a_key_is_for_its_lines_and_its_district_until_it_is_revoked(live: tuple[Process, str]) -> None:
+    process, _ = live
+    options = ("--district", "exampleville", "--source", "app", "--line", "grid")
+    key = asked(process.database, "key", "add", *options).strip()
+    with client(process.url, key) as app:
+        assert app.post("/issues/grid", json=issue("K-2")).status_code == 202
+        assert app.post("/issues/hotline", json=issue("K-2")).status_code == 403
+        assert app.get("/log/exampleville").status_code == 403
+        other = app.post("/issues/grid", json=issue("K-3", district="elsewhere"))
+        assert (other.status_code, other.json()["errors"][0]["pointer"]) == (403, "/district")
+    (listed,) = [key for key in json.loads(asked(process.database, "key", "list", "--json")) if key["source"] == "app"]
+    assert key not in json.dumps(listed)
+    asked(process.database, "key", "revoke", listed["id"])
+    keys = {key["source"]: key for key in json.loads(asked(process.database, "key", "list", "--json"))}
+    assert keys["app"]["revoked"]
+
+
+# ── What is refused ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+JSON = {"content-type": "application/json"}
+DEEP = "[" * 17 + "]" * 17
+REFUSED: dict[str, tuple[Any, dict[str, str], int, str]] = {
+    "not JSON": (b"reference=R-1", JSON, 422, "JSON"),
+    "a body that stops half-way": (b'{"reference":"R-1","categ', JSON, 422, ""),
+    "an item of 65 KiB": (json.dumps(issue("B", category="x" * 65 * 1024)).encode(), JSON, 413, "65,536"),
+    "a request of 9 MiB": (b" " * 9 * 2**20, JSON, 413, "8,388,608"),
+    "NaN": (b'{"reference":"B","category":"x","place":{"point":{"lat":NaN,"lon":1}}}', JSON, 422, "byte 56"),
+    "NUL": (b'{"reference":"B\\u0000","category":"x"}', JSON, 422, "NUL"),
+    "a lone surrogate": (b'{"reference":"B\\ud800","category":"x"}', JSON, 422, "hex escape"),
+    "a duplicate key": (b'{"reference":"B","reference":"C","category":"x"}', JSON, 422, "reference"),
+    "depth 17": (json.dumps(issue("B", place=json.loads(DEEP))).encode(), JSON, 422, "deep"),
+    "a gzip bomb": (gzip.compress(b" " * 50 * 2**20), {**JSON, "content-encoding": "gzip"}, 413, ""),
+    "an unknown field": (json.dumps(issue("B", categry="x")).encode(), JSON, 422, "category"),
+    "a personal field": (json.dumps(issue("B", phone="x")).encode(), JSON, 422, "phone"),
+    "lat=999": (json.dumps(issue("B", place={"point": {"lat": 999, "lon": 1}})).encode(), JSON, 422, "/place/point/lat"),
+    "another coordinate system": (
+        json.dumps(issue("B", place={"point": {**POINT, "crs": "GCJ-02"}})).encode(), JSON, 422, "WGS 84",
+    ),
+    "no reference": (b'{"category":"x"}', JSON, 422, "/reference"),
+    "an unknown district": (json.dumps(issue("B", district="nowhere")).encode(), JSON, 403, "/district"),
+    "another content type": (b"<issue/>", {"content-type": "text/xml"}, 415, ""),
+    "another encoding": (b"{}", {**JSON, "content-encoding": "br"}, 415, ""),
+    "an empty body": (b"", JSON, 422, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_bad_input_is_a_clear_problem_and_stores_nothing(what: str, live: tuple[Process, str], door: httpx.Client) -> None:
+    body, headers, status, says = REFUSED[what]
+    before = rows(live)
+    answer = door.post("/issues/hotline", content=body, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert {"type", "title", "status", "detail", "instance"} <= problem.keys()
+    assert says in answer.text
+    assert rows(live) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "/issues/fax", 404), ("GET", "/nothing", 404), ("PUT", "/actions", 405)]
+)
+def test_what_is_not_there_is_a_problem_too(method: str, path: str, status: int, door: httpx.Client) -> None:
+    answer = door.request(method, path, json=issue("X"))
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_sender_who_stops_half_way_stores_nothing(live: tuple[Process, str]) -> None:
+    before = rows(live)
+    host, port = live[0].url.removeprefix("http://").split(":")
+    head = f"POST /issues/hotline HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {live[1]}\r\ncontent-type: application/json\r\n"
+    with socket.create_connection((host, int(port))) as half:
+        half.sendall(f"{head}content-length: 500\r\n\r\n{{".encode())
+    with client(*((live[0].url, live[1]))) as door:
+        assert door.get("/readyz").status_code == 200
+    assert rows(live) == before
+
+
+def test_every_body_that_does_not_come_is_refused_at_its_own_deadline() -> None:
+    deadline = Deadline(0.05)
+
+    async def nothing() -> dict[str, Any]:
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    async def something() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"{}"}
+
+    async def waited(receive: Any) -> float:
+        """Whoever does not come in time is refused; so long after it was asked for."""
+        begun = time.monotonic()
+        with pytest.raises(Problem) as refused:
+            await body_of(Request("/actions", None, [], {}, receive), lambda count: None, deadline)
+        assert (refused.value.status, refused.value.kind) == (408, "slow")
+        return time.monotonic() - begun
+
+    async def story() -> None:
+        for _ in range(2):  # Also after a while in which nobody was waited for.
+            first = asyncio.create_task(waited(nothing))
+            await asyncio.sleep(deadline.seconds / 2)
+            assert await body_of(Request("/actions", None, [], {}, something), lambda count: None, deadline) == b"{}"
+            assert min(await asyncio.gather(first, waited(nothing))) >= deadline.seconds
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+
+
+def test_an_answer_is_sent_in_one_piece(live: tuple[Process, str]) -> None:
+    host, port = live[0].url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as line:
+        for _ in range(5):
+            line.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert line.recv(4096).endswith(b'\r\n\r\n{"status":"alive"}')
+
+
+def test_a_fault_of_ours_is_a_problem_too() -> None:
+    app = make_app(lambda app: nullcontext())  # Nothing that it needs is there: its lifespan never began.
+
+    async def story() -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://door") as door:
+            for answer in (await door.post("/actions", json={}), await door.get(f"/track/{'0' * 32}")):
+                assert answer.status_code == 500
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert answer.headers["cache-control"] == "no-store"
+                assert "send the same again" in answer.json()["detail"].lower()
+
+    asyncio.run(story())
+
+
+# ── The log over HTTP ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_logs_are_read_over_http_with_long_poll(door: httpx.Client) -> None:
+    answer = door.get("/log/exampleville", params={"after": 0, "limit": 3})
+    assert [json.loads(line)["position"] for line in answer.text.splitlines()] == [1, 2, 3]
+    head = int(answer.headers["gridcall-position"])
+    assert door.get("/log/exampleville", params={"after": head, "wait": 0.05}).text == ""
+    for prefix, log in (("", "intake"), ("/routing", "cases"), ("/escalation", "calls")):
+        first = door.get(f"{prefix}/log/exampleville", params={"limit": 1}).json()
+        assert first["id"] == f"{log}/exampleville/1"
+
+
+def test_a_wrong_parameter_is_a_problem_with_a_pointer(door: httpx.Client) -> None:
+    answer = door.get("/log/exampleville", params={"after": "x"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/after")
+
+
+# ── Within ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Narrow(Database):
+    """A database in which the first commit takes until another one was refused beside it, as by `lock_timeout`."""
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__(pool)
+        self.busy, self.refused = asyncio.Event(), asyncio.Event()
+
+    async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        if self.busy.is_set() and not self.refused.is_set():
+            self.refused.set()
+            raise Away("the database is busy: canceling statement due to lock timeout")
+        self.busy.set()
+        await self.refused.wait()
+        return await super().fetch(sql, *args)
+
+
+def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(database: str) -> None:
+    async def told() -> None:
+        async with connected(database) as wide:
+            narrow = Narrow(wide._pool)
+            door = Door(narrow, Bell())
+            items = [item_of(RetryAsked(f"{number:032x}", "c", "cases", "ann")) for number in range(SECOND_ITEMS + 1)]
+            first = asyncio.create_task(door.accept("city", items[:1]))
+            await narrow.busy.wait()
+            async with asyncio.timeout(20):
+                accepted = await asyncio.gather(first, *(door.accept("city", [item]) for item in items[1:]))
+            assert narrow.refused.is_set()
+            assert sorted(each.pos for (each,) in accepted) == list(range(1, len(items) + 1))
+            assert all(each.fresh for (each,) in accepted)
+
+    asyncio.run(told())
+
+
+class Recorded(asyncio.Transport):
+    """What a server has handed over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+
+def test_an_answer_is_one_write_and_much_is_handed_over_at_once() -> None:
+    async def told() -> None:
+        transport = Recorded()
+        one = OneWrite(transport, asyncio.get_running_loop())
+        one.write(b"head ")
+        one.write(b"body")
+        assert not transport.written
+        await asyncio.sleep(0)
+        assert transport.written == [b"head body"]
+        for _ in range(5):
+            one.write(b"x" * 4_000)
+        assert len(transport.written) == 2, "whoever writes a lot in small pieces hears at once when it is too much"
+
+    asyncio.run(told())

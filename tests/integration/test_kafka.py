@@ -1,0 +1,560 @@
+"""What can happen to a topic, a relay or a broker: no row is lost, none is taken twice, and it is said who must act."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
+
+from eventlog.codec import envelope
+from eventlog.core.row import Row, Watermark
+from eventlog.kafka import reader as kafka_log
+from eventlog.kafka import relay
+from eventlog.kafka.reader import KafkaLog, Shard
+from eventlog.kafka.relay import ADVANCE, TAKE, Publisher, Relay, unpublished
+from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, Cluster, Headers, Step, administrator, apply, carried, plan, wanted
+from eventlog.notifier import Bell
+from eventlog.postgres.generation import DatabaseCheck
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import connected
+from events.catalogue import BEGINNING
+from events.errors import Away, Conflict
+from gridcall.simulation.local_cluster import Tasks
+from gridcall.simulation.pipelines.postgres import Tabled
+from tests.contract.log_contract import SHARD, visit
+from tests.harness.broker import running_broker
+from tests.harness.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka, until
+
+Told = Callable[[Kafka], Awaitable[None]]
+GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+TOPIC, TIME = Cluster("").topic("intake"), Cluster("").time
+
+
+def told(url: str, topics: Topics, story: Told, *, relayed: bool = True) -> None:
+    async def run() -> None:
+        async with over_kafka(url, topics, relayed=relayed) as kafka:
+            await story(kafka)
+
+    asyncio.run(run())
+
+
+async def written(kafka: Kafka, count: int) -> int:
+    """Append rows; the last position."""
+    rows = await kafka.writer.append(SHARD, [visit(number, number) for number in range(count)])
+    return rows[-1].pos
+
+
+async def published(kafka: Kafka) -> None:
+    async def all_is() -> bool:
+        return await unpublished(kafka.writer, SHARD) == 0
+
+    await until(all_is)
+
+
+async def headers_of(kafka: Kafka) -> Headers:
+    """As a relay makes them."""
+    return [CONTENT_TYPE, (GENERATION, str((await kafka.writer.generation(SHARD)).number).encode())]
+
+
+def numbered(rows: list[Row]) -> list[int]:
+    return [row.pos for row in rows]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_log, "SILENCE_SECONDS", 0.5)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks because of silence."""
+    monkeypatch.setattr(kafka_log, "SILENCE_SECONDS", 1e6)
+
+
+@pytest.mark.usefixtures("patient")
+def test_rows_come_over_kafka_and_nobody_asks_the_writer(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 2999)
+        await kafka.knows_the_generation()
+        kafka.silent.away = True
+        assert numbered(await kafka.read(0, await written(kafka, 1))) == list(range(1, 3001))
+        assert numbered(await kafka.read(3000, await written(kafka, 1))) == [3001]
+        assert kafka.silent.asked == []
+
+    told(database, topics, story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_reader_that_comes_late_begins_where_its_next_row_lies(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 2000)
+        await published(kafka)
+        assert numbered(await kafka.read(1990, last)) == list(range(1991, 2001))
+        assert not [what for what in kafka.silent.asked if what == "read"]
+
+    told(database, topics, story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_no_time_passes_in_the_midst_of_a_decision(database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that starts in it may be due before its very instant: it runs out when all of the decision is there."""
+    monkeypatch.setattr(relay, "ROWS", 2)
+
+    async def story(kafka: Kafka) -> None:
+        assert await written(kafka, 3) == 3
+        await kafka.reader.read(SHARD, 0, 1)
+        assert await kafka.relay.step() == 2
+        assert numbered(await kafka.read(0, 2)) == [1, 2]
+        assert await kafka.reader.watermark(SHARD) == Watermark(2, BEGINNING)
+        kafka.publish()
+        assert numbered(await kafka.read(2, 3)) == [3]
+
+        async def time_has_passed() -> bool:
+            return await kafka.reader.watermark(SHARD) == Watermark(3, 2)
+
+        await until(time_has_passed)
+
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("patient")
+def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topics) -> None:
+    """Each of three relays believes that nothing was published."""
+
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 500)
+        publishers = [Publisher(topics.broker.cluster) for _ in range(3)]
+        for publisher in publishers:
+            await Relay(kafka.writer, SHARD, topics.partition, publisher).step()
+            await kafka.writer.database.fetch("UPDATE intake.sent SET pos = 0")
+        for publisher in publishers:
+            await publisher.close()
+        assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
+
+    told(database, topics, story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 10)
+        await kafka.writer.database.fetch("INSERT INTO intake.sent VALUES ($1, 7, 'somebody', '-infinity')", SHARD)
+        await kafka.knows_the_generation()
+        kafka.silent.away = True
+        kafka.publish()
+        await kafka.reader.read(SHARD, 0, 1)
+
+        async def seen() -> bool:
+            return bool(kafka.silent.asked)
+
+        await until(seen)
+        assert await kafka.reader.read(SHARD, 0, 10) == []
+        kafka.silent.away = False
+        assert numbered(await kafka.read(0, 10)) == list(range(1, 11))
+
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_silence_asks_the_writer(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 10)
+        assert numbered(await kafka.read(0, last)) == list(range(1, 11))
+
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_record_that_cannot_be_read_is_a_gap(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        rows = await kafka.writer.append(SHARD, [visit(number, number) for number in range(3)])
+        producer = AIOKafkaProducer(bootstrap_servers=topics.broker.address)
+        await producer.start()
+        for body in (envelope(rows[0]), b"not JSON", None, b"[" * 9000, b'{"id":"intake/city/2"}', envelope(rows[2])):
+            await producer.send_and_wait(TOPIC, body, partition=topics.partition, key=b"city", headers=await headers_of(kafka))
+            await producer.send_and_wait(TIME, body, partition=topics.partition, key=b"intake/city")
+        await producer.send_and_wait(TOPIC, envelope(rows[1]), partition=topics.partition, headers=[("generation", None)])
+        await producer.stop()
+        assert numbered(await kafka.read(0, 3)) == [1, 2, 3]
+        assert "read" in kafka.silent.asked
+
+    told(database, topics, story, relayed=False)
+
+
+def test_a_relay_stands_by_while_another_one_has_the_lease(database: str, topics: Topics) -> None:
+    """Also while nothing comes but time. One that has ended is followed by the other within its lease."""
+
+    async def story(kafka: Kafka) -> None:
+        async with connected(database, size=2) as other:
+            publisher = Publisher(topics.broker.cluster)
+            second = Relay(PostgresLog("intake", other, Bell(), "b"), SHARD, topics.partition, publisher)
+            await written(kafka, 3)
+            assert await kafka.relay.step() == 3
+            await kafka.writer.database.fetch("UPDATE intake.sent SET leased_until = clock_timestamp() + interval '0.3 s'")
+            await kafka.writer.announce(SHARD, 20_000)
+            assert await kafka.relay.step() == 0
+            await asyncio.sleep(0.4)
+            await written(kafka, 1)
+            assert await second.step() == 0, "the first one has renewed its lease"
+            await kafka.writer.database.fetch("UPDATE intake.sent SET leased_until = clock_timestamp()")
+            assert await second.step() == 1
+            assert await kafka.relay.step() == 1, "it does not know yet, and a repeat harms nobody"
+            assert await kafka.relay.step() == 0
+            await publisher.close()
+
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_district_without_a_partition_is_read_from_its_writer_and_stops_nobody(database: str, tmp_path: Path) -> None:
+    async def story(kafka: Kafka) -> None:
+        assert numbered(await kafka.read(0, await written(kafka, 3))) == [1, 2, 3]
+        relay = Relay(kafka.writer, "other", 1, kafka.relay.publisher)
+        await kafka.writer.append("other", [visit(1, 1)])
+        with pytest.raises(Away, match=r"has no partition 1: gridcall topics apply --districts 2"):
+            await relay.step()
+        async with asyncio.timeout(20):
+            while not (rows := await kafka.reader.read("other", 0, 9)):
+                await kafka.bell.wait("intake", "other", kafka.bell.count("intake", "other"), 0.2)
+        assert numbered(list(rows)) == [1]
+        assert numbered(await kafka.read(3, await written(kafka, 3))) == [4, 5, 6]
+        await apply(kafka.topics.broker.cluster, carried(kafka.topics.broker.cluster, 2))
+        await published(kafka)
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(apply(broker.cluster, carried(broker.cluster, 1)))
+        told(database, Topics(broker, 0), story)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_retention_that_passed_while_a_reader_was_away(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 50)
+        await published(kafka)
+        async with administrator(topics.broker.cluster) as client:
+            await client.delete_records({TopicPartition(TOPIC, topics.partition): RecordsToDelete(before_offset=40)})
+        assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
+        assert "read" in kafka.silent.asked
+        assert numbered(await kafka.read(last, await written(kafka, 5))) == list(range(last + 1, last + 6))
+
+    told(database, topics, story)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_topic_that_is_deleted_and_made_anew(database: str, tmp_path: Path) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 50)
+        assert len(await kafka.read(0, last)) == last
+        async with administrator(kafka.topics.broker.cluster) as client:
+            await client.delete_topics([TOPIC])
+        more = await written(kafka, 50)
+        assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+        await make_topics(kafka.topics.broker.cluster)
+        again = await written(kafka, 50)
+        assert numbered(await kafka.read(more, again)) == list(range(more + 1, again + 1))
+        await published(kafka)
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(make_topics(broker.cluster))
+        told(database, Topics(broker, 0), story)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_another_cluster_at_the_same_address(database: str, tmp_path: Path) -> None:
+    """The reader and the relay go on there; what it has not comes from the writer."""
+
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 50)
+        assert len(await kafka.read(0, last)) == last
+        broker = kafka.topics.broker
+        broker.do("kill")
+        (broker.folder / "data").rename(broker.folder / "gone")
+        more = await written(kafka, 10)  # No commit waits for a broker.
+        broker.do("start")
+        await make_topics(broker.cluster)
+        assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+        await published(kafka)
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(make_topics(broker.cluster))
+        told(database, Topics(broker, 0), story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_when_it_is_back(database: str, tmp_path: Path) -> None:
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 1)
+        await kafka.read(0, 1)
+        await published(kafka)
+        kafka.topics.broker.do("kill")
+        kafka.reader._new.set()  # As for another district.
+
+        async def it_failed() -> bool:
+            return bool(kafka.reader._told)
+
+        await until(it_failed)
+        kafka.topics.broker.do("start")
+        await kafka.knows_the_generation()
+        kafka.silent.away = True
+        assert numbered(await kafka.read(1, await written(kafka, 5))) == [2, 3, 4, 5, 6]
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(make_topics(broker.cluster))
+        told(database, Topics(broker, 0), story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(database: str, tmp_path: Path) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 50)
+        assert len(await kafka.read(0, last)) == last
+        kafka.topics.broker.do("kill")
+        more = await written(kafka, 50)
+        assert await unpublished(kafka.writer, SHARD) == 50
+        kafka.topics.broker.do("start")
+        assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+        await published(kafka)
+        assert "read" not in kafka.silent.asked
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(make_topics(broker.cluster))
+        told(database, Topics(broker, 0), story)
+
+
+async def restored(kafka: Kafka, last: int, folder: Path) -> None:
+    """The writer's database becomes a backup that ends at a position, and an operator accepts it."""
+    database = kafka.writer.database
+    await database.fetch(f"DELETE FROM intake.log WHERE pos > {last}")
+    await database.fetch(f"UPDATE intake.shard SET pos = {last}")
+    await database.fetch(f"UPDATE intake.sent SET pos = {last}")
+    await database.on_connection(DatabaseCheck(folder, "").accept)
+    kafka.writer.forget(SHARD)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("read_up_to", [4, 6, 10])
+def test_a_new_generation(database: str, topics: Topics, tmp_path: Path, read_up_to: int) -> None:
+    """Whoever reads is told, once, and reads what stands there now; what stood on the topic is not taken."""
+
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 10)
+        await published(kafka)
+        await kafka.read(0, 10)
+        await kafka.reader.read(SHARD, read_up_to, 1)
+        await restored(kafka, 6, tmp_path)
+        new = await kafka.writer.append(SHARD, [visit(number, 1000) for number in range(20, 26)])
+        with pytest.raises(Conflict, match="is of another generation than what was read"):
+            await kafka.read(10, 13)
+        assert await kafka.read(6, 12) == new
+        assert numbered(await kafka.read(0, 12)) == list(range(1, 13))
+
+    told(database, topics, story)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_database_that_is_made_anew_is_another_generation(database: str, topics: Topics) -> None:
+    """Its topic still has the rows of the one before, which a reader that begins now does not take."""
+
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 10)
+        await published(kafka)
+        for table in ("log", "shard", "sent"):
+            await kafka.writer.database.fetch(f"DELETE FROM intake.{table}")
+        kafka.writer.forget(SHARD)
+        rows = await kafka.writer.append(SHARD, [visit(number, 1000) for number in range(20, 26)])
+        assert await kafka.read(0, 6) == rows
+
+    told(database, topics, story)
+
+
+# ── What each rule is worth: without it, the same story goes wrong ─────────────────────────────────────────────────────────
+
+
+def takes_whatever_comes(shard: Shard, row: Row) -> bool:
+    """The gap rule, taken away."""
+    if row.pos <= shard.last:
+        return False
+    shard.rows.append(row)
+    shard.last = row.pos
+    return True
+
+
+def takes_everything(shard: Shard, row: Row) -> bool:
+    """The rule that what was taken is dropped, taken away."""
+    shard.rows.append(row)
+    shard.last = row.pos
+    return True
+
+
+async def marks_before_it_publishes(relay: Relay) -> int:
+    """The relay's order, taken away."""
+    relay.sent = relay.sent or await relay._asked(TAKE) or 0
+    entries = await relay.source.entries(relay.shard, relay.sent, 1000)
+    if entries:
+        relay.sent = await relay._asked(ADVANCE, entries[-1].pos)
+        raise asyncio.CancelledError  # It dies here; the next one begins behind.
+    return 0
+
+
+async def arrived(kafka: Kafka) -> list[int]:
+    """A relay publishes 1 to 4 and dies, the next one 3 to 10 but for a record of 6 that is lost; what a reader takes."""
+    await written(kafka, 10)
+    publisher = kafka.relay.publisher
+    records = [(SHARD.encode(), envelope(row)) for row in await kafka.writer.read(SHARD, 0, 10)]
+    for part in (records[:4], records[2:5] + records[6:]):
+        await publisher.publish(TOPIC, kafka.topics.partition, part, await headers_of(kafka))
+    taken: list[Row] = []
+    while not taken or taken[-1].pos < 10:
+        found = await kafka.reader.read(SHARD, taken[-1].pos if taken else 0, 100)
+        taken += found or list(kafka.reader._shards[SHARD].rows)
+        await asyncio.sleep(0.02)
+    return numbered(taken)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(
+    ("weakened", "right"),
+    [(None, True), (takes_whatever_comes, False), (takes_everything, False)],
+    ids=["rule", "gap", "again"],
+)
+def test_the_rule_of_one_integer_is_needed(
+    database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: Any, right: bool
+) -> None:
+    async def story(kafka: Kafka) -> None:
+        async with asyncio.timeout(20):
+            assert (await arrived(kafka) == list(range(1, 11))) is right
+
+    if weakened:
+        monkeypatch.setattr(Shard, "take", weakened)
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("weakened", [False, True])
+def test_the_rule_of_generations_is_needed(
+    database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: bool
+) -> None:
+    """Somebody still publishes from a database that is no more: its row has the next position, and other content."""
+
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 5)
+        other = (await kafka.writer.read(SHARD, last - 1, 1))[0]._replace(pos=last + 1, ts=777)
+        old = [CONTENT_TYPE, (GENERATION, b"1")]
+        publisher, records = kafka.relay.publisher, [(SHARD.encode(), envelope(other))]
+        while await kafka.relay.step():
+            pass
+        await publisher.publish(TOPIC, kafka.topics.partition, records, old)
+        true = (await kafka.writer.append(SHARD, [visit(6, 6)]))[0]
+        kafka.publish()
+        taken = (await kafka.read(last, last + 1))[0]
+        assert (taken == other) is weakened
+        assert (taken == true) is not weakened
+
+    if weakened:
+        monkeypatch.setattr(Shard, "takes", lambda *_: True)
+    told(database, topics, story, relayed=False)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("weakened", [False, True])
+def test_the_relay_marks_what_was_acknowledged(
+    database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: bool
+) -> None:
+    """A relay dies while it publishes, and another one goes on; nobody asks the writer."""
+
+    async def story(kafka: Kafka) -> None:
+        await written(kafka, 10)
+        with monkeypatch.context() as patched, suppress(asyncio.CancelledError):
+            if weakened:
+                patched.setattr(Relay, "step", marks_before_it_publishes)
+            else:
+                patched.setattr(Publisher, "publish", dies)
+            await kafka.relay.step()
+        await kafka.knows_the_generation()
+        kafka.silent.away = True
+        kafka.relay.sent = None
+        kafka.publish()
+        await kafka.reader.read(SHARD, 0, 1)
+        await written(kafka, 1)
+        await published(kafka)
+
+        async def seen() -> bool:
+            return bool(kafka.silent.asked) or (await kafka.reader.watermark(SHARD)).pos == 11
+
+        await until(seen)
+        assert (await kafka.reader.watermark(SHARD)).pos == (0 if weakened else 11)
+
+    told(database, topics, story, relayed=False)
+
+
+async def dies(*_: object) -> None:
+    raise asyncio.CancelledError
+
+
+def test_topics_are_planned_made_and_checked(tmp_path: Path) -> None:
+    async def run(cluster: Cluster) -> None:
+        topics = wanted(cluster, 2)
+        assert {step.what for step in await plan(cluster, topics)} == {"make"}
+        await apply(cluster, topics)
+        assert await plan(cluster, topics) == []
+        grown = await apply(cluster, wanted(cluster, 3))
+        assert {step.what for step in grown} == {"partitions"}
+        assert await plan(cluster, wanted(cluster, 3)) == []
+        assert await plan(cluster, topics) == [], "partitions never become fewer"
+        lasting = [topic._replace(settings={**topic.settings, "retention.ms": "60000"}) for topic in topics[:1]]
+        assert await apply(cluster, lasting) == [Step("gridcall.intake", "differs", "retention.ms is -1, and should be 60000")]
+
+    with running_broker(tmp_path) as broker:
+        asyncio.run(run(broker.cluster))
+
+
+def test_there_are_more_partitions_than_tests(topics: Topics) -> None:
+    assert topics.partition < PARTITIONS_MAX - 2
+
+
+@pytest.mark.usefixtures("patient")
+def test_kafkas_own_tool_shows_how_far_a_log_is_read(database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The group has no members: who reads what is decided by leases."""
+    monkeypatch.setattr(kafka_log, "SHOWN_SECONDS", 0.2)
+    group = f"group{topics.partition}"
+
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 100)
+        await published(kafka)
+        reader = KafkaLog("intake", kafka.topics.broker.cluster, lambda _: topics.partition, kafka.silent, Bell(), group)
+        following = asyncio.create_task(reader.run())
+
+        async def is_read() -> bool:
+            return bool(await reader.read(SHARD, last - 1, 1))
+
+        await until(is_read)
+
+        async def is_shown() -> bool:
+            words = ("--bootstrap-server", topics.broker.address, "--describe", "--group", group)
+            said = await asyncio.to_thread(topics.broker.do, "tool", GROUPS, *words)
+            lines = [line.split() for line in said.splitlines() if f"{TOPIC} " in line]
+            return [line[2:6] for line in lines] == [[str(topics.partition), "100", "100", "0"]]
+
+        await until(is_shown)
+        following.cancel()
+
+    told(database, topics, story)
+
+
+def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(database: str, topics: Topics) -> None:
+    async def story(kafka: Kafka) -> None:
+        last = await written(kafka, 5)
+        logs = {"intake": kafka.writer, **{log: PostgresLog(log, kafka.writer.database, Bell()) for log in ("cases", "calls")}}
+        run = Tabled({}, logs, SHARD, cast(Any, None), Tasks(), room=100)
+        ending = asyncio.create_task(run.published())
+        assert not (await asyncio.wait([ending], timeout=0.3))[0]
+        assert await kafka.relay.step() == last
+        await asyncio.wait_for(ending, 10)
+
+    told(database, topics, story, relayed=False)

@@ -1,0 +1,177 @@
+"""The commands of operations teams, on a gridcall that has seen something."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, execute
+from tests.e2e.test_separate_services import soon
+from tests.harness.live import Process, asked, client, made_up_city, on
+from tests.integration.test_acceptor import issue
+from tests.integration.test_cli import gridcall
+
+POISONED = """
+from gridcall.cli.main import entry
+from routing.core.decider import Routing
+
+decide = Routing.decide
+
+def decided(self, heard, state, reference):
+    if reference.admission is None and getattr(heard.event, "issue", "") and type(heard.event).__name__ != "RetryAsked":
+        raise KeyError("no admission list")
+    return decide(self, heard, state, reference)
+
+Routing.decide = decided
+entry()
+"""
+COLUMNS = "shard, ts, input, n, subject, seq, cause"
+INSERTED = f"INSERT INTO routing.log (pos, type, data, {COLUMNS}) SELECT {{}}, '{{}}', '{{}}', {COLUMNS} FROM routing.log "
+
+
+@pytest.fixture(scope="module")
+def seen(postgres: str) -> str:
+    """A database in which one issue was routed, one queued and one called for."""
+    asyncio.run(execute(postgres, "CREATE DATABASE seen TEMPLATE empty"))
+    url = postgres.replace("/postgres?", "/seen?")
+    key = made_up_city(url)
+    process = Process(url)
+    wait = {"prefer": "wait=10"}
+    with client(process.url, key) as door:
+        door.post("/issues/grid", json=issue("S-1"), headers=wait)
+        door.post("/issues/hotline", json={"reference": "S-2", "category": "Noise"}, headers=wait)
+        door.post("/issues/grid", json=issue("S-3", due="2020-01-01T00:00:00Z"), headers=wait)
+        door.get("/escalation/log/exampleville", params={"after": 6, "wait": 10})
+    soon(lambda: not any(shard["lag"] for shard in json.loads(asked(url, "status", "--json"))["shards"]))
+    process.end()
+    return url
+
+
+def refused(url: str, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gridcall", *map(str, words)]
+    return subprocess.run(command, env=on(url), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_status_tells_positions_lag_owners_and_what_is_open(seen: str) -> None:
+    said = json.loads(asked(seen, "status", "--json"))
+    shards = {shard["log"]: shard for shard in said["shards"]}
+    assert {log: shard["position"] for log, shard in shards.items()} == {"intake": 7, "cases": 10, "calls": 7, "evaluations": 0}
+    assert {shard["lag"] for shard in shards.values()} == {0}
+    assert shards["cases"]["owner"] == ""
+    assert said["open"]["exampleville"] == {"routed at the grid": 2, "queued at the district": 1, "calls to the street": 1}
+    assert "1 calls to the street, 1 queued at the district, 2 routed at the grid" in asked(seen, "status")
+
+
+def test_tail_shows_a_log_filtered_and_as_cloudevents(seen: str) -> None:
+    lines = asked(seen, "tail", "cases", "--after", 0, "--no-follow", "--type", "case-", "--json").splitlines()
+    types = [json.loads(line)["type"] for line in lines]
+    words = ("reported", "routed", "reported", "queued", "reported", "routed")
+    assert types == [f"gridcall.case-{word}.v1" for word in words]
+    subject = json.loads(lines[0])["subject"]
+    assert len(asked(seen, "tail", "cases", "--after", 0, "--no-follow", "--subject", subject).splitlines()) == 2
+
+
+def test_tail_follows_until_it_is_interrupted(seen: str) -> None:
+    words = [sys.executable, "-m", "gridcall", "tail", "intake", "--after", "6"]
+    following = subprocess.Popen(words, env=on(seen), cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert following.stdout is not None
+    assert "issue-reported" in following.stdout.readline()
+    following.send_signal(signal.SIGINT)
+    assert following.wait(timeout=30) == 130
+
+
+def test_parked_cases_are_listed_with_their_fault_and_what_waits(seen: str) -> None:
+    assert json.loads(asked(seen, "parked", "--json")) == []
+    fault = '{"case":"c","fault":"ZeroDivisionError: poison"}'
+    parked = INSERTED.format(11, "gridcall.case-parked.v1", fault) + "WHERE pos = 10;"
+    held = INSERTED.format(12, "gridcall.input-held.v1", '{"case":"c"}') + "WHERE pos = 10;"
+    asyncio.run(execute(seen, parked + held))
+    (found,) = json.loads(asked(seen, "parked", "--json"))
+    assert (found["position"], found["fault"], found["held"]) == (11, "ZeroDivisionError: poison", 1)
+    asyncio.run(execute(seen, "DELETE FROM routing.log WHERE pos > 10"))
+
+
+def test_doctor_says_what_is_well_and_what_to_do_where_it_is_not(seen: str) -> None:
+    said = asked(seen, "doctor")
+    assert "fsync on, synchronous_commit on" in said
+    assert "ILL" not in said
+    asyncio.run(execute(seen, "UPDATE routing.shard SET input = 3"))
+    done = refused(seen, "doctor")
+    assert done.returncode == 3
+    assert "cases/exampleville is 4 behind" in done.stdout
+    asyncio.run(execute(seen, "UPDATE routing.shard SET input = 7"))
+
+
+def test_reference_data_are_adopted_once_and_named_by_their_file(seen: str, tmp_path: Path) -> None:
+    path = tmp_path / "list-2026.json"
+    path.write_text('{"rows": [{"category": "Noise", "level": "street", "rule": "list 2026, row 1"}]}')
+    load = ("admission", "load", path, "--district", "exampleville")
+    assert asked(seen, *load) == "exampleville: admission list-2026 adopted\n"
+    assert "nothing new" in asked(seen, *load)
+    path.write_text('{"rows": [{"category": "Noise", "level": "moon", "rule": ""}]}')
+    done = refused(seen, *load)
+    assert done.returncode == 2
+    assert "docs/reference-data.md" in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(seen: str) -> None:
+    process = Process(seen)
+    port = process.url.rpartition(":")[2]
+    done = refused(seen, "up", "--port", port)
+    process.end()
+    assert done.returncode == 3
+    assert f"port {port} of 127.0.0.1 cannot be used" in done.stderr
+
+
+def test_a_database_that_is_away_is_said_with_what_to_look_at() -> None:
+    done = refused("postgresql://nobody@127.0.0.1:9/nothing", "status")
+    assert done.returncode == 3
+    assert "cannot be reached" in done.stderr
+    assert "gridcall doctor" in done.stderr
+
+
+COMMANDS = (
+    ["up"], ["status"], ["tail"], ["parked"], ["retry"], ["doctor"], ["verify"], ["map", "load"], ["roster", "load"],
+    ["key", "add"],
+    ["key", "list"], ["key", "revoke"], ["clock", "confirm"], ["restore", "accept"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_helps_with_an_example(command: list[str]) -> None:
+    done = gridcall(*command, "--help")
+    assert done.returncode == 0
+    assert f"\n  Example:     gridcall {' '.join(command)}" in done.stdout
+
+
+def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path: Path) -> None:
+    """A fault that goes away with an admission list, in a process of its own."""
+    key = made_up_city(database)
+    assert "is not parked; gridcall parked lists" in refused(database, "retry", "x").stderr
+    process = Process(database, program=("-c", POISONED))
+    with client(process.url, key) as door:
+        door.post("/issues/grid", json=issue("S-1"), headers={"prefer": "wait=10"})
+        visit = {"reference": "V-1", "type": "visit_made", "by": "w7", "issue": {"line": "grid", "reference": "S-1"}}
+        outcome = door.post("/actions", json=visit, headers={"prefer": "wait=10"}).json()["outcome"]
+        assert "waits behind it" in outcome["because"]
+        (parked,) = json.loads(asked(database, "parked", "--json"))
+        assert (parked["fault"], parked["held"]) == ("KeyError: 'no admission list'", 1)
+        again = refused(database, "retry", parked["case"])
+        assert again.returncode == 1
+        assert "parked again in cases: KeyError" in again.stderr
+        rows = [{"category": issue("S-1")["category"], "level": "grid", "rule": "row 1"}]
+        (tmp_path / "list.json").write_text(json.dumps({"rows": rows}))
+        asked(database, "admission", "load", tmp_path / "list.json", "--district", "exampleville")
+        assert "goes on in cases" in asked(database, "retry", parked["case"])
+        assert json.loads(asked(database, "parked", "--json")) == []
+        kinds = asked(database, "tail", "cases", "--no-follow", "--after", 0, "--subject", parked["case"])
+        words = ("case-retried", "case-reported", "case-routed", "case-visited")
+        assert [line.split()[2] for line in kinds.splitlines()][-4:] == list(words)
+        assert door.get("/issues/grid/S-1").status_code == 200
+    process.end()

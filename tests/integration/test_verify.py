@@ -1,0 +1,157 @@
+"""verify passes on what gridcall wrote, and finds any one row that somebody changed, removed, added or swapped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from escalation.core.decider import Escalation
+from eventlog.core.stage import Stage
+from eventlog.notifier import Bell
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import connected
+from eventlog.runner import Runner
+from events.errors import CannotGoOn
+from gridcall.verify import Verified, verify
+from tests.conftest import execute
+from tests.e2e.test_separate_services import soon
+from tests.harness.live import Process, client, made_up_city
+from tests.integration.test_acceptor import issue
+from tests.integration.test_cli import gridcall
+from tests.integration.test_simulate_on_postgres import command, ran
+
+LEFT = "simulate_exampleville-2019"
+COLUMNS = "shard, ts, input, n, subject, seq, cause, type, data"
+TAMPERED = {
+    "changed": "UPDATE {log} SET data = convert_to(replace(convert_from(data, 'UTF8'), '01', '02'), 'UTF8') WHERE pos = {pos}",
+    "moved in time": "UPDATE {log} SET ts = ts + 1 WHERE pos = {pos}",
+    "given another cause": "UPDATE {log} SET cause = 'intake/exampleville/1' WHERE pos = {pos}",
+    "removed": "DELETE FROM {log} WHERE pos = {pos}",
+    "added at the end": "INSERT INTO {log} (pos, " + COLUMNS + ") SELECT (SELECT max(pos) + 1 FROM {log}), " + COLUMNS
+    + " FROM {log} WHERE pos = {pos}",
+    "swapped": "UPDATE {log} SET pos = CASE pos WHEN {pos} THEN -1 ELSE -2 END WHERE pos IN ({pos}, {pos} + 1);"
+    "UPDATE {log} SET pos = CASE pos WHEN -1 THEN {pos} + 1 ELSE {pos} END WHERE pos < 0",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def left(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The database that simulate leaves behind."""
+    assert ran(command(tmp_path_factory.mktemp("left") / "out", "table")).returncode == 1
+    return postgres.replace("/postgres?", f"/{LEFT}?")
+
+
+@pytest.fixture
+def copied(left: str, postgres: str) -> Iterator[str]:
+    asyncio.run(execute(postgres, f'CREATE DATABASE tampered TEMPLATE "{LEFT}"'))
+    yield postgres.replace("/postgres?", "/tampered?")
+    asyncio.run(execute(postgres, "DROP DATABASE tampered WITH (FORCE)"))
+
+
+def found_in(url: str) -> Verified:
+    (found,) = asyncio.run(verify(url))
+    return found
+
+
+def test_what_simulate_leaves_behind_is_what_the_fold_says(left: str) -> None:
+    found = found_in(left)
+    assert found.difference is None
+    assert (found.inputs, found.rows) == (83, 270)
+
+
+@pytest.mark.parametrize("log", ["routing.log", "escalation.log"])
+@pytest.mark.parametrize("how", TAMPERED)
+@pytest.mark.parametrize("pos", [5, 40])
+def test_one_row_that_was_tampered_with_is_found(log: str, how: str, pos: int, copied: str) -> None:
+    asyncio.run(execute(copied, TAMPERED[how].format(log=log, pos=pos)))
+    difference = found_in(copied).difference
+    assert difference is not None
+    assert difference.log == ("cases" if log == "routing.log" else "calls")
+    if how != "added at the end":
+        assert difference.pos == pos
+    assert difference.folded != difference.stored
+
+
+def test_the_first_difference_is_shown_with_both_sides_and_its_cause(copied: str, tmp_path: Path) -> None:
+    asyncio.run(execute(copied, "DELETE FROM routing.log WHERE pos = 40"))
+    done = gridcall("verify", "--database", "tampered")
+    assert done.returncode == 1
+    assert "exampleville: cases differs at position 40" in done.stdout
+    assert '"id":"cases/exampleville/40"' in done.stdout
+    assert '"id":"cases/exampleville/41"' in done.stdout
+    assert '"id":"intake/exampleville/' in done.stdout
+    (found,) = json.loads(gridcall("verify", "--database", "tampered", "--json").stdout)
+    assert found["difference"]["position"] == 40
+
+
+def test_a_database_that_is_not_there_is_said_to_be_away(left: str) -> None:
+    done = gridcall("verify", "--database", "nowhere")
+    assert done.returncode == 3
+    assert "nowhere" in done.stderr
+    assert "GRIDCALL_DATABASE_URL" in done.stderr
+
+
+def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(database: str) -> None:
+    key = made_up_city(database)
+    process = Process(database, "--service", "intake", "--service", "routing")
+    with client(process.url, key) as door:
+        overdue = issue("O-1", due="2020-01-01T00:00:00Z")
+        assert door.post("/issues/grid", json=overdue, headers={"prefer": "wait=10"}).status_code == 200
+    process.end()
+
+    async def stepped() -> int:
+        async with connected(database, size=2) as db:
+            cases, calls = (PostgresLog(log, db, Bell(), "test") for log in ("cases", "calls"))
+            await calls.lease("exampleville")
+            runner = Runner(Stage(Escalation(), "exampleville"), cases, calls, 100)
+            await runner.step()
+            before = found_in_now(await verify(database))
+            await runner.pass_time()
+            return before + found_in_now(await verify(database))
+
+    assert asyncio.run(stepped()) == 0
+
+
+def found_in_now(found: list[Verified]) -> int:
+    return sum(1 for each in found if each.difference)
+
+
+def test_it_does_not_say_that_nothing_is_equal_to_nothing(database: str) -> None:
+    """The stages have databases of their own, or have not begun."""
+    made_up_city(database)
+    with pytest.raises(CannotGoOn, match="routing has nothing of exampleville here"):
+        asyncio.run(verify(database))
+    with pytest.raises(CannotGoOn, match="given for all of these or none"):
+        asyncio.run(verify(database, apart={"routng": database}))
+
+
+def test_one_fact_that_was_tampered_with_is_found(database: str) -> None:
+    key = made_up_city(database)
+    process = Process(database)
+    with client(process.url, key) as door:
+        for number in range(3):
+            assert door.post("/issues/grid", json=issue(f"F-{number}"), headers={"prefer": "wait=10"}).status_code == 200
+    soon(lambda: found_in(database).facts == 3)
+    process.end()
+    assert found_in(database).difference is None
+    one = """("case") = (SELECT min("case") FROM assessment.fact)"""
+    for harm in (
+        f"UPDATE assessment.fact SET episode = 9 WHERE {one}",
+        f'UPDATE assessment.fact SET fact = (SELECT fact FROM assessment.fact ORDER BY "case" DESC LIMIT 1) WHERE {one}',
+        f"DELETE FROM assessment.fact WHERE {one}",
+    ):
+        asyncio.run(execute(database, harm))
+        difference = found_in(database).difference
+        assert difference is not None
+        assert difference.log == "facts"
+        assert "worker" in str(difference)
+
+
+def test_a_database_of_an_older_version_is_told_from_one_that_differs(copied: str) -> None:
+    asyncio.run(execute(copied, "DROP SCHEMA assessment CASCADE"))
+    with pytest.raises(CannotGoOn, match="of an older gridcall"):
+        found_in(copied)

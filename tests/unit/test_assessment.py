@@ -1,0 +1,175 @@
+"""Facts merge in any order; figures count what was due; every figure lists its events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assessment.core.facts import Fact, Key, Stamp, fact_of, merge_into, merged
+from assessment.core.figures import FLOWS, Months, Sheet, receipts, sheets
+from eventlog.core.row import Row
+from events import catalogue as e
+from tests.harness.city import ANN, CASE, DAY, routed
+from tests.unit.test_escalation import DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
+
+UNTIL = 400 * DAY  # 1971-02-05
+
+
+def story(*told: tuple[str, int, e.Event]) -> dict[Key, Fact]:
+    facts: dict[Key, Fact] = {}
+    merge_into(facts, [Row(log, "city", pos, ts, 0, 1, CASE, pos, "", event) for pos, (log, ts, event) in enumerate(told, 1)])
+    return facts
+
+
+OVERDUE: tuple[tuple[str, int, e.Event], ...] = (
+    ("cases", DAY, routed()),
+    ("calls", DAY, STARTED),
+    ("calls", 5 * DAY, MISSED),
+    ("calls", 5 * DAY, STREET_CALLED),
+    ("calls", 6 * DAY, DISTRICT_CALLED),
+    ("calls", 40 * DAY, e.CallAnswered(CASE, ANN, FIRST, "officer")),
+    ("cases", 70 * DAY, e.CaseEndedAtSource(CASE, ANN, "closed", ())),
+)
+
+
+def told(facts: dict[Key, Fact], until: int = UNTIL, zone: str = "UTC") -> list[tuple[Any, ...]]:
+    return [
+        (sheet.period, *(getattr(sheet, flow) for flow in FLOWS), sheet.open_at_end, sheet.overdue_at_end)
+        for sheet in sheets(facts.items(), zone, until)
+    ]
+
+
+def test_a_missed_deadline_counts_in_its_month_and_the_ending_in_its_own() -> None:
+    assert told(story(*OVERDUE)) == [
+        #           reported, ended, due, in_time, missed, raised, answered, open, overdue
+        ("1970-01", 1, 0, 1, 0, 1, 2, 0, 1, 1),
+        ("1970-02", 0, 0, 0, 0, 0, 0, 1, 1, 1),
+        ("1970-03", 0, 1, 0, 0, 0, 0, 0, 0, 0),
+    ]
+
+
+def test_a_deadline_that_was_kept_is_in_time_also_if_it_was_kept_in_another_month() -> None:
+    kept = (*OVERDUE[:1], ("calls", DAY, replace(STARTED, due=40 * DAY)), ("cases", 35 * DAY, e.CaseClosed(CASE, ANN, "eve")))
+    assert told(story(*kept)) == [("1970-01", 1, 0, 0, 0, 0, 0, 0, 1, 0), ("1970-02", 0, 1, 1, 1, 0, 0, 0, 0, 0)]
+
+
+def test_what_is_due_later_than_the_instant_of_the_figures_does_not_count_yet() -> None:
+    facts = story(*OVERDUE[:1], ("calls", DAY, STARTED))
+    assert [row[3] for row in told(facts, 5 * DAY)] == [0]
+    assert [row[3] for row in told(facts, 5 * DAY + 1)] == [1]
+
+
+def test_a_month_ends_at_the_instant_of_the_figures_if_that_is_earlier() -> None:
+    assert told(story(*OVERDUE), 6 * DAY) == [("1970-01", 1, 0, 1, 0, 1, 1, 0, 1, 1)]
+
+
+def test_open_cases_alone_make_no_sheet() -> None:
+    facts = story(*OVERDUE[:1], ("cases", 100 * DAY, e.CaseClosed(CASE, ANN, "eve")))
+    assert [row[0] for row in told(facts)] == ["1970-01", "1970-04"]
+
+
+def test_months_are_those_of_the_zone() -> None:
+    facts = story(("cases", 31 * DAY - 1, routed()))
+    assert [row[0] for row in told(facts, zone="Asia/Shanghai")] == ["1970-02"]
+    assert [row[0] for row in told(facts, zone="UTC")] == ["1970-01"]
+
+
+def test_months_reach_as_far_as_they_are_asked() -> None:
+    months = Months("Europe/Dublin")
+    asked = [months.name(at) for at in (0, 50 * 365 * DAY, -10 * 365 * DAY, 1)]
+    assert asked == ["1970-01", "2019-12", "1960-01", "1970-01"]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Shanghai"])
+def test_months_reach_to_both_ends_of_the_calendar(zone: str) -> None:
+    months = Months(zone)
+    assert months.name(e.BEGINNING) == "0001-01"
+    assert months.name(253_402_300_799_999_999) == "9999-12"
+
+
+def test_a_case_due_before_its_report_is_overdue_from_its_report_on() -> None:
+    past = (*OVERDUE[:1], ("calls", 40 * DAY, replace(STARTED, due=5 * DAY)), ("calls", 40 * DAY, MISSED))
+    facts = story(("cases", 40 * DAY, routed()), *past[1:])
+    assert [(row[0], row[3], row[5], row[-1]) for row in told(facts)] == [("1970-01", 1, 1, 0), ("1970-02", 0, 0, 1)]
+
+
+def test_a_deadline_missed_before_a_worker_had_the_case_is_not_the_workers() -> None:
+    late, kept = e.ClockHandedOver(CASE, ANN, 1, 2 * DAY), e.ClockHandedOver(CASE, ANN, 1, 50 * DAY)
+    assert [row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, late)))] == [0]
+    assert [row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, kept)))] == [1]
+
+
+def test_a_case_in_a_queue_is_on_nobodys_sheet() -> None:
+    queue = e.Holder("district", None, None, "city", None, 0)
+    assert story(("cases", DAY, routed(queue)), ("calls", DAY, replace(STARTED, holder=queue))) == {}
+
+
+def test_a_reopened_case_is_a_new_responsibility() -> None:
+    again = replace(ANN, episode=2)
+    reopened = e.CaseReopened(CASE, e.Matter("hotline", "Rubbish", "normal", DAY, None), again, "recurrence")
+    facts = story(*OVERDUE, ("cases", 80 * DAY, reopened))
+    assert [(row[0], row[1]) for row in told(facts)] == [("1970-01", 1), ("1970-02", 0), ("1970-03", 1)]
+
+
+def test_every_figure_lists_its_events() -> None:
+    facts = story(*OVERDUE)
+    assert receipts(facts.items(), "UTC", UNTIL, "ann", "1970-01") == {
+        "reported": ["cases/1"],
+        "ended": [],
+        "due": ["calls/2"],
+        "in_time": [],
+        "missed": ["calls/3"],
+        "calls_raised": ["calls/4", "calls/5"],
+        "calls_answered": [],
+    }
+    for sheet in sheets(facts.items(), "UTC", UNTIL):
+        listed = receipts(facts.items(), "UTC", UNTIL, sheet.worker, sheet.period)
+        assert {flow: len(events) for flow, events in listed.items()} == {flow: getattr(sheet, flow) for flow in FLOWS}
+
+
+def test_events_that_say_nothing_of_a_responsibility_make_no_fact() -> None:
+    silent = Row("calls", "city", 1, DAY, 0, 1, CASE, 1, "", e.ClockStopped(CASE, ANN, 1, DAY))
+    assert fact_of(silent) is None
+
+
+# ── Any order ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ROWS = [Row(log, "city", pos, ts, 0, 1, CASE, pos, "", event) for pos, (log, ts, event) in enumerate(OVERDUE, 1)]
+
+
+@given(st.permutations(ROWS), st.lists(st.integers(0, len(ROWS)), max_size=4))
+def test_facts_merged_in_any_order_and_grouping_are_equal(order: list[Row], cuts: list[int]) -> None:
+    expected: dict[Key, Fact] = {}
+    merge_into(expected, ROWS)
+    groups = []
+    for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(order)], strict=True):
+        group: dict[Key, Fact] = {}
+        merge_into(group, order[start:end])
+        groups.append(group)
+    whole: dict[Key, Fact] = {}
+    for group in groups:
+        for key, fact in group.items():
+            whole[key] = merged(whole[key], fact) if key in whole else fact
+    assert whole == expected
+
+
+stamp = st.builds(Stamp, st.integers(0, 9), st.sampled_from(["calls", "cases"]), st.integers(1, 9))
+stamps = st.none() | stamp
+many = st.lists(stamp, max_size=3).map(lambda found: tuple(sorted(set(found))))
+some_facts = st.builds(Fact, st.just("g"), st.just("s"), stamps, stamps, stamps, stamps, many, many)
+
+
+@settings(max_examples=200)
+@given(some_facts, some_facts, some_facts)
+def test_merging_is_commutative_associative_and_idempotent(a: Fact, b: Fact, c: Fact) -> None:
+    assert merged(a, b) == merged(b, a)
+    assert merged(merged(a, b), c) == merged(a, merged(b, c))
+    assert merged(a, a) == a
+
+
+def test_a_sheet_has_no_figure_that_is_not_declared() -> None:
+    assert set(FLOWS) < set(Sheet.__dataclass_fields__)

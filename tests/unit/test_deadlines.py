@@ -1,0 +1,50 @@
+"""When a limit runs out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from events.catalogue import Limit, Matter
+from events.deadlines import due, limit_for
+from events.instants import instant
+
+
+def at(text: str, zone: str) -> int:
+    return instant(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)))
+
+
+def days(amount: int) -> Limit:
+    return Limit("*", "*", "*", amount, "days")
+
+
+@pytest.mark.parametrize(
+    ("zone", "started", "amount", "ends"),
+    [
+        ("Asia/Shanghai", "2025-03-03T00:00:00", 15, "2025-03-19T00:00:00"),
+        ("Asia/Shanghai", "2025-03-03T23:59:59", 15, "2025-03-19T00:00:00"),
+        ("Asia/Shanghai", "2024-02-28T12:00:00", 1, "2024-03-01T00:00:00"),
+        ("Europe/Dublin", "2019-03-30T12:00:00", 1, "2019-04-01T00:00:00"),
+        ("Europe/Dublin", "2019-10-26T12:00:00", 1, "2019-10-28T00:00:00"),
+    ],
+)
+def test_the_day_of_receipt_does_not_count_and_the_last_day_ends_at_24_local(
+    zone: str, started: str, amount: int, ends: str
+) -> None:
+    assert due(days(amount), at(started, zone), zone) == at(ends, zone)
+
+
+def test_hours_are_hours_also_across_a_change_of_the_clock() -> None:
+    limit = Limit("*", "*", "*", 24, "hours")
+    started = at("2019-03-30T12:00:00", "Europe/Dublin")
+    assert due(limit, started, "Europe/Dublin") == at("2019-03-31T13:00:00", "Europe/Dublin")
+
+
+def test_the_first_row_that_fits_counts() -> None:
+    rows = [Limit("hotline", "Water", "*", 2, "hours"), Limit("hotline", "*", "urgent", 4, "hours"), days(5)]
+    assert limit_for(Matter("hotline", "Water", "urgent", 0, None), rows) == rows[0]
+    assert limit_for(Matter("hotline", "Noise", "urgent", 0, None), rows) == rows[1]
+    assert limit_for(Matter("grid", "Water", "urgent", 0, None), rows) == rows[2]
+    assert limit_for(Matter("grid", "Water", "urgent", 0, None), rows[:2]) is None

@@ -1,0 +1,712 @@
+"""Issues and actions as lines send them: what becomes an event, and what is refused, where and with which sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+from unicodedata import combining, normalize
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventlog.codec import data_decoder
+from events import catalogue as e
+from events.instants import TIME, instant, rfc3339
+from httpedge.request_body import ERRORS, Problem
+from intake.core.identity import action_id, issue_id
+from intake.core.submission import Item, item_of
+from intake.issues import (
+    ACTION,
+    ACTIONS,
+    ISSUE,
+    IssueIn,
+    action_event,
+    action_of,
+    examined,
+    is_accent,
+    issue_item,
+    issue_of,
+)
+from intake.ordinary import ordinary
+
+Json = dict[str, Any]
+POINT = {"lat": 36.6812, "lon": 117.0712}
+PLACE = {"point": POINT | {"crs": "WGS84"}, "grid": "370112001001", "street": "370112001"}
+FULL: Json = {
+    "reference": "12345-2026-000123",
+    "category": "夜间施工噪音",
+    "urgency": "urgent",
+    "due": "2026-03-01T08:00:00.25+08:00",
+    "place": PLACE,
+    "district": "370112",
+}
+LEAST: Json = {"reference": "R1", "category": "noise"}
+BY_LINE = {"line": "hotline", "reference": "R1"}
+VISIT: Json = {"reference": "V1", "type": "visit_made", "by": "w-001", "issue": BY_LINE}
+ISSUE_ID = issue_id("370112", "hotline-app", "hotline", "R1")
+
+
+def sent(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def item_in(item: bytes) -> Item:
+    return issue_item(issue_of(item), "370112", "hotline-app", "hotline")
+
+
+def issue(value: Json) -> e.IssueReported:
+    item = item_in(sent(value))
+    event = data_decoder(item.type).decode(item.data)
+    assert isinstance(event, e.IssueReported)
+    assert item_of(event) == item  # It is written as every event is.
+    return event
+
+
+def action(value: Json) -> e.Action:
+    return action_event(action_of(sent(value)), "370112", "hotline-app")
+
+
+def refused(read: Callable[[bytes], object], value: object) -> list[tuple[str, str]]:
+    """What is wrong with an item: pointer and sentence of each error."""
+    with pytest.raises(Problem) as raised:
+        read(value if isinstance(value, bytes) else sent(value))
+    assert (raised.value.status, raised.value.kind) == (422, "invalid")
+    return [(error.pointer, error.detail) for error in raised.value.errors]
+
+
+def without(value: Json, key: str) -> Json:
+    return {name: inner for name, inner in value.items() if name != key}
+
+
+# ── Issues ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_issue_becomes_one_event_with_its_claims_in_order() -> None:
+    assert issue(FULL) == e.IssueReported(
+        issue_id("370112", "hotline-app", "hotline", "12345-2026-000123"),
+        "hotline-app",
+        "hotline",
+        "12345-2026-000123",
+        "夜间施工噪音",
+        "urgent",
+        instant(datetime(2026, 3, 1, 0, 0, 0, 250_000, tzinfo=UTC)),
+        (
+            e.PlaceClaim("point", 36.6812, 117.0712),
+            e.PlaceClaim("grid", code="370112001001"),
+            e.PlaceClaim("street", code="370112001"),
+        ),
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    "nothing", [{}, {"due": None, "place": None, "district": None}, {"place": {}}, {"place": {"grid": None}}]
+)
+def test_the_least_issue_is_normal_and_has_no_deadline_and_no_place(nothing: Json) -> None:
+    assert issue(LEAST | nothing) == e.IssueReported(
+        ISSUE_ID, "hotline-app", "hotline", "R1", "noise", "normal", None, (), ("no_due",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "claims"),
+    [
+        ({"point": POINT}, (e.PlaceClaim("point", 36.6812, 117.0712),)),
+        ({"point": {"lon": -180, "lat": 90}}, (e.PlaceClaim("point", 90.0, -180.0),)),
+        ({"street": "S", "point": None}, (e.PlaceClaim("street", code="S"),)),
+        ({"street": "S", "grid": "G"}, (e.PlaceClaim("grid", code="G"), e.PlaceClaim("street", code="S"))),
+    ],
+)
+def test_a_place_claims_what_it_says_and_nothing_else(place: Json, claims: tuple[e.PlaceClaim, ...]) -> None:
+    assert issue(LEAST | {"place": place}).claims == claims
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("  a b ", "a b"),
+        ("\u3000区\u00a0", "区"),
+        ("Cafe\u0301", "Café"),
+        ("\u212b", "\u00c5"),
+        ("\u1112\u1161\u11ab" * 200, "한" * 200),
+        ("x" * 200, "x" * 200),
+        (" " + "x" * 200 + " ", "x" * 200),
+    ],
+)
+def test_text_is_kept_trimmed_and_in_nfc(text: str, kept: str) -> None:
+    for escaped in (True, False):
+        item = json.dumps(LEAST | {"reference": text, "category": text}, ensure_ascii=escaped).encode()
+        assert (issue_of(item).reference, issue_of(item).category) == (kept, kept)
+
+
+def test_references_that_look_alike_are_the_same_issue() -> None:
+    assert issue(LEAST | {"reference": " Cafe\u0301"}) == issue(LEAST | {"reference": "Café"})
+
+
+@pytest.mark.parametrize(
+    ("due", "kept"),
+    [
+        ("2026-03-01T08:00:00Z", "2026-03-01T08:00:00Z"),
+        ("2026-03-01t08:00:00z", "2026-03-01T08:00:00Z"),
+        ("2026-03-01T08:00:00.000001+08:00", "2026-03-01T00:00:00.000001Z"),
+        ("2026-03-01T08:00:00-00:00", "2026-03-01T08:00:00Z"),
+        ("2026-03-01T08:00:00.5-23:59", "2026-03-02T07:59:00.500000Z"),
+        ("2024-02-29T23:59:59+05:45", "2024-02-29T18:14:59Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_a_deadline_is_read_to_the_microsecond(due: str, kept: str) -> None:
+    read = issue(LEAST | {"due": due})
+    assert read.due is not None
+    assert (rfc3339(read.due), read.rules) == (kept, ())
+
+
+@pytest.mark.parametrize(
+    "due",
+    [
+        "2026-03-01T08:00:00",
+        "2026-03-01 08:00:00Z",
+        "2026-03-01",
+        "2026-03-01T08:00Z",
+        "20260301T080000Z",
+        "2026-W09-7T08:00:00Z",
+        "2026-02-29T08:00:00Z",
+        "2026-03-01T24:00:00Z",
+        "2026-03-01T08:00:60Z",
+        "2026-03-01T08:00:00.1234567Z",
+        "2026-03-01T08:00:00.Z",
+        "2026-03-01T08:00:00,5Z",
+        "2026-03-01T08:00:00+0800",
+        "2026-03-01T08:00:00+08:60",
+        "2026-03-01T08:00:00+24:00",
+        "2026-03-01T08:00:00Z ",
+        "2026-03-01T08:00:00Z\n",
+        "２０２６-03-01T08:00:00Z",
+        "0000-03-01T08:00:00Z",
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
+        "1772323200",
+        "tomorrow",
+        "",
+    ],
+)
+def test_any_other_time_is_refused(due: str) -> None:
+    assert refused(issue_of, LEAST | {"due": due}) == [("/due", TIME)]
+
+
+def test_a_time_is_text() -> None:
+    assert refused(issue_of, LEAST | {"due": 1772323200}) == [("/due", "must be text, in quotes")]
+
+
+TOO_MANY = "has more than 30 accents in a row: take them out"
+CONTROL = "has a control character (a tab, a line break …): take it out"
+BROKEN_CODE = "must be a code, without slash, white space and control characters"
+CRS = "must be WGS84: convert the point to WGS 84 first; points of GCJ-02 and BD-09 lie 100-700 m off, and others further"
+
+
+@pytest.mark.parametrize(
+    ("changed", "pointer", "detail"),
+    [
+        ({"reference": ""}, "/reference", "is empty: fill it in"),
+        ({"reference": " \u3000 "}, "/reference", "is empty: fill it in"),
+        ({"reference": "x" * 201}, "/reference", "may have 200 characters: shorten it"),
+        ({"reference": "区" * 20_000}, "/reference", "may have 200 characters: shorten it"),
+        ({"reference": "e" + "\u0315\u0321" * 16}, "/reference", TOO_MANY),
+        ({"reference": "\u0958" * 101}, "/reference", "may have 200 characters: shorten it"),
+        ({"reference": 5}, "/reference", "must be text, in quotes"),
+        ({"reference": None}, "/reference", "must be text, in quotes"),
+        ({"reference": "a\tb"}, "/reference", CONTROL),
+        ({"reference": "a\n"}, "/reference", CONTROL),
+        ({"category": "a\u0085"}, "/category", CONTROL),
+        ({"category": "\u007f"}, "/category", CONTROL),
+        ({"category": ["noise"]}, "/category", "must be text, in quotes"),
+        ({"category": "x" * 201}, "/category", "may have 200 characters: shorten it"),
+        ({"urgency": "high"}, "/urgency", "must be 'normal', 'urgent' or 'life'"),
+        ({"urgency": None}, "/urgency", "must be 'normal', 'urgent' or 'life'"),
+        ({"district": "37/01"}, "/district", BROKEN_CODE),
+        ({"district": " 370112"}, "/district", BROKEN_CODE),
+        ({"district": "3\u00017"}, "/district", BROKEN_CODE),
+        ({"district": ""}, "/district", "is empty: fill it in"),
+        ({"district": "3" * 65}, "/district", "may have 64 characters: shorten it"),
+        ({"place": []}, "/place", "must be an object"),
+        ({"place": {"grid": 370112}}, "/place/grid", "must be text, in quotes"),
+        ({"place": {"grid": "g" * 65}}, "/place/grid", "may have 64 characters: shorten it"),
+        ({"place": {"street": " "}}, "/place/street", "is empty: fill it in"),
+        ({"place": {"point": [117, 36]}}, "/place/point", "must be an object"),
+        ({"place": {"point": {"lat": 36}}}, "/place/point/lon", "is missing: add it"),
+        ({"place": {"point": POINT | {"lat": 90.000001}}}, "/place/point/lat", "must be at most 90"),
+        ({"place": {"point": POINT | {"lat": -91}}}, "/place/point/lat", "must be at least -90"),
+        ({"place": {"point": POINT | {"lon": 180.1}}}, "/place/point/lon", "must be at most 180"),
+        ({"place": {"point": POINT | {"lon": -181}}}, "/place/point/lon", "must be at least -180"),
+        ({"place": {"point": POINT | {"lat": "36.6"}}}, "/place/point/lat", "must be a number, without quotes"),
+        ({"place": {"point": POINT | {"lat": True}}}, "/place/point/lat", "must be a number, without quotes"),
+        ({"place": {"point": POINT | {"lat": None}}}, "/place/point/lat", "must be a number, without quotes"),
+        ({"place": {"point": POINT | {"lat": 10**400}}}, "/place/point/lat", "must be a finite number"),
+        ({"place": {"point": POINT | {"crs": "GCJ-02"}}}, "/place/point/crs", CRS),
+        ({"place": {"point": POINT | {"crs": "BD-09"}}}, "/place/point/crs", CRS),
+        ({"place": {"point": POINT | {"crs": "EPSG:3857"}}}, "/place/point/crs", CRS),
+        ({"place": {"point": POINT | {"crs": "wgs84"}}}, "/place/point/crs", CRS),
+        ({"place": {"point": POINT | {"crs": None}}}, "/place/point/crs", CRS),
+    ],
+)
+def test_what_is_wrong_with_an_issue_is_said_where_it_stands(changed: Json, pointer: str, detail: str) -> None:
+    assert refused(issue_of, LEAST | changed) == [(pointer, detail)]
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    for number, detail in (("1e999", "must be a finite number"), ("-1e999", "must be a finite number")):
+        item = f'{{"reference":"R","category":"c","place":{{"point":{{"lat":{number},"lon":1}}}}}}'.encode()
+        assert refused(issue_of, item) == [("/place/point/lat", detail)]
+    ((pointer, detail),) = refused(issue_of, b'{"reference":"R","category":"c","place":{"point":{"lat":NaN,"lon":1}}}')
+    assert (pointer, detail.split(":")[0]) == ("/place/point/lat", "NaN is not a number of JSON")
+
+
+@pytest.mark.parametrize("item", [b"[]", b"3", b'"text"', b"null", b"true", b"[[1]]"])
+def test_an_item_is_an_object(item: bytes) -> None:
+    assert refused(issue_of, item) == [("", "must be an object")]
+    assert refused(action_of, item) == [("", "must be an object")]
+
+
+def test_a_number_that_no_machine_has_is_refused() -> None:
+    ((pointer, detail),) = refused(issue_of, b'{"reference":' + b"1" * 5000 + b"}")
+    assert pointer == ""
+    assert detail.startswith("is not JSON: number out of range")
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    found = refused(issue_of, {"category": "", "place": {"grid": 1, "point": {"lat": 91, "crs": "BD-09"}}, "colour": 1})
+    assert [pointer for pointer, _ in found] == [
+        "/reference",
+        "/category",
+        "/place/point/lat",
+        "/place/point/lon",
+        "/place/point/crs",
+        "/place/grid",
+        "/colour",
+    ]
+
+
+def test_an_item_of_unknown_fields_is_not_listed_without_end() -> None:
+    assert len(refused(issue_of, LEAST | {f"k{i}": 1 for i in range(ERRORS)})) == ERRORS
+    with pytest.raises(Problem) as raised:
+        issue_of(sent(LEAST | {f"k{i}": 1 for i in range(4000)}))
+    assert raised.value.detail == "4,000 fields of this issue are wrong or unknown: see what an issue may have."
+    assert raised.value.errors == ()
+
+
+@pytest.mark.parametrize("accents", ["\u0315" * 16_000 + "\u0321" * 16_000, "\u0f73" * 21_000])
+def test_a_text_of_accents_is_refused_before_it_is_normalised(accents: str) -> None:
+    before = perf_counter()
+    assert refused(issue_of, LEAST | {"category": "a" + accents}) == [("/category", TOO_MANY)]
+    assert perf_counter() - before < 0.3  # To normalise it takes longer.
+
+
+def test_the_three_that_come_apart_into_accents_are_all() -> None:
+    apart = [char for char in map(chr, range(0x110000)) if not combining(char) and combining(normalize("NFD", char)[0])]
+    assert [char for char in apart if not is_accent(char)] == []
+    assert len(apart) == 3
+
+
+def test_a_letter_may_have_30_accents() -> None:
+    assert issue(LEAST | {"category": "a" + "\u0315\u0321" * 15}).category == "a" + "\u0321" * 15 + "\u0315" * 15
+
+
+# ── Fields that are not taken ────────────────────────────────────────────────────────────────────────────────────────
+
+
+PHONE = "1380" + "0138000"  # In two, so that no traceback shows it as a line of this file.
+PERSONAL = """
+name reporter reporter_name reporterName phone Phone PHONE phone_number phoneNumber contact-phone telephone mobile email
+e-mail address home_address text description message content photo photos id_card idCard IDCARD gender age birthday
+callerAge 姓名 联系电话 身份证号
+"""
+
+
+@pytest.mark.parametrize("key", PERSONAL.split())
+def test_personal_data_is_refused_by_name_and_never_repeated(key: str) -> None:
+    sentence = f"personal data is not taken here yet: leave `{key}` out"
+    for read, value in ((issue_of, LEAST), (action_of, VISIT)):
+        with pytest.raises(Problem) as raised:
+            read(sent(value | {key: PHONE}))
+        assert [(error.pointer, error.detail) for error in raised.value.errors] == [(f"/{key}", sentence)]
+        said = "".join(traceback.format_exception(raised.value)) + repr(raised.value) + json.dumps(raised.value.as_json("/"))
+        assert PHONE not in said
+        assert raised.value.__context__ is None
+
+
+def test_personal_data_is_refused_inside_a_place_too() -> None:
+    assert refused(issue_of, LEAST | {"place": {"address": "1 Shanda Road"}}) == [
+        ("/place/address", "personal data is not taken here yet: leave `address` out")
+    ]
+
+
+@pytest.mark.parametrize("end", [b'\\u0000"}', b'\\ud83d"}', b'","phone":1}', b'\xff"}', b"\0", b""])
+def test_what_a_field_holds_is_not_repeated_by_strictness_either(end: bytes) -> None:
+    with pytest.raises(Problem) as raised:
+        issue_of(b'{"phone":"' + PHONE.encode() + end)
+    assert PHONE not in json.dumps(raised.value.as_json("/"))
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "pointer", "detail"),
+    [
+        ({"refrence": 1}, "/refrence", "unknown field; did you mean `reference`?"),
+        ({"Category": 1}, "/Category", "unknown field; did you mean `category`?"),
+        ({"x": 1}, "/x", "unknown field; known here are reference, category, urgency, due, place, district"),
+        ({"a/b~c": 1}, "/a~1b~0c", "unknown field; known here are reference, category, urgency, due, place, district"),
+        ({"k" * 65: 1}, "", "unknown field; known here are reference, category, urgency, due, place, district"),
+        ({"visit_made": 1}, "/visit_made", "unknown field; known here are reference, category, urgency, due, place, district"),
+        ({"place": {"gird": 1}}, "/place/gird", "unknown field; did you mean `grid`?"),
+        ({"place": {"point": POINT | {"latt": 1}}}, "/place/point/latt", "unknown field; did you mean `lat`?"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_the_nearest_name(changed: Json, pointer: str, detail: str) -> None:
+    assert refused(issue_of, LEAST | changed) == [(pointer, detail)]
+
+
+# ── Actions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+HEAD = {"reference": "A1", "issue": BY_LINE}
+IDS = (action_id("370112", "hotline-app", "A1"), ISSUE_ID)
+EVERY: list[tuple[Json, e.Action]] = [
+    ({"type": "place_named", "by": "d-1", "grid": "g-1"}, e.PlaceNamed(*IDS, "d-1", "g-1")),
+    ({"type": "visit_made", "by": "w-1"}, e.VisitMade(*IDS, "w-1")),
+    ({"type": "resolution_claimed", "by": "w-1", "root_cause": "no_barrier"}, e.ResolutionClaimed(*IDS, "w-1", "no_barrier")),
+    ({"type": "resolution_checked", "by": "w-2", "holds": False}, e.ResolutionChecked(*IDS, "w-2", False)),
+    ({"type": "closing_asked", "by": "w-2"}, e.ClosingAsked(*IDS, "w-2")),
+    ({"type": "reopening_asked", "because": "recurrence"}, e.ReopeningAsked(*IDS, "recurrence")),
+    ({"type": "issue_withdrawn", "because": "sent_twice"}, e.IssueWithdrawn(*IDS, "sent_twice")),
+    ({"type": "acknowledgement_given", "by": "o-1", "call": "c/1"}, e.AcknowledgementGiven(*IDS, "c/1", "o-1")),
+    ({"type": "answer_given", "by": "o-1", "call": "c/1"}, e.AnswerGiven(*IDS, "c/1", "o-1")),
+]
+
+
+@pytest.mark.parametrize(("own", "event"), EVERY, ids=[own["type"] for own, _ in EVERY])
+def test_each_action_becomes_its_event(own: Json, event: e.Action) -> None:
+    assert action(HEAD | own) == event
+    assert action(HEAD | own | {"issue": {"id": ISSUE_ID}, "district": "370112"}) == event
+
+
+@pytest.mark.parametrize("own", [own for own, _ in EVERY], ids=[own["type"] for own, _ in EVERY])
+def test_each_field_of_an_action_is_needed_and_no_other_is_taken(own: Json) -> None:
+    for key in [*HEAD, *own]:
+        found = refused(action_of, without(HEAD | own, key))
+        assert found[0][0] == f"/{key}"
+        assert len(found) == 1
+    for key in {"by", "grid", "root_cause", "holds", "because", "call"} - own.keys():
+        assert [pointer for pointer, _ in refused(action_of, HEAD | own | {key: "r"})] == [f"/{key}"]
+
+
+def test_every_action_of_the_catalogue_has_a_type_but_the_one_that_is_imported() -> None:
+    words = {re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower() for cls in e.ACTIONS}
+    assert words - set(ACTIONS) == {"ended_at_source"}
+    assert {type(event) for _, event in EVERY} == e.ACTIONS - {e.EndedAtSource}
+
+
+@pytest.mark.parametrize("type_name", ["ended_at_source", "VisitMade", "", None, 3, ["visit_made"], {"visit_made": 1}])
+def test_a_type_that_is_not_taken_is_refused_with_those_that_are(type_name: Any) -> None:
+    names = "place_named, visit_made, resolution_claimed, resolution_checked, closing_asked, reopening_asked, issue_withdrawn"
+    sentence = f"must be one of {names}, acknowledgement_given, answer_given"
+    assert refused(action_of, VISIT | {"type": type_name}) == [("/type", sentence)]
+    assert refused(action_of, without(VISIT, "type")) == [("/type", sentence)]
+
+
+WORD = "must be a code, 1 to 64 of a-z, 0-9 and _, never free text"
+ONE_OF_LINES = "must be 'grid', 'sentiment', 'hotline' or 'petition'"
+BOTH = "name the issue by its id, or by line and reference, not by both"
+
+
+@pytest.mark.parametrize(
+    ("changed", "pointer", "detail"),
+    [
+        ({"reference": "r" * 201}, "/reference", "may have 200 characters: shorten it"),
+        ({"by": "w" * 65}, "/by", "may have 64 characters: shorten it"),
+        ({"by": " "}, "/by", "is empty: fill it in"),
+        ({"by": 7}, "/by", "must be text, in quotes"),
+        ({"issue": "R1"}, "/issue", "must be an object"),
+        ({"issue": None}, "/issue", "must be an object"),
+        ({"issue": ["id"]}, "/issue", "must be an object"),
+        ({"issue": {"line": "hotline"}}, "/issue/reference", "is missing: add it"),
+        ({"issue": {"line": "post", "reference": "R"}}, "/issue/line", ONE_OF_LINES),
+        ({"issue": {"id": "a" * 31}}, "/issue/id", "must be an id, 32 of 0-9 and a-f"),
+        ({"issue": {"id": "A" * 32}}, "/issue/id", "must be an id, 32 of 0-9 and a-f"),
+        ({"issue": {"id": "a" * 32 + "\n"}}, "/issue/id", "must be an id, 32 of 0-9 and a-f"),
+        ({"issue": {"id": None}}, "/issue/id", "must be text, in quotes"),
+        ({"issue": {"id": "a" * 32, "line": "hotline"}}, "/issue/line", BOTH),
+        ({"issue": BY_LINE | {"ref": 1}}, "/issue/ref", "unknown field; known here are line, reference"),
+        ({"issue": BY_LINE | {"phone": 1}}, "/issue/phone", "personal data is not taken here yet: leave `phone` out"),
+        ({"district": "a b"}, "/district", BROKEN_CODE),
+        ({"root_cause": "none"}, "/root_cause", "unknown field; known here are reference, issue, district, by, type"),
+        ({"districts": "1"}, "/districts", "unknown field; did you mean `district`?"),
+        ({"type": "resolution_claimed", "root_cause": "Nobody cared."}, "/root_cause", WORD),
+        ({"type": "resolution_claimed", "root_cause": ""}, "/root_cause", WORD),
+        ({"type": "resolution_claimed", "root_cause": "r" * 65}, "/root_cause", WORD),
+        ({"type": "resolution_claimed", "root_cause": "no\n"}, "/root_cause", WORD),
+        ({"type": "resolution_claimed", "root_cause": "路"}, "/root_cause", WORD),
+        ({"type": "resolution_checked", "holds": "yes"}, "/holds", "must be true or false"),
+        ({"type": "resolution_checked", "holds": 1}, "/holds", "must be true or false"),
+        ({"type": "answer_given", "call": "c" * 81}, "/call", "may have 80 characters: shorten it"),
+        ({"type": "place_named", "grid": "g\u0007"}, "/grid", CONTROL),
+    ],
+)
+def test_what_is_wrong_with_an_action_is_said_where_it_stands(changed: Json, pointer: str, detail: str) -> None:
+    assert refused(action_of, VISIT | changed) == [(pointer, detail)]
+
+
+@pytest.mark.parametrize(
+    ("own", "detail"),
+    [
+        ({"type": "reopening_asked", "because": "angry"}, "must be 'recurrence' or 'unsatisfied'"),
+        ({"type": "issue_withdrawn", "because": "They called again"}, WORD),
+    ],
+)
+def test_a_reason_is_a_code(own: Json, detail: str) -> None:
+    assert refused(action_of, HEAD | own) == [("/because", detail)]
+
+
+def test_a_code_may_have_64_characters_and_a_call_80() -> None:
+    claimed = action(HEAD | {"type": "resolution_claimed", "by": "w" * 64, "root_cause": "_" * 64})
+    assert claimed == e.ResolutionClaimed(*IDS, "w" * 64, "_" * 64)
+    assert action(HEAD | {"type": "answer_given", "by": "o", "call": "c" * 80}) == e.AnswerGiven(*IDS, "c" * 80, "o")
+
+
+# ── The same content ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_same_said_in_other_words_is_the_same_content() -> None:
+    words = {"due": "2026-03-01T00:00:00.250000Z", "reference": " 12345-2026-000123", "place": dict(reversed(PLACE.items()))}
+    other = json.dumps(FULL | words, indent=1)
+    same = item_in(other.encode())
+    assert same == item_in(sent(FULL)) == item_in(sent(without(FULL, "district")))
+    assert len(same.content) == 16
+
+
+@pytest.mark.parametrize("key", ["reference", "category", "urgency", "due", "place"])
+def test_anything_else_said_is_other_content(key: str) -> None:
+    changed = {"reference": "R2", "category": "c", "urgency": "life", "due": None, "place": {"point": POINT}}
+    assert item_in(sent(FULL | {key: changed[key]})).content != item_in(sent(FULL)).content
+
+
+def test_actions_of_two_types_are_other_content_even_with_the_same_fields() -> None:
+    assert len({item_of(action(HEAD | own)).content for own, _ in EVERY}) == len(EVERY)
+    assert item_of(e.VisitMade(*IDS, "w-1")).content != item_of(e.ClosingAsked(*IDS, "w-1")).content
+
+
+# ── Any bytes at all ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+texts = st.sampled_from(["R1", "", " ", "hotline", "WGS84", "2026-03-01T08:00:00Z", "a" * 32, "\u0301", "\x00", "区"])
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | texts
+fields = [*IssueIn.model_fields, *VISIT, "point", "grid", "lat", "lon", "crs", "id", "line", "holds", "phone", "x"]
+keys = st.sampled_from(fields) | st.text(max_size=3)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6),
+    max_leaves=20,
+)
+issues = st.fixed_dictionaries(
+    {"reference": texts, "category": texts},
+    optional={"due": scalars, "place": values, "district": texts},
+)
+actions = st.fixed_dictionaries(
+    {"reference": texts, "type": st.sampled_from([*ACTIONS, "x"]), "issue": values | st.just(BY_LINE), "by": texts},
+    optional={"grid": scalars, "root_cause": scalars, "holds": scalars, "because": scalars, "call": scalars, "x": values},
+)
+
+
+def read_or_refused(item: bytes) -> None:
+    """Both doors give an event or a Problem that can be sent, and nothing else."""
+    readings: list[Callable[[], Item]] = [
+        lambda: item_in(item),
+        lambda: item_of(action_event(action_of(item), "d", "s")),
+    ]
+    for read in readings:
+        try:
+            assert len(read().content) == 16
+        except Problem as problem:
+            json.dumps(problem.as_json("/"), ensure_ascii=False).encode()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=80) | st.text('{}[]",:\\u0d8 1e.-', max_size=80).map(str.encode))
+def test_any_bytes_are_read_or_refused(item: bytes) -> None:
+    read_or_refused(item)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(values | issues | actions, st.booleans())
+def test_any_json_is_read_or_refused(value: Any, escaped: bool) -> None:
+    read_or_refused(json.dumps(value, ensure_ascii=escaped).encode(errors="surrogatepass"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([sent(FULL), *(sent(HEAD | own) for own, _ in EVERY)]), st.data())
+def test_a_good_item_that_was_changed_on_its_way_is_read_or_refused(item: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(item)))
+    read_or_refused(item[:at] + data.draw(st.binary(max_size=3)) + item[data.draw(st.integers(at, len(item))) :])
+
+
+# ── The quick way and the slow one ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_quick(item: bytes) -> bool:
+    """Whether an item is read quickly; then the slow way makes the same of it, to the byte."""
+    quick = ordinary(item)
+    if quick is None:
+        return False
+    slow = examined(item)
+    assert quick == slow
+    assert issue_item(quick, "d", "s", "grid") == issue_item(slow, "d", "s", "grid")
+    return True
+
+
+def test_what_lines_usually_send_is_read_quickly() -> None:
+    for item in (sent(FULL), sent(LEAST), json.dumps(FULL, indent=2).encode(), sent(LEAST | {"due": None, "place": None})):
+        assert check_quick(item)
+    for place in ({}, {"grid": "1"}, {"street": " 1"}, {"point": POINT}, {"point": {"lat": 1, "lon": -0.0}}, {"point": None}):
+        assert check_quick(sent(LEAST | {"place": place}))
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        b'{"reference":"1","category":"2","category":"2"}',
+        b'{"reference" :"1","reference":"1","category":"2"}',
+        b'{"reference":"1","category":"2","place":{"grid":"1","grid"\n:"1"}}',
+        b'{"reference":"1","category":"2","place":{"point":{"lat":1,"lon":2,"lon":2}}}',
+        rb'{"reference":"1","category":"2","c\u0061tegory":"2"}',
+        rb'{"reference":"\u0000","category":"2"}',
+        rb'{"reference":"\ud800","category":"2"}',
+        b'{"reference":"1","category":"2"}x',
+        b'\xef\xbb\xbf{"reference":"1","category":"2"}',
+        b'{"reference":"1","category":"\xff"}',
+        b'{"reference":"1","category":"\xed\xa0\x80"}',
+        sent(LEAST | {"place": {"point": POINT | {"lat": 91}}}),
+        sent(LEAST | {"place": {"point": POINT | {"lat": True}}}),
+        b'{"reference":"1","category":"2","place":{"point":{"lat":NaN,"lon":1}}}',
+        b'{"reference":"1","category":"2","place":{"point":{"lat":1e999,"lon":1}}}',
+        sent(LEAST | {"phone": PHONE}),
+        sent(LEAST | {"due": "2026-03-01 08:00:00Z"}),
+        sent(LEAST | {"district": "a b"}),
+        sent(LEAST | {"category": "a" * 5000}),
+    ],
+)
+def test_what_is_not_taken_is_not_read_quickly_either(item: bytes) -> None:
+    assert ordinary(item) is None
+    with pytest.raises(Problem):
+        issue_of(item)
+
+
+blanks = st.sampled_from(["", "", "", " ", "\n", "\t"])
+odd_numbers = ["-0", "-0.0", "1E2", "1e400", "0.1000000000000000055511151231257827", "90.00000000000000001", "NaN"]
+odd = values.map(lambda value: json.dumps(value, ensure_ascii=False)) | st.sampled_from(
+    [*odd_numbers, r'"\ud800"', r'"\u0000"']
+)
+
+
+def quoted(said: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.builds(lambda value, escaped: json.dumps(value, ensure_ascii=escaped), said, st.booleans())
+
+
+words_sent = quoted(
+    st.text('aZ9 :é区\\"{', min_size=1, max_size=8)
+    | st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Cn", "Co"]), min_size=1, max_size=8)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+)
+exact = st.sampled_from(["-0", "-0.0", "9E1", "0.1000000000000000055511151231257827"])
+degrees = st.floats(-90, 90).map(repr) | st.integers(-90, 90).map(str) | exact
+dues = quoted(st.datetimes().map(lambda moment: moment.isoformat() + "Z"))
+urgencies = quoted(st.sampled_from(["normal", "urgent", "life"]))
+districts = quoted(st.sampled_from(["370112", "区", "d 1", "d"]))
+NEEDED = {"reference", "category", "lat", "lon"}
+
+
+@st.composite
+def objects(draw: st.DrawFn, /, **members: st.SearchStrategy[str]) -> str:
+    """An object as lines send it, with blanks and in any order; now and then a key stands twice, or has an odd value."""
+    names = [name for name in members if name in NEEDED or draw(st.booleans())]
+    names += [draw(st.sampled_from([*members]))] if draw(st.integers(0, 9)) == 0 else []
+    pairs = []
+    for name in draw(st.permutations(names)):
+        value = draw(odd if draw(st.integers(0, 49)) == 0 else members[name])
+        pairs.append(f'"{name}"{draw(blanks)}:{draw(blanks)}{value}')
+    return "{" + f"{draw(blanks)},".join(pairs) + draw(blanks) + "}"
+
+
+points = objects(lat=degrees, lon=degrees, crs=st.just('"WGS84"'))
+places = objects(point=points, grid=words_sent, street=words_sent)
+nearly = objects(reference=words_sent, category=words_sent, urgency=urgencies, due=dues, place=places, district=districts).map(
+    str.encode
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(nearly | issues.map(sent))
+def test_what_is_read_quickly_is_what_is_read_slowly(item: bytes) -> None:
+    check_quick(item)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([sent(FULL), sent(LEAST), json.dumps(FULL).encode()]), st.data())
+def test_that_holds_for_items_changed_on_their_way_too(item: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(item)))
+    check_quick(item[:at] + data.draw(st.binary(max_size=3)) + item[data.draw(st.integers(at, len(item))) :])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.floats(-90, 90), st.floats(-180, 180))
+def test_a_point_is_kept_to_the_last_digit(lat: float, lon: float) -> None:
+    assert issue(LEAST | {"place": {"point": {"lat": lat, "lon": lon}}}).claims == (e.PlaceClaim("point", lat, lon),)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.datetimes(timezones=st.timezones()))
+def test_any_time_of_rfc_3339_is_kept(moment: datetime) -> None:
+    text = moment.isoformat()
+    if re.search(r"[+-]\d\d:\d\d$", text) and e.BEGINNING <= instant(moment) <= instant(datetime.max.replace(tzinfo=UTC)):
+        assert issue(LEAST | {"due": text}).due == instant(moment)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60))
+def test_what_a_text_becomes_stays_what_it_is(text: str) -> None:
+    try:
+        once = issue(LEAST | {"category": text})
+    except Problem:
+        assert not text.strip()
+    else:
+        assert issue(LEAST | {"category": once.category}) == once
+
+
+# ── The contract as JSON Schema ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_schema_says_what_the_door_takes() -> None:
+    schema = ISSUE.json_schema()
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == ["reference", "category"]
+    text = schema["properties"]["reference"]
+    assert (text["minLength"], text["maxLength"]) == (1, 200)
+    due = schema["properties"]["due"]["anyOf"][0]
+    assert (due["type"], due["format"]) == ("string", "date-time")
+    assert set(ACTION.json_schema()["discriminator"]["mapping"]) == set(ACTIONS)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(max_size=6) | st.text(" \t\u0085\u00a0\u3000\u2028\u200b/a区\x00", max_size=6))
+def test_the_patterns_of_the_schema_are_those_of_the_door(text: str) -> None:
+    schema = ISSUE.json_schema()["properties"]
+    for key, pattern in (("category", schema["category"]["pattern"]), ("district", schema["district"]["anyOf"][0]["pattern"])):
+        try:
+            issue_of(sent(LEAST | {key: text}))
+            taken = True
+        except Problem:
+            taken = False
+        assert taken == (re.search(pattern.replace("$", r"\Z"), text) is not None)

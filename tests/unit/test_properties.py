@@ -1,0 +1,265 @@
+"""For any history: no illegal transition, a call exactly where a deadline was missed, and batches do not matter."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assessment.core.facts import Fact, Key, merge_into
+from escalation.core.decider import Escalation
+from eventlog.codec import envelope, opened
+from eventlog.core.decider import REFERENCE
+from eventlog.core.log import MemoryLog
+from eventlog.core.row import Draft, Row
+from eventlog.core.stage import Stage
+from eventlog.runner import Runner
+from events import catalogue as e
+from routing.spatial.locator import Locator
+from tests.harness.city import ADMISSION_ADOPTED, DAY, HOUR, LIBRARY, MAP_ADOPTED, POLICIES_SENT, ROSTER_SENT, routing
+
+CASES = [letter * 32 for letter in "abc"]
+END = 60 * DAY
+LOCATOR = Locator(LIBRARY)
+ADOPTED = [MAP_ADOPTED, ROSTER_SENT, POLICIES_SENT, e.ReferenceAdopted("decider", "2026-11", "")]
+
+claims = st.lists(
+    st.sampled_from(
+        [
+            e.PlaceClaim("point", 0.5, 0.5),
+            e.PlaceClaim("point", 0.1, 0.1),
+            e.PlaceClaim("point", 1.0, 0.0),
+            e.PlaceClaim("point", 50.0, 50.0),
+            e.PlaceClaim("no_point"),
+            e.PlaceClaim("grid", code="0102"),
+            e.PlaceClaim("grid", code="nowhere"),
+            e.PlaceClaim("street", code="02"),
+        ]
+    ),
+    max_size=2,
+).map(tuple)
+people = st.sampled_from(["ann", "bob", "eve"])
+cases = st.sampled_from(CASES)
+calls = st.builds(lambda case, number: f"{case}/{number}", cases, st.integers(1, 3))
+actions = st.one_of(
+    st.builds(e.PlaceNamed, st.just("x"), cases, people, st.sampled_from(["0101", "nowhere"])),
+    st.builds(e.VisitMade, st.just("x"), cases, people),
+    st.builds(e.ResolutionClaimed, st.just("x"), cases, people, st.just("cause")),
+    st.builds(e.ResolutionChecked, st.just("x"), cases, people, st.booleans()),
+    st.builds(e.ClosingAsked, st.just("x"), cases, people),
+    st.builds(e.ReopeningAsked, st.just("x"), cases, st.sampled_from(["recurrence", "unsatisfied"])),
+    st.builds(e.IssueWithdrawn, st.just("x"), cases, st.just("mistake")),
+    st.builds(e.EndedAtSource, st.just("x"), cases, st.sampled_from(["closed", "withdrawn"]), st.just(())),
+    calls.flatmap(lambda call: st.builds(e.AcknowledgementGiven, st.just("x"), st.just(call[:32]), st.just(call), people)),
+    calls.flatmap(lambda call: st.builds(e.AnswerGiven, st.just("x"), st.just(call[:32]), st.just(call), people)),
+)
+issues = st.builds(
+    e.IssueReported,
+    cases,
+    st.just("source"),
+    st.sampled_from(e.LINES),
+    st.just("R"),
+    st.sampled_from(["Rubbish", "Roadworks", "Dragons"]),
+    st.sampled_from(e.URGENCIES),
+    st.none() | st.integers(0, 40 * DAY),
+    claims,
+    st.just(()),
+)
+inputs = st.one_of(issues, issues, actions, actions, actions, actions)
+histories = st.lists(st.tuples(st.integers(0, 5 * DAY) | st.sampled_from([0, HOUR, DAY]), inputs), max_size=25)
+
+
+def drafted(history: list[tuple[int, Any]], *, strict: bool) -> list[Draft]:
+    """The history as the door would write it: every issue once, every action with an id of its own."""
+    adopted = [*ADOPTED, ADMISSION_ADOPTED] if strict else ADOPTED
+    drafts = [Draft(0, REFERENCE, event) for event in adopted]
+    at, seen = 0, set()
+    for number, (later, event) in enumerate(history):
+        at += later
+        if isinstance(event, e.IssueReported):
+            if event.issue not in seen:
+                drafts.append(Draft(at, event.issue, event))
+            seen.add(event.issue)
+        else:
+            drafts.append(Draft(at, f"x{number}", event))
+    return drafts
+
+
+def run(drafts: list[Draft], chance: random.Random | None = None) -> list[Row]:
+    """All rows of `cases` and `calls`; with `chance`, in batches of any size and with watermarks anywhere."""
+
+    async def fed() -> list[Row]:
+        intake, out, called = MemoryLog("intake"), MemoryLog("cases"), MemoryLog("calls")
+        runners: list[Runner[Any, Any]] = [
+            Runner(Stage(routing, "city", LOCATOR), intake, out, 100),
+            Runner(Stage(Escalation(), "city"), out, called, 100),
+        ]
+        left = list(drafts)
+        while left:
+            size = chance.randint(1, 4) if chance else len(left)
+            part, left = left[:size], left[size:]
+            await intake.append("city", part)
+            if chance and left and chance.random() < 0.5:
+                await intake.announce("city", chance.randint(part[-1].at, left[0].at))
+            for runner in runners:
+                runner.batch = chance.randint(1, 5) if chance else 100
+                if not chance or chance.random() < 0.7:
+                    await runner.catch_up()
+        await intake.announce("city", END)
+        for runner in runners:
+            await runner.catch_up()
+        return [*await out.read("city", 0, 10_000), *await called.read("city", 0, 10_000)]
+
+    return asyncio.run(fed())
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories, st.booleans(), st.integers(0, 2**32))
+def test_splitting_a_history_into_batches_changes_nothing(history: list[Any], strict: bool, seed: int) -> None:
+    drafts = drafted(history, strict=strict)
+    assert run(drafts, random.Random(seed)) == run(drafts)
+
+
+LEGAL: dict[type[Any], tuple[type[Any] | None, ...]] = {
+    e.CaseReported: (None,),
+    e.CaseRouted: (e.CaseReported, e.CaseQueued),
+    e.CaseWithheld: (e.CaseReported, e.CaseQueued),
+    e.CaseQueued: (e.CaseReported,),
+    e.CaseVisited: (e.CaseRouted, e.CaseWithheld, e.CaseReopened),
+    e.CaseResolved: (e.CaseVisited, e.ResolutionRejected),
+    e.ResolutionRejected: (e.CaseResolved,),
+    e.CaseVerified: (e.CaseResolved,),
+    e.CaseClosed: (e.CaseVerified,),
+    e.CaseReopened: (e.CaseClosed, e.CaseEndedAtSource),
+}
+ENDINGS = (e.CaseClosed, e.CaseWithdrawn, e.CaseEndedAtSource)
+SAYS_NOTHING = (e.ActionWaits, e.InputDeclined, e.AcknowledgementPassedOn, e.AnswerPassedOn)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories, st.booleans())
+def test_no_illegal_transition_is_reachable(history: list[Any], strict: bool) -> None:
+    last: dict[str, type[Any] | None] = defaultdict(lambda: None)
+    for row in run(drafted(history, strict=strict)):
+        if row.log != "cases" or row.subject == REFERENCE or isinstance(row.event, SAYS_NOTHING):
+            continue
+        assert not isinstance(row.event, e.CaseParked)
+        before, kind = last[row.subject], type(row.event)
+        if kind in LEGAL:
+            assert before in LEGAL[kind], f"{kind} after {before}"
+        else:
+            assert kind in (e.CaseWithdrawn, e.CaseEndedAtSource)
+            assert before is not None
+            assert before not in ENDINGS
+        last[row.subject] = kind
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories, st.booleans())
+def test_every_input_has_its_outcome(history: list[Any], strict: bool) -> None:
+    drafts = drafted(history, strict=strict)
+    rows = [row for row in run(drafts) if row.log == "cases"]
+    answered = {int(row.cause.rpartition("/")[2]) for row in rows}
+    assert answered == set(range(1, len(drafts) + 1))
+    assert [row.pos for row in rows] == list(range(1, len(rows) + 1))
+    assert [row.ts for row in rows] == sorted(row.ts for row in rows)
+    assert all(seqs == list(range(1, len(seqs) + 1)) for seqs in sequences(rows).values())
+
+
+def sequences(rows: list[Row]) -> dict[str, list[int]]:
+    of: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        of[row.subject].append(row.seq)
+    return of
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories, st.booleans())
+def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silent(history: list[Any], strict: bool) -> None:
+    everything = run(drafted(history, strict=strict))
+    decision = {row.pos: row.cause for row in everything if row.log == "cases"}
+    rows = [row for row in everything if row.log == "calls"]
+    open_calls: dict[str, e.CallRaised] = {}
+    running: dict[str, tuple[int, str]] = {}
+    caused: Counter[str] = Counter()
+    for row in rows:
+        event = row.event
+        assert not isinstance(event, e.CaseParked)
+        match event:
+            case e.ClockStarted():
+                running[event.case] = (event.due, decision[row.input])
+            case e.ClockStopped():
+                due, began = running.pop(event.case, (END, ""))
+                assert due >= row.ts or began == decision[row.input]  # In time, or in the decision that started it.
+            case e.DeadlineMissed():
+                assert running.pop(event.case)[0] == event.due < END
+                assert row.ts >= event.due
+                caused[row.cause] += 1
+            case e.CallRaised():
+                same_level = [
+                    call for call in open_calls.values() if (call.case, call.to_level) == (event.case, event.to_level)
+                ]
+                assert same_level == []
+                if event.because == "silence":
+                    silent = [call for call in open_calls.values() if call.case == event.case and call.to_level == "street"]
+                    assert [call.answer_due for call in silent] == [row.ts]
+                else:
+                    assert caused[row.cause] == 1
+                open_calls[event.call] = event
+            case e.CallAnswered() | e.CallWithdrawn():
+                del open_calls[event.call]
+    assert all(due >= END for due, _ in running.values())
+    assert all(count == 1 for count in caused.values())
+    missed = sum(isinstance(row.event, e.DeadlineMissed) for row in rows)
+    by_deadline = sum(isinstance(row.event, e.CallRaised) and row.event.because == "deadline" for row in rows)
+    assert missed == by_deadline
+    still_silent = [call for call in open_calls.values() if call.to_level == "street" and (call.answer_due or END) < END]
+    silences = {row.event.case for row in rows if isinstance(row.event, e.CallRaised) and row.event.because == "silence"}
+    assert all(call.case in silences for call in still_silent)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories, st.booleans(), st.randoms(use_true_random=False))
+def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
+    history: list[Any], strict: bool, chance: random.Random
+) -> None:
+    rows = run(drafted(history, strict=strict))
+    heard = [row for row in rows if row.log == "cases"]
+    live = Stage(Escalation(), "city")
+    done = live.apply(heard[: chance.randint(0, len(heard))])
+    recalled = Stage(Escalation(), "city")
+    recalled.recall([opened(envelope(row)) for row in done], {})
+    assert {name: (s.state, s.seq, s.parked) for name, s in recalled.subjects.items()} == {
+        name: (s.state, s.seq, s.parked) for name, s in live.subjects.items() if s.seq
+    }
+    assert recalled.reference == live.reference
+    left = heard[live.input :]
+    recalled.input = live.input  # Inputs that it had nothing to say about.
+    assert recalled.apply(left) + recalled.pass_time(END) == live.apply(left) + live.pass_time(END)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories, st.booleans())
+def test_routings_state_is_the_fold_of_its_own_published_rows(history: list[Any], strict: bool) -> None:
+    rows = [row for row in run(drafted(history, strict=strict)) if row.log == "cases"]
+    one, other = Stage(routing, "city", LOCATOR), Stage(routing, "city", LOCATOR)
+    one.recall(rows, {})
+    other.recall([opened(envelope(row)) for row in rows], {})
+    assert {name: s.state for name, s in one.subjects.items()} == {name: s.state for name, s in other.subjects.items()}
+    assert one.reference == other.reference
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories, st.randoms(use_true_random=False))
+def test_facts_merged_in_any_order_are_equal(history: list[Any], chance: random.Random) -> None:
+    rows = run(drafted(history, strict=False))
+    expected: dict[Key, Fact] = {}
+    merge_into(expected, rows)
+    chance.shuffle(rows)
+    shuffled: dict[Key, Fact] = {}
+    merge_into(shuffled, rows)
+    assert shuffled == expected

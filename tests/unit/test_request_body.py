@@ -1,0 +1,538 @@
+"""Bytes at the door: how many are taken, how they are cut, and what an item must be before anybody reads it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from httpedge.request_body import (
+    COMMAS,
+    DEPTH,
+    ERRORS,
+    GZIP_RATIO,
+    ITEM_BYTES,
+    ITEMS,
+    REQUEST_BYTES,
+    FieldError,
+    Problem,
+    cut,
+    examine,
+    strict,
+    surely_strict,
+    taking,
+)
+
+JSON = "application/json"
+LINES = "application/x-ndjson"
+MARK = "starts with a byte order mark (EF BB BF), which JSON does not have: leave it out."
+
+
+def problem(act: Callable[[], object]) -> Problem:
+    """The Problem that something raises."""
+    with pytest.raises(Problem) as raised:
+        act()
+    return raised.value
+
+
+def outcome(act: Callable[[], Any]) -> tuple[int, Any]:
+    """200 and what something gives, or the status of its Problem."""
+    try:
+        return 200, act()
+    except Problem as found:
+        return found.status, None
+
+
+def received(chunks: Iterable[bytes], encoding: str = "", declared: int | None = None) -> bytes:
+    body = taking(encoding, declared)
+    for chunk in chunks:
+        body.add(chunk)
+    return body.whole()
+
+
+def pieces(body: bytes, size: int) -> list[bytes]:
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+def noise(size: int) -> bytes:
+    """Bytes that hardly shrink: 0-9 and a-f, as an endless hash would give them."""
+    state, out = 1, bytearray()
+    while len(out) < size:
+        state = state * 6364136223846793005 + 1442695040888963407 & (1 << 64) - 1
+        out += b"%016x" % state
+    return bytes(out[:size])
+
+
+# ── A stream becomes a body ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("encoding", ["", " ", "identity", " Identity "])
+def test_a_body_is_all_that_came(encoding: str) -> None:
+    assert received([b'{"a"', b"", b":1}"], encoding) == b'{"a":1}'
+
+
+def test_a_body_may_have_8_mib_and_not_a_byte_more() -> None:
+    assert len(received([b"x" * REQUEST_BYTES], "", REQUEST_BYTES)) == REQUEST_BYTES
+    found = problem(lambda: received([b"x" * REQUEST_BYTES, b"x"]))
+    assert (found.status, found.kind) == (413, "too-large")
+    assert found.detail == "A request may have 8,388,608 bytes, also unzipped, and more came: send fewer items at a time."
+
+
+def test_what_is_announced_as_too_large_is_refused_before_it_comes() -> None:
+    taken: list[bytes] = []
+
+    def chunks() -> Iterable[bytes]:
+        taken.append(b"x")
+        yield b"x"
+
+    assert problem(lambda: received(chunks(), "", REQUEST_BYTES + 1)).status == 413
+    assert taken == []
+
+
+def test_a_body_without_end_is_left_where_it_becomes_too_large_and_nothing_of_it_is_kept() -> None:
+    taken = 0
+
+    def endless() -> Iterable[bytes]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield bytes(1 << 20)
+
+    tracemalloc.start()
+    found = problem(lambda: received(endless()))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found.status, taken) == (413, 9)
+    assert kept < 2 << 20
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip;q=1"])
+def test_other_encodings_than_gzip_are_refused(encoding: str) -> None:
+    found = problem(lambda: received([b"{}"], encoding))
+    assert (found.status, found.kind, found.detail) == (415, "unsupported-encoding", "Send the body as it is, or as gzip.")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary(max_size=300), st.integers(1, 50), st.sampled_from(["gzip", "GZIP", "x-gzip"]))
+def test_gzip_is_unzipped_wherever_its_chunks_are_cut(body: bytes, size: int, encoding: str) -> None:
+    assert received(pieces(gzip.compress(body), size), encoding) == body
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200), st.integers(1, 50), st.integers(0, 220), st.binary(max_size=3))
+def test_gzip_that_was_changed_on_its_way_is_unzipped_alike_or_refused(body: bytes, size: int, at: int, change: bytes) -> None:
+    zipped = gzip.compress(body)
+    zipped = zipped[:at] + change + zipped[at + len(change) :]
+    status, came = outcome(lambda: received(pieces(zipped, size), "gzip"))
+    assert status in (400, 413) or came == body
+
+
+HALF = "The gzip stream stops half-way: send the whole of it."
+BROKEN = "The gzip stream is broken: zip the body again, or send it as it is."
+BEHIND = "Bytes follow the end of the gzip stream: send one member, and nothing behind it."
+
+
+@pytest.mark.parametrize(
+    ("zipped", "detail"),
+    [
+        (b"", HALF),
+        (gzip.compress(b"abc")[:-1], HALF),
+        (gzip.compress(noise(999))[:300], HALF),
+        (b'{"a":1}', BROKEN),
+        (zlib.compress(b"abc"), BROKEN),
+        (gzip.compress(b"abc")[:-5] + b"12345", BROKEN),
+        (gzip.compress(b"abc") + b"\0", BEHIND),
+        (gzip.compress(b"a") + gzip.compress(b"b"), BEHIND),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_broken_gzip_is_refused(zipped: bytes, detail: str, size: int) -> None:
+    found = problem(lambda: received(pieces(zipped, size), "gzip"))
+    assert (found.status, found.kind, found.detail) == (400, "bad-gzip", detail)
+
+
+def test_what_comes_unzipped_may_have_8_mib_too() -> None:
+    body = noise(REQUEST_BYTES)
+    assert received(pieces(gzip.compress(body, 1), 1 << 16), "gzip") == body
+    found = problem(lambda: received(pieces(gzip.compress(body + b"0", 1), 1 << 16), "gzip"))
+    assert (found.status, found.kind) == (413, "too-large")
+
+
+def test_a_bomb_is_refused_by_its_ratio() -> None:
+    zipped = gzip.compress(bytes(100_000))
+    found = problem(lambda: received([zipped], "gzip"))
+    assert (found.status, found.kind) == (413, "gzip-bomb")
+    assert found.detail == "A gzip bomb: it unzips to more than 20 times its bytes. Send the body as it is."
+
+
+def test_a_ratio_of_20_is_no_bomb_and_a_byte_more_is() -> None:
+    def zipped(size: int) -> bytes:
+        return gzip.compress(noise(200) + bytes(size - 200))
+
+    size = next(size for size in range(3000, 6000) if len(zipped(size)) * GZIP_RATIO == size)
+    assert len(received([zipped(size)], "gzip")) == size
+    assert len(zipped(size + 1)) * GZIP_RATIO < size + 1
+    assert problem(lambda: received([zipped(size + 1)], "gzip")).kind == "gzip-bomb"
+
+
+def test_a_bomb_is_not_unzipped_further_than_8_mib() -> None:
+    zipped = gzip.compress(bytes(200 << 20), 1)
+    tracemalloc.start()
+    assert problem(lambda: received([zipped], "gzip")).status == 413
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40 << 20
+
+
+# ── A body becomes items ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "items"),
+    [
+        (b'{"a":1}', JSON, [b'{"a":1}']),
+        (b' \r\n{"a" : 1}\t', JSON, [b'{"a" : 1}']),
+        (b'[{"a" : 1.50},\n {"b":"\xe5\x8c\xba"}, 3 ]', JSON, [b'{"a" : 1.50}', b'{"b":"\xe5\x8c\xba"}', b"3"]),
+        (b'{"a":1}\n\n \r\n{"b":\t2}\r\n', LINES, [b'{"a":1}', b'{"b":\t2}']),
+        (b'{"a":1}\n{"b', "application/ndjson", [b'{"a":1}', b'{"b']),
+        (b"{}", "Application/JSON; charset=UTF-8", [b"{}"]),
+        (b"{}", 'application/json;charset="utf-8"; q=1', [b"{}"]),
+    ],
+)
+def test_a_body_is_cut_into_items_that_stay_as_they_came(body: bytes, content_type: str, items: list[bytes]) -> None:
+    assert cut(body, content_type) == items
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/xml", "application/json-seq", "application/geo+json", "application/json; charset=gbk"],
+)
+def test_other_types_and_charsets_are_refused(content_type: str) -> None:
+    found = problem(lambda: cut(b"{}", content_type))
+    assert (found.status, found.kind) == (415, "unsupported-type")
+    assert "application/x-ndjson" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "detail"),
+    [
+        (b"", JSON, "The body is empty: send at least one item."),
+        (b" \n\t", JSON, "The body is empty: send at least one item."),
+        (b"\n \r\n", LINES, "The body is empty: send at least one item."),
+        (b" [ ] ", JSON, "There is no item in the body: send at least one."),
+        (b"\xef\xbb\xbf{}", JSON, f"The body {MARK}"),
+        (b"\xef\xbb\xbf{}", LINES, f"The body {MARK}"),
+        ('{"a":"é"}'.encode("latin-1"), JSON, "The body is not UTF-8 at byte 6: send JSON in UTF-8."),
+        ("{}".encode("utf-16"), JSON, "The body is not UTF-8 at byte 0: send JSON in UTF-8."),
+        (b'{"a":"\xed\xa0\x80"}', LINES, "The body is not UTF-8 at byte 6: send JSON in UTF-8."),
+    ],
+)  # fmt: skip
+def test_a_body_that_cannot_be_cut_says_why(body: bytes, content_type: str, detail: str) -> None:
+    found = problem(lambda: cut(body, content_type))
+    assert (found.status, found.kind, found.detail) == (422, "malformed", detail)
+
+
+@pytest.mark.parametrize("body", [b"3", b"-1.5", b'"text"', b"null", b"true", b"NaN", b"hello", b"<xml/>", b"a=1&b=2", b"\0"])
+def test_what_is_neither_an_object_nor_an_array_is_refused(body: bytes) -> None:
+    found = problem(lambda: cut(body, JSON))
+    assert (found.status, found.kind) == (422, "malformed")
+    assert found.detail.startswith("The body is neither an object nor an array")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[{}", b"[{},", b"[{},]", b"[{}]]", b"{}{}", b'{"a"}', b'{"a":1', b'{"a":"', b'[{},{"b"', b"[NaN]", b"{'a':1}"],
+)  # fmt: skip
+def test_a_body_that_is_not_json_or_stops_half_way_is_refused(body: bytes) -> None:
+    found = problem(lambda: cut(body, JSON))
+    assert (found.status, found.kind) == (422, "malformed")
+    assert found.detail.startswith("The body is not JSON, or it stops half-way: ")
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000])
+def test_a_body_of_100_000_levels_is_refused(body: bytes) -> None:
+    found = problem(lambda: cut(body, JSON))
+    assert (found.status, found.detail) == (422, "The body nests far too deep: an item may have 16 levels.")
+    assert cut(body, LINES) == [body]
+
+
+def test_a_request_may_have_10_000_items_and_not_one_more() -> None:
+    item = b'{"reference":"1","place":{"grid":"2","street":"3"}}'
+    assert cut(b"[" + b",".join([item] * ITEMS) + b"]", JSON) == [item] * ITEMS
+    assert cut(b"\n".join([item] * ITEMS), LINES) == [item] * ITEMS
+    for found in (
+        problem(lambda: cut(b"[" + b",".join([item] * (ITEMS + 1)) + b"]", JSON)),
+        problem(lambda: cut(b"\n".join([item] * (ITEMS + 1)), LINES)),
+    ):
+        assert (found.status, found.kind) == (413, "too-many")
+        assert found.detail == "A request may have 10,000 items: send the others in another one."
+
+
+@pytest.mark.parametrize("crumb", [b"0,", b"[],", b"{},"])
+def test_a_body_of_crumbs_is_refused_before_it_is_cut(crumb: bytes) -> None:
+    body = b"[" + crumb * (REQUEST_BYTES // len(crumb) - 2) + b"0]"
+    tracemalloc.start()
+    found = problem(lambda: cut(body, JSON))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found.status, found.kind) == (413, "too-many")
+    assert peak < 1 << 20
+
+
+def test_as_many_commas_as_are_let_through_take_little_memory() -> None:
+    body = b"[" + b"0," * COMMAS + b"0]"
+    tracemalloc.start()
+    assert problem(lambda: cut(body, JSON)).kind == "too-many"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 << 20
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(['":', ' ":', "\0", "\\"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+spaces = st.text(" \t\r\n", max_size=2)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(values, st.booleans()), min_size=1, max_size=5), spaces)
+def test_items_that_are_put_together_are_cut_apart_again(parts: list[tuple[Any, bool]], space: str) -> None:
+    items = [json.dumps(finite(value), ensure_ascii=escaped).encode() for value, escaped in parts]
+    blank = space.encode()
+    glued = blank + b"[" + blank + (blank + b"," + blank).join(items) + blank + b"]" + blank
+    assert cut(glued, JSON) == items
+    assert cut(b"\n".join(items), LINES) == items
+
+
+def finite(value: Any) -> Any:
+    """A value with 0 for what JSON has no number for."""
+    if isinstance(value, float) and value - value != 0:
+        return 0
+    if isinstance(value, list):
+        return [finite(inner) for inner in value]
+    return {key: finite(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=60) | st.text('[]{}",:\\u0d8 1aNe.-\n', max_size=60).map(str.encode), st.sampled_from([JSON, LINES]))
+def test_whatever_a_body_is_it_is_cut_or_refused(body: bytes, content_type: str) -> None:
+    status, items = outcome(lambda: cut(body, content_type))
+    assert status == 422 or items
+
+
+# ── What an item must be ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_ordinary_item_needs_no_second_look() -> None:
+    for item in (
+        b'{"reference":"1","due":"2026-03-01T08:00:00+08:00","place":{"point":{"lat":1.5,"lon":-2}}}',
+        b'{\n  "reference" : "1",\n  "list": [1, {"a": "\\u533a \\" \\\\"}]\n}',
+        '{"category":"噪音: 夜间施工"}'.encode(),
+    ):
+        assert surely_strict(item)
+        strict(item)
+
+
+def test_an_item_may_have_64_kib_and_not_a_byte_more() -> None:
+    strict(b'{"a":"' + b"x" * (ITEM_BYTES - 8) + b'"}')
+    found = problem(lambda: strict(b'{"a":"' + b"x" * (ITEM_BYTES - 7) + b'"}'))
+    assert (found.status, found.kind) == (413, "too-large")
+    assert found.detail == "An item may have 65,536 bytes, and this one has 65,537: shorten it."
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_an_item_may_have_16_levels_and_not_one_more(opening: bytes, closing: bytes) -> None:
+    strict(opening * DEPTH + b"1" + closing * DEPTH)
+    found = problem(lambda: strict(opening * (DEPTH + 1) + b"1" + closing * (DEPTH + 1)))
+    assert (found.status, found.kind) == (422, "invalid")
+    assert found.detail == "The item nests deeper than 16 levels, which no issue or action needs: flatten it."
+
+
+def test_brackets_in_a_text_are_no_levels() -> None:
+    strict(json.dumps({"a": "[{" * 100, "b": '"[[[' * 100}).encode())
+    examine(json.dumps({"a": "[{" * 100, "b": '"[[[\\' * 100}).encode())
+    strict(b"[" + b",".join([b"[[]]"] * 1000) + b"]")
+
+
+@pytest.mark.parametrize("item", [b"[" * 60_000, b'{"a":' * 10_000, b"[" * 500, b'[" ]]]' + b"[" * 60_000])
+def test_an_item_of_any_depth_is_refused_and_never_recursed_into(item: bytes) -> None:
+    assert problem(lambda: strict(item)).status == 422
+
+
+@pytest.mark.parametrize(
+    ("item", "pointer"),
+    [
+        (rb'{"a":"\u0000"}', "/a"),
+        (rb'{"a":{"b":["x", "y\u0000"]}}', "/a/b/1"),
+        (rb'{"a":"\ud800"}', "/a"),
+        (rb'{"a":"\uDFFF"}', "/a"),
+        (rb'{"a":"\ud83dx\ude00"}', "/a"),
+        (rb'{"a":"\ude00\ud83d"}', "/a"),
+        (rb'["\\\ud83d"]', "/0"),
+    ],
+)
+def test_nul_and_half_a_character_are_refused_where_they_stand(item: bytes, pointer: str) -> None:
+    found = problem(lambda: strict(item))
+    assert (found.status, found.kind) == (422, "invalid")
+    assert found.errors == (FieldError(pointer, "has a NUL or half a character (a lone surrogate): take it out"),)
+
+
+@pytest.mark.parametrize("item", [rb'{"\u0000":1}', rb'{"a":1,"\ud800":1}'])
+def test_a_key_with_nul_or_half_a_character_is_refused_at_its_object(item: bytes) -> None:
+    found = problem(lambda: strict(item))
+    assert found.errors == (FieldError("", "a key here has a NUL or half a character (a lone surrogate): take it out"),)
+
+
+@pytest.mark.parametrize("item", [rb'{"a":"\\u0000"}', rb'{"a":"\\ud800"}', rb'{"a":"\ud83d\ude00"}', '{"a":"😀"}'.encode()])
+def test_what_only_looks_like_them_is_taken(item: bytes) -> None:
+    strict(item)
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_words_that_are_no_numbers_are_refused(word: str) -> None:
+    found = problem(lambda: strict(f'{{"place":{{"lat":{word}}},"b":"{word}"}}'.encode()))
+    sentence = f"{word} is not a number of JSON: give a finite number, or leave the field out"
+    assert found.errors == (FieldError("/place/lat", sentence),)
+
+
+@pytest.mark.parametrize(
+    ("item", "pointer"),
+    [
+        (b'{"a":1,"a":1}', "/a"),
+        (b'{"a":1,"b":{"c":2,"c" : 3}}', "/b/c"),
+        (b'[{},{"":1,"":2}]', "/1/"),
+        (rb'{"a":1,"\u0061":2}', "/a"),
+        (rb'{"\u0061":1,"a"' + b"\n\t:2}", "/a"),
+        (rb'{"a/b~":1,"a\/b\u007e":2}', "/a~1b~0"),
+        (b'{"a":1,"a":2,"b":": :"}', "/a"),
+        (b'{"a":1,"a":2,"b":[":", "x"]}', "/a"),
+        ('{"网格":1,"\\u7f51格":2}'.encode(), "/网格"),
+        (b'{"a":1,"' + b"k" * 65 + b'":1,"' + b"k" * 65 + b'":1}', ""),
+    ],
+)  # fmt: skip
+def test_a_key_that_stands_twice_is_refused_at_any_level_and_however_it_is_written(item: bytes, pointer: str) -> None:
+    found = problem(lambda: strict(item))
+    assert (found.status, found.errors) == (422, (FieldError(pointer, "this key stands here twice: keep one"),))
+
+
+def test_the_same_key_in_two_objects_is_taken() -> None:
+    strict(b'{"a":{"a":1},"b":[{"a":1},{"a":1}],"c":"\\":"}')
+
+
+@pytest.mark.parametrize(
+    ("item", "detail"),
+    [
+        (b'{"a":"\xff"}', "The item is not UTF-8 at byte 6: send JSON in UTF-8."),
+        (b'{"\xed\xa0\x80":1}', "The item is not UTF-8 at byte 2: send JSON in UTF-8."),
+        (b"\xef\xbb\xbf{}", f"The item {MARK}"),
+        (b'{"a":1', "The item is not JSON: Expecting ',' delimiter: line 1 column 7 (char 6). Send an object in JSON."),
+        (b"", "The item is not JSON: Expecting value: line 1 column 1 (char 0). Send an object in JSON."),
+        (
+            b'"\0"',
+            "The item is not JSON: Invalid control character at: line 1 column 2 (char 1). Send an object in JSON.",
+        ),
+        (b"{} {}", "The item is not JSON: Extra data: line 1 column 4 (char 3). Send an object in JSON."),
+    ],
+)
+def test_what_is_not_json_in_utf_8_is_refused(item: bytes, detail: str) -> None:
+    found = problem(lambda: strict(item))
+    assert (found.status, found.kind, found.detail, found.errors) == (422, "invalid", detail, ())
+
+
+@pytest.mark.parametrize("number", ["1e999", "1" * 5000, "-0", "1." + "3" * 4000])
+def test_any_number_of_json_is_json(number: str) -> None:
+    strict(f'{{"a":{number}}}'.encode())
+
+
+def test_everything_that_is_wrong_is_listed_up_to_a_limit() -> None:
+    found = problem(lambda: strict(b'{"a":NaN,"b":"\\u0000","a":[{"c":1,"c":"\\ud800"}]}'))
+    assert [error.pointer for error in found.errors] == ["/a", "/b", "/a", "/a/0/c", "/a/0/c"]
+    assert len(problem(lambda: strict(b"[" + b",".join([b"NaN"] * 9999) + b"]")).errors) == ERRORS
+
+
+def test_texts_made_to_be_slow_are_not() -> None:
+    for item in (b'{"a":1,"a":"' + rb"\"" * 32_000, b'{"a":' + b'"' * 65_000, b'"' + b"\\" * 65_001, b'{"":"' + b'":' * 32_000):
+        assert problem(lambda item=item: strict(item)).status == 422  # type: ignore[misc]
+
+
+@settings(max_examples=500, deadline=None)
+@given(values, st.booleans(), st.sampled_from([None, 1]), st.sampled_from([(",", ":"), (" , ", "\t: ")]))
+def test_a_value_without_faults_is_taken(value: Any, escaped: bool, indent: int | None, separators: tuple[str, str]) -> None:
+    value = finite(value)
+    text = json.dumps(value, ensure_ascii=escaped, indent=indent, separators=separators)
+    if "\\u0000" in text:
+        assert problem(lambda: strict(text.encode())).status == 422
+    else:
+        strict(text.encode())
+
+
+words = [r"\u0061", r"\u0000", r"\ud800", r"\"", r"\\", *'{}[]":, 1ab区', "\n", "NaN", "-2e9", "null"]
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.sampled_from(words), max_size=25))
+def test_the_cheap_answer_is_never_yes_where_the_exact_one_is_no(parts: list[str]) -> None:
+    item = "".join(parts).encode()
+    if surely_strict(item):
+        examine(item)
+
+
+keys = st.sampled_from(["a", r"\u0061", "b", "", '\\":', r"\\", " "])
+members = st.recursive(
+    st.sampled_from(["1", '":"', '" : "', "[]", "{}", '"\\":"']),
+    lambda inner: st.lists(st.tuples(keys, inner), max_size=4).map(
+        lambda pairs: "{" + ",".join(f'"{key}" : {value}' if len(key) % 2 else f'"{key}":{value}' for key, value in pairs) + "}"
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(members)
+def test_doubled_keys_are_found_exactly_where_python_finds_them(text: str) -> None:
+    doubled = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal doubled
+        doubled |= len(dict(pairs)) < len(pairs)
+
+    json.loads(text, object_pairs_hook=look)
+    if doubled:
+        assert "this key stands here twice: keep one" in [
+            error.detail for error in problem(lambda: strict(text.encode())).errors
+        ]
+    else:
+        strict(text.encode())
+
+
+# ── Problems ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_problem_is_written_as_rfc_9457_has_it() -> None:
+    found = problem(lambda: strict(b'{"a":1,"a":2}'))
+    assert found.as_json("/issues/1") == {
+        "type": "urn:gridcall:problem:invalid",
+        "title": "Not a valid item",
+        "status": 422,
+        "detail": "The item is not strict JSON: correct what errors lists, and send it again.",
+        "instance": "/issues/1",
+        "errors": [{"pointer": "/a", "detail": "this key stands here twice: keep one"}],
+    }
+    assert "errors" not in problem(lambda: cut(b"", JSON)).as_json("/issues")
+
+
+def test_a_problem_survives_the_way_to_another_process() -> None:
+    found = problem(lambda: strict(b'{"a":1,"a":2}'))
+    again = pickle.loads(pickle.dumps(found))
+    assert again.as_json("/") == found.as_json("/")
+    assert str(again) == "422 invalid: The item is not strict JSON: correct what errors lists, and send it again."

@@ -1,0 +1,328 @@
+"""Sentences about routing: where a case goes, and what may happen to it there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from eventlog.testing.sentences import Given, given
+from events import catalogue as e
+from events.errors import CannotGoOn
+from tests.harness.city import (
+    ADMISSION_ADOPTED,
+    ANN,
+    CASE,
+    DAY,
+    IN_0101,
+    MAP_ADOPTED,
+    POLICIES_ADOPTED,
+    POLICIES_SENT,
+    ROSTER_ADOPTED,
+    ROSTER_SENT,
+    USED,
+    issue,
+    matter,
+    routed,
+    routing,
+)
+
+CITY = (MAP_ADOPTED, ROSTER_ADOPTED)
+STRICT_CITY = (*CITY, ADMISSION_ADOPTED)
+STRICT = replace(USED, admission="list-2025")
+
+IN_STREET = e.Holder("street", None, "01", "city", None, 0)
+IN_DISTRICT = e.Holder("district", None, None, "city", None, 0)
+
+ROUTED = routed()
+QUEUED = e.CaseQueued(CASE, matter(), IN_STREET, "street", (), USED)
+VISITED = e.CaseVisited(CASE, ANN, "ann")
+RESOLVED = e.CaseResolved(CASE, ANN, "ann", "a broken bin")
+VERIFIED = e.CaseVerified(CASE, ANN, "eve")
+CLOSED = e.CaseClosed(CASE, ANN, "eve")
+WITHDRAWN = e.CaseWithdrawn(CASE, ANN, "a mistake")
+ENDED = e.CaseEndedAtSource(CASE, ANN, "closed", ())
+REOPENED = e.CaseReopened(CASE, matter(due=None), replace(ANN, episode=2), "recurrence")
+
+VISIT = e.VisitMade("a1", CASE, "ann")
+RESOLUTION = e.ResolutionClaimed("a2", CASE, "ann", "a broken bin")
+CONFIRMATION = e.ResolutionChecked("a3", CASE, "eve", True)
+OBJECTION = e.ResolutionChecked("a4", CASE, "eve", False)
+CLOSING = e.ClosingAsked("a5", CASE, "eve")
+REOPENING = e.ReopeningAsked("a6", CASE, "recurrence")
+WITHDRAWAL = e.IssueWithdrawn("a7", CASE, "a mistake")
+ENDING = e.EndedAtSource("a8", CASE, "closed", ("gap_time",))
+PLACE = e.PlaceNamed("a9", CASE, "dispatcher", "0102")
+ACKNOWLEDGEMENT = e.AcknowledgementGiven("a10", CASE, f"{CASE}/1", "officer-01")
+ANSWER = e.AnswerGiven("a11", CASE, f"{CASE}/1", "officer-01")
+
+
+def reported(of: e.IssueReported, ts: int = DAY) -> e.CaseReported:
+    what = e.Matter(of.line, of.category, of.urgency, ts, of.due)
+    return e.CaseReported(of.issue, of.issue, of.reference, what, of.rules)
+
+
+def declined(action: Any, because: str) -> e.InputDeclined:
+    return e.InputDeclined(CASE, action.action, because)
+
+
+def holder_of(*past: e.Event, claims: tuple[e.PlaceClaim, ...], answer: tuple[tuple[str, ...], ...] = ()) -> Any:
+    placed = given(routing, *past).when(issue(*claims), DAY, answer).events[1]
+    assert isinstance(placed, e.CaseRouted | e.CaseQueued | e.CaseWithheld)
+    return placed
+
+
+# ── Where it lies ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_report_goes_to_the_grid_that_contains_its_point() -> None:
+    report = issue(IN_0101)
+    given(routing, *CITY).when(report, DAY, (("0101",),)).then(reported(report), ROUTED)
+
+
+def test_a_point_in_two_grids_goes_to_the_lowest_code_and_says_so() -> None:
+    placed = holder_of(*CITY, claims=(IN_0101,), answer=(("0201", "0101"),))
+    assert (placed.holder.grid, placed.rules) == ("0101", ("in_two_grids",))
+
+
+def test_a_dedicated_grid_wins_over_the_basic_grid_around_it_and_that_is_no_dirt() -> None:
+    placed = holder_of(*CITY, claims=(IN_0101,), answer=(("0101", "SCHOOL"),))
+    assert (placed.holder.grid, placed.holder.worker, placed.rules) == ("SCHOOL", None, ())
+
+
+def test_a_grid_without_a_worker_is_nobodys_responsibility_yet() -> None:
+    assert holder_of(*CITY, claims=(e.PlaceClaim("grid", code="SCHOOL"),)).holder.episode == 0
+
+
+def test_the_first_claim_that_answers_wins() -> None:
+    claims = (e.PlaceClaim("point", 9.0, 9.0), e.PlaceClaim("grid", code="9999"), e.PlaceClaim("grid", code="0201"))
+    placed = holder_of(*CITY, claims=claims, answer=((),))
+    assert (placed.holder.grid, placed.located_by, placed.rules) == ("0201", "grid", ("outside_map",))
+
+
+def test_rules_of_claims_that_were_not_reached_do_not_count() -> None:
+    placed = holder_of(*CITY, claims=(e.PlaceClaim("grid", code="0201"), e.PlaceClaim("no_point")))
+    assert placed.rules == ()
+
+
+@pytest.mark.parametrize("rule", ["no_point", "unknown_point"])
+def test_a_missing_or_unknown_point_leaves_its_rule(rule: Any) -> None:
+    placed = holder_of(*CITY, claims=(e.PlaceClaim(rule), e.PlaceClaim("street", code="01")))
+    assert (placed.located_by, placed.rules) == ("street", (rule,))
+
+
+def test_known_by_its_street_alone_it_waits_for_the_streets_dispatcher() -> None:
+    report = issue(e.PlaceClaim("street", code="01"))
+    given(routing, *CITY).when(report, DAY).then(reported(report), QUEUED)
+
+
+@pytest.mark.parametrize("claims", [(), (e.PlaceClaim("street", code="99"),), (e.PlaceClaim("grid", code="nowhere"),)])
+def test_known_by_nothing_it_waits_in_the_districts_queue(claims: tuple[e.PlaceClaim, ...]) -> None:
+    placed = holder_of(*CITY, claims=claims)
+    assert (type(placed), placed.holder, placed.located_by) == (e.CaseQueued, IN_DISTRICT, "none")
+
+
+def test_without_a_map_everything_waits_in_the_districts_queue() -> None:
+    assert holder_of(claims=(IN_0101, e.PlaceClaim("grid", code="0101"))).holder == IN_DISTRICT
+
+
+def test_the_dispatcher_says_it_lies_here() -> None:
+    bob = e.Holder("grid", "0102", "01", "city", "bob", 1)
+    given(routing, *CITY, QUEUED).when(PLACE).then(routed(bob, "dispatcher")).when(VISIT).then(e.CaseVisited(CASE, bob, "ann"))
+
+
+def test_the_dispatcher_cannot_name_a_grid_that_is_not_there() -> None:
+    wrong = replace(PLACE, grid="nowhere")
+    given(routing, *CITY, QUEUED).when(wrong).then(declined(wrong, "The map has no grid 'nowhere'."))
+
+
+def test_a_case_that_has_its_place_is_in_nobodys_queue() -> None:
+    given(routing, *CITY, ROUTED).when(PLACE).then(declined(PLACE, "This case has its place: it is in nobody's queue."))
+
+
+# ── Admission ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_category_on_the_list_for_grids_goes_to_the_grid() -> None:
+    report = issue(IN_0101)
+    admitted = replace(ROUTED, used=STRICT)
+    given(routing, *STRICT_CITY).when(report, DAY, (("0101",),)).then(reported(report), admitted)
+
+
+def test_a_category_of_the_street_is_kept_from_the_grid_and_cites_the_row() -> None:
+    report = issue(IN_0101, category="Roadworks")
+    street = e.Holder("street", "0101", "01", "city", None, 0)
+    withheld = e.CaseWithheld(CASE, matter(category="Roadworks"), street, "point", (), STRICT, "list 2025, row 2")
+    given(routing, *STRICT_CITY).when(report, DAY, (("0101",),)).then(reported(report), withheld)
+
+
+@pytest.mark.parametrize(("category", "row"), [("Permits", "list 2025, row 3"), ("Dragons", "'Dragons' is not on list-2025")])
+def test_a_category_of_the_district_or_on_no_row_belongs_to_the_district(category: str, row: str) -> None:
+    report = issue(category=category)
+    withheld = e.CaseWithheld(CASE, matter(category=category), IN_DISTRICT, "none", (), STRICT, row)
+    given(routing, *STRICT_CITY).when(report, DAY).then(reported(report), withheld)
+
+
+def test_a_streets_category_without_a_street_waits_until_its_street_is_known() -> None:
+    report = issue(category="Roadworks")
+    queued = e.CaseQueued(CASE, matter(category="Roadworks"), IN_DISTRICT, "none", (), STRICT)
+    given(routing, *STRICT_CITY).when(report, DAY).then(reported(report), queued)
+
+
+def test_a_dispatcher_cannot_give_a_grid_what_the_list_keeps_from_it() -> None:
+    queued = replace(QUEUED, matter=matter(category="Roadworks"))
+    placed = given(routing, *STRICT_CITY, queued).when(PLACE).events
+    assert [type(event) for event in placed] == [e.CaseWithheld]
+
+
+# ── The life of a case ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_life_of_a_case() -> None:
+    case: Given[Any, Any] = given(routing, *CITY, ROUTED)
+    case = case.when(VISIT).then(VISITED)
+    case = case.when(RESOLUTION).then(RESOLVED)
+    case = case.when(CONFIRMATION).then(VERIFIED)
+    case = case.when(CLOSING).then(CLOSED)
+    case = case.when(REOPENING).then(REOPENED)
+    case.when(VISIT).then(e.CaseVisited(CASE, replace(ANN, episode=2), "ann"))
+
+
+def test_a_rejected_resolution_goes_back_to_its_holder() -> None:
+    rejected = e.ResolutionRejected(CASE, ANN, "eve")
+    given(routing, ROUTED, VISITED, RESOLVED).when(OBJECTION).then(rejected).when(RESOLUTION).then(RESOLVED)
+
+
+def test_whoever_resolved_a_case_cannot_verify_it() -> None:
+    own = replace(CONFIRMATION, by="ann")
+    because = "Whoever resolved a case cannot verify it: somebody else confirms."
+    given(routing, ROUTED, VISITED, RESOLVED).when(own).then(declined(own, because))
+
+
+STAGES: dict[str, tuple[e.Event, ...]] = {
+    "queued": (QUEUED,),
+    "routed": (ROUTED,),
+    "visited": (ROUTED, VISITED),
+    "resolved": (ROUTED, VISITED, RESOLVED),
+    "verified": (ROUTED, VISITED, RESOLVED, VERIFIED),
+    "closed": (ROUTED, VISITED, RESOLVED, VERIFIED, CLOSED),
+    "withdrawn": (ROUTED, WITHDRAWN),
+    "ended": (ROUTED, ENDED),
+}
+QUEUE = "This case is in a dispatcher's queue: say where it lies first."
+OVER = "This case has ended: reopen it first."
+OPEN = "This case is open: there is nothing to reopen."
+PLACED = "This case has its place: it is in nobody's queue."
+BEEN = "This case was visited already."
+NOT_BEEN = "Nobody has been there: visit first."
+SOLVED = "This case is resolved already."
+NO_CLAIM = "No resolution is waiting to be checked."
+UNVERIFIED = "This case is not verified: it cannot be closed."
+REFUSALS: list[tuple[Any, dict[str, str]]] = [
+    (VISIT, {"queued": QUEUE, "visited": BEEN, "resolved": BEEN, "verified": BEEN}),
+    (RESOLUTION, {"queued": QUEUE, "routed": NOT_BEEN, "resolved": SOLVED, "verified": SOLVED}),
+    (CONFIRMATION, {"queued": QUEUE, "routed": NO_CLAIM, "visited": NO_CLAIM, "verified": NO_CLAIM}),
+    (CLOSING, {"queued": QUEUE, "routed": UNVERIFIED, "visited": UNVERIFIED, "resolved": UNVERIFIED}),
+    (PLACE, {"routed": PLACED, "visited": PLACED, "resolved": PLACED, "verified": PLACED}),
+    (WITHDRAWAL, {}),
+    (ENDING, {}),
+    (REOPENING, dict.fromkeys(("queued", "routed", "visited", "resolved", "verified"), OPEN)),
+]
+
+
+@pytest.mark.parametrize(
+    ("stage", "action", "because"),
+    [(stage, action, because) for action, refusals in REFUSALS for stage, because in refusals.items()]
+    + [(stage, action, OVER) for action, _ in REFUSALS if action is not REOPENING for stage in ("closed", "withdrawn", "ended")]
+    + [("withdrawn", REOPENING, "This case was withdrawn: report the matter again.")],
+)
+def test_what_cannot_be_done_is_declined_with_a_sentence(stage: str, action: Any, because: str) -> None:
+    case = given(routing, *CITY, *STAGES[stage])
+    after = case.when(action).then(declined(action, because))
+    assert after.state == case.state
+
+
+@pytest.mark.parametrize("stage", ["queued", "routed", "visited", "resolved", "verified"])
+def test_an_open_case_ends_when_its_line_withdraws_it_or_its_source_says_so(stage: str) -> None:
+    case = given(routing, *CITY, *STAGES[stage])
+    holder = IN_STREET if stage == "queued" else ANN
+    case.when(WITHDRAWAL).then(e.CaseWithdrawn(CASE, holder, "a mistake"))
+    case.when(ENDING).then(e.CaseEndedAtSource(CASE, holder, "closed", ("gap_time",)))
+
+
+def test_a_case_that_ended_in_the_queue_reopens_in_the_queue() -> None:
+    ended = e.CaseEndedAtSource(CASE, IN_STREET, "closed", ())
+    case = (
+        given(routing, *CITY, QUEUED, ended)
+        .when(REOPENING)
+        .then(e.CaseReopened(CASE, matter(due=None), IN_STREET, "recurrence"))
+    )
+    assert case.when(PLACE).events[0] == routed(e.Holder("grid", "0102", "01", "city", "bob", 1), "dispatcher", due=None)
+
+
+def test_what_was_withdrawn_at_its_source_is_final() -> None:
+    ended = e.CaseEndedAtSource(CASE, ANN, "withdrawn", ())
+    because = "This case was withdrawn: report the matter again."
+    given(routing, ROUTED, ended).when(REOPENING).then(declined(REOPENING, because))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_concerns_a_call_is_passed_on_in_every_stage(stage: str) -> None:
+    case = given(routing, *STAGES[stage])
+    holder = IN_STREET if stage == "queued" else ANN
+    case.when(ACKNOWLEDGEMENT).then(e.AcknowledgementPassedOn(CASE, holder, f"{CASE}/1", "officer-01"))
+    case.when(ANSWER).then(e.AnswerPassedOn(CASE, holder, f"{CASE}/1", "officer-01"))
+
+
+def test_an_issue_heard_twice_is_declined() -> None:
+    because = "This issue is reported already."
+    given(routing, *CITY, ROUTED).when(issue(IN_0101)).then(e.InputDeclined(CASE, CASE, because))
+
+
+# ── Too early ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def waits(action: e.Action) -> e.ActionWaits:
+    return e.ActionWaits(CASE, *e.taken_apart(action))
+
+
+def test_an_action_before_its_report_waits_and_applies_in_the_reports_own_decision() -> None:
+    report = issue(IN_0101)
+    early = e.CaseEndedAtSource(CASE, ANN, "closed", ("gap_time", "ended_before_reported"))
+    case = given(routing, *CITY).when(ENDING).then(waits(ENDING))
+    case.when(report, DAY, (("0101",),)).then(reported(report), ROUTED, early)
+
+
+def test_waiting_actions_apply_in_the_doors_order() -> None:
+    report = issue(IN_0101)
+    case = given(routing, *CITY, waits(VISIT), waits(RESOLUTION))
+    case.when(report, DAY, (("0101",),)).then(reported(report), ROUTED, VISITED, RESOLVED)
+
+
+def test_a_waiting_action_that_cannot_be_done_is_declined_then() -> None:
+    report = issue(IN_0101)
+    case = given(routing, *CITY, waits(RESOLUTION))
+    case.when(report, DAY, (("0101",),)).then(reported(report), ROUTED, declined(RESOLUTION, NOT_BEEN))
+
+
+# ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_reference_data_is_passed_on_with_what_later_stages_need() -> None:
+    case = given(routing)
+    case.when(MAP_ADOPTED).then(MAP_ADOPTED)
+    case.when(ROSTER_SENT).then(ROSTER_ADOPTED)
+    case.when(POLICIES_SENT).then(POLICIES_ADOPTED)
+    case.when(ADMISSION_ADOPTED).then(ADMISSION_ADOPTED)
+    case.when(e.ReferenceAdopted("decider", "2026-11", "")).then(e.ReferenceAdopted("decider", "2026-11", ""))
+
+
+def test_a_decider_version_that_is_not_here_stops_the_shard() -> None:
+    with pytest.raises(CannotGoOn, match="install it"):
+        given(routing).when(e.ReferenceAdopted("decider", "2099-01", ""))
+
+
+def test_content_that_is_not_here_stops_the_shard() -> None:
+    with pytest.raises(CannotGoOn, match="load it again"):
+        given(routing).when(e.ReferenceAdopted("policies", "lost", "0" * 64))

@@ -1,0 +1,1 @@
+"""Programs for developers: the checker, the reference model, generated documents."""

@@ -1,0 +1,316 @@
+"""docs/asyncapi.json, made from the catalogue: `python -m tools.asyncapi` prints it.
+
+An AsyncAPI 3.1 document, as gridcall sees it: what it sends to Kafka, and what it receives from there. Every message of a
+log is the structured CloudEvents JSON of one event, with the exact schema of its data.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+import msgspec
+
+from eventlog.codec import Wire
+from events.catalogue import CATALOGUE, LINES, EventType, word_of
+
+Schema = dict[str, Any]
+
+BINDING = "0.5.0"
+STRUCTURED = "application/cloudevents+json"
+FOR_EVER: Schema = {"cleanup.policy": ["delete"], "retention.ms": -1, "retention.bytes": -1}
+A_WEEK: Schema = {"cleanup.policy": ["delete"], "retention.ms": 7 * 24 * 3600 * 1000}
+NEWEST: Schema = {"cleanup.policy": ["compact"]}
+NUMBERED = "Partition: the number of the district in the list of districts, which only grows at its end; never a hash."
+
+LOGS = {
+    "intake": "What the door accepted, in one order per district: issues, actions, reference data. Intake alone writes.",
+    "cases": "The life of every case, and an outcome for every input. Routing alone writes.",
+    "calls": "Clocks and calls, and an outcome for every action on a call. Escalation alone writes.",
+    "evaluations": "Sheets sealed, appeals ruled. Assessment alone writes.",
+}
+TIME = """Watermarks, one per log and district; the newest counts. Up to `pos`, nothing more comes before `w`. Believe it only
+when you have read `pos`: then a clock that is due before `w` has run out."""
+INBOUND = """An upstream system publishes here what it would post to /issues/{line}: one issue a record, as a CloudEvent in
+structured or binary mode. It goes through the door like a POST, and is answered on receipts.{line}."""
+RECEIPTS = """What the door says of each record of inbound.{line}, with that record's key. A record may be answered twice; `id`
+names its place on the topic: inbound.{line}/partition/offset."""
+
+NUMBER: Schema = {"type": "integer", "minimum": 1}
+TEXT: Schema = {"type": "string"}
+TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$"
+
+# What is said of each attribute of an event, beside its type in Wire.
+ATTRIBUTES: dict[str, Schema] = {
+    "causationid": {
+        "minLength": 1,
+        "description": "The row, or the clock that ran out, from which it follows; absent where the cause lies outside.",
+    },
+    "data": {"type": "object", "description": "The fields of the event."},
+    "dataclassification": {
+        "enum": ["internal", "personal"],
+        "description": "`personal` where a worker or an officer is named by code.",
+    },
+    "dataschema": {"format": "uri", "description": "The name of the schema of `data`."},
+    "id": {"description": "log/district/position: unique for ever."},
+    "input": {"minimum": 0, "description": "The last position of the input log that was applied; 0 in intake's log."},
+    "partitionkey": {"minLength": 1, "description": "The district."},
+    "position": {"minimum": 1, "description": "Its place in the log of its district: 1, 2, 3 … without gaps."},
+    "sequence": {"minimum": 1, "description": "Its number within its subject: 1, 2, 3 … without gaps."},
+    "source": {"format": "uri-reference", "description": "/gridcall/district/log."},
+    "specversion": {"const": "1.0"},
+    "step": {"minimum": 1, "description": "Its number within its decision; only the first lets time pass."},
+    "subject": {"minLength": 1, "description": "The aggregate: an input, a case, or `reference`."},
+    "time": {"format": "date-time", "pattern": TIME_PATTERN, "description": "UTC; a fraction only where it has one."},
+    "type": {"description": "The name of the event in the catalogue."},
+}
+
+HEADERS: Schema = {
+    "type": "object",
+    "required": ["content-type", "generation"],
+    "properties": {
+        "content-type": {"const": f"{STRUCTURED}; charset=UTF-8"},
+        "generation": {
+            "type": "string",
+            "pattern": "^[1-9][0-9]*$",
+            "description": "Of the database that it comes from, in digits; a higher one replaces what it repeats.",
+        },
+    },
+}
+WATERMARK: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["generation", "log", "pos", "shard", "w"],
+    "properties": {
+        "generation": NUMBER | {"description": "Of the database that it comes from."},
+        "log": TEXT | {"enum": [], "description": "The log of which it speaks."},
+        "pos": {"type": "integer", "minimum": 0, "description": "The last position of that log; 0 while it is empty."},
+        "shard": TEXT | {"description": "The district."},
+        "w": {"type": "integer", "description": "An instant: microseconds since 1970-01-01T00:00:00Z."},
+    },
+}
+ISSUE: Schema = {"type": "object", "description": "An issue, exactly as the body of POST /issues/{line}: see docs/door.md."}
+ISSUE_TYPE: Schema = {"const": "gridcall.issue.v1"}
+RECEIPT: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["specversion", "id", "source", "type", "datacontenttype", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": TEXT | {"pattern": "^.+/[0-9]+/[0-9]+$", "description": "The place of the record: topic/partition/offset."},
+        "source": TEXT | {"format": "uri-reference"},
+        "type": {"const": "gridcall.receipt.v1"},
+        "datacontenttype": {"const": "application/json"},
+        "subject": TEXT | {"description": "The reference of the issue; absent where it was refused."},
+        "causationid": TEXT | {"description": "The id of the CloudEvent that is answered; absent where it cannot be read."},
+        "data": {
+            "type": "object",
+            "description": "What a POST would have been answered: docs/door.md and /openapi.json. Below 400 it is accepted.",
+            "required": ["status"],
+            "properties": {
+                "status": {"type": "integer", "minimum": 200, "maximum": 599},
+                "tracking": TEXT | {"pattern": "^[0-9a-f]{32}$"},
+                "detail": TEXT,
+            },
+        },
+    },
+}
+
+
+def document() -> Schema:
+    """The whole document. Its order is fixed."""
+    return {
+        "asyncapi": "3.1.0",
+        "id": "urn:gridcall",
+        "info": {
+            "title": "gridcall",
+            "version": "1",
+            "description": "The logs of gridcall on Kafka. Made from libs/events/catalogue.py; see docs/kafka.md.",
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "defaultContentType": STRUCTURED,
+        "servers": {"kafka": server()},
+        "channels": channels(),
+        "operations": operations(),
+        "components": {"messages": messages(), "schemas": schemas()},
+    }
+
+
+def server() -> Schema:
+    """Where the broker is: the one of deploy/kafka, unless somebody says otherwise."""
+    address = {"default": "127.0.0.1:19092", "description": "Host and port of a broker."}
+    return {"host": "{address}", "protocol": "kafka", "variables": {"address": address}}
+
+
+# ── Channels and operations ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def events_of(log: str) -> list[EventType]:
+    """The events that a log carries, in the order of the catalogue."""
+    return [kind for kind in CATALOGUE.values() if log in kind.logs]
+
+
+def written() -> list[str]:
+    """The logs that have events."""
+    return [log for log in LOGS if events_of(log)]
+
+
+def channels() -> dict[str, Schema]:
+    """Every topic."""
+    made = {log: channel(f"gridcall.{log}", LOGS[log], [kind.name for kind in events_of(log)], FOR_EVER) for log in written()}
+    made["time"] = channel("gridcall.time", TIME, ["watermark"], NEWEST)
+    for line in LINES:
+        issues = ["inbound-issue", "inbound-issue-binary"]
+        made[f"inbound-{line}"] = channel(f"inbound.{line}", INBOUND.format(line=line), issues, A_WEEK)
+        made[f"receipts-{line}"] = channel(f"receipts.{line}", RECEIPTS.format(line=line), ["receipt"], A_WEEK)
+    return made
+
+
+def channel(topic: str, words: str, names: list[str], settings: Schema) -> Schema:
+    """A topic with its messages. Those of a line have one partition, the others as many as there are districts."""
+    one = settings is A_WEEK
+    binding = {"topic": topic} | ({"partitions": 1} if one else {}) | {"topicConfiguration": settings}
+    return {
+        "address": topic,
+        "description": one_line(words if one else f"{words} {NUMBERED}"),
+        "messages": {name: ref("messages", name) for name in names},
+        "bindings": {"kafka": binding | {"bindingVersion": BINDING}},
+    }
+
+
+def operations() -> dict[str, Schema]:
+    """What gridcall does with each topic."""
+    made = {
+        f"send-{log}": operation("send", log, "Publish what was committed, in its order, at least once.") for log in written()
+    }
+    made["send-time"] = operation("send", "time", "Say how far time has passed.")
+    for line in LINES:
+        made[f"receive-inbound-{line}"] = operation("receive", f"inbound-{line}", f"Take issues of the line {line}.")
+        made[f"send-receipts-{line}"] = operation("send", f"receipts-{line}", f"Answer the issues of the line {line}.")
+    return made
+
+
+def operation(action: str, name: str, summary: str) -> Schema:
+    """One direction of one topic."""
+    kafka = {"bindingVersion": BINDING}
+    return {"action": action, "channel": {"$ref": f"#/channels/{name}"}, "summary": summary, "bindings": {"kafka": kafka}}
+
+
+# ── Messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def messages() -> dict[str, Schema]:
+    """Every message: the events under the names of their types, then the others."""
+    made = {kind.name: event_message(kind) for kind in CATALOGUE.values()}
+    watermark = {"description": "log/district.", "type": "string", "pattern": f"^({'|'.join(LOGS)})/.+$"}
+    made["watermark"] = message("A watermark", ref("schemas", "Watermark"), "application/json", key=watermark)
+    made["inbound-issue"] = message("An issue, in structured mode", ref("schemas", "StructuredIssue"), STRUCTURED)
+    attributes = dict.fromkeys(BINARY_HEADERS, TEXT) | {"ce_type": ISSUE_TYPE}
+    headers = {"type": "object", "required": list(BINARY_HEADERS), "properties": attributes}
+    made["inbound-issue-binary"] = message("An issue, in binary mode", ref("schemas", "Issue"), "application/json", headers)
+    made["receipt"] = message("What became of a record", ref("schemas", "Receipt"), STRUCTURED)
+    return made
+
+
+BINARY_HEADERS = ("content-type", "ce_specversion", "ce_id", "ce_source", "ce_type")
+
+
+def event_message(kind: EventType) -> Schema:
+    """The message that an event is: the envelope, and what this type says of it."""
+    summary, _, more = inspect.cleandoc(kind.cls.__doc__ or "").partition("\n\n")
+    log = kind.logs[0] if len(kind.logs) == 1 else f"({'|'.join(kind.logs)})"
+    exact = {
+        "data": ref("schemas", kind.cls.__name__),
+        "dataclassification": {"const": "personal" if kind.personal else "internal"},
+        "dataschema": {"const": f"urn:gridcall:schema:{kind.name}"},
+        "id": {"pattern": f"^{log}/[^/]+/[1-9][0-9]*$"},
+        "source": {"pattern": f"^/gridcall/[^/]+/{log}$"},
+        "type": {"const": kind.name},
+    }
+    payload = {"allOf": [ref("schemas", "Event"), {"type": "object", "properties": exact}]}
+    key = {"type": "string", "description": "The district."}
+    made = message(one_line(summary), payload, STRUCTURED, ref("schemas", "Headers"), key)
+    return {"name": kind.name, "title": word_of(kind.name)} | made | ({"description": one_line(more)} if more else {})
+
+
+def message(
+    summary: str, payload: Schema, content_type: str, headers: Schema | None = None, key: Schema | None = None
+) -> Schema:
+    """A message, with its key if it has one."""
+    kafka = ({"key": key} if key else {}) | {"bindingVersion": BINDING}
+    said = {"summary": summary, "contentType": content_type} | ({"headers": headers} if headers else {})
+    return said | {"payload": payload, "bindings": {"kafka": kafka}}
+
+
+# ── Schemas ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def schemas() -> dict[str, Schema]:
+    """The envelope, the headers, what is not from the catalogue, then the data of every event, and the values they carry."""
+    log = WATERMARK["properties"]["log"] | {"enum": list(LOGS)}
+    return {
+        "Event": envelope(),
+        "Headers": HEADERS,
+        "Watermark": WATERMARK | {"properties": WATERMARK["properties"] | {"log": log}},
+        "Issue": ISSUE,
+        "StructuredIssue": structured(ref("schemas", "Issue")),
+        "Receipt": RECEIPT,
+        **catalogued(),
+    }
+
+
+def envelope() -> Schema:
+    """The schema of what every event has. Only its cause may be absent."""
+    _, made = msgspec.json.schema_components((Wire,))
+    wire = made["Wire"]
+    properties = {name: known | ATTRIBUTES[name] for name, known in wire["properties"].items()}
+    required = [name for name in wire["required"] if name != "causationid"]
+    return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
+
+
+def structured(data: Schema) -> Schema:
+    """A CloudEvent of somebody else, in structured mode."""
+    required = ["specversion", "id", "source", "type", "data"]
+    properties = dict.fromkeys(required, TEXT) | {"specversion": {"const": "1.0"}, "type": ISSUE_TYPE, "data": data}
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def catalogued() -> dict[str, Schema]:
+    """The data of every event, by the name of its class, and the values: closed, and every field is always written."""
+    classes = [kind.cls for kind in CATALOGUE.values()]
+    _, made = msgspec.json.schema_components(classes, ref_template="#/components/schemas/{name}")
+    return {name: closed(schema) for name, schema in made.items()}
+
+
+def closed(schema: Schema) -> Schema:
+    """The schema of a dataclass, as it is written: no field is left out, whatever its default, and none is added."""
+    fields = {
+        name: {key: said for key, said in field.items() if key != "default"} for name, field in schema["properties"].items()
+    }
+    return {
+        "type": "object",
+        "description": inspect.cleandoc(schema["description"]),
+        "additionalProperties": False,
+        "required": list(fields),
+        "properties": fields,
+    }
+
+
+def ref(kind: str, name: str) -> Schema:
+    """A reference to a component."""
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def one_line(words: str) -> str:
+    """A text without its line breaks."""
+    return " ".join(words.split())
+
+
+def printed() -> str:
+    """The document as docs/asyncapi.json has it."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(printed(), end="")  # This is what it is for.

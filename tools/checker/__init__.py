@@ -1,0 +1,1 @@
+"""A checker of the logs that imports none of our code."""

@@ -1,0 +1,66 @@
+"""docs/events.md, made from the catalogue: `python -m tools.event_reference` prints it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from events import catalogue
+
+HEAD = """# Events
+
+Made from `libs/events/catalogue.py` by `make docs`; `make check` fails when they differ.
+
+Every event, in the order of a case's life. An event is stored, hashed and published as a CloudEvents 1.0 JSON object
+(`libs/eventlog/codec.py`): sorted keys, no spaces, UTF-8. Beside the attributes of the specification it has these:
+
+| attribute | meaning |
+|---|---|
+| `id` | log/shard/position: unique for ever |
+| `position` | its place in the log of its district: 1, 2, 3 … without gaps |
+| `input` | the last position of the input log that was applied when it was made; 0 in intake's log |
+| `step` | its number within its decision; only the first lets time pass |
+| `subject`, `sequence` | the aggregate, and its number there: 1, 2, 3 … |
+| `causationid` | the row, or the clock that ran out, from which it follows; absent where the cause lies outside |
+| `partitionkey` | the district |
+| `dataclassification` | `personal` where a worker or an officer is named by code, else `internal` |
+
+Instants in `data` are integers: microseconds since 1970-01-01T00:00:00Z. null means unknown, or not applicable.
+"""
+
+
+def glossary() -> str:
+    """The whole document."""
+    parts = [HEAD]
+    for section, classes in sections():
+        parts.append(f"## {section}\n")
+        parts += [entry(cls) for cls in classes]
+    return "\n".join(parts)
+
+
+def sections() -> Iterator[tuple[str, list[type[Any]]]]:
+    """The sections of the catalogue's source, with their events and values in its order."""
+    chapters = re.split(r"^# ── (.+?) ─+$", inspect.getsource(catalogue), flags=re.MULTILINE)
+    for title, source in zip(chapters[1::2], chapters[2::2], strict=True):
+        names = re.findall(r"^@(?:event|value).*\nclass (\w+)", source, flags=re.MULTILINE)
+        yield title, [getattr(catalogue, name) for name in names]
+
+
+def entry(cls: type[Any]) -> str:
+    """An event, or a value that events carry."""
+    kind = catalogue.TYPE_OF.get(cls)
+    words = inspect.cleandoc(cls.__doc__ or "")
+    lines = [f"### {cls.__name__}", ""]
+    if kind:
+        logs = ", ".join(f"`{log}`" for log in kind.logs)
+        lines += [f"`{kind.name}` · in {logs} · {'personal' if kind.personal else 'internal'}", ""]
+    lines += [words, "", "| field | type |", "|---|---|"]
+    lines += [f"| `{field.name}` | `{str(field.type).replace('|', chr(92) + '|')}` |" for field in fields(cls)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(glossary(), end="")  # This is what it is for.

@@ -1,0 +1,1 @@
+"""A reference model of simulate, written from its contract alone."""
