@@ -57,9 +57,18 @@ class Requests:
 
     def _issue(self) -> dict[str, object]:
         self._number += 1
-        point = {"lat": round(self._chance.uniform(53.32, 53.36), 6), "lon": round(self._chance.uniform(-6.3, -6.25), 6)}
+        point = {
+            "lat": round(self._chance.uniform(53.32, 53.36), 6),
+            "lon": round(self._chance.uniform(-6.3, -6.25), 6),
+        }
         due = {"due": "2030-01-01T00:00:00Z"}
-        return {"reference": f"D-{self._number:08}", "category": "Noise", "urgency": "normal", "place": {"point": point}, **due}
+        return {
+            "reference": f"D-{self._number:08}",
+            "category": "Noise",
+            "urgency": "normal",
+            "place": {"point": point},
+            **due,
+        }
 
     def _request(self, content: object) -> bytes:
         body = json.dumps(content).encode()
@@ -153,7 +162,10 @@ def at_a_rate(requests: Requests, bodies: Sequence[bytes], per_second: float) ->
     """Send at random times of a mean rate, whatever is answered; milliseconds from when each was due to its answer."""
     chance, latencies = random.Random(2), list[float]()
     with connections(requests) as (poll, by_number):
-        free, due = deque(by_number.values()), time.perf_counter()  # In turns: the server closes what is idle for long.
+        free, due = (
+            deque(by_number.values()),
+            time.perf_counter(),
+        )  # In turns: the server closes what is idle for long.
         left = iter(bodies)
         request = next(left, None)
         while len(latencies) < len(bodies):
@@ -213,7 +225,14 @@ def serve_peer() -> None:
 
     async def post_issue(line: str, issue: Issue) -> Receipt:
         now = datetime.now().astimezone()
-        return Receipt(status=202, reference=issue.reference, id="0" * 32, tracking="1" * 32, position=1, time=now)
+        return Receipt(
+            status=202,
+            reference=issue.reference,
+            id="0" * 32,
+            tracking="1" * 32,
+            position=1,
+            time=now,
+        )
 
     post_issue.__annotations__.update(issue=Issue, **{"return": Receipt})
     app.post("/issues/{line}", status_code=202, response_model=Receipt)(post_issue)
@@ -224,7 +243,9 @@ def serve_peer() -> None:
 @contextmanager
 def peer() -> Iterator[Requests]:
     """The peer in a process of its own."""
-    with subprocess.Popen([sys.executable, str(HERE), "peer"], stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        [sys.executable, str(HERE), "peer"], stderr=subprocess.PIPE, text=True
+    ) as running:
         assert running.stderr is not None
         said = next(line for line in running.stderr if "http://" in line)
         try:
@@ -262,20 +283,33 @@ def throughput(server: PostgresServer) -> tuple[list[Line], float]:
         for each in (ours, theirs):
             as_fast_as_it_goes(each, each.alone(WARM))
         for _ in range(ROUNDS):
-            python, postgres, begun = busy_seconds(process), cpu_seconds(server), time.perf_counter()
+            python, postgres, begun = (
+                busy_seconds(process),
+                cpu_seconds(server),
+                time.perf_counter(),
+            )
             for name, to, bodies in (
                 ("alone", ours, ours.alone(ALONE)),
                 ("arrays", ours, ours.arrays(ARRAYS)),
                 ("peer", theirs, theirs.alone(ALONE)),
             ):
-                python, postgres, begun = busy_seconds(process), cpu_seconds(server), time.perf_counter()
+                python, postgres, begun = (
+                    busy_seconds(process),
+                    cpu_seconds(server),
+                    time.perf_counter(),
+                )
                 rate = as_fast_as_it_goes(to, bodies)
                 seconds = time.perf_counter() - begun
                 python, postgres = busy_seconds(process) - python, cpu_seconds(server) - postgres
                 rates[name].append(rate)
-                print(f"{name:7}{rate.requests:8,.0f} requests/s; busy: load {rate.busy:.0%}, ", end="")
+                print(
+                    f"{name:7}{rate.requests:8,.0f} requests/s; busy: load {rate.busy:.0%}, ",
+                    end="",
+                )
                 print(f"door {python / seconds:.0%}, Postgres {postgres / seconds:.0%}", flush=True)
-    alone, arrays, beside = (statistics.median(rate.requests for rate in found) for found in rates.values())
+    alone, arrays, beside = (
+        statistics.median(rate.requests for rate in found) for found in rates.values()
+    )
     return [
         Line("issues/s, one a request, durable", alone, beside, 1.5),
         Line(f"issues/s, arrays of {ITEMS}, durable", arrays * ITEMS, beside, 12),
@@ -327,7 +361,10 @@ def followed_at(load: float, process: Process, ours: Requests) -> tuple[float, f
     routed, count = asyncio.run(asked(process.database, ROUTED, before))
     assert count == len(bodies), f"{count:,} of {len(bodies):,} are routed"
     middle, late = (answered[len(answered) * percent // 100] for percent in (50, 99))
-    print(f"at {load:,.0f} issues/s: routed p50 {routed[0]:.1f} ms, p99 {routed[1]:.1f} ms after; ", end="")
+    print(
+        f"at {load:,.0f} issues/s: routed p50 {routed[0]:.1f} ms, p99 {routed[1]:.1f} ms after; ",
+        end="",
+    )
     print(f"answered p50 {middle:.1f} ms, p99 {late:.1f} ms; busy {busy:.0%}", flush=True)
     return float(routed[0]), float(routed[1])
 

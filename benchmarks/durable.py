@@ -25,7 +25,7 @@ from table import Line, own_server, settings, told
 from embedded.server import PostgresServer
 from eventlog.core.row import Draft
 from eventlog.core.stage import Stage
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from eventlog.runner import BATCH, Runner
@@ -58,7 +58,17 @@ def issues() -> Iterator[Draft]:
         reference, at = f"D-{number:06}", START + number * 1_000_000
         point = PlaceClaim("point", chance.uniform(53.32, 53.36), chance.uniform(-6.3, -6.25))
         name = issue_id(DISTRICT, "benchmark", "hotline", reference)
-        event = IssueReported(name, "benchmark", "hotline", reference, "Noise", "normal", at + 48 * HOUR_US, (point,), ())
+        event = IssueReported(
+            name,
+            "benchmark",
+            "hotline",
+            reference,
+            "Noise",
+            "normal",
+            at + 48 * HOUR_US,
+            (point,),
+            (),
+        )
         yield Draft(at, name, event)
 
 
@@ -72,7 +82,7 @@ async def filled(url: str) -> None:
     async with connected(url) as database:
         print(await settings(database), flush=True)
         await keep(database, contents)
-        log, drafts = PostgresLog("intake", database, Bell()), [*drafts, *issues()]
+        log, drafts = PostgresLog("intake", database, Notifier()), [*drafts, *issues()]
         for start in range(0, len(drafts), BATCH):
             await log.append(DISTRICT, drafts[start : start + BATCH])
 
@@ -80,9 +90,16 @@ async def filled(url: str) -> None:
 async def decisions_per_second(server: PostgresServer, template: str) -> float:
     """Decide everything in a copy of a database. What was adopted comes before the clock starts."""
     name = f"{template}_copy"
-    await on_server(server, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} TEMPLATE {template}", "CHECKPOINT")
+    await on_server(
+        server,
+        f"DROP DATABASE IF EXISTS {name}",
+        f"CREATE DATABASE {name} TEMPLATE {template}",
+        "CHECKPOINT",
+    )
     async with connected(server.get_uri(name)) as database:
-        source, sink = (PostgresLog(log, database, Bell(), "benchmark") for log in ("intake", "cases"))
+        source, sink = (
+            PostgresLog(log, database, Notifier(), "benchmark") for log in ("intake", "cases")
+        )
         contents = Contents(stored(database))
         library = ContentLibrary(contents)
         stage = Stage(Routing(DISTRICT, library), DISTRICT, Locator(library))
@@ -114,7 +131,9 @@ class Peer:
         from eventsourcing.domain import Aggregate
 
         class Issue(Aggregate):
-            def __init__(self, reference: str, category: str, due: int, lat: float, lon: float) -> None:
+            def __init__(
+                self, reference: str, category: str, due: int, lat: float, lon: float
+            ) -> None:
                 self.reference = reference
                 self.category = category
                 self.due = due
@@ -132,7 +151,9 @@ class Peer:
 
     def save(self, count: int) -> None:
         """Make so many aggregates, and save them at once."""
-        made = [self._issue(f"D-{number:06}", "Noise", START, 53.335, -6.285) for number in range(count)]
+        made = [
+            self._issue(f"D-{number:06}", "Noise", START, 53.335, -6.285) for number in range(count)
+        ]
         self._application.save(*made)
 
     def close(self) -> None:
@@ -151,7 +172,9 @@ def saved_per_second(peer: Peer, saves: int, count: int) -> float:
 def peer_of(server: PostgresServer) -> Peer | None:
     """The peer, if its driver is installed."""
     if not (find_spec("psycopg") and find_spec("psycopg_pool")):
-        print("eventsourcing's Postgres module needs psycopg, which is not installed: pip install 'psycopg[binary,pool]'")
+        print(
+            "eventsourcing's Postgres module needs psycopg, which is not installed: pip install 'psycopg[binary,pool]'"
+        )
         return None
     asyncio.run(on_server(server, "CREATE DATABASE peer"))
     return Peer(server.get_uri("peer"))
@@ -171,7 +194,9 @@ def measured(server: PostgresServer) -> list[Line]:
             theirs[ALONE].append(saved_per_second(peer, 2_000, 1))
             theirs[TOGETHER].append(saved_per_second(peer, 40, 500))
         print(
-            f"gridcall {ours[-1]:,.0f}/s", *(f"{name} {rates[-1]:,.0f}/s" for name, rates in theirs.items() if rates), sep="; "
+            f"gridcall {ours[-1]:,.0f}/s",
+            *(f"{name} {rates[-1]:,.0f}/s" for name, rates in theirs.items() if rates),
+            sep="; ",
         )
     if peer:
         peer.close()

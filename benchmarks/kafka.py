@@ -21,7 +21,7 @@ from eventlog.core.row import Draft  # noqa: E402
 from eventlog.kafka.reader import KafkaLog  # noqa: E402
 from eventlog.kafka.relay import Publisher, Relay  # noqa: E402
 from eventlog.kafka.topics import CONTENT_TYPE, Cluster, apply, wanted  # noqa: E402
-from eventlog.notifier import Bell  # noqa: E402
+from eventlog.notifier import Notifier  # noqa: E402
 from eventlog.postgres.log import PostgresLog  # noqa: E402
 from eventlog.postgres.pool import connected  # noqa: E402
 from events.catalogue import VisitMade  # noqa: E402
@@ -42,9 +42,12 @@ async def measured(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
     """One round: its own district, its own partition for the client alone."""
     shard, bare = f"d{round_}", ROUNDS + round_
     async with connected(url) as database:
-        log, publisher = PostgresLog("intake", database, Bell(), "bench"), Publisher(cluster)
+        log, publisher = PostgresLog("intake", database, Notifier(), "bench"), Publisher(cluster)
         for first in range(0, ROWS, PART):
-            drafts = [Draft(n, f"a{n}", VisitMade(f"a{n}", "case", "ann")) for n in range(first, first + PART)]
+            drafts = [
+                Draft(n, f"a{n}", VisitMade(f"a{n}", "case", "ann"))
+                for n in range(first, first + PART)
+            ]
             await log.append(shard, drafts)
         records = [
             (shard.encode(), enveloped("intake", shard, each))
@@ -52,7 +55,7 @@ async def measured(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
             for each in await log.entries(shard, first, PART)
         ]
         relay = Relay(log, shard, round_, publisher)
-        reader = KafkaLog("intake", cluster, lambda _: round_, log, Bell())
+        reader = KafkaLog("intake", cluster, lambda _: round_, log, Notifier())
 
         async def relayed() -> None:
             while await relay.step():
@@ -60,25 +63,33 @@ async def measured(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
 
         async def published() -> None:
             for first in range(0, ROWS, PART):
-                await publisher.publish(cluster.topic("intake"), bare, records[first : first + PART], [CONTENT_TYPE])
+                await publisher.publish(
+                    cluster.topic("intake"), bare, records[first : first + PART], [CONTENT_TYPE]
+                )
 
         async def read() -> None:
             following, after = asyncio.create_task(reader.run()), 0
             while after < ROWS:
-                heard = reader.bell.count("intake", shard)
+                heard = reader.notifier.count("intake", shard)
                 rows = await reader.read(shard, after, PART)
                 after += len(rows)
                 if not rows:
-                    await reader.bell.wait("intake", shard, heard, 1.0)
+                    await reader.notifier.wait("intake", shard, heard, 1.0)
             following.cancel()
 
         async def consumed() -> None:
             partition, count = TopicPartition(cluster.topic("intake"), bare), 0
-            async with AIOKafkaConsumer(bootstrap_servers=cluster.brokers, enable_auto_commit=False) as consumer:
+            async with AIOKafkaConsumer(
+                bootstrap_servers=cluster.brokers, enable_auto_commit=False
+            ) as consumer:
                 consumer.assign([partition])
                 consumer.seek(partition, 0)
                 while count < ROWS:
-                    count += sum(map(len, (await consumer.getmany(timeout_ms=500, max_records=PART)).values()))
+                    count += sum(
+                        map(
+                            len, (await consumer.getmany(timeout_ms=500, max_records=PART)).values()
+                        )
+                    )
 
         found = {"relay": await timed(relayed), "publish": await timed(published)}
         found |= {"reader": await timed(read), "consume": await timed(consumed)}
@@ -97,7 +108,11 @@ def main() -> None:
         server.cleanup()
     medians = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
     for ours, bare, what in (
-        ("relay", "publish", "Postgres → Kafka, beside publishing the same bytes in the same batches"),
+        (
+            "relay",
+            "publish",
+            "Postgres → Kafka, beside publishing the same bytes in the same batches",
+        ),
         ("reader", "consume", "Kafka → rows in order, beside aiokafka's getmany alone"),
     ):
         ratio = medians[ours] / medians[bare]

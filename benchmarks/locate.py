@@ -23,7 +23,10 @@ BASIC, DEDICATED, POINTS, SAMPLE, BATCH, ROUNDS = 1_209, 1_498, 1_000_000, 50_00
 WEST, SOUTH, EAST, NORTH = 117.0, 36.6, 117.4, 37.0  # Degrees.
 AT_ONCE, IN_BATCHES = "gridcall, 1,000,000 at once", "gridcall, batches of 500"
 TREE_ONE, TREE_ONE_MADE = "STRtree, one by one", "STRtree, one by one, points made before"
-TREE_BATCHES, TREE_BATCHES_MADE = "STRtree, batches of 500", "STRtree, batches of 500, points made before"
+TREE_BATCHES, TREE_BATCHES_MADE = (
+    "STRtree, batches of 500",
+    "STRtree, batches of 500, points made before",
+)
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +41,9 @@ def district() -> NDArray[np.object_]:
     rng = np.random.default_rng(2707)
     outline = shapely.box(WEST, SOUTH, EAST, NORTH)
     seeds = shapely.multipoints(random_places(rng, BASIC).T)
-    basic = shapely.intersection(shapely.get_parts(shapely.voronoi_polygons(seeds, extend_to=outline)), outline)
+    basic = shapely.intersection(
+        shapely.get_parts(shapely.voronoi_polygons(seeds, extend_to=outline)), outline
+    )
     radii = rng.uniform(0.0004, 0.0016, DEDICATED)  # Degrees: 40 to 160 m.
     dedicated = shapely.buffer(shapely.points(random_places(rng, DEDICATED).T), radii, quad_segs=3)
     return np.concatenate((basic, dedicated))
@@ -49,7 +54,9 @@ def batches(places: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
     return (places[..., i : i + BATCH] for i in range(0, places.shape[-1], BATCH))
 
 
-def ways(index: GridIndex, tree: shapely.STRtree, places: Floats) -> dict[str, tuple[int, Callable[[], object]]]:
+def ways(
+    index: GridIndex, tree: shapely.STRtree, places: Floats
+) -> dict[str, tuple[int, Callable[[], object]]]:
     """What is timed: a name → how many points it answers, and how."""
     few = places[:, :SAMPLE].T.tolist()
     made = shapely.points(places.T)
@@ -77,7 +84,10 @@ def seconds(run: Callable[[], object]) -> float:
 def rates(timed: dict[str, tuple[int, Callable[[], object]]]) -> dict[str, float]:
     """Points per second of each way: the median of rounds in which all take turns."""
     with without_collecting():
-        rounds = [{name: count / seconds(run) for name, (count, run) in timed.items()} for _ in range(ROUNDS)]
+        rounds = [
+            {name: count / seconds(run) for name, (count, run) in timed.items()}
+            for _ in range(ROUNDS)
+        ]
     return {name: statistics.median(one[name] for one in rounds) for name in timed}
 
 
@@ -97,13 +107,23 @@ def main() -> None:
     places = random_places(np.random.default_rng(1), POINTS)
     index.containing(*places[:, :PAYS_AFTER])
     assert index.raster is not None
-    build = statistics.median(seconds(lambda: rastered(polygons, index.exactly)) for _ in range(ROUNDS))
-    print(f"{len(polygons):,} polygons, {shapely.get_num_coordinates(polygons).sum():,} corners; {POINTS:,} points")
-    print(f"raster: {SIDE} × {SIDE}, {index.raster.nbytes:,} bytes, made in {build:.3f} s; ", end="")
-    print(f"{len(index.raster.containing(places.T)[1]) / POINTS:.1%} of the points are asked exactly")
+    build = statistics.median(
+        seconds(lambda: rastered(polygons, index.exactly)) for _ in range(ROUNDS)
+    )
+    print(
+        f"{len(polygons):,} polygons, {shapely.get_num_coordinates(polygons).sum():,} corners; {POINTS:,} points"
+    )
+    print(
+        f"raster: {SIDE} × {SIDE}, {index.raster.nbytes:,} bytes, made in {build:.3f} s; ", end=""
+    )
+    print(
+        f"{len(index.raster.containing(places.T)[1]) / POINTS:.1%} of the points are asked exactly"
+    )
     wanted = expected(tree, codes, places)
     answered = [answer for some in batches(places) for answer in index.containing(*some)]
-    wrong = [sum(map(tuple.__ne__, wanted, answers)) for answers in (index.containing(*places), answered)]
+    wrong = [
+        sum(map(tuple.__ne__, wanted, answers)) for answers in (index.containing(*places), answered)
+    ]
     print(f"mismatches: {wrong[0]} at once, {wrong[1]} in batches\n")
     del wanted, answered
     rate = rates(ways(index, tree, places))

@@ -37,7 +37,9 @@ async def delays(url: str) -> list[float]:
 
 def due_at(seconds: float) -> str:
     """A moment in RFC 3339."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e6):06}Z"
+    return (
+        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e6):06}Z"
+    )
 
 
 def main() -> None:
@@ -51,7 +53,10 @@ def main() -> None:
         process = Process(url)
         begun = time.time() + 3
         dues = [begun + chance.uniform(0, count / 8) for _ in range(count)]
-        items = [{"reference": f"Q-{number}", "category": "Noise", "due": due_at(due)} for number, due in enumerate(dues)]
+        items = [
+            {"reference": f"Q-{number}", "category": "Noise", "due": due_at(due)}
+            for number, due in enumerate(dues)
+        ]
         with client(process.url, key) as door:
             door.post("/issues/grid", json=items).raise_for_status()
             while len(found := asyncio.run(delays(url))) < count:

@@ -53,7 +53,9 @@ def family(pid: int, folder: Path) -> list[int]:
     parents, mine = {}, {pid}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(") ")[2].split()[1])
+            parents[int(entry.name)] = int(
+                (entry / "stat").read_text().rpartition(") ")[2].split()[1]
+            )
             if str(folder) in (entry / "cmdline").read_text():
                 mine.add(int(entry.name))
         except OSError:
@@ -80,7 +82,16 @@ def look(started: float, url: str, pid: int, folder: Path) -> Look:
     everything = sum(pss_mib(each) for each in family(pid, folder))
     waiting = int(lag["cases"] + lag["calls"] + lag["rows"])
     seconds = time.monotonic() - started
-    return Look(seconds, pss_mib(pid), everything, waiting, lag["seconds"], totals["open"], totals["ended"], totals["calling"])
+    return Look(
+        seconds,
+        pss_mib(pid),
+        everything,
+        waiting,
+        lag["seconds"],
+        totals["open"],
+        totals["ended"],
+        totals["calling"],
+    )
 
 
 def shown(seen: Look) -> str:
@@ -110,25 +121,47 @@ def soaked(seconds: float, speed: float, folder: Path) -> int:
         url = (UP.search((folder / "said").read_text()) or ["", ""])[1]
     while running.poll() is None and time.monotonic() - started < seconds:
         looks.append(look(started, url, running.pid, folder))
-        if looks[-1].seconds // SHOWN_SECONDS != (looks[-2].seconds // SHOWN_SECONDS if looks[1:] else -1):
+        if looks[-1].seconds // SHOWN_SECONDS != (
+            looks[-2].seconds // SHOWN_SECONDS if looks[1:] else -1
+        ):
             print(shown(looks[-1]), flush=True)
         time.sleep(LOOK_SECONDS)
     ended_by_itself = running.poll() is not None
     running.terminate()
     status = running.wait(timeout=60)
     verified = subprocess.run(
-        [sys.executable, "-m", "gridcall", "verify"], env=environment, cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "gridcall", "verify"],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     return judged(looks, (folder / "said").read_text(), verified, status, ended_by_itself)
 
 
-def judged(looks: list[Look], said: str, verified: subprocess.CompletedProcess[str], status: int, ended: bool) -> int:
+def judged(
+    looks: list[Look],
+    said: str,
+    verified: subprocess.CompletedProcess[str],
+    status: int,
+    ended: bool,
+) -> int:
     """Say what was seen."""
     behind = [each for each in looks if each.lag_rows]
-    unanswered = [line for line in said.splitlines() if "Traceback" in line or "ERROR" in line or "CRITICAL" in line]
-    print(f"memory of gridcall by quarters: {', '.join(f'{quarter(looks, n):.0f}' for n in range(4))} MiB of PSS")
-    print(f"{len(looks)} looks, {len(behind)} of them found rows waiting, at most {max(each.lag_rows for each in looks)}")
-    print(f"exit status {status}{' by itself' if ended else ''}; {len(unanswered)} exceptions in what it said")
+    unanswered = [
+        line
+        for line in said.splitlines()
+        if "Traceback" in line or "ERROR" in line or "CRITICAL" in line
+    ]
+    print(
+        f"memory of gridcall by quarters: {', '.join(f'{quarter(looks, n):.0f}' for n in range(4))} MiB of PSS"
+    )
+    print(
+        f"{len(looks)} looks, {len(behind)} of them found rows waiting, at most {max(each.lag_rows for each in looks)}"
+    )
+    print(
+        f"exit status {status}{' by itself' if ended else ''}; {len(unanswered)} exceptions in what it said"
+    )
     print("\n".join(unanswered[:5]))
     print(f"verify: {verified.stdout.strip() or verified.stderr.strip()}")
     return 1 if ended or status or unanswered or verified.returncode else 0

@@ -31,10 +31,10 @@ from table import Line, own_server, told  # noqa: E402
 
 from embedded.server import PostgresServer  # noqa: E402
 from eventlog.kafka.topics import Cluster, Topic, apply, remove, wanted  # noqa: E402
-from eventlog.notifier import Bell  # noqa: E402
+from eventlog.notifier import Notifier  # noqa: E402
 from eventlog.postgres.pool import connected  # noqa: E402
 from gridcall.host.migrations import prepare  # noqa: E402
-from intake.acceptor import Door  # noqa: E402
+from intake.acceptor import Acceptor  # noqa: E402
 from intake.api_keys import Key  # noqa: E402
 from intake.ingest_endpoint import Issues  # noqa: E402
 from tests.e2e.test_separate_services import Apart  # noqa: E402
@@ -47,10 +47,12 @@ PIPELINE, FOLLOWED_SECONDS = 20_000, 10.0
 PEERS = ROOT / "benchmarks" / "peers"
 PEER_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 DISTRICT = "exampleville"
-STAMPED = {"message.timestamp.type": "LogAppendTime"}  # By the broker: a peer may pass on the time of what it read.
+STAMPED = {
+    "message.timestamp.type": "LogAppendTime"
+}  # By the broker: a peer may pass on the time of what it read.
 
 
-class System(Apart):
+class ServiceHost(Apart):
     """The services apart, each with a database of its own, on topics of their own."""
 
     def __init__(self, server: PostgresServer, broker: Broker, folder: Path) -> None:
@@ -65,7 +67,10 @@ class System(Apart):
         for service in ("routing", "escalation"):
             asyncio.run(prepare(self.urls[service], services=[service], anew=True))
         self.secret = made_up_city(self.urls["intake"])
-        topics = [topic._replace(settings=topic.settings | STAMPED) for topic in wanted(self.broker.cluster, 1)]
+        topics = [
+            topic._replace(settings=topic.settings | STAMPED)
+            for topic in wanted(self.broker.cluster, 1)
+        ]
         asyncio.run(remove(self.broker.cluster, topics))
         asyncio.run(apply(self.broker.cluster, topics))
 
@@ -82,9 +87,12 @@ class System(Apart):
 
 async def accept(url: str) -> None:
     """Issues in intake's log."""
-    issues, key = Issues(Key("", DISTRICT, "bench", frozenset()), "hotline"), Requests("http://none")
+    issues, key = (
+        Issues(Key("", DISTRICT, "bench", frozenset()), "hotline"),
+        Requests("http://none"),
+    )
     async with connected(url) as database:
-        door = Door(database, Bell())
+        door = Acceptor(database, Notifier())
         for _ in range(ISSUES // ITEMS):
             bodies = [request.partition(b"\r\n\r\n")[2] for request in key.alone(ITEMS)]
             await door.accept(DISTRICT, [issues.read(body)[0] for body in bodies])
@@ -93,7 +101,9 @@ async def accept(url: str) -> None:
 async def counted(cluster: Cluster, topic: str, wanted_: int, unless: Callable[[], bool]) -> None:
     """Wait until there are so many records."""
     partition = TopicPartition(topic, 0)
-    async with AIOKafkaConsumer(bootstrap_servers=cluster.brokers, enable_auto_commit=False) as consumer:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=cluster.brokers, enable_auto_commit=False
+    ) as consumer:
         while True:
             with suppress(Exception):  # The topic may not be there yet.
                 if (await consumer.end_offsets([partition]))[partition] >= wanted_:
@@ -105,7 +115,9 @@ async def counted(cluster: Cluster, topic: str, wanted_: int, unless: Callable[[
 async def seconds_between(cluster: Cluster, topic: str) -> float:
     """From the first record of a topic to the last one."""
     stamps = []
-    async with AIOKafkaConsumer(bootstrap_servers=cluster.brokers, enable_auto_commit=False) as consumer:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=cluster.brokers, enable_auto_commit=False
+    ) as consumer:
         partition = TopicPartition(topic, 0)
         consumer.assign([partition])
         end = (await consumer.end_offsets([partition]))[partition]
@@ -115,7 +127,7 @@ async def seconds_between(cluster: Cluster, topic: str) -> float:
     return max(1, stamps[1] - stamps[0]) / 1000
 
 
-def ours(system: System) -> float:
+def ours(system: ServiceHost) -> float:
     """Issues a second of `gridcall routing`, from the topic of intake to the topic of cases."""
     cluster = system.broker.cluster
     system.start("intake")
@@ -134,14 +146,24 @@ def ours(system: System) -> float:
     return ISSUES / asyncio.run(seconds_between(cluster, "gridcall.cases"))
 
 
-def peer(system: System, name: str, count: int, *options: str) -> float:
+def peer(system: ServiceHost, name: str, count: int, *options: str) -> float:
     """Messages a second of a peer."""
     cluster, sink = system.broker.cluster, f"peer.{name}"
     topic = Topic(sink, 1, STAMPED)
     asyncio.run(remove(cluster, [topic]))
     asyncio.run(apply(cluster, [topic]))
-    words = [str(PEER_PYTHON), str(PEERS / f"{name}.py"), cluster.brokers, "gridcall.intake", sink, *options]
-    with (system.folder / f"{name}.log").open("ab") as file, subprocess.Popen(words, stdout=file, stderr=file) as running:
+    words = [
+        str(PEER_PYTHON),
+        str(PEERS / f"{name}.py"),
+        cluster.brokers,
+        "gridcall.intake",
+        sink,
+        *options,
+    ]
+    with (
+        (system.folder / f"{name}.log").open("ab") as file,
+        subprocess.Popen(words, stdout=file, stderr=file) as running,
+    ):
         asyncio.run(counted(cluster, sink, count, lambda: running.poll() is not None))
         running.terminate()
     return asyncio.run(rate_of(cluster, sink))
@@ -149,12 +171,14 @@ def peer(system: System, name: str, count: int, *options: str) -> float:
 
 async def rate_of(cluster: Cluster, topic: str) -> float:
     """Records a second."""
-    async with AIOKafkaConsumer(bootstrap_servers=cluster.brokers, enable_auto_commit=False) as consumer:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=cluster.brokers, enable_auto_commit=False
+    ) as consumer:
         count = (await consumer.end_offsets([TopicPartition(topic, 0)]))[TopicPartition(topic, 0)]
     return float(count / await seconds_between(cluster, topic))
 
 
-def stage(system: System) -> list[Line]:
+def stage(system: ServiceHost) -> list[Line]:
     """In turns."""
     rates: dict[str, list[float]] = {"ours": [], "quix": [], "fast": []}
     for number in range(ROUNDS):
@@ -174,41 +198,55 @@ def stage(system: System) -> list[Line]:
 # ── The whole ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def at_rest(system: System) -> bool:
+def at_rest(system: ServiceHost) -> bool:
     """Whether escalation has all that follows from what was accepted."""
     accepted = asyncio.run(asked(system.urls["intake"], "SELECT pos FROM intake.shard"))["pos"]
     routed = asyncio.run(
         asked(
-            system.urls["routing"], "SELECT coalesce(max(pos), 0) AS pos, coalesce(max(input), 0) AS input FROM routing.shard"
+            system.urls["routing"],
+            "SELECT coalesce(max(pos), 0) AS pos, coalesce(max(input), 0) AS input FROM routing.shard",
         )
     )
-    called = asyncio.run(asked(system.urls["escalation"], "SELECT coalesce(max(input), 0) AS input FROM escalation.shard"))[
-        "input"
-    ]
+    called = asyncio.run(
+        asked(
+            system.urls["escalation"],
+            "SELECT coalesce(max(input), 0) AS input FROM escalation.shard",
+        )
+    )["input"]
     return bool(routed["input"] >= accepted and called >= routed["pos"])
 
 
-def rest(system: System) -> None:
+def rest(system: ServiceHost) -> None:
     """Wait until then."""
     while not at_rest(system):
         time.sleep(0.05)
 
 
-async def routed_after(system: System, after: int) -> list[float]:
+async def routed_after(system: ServiceHost, after: int) -> list[float]:
     """Milliseconds from the commit of each issue to the commit of what routing made of it."""
     found: dict[str, dict[str, Any]] = {}
     for service, sql in (
-        ("intake", "SELECT 'intake/' || shard || '/' || pos AS name, recorded FROM intake.log WHERE pos > $1"),
-        ("routing", "SELECT cause AS name, min(recorded) AS recorded FROM routing.log WHERE input > $1 GROUP BY cause"),
+        (
+            "intake",
+            "SELECT 'intake/' || shard || '/' || pos AS name, recorded FROM intake.log WHERE pos > $1",
+        ),
+        (
+            "routing",
+            "SELECT cause AS name, min(recorded) AS recorded FROM routing.log WHERE input > $1 GROUP BY cause",
+        ),
     ):
         connection = await asyncpg.connect(system.urls[service])
-        found[service] = {row["name"]: row["recorded"] for row in await connection.fetch(sql, after)}
+        found[service] = {
+            row["name"]: row["recorded"] for row in await connection.fetch(sql, after)
+        }
         await connection.close()
     routed = found["routing"]
-    return sorted((routed[name] - at).total_seconds() * 1000 for name, at in found["intake"].items())
+    return sorted(
+        (routed[name] - at).total_seconds() * 1000 for name, at in found["intake"].items()
+    )
 
 
-def whole(system: System) -> list[Line]:
+def whole(system: ServiceHost) -> list[Line]:
     """Issues a second through all services, and how soon at half of that."""
     rates, late = [], []
     for _ in range(ROUNDS):
@@ -236,7 +274,12 @@ def whole(system: System) -> list[Line]:
         system.end()
     middle, last = (statistics.median(each) for each in zip(*late, strict=True))
     return [
-        Line(f"through all services over Kafka, arrays of {ITEMS}, issues/s", statistics.median(rates), None, None),
+        Line(
+            f"through all services over Kafka, arrays of {ITEMS}, issues/s",
+            statistics.median(rates),
+            None,
+            None,
+        ),
         Line("accepted → routed at half of that, one a request, p50 in ms", middle, None, None, 1),
         Line("accepted → routed at half of that, one a request, p99 in ms", last, None, 200, 1),
     ]
@@ -244,9 +287,13 @@ def whole(system: System) -> list[Line]:
 
 def main() -> None:
     """Print it. `make bench`."""
-    with own_server() as server, tempfile.TemporaryDirectory() as folder, running_broker(Path(folder) / "kafka") as broker:
+    with (
+        own_server() as server,
+        tempfile.TemporaryDirectory() as folder,
+        running_broker(Path(folder) / "kafka") as broker,
+    ):
         print(asyncio.run(said(server)), flush=True)
-        system = System(server, broker, Path(folder))
+        system = ServiceHost(server, broker, Path(folder))
         try:
             told([*stage(system), *whole(system)])
         finally:

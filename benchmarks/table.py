@@ -73,7 +73,9 @@ class Line(NamedTuple):
     def _judged(self) -> str:
         if self.goal is None:
             return ""
-        reached = self.ours <= self.goal if self.peer is None else self.ours >= self.goal * self.peer
+        reached = (
+            self.ours <= self.goal if self.peer is None else self.ours >= self.goal * self.peer
+        )
         return f"{'≤' if self.peer is None else '≥'} {self.goal:<6g} {'reached' if reached else 'MISSED'}"
 
 
@@ -97,7 +99,10 @@ def own_server() -> Iterator[PostgresServer]:
 
 async def settings(database: Database) -> str:
     """The version and the commit settings of a server."""
-    found = [f"{name} {(await database.fetch(f'SHOW {name}'))[0][0]}" for name in ("server_version", *SHOWN)]
+    found = [
+        f"{name} {(await database.fetch(f'SHOW {name}'))[0][0]}"
+        for name in ("server_version", *SHOWN)
+    ]
     return f"{', '.join(found)}; {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} at the start"
 
 
@@ -172,7 +177,9 @@ async def all_stages(server: PostgresServer, url: str, fed: City) -> Spent:
             await pipeline.feed(part)
         await pipeline.announce(fed.until)
         await pipeline.settled()
-        return Spent(time.perf_counter() - wall, time.process_time() - python, cpu_seconds(server) - postgres)
+        return Spent(
+            time.perf_counter() - wall, time.process_time() - python, cpu_seconds(server) - postgres
+        )
 
 
 async def checkpoint(url: str) -> None:
@@ -233,7 +240,9 @@ async def appended(url: str, commits: Sequence[Ready], append: Append) -> float:
 
 async def by_copy(connection: Any, log: str, records: Any) -> None:
     """COPY, in the binary form."""
-    await connection.copy_records_to_table(log, schema_name="bare", records=records, columns=COLUMNS)
+    await connection.copy_records_to_table(
+        log, schema_name="bare", records=records, columns=COLUMNS
+    )
 
 
 async def by_unnest(connection: Any, log: str, columns: Any) -> None:
@@ -263,19 +272,32 @@ async def beside(server: PostgresServer, data: Path, months: int) -> list[Line]:
             await all_stages(server, url, fed)
         size = sum(len(kept.data) for _, entries in commits for kept in entries)
         shard, rows = fed.profile.map.district.code, sum(len(entries) for _, entries in commits)
-        print(f"{len(fed.feed.inputs):,} inputs → {rows:,} log rows, {size / 1e6:,.0f} MB of events, {len(commits):,} commits")
+        print(
+            f"{len(fed.feed.inputs):,} inputs → {rows:,} log rows, {size / 1e6:,.0f} MB of events, {len(commits):,} commits"
+        )
         copied, unnested = ready_to_copy(shard, commits), ready_to_unnest(shard, commits)
         spent, copy, unnest = list[Spent](), list[float](), list[float]()
         for _ in range(ROUNDS):
             spent.append(await all_stages(server, url, fed))
             copy.append(await appended(bare_url, copied, by_copy))
             unnest.append(await appended(bare_url, unnested, by_unnest))
-            print(f"all stages {spent[-1].wall:.1f} s ({spent[-1].python:.1f} s of Python's CPU, ", end="")
-            print(f"{spent[-1].postgres:.1f} s of Postgres's); COPY {copy[-1]:.1f} s, unnest {unnest[-1]:.1f} s", flush=True)
+            print(
+                f"all stages {spent[-1].wall:.1f} s ({spent[-1].python:.1f} s of Python's CPU, ",
+                end="",
+            )
+            print(
+                f"{spent[-1].postgres:.1f} s of Postgres's); COPY {copy[-1]:.1f} s, unnest {unnest[-1]:.1f} s",
+                flush=True,
+            )
     ours = rows / statistics.median(each.wall for each in spent)
     return [
         Line("all stages beside bare COPY, log rows/s", ours, rows / statistics.median(copy), 0.4),
-        Line("all stages beside bare INSERT … unnest, log rows/s", ours, rows / statistics.median(unnest), 0.4),
+        Line(
+            "all stages beside bare INSERT … unnest, log rows/s",
+            ours,
+            rows / statistics.median(unnest),
+            0.4,
+        ),
     ]
 
 
@@ -302,7 +324,10 @@ class Peak:
     def _watch(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):
             gridcall, postgres = (sum(map(pss_mib, processes(root))) for root in self.roots)
-            self.gridcall, self.postgres = max(self.gridcall, gridcall), max(self.postgres, postgres)
+            self.gridcall, self.postgres = (
+                max(self.gridcall, gridcall),
+                max(self.postgres, postgres),
+            )
             self.together = max(self.together, gridcall + postgres)
 
 
@@ -318,8 +343,25 @@ def pss_mib(process: psutil.Process) -> float:
 def whole(home: Path, server: PostgresServer, data: Path, months: int) -> tuple[float, Peak]:
     """The command as a user gives it, on the server of `home`."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "gridcall", "simulate", "--profile", PROFILE, "--map", data / "boston_geo" / "wgs84"]
-        command += ["--until", UNTIL, "--out", Path(folder) / "out", "--json", "--input", *inputs(data, months)]
+        command = [
+            sys.executable,
+            "-m",
+            "gridcall",
+            "simulate",
+            "--profile",
+            PROFILE,
+            "--map",
+            data / "boston_geo" / "wgs84",
+        ]
+        command += [
+            "--until",
+            UNTIL,
+            "--out",
+            Path(folder) / "out",
+            "--json",
+            "--input",
+            *inputs(data, months),
+        ]
         environment = {**os.environ, "GRIDCALL_HOME": str(home)}
         environment.pop("GRIDCALL_DATABASE_URL", None)
         started, pid = time.perf_counter(), server.get_pid()

@@ -60,10 +60,31 @@ def inputs(data: Path, months: int) -> list[Path]:
 def whole(data: Path, paths: list[Path]) -> tuple[float, int]:
     """The command as a user gives it: seconds of wall time, and the peak of its memory in MiB."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "gridcall", "simulate", "--profile", PROFILE, "--map", data / "boston_geo" / "wgs84"]
-        command += ["--input", *paths, "--until", UNTIL, "--out", Path(folder) / "out", "--json", "--reader", "memory"]
+        command = [
+            sys.executable,
+            "-m",
+            "gridcall",
+            "simulate",
+            "--profile",
+            PROFILE,
+            "--map",
+            data / "boston_geo" / "wgs84",
+        ]
+        command += [
+            "--input",
+            *paths,
+            "--until",
+            UNTIL,
+            "--out",
+            Path(folder) / "out",
+            "--json",
+            "--reader",
+            "memory",
+        ]
         started = time.perf_counter()
-        done = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [str(word) for word in command], check=True, capture_output=True, text=True
+        )
         seconds = time.perf_counter() - started
     said = re.search(r"(\d+) MiB at most", done.stderr)
     assert said is not None
@@ -82,7 +103,9 @@ def unavoidable(paths: list[Path], bodies: list[bytes]) -> float:
     return time.perf_counter() - started
 
 
-def in_parts(data: Path, paths: list[Path], timed: Timed, profile_of: str = "") -> tuple[list[bytes], pstats.Stats | None]:
+def in_parts(
+    data: Path, paths: list[Path], timed: Timed, profile_of: str = ""
+) -> tuple[list[bytes], pstats.Stats | None]:
     """The same in this process, part by part; `profile_of` names a part to look into."""
     profiler = cProfile.Profile()
     with watched(timed, profiler, profile_of), without_collecting():
@@ -112,7 +135,13 @@ def watched(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> Iterat
             return profiler.runcall(function, *args) if name == profile_of else function(*args)
 
     def timed_apply(self: Stage[Any, Any], rows: Any) -> Any:
-        return call({"cases": "routing", "calls": "escalation"}[self.decider.log], len(rows), apply, self, rows)
+        return call(
+            {"cases": "routing", "calls": "escalation"}[self.decider.log],
+            len(rows),
+            apply,
+            self,
+            rows,
+        )
 
     def timed_read(self: Tables, log: str, shard: str, entries: Any) -> Any:
         return call("tables", len(entries), read, self, log, shard, entries)
@@ -132,10 +161,21 @@ def one_envelope() -> float:
     from eventlog.core.row import Row
     from events import catalogue as e
 
-    holder = e.Holder("grid", "0503", "05", "city", "w:0503", 1)
-    matter = e.Matter("hotline", "Street Light Outages", "normal", 1_420_089_609_000_000, None)
+    holder = e.Assignment("grid", "0503", "05", "city", "w:0503", 1)
+    matter = e.CaseFacts("hotline", "Street Light Outages", "normal", 1_420_089_609_000_000, None)
     event = e.CaseRouted("c" * 32, matter, holder, "point", (), e.Versions("map", "roster", None))
-    row = Row("cases", "city", 12_345, 1_420_089_609_000_000, 222, 2, "c" * 32, 2, "intake/city/222", event)
+    row = Row(
+        "cases",
+        "city",
+        12_345,
+        1_420_089_609_000_000,
+        222,
+        2,
+        "c" * 32,
+        2,
+        "intake/city/222",
+        event,
+    )
     started = time.perf_counter()
     for _ in range(100_000):
         envelope(row)
@@ -154,7 +194,10 @@ def main() -> None:
     bodies, _ = in_parts(data, paths, timed)
     bare = statistics.median(unavoidable(paths, bodies) for _ in range(ROUNDS))
     seconds = statistics.median(run[0] for run in runs)
-    print(f"\nmedian of {ROUNDS}: {seconds:.1f} s; unpacking the input and hashing as many bytes: {bare:.2f} s; ", end="")
+    print(
+        f"\nmedian of {ROUNDS}: {seconds:.1f} s; unpacking the input and hashing as many bytes: {bare:.2f} s; ",
+        end="",
+    )
     print(f"ratio {seconds / bare:.0f}")
     print(f"one envelope: {one_envelope():.2f} µs\n\npart         seconds      count   µs each")
     for name, part in timed.seconds.items():

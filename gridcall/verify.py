@@ -18,13 +18,13 @@ from assessment.core.facts import Fact, Key, merge_into
 from assessment.fact_projection import FACTS, MERGED, key_of, packed
 from escalation.core.decider import Escalation
 from eventlog.codec import Entry, entry, enveloped, row_of
-from eventlog.core.row import Passed, Row
+from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
 from eventlog.postgres.log import HEAD, READ
 from eventlog.postgres.pool import reached
 from eventlog.postgres.tables import SERVICE_OF
 from events.catalogue import BEGINNING
-from events.errors import CannotGoOn
+from events.errors import Halted
 from gridcall.host.migrations import BEHIND, SERVICES
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
@@ -41,7 +41,7 @@ class Difference:
     """
 
     log: str
-    pos: int
+    position: int
     folded: bytes | None
     stored: bytes | None
     cause: str
@@ -49,12 +49,18 @@ class Difference:
     def __str__(self) -> str:
         sides = (("the fold has", self.folded), ("stored is", self.stored))
         lines = (f"  {name:13} {body.decode() if body else 'nothing'}" for name, body in sides)
-        return "\n".join((f"{self.log} differs at position {self.pos}", *lines, f"  caused by     {self.cause}"))
+        return "\n".join(
+            (
+                f"{self.log} differs at position {self.position}",
+                *lines,
+                f"  caused by     {self.cause}",
+            )
+        )
 
     def as_json(self) -> dict[str, Any]:
         """As `gridcall verify --json` has it."""
         sides = {"folded": self.folded, "stored": self.stored}
-        return {"log": self.log, "position": self.pos, "cause": self.cause} | {
+        return {"log": self.log, "position": self.position, "cause": self.cause} | {
             name: body and json.loads(body) for name, body in sides.items()
         }
 
@@ -74,7 +80,11 @@ class Snapshot:
     """The logs of all services at one instant of the database, or of each database where they have their own."""
 
     def __init__(self, connections: Mapping[str, asyncpg.Connection[asyncpg.Record]]) -> None:
-        self._of = {log: connections[service] for log, service in SERVICE_OF.items() if service in connections}
+        self._of = {
+            log: connections[service]
+            for log, service in SERVICE_OF.items()
+            if service in connections
+        }
 
     async def districts(self) -> list[str]:
         """The districts that have a log."""
@@ -90,14 +100,21 @@ class Snapshot:
         """Whether routing has begun with a district: else there is nothing to compare."""
         return bool(await self._of["cases"].fetchrow(HEAD.format(schema="routing"), shard))
 
-    async def passed(self, log: str, shard: str) -> tuple[Passed, int]:
+    async def passed(self, log: str, shard: str) -> tuple[Progress, int]:
         """How far a stage is, and its last position."""
         found = await self._of[log].fetchrow(HEAD.format(schema=SERVICE_OF[log]), shard)
-        return (Passed(found["input"], found["ts"]), found["pos"]) if found else (Passed(0, BEGINNING), 0)
+        return (
+            (Progress(found["input"], found["ts"]), found["pos"])
+            if found
+            else (Progress(0, BEGINNING), 0)
+        )
 
     async def merged(self, shard: str) -> dict[str, int]:
         """How far assessment has merged each log."""
-        return {name: pos for name, pos, _ in await self._of["evaluations"].fetch(MERGED, shard)}
+        return {
+            name: position
+            for name, position, _ in await self._of["evaluations"].fetch(MERGED, shard)
+        }
 
     async def facts(self, shard: str) -> dict[Key, bytes]:
         """The facts that it has."""
@@ -107,29 +124,39 @@ class Snapshot:
     async def with_cause(self, difference: Difference) -> Difference:
         """A difference with the envelope of what caused it, where that is a row."""
         log, _, rest = difference.cause.partition("/")
-        shard, _, pos = rest.rpartition("/")
+        shard, _, position = rest.rpartition("/")
         if log in SERVICE_OF:
-            async for entries in self.entries(log, shard, int(pos), int(pos) - 1):
+            async for entries in self.entries(log, shard, int(position), int(position) - 1):
                 return replace(difference, cause=enveloped(log, shard, entries[0]).decode())
         return difference
 
-    async def entries(self, log: str, shard: str, upto: int | None = None, after: int = 0) -> AsyncIterator[list[Entry]]:
+    async def entries(
+        self, log: str, shard: str, upto: int | None = None, after: int = 0
+    ) -> AsyncIterator[list[Entry]]:
         """The entries of a log, in order, after a position and up to another one."""
-        pos, sql = after, READ.format(schema=SERVICE_OF[log])
-        while upto is None or pos < upto:
-            limit = CHUNK if upto is None else min(CHUNK, upto - pos)
-            found = [Entry(*record) for record in await self._of[log].fetch(sql, shard, pos, limit)]
+        position, sql = after, READ.format(schema=SERVICE_OF[log])
+        while upto is None or position < upto:
+            limit = CHUNK if upto is None else min(CHUNK, upto - position)
+            found = [
+                Entry(*record) for record in await self._of[log].fetch(sql, shard, position, limit)
+            ]
             if not found:
                 return
             yield found
-            pos = found[-1].pos
+            position = found[-1].position
 
 
 class Compared:
     """A stored log beside what is folded, as it comes."""
 
     def __init__(
-        self, log: str, shard: str, passed: Passed, last: int, stored: AsyncIterator[list[Entry]], heard: Callable[[Row], None]
+        self,
+        log: str,
+        shard: str,
+        passed: Progress,
+        last: int,
+        stored: AsyncIterator[list[Entry]],
+        heard: Callable[[Row], None],
     ) -> None:
         self.log = log
         self.shard = shard
@@ -158,8 +185,8 @@ class Compared:
         Where it stands at the stage's last input, perhaps no watermark has passed yet: what was overdue when its clock started
         fires with the next one.
         """
-        if stage.time < self.passed.time or self.rows < self._last:
-            await self.take(stage.pass_time(self.passed.time))
+        if stage.watermark < self.passed.watermark or self.rows < self._last:
+            await self.take(stage.advance_time(self.passed.watermark))
         if not self.difference and (more := await self._next()):
             self.difference = self._differs(None, more)
 
@@ -175,7 +202,9 @@ class Compared:
         return Difference(self.log, self.rows + 1, sides[0], sides[1], either.cause)
 
 
-async def verified(snapshot: Snapshot, district: str, progress: Callable[[int], None] = lambda inputs: None) -> Verified:
+async def verified(
+    snapshot: Snapshot, district: str, progress: Callable[[int], None] = lambda inputs: None
+) -> Verified:
     """Fold a district's inputs again, and compare. Ends at the first difference."""
     library = ContentLibrary(await snapshot.contents())
     routing = Stage(Routing(district, library), district, Locator(library))
@@ -183,17 +212,23 @@ async def verified(snapshot: Snapshot, district: str, progress: Callable[[int], 
     facts, merged = dict[Key, Fact](), await snapshot.merged(district)
 
     def heard(row: Row) -> None:
-        if row.pos <= merged.get(row.log, 0):
+        if row.position <= merged.get(row.log, 0):
             merge_into(facts, (row,))
 
     cases, calls = [
-        Compared(log, district, *await snapshot.passed(log, district), snapshot.entries(log, district), heard)
+        Compared(
+            log,
+            district,
+            *await snapshot.passed(log, district),
+            snapshot.entries(log, district),
+            heard,
+        )
         for log in ("cases", "calls")
     ]
 
     async def on(folded: list[Row]) -> None:
         await cases.take(folded)
-        heard = [row for row in folded if row.pos <= calls.passed.input]
+        heard = [row for row in folded if row.position <= calls.passed.input]
         await calls.take(escalation.apply(heard))
 
     async for entries in snapshot.entries("intake", district, cases.passed.input):
@@ -234,17 +269,21 @@ async def verify(
     they followed from is there.
     """
     if apart and set(apart) != set(BEHIND):
-        raise CannotGoOn(f"--apart is given for all of these or none: {', '.join(BEHIND)}")
+        raise Halted(f"--apart is given for all of these or none: {', '.join(BEHIND)}")
     async with AsyncExitStack() as stack:
         connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
         for service in (*reversed(BEHIND), "intake"):
             if service in apart or service == "intake":
-                connections[service] = await stack.enter_async_context(at_one_instant(apart.get(service, url)))
-        snapshot = Snapshot({service: connections.get(service, connections["intake"]) for service in SERVICES})
+                connections[service] = await stack.enter_async_context(
+                    at_one_instant(apart.get(service, url))
+                )
+        snapshot = Snapshot(
+            {service: connections.get(service, connections["intake"]) for service in SERVICES}
+        )
         chosen = districts or await snapshot.districts()
         for name in chosen:
             if not await snapshot.has_begun(name):
-                raise CannotGoOn(
+                raise Halted(
                     f"routing has nothing of {name} here: it has not begun, or the stages have databases of their own: "
                     f"gridcall verify {' '.join(f'--apart {service}=URL' for service in BEHIND)}"
                 )
@@ -255,13 +294,15 @@ async def verify(
 async def at_one_instant(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     """A connection that sees a database as it is now."""
     with reached():
-        connection = await asyncpg.connect(url, server_settings={"enable_seqscan": "off", "jit": "off"})
+        connection = await asyncpg.connect(
+            url, server_settings={"enable_seqscan": "off", "jit": "off"}
+        )
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.fetch("SELECT 1")  # From here on it is this instant.
             yield connection
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as fault:
-        raise CannotGoOn(
+        raise Halted(
             f"this database is of an older gridcall, or of none ({fault}). The service that it belongs to brings it up to date "
             "when it starts: gridcall up"
         ) from fault

@@ -20,14 +20,18 @@ from tests.harness.kafka import PARTITIONS, PARTITIONS_MAX, Topics, make_topics
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("GRIDCALL_DATA", ROOT.parent / "shared" / "data"))
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # A background job ignores it, and so would all that it starts.
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # A background job ignores it, and so would all that it starts.
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real data. Without it a test is skipped by name, and fails where CI is set."""
     if not (DATA / "boston311_2015").is_dir():
-        sentence = f"no real data in {DATA}: set GRIDCALL_DATA to the folder that has boston311_2015"
+        sentence = (
+            f"no real data in {DATA}: set GRIDCALL_DATA to the folder that has boston311_2015"
+        )
         pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
     return DATA
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from eventlog.codec import Wire
-from events.catalogue import CATALOGUE, LINES, EventType, word_of
+from events.catalogue import CATALOGUE, LINES, EventType, short_type
 
 Schema = dict[str, Any]
 
@@ -54,15 +54,31 @@ ATTRIBUTES: dict[str, Schema] = {
     },
     "dataschema": {"format": "uri", "description": "The name of the schema of `data`."},
     "id": {"description": "log/district/position: unique for ever."},
-    "input": {"minimum": 0, "description": "The last position of the input log that was applied; 0 in intake's log."},
+    "input": {
+        "minimum": 0,
+        "description": "The last position of the input log that was applied; 0 in intake's log.",
+    },
     "partitionkey": {"minLength": 1, "description": "The district."},
-    "position": {"minimum": 1, "description": "Its place in the log of its district: 1, 2, 3 … without gaps."},
-    "sequence": {"minimum": 1, "description": "Its number within its subject: 1, 2, 3 … without gaps."},
+    "position": {
+        "minimum": 1,
+        "description": "Its place in the log of its district: 1, 2, 3 … without gaps.",
+    },
+    "sequence": {
+        "minimum": 1,
+        "description": "Its number within its subject: 1, 2, 3 … without gaps.",
+    },
     "source": {"format": "uri-reference", "description": "/gridcall/district/log."},
     "specversion": {"const": "1.0"},
-    "step": {"minimum": 1, "description": "Its number within its decision; only the first lets time pass."},
+    "step": {
+        "minimum": 1,
+        "description": "Its number within its decision; only the first lets time pass.",
+    },
     "subject": {"minLength": 1, "description": "The aggregate: an input, a case, or `reference`."},
-    "time": {"format": "date-time", "pattern": TIME_PATTERN, "description": "UTC; a fraction only where it has one."},
+    "time": {
+        "format": "date-time",
+        "pattern": TIME_PATTERN,
+        "description": "UTC; a fraction only where it has one.",
+    },
     "type": {"description": "The name of the event in the catalogue."},
 }
 
@@ -85,12 +101,22 @@ WATERMARK: Schema = {
     "properties": {
         "generation": NUMBER | {"description": "Of the database that it comes from."},
         "log": TEXT | {"enum": [], "description": "The log of which it speaks."},
-        "pos": {"type": "integer", "minimum": 0, "description": "The last position of that log; 0 while it is empty."},
+        "pos": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "The last position of that log; 0 while it is empty.",
+        },
         "shard": TEXT | {"description": "The district."},
-        "w": {"type": "integer", "description": "An instant: microseconds since 1970-01-01T00:00:00Z."},
+        "w": {
+            "type": "integer",
+            "description": "An instant: microseconds since 1970-01-01T00:00:00Z.",
+        },
     },
 }
-ISSUE: Schema = {"type": "object", "description": "An issue, exactly as the body of POST /issues/{line}: see docs/door.md."}
+ISSUE: Schema = {
+    "type": "object",
+    "description": "An issue, exactly as the body of POST /issues/{line}: see docs/door.md.",
+}
 ISSUE_TYPE: Schema = {"const": "gridcall.issue.v1"}
 RECEIPT: Schema = {
     "type": "object",
@@ -98,12 +124,20 @@ RECEIPT: Schema = {
     "required": ["specversion", "id", "source", "type", "datacontenttype", "data"],
     "properties": {
         "specversion": {"const": "1.0"},
-        "id": TEXT | {"pattern": "^.+/[0-9]+/[0-9]+$", "description": "The place of the record: topic/partition/offset."},
+        "id": TEXT
+        | {
+            "pattern": "^.+/[0-9]+/[0-9]+$",
+            "description": "The place of the record: topic/partition/offset.",
+        },
         "source": TEXT | {"format": "uri-reference"},
         "type": {"const": "gridcall.receipt.v1"},
         "datacontenttype": {"const": "application/json"},
-        "subject": TEXT | {"description": "The reference of the issue; absent where it was refused."},
-        "causationid": TEXT | {"description": "The id of the CloudEvent that is answered; absent where it cannot be read."},
+        "subject": TEXT
+        | {"description": "The reference of the issue; absent where it was refused."},
+        "causationid": TEXT
+        | {
+            "description": "The id of the CloudEvent that is answered; absent where it cannot be read."
+        },
         "data": {
             "type": "object",
             "description": "What a POST would have been answered: docs/door.md and /openapi.json. Below 400 it is accepted.",
@@ -158,19 +192,28 @@ def written() -> list[str]:
 
 def channels() -> dict[str, Schema]:
     """Every topic."""
-    made = {log: channel(f"gridcall.{log}", LOGS[log], [kind.name for kind in events_of(log)], FOR_EVER) for log in written()}
+    made = {
+        log: channel(f"gridcall.{log}", LOGS[log], [kind.name for kind in events_of(log)], FOR_EVER)
+        for log in written()
+    }
     made["time"] = channel("gridcall.time", TIME, ["watermark"], NEWEST)
     for line in LINES:
         issues = ["inbound-issue", "inbound-issue-binary"]
-        made[f"inbound-{line}"] = channel(f"inbound.{line}", INBOUND.format(line=line), issues, A_WEEK)
-        made[f"receipts-{line}"] = channel(f"receipts.{line}", RECEIPTS.format(line=line), ["receipt"], A_WEEK)
+        made[f"inbound-{line}"] = channel(
+            f"inbound.{line}", INBOUND.format(line=line), issues, A_WEEK
+        )
+        made[f"receipts-{line}"] = channel(
+            f"receipts.{line}", RECEIPTS.format(line=line), ["receipt"], A_WEEK
+        )
     return made
 
 
 def channel(topic: str, words: str, names: list[str], settings: Schema) -> Schema:
     """A topic with its messages. Those of a line have one partition, the others as many as there are districts."""
     one = settings is A_WEEK
-    binding = {"topic": topic} | ({"partitions": 1} if one else {}) | {"topicConfiguration": settings}
+    binding = (
+        {"topic": topic} | ({"partitions": 1} if one else {}) | {"topicConfiguration": settings}
+    )
     return {
         "address": topic,
         "description": one_line(words if one else f"{words} {NUMBERED}"),
@@ -182,19 +225,31 @@ def channel(topic: str, words: str, names: list[str], settings: Schema) -> Schem
 def operations() -> dict[str, Schema]:
     """What gridcall does with each topic."""
     made = {
-        f"send-{log}": operation("send", log, "Publish what was committed, in its order, at least once.") for log in written()
+        f"send-{log}": operation(
+            "send", log, "Publish what was committed, in its order, at least once."
+        )
+        for log in written()
     }
     made["send-time"] = operation("send", "time", "Say how far time has passed.")
     for line in LINES:
-        made[f"receive-inbound-{line}"] = operation("receive", f"inbound-{line}", f"Take issues of the line {line}.")
-        made[f"send-receipts-{line}"] = operation("send", f"receipts-{line}", f"Answer the issues of the line {line}.")
+        made[f"receive-inbound-{line}"] = operation(
+            "receive", f"inbound-{line}", f"Take issues of the line {line}."
+        )
+        made[f"send-receipts-{line}"] = operation(
+            "send", f"receipts-{line}", f"Answer the issues of the line {line}."
+        )
     return made
 
 
 def operation(action: str, name: str, summary: str) -> Schema:
     """One direction of one topic."""
     kafka = {"bindingVersion": BINDING}
-    return {"action": action, "channel": {"$ref": f"#/channels/{name}"}, "summary": summary, "bindings": {"kafka": kafka}}
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{name}"},
+        "summary": summary,
+        "bindings": {"kafka": kafka},
+    }
 
 
 # ── Messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -203,12 +258,22 @@ def operation(action: str, name: str, summary: str) -> Schema:
 def messages() -> dict[str, Schema]:
     """Every message: the events under the names of their types, then the others."""
     made = {kind.name: event_message(kind) for kind in CATALOGUE.values()}
-    watermark = {"description": "log/district.", "type": "string", "pattern": f"^({'|'.join(LOGS)})/.+$"}
-    made["watermark"] = message("A watermark", ref("schemas", "Watermark"), "application/json", key=watermark)
-    made["inbound-issue"] = message("An issue, in structured mode", ref("schemas", "StructuredIssue"), STRUCTURED)
+    watermark = {
+        "description": "log/district.",
+        "type": "string",
+        "pattern": f"^({'|'.join(LOGS)})/.+$",
+    }
+    made["watermark"] = message(
+        "A watermark", ref("schemas", "Watermark"), "application/json", key=watermark
+    )
+    made["inbound-issue"] = message(
+        "An issue, in structured mode", ref("schemas", "StructuredIssue"), STRUCTURED
+    )
     attributes = dict.fromkeys(BINARY_HEADERS, TEXT) | {"ce_type": ISSUE_TYPE}
     headers = {"type": "object", "required": list(BINARY_HEADERS), "properties": attributes}
-    made["inbound-issue-binary"] = message("An issue, in binary mode", ref("schemas", "Issue"), "application/json", headers)
+    made["inbound-issue-binary"] = message(
+        "An issue, in binary mode", ref("schemas", "Issue"), "application/json", headers
+    )
     made["receipt"] = message("What became of a record", ref("schemas", "Receipt"), STRUCTURED)
     return made
 
@@ -231,15 +296,25 @@ def event_message(kind: EventType) -> Schema:
     payload = {"allOf": [ref("schemas", "Event"), {"type": "object", "properties": exact}]}
     key = {"type": "string", "description": "The district."}
     made = message(one_line(summary), payload, STRUCTURED, ref("schemas", "Headers"), key)
-    return {"name": kind.name, "title": word_of(kind.name)} | made | ({"description": one_line(more)} if more else {})
+    return (
+        {"name": kind.name, "title": short_type(kind.name)}
+        | made
+        | ({"description": one_line(more)} if more else {})
+    )
 
 
 def message(
-    summary: str, payload: Schema, content_type: str, headers: Schema | None = None, key: Schema | None = None
+    summary: str,
+    payload: Schema,
+    content_type: str,
+    headers: Schema | None = None,
+    key: Schema | None = None,
 ) -> Schema:
     """A message, with its key if it has one."""
     kafka = ({"key": key} if key else {}) | {"bindingVersion": BINDING}
-    said = {"summary": summary, "contentType": content_type} | ({"headers": headers} if headers else {})
+    said = {"summary": summary, "contentType": content_type} | (
+        {"headers": headers} if headers else {}
+    )
     return said | {"payload": payload, "bindings": {"kafka": kafka}}
 
 
@@ -266,13 +341,22 @@ def envelope() -> Schema:
     wire = made["Wire"]
     properties = {name: known | ATTRIBUTES[name] for name, known in wire["properties"].items()}
     required = [name for name in wire["required"] if name != "causationid"]
-    return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": properties,
+    }
 
 
 def structured(data: Schema) -> Schema:
     """A CloudEvent of somebody else, in structured mode."""
     required = ["specversion", "id", "source", "type", "data"]
-    properties = dict.fromkeys(required, TEXT) | {"specversion": {"const": "1.0"}, "type": ISSUE_TYPE, "data": data}
+    properties = dict.fromkeys(required, TEXT) | {
+        "specversion": {"const": "1.0"},
+        "type": ISSUE_TYPE,
+        "data": data,
+    }
     return {"type": "object", "required": required, "properties": properties}
 
 
@@ -286,7 +370,8 @@ def catalogued() -> dict[str, Schema]:
 def closed(schema: Schema) -> Schema:
     """The schema of a dataclass, as it is written: no field is left out, whatever its default, and none is added."""
     fields = {
-        name: {key: said for key, said in field.items() if key != "default"} for name, field in schema["properties"].items()
+        name: {key: said for key, said in field.items() if key != "default"}
+        for name, field in schema["properties"].items()
     }
     return {
         "type": "object",

@@ -58,7 +58,10 @@ def entry(cls: type[Any]) -> str:
         logs = ", ".join(f"`{log}`" for log in kind.logs)
         lines += [f"`{kind.name}` · in {logs} · {'personal' if kind.personal else 'internal'}", ""]
     lines += [words, "", "| field | type |", "|---|---|"]
-    lines += [f"| `{field.name}` | `{str(field.type).replace('|', chr(92) + '|')}` |" for field in fields(cls)]
+    lines += [
+        f"| `{field.name}` | `{str(field.type).replace('|', chr(92) + '|')}` |"
+        for field in fields(cls)
+    ]
     return "\n".join(lines) + "\n"
 
 

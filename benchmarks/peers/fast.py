@@ -22,7 +22,11 @@ def main(address: str, source: str, sink: str) -> None:
     @broker.publisher(sink)
     async def reported(body: bytes) -> dict[str, Any]:
         event = json.loads(body)
-        return {"type": "case-reported", "case": event["subject"], "category": event["data"].get("category")}
+        return {
+            "type": "case-reported",
+            "case": event["subject"],
+            "category": event["data"].get("category"),
+        }
 
     asyncio.run(FastStream(broker).run())
 

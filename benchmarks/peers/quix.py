@@ -14,7 +14,11 @@ from quixstreams import Application, State
 def main(broker: str, source: str, sink: str, folder: str) -> None:
     """Run until ended."""
     app = Application(
-        broker_address=broker, consumer_group=sink, auto_offset_reset="earliest", state_dir=folder, auto_create_topics=True
+        broker_address=broker,
+        consumer_group=sink,
+        auto_offset_reset="earliest",
+        state_dir=folder,
+        auto_create_topics=True,
     )
     frame = app.dataframe(app.topic(source, value_deserializer="json"))
 
@@ -23,7 +27,12 @@ def main(broker: str, source: str, sink: str, folder: str) -> None:
         case = known or {"case": event["subject"], "events": 0, "reported": event["time"]}
         case["events"] += 1
         state.set(event["subject"], case)
-        return {"type": "case-reported", "case": case["case"], "category": event["data"].get("category"), "seq": case["events"]}
+        return {
+            "type": "case-reported",
+            "case": case["case"],
+            "category": event["data"].get("category"),
+            "seq": case["events"],
+        }
 
     frame.apply(fold, stateful=True).to_topic(app.topic(sink, value_serializer="json"))
     app.run()

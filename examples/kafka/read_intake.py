@@ -32,12 +32,16 @@ class Order:
         """Whether this record is the next one; a repeat is not. Raises SystemExit at a gap."""
         known, last = self.last.get(district, (generation, 0))
         if generation > known and position <= last:
-            sys.stderr.write(f"{district}: generation {generation} begins; forget what came from position {position} on\n")
+            sys.stderr.write(
+                f"{district}: generation {generation} begins; forget what came from position {position} on\n"
+            )
             last = position - 1
         if generation < known or position <= last:
             return False
         if position > last + 1:
-            sys.exit(f"{district}: a gap after position {last}: ask the service for GET /log/{district}?after={last}")
+            sys.exit(
+                f"{district}: a gap after position {last}: ask the service for GET /log/{district}?after={last}"
+            )
         self.last[district] = (generation, position)
         return True
 
@@ -74,28 +78,40 @@ def read(address: str, topic: str, until_end: bool) -> None:
 def take(record: Any, order: Order, checks: dict[str, Draft7Validator]) -> None:
     """Check a record, and print it if it is the next of its district, and an issue of the hotline."""
     event = json.loads(record.value())
-    if event["type"] in checks:  # A new event has a new name. It is not for us, but its position counts.
+    if (
+        event["type"] in checks
+    ):  # A new event has a new name. It is not for us, but its position counts.
         checks[event["type"]].validate(event)
     generation = int(dict(record.headers())["generation"])
     if order.takes(event["partitionkey"], generation, event["position"]):
         data = event["data"]
         if event["type"] == ISSUE and data["line"] == "hotline":
-            sys.stdout.write("  ".join((event["id"], event["time"], data["reference"], data["category"])) + "\n")
+            sys.stdout.write(
+                "  ".join((event["id"], event["time"], data["reference"], data["category"])) + "\n"
+            )
             sys.stdout.flush()
 
 
 def checks_of(document: Any) -> dict[str, Draft7Validator]:
     """For each message of the topic, by its name, what checks its payload."""
-    registry: Registry[Any] = Registry().with_resource("urn:gridcall", DRAFT7.create_resource(document))
+    registry: Registry[Any] = Registry().with_resource(
+        "urn:gridcall", DRAFT7.create_resource(document)
+    )
     names = document["channels"]["intake"]["messages"]
     payload = "urn:gridcall#/components/messages/{}/payload"
-    return {name: Draft7Validator({"$ref": payload.format(name)}, registry=registry) for name in names}
+    return {
+        name: Draft7Validator({"$ref": payload.format(name)}, registry=registry) for name in names
+    }
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Prints the hotline's issues from gridcall.intake.")
+    parser = argparse.ArgumentParser(
+        description="Prints the hotline's issues from gridcall.intake."
+    )
     parser.add_argument("address", help="host:port of a broker")
-    parser.add_argument("--topic", default="gridcall.intake", help="its name in your cluster, if it is another one")
+    parser.add_argument(
+        "--topic", default="gridcall.intake", help="its name in your cluster, if it is another one"
+    )
     parser.add_argument("--until-end", action="store_true", help="stop at the end of the topic")
     options = parser.parse_args()
     try:

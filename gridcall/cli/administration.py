@@ -34,9 +34,24 @@ def key_group() -> None:
 
 
 @key_group.command("add")
-@click.option("--district", required=True, type=DistrictCode(), metavar="CODE", help="The district that it stands for.")
-@click.option("--source", required=True, metavar="NAME", help="Who posts; a part of every identity.")
-@click.option("--line", "lines", multiple=True, required=True, type=click.Choice(OPENED), help="May be given again.")
+@click.option(
+    "--district",
+    required=True,
+    type=DistrictCode(),
+    metavar="CODE",
+    help="The district that it stands for.",
+)
+@click.option(
+    "--source", required=True, metavar="NAME", help="Who posts; a part of every identity."
+)
+@click.option(
+    "--line",
+    "lines",
+    multiple=True,
+    required=True,
+    type=click.Choice(OPENED),
+    help="May be given again.",
+)
 def key_add(district: str, source: str, lines: tuple[str, ...]) -> None:
     """Make a key and print it, this once: what is stored is its digest. `--line log` lets it read logs.
 
@@ -58,7 +73,12 @@ def key_list(as_json_: bool) -> None:
     Example:     gridcall key list
     """
     rows = [
-        {**key._asdict(), "lines": ",".join(key.lines), "made": f"{key.made:%FT%TZ}", "revoked": str(key.revoked or "")}
+        {
+            **key._asdict(),
+            "lines": ",".join(key.lines),
+            "made": f"{key.made:%FT%TZ}",
+            "revoked": str(key.revoked or ""),
+        }
         for key in asked(lambda database: Keys(database).listed())
     ]
     listed(rows, as_json_, "no key yet: gridcall key add")
@@ -102,7 +122,12 @@ def restore_group() -> None:
 
 
 @restore_group.command("accept")
-@click.option("--apart", multiple=True, metavar="SERVICE=URL", help="A service with a database of its own; may be given again.")
+@click.option(
+    "--apart",
+    multiple=True,
+    metavar="SERVICE=URL",
+    help="A service with a database of its own; may be given again.",
+)
 def restore_accept(apart: tuple[str, ...]) -> None:
     """Accept intake's database as it is, as a new generation: stages are cut back to what they can have read, time stays.
 
@@ -127,7 +152,9 @@ def restore_accept(apart: tuple[str, ...]) -> None:
             return await generations("intake", intake)
 
     for district, generation in asyncio.run(accepted()).items():
-        click.echo(f"{district}: generation {generation.number}, which goes on after position {generation.start}")
+        click.echo(
+            f"{district}: generation {generation.number}, which goes on after position {generation.forked_at}"
+        )
 
 
 @click.group("topics")
@@ -139,8 +166,19 @@ def topics_options(command: Callable[..., None]) -> Callable[..., None]:
     """What both commands ask."""
     for option in (
         click.option("--json", "as_json_", is_flag=True, help="As JSON."),
-        click.option("--districts", default=16, show_default=True, help="A partition each; more can be added, never fewer."),
-        click.option("--kafka", required=True, envvar="GRIDCALL_KAFKA", metavar="HOST:PORT[/PREFIX]", help="The broker."),
+        click.option(
+            "--districts",
+            default=16,
+            show_default=True,
+            help="A partition each; more can be added, never fewer.",
+        ),
+        click.option(
+            "--kafka",
+            required=True,
+            envvar="GRIDCALL_KAFKA",
+            metavar="HOST:PORT[/PREFIX]",
+            help="The broker.",
+        ),
     ):
         command = option(command)
     return command
@@ -174,4 +212,9 @@ def topics_apply(kafka: str, districts: int, as_json_: bool) -> None:
     sys.exit(REJECTED if any(step.what == "differs" for step in steps) else 0)
 
 
-COMMANDS = {"key": key_group, "clock": clock_group, "restore": restore_group, "topics": topics_group}
+COMMANDS = {
+    "key": key_group,
+    "clock": clock_group,
+    "restore": restore_group,
+    "topics": topics_group,
+}

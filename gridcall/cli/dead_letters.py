@@ -35,7 +35,10 @@ def list_command(line: str | None, as_json_: bool) -> None:
     Example:     gridcall quarantine list --line hotline
     """
     found = asked(lambda database: Quarantine(database).listed(line))
-    rows = [{**summary(each), "reason": each.reason if as_json_ else shown(shortened(each.reason))} for each in found]
+    rows = [
+        {**summary(each), "reason": each.reason if as_json_ else shown(shortened(each.reason))}
+        for each in found
+    ]
     listed(rows, as_json_, "nothing is in quarantine")
 
 
@@ -50,12 +53,21 @@ def show_command(number: int, as_json_: bool) -> None:
     """
     (found,) = the_ones((number,))
     if as_json_:
-        coded = {name: value and base64.b64encode(value).decode() for name, value in parts(found).items()}
-        emit(as_json(summary(found) | {"problem": found.problem, "headers": headers(found)} | coded))
+        coded = {
+            name: value and base64.b64encode(value).decode() for name, value in parts(found).items()
+        }
+        emit(
+            as_json(summary(found) | {"problem": found.problem, "headers": headers(found)} | coded)
+        )
         return
     lines = [f"{name:9}  {value}" for name, value in summary(found).items()]
-    lines.append(f"reason     {found.problem['status']} {found.problem['title']}: {found.problem['detail']}")
-    lines += [f"           {error['pointer'] or '(all of it)'}: {error['detail']}" for error in found.problem.get("errors", ())]
+    lines.append(
+        f"reason     {found.problem['status']} {found.problem['title']}: {found.problem['detail']}"
+    )
+    lines += [
+        f"           {error['pointer'] or '(all of it)'}: {error['detail']}"
+        for error in found.problem.get("errors", ())
+    ]
     lines += [f"header     {name}: {value}" for name, value in headers(found)]
     if found.record is not None:
         lines += [f"{name:9}  {readable(value)}" for name, value in parts(found).items()]
@@ -88,13 +100,22 @@ def retry_command(numbers: tuple[int, ...], line: str | None) -> None:
     left = asked(retried)
     waiting = [each for each in left if each.again]
     for each in left:
-        click.echo(f"{each.id}: {'not tried yet' if each.again else f'refused again: {shown(each.reason)}'}", err=True)
+        click.echo(
+            f"{each.id}: {'not tried yet' if each.again else f'refused again: {shown(each.reason)}'}",
+            err=True,
+        )
     for each in found:
         if not each.is_whole:
-            click.echo(f"{each.id}: is not whole, so it cannot be tried again: gridcall quarantine discard {each.id}", err=True)
+            click.echo(
+                f"{each.id}: is not whole, so it cannot be tried again: gridcall quarantine discard {each.id}",
+                err=True,
+            )
     click.echo(f"{len(whole) - len(left)} of {len(found)} accepted")
     if waiting:
-        fail(UNREACHABLE, "no intake that reads Kafka has tried them: they stay marked, and are tried as soon as one runs")
+        fail(
+            UNREACHABLE,
+            "no intake that reads Kafka has tried them: they stay marked, and are tried as soon as one runs",
+        )
     if left or len(whole) < len(found):
         raise SystemExit(REJECTED)
 
@@ -115,10 +136,16 @@ def discard_command(numbers: tuple[int, ...], line: str | None) -> None:
 def the_ones(numbers: Sequence[int], line: str | None = None) -> list[Kept]:
     """What was named, or the end of the program."""
     if not numbers and line is None:
-        fail(NOTHING_RAN, "name records by ID, or all of a line with --line; gridcall quarantine list shows them")
+        fail(
+            NOTHING_RAN,
+            "name records by ID, or all of a line with --line; gridcall quarantine list shows them",
+        )
     found = asked(lambda database: Quarantine(database).listed(line, numbers))
     if missing := set(numbers) - {each.id for each in found}:
-        fail(NOTHING_RAN, f"{min(missing)} is not in quarantine; gridcall quarantine list shows what is")
+        fail(
+            NOTHING_RAN,
+            f"{min(missing)} is not in quarantine; gridcall quarantine list shows what is",
+        )
     return found
 
 
@@ -137,7 +164,10 @@ def headers(each: Kept) -> list[tuple[str, str]]:
 
 def parts(each: Kept) -> dict[str, bytes | None]:
     """Its key and value."""
-    return {"key": each.record.key if each.record else None, "value": each.record.value if each.record else None}
+    return {
+        "key": each.record.key if each.record else None,
+        "value": each.record.value if each.record else None,
+    }
 
 
 def readable(value: bytes | None) -> str:
@@ -147,7 +177,9 @@ def readable(value: bytes | None) -> str:
 
 def shown(text: str) -> str:
     """A text for a terminal: whoever sent a record does not steer it."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def shortened(text: str) -> str:

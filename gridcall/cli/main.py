@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from eventlog.postgres.generation import NewGeneration
-from events.errors import Away, CannotGoOn
+from events.errors import Halted, Unavailable
 from gridcall.cli.terminal import NOTHING_RAN, OWN_FAULT, TERMINATED, UNREACHABLE, fail
 from intake.acceptor import ClockLeapt
 
@@ -43,7 +43,9 @@ class Commands(click.Group):
         return commands[cmd_name]
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+)
 @click.version_option(package_name="gridcall")
 def main() -> None:
     """Takes citizens' problems from four lines, makes one case of each matter, and calls for help level by level."""
@@ -51,19 +53,30 @@ def main() -> None:
 
 def entry() -> None:
     """The program. A fault of its own has a status of its own, so that nobody takes it for rejected rows."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # What it uses is let go, as the embedded Postgres.
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(TERMINATED)
+    )  # What it uses is let go, as the embedded Postgres.
     try:
         main()
     except NewGeneration as error:
-        fail(UNREACHABLE, f"{error}. Look which database this is; to go on with it: gridcall restore accept")
+        fail(
+            UNREACHABLE,
+            f"{error}. Look which database this is; to go on with it: gridcall restore accept",
+        )
     except ClockLeapt as error:
-        fail(UNREACHABLE, f"{error}. Look which of the two is right, and confirm: gridcall clock confirm")
-    except Away as error:
+        fail(
+            UNREACHABLE,
+            f"{error}. Look which of the two is right, and confirm: gridcall clock confirm",
+        )
+    except Unavailable as error:
         fail(UNREACHABLE, f"{error}; see GRIDCALL_DATABASE_URL, or ask `gridcall doctor`")
-    except CannotGoOn as error:
+    except Halted as error:
         fail(NOTHING_RAN, str(error))
     except OSError as error:
-        fail(UNREACHABLE, f"{error.filename or 'stdout'}: {error.strerror}; make room, then run again")
+        fail(
+            UNREACHABLE,
+            f"{error.filename or 'stdout'}: {error.strerror}; make room, then run again",
+        )
     except Exception:
         traceback.print_exc()
         fail(OWN_FAULT, "this is a fault of gridcall; please report it, with what stands above")

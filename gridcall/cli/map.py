@@ -24,7 +24,13 @@ def map_group() -> None:
 
 @map_group.command("check")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--profile", "profile_path", required=True, type=click.Path(path_type=Path), help="The city's profile.")
+@click.option(
+    "--profile",
+    "profile_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The city's profile.",
+)
 @click.option("--json", "as_json_", is_flag=True, help="Findings as JSON.")
 def map_check(folder: Path, profile_path: Path, as_json_: bool) -> None:
     """Check a map: every finding by feature, place and measure.
@@ -45,7 +51,13 @@ def map_check(folder: Path, profile_path: Path, as_json_: bool) -> None:
 
 @map_group.command("load")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--profile", "profile_path", required=True, type=click.Path(path_type=Path), help="The city's profile.")
+@click.option(
+    "--profile",
+    "profile_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The city's profile.",
+)
 def map_load(folder: Path, profile_path: Path) -> None:
     """Adopt a map in the running system, with the roster and the policies of its profile; the district is made with it.
 
@@ -71,7 +83,10 @@ def the_map(folder: Path, profile: Profile) -> GridMap:
     checked: Checked = check_map(folder, profile.map)
     if checked.grids is None:
         found = "\n".join(str(finding) for finding in checked.refused)
-        fail(NOTHING_RAN, f"the map is refused\n{found}\nall findings: gridcall map check {folder} --profile …")
+        fail(
+            NOTHING_RAN,
+            f"the map is refused\n{found}\nall findings: gridcall map check {folder} --profile …",
+        )
     if checked.findings:
         click.echo(f"{folder}: {found_in(checked)}; gridcall map check names each", err=True)
     return checked.grids
@@ -80,7 +95,11 @@ def the_map(folder: Path, profile: Profile) -> GridMap:
 def found_in(checked: Checked) -> str:
     """What was found in a map, in one line."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in checked.kinds().items()) or "nothing"
-    return f"{len(checked.grids.grids)} grids; found: {kinds}" if checked.grids else f"refused; found: {kinds}"
+    return (
+        f"{len(checked.grids.grids)} grids; found: {kinds}"
+        if checked.grids
+        else f"refused; found: {kinds}"
+    )
 
 
 COMMANDS = {"map": map_group}

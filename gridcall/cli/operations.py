@@ -17,13 +17,13 @@ import click
 from embedded.server import data_folder, server_url, url_of
 from eventlog.codec import enveloped
 from eventlog.core.row import Row
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected, listen
 from eventlog.postgres.tables import SERVICE_OF
-from events.catalogue import LINES, CaseParked, Instant, RetryAsked, word_of
-from events.errors import Away
+from events.catalogue import LINES, CaseParked, Instant, RetryAsked, short_type
+from events.errors import Unavailable
 from events.instants import rfc3339
 from gridcall.cli.queries import asked, listed, named
 from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
@@ -32,12 +32,12 @@ from gridcall.host.asgi import app_apart, app_of
 from gridcall.host.host import SERVICES
 from gridcall.host.migrations import SERVICES as SCHEMAS
 from gridcall.host.migrations import prepare
-from gridcall.host.peers import PORTS, Elsewhere
+from gridcall.host.peers import PORTS, Peers
 from gridcall.host.status import parked, status
 from gridcall.simulation.reports.tables import as_json
 from gridcall.verify import Verified, verify
 from httpedge.server import serve
-from intake.acceptor import AHEAD_US_MAX, Door, now_us
+from intake.acceptor import AHEAD_US_MAX, Acceptor, now_us
 from intake.api_keys import READER, Keys
 from intake.core.identity import action_id
 from intake.core.submission import item_of
@@ -54,12 +54,30 @@ AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8311, show_default=True, type=click.IntRange(0, 65535))
 @click.option(
-    "--service", "services", multiple=True, type=click.Choice(SERVICES), help="Only this service; may be given again."
+    "--service",
+    "services",
+    multiple=True,
+    type=click.Choice(SERVICES),
+    help="Only this service; may be given again.",
 )
 @click.option("--http", type=click.Choice(["h11", "httptools"]), default="httptools", hidden=True)
-@click.option("--development-key", is_flag=True, help="Make a key for all lines of the only district, and print it.")
-@click.option("--demo", is_flag=True, help="A district that lives: it is loaded, and four simulated lines post to it.")
-@click.option("--speed", default=60.0, show_default=True, type=click.FloatRange(0.1, 3600), help="Of the demo's time.")
+@click.option(
+    "--development-key",
+    is_flag=True,
+    help="Make a key for all lines of the only district, and print it.",
+)
+@click.option(
+    "--demo",
+    is_flag=True,
+    help="A district that lives: it is loaded, and four simulated lines post to it.",
+)
+@click.option(
+    "--speed",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 3600),
+    help="Of the demo's time.",
+)
 def up_command(
     host: str,
     port: int,
@@ -100,10 +118,17 @@ def service_command(service: str) -> click.Command:
 
     @click.command(service, short_help=f"Run {service} alone; the others are reached over Kafka.")
     @click.option("--host", default="127.0.0.1", show_default=True)
-    @click.option("--port", default=PORTS[service], show_default=True, type=click.IntRange(0, 65535))
-    @click.option("--fed", is_flag=True, hidden=True, help="For simulate: time passes with what is fed, alone.")
+    @click.option(
+        "--port", default=PORTS[service], show_default=True, type=click.IntRange(0, 65535)
+    )
+    @click.option(
+        "--fed",
+        is_flag=True,
+        hidden=True,
+        help="For simulate: time passes with what is fed, alone.",
+    )
     def command(host: str, port: int, fed: bool) -> None:
-        elsewhere = Elsewhere.from_environment()
+        elsewhere = Peers.from_environment()
         url = "" if service == "screen" else database_of(service)
         if url:
             asyncio.run(prepared(url, service))
@@ -135,7 +160,7 @@ async def prepared(url: str, *services: str) -> None:
             await prepare(url, services=services or tuple(SCHEMAS))
             async with connected(url, size=1, check=DatabaseCheck(data_folder(), url, first).check):
                 return
-        except Away as fault:
+        except Unavailable as fault:
             if time.monotonic() > deadline:
                 raise
             click.echo(f"waiting for the database: {fault}", err=True)
@@ -166,7 +191,11 @@ async def development(database: Database) -> tuple[str, str]:
 
 def no_district(count: int) -> NoReturn:
     """A development key stands for one district."""
-    what = "no district yet: gridcall map load DIR --profile FILE" if count == 0 else "several districts: gridcall key add"
+    what = (
+        "no district yet: gridcall map load DIR --profile FILE"
+        if count == 0
+        else "several districts: gridcall key add"
+    )
     fail(NOTHING_RAN, f"--development-key: there is {what}")
 
 
@@ -185,7 +214,11 @@ def status_command(as_json_: bool) -> None:
     if as_json_:
         emit(as_json(found))
         return
-    listed(found["shards"], as_json_=False, empty="no district yet: gridcall map load DIR --profile FILE")
+    listed(
+        found["shards"],
+        as_json_=False,
+        empty="no district yet: gridcall map load DIR --profile FILE",
+    )
     for district, counts in found["open"].items():
         said = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items())) or "no case"
         emit(f"{district}: {said}\n".encode())
@@ -194,13 +227,30 @@ def status_command(as_json_: bool) -> None:
 @click.command("tail")
 @click.argument("log", type=click.Choice(list(SERVICE_OF)))
 @click.option("--district", metavar="CODE", help="Which; not needed where there is one.")
-@click.option("--after", type=int, metavar="POSITION", help="From here on; without it the last ten, then what comes.")
-@click.option("--type", "kinds", multiple=True, metavar="WORD", help="Only types with this word, such as call-raised.")
+@click.option(
+    "--after",
+    type=int,
+    metavar="POSITION",
+    help="From here on; without it the last ten, then what comes.",
+)
+@click.option(
+    "--type",
+    "kinds",
+    multiple=True,
+    metavar="WORD",
+    help="Only types with this word, such as call-raised.",
+)
 @click.option("--subject", metavar="ID", help="Only this case.")
 @click.option("--follow/--no-follow", default=True, show_default=True, help="Wait for what comes.")
 @click.option("--json", "as_json_", is_flag=True, help="CloudEvents JSON, one a line.")
 def tail_command(
-    log: str, district: str | None, after: int | None, kinds: tuple[str, ...], subject: str | None, follow: bool, as_json_: bool
+    log: str,
+    district: str | None,
+    after: int | None,
+    kinds: tuple[str, ...],
+    subject: str | None,
+    follow: bool,
+    as_json_: bool,
 ) -> None:
     """Follow a log.
 
@@ -211,25 +261,35 @@ def tail_command(
     async def followed() -> None:
         url = server_url()
         await prepare(url)
-        bell = Bell()
+        notifier = Notifier()
         async with connected(url, size=2) as database:
-            source = PostgresLog(log, database, bell)
+            source = PostgresLog(log, database, notifier)
             name = district or await the_district(database)
-            pos = max(0, (await source.watermark(name)).pos - 10) if after is None else after
-            ringing = asyncio.create_task(listen(url, bell))
+            position = (
+                max(0, (await source.watermark(name)).position - 10) if after is None else after
+            )
+            ringing = asyncio.create_task(listen(url, notifier))
             try:
                 while True:
-                    heard = bell.count(log, name)
-                    entries = await source.entries(name, pos, 1000)
+                    heard = notifier.count(log, name)
+                    entries = await source.entries(name, position, 1000)
                     for kept in entries:
-                        if (not subject or kept.subject == subject) and (not kinds or any(kind in kept.type for kind in kinds)):
+                        if (not subject or kept.subject == subject) and (
+                            not kinds or any(kind in kept.type for kind in kinds)
+                        ):
                             body = enveloped(log, name, kept)
-                            emit(body + b"\n" if as_json_ else told(kept.pos, kept.ts, kept.type, kept.subject, kept.data))
-                        pos = kept.pos
+                            emit(
+                                body + b"\n"
+                                if as_json_
+                                else told(
+                                    kept.position, kept.time, kept.type, kept.subject, kept.data
+                                )
+                            )
+                        position = kept.position
                     if not entries:
                         if not follow:
                             return
-                        await bell.wait(log, name, heard, 5)
+                        await notifier.wait(log, name, heard, 5)
             finally:
                 ringing.cancel()
 
@@ -239,16 +299,22 @@ def tail_command(
         sys.exit(130)
 
 
-def told(pos: int, ts: Instant, kind: str, subject: str, data: bytes) -> bytes:
+def told(position: int, time: Instant, kind: str, subject: str, data: bytes) -> bytes:
     """An event in one line for people."""
-    return f"{pos:>9}  {rfc3339(ts):27}  {word_of(kind):24}  {subject:32}  {data.decode()}\n".encode()
+    return f"{position:>9}  {rfc3339(time):27}  {short_type(kind):24}  {subject:32}  {data.decode()}\n".encode()
 
 
 async def the_district(database: Database) -> str:
     """The only district there is."""
-    found = [record["shard"] for record in await database.fetch("SELECT shard FROM intake.shard ORDER BY shard")]
+    found = [
+        record["shard"]
+        for record in await database.fetch("SELECT shard FROM intake.shard ORDER BY shard")
+    ]
     if len(found) != 1:
-        fail(NOTHING_RAN, f"name a district with --district: there are {', '.join(found) or 'none yet'}")
+        fail(
+            NOTHING_RAN,
+            f"name a district with --district: there are {', '.join(found) or 'none yet'}",
+        )
     return str(found[0])
 
 
@@ -265,7 +331,13 @@ def parked_command(as_json_: bool) -> None:
 
 @click.command("retry")
 @click.argument("case", metavar="CASE")
-@click.option("--by", default="operator", show_default=True, metavar="CODE", help="Who asks for it; it is kept in the log.")
+@click.option(
+    "--by",
+    default="operator",
+    show_default=True,
+    metavar="CODE",
+    help="Who asks for it; it is kept in the log.",
+)
 def retry_command(case: str, by: str) -> None:
     """Decide a parked case again, with all that waits behind it. It goes on, or is parked as before.
 
@@ -275,15 +347,17 @@ def retry_command(case: str, by: str) -> None:
     """
 
     async def retried(database: Database) -> list[tuple[str, Row | None]]:
-        found = [(row["district"], row["log"]) for row in await parked(database) if row["case"] == case]
-        bell = Bell()
-        logs = [PostgresLog(name, database, bell) for name in ("cases", "calls")]
-        door, outcomes = Door(database, bell), Outcomes(logs[0], logs[1], bell)
+        found = [
+            (row["district"], row["log"]) for row in await parked(database) if row["case"] == case
+        ]
+        notifier = Notifier()
+        logs = [PostgresLog(name, database, notifier) for name in ("cases", "calls")]
+        door, outcomes = Acceptor(database, notifier), Outcomes(logs[0], logs[1], notifier)
         said: list[tuple[str, Row | None]] = []
         for district, log in found:
             action = action_id(district, "gridcall", secrets.token_hex(16))
             (accepted,) = await door.accept(district, [item_of(RetryAsked(action, case, log, by))])
-            rows = await outcomes.wait(district, accepted.pos, DECIDED_SECONDS)
+            rows = await outcomes.wait(district, accepted.position, DECIDED_SECONDS)
             said.append((log, rows[0] if rows else None))
         return said
 
@@ -298,7 +372,7 @@ def retry_command(case: str, by: str) -> None:
             )
         if isinstance(row.event, CaseParked):
             fail(REJECTED, f"parked again in {log}: {row.event.fault}")
-        click.echo(f"case {case} goes on in {log}, from position {row.pos}")
+        click.echo(f"case {case} goes on in {log}, from position {row.position}")
 
 
 @click.command("doctor")
@@ -313,7 +387,7 @@ def doctor_command() -> None:
     for name, look in EXAMINED.items():
         try:
             said = look()
-        except (Away, OSError, RuntimeError) as fault:
+        except (Unavailable, OSError, RuntimeError) as fault:
             said, ill = f"ILL  {fault}", True
         click.echo(f"{name:12} {said}")
     sys.exit(UNREACHABLE if ill else 0)
@@ -326,7 +400,9 @@ def examined_folder() -> str:
     stat = os.statvfs(folder)
     free = stat.f_bavail * stat.f_frsize // 2**20
     if free < 500:
-        raise OSError(f"{folder} has {free} MiB left: make room, or name another folder in GRIDCALL_HOME")
+        raise OSError(
+            f"{folder} has {free} MiB left: make room, or name another folder in GRIDCALL_HOME"
+        )
     return f"well {folder}, {free:,} MiB free"
 
 
@@ -335,7 +411,10 @@ def examined_database() -> str:
     started = time.monotonic()
 
     async def look(database: Database) -> str:
-        settings = [(await database.fetch(f"SHOW {name}"))[0][0] for name in ("server_version", "fsync", "synchronous_commit")]
+        settings = [
+            (await database.fetch(f"SHOW {name}"))[0][0]
+            for name in ("server_version", "fsync", "synchronous_commit")
+        ]
         return "Postgres {}, fsync {}, synchronous_commit {}".format(*settings)
 
     said = asked(look)
@@ -362,7 +441,11 @@ def examined_shards() -> str:
     shards = asked(status)["shards"]
     behind = [shard for shard in shards if shard["lag"]]
     if behind:
-        raise RuntimeError("; ".join(f"{shard['log']}/{shard['district']} is {shard['lag']:,} behind" for shard in behind))
+        raise RuntimeError(
+            "; ".join(
+                f"{shard['log']}/{shard['district']} is {shard['lag']:,} behind" for shard in behind
+            )
+        )
     return f"well {len(shards)} shards, none behind"
 
 
@@ -375,11 +458,28 @@ EXAMINED: dict[str, Callable[[], str]] = {
 
 
 @click.command("verify")
-@click.option("--database", metavar="NAME", help="Another database of the same server, for example one that simulate left.")
-@click.option("--district", "districts", multiple=True, metavar="CODE", help="Only this district; may be given again.")
-@click.option("--apart", multiple=True, metavar="SERVICE=URL", help="A service with a database of its own; may be given again.")
+@click.option(
+    "--database",
+    metavar="NAME",
+    help="Another database of the same server, for example one that simulate left.",
+)
+@click.option(
+    "--district",
+    "districts",
+    multiple=True,
+    metavar="CODE",
+    help="Only this district; may be given again.",
+)
+@click.option(
+    "--apart",
+    multiple=True,
+    metavar="SERVICE=URL",
+    help="A service with a database of its own; may be given again.",
+)
 @click.option("--json", "as_json_", is_flag=True, help="What was found as JSON.")
-def verify_command(database: str | None, districts: tuple[str, ...], apart: tuple[str, ...], as_json_: bool) -> None:
+def verify_command(
+    database: str | None, districts: tuple[str, ...], apart: tuple[str, ...], as_json_: bool
+) -> None:
     """Fold intake's log again, and compare `cases`, `calls` and the facts with it, byte for byte.
 
     \b
@@ -389,7 +489,11 @@ def verify_command(database: str | None, districts: tuple[str, ...], apart: tupl
     with Bar() as bar:
         url = url_of(database) if database else server_url()
         found = asyncio.run(verify(url, districts, bar.task("Folding", None), named(apart)))
-    emit(as_json([as_record(each) for each in found]) if as_json_ else "".join(map(sentence, found)).encode())
+    emit(
+        as_json([as_record(each) for each in found])
+        if as_json_
+        else "".join(map(sentence, found)).encode()
+    )
     sys.exit(REJECTED if any(each.difference for each in found) else 0)
 
 

@@ -39,12 +39,18 @@ def listed(rows: Sequence[dict[str, Any]], as_json_: bool, empty: str) -> None:
         names = list(rows[0])
         cells = [names, *([str(row[name]) for name in names] for row in rows)]
         widths = [max(len(line[at]) for line in cells) for at in range(len(names))]
-        lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+        lines = (
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in cells
+        )
         emit("".join(f"{line}\n" for line in lines).encode())
 
 
 def named(apart: Sequence[str]) -> dict[str, str]:
     """The URLs of services with databases of their own, each as SERVICE=URL."""
     if wrong := [each for each in apart if "=" not in each]:
-        fail(NOTHING_RAN, f"--apart {wrong[0]}: write SERVICE=URL, for example routing=postgresql://HOST/routing")
+        fail(
+            NOTHING_RAN,
+            f"--apart {wrong[0]}: write SERVICE=URL, for example routing=postgresql://HOST/routing",
+        )
     return dict(each.split("=", 1) for each in apart)

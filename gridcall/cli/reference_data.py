@@ -11,7 +11,7 @@ import msgspec
 
 from eventlog.content_codec import encoded
 from eventlog.core.decider import REFERENCE
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database
 from events.catalogue import ReferenceAdopted, ReferenceKind
@@ -30,21 +30,28 @@ class DistrictCode(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not re.fullmatch(DISTRICT_CODE, value):
-            self.fail(f"{value!r} is no district's code: it has neither strokes nor blanks", param, ctx)
+            self.fail(
+                f"{value!r} is no district's code: it has neither strokes nor blanks", param, ctx
+            )
         return value
 
 
-def adopt_now(district: str, events: Sequence[ReferenceAdopted], contents: Mapping[str, bytes]) -> None:
+def adopt_now(
+    district: str, events: Sequence[ReferenceAdopted], contents: Mapping[str, bytes]
+) -> None:
     """Adopt, and say what was."""
     adopted = asked(lambda database: adopt(database, district, events, contents))
     click.echo(f"{district}: {', '.join(adopted) or 'nothing new: all of this holds already'}")
 
 
 async def adopt(
-    database: Database, district: str, events: Sequence[ReferenceAdopted], contents: Mapping[str, bytes]
+    database: Database,
+    district: str,
+    events: Sequence[ReferenceAdopted],
+    contents: Mapping[str, bytes],
 ) -> list[str]:
     """Append what does not hold already; what was adopted."""
-    log = PostgresLog("intake", database, Bell())
+    log = PostgresLog("intake", database, Notifier())
     known: dict[str, ReferenceAdopted] = {}
     sql = "SELECT data FROM intake.log WHERE shard = $1 AND subject = $2 ORDER BY pos"
     for record in await database.fetch(sql, district, REFERENCE):
@@ -58,16 +65,24 @@ async def adopt(
     return [f"{event.kind} {event.name} adopted" for event in new]
 
 
-KINDS: dict[ReferenceKind, type[Content]] = {"names": Names, "roster": Roster, "admission": AdmissionList, "policies": Policies}
+KINDS: dict[ReferenceKind, type[Content]] = {
+    "names": Names,
+    "roster": Roster,
+    "admission": AdmissionList,
+    "policies": Policies,
+}
 
 
 def loader(kind: ReferenceKind) -> click.Command:
     """`gridcall roster load FILE` and its kin."""
 
     @click.command(
-        "load", help=f"Adopt a {kind} from a JSON file.\n\n\b\nExample:     gridcall {kind} load {kind}.json --district licheng"
+        "load",
+        help=f"Adopt a {kind} from a JSON file.\n\n\b\nExample:     gridcall {kind} load {kind}.json --district licheng",
     )
-    @click.argument("path", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+    @click.argument(
+        "path", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False)
+    )
     @click.option("--district", required=True, type=DistrictCode(), metavar="CODE")
     @click.option("--name", help="The version's name; without it the file's.")
     def load(path: Path, district: str, name: str | None) -> None:
@@ -82,4 +97,6 @@ def loader(kind: ReferenceKind) -> click.Command:
     return load
 
 
-COMMANDS = {kind: click.Group(kind, [loader(kind)], help=f"The {kind} of a district.") for kind in KINDS}
+COMMANDS = {
+    kind: click.Group(kind, [loader(kind)], help=f"The {kind} of a district.") for kind in KINDS
+}

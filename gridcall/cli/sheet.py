@@ -22,9 +22,16 @@ from gridcall.simulation.reports.tables import as_json
 @click.command("sheet")
 @click.argument("worker", metavar="WORKER")
 @click.option("--district", metavar="CODE", help="Which; not needed where there is one.")
-@click.option("--apart", multiple=True, metavar="assessment=URL", help="Where assessment has a database of its own.")
+@click.option(
+    "--apart",
+    multiple=True,
+    metavar="assessment=URL",
+    help="Where assessment has a database of its own.",
+)
 @click.option("--json", "as_json_", is_flag=True, help="As JSON.")
-def sheet_command(worker: str, district: str | None, apart: tuple[str, ...], as_json_: bool) -> None:
+def sheet_command(
+    worker: str, district: str | None, apart: tuple[str, ...], as_json_: bool
+) -> None:
     """A gridworker's figures by month, as far as time has passed, and the events that each of them counts.
 
     \b
@@ -32,10 +39,13 @@ def sheet_command(worker: str, district: str | None, apart: tuple[str, ...], as_
     Example:     gridcall sheet w-0102
     """
     elsewhere = named(apart)
-    found, until = asked(lambda database: sheets_with_receipts(database, worker, district, elsewhere))
+    found, until = asked(
+        lambda database: sheets_with_receipts(database, worker, district, elsewhere)
+    )
     if not found:
         fail(
-            NOTHING_RAN, f"nothing is counted for {worker!r} yet; a roster names the workers, `gridcall tail cases` their cases"
+            NOTHING_RAN,
+            f"nothing is counted for {worker!r} yet; a roster names the workers, `gridcall tail cases` their cases",
         )
     emit(as_json(found) if as_json_ else "\n".join(text_of(each, until) for each in found).encode())
 
@@ -51,13 +61,19 @@ async def sheets_with_receipts(
     else:
         facts, zone, until = await known_of(database, name, worker)
     made = sheets(facts.items(), zone, until)
-    return [{**asdict(sheet), "receipts": receipts(facts.items(), zone, until, worker, sheet.period)} for sheet in made], until
+    return [
+        {**asdict(sheet), "receipts": receipts(facts.items(), zone, until, worker, sheet.period)}
+        for sheet in made
+    ], until
 
 
 def text_of(sheet: dict[str, Any], until: Instant) -> str:
     """A sheet for people: a figure a line, with its events."""
     head = f"{sheet['period']}  {sheet['worker']}, grid {sheet['grid']}, until {rfc3339(until)}\n"
-    return head + "".join(f"{name:15}{sheet[name]:>5}  {' '.join(sheet['receipts'][name])}".rstrip() + "\n" for name in FLOWS)
+    return head + "".join(
+        f"{name:15}{sheet[name]:>5}  {' '.join(sheet['receipts'][name])}".rstrip() + "\n"
+        for name in FLOWS
+    )
 
 
 COMMANDS = {"sheet": sheet_command}

@@ -11,7 +11,15 @@ from typing import Any, NoReturn
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -52,9 +60,17 @@ class Bar(Progress):
     """
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeRemainingColumn(),
+        )
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        super().__init__(*columns, console=console, disable=not console.is_terminal, auto_refresh=False)
+        super().__init__(
+            *columns, console=console, disable=not console.is_terminal, auto_refresh=False
+        )
         self._drawn = 0.0
 
     def task(self, description: str, total: int | None) -> Callable[[int], None]:

@@ -18,7 +18,9 @@ def main(words: Sequence[str] | None = None) -> int:
     body = None if said.data is None else said.data.encode()
     try:
         with httpx.Client(trust_env=False, timeout=60) as http:
-            answer = http.request("GET" if body is None else "POST", said.url, content=body, headers=headers)
+            answer = http.request(
+                "GET" if body is None else "POST", said.url, content=body, headers=headers
+            )
     except httpx.TransportError:
         sys.stdout.write(said.write_out.replace("%{http_code}", "000"))
         return NOT_REACHED

@@ -38,16 +38,24 @@ WALL = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 async def made_ready(url: str, folder: Path, speed: float) -> bool:
     """The demo's district, keys and clock, in a database that has nothing else; whether it was there already."""
     async with connected(url, size=2) as database:
-        found = {record["shard"]: record["ts"] for record in await database.fetch("SELECT shard, ts FROM intake.shard")}
+        found = {
+            record["shard"]: record["ts"]
+            for record in await database.fetch("SELECT shard, ts FROM intake.shard")
+        }
         if found and (await remark_on(url) != MARK or set(found) != {CODE}):
             fail(
-                NOTHING_RAN, "this database has districts of its own, and a demo changes the clock: name another GRIDCALL_HOME"
+                NOTHING_RAN,
+                "this database has districts of its own, and a demo changes the clock: name another GRIDCALL_HOME",
             )
         await remark(url, MARK)
-        await set_clock(database, found.get(CODE) or monday_morning(datetime.now(ZoneInfo(ZONE))), speed)
+        await set_clock(
+            database, found.get(CODE) or monday_morning(datetime.now(ZoneInfo(ZONE))), speed
+        )
         await load(database)
         if not found:
-            rmtree(folder, ignore_errors=True)  # Keys and receipts of another district, which is gone.
+            rmtree(
+                folder, ignore_errors=True
+            )  # Keys and receipts of another district, which is gone.
         await make_keys(database, folder / "keys.json")
         return bool(found)
 
@@ -77,7 +85,10 @@ async def make_keys(database: Database, path: Path) -> None:
     if path.exists():
         return
     keys = Keys(database)
-    platforms = {platform.source: await keys.add(CODE, platform.source, [platform.line]) for platform in PLATFORMS}
+    platforms = {
+        platform.source: await keys.add(CODE, platform.source, [platform.line])
+        for platform in PLATFORMS
+    }
     people, reader = await keys.add(CODE, PEOPLE, LINES), await keys.add(CODE, "screen", [READER])
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -94,7 +105,15 @@ class World:
 
     def begin(self, url: str) -> None:
         """Let it post to this address. It ends when its standard input does."""
-        options = ["--url", url, "--folder", str(self._folder), "--speed", str(self._speed), "--until-input-ends"]
+        options = [
+            "--url",
+            url,
+            "--folder",
+            str(self._folder),
+            "--speed",
+            str(self._speed),
+            "--until-input-ends",
+        ]
         words = [sys.executable, "-m", "gridcall.demo.traffic.world", *options]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
 
@@ -104,10 +123,15 @@ class World:
             self._process.wait(timeout=30)
 
 
-def run_demo(url: str, home: Path, speed: float, serve: Callable[[Callable[[str], None]], None]) -> None:
+def run_demo(
+    url: str, home: Path, speed: float, serve: Callable[[Callable[[str], None]], None]
+) -> None:
     """Make it ready, say what is to be seen, and run until it is ended. `serve` calls back with the address."""
     folder = home / "demo"
-    click.echo("The demo district: Licheng, Jinan; 17 streets, 632 communities, 2,707 grids on a schematic map ...", err=True)
+    click.echo(
+        "The demo district: Licheng, Jinan; 17 streets, 632 communities, 2,707 grids on a schematic map ...",
+        err=True,
+    )
     again = asyncio.run(made_ready(url, folder, speed))
     world = World(folder, speed)
 

@@ -24,7 +24,7 @@ SENTENCES: dict[str, dict[Language, str]] = json.loads(
 )
 
 
-class Telling:
+class Presenter:
     """Tells on stdout; the seconds that are left run on stderr, where that is a terminal."""
 
     def __init__(self, lang: Language, fast: bool) -> None:
@@ -34,7 +34,9 @@ class Telling:
         self._name = ""
         self._left: int | None = None
         if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # A terminal that has no Chinese is shown question marks.
+            sys.stdout.reconfigure(
+                errors="replace"
+            )  # A terminal that has no Chinese is shown question marks.
 
     def sentence(self, name: str, **facts: object) -> str:
         return SENTENCES[name][self.lang].format(**facts)
@@ -61,7 +63,15 @@ class Telling:
     def output(self, *lines: str) -> None:
         """What came back, broken where it is too wide."""
         for line in lines:
-            click.echo(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent=" " * 10, break_on_hyphens=False))
+            click.echo(
+                textwrap.fill(
+                    line,
+                    WIDTH,
+                    initial_indent="  ",
+                    subsequent_indent=" " * 10,
+                    break_on_hyphens=False,
+                )
+            )
         self._pause(LOOKING_SECONDS)
 
     def result(self, part: str = "result", **facts: object) -> None:
@@ -75,7 +85,11 @@ class Telling:
         if left == self._left or (self._left is not None and not terminal):
             return
         self._left = left
-        click.echo(("\r\x1b[2K  " if terminal else "  ") + self.sentence("left", seconds=left), err=True, nl=not terminal)
+        click.echo(
+            ("\r\x1b[2K  " if terminal else "  ") + self.sentence("left", seconds=left),
+            err=True,
+            nl=not terminal,
+        )
 
     def waited(self) -> None:
         """The line that changed goes."""

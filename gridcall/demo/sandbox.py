@@ -34,17 +34,19 @@ SOURCE = "hotline-12345"
 NOT_OURS = ("GRIDCALL_DATABASE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
-class NotAsTold(GridcallError):
+class StepFailed(GridcallError):
     """Something else happened than what is told. The sentence says what."""
 
 
-class House:
+class Sandbox:
     """What runs while the story is told. `environment` is what the reader's shell has."""
 
     def __init__(self, folder: Path, speed: float) -> None:
         self.folder = folder
         self.speed = speed
-        self.environment = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
+        self.environment = {
+            name: value for name, value in os.environ.items() if name not in NOT_OURS
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._url = ""
         self._at, self._known = 0, 0.0
@@ -62,7 +64,11 @@ class House:
             self._program(programs / "curl", "gridcall.demo.curl")
         path = os.pathsep.join((str(programs), self.environment.get("PATH", os.defpath)))
         self.environment |= {"GRIDCALL_HOME": str(self.folder), "PATH": path}
-        self.environment |= {"KEY": keys["platforms"][SOURCE], "PEOPLE": keys["people"], "READER": keys["reader"]}
+        self.environment |= {
+            "KEY": keys["platforms"][SOURCE],
+            "PEOPLE": keys["people"],
+            "READER": keys["reader"],
+        }
 
     def _program(self, path: Path, module: str) -> None:
         path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {module} "$@"\n')
@@ -98,12 +104,19 @@ class House:
         with log.open("wb") as said:
             words = [sys.executable, "-m", "gridcall", "up", "--port", "0"]
             self._process = subprocess.Popen(  # noqa: S603
-                words, env=self.environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+                words,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
             )
         until = time.monotonic() + UP_SECONDS
         while not (found := UP.search(log.read_text())):
             if self._process.poll() is not None or time.monotonic() > until:
-                raise NotAsTold(f"gridcall up did not start: {log.read_text().strip() or 'it said nothing'}")
+                raise StepFailed(
+                    f"gridcall up did not start: {log.read_text().strip() or 'it said nothing'}"
+                )
             pause()
         self.environment["DOOR"] = found[1]
 
@@ -126,7 +139,7 @@ class House:
     # ── The shell ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, command: str, meanwhile: Callable[[], None] = lambda: None) -> str:
-        """What a command says on stdout; `meanwhile` is called while it runs. Raises NotAsTold where it fails."""
+        """What a command says on stdout; `meanwhile` is called while it runs. Raises StepFailed where it fails."""
         with self.began(command) as process:
             until = time.monotonic() + COMMAND_SECONDS
             while True:
@@ -136,10 +149,14 @@ class House:
                 except subprocess.TimeoutExpired:
                     pause(0)
                     if time.monotonic() > until:
-                        raise NotAsTold(f"this did not end within {COMMAND_SECONDS} s: {command}") from None
+                        raise StepFailed(
+                            f"this did not end within {COMMAND_SECONDS} s: {command}"
+                        ) from None
                     meanwhile()
         if process.returncode:
-            raise NotAsTold(f"this ended with status {process.returncode}: {command}\n{(wrong or said).decode().strip()}")
+            raise StepFailed(
+                f"this ended with status {process.returncode}: {command}\n{(wrong or said).decode().strip()}"
+            )
         return said.decode()
 
     @contextmanager
@@ -162,10 +179,10 @@ class House:
 
 
 @contextmanager
-def house(speed: float) -> Iterator[House]:
+def house(speed: float) -> Iterator[Sandbox]:
     """A furnished house whose door is open. However the block ends, its processes end, and its folder goes."""
     folder = Path(tempfile.mkdtemp(prefix="gridcall-demo-"))
-    made = House(folder, speed)
+    made = Sandbox(folder, speed)
     try:
         with postgres(folder) as url:
             try:

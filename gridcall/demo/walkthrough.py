@@ -19,13 +19,21 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from events.catalogue import word_of
+from events.catalogue import short_type
 from events.errors import GridcallError
 from events.instants import EPOCH, MICROSECOND, instant
 from gridcall.cli.terminal import INTERRUPTED, REJECTED, fail
-from gridcall.demo.licheng.district import CODE, IN_ENGLISH, ZONE, boxes, degrees, names_of_grids, streets
-from gridcall.demo.presenter import Telling
-from gridcall.demo.sandbox import House, NotAsTold, house
+from gridcall.demo.licheng.district import (
+    CODE,
+    IN_ENGLISH,
+    ZONE,
+    boxes,
+    degrees,
+    names_of_grids,
+    streets,
+)
+from gridcall.demo.presenter import Presenter
+from gridcall.demo.sandbox import Sandbox, StepFailed, house
 from gridcall.demo.signals import heard, listen
 
 # How much faster than ours time runs: while one reads, while one waits (an hour in 15 s), and in a hurry.
@@ -39,7 +47,9 @@ GO_ON = " \\\n    "
 
 @click.command("demo")
 @click.option("--fast", is_flag=True, help="No pauses for reading.")
-@click.option("--lang", type=click.Choice(["en", "zh"]), help="Of what is told.  [default: from LANG]")
+@click.option(
+    "--lang", type=click.Choice(["en", "zh"]), help="Of what is told.  [default: from LANG]"
+)
 def demo_command(fast: bool, lang: Literal["en", "zh"] | None) -> None:
     """A story of three minutes: one issue from its post to the sheet, every command run for real and checked.
 
@@ -50,13 +60,17 @@ def demo_command(fast: bool, lang: Literal["en", "zh"] | None) -> None:
     Example:     gridcall demo --lang zh
     """
     listen()
-    telling = Telling(lang or spoken(os.environ), fast)
+    telling = Presenter(lang or spoken(os.environ), fast)
     try:
         told(telling, HURRY if fast else WAITING)
     except (GridcallError, KeyboardInterrupt) as fault:
-        if heard():  # On a terminal it reaches what a step has started too, and then that is what fails.
-            fail(INTERRUPTED, "interrupted; what the demo had made is gone. Once more: gridcall demo")
-        if not isinstance(fault, NotAsTold):
+        if (
+            heard()
+        ):  # On a terminal it reaches what a step has started too, and then that is what fails.
+            fail(
+                INTERRUPTED, "interrupted; what the demo had made is gone. Once more: gridcall demo"
+            )
+        if not isinstance(fault, StepFailed):
             raise
         fail(
             REJECTED,
@@ -70,7 +84,7 @@ def spoken(environment: Mapping[str, str]) -> Literal["en", "zh"]:
     return "zh" if next(filter(None, names), "").startswith("zh") else "en"
 
 
-def told(telling: Telling, waiting: float) -> None:
+def told(telling: Presenter, waiting: float) -> None:
     """All of it. `waiting` is how fast time runs where one waits for a deadline."""
     telling.say("begins")
     with house(READING) as place:
@@ -96,14 +110,14 @@ class Answer:
 class Seen:
     """An event as `gridcall tail` or a log over HTTP shows it."""
 
-    pos: int
+    position: int
     at: datetime
     word: str
     data: dict[str, Any]
 
     def __str__(self) -> str:
         kept = json.dumps(shortened(self.data), ensure_ascii=False).replace('"…": "…"', "…")
-        return f"{self.pos:>4}  {self.at.astimezone(ZoneInfo(ZONE)):%H:%M:%S}  {self.word:17}  {kept}"
+        return f"{self.position:>4}  {self.at.astimezone(ZoneInfo(ZONE)):%H:%M:%S}  {self.word:17}  {kept}"
 
 
 WORTH_TELLING = frozenset(
@@ -119,7 +133,11 @@ def shortened(value: Any) -> Any:
     """The fields that are told; an ellipsis for the others, and for the rest of a long id."""
     match value:
         case dict():
-            kept = {name: shortened(inner) for name, inner in value.items() if name in WORTH_TELLING and inner is not None}
+            kept = {
+                name: shortened(inner)
+                for name, inner in value.items()
+                if name in WORTH_TELLING and inner is not None
+            }
             return kept if len(kept) == len(value) else {**kept, "…": "…"}
         case list():
             return [shortened(inner) for inner in value]
@@ -132,7 +150,9 @@ def curl(path: str, key: str, body: Mapping[str, Any] | None = None, *, wait: in
     """The command that a person would type."""
     parts = [CURL.format(more="i" if body else "", path=path, key=key)]
     if body:
-        parts.append("-H 'Content-Type: application/json'" + (f" -H 'Prefer: wait={wait}'" if wait else ""))
+        parts.append(
+            "-H 'Content-Type: application/json'" + (f" -H 'Prefer: wait={wait}'" if wait else "")
+        )
         parts.append(f"-d '{json.dumps(body)}'")
     return GO_ON.join(parts)
 
@@ -143,7 +163,7 @@ def answer_in(said: str) -> Answer:
     try:
         return Answer(int(head.split()[1]), json.loads(body))
     except (IndexError, ValueError):
-        raise NotAsTold(f"the door's answer cannot be read: {said[:200]!r}") from None
+        raise StepFailed(f"the door's answer cannot be read: {said[:200]!r}") from None
 
 
 TAILED = re.compile(r"^ *(\d+)  (\S+) +(\S+) +\S+ +(\{.*\})$", re.MULTILINE)
@@ -151,29 +171,39 @@ TAILED = re.compile(r"^ *(\d+)  (\S+) +(\S+) +\S+ +(\{.*\})$", re.MULTILINE)
 
 def seen_in_tail(said: str) -> list[Seen]:
     """The lines of `gridcall tail`."""
-    return [Seen(int(pos), datetime.fromisoformat(at), word, json.loads(data)) for pos, at, word, data in TAILED.findall(said)]
+    return [
+        Seen(int(position), datetime.fromisoformat(at), word, json.loads(data))
+        for position, at, word, data in TAILED.findall(said)
+    ]
 
 
 def seen_in_log(said: str) -> list[Seen]:
     """The lines of a log over HTTP."""
     events = map(json.loads, said.splitlines())
     return [
-        Seen(event["position"], datetime.fromisoformat(event["time"]), word_of(event["type"]), event["data"])
+        Seen(
+            event["position"],
+            datetime.fromisoformat(event["time"]),
+            short_type(event["type"]),
+            event["data"],
+        )
         for event in events
     ]
 
 
 def expect(holds: object, otherwise: str) -> None:
-    """Raises NotAsTold where it does not hold."""
+    """Raises StepFailed where it does not hold."""
     if not holds:
-        raise NotAsTold(otherwise)
+        raise StepFailed(otherwise)
 
 
 def the(word: str, events: Sequence[Seen]) -> Seen:
-    """The first event of a kind. Raises NotAsTold where there is none."""
+    """The first event of a kind. Raises StepFailed where there is none."""
     found = next((event for event in events if event.word == word), None)
     if found is None:
-        raise NotAsTold(f"no {word} among {', '.join(event.word for event in events) or 'no events'}")
+        raise StepFailed(
+            f"no {word} among {', '.join(event.word for event in events) or 'no events'}"
+        )
     return found
 
 
@@ -210,8 +240,8 @@ def street_of(grid: str, lang: str) -> str:
 class Story:
     """Where it is told, and what was learnt on the way."""
 
-    house: House
-    telling: Telling
+    house: Sandbox
+    telling: Presenter
     waiting: float
     grid: str = field(default_factory=lambda: a_school()[0])
     first: dict[str, Any] = field(default_factory=dict)
@@ -249,15 +279,21 @@ class Story:
         body = {"reference": f"act-{self.actions}", "type": kind, "issue": about, **said}
         answer = answer_in(self.typed(curl("/actions", "PEOPLE", body, wait=5)))
         outcome = answer.body.get("outcome")
-        expect(answer.status == 200 and outcome, f"{kind} was answered {answer.status} without an outcome: {answer.body}")
+        expect(
+            answer.status == 200 and outcome,
+            f"{kind} was answered {answer.status} without an outcome: {answer.body}",
+        )
         self.telling.output(f"{answer.status}  {json_of(outcome)}")
         return dict(outcome)
 
     def done(self, kind: str, leads_to: str, **said: Any) -> None:
         """Somebody did something, and it had an effect."""
         outcome = self.act(kind, **said)
-        words = [word_of(event["type"]) for event in outcome["events"]]
-        expect(words == [leads_to], f"{kind} led to {', '.join(words)}, not to {leads_to}: {outcome['because']}")
+        words = [short_type(event["type"]) for event in outcome["events"]]
+        expect(
+            words == [leads_to],
+            f"{kind} led to {', '.join(words)}, not to {leads_to}: {outcome['because']}",
+        )
 
     def await_call(self, to_level: str, due: int) -> list[Seen]:
         """Ask escalation's log until it has the call to a level; what came until then. What came after it is kept."""
@@ -265,18 +301,23 @@ class Story:
         self.telling.command(command)
         until = time.monotonic() + self.house.left(due) + PATIENCE_SECONDS
         while not (calls := [event for event in self.ahead if is_call(event, to_level)]):
-            expect(time.monotonic() < until, f"the limit of {local(due)} has passed, and nobody called the {to_level}")
-            self.ahead += seen_in_log(self.house.run(self.polling(), lambda: self.telling.waits(self.house.left(due))))
+            expect(
+                time.monotonic() < until,
+                f"the limit of {local(due)} has passed, and nobody called the {to_level}",
+            )
+            self.ahead += seen_in_log(
+                self.house.run(self.polling(), lambda: self.telling.waits(self.house.left(due)))
+            )
         upto = self.ahead.index(calls[0]) + 1
         found, self.ahead = self.ahead[:upto], self.ahead[upto:]
-        self.position = found[-1].pos
+        self.position = found[-1].position
         self.telling.waited()
         self.telling.output(*map(str, found))
         return found
 
     def polling(self) -> str:
         """The command that asks for the next call events, and waits for them."""
-        after = self.ahead[-1].pos if self.ahead else self.position
+        after = self.ahead[-1].position if self.ahead else self.position
         return curl(f"/escalation/log/{CODE}?after={after}&wait=30", "READER")
 
 
@@ -295,18 +336,31 @@ def post(story: Story) -> None:
     answer = story.post(story.issue, wait=5)
     story.first = answer.body
     outcome = answer.body.get("outcome") or {}
-    words = [word_of(event["type"]) for event in outcome.get("events", [])]
-    expect(answer.status == 200 and words == ["case-reported", "case-routed"], f"the post led to {words or answer.body}")
+    words = [short_type(event["type"]) for event in outcome.get("events", [])]
+    expect(
+        answer.status == 200 and words == ["case-reported", "case-routed"],
+        f"the post led to {words or answer.body}",
+    )
     story.telling.result(position=answer.body["position"])
 
 
 def repeat(story: Story) -> None:
     """The same again is the first answer; other content under the same reference is refused."""
     again = story.post(story.issue)
-    changed = [name for name in ("id", "tracking", "position", "time") if again.body.get(name) != story.first[name]]
-    expect(again.status == 200 and not changed, f"the second answer ({again.status}) differs in {', '.join(changed)}")
+    changed = [
+        name
+        for name in ("id", "tracking", "position", "time")
+        if again.body.get(name) != story.first[name]
+    ]
+    expect(
+        again.status == 200 and not changed,
+        f"the second answer ({again.status}) differs in {', '.join(changed)}",
+    )
     other = story.post({**story.issue, "category": "noise"})
-    expect(other.status == 409, f"other content under the same reference was answered {other.status}, not 409")
+    expect(
+        other.status == 409,
+        f"other content under the same reference was answered {other.status}, not 409",
+    )
     story.telling.result()
 
 
@@ -316,14 +370,25 @@ def follow(story: Story) -> None:
     cases = seen_in_tail(story.typed(f"gridcall tail cases --no-follow --after 0 --subject {case}"))
     story.telling.output(*map(str, cases))
     routed = the("case-routed", cases).data
-    expect(routed["holder"]["grid"] == story.grid, f"it went to {routed['holder']['grid']}, not to {story.grid}")
-    expect(routed["holder"]["worker"] == story.worker, f"{routed['holder']['worker']} has it, not {story.worker}")
+    expect(
+        routed["holder"]["grid"] == story.grid,
+        f"it went to {routed['holder']['grid']}, not to {story.grid}",
+    )
+    expect(
+        routed["holder"]["worker"] == story.worker,
+        f"{routed['holder']['worker']} has it, not {story.worker}",
+    )
     calls = seen_in_tail(story.typed(f"gridcall tail calls --no-follow --after 0 --subject {case}"))
     story.telling.output(*map(str, calls))
     clock = the("clock-started", calls)
-    story.due, story.position = clock.data["due"], clock.pos
+    story.due, story.position = clock.data["due"], clock.position
     street = street_of(story.grid, story.telling.lang)
-    facts = {"grid": story.grid, "called": a_school()[1], "street": street, "rule": clock.data["rule"]}
+    facts = {
+        "grid": story.grid,
+        "called": a_school()[1],
+        "street": street,
+        "rule": clock.data["rule"],
+    }
     story.telling.result(worker=story.worker, due=local(story.due), **facts)
 
 
@@ -332,12 +397,18 @@ def climb(story: Story) -> None:
     story.house.let_time_run(story.waiting)
     to_street = story.await_call("street", story.due)
     missed, street = the("deadline-missed", to_street), the("call-raised", to_street)
-    expect(instant(missed.at) == story.due, f"the miss is dated {missed.at}, and was due {local(story.due)}")
+    expect(
+        instant(missed.at) == story.due,
+        f"the miss is dated {missed.at}, and was due {local(story.due)}",
+    )
     answer_due = street.data["answer_due"]
     story.telling.result("street", officer=street.data["receiver"]["officer"], by=local(answer_due))
     to_district = story.await_call("district", answer_due)
     district = the("call-raised", to_district)
-    expect(district.data["because"] == "silence", f"the district was called because of {district.data['because']}")
+    expect(
+        district.data["because"] == "silence",
+        f"the district was called because of {district.data['because']}",
+    )
     story.calls = [street, district]
     story.house.let_time_run(READING)
     story.telling.result("district", officer=district.data["receiver"]["officer"])
@@ -362,11 +433,22 @@ def solve(story: Story) -> None:
     calls = seen_in_tail(story.typed(f"gridcall tail calls --no-follow --after {story.position}"))
     story.telling.output(*map(str, calls))
     withdrawn = the("call-withdrawn", calls).data["call"]
-    expect(withdrawn == story.calls[1].data["call"], f"call {withdrawn} was withdrawn, not the district's")
+    expect(
+        withdrawn == story.calls[1].data["call"],
+        f"call {withdrawn} was withdrawn, not the district's",
+    )
     story.telling.result(because=refused["because"])
 
 
-FIGURES = {"reported": 1, "ended": 1, "due": 1, "in_time": 0, "missed": 1, "calls_raised": 2, "calls_answered": 1}
+FIGURES = {
+    "reported": 1,
+    "ended": 1,
+    "due": 1,
+    "in_time": 0,
+    "missed": 1,
+    "calls_raised": 2,
+    "calls_answered": 1,
+}
 
 
 def count(story: Story) -> None:
@@ -374,8 +456,12 @@ def count(story: Story) -> None:
     command = f"gridcall sheet {story.worker}"
     story.telling.command(command)
     until = time.monotonic() + PATIENCE_SECONDS
-    while figures_in(said := story.house.run(command)) != FIGURES:  # Time has to pass the last event before it counts.
-        expect(time.monotonic() < until, f"the sheet has {figures_in(said)}, and should have {FIGURES}")
+    while (
+        figures_in(said := story.house.run(command)) != FIGURES
+    ):  # Time has to pass the last event before it counts.
+        expect(
+            time.monotonic() < until, f"the sheet has {figures_in(said)}, and should have {FIGURES}"
+        )
     story.telling.output(*said.splitlines())
     missed = re.search(r"^missed .*calls/(\d+)$", said, re.MULTILINE)
     expect(missed, "the figure `missed` names no event")
@@ -401,21 +487,33 @@ def crash(story: Story) -> None:
     after = story.typed(burst).split()
     story.telling.output(" ".join(after))
     known, new = after.count("200"), after.count("202")
-    expect(known >= before.count("202") and known + new == BURST, f"of {BURST} posts {known} were known and {new} new")
+    expect(
+        known >= before.count("202") and known + new == BURST,
+        f"of {BURST} posts {known} were known and {new} new",
+    )
     count_command = curl(f"/log/{CODE}", "READER") + ' | grep -c \'"reference":"burst-\''
     stored = int(story.typed(count_command))
     story.telling.output(str(stored))
     expect(stored == BURST, f"intake's log has {stored} of the {BURST} issues")
     again = story.post(story.issue)
-    expect(again.body.get("tracking") == story.first["tracking"], "the first issue has another tracking code now")
+    expect(
+        again.body.get("tracking") == story.first["tracking"],
+        "the first issue has another tracking code now",
+    )
     story.telling.result(answered=before.count("202"), known=known, new=new)
 
 
 def burst_command() -> str:
     """Thirty issues, one after the other."""
-    body = json.dumps({"reference": "burst-'$n'", "category": "noise", "place": {"street": streets()[1].code}})
+    body = json.dumps(
+        {"reference": "burst-'$n'", "category": "noise", "place": {"street": streets()[1].code}}
+    )
     post = CURL.format(more=" -o /dev/null -w '%{http_code} '", path="/issues/hotline", key="KEY")
-    parts = [f"for n in $(seq {BURST}); do {post}", "-H 'Content-Type: application/json'", f"-d '{body}'; done; true"]
+    parts = [
+        f"for n in $(seq {BURST}); do {post}",
+        "-H 'Content-Type: application/json'",
+        f"-d '{body}'; done; true",
+    ]
     return GO_ON.join(parts)
 
 
@@ -433,15 +531,23 @@ def killed_meanwhile(story: Story, burst: str, kill: str) -> list[str]:
     story.telling.command(kill)
     story.telling.output(f"... {rest.decode()}")
     statuses = (said + rest).decode().split()
-    expect("202" in statuses and "000" in statuses, f"the process was not killed in the middle: {' '.join(statuses)}")
+    expect(
+        "202" in statuses and "000" in statuses,
+        f"the process was not killed in the middle: {' '.join(statuses)}",
+    )
     return statuses
 
 
 def verify(story: Story) -> None:
     """The inputs, folded again, are what the services wrote."""
     until = time.monotonic() + PATIENCE_SECONDS
-    while any(shard["lag"] for shard in json.loads(story.house.run("gridcall status --json"))["shards"]):
-        expect(time.monotonic() < until, "a stage is behind its input after the restart; gridcall status says which")
+    while any(
+        shard["lag"] for shard in json.loads(story.house.run("gridcall status --json"))["shards"]
+    ):
+        expect(
+            time.monotonic() < until,
+            "a stage is behind its input after the restart; gridcall status says which",
+        )
     said = story.typed("gridcall verify")
     story.telling.output(said.strip())
     expect("are equal" in said, f"the fold differs: {said}")

@@ -29,8 +29,12 @@ class Contents(Mapping[str, bytes]):
 
     async def fetch(self, rows: Sequence[Row]) -> None:
         """Fetch what these rows adopt. What is not there stays missing: the decider says so."""
-        events = [row.event for row in rows if isinstance(row.event, ReferenceAdopted | RosterAdopted)]
-        missing = [event.digest for event in events if event.digest and event.digest not in self._known]
+        events = [
+            row.event for row in rows if isinstance(row.event, ReferenceAdopted | RosterAdopted)
+        ]
+        missing = [
+            event.digest for event in events if event.digest and event.digest not in self._known
+        ]
         if missing:
             self._known.update(await self._look(missing))
 
@@ -43,7 +47,9 @@ def stored(database: Database) -> Look:
     """Contents as intake's database has them."""
 
     async def look(digests: Sequence[str]) -> Mapping[str, bytes]:
-        found = await database.fetch("SELECT digest, body FROM intake.content WHERE digest = ANY ($1)", digests)
+        found = await database.fetch(
+            "SELECT digest, body FROM intake.content WHERE digest = ANY ($1)", digests
+        )
         return {record["digest"]: record["body"] for record in found}
 
     return look

@@ -17,17 +17,17 @@ from eventlog.core.stage import Stage
 from eventlog.http_log import HttpLog
 from eventlog.kafka.reader import KafkaLog
 from eventlog.kafka.relay import Publisher, Relay
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, listen
 from eventlog.postgres.tables import SERVICE_OF
-from eventlog.runner import BATCH, Follows, Keeper, Runner
+from eventlog.runner import BATCH, Processor, Runner, ShardSupervisor
 from events.catalogue import LINES
-from events.errors import Away, GridcallError
+from events.errors import GridcallError, Unavailable
 from gridcall.host.contents import Contents, stored
-from gridcall.host.peers import Elsewhere
-from intake.acceptor import ClockLeapt, Door
+from gridcall.host.peers import Peers
+from intake.acceptor import Acceptor, ClockLeapt
 from intake.inbound.consumer import Inbound
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
@@ -49,7 +49,7 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-class System:
+class ServiceHost:
     """The services of one process on one database.
 
     `elsewhere`: the others are not on it, and are reached over Kafka. `fed`: time passes with what is fed to intake, alone.
@@ -62,20 +62,20 @@ class System:
         services: Collection[str],
         check: DatabaseCheck,
         speed: float,
-        elsewhere: Elsewhere | None = None,
+        elsewhere: Peers | None = None,
         fed: bool = False,
     ) -> None:
         self.url = url
         self.database = database
         self.check = check
         self.services = services
-        self.bell = Bell()
+        self.notifier = Notifier()
         self.elsewhere = elsewhere
-        self.door = Door(self.stored, self.bell) if "intake" in services else None
+        self.door = Acceptor(self.stored, self.notifier) if "intake" in services else None
         self.own: dict[str, PostgresLog] = {}  # The logs that lie in this database.
         self.over_kafka: dict[str, KafkaLog] = {}
         self.numbers: dict[str, int] = {}  # Of the districts.
-        self.keepers: dict[tuple[str, str], Keeper] = {}
+        self.keepers: dict[tuple[str, str], ShardSupervisor] = {}
         self.relays: dict[tuple[str, str], Relay] = {}
         self.inbound: dict[str, Inbound] = {}  # By line.
         self._publisher = Publisher(elsewhere.kafka) if elsewhere else None
@@ -94,14 +94,16 @@ class System:
 
     def _log(self, name: str) -> PostgresLog | KafkaLog | HttpLog:
         if self.elsewhere is None or SERVICE_OF[name] in self.services:
-            own = self.own[name] = PostgresLog(name, self.stored, self.bell, this_process())
+            own = self.own[name] = PostgresLog(name, self.stored, self.notifier, this_process())
             return own
         writer = self.elsewhere.log(name)
         if self.door:
-            return writer  # The door follows no log: who waits there for an outcome asks its writer.
+            return (
+                writer  # The door follows no log: who waits there for an outcome asks its writer.
+            )
         cluster, (service,) = self.elsewhere.kafka, self.services
         made = self.over_kafka[name] = KafkaLog(
-            name, cluster, self._number_of, writer, self.bell, f"{cluster.prefix}.{service}"
+            name, cluster, self._number_of, writer, self.notifier, f"{cluster.prefix}.{service}"
         )
         return made
 
@@ -122,7 +124,7 @@ class System:
     async def running(self) -> AsyncIterator[None]:
         """Run until the end of the block; then answer what was taken, and let the shards go."""
         if self.database:
-            self.start(listen(self.url, self.bell, self.database.sessions))
+            self.start(listen(self.url, self.notifier, self.database.sessions))
             self.start(self._announce())
         self.start(self._keep_districts())
         for each in self.over_kafka.values():
@@ -132,7 +134,9 @@ class System:
             if self.elsewhere and self._publisher:
                 cluster, publisher = self.elsewhere.kafka, self._publisher
                 for line in LINES:
-                    self.inbound[line] = Inbound(line, cluster, self.stored, self.door, publisher, this_process())
+                    self.inbound[line] = Inbound(
+                        line, cluster, self.stored, self.door, publisher, this_process()
+                    )
                     self.start(self.inbound[line].run())
         try:
             yield
@@ -149,7 +153,7 @@ class System:
     def close(self) -> None:
         """Answer those who wait for what is to come: the live pages, and the readers of logs."""
         self.closing.set()
-        self.bell.ring_all()
+        self.notifier.notify_all()
 
     def start(self, work: Any) -> None:
         """Work until the end of the block."""
@@ -160,28 +164,32 @@ class System:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that ends by itself is a fault: the process ends with it, and is started again with what the log has."""
         if not self._is_ending:
-            log.critical("%s ended: this process ends too", task, exc_info=None if task.cancelled() else task.exception())
+            log.critical(
+                "%s ended: this process ends too",
+                task,
+                exc_info=None if task.cancelled() else task.exception(),
+            )
             os._exit(70)
 
-    async def _let_time_pass(self, door: Door) -> None:
+    async def _let_time_pass(self, door: Acceptor) -> None:
         while True:
             try:
                 await door.tick()
-            except (Away, ClockLeapt, NewGeneration) as fault:
+            except (Unavailable, ClockLeapt, NewGeneration) as fault:
                 log.warning("time stands still: %s", fault)
             await asyncio.sleep(TICK_SECONDS)
 
     async def _announce(self) -> None:
         """Remember how far the database was, so that a restored one is noticed."""
         while True:
-            with suppress(Away, NewGeneration):
+            with suppress(Unavailable, NewGeneration):
                 await self.stored.on_connection(self.check.announce)
             await asyncio.sleep(TICK_SECONDS)
 
     async def _keep_districts(self) -> None:
         """Keep a shard of each stage for every district that intake knows."""
         while True:
-            with suppress(Away, NewGeneration):
+            with suppress(Unavailable, NewGeneration):
                 self.numbers.update(await self._districts())
                 for district in self.numbers:
                     self._keep(district)
@@ -191,23 +199,29 @@ class System:
         """The districts and their numbers."""
         if self.elsewhere and "intake" not in self.services:
             return await self.elsewhere.districts()
-        return dict(map(tuple, await self.stored.fetch("SELECT shard, number FROM intake.district")))
+        return dict(
+            map(tuple, await self.stored.fetch("SELECT shard, number FROM intake.district"))
+        )
 
     def _keep(self, district: str) -> None:
-        makers: dict[str, tuple[str, Callable[[], Follows]]] = {
+        makers: dict[str, tuple[str, Callable[[], Processor]]] = {
             "routing": ("cases", lambda: self._routing(district)),
             "escalation": ("calls", lambda: self._escalation(district)),
             "assessment": ("evaluations", lambda: self._assessment(district)),
         }
         for service, (sink, made) in makers.items():
             if service in self.services and (service, district) not in self.keepers:
-                keeper = self.keepers[service, district] = Keeper(district, self.own[sink], self.bell, made)
+                keeper = self.keepers[service, district] = ShardSupervisor(
+                    district, self.own[sink], self.notifier, made
+                )
                 self.start(keeper.run())
         if self._publisher:
             self._publish(district, self._publisher)
         if "screen" in self.services and district not in self.screen.followers:
             logs = {each.name: each for each in (self.intake, self.cases, self.calls)}
-            follower = self.screen.followers[district] = Follower(district, logs, self.bell, self._speed)
+            follower = self.screen.followers[district] = Follower(
+                district, logs, self.notifier, self._speed
+            )
             self.start(follower.run())
 
     def _publish(self, district: str, publisher: Publisher) -> None:
@@ -223,13 +237,13 @@ class System:
 
     async def _hear(self, outcomes: HttpLog, district: str) -> None:
         """While somebody waits for an outcome, ask its writer for what comes next, and ring. Nothing is kept."""
-        pos = 0
+        position = 0
         while True:
-            await self.bell.wanted(outcomes.name, district)
+            await self.notifier.wait_for_waiter(outcomes.name, district)
             try:
-                if await outcomes.read(district, pos, 1, wait=TICK_SECONDS):
-                    pos = (await outcomes.watermark(district)).pos
-                    self.bell.ring(outcomes.name, district)
+                if await outcomes.read(district, position, 1, wait=TICK_SECONDS):
+                    position = (await outcomes.watermark(district)).position
+                    self.notifier.notify(outcomes.name, district)
             except GridcallError:
                 await asyncio.sleep(AGAIN_SECONDS)  # Nothing announces that a writer is back.
 

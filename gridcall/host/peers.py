@@ -19,7 +19,7 @@ from eventlog.http_log import HttpLog
 from eventlog.kafka.topics import Cluster
 from eventlog.postgres.pool import Database
 from eventlog.postgres.tables import SERVICE_OF
-from events.errors import Away, CannotGoOn
+from events.errors import Halted, Unavailable
 from gridcall.host.migrations import KAFKA
 
 PORTS = {"intake": 8311, "routing": 8312, "escalation": 8313, "assessment": 8314, "screen": 8315}
@@ -29,7 +29,7 @@ districts_of = msgspec.json.Decoder(dict[str, int]).decode
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class Peers:
     """The broker, the addresses of the services, and the key by which they know each other."""
 
     kafka: Cluster
@@ -38,11 +38,14 @@ class Elsewhere:
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     @classmethod
-    def from_environment(cls) -> Elsewhere:
-        """Raises CannotGoOn where something is not said that cannot be guessed."""
-        for name, what in ((KAFKA, "the broker's address, as 127.0.0.1:19092"), (KEY, "a secret that all services share")):
+    def from_environment(cls) -> Peers:
+        """Raises Halted where something is not said that cannot be guessed."""
+        for name, what in (
+            (KAFKA, "the broker's address, as 127.0.0.1:19092"),
+            (KEY, "a secret that all services share"),
+        ):
             if not os.environ.get(name):
-                raise CannotGoOn(f"{name} is not set: it is {what}")
+                raise Halted(f"{name} is not set: it is {what}")
         urls = {
             service: os.environ.get(f"GRIDCALL_{service.upper()}_URL", f"http://127.0.0.1:{port}")
             for service, port in PORTS.items()
@@ -54,7 +57,9 @@ class Elsewhere:
         """Connections to the services, for the length of the block."""
         headers = {"Authorization": f"Bearer {self.key}"}
         for service, url in self.urls.items():
-            self.clients[service] = httpx.AsyncClient(base_url=url, headers=headers, timeout=10, trust_env=False)
+            self.clients[service] = httpx.AsyncClient(
+                base_url=url, headers=headers, timeout=10, trust_env=False
+            )
         try:
             yield
         finally:
@@ -72,8 +77,12 @@ class Elsewhere:
     async def contents(self, digests: Sequence[str]) -> Mapping[str, bytes]:
         """Contents of reference data by digest; what intake does not have is left out. What was changed on the way is too."""
         found = {digest: (await self._intake(f"/contents/{digest}", 404)) for digest in digests}
-        bodies = {digest: answer.content for digest, answer in found.items() if answer.status_code == 200}
-        return {digest: body for digest, body in bodies.items() if sha256(body).hexdigest() == digest}
+        bodies = {
+            digest: answer.content for digest, answer in found.items() if answer.status_code == 200
+        }
+        return {
+            digest: body for digest, body in bodies.items() if sha256(body).hexdigest() == digest
+        }
 
     async def _intake(self, path: str, *allowed: int) -> httpx.Response:
         try:
@@ -81,7 +90,7 @@ class Elsewhere:
             if answer.status_code not in allowed:
                 answer.raise_for_status()
         except httpx.HTTPError as fault:
-            raise Away(f"intake cannot be asked for {path}: {fault}") from fault
+            raise Unavailable(f"intake cannot be asked for {path}: {fault}") from fault
         return answer
 
 
@@ -90,14 +99,19 @@ def service_key(key: str) -> Any:
 
     async def check(request: Request) -> None:
         if not has_key(request, key):
-            raise HTTPException(401, "This is for gridcall's own services: send GRIDCALL_SERVICE_KEY as a bearer key.")
+            raise HTTPException(
+                401,
+                "This is for gridcall's own services: send GRIDCALL_SERVICE_KEY as a bearer key.",
+            )
 
     return Depends(check)
 
 
 def has_key(request: Request, key: str) -> bool:
     """Whether a request comes from one of gridcall's own services."""
-    return secrets.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {key}".encode())
+    return secrets.compare_digest(
+        request.headers.get("authorization", "").encode(), f"Bearer {key}".encode()
+    )
 
 
 def intake_routes(database: Database) -> APIRouter:

@@ -54,7 +54,10 @@ async def status(database: Database) -> dict[str, Any]:
     """Positions, lag and leases of every shard; open cases and calls by stage and level."""
     shards = [shard for log in LAGS for shard in await shards_of(database, log)]
     districts = sorted({shard["district"] for shard in shards})
-    return {"shards": shards, "open": {district: await opened(database, district) for district in districts}}
+    return {
+        "shards": shards,
+        "open": {district: await opened(database, district) for district in districts},
+    }
 
 
 async def shards_of(database: Database, log: str) -> list[dict[str, Any]]:
@@ -69,7 +72,9 @@ async def opened(database: Database, district: str) -> dict[str, int]:
     words = {f"gridcall.{name}.v1": said for name, said in STANDS.items()}
     for record in await database.fetch(STANDING, district, list(words)):
         if said := words[record["type"]]:
-            counts[f"{said} at the {data_decoder(record['type']).decode(record['data']).holder.level}"] += 1
+            counts[
+                f"{said} at the {data_decoder(record['type']).decode(record['data']).holder.level}"
+            ] += 1
     for record in await database.fetch(CALLING, district):
         counts[f"calls to the {msgspec.json.decode(record['data'])['to_level']}"] += 1
     return dict(counts)

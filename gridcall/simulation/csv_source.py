@@ -92,10 +92,14 @@ def read_file(profile: Profile, lines: Lines, path: Path) -> FileRead:
     _, header = next(rows, (1, []))
     adapter = Adapter(profile, header)
     if adapter.missing:
-        found = "; ".join(missing_column(column, key, lines, header) for column, key in adapter.missing.items())
+        found = "; ".join(
+            missing_column(column, key, lines, header) for column, key in adapter.missing.items()
+        )
         raise InputError(f"{path}:1: {found}")
     if adapter.doubled:
-        raise InputError(f"{path}:1: column {adapter.doubled[0]!r} stands in the header twice; leave one of them")
+        raise InputError(
+            f"{path}:1: column {adapter.doubled[0]!r} stands in the header twice; leave one of them"
+        )
     records: list[Read] = []
     rejected: list[Rejected] = []
     for line, row in rows:
@@ -103,14 +107,20 @@ def read_file(profile: Profile, lines: Lines, path: Path) -> FileRead:
             records.append(read_as(line, adapter.read(row)))
         except Invalid as fault:
             reference = printable(adapter.reference(row))
-            rejected.append(Rejected(path.name, line, reference, fault.field, printable(fault.value), fault.reason))
+            rejected.append(
+                Rejected(
+                    path.name, line, reference, fault.field, printable(fault.value), fault.reason
+                )
+            )
     return FileRead(path.name, len(records) + len(rejected), records, rejected)
 
 
 def read_as(line: int, record: Record) -> Read:
     """A record as it travels between processes."""
     reported, issue, ended, ending, content, published = record
-    return Read(reported, line, issue.reference, content, published, pack(issue), ended, pack(ending))
+    return Read(
+        reported, line, issue.reference, content, published, pack(issue), ended, pack(ending)
+    )
 
 
 def missing_column(column: str, key: str, lines: Lines, header: Sequence[str]) -> str:
@@ -125,7 +135,9 @@ def numbered_rows(path: Path, profile: Profile) -> Iterator[tuple[int, list[str]
     try:
         with path.open("rb") as raw:
             packed = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
-            text = io.TextIOWrapper(packed, marked(profile.csv.encoding), errors="surrogateescape", newline="")
+            text = io.TextIOWrapper(
+                packed, marked(profile.csv.encoding), errors="surrogateescape", newline=""
+            )
             reader = csv.reader(text, delimiter=profile.csv.delimiter)
             line = 1
             for row in reader:

@@ -62,7 +62,7 @@ class Pipeline(Protocol):
     async def feed(self, drafts: Sequence[Draft]) -> None:
         """Accept inputs; everything follows from them."""
 
-    async def announce(self, w: Instant) -> None:
+    async def announce(self, watermark: Instant) -> None:
         """Let time pass without an input."""
 
     async def settled(self) -> Instant:
@@ -97,12 +97,12 @@ class InMemory:
         await self.intake.append(self.district, drafts)
         await self._follow()
 
-    async def announce(self, w: Instant) -> None:
-        await self.intake.announce(self.district, w)
+    async def announce(self, watermark: Instant) -> None:
+        await self.intake.announce(self.district, watermark)
         await self._follow()
 
     async def settled(self) -> Instant:
-        return self.escalation.time
+        return self.escalation.watermark
 
     async def _follow(self) -> None:
         for runner in self._runners:
@@ -116,7 +116,9 @@ class InMemory:
             log.passed("tables", self.district, self._read[log.name])
 
 
-def adoptions(profile: Profile, grids: GridMap, at: Instant) -> tuple[list[Draft], dict[str, bytes]]:
+def adoptions(
+    profile: Profile, grids: GridMap, at: Instant
+) -> tuple[list[Draft], dict[str, bytes]]:
     """The first rows of intake's log, and their contents: the map, the roster, the policies, the decider version."""
     contents: dict[str, bytes] = {}
     events: list[ReferenceAdopted] = []
@@ -155,9 +157,9 @@ async def simulate(
     with without_collecting():
         while part := feed.take(batch):
             await pipeline.feed(part)
-            w = mark(part[-1].at, feed.next_at() or until)
-            if w is not None:
-                await pipeline.announce(w)
+            watermark = mark(part[-1].at, feed.next_at() or until)
+            if watermark is not None:
+                await pipeline.announce(watermark)
             progress(len(part))
             await asyncio.sleep(0)  # Where an interruption is heard.
         await pipeline.announce(until)
@@ -165,9 +167,15 @@ async def simulate(
     return concluded(profile, feed, until, folder, reader, passed)
 
 
-def concluded(profile: Profile, feed: Feed, until: Instant, folder: Path, reader: Reader, passed: Instant) -> Run:
+def concluded(
+    profile: Profile, feed: Feed, until: Instant, folder: Path, reader: Reader, passed: Instant
+) -> Run:
     """The files of a run, and its checks. `passed`: how far time passed in the last log."""
-    write_csv(folder / "rejected.csv", REJECTED_COLUMNS, [[str(cell) for cell in row] for row in feed.rejected])
+    write_csv(
+        folder / "rejected.csv",
+        REJECTED_COLUMNS,
+        [[str(cell) for cell in row] for row in feed.rejected],
+    )
     summary = {
         "format": 1,
         "profile": profile.profile,
@@ -188,15 +196,26 @@ def published(cases: Path, feed: Feed, named: bool) -> dict[str, int]:
     """How the verdicts of cases.csv compare with the source's own; `named`: the profile has a column of them."""
     with cases.open(encoding="utf-8", newline="") as file:
         ours = ((case["reference"], case["verdict"] == "overdue") for case in csv.DictReader(file))
-        differ = sum(1 for reference, overdue in ours if feed.published.get(reference, overdue) != overdue)
-    return {"compared": len(feed.published), "differ": differ, "blank": feed.accepted - len(feed.published) if named else 0}
+        differ = sum(
+            1 for reference, overdue in ours if feed.published.get(reference, overdue) != overdue
+        )
+    return {
+        "compared": len(feed.published),
+        "differ": differ,
+        "blank": feed.accepted - len(feed.published) if named else 0,
+    }
 
 
 def failures(summary: dict[str, Any], until: Instant, passed: Instant) -> Iterator[str]:
     """What does not add up, each in a sentence."""
-    if summary["rows"] != sum(summary[key] for key in ("accepted", "rejected", "duplicates", "after_until")):
+    if summary["rows"] != sum(
+        summary[key] for key in ("accepted", "rejected", "duplicates", "after_until")
+    ):
         yield "rows is not the sum of accepted, rejected, duplicates and after_until"
-    if summary["accepted"] != sum(summary["issues"].values()) or summary["accepted"] != summary["cases"]:
+    if (
+        summary["accepted"] != sum(summary["issues"].values())
+        or summary["accepted"] != summary["cases"]
+    ):
         yield "accepted is not the sum of issues, or not the number of cases"
     if passed < until:
         yield "time did not pass up to until"

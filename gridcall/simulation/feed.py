@@ -32,7 +32,7 @@ ending_of = msgspec.msgpack.Decoder(EndedAtSource).decode
 packed = msgspec.msgpack.encode
 
 
-class Input(NamedTuple):
+class FedInput(NamedTuple):
     """An input in its place, still packed. No two have the same instant, reference and kind."""
 
     at: Instant
@@ -49,7 +49,7 @@ class Input(NamedTuple):
         return Draft(self.at, issue.issue, issue)
 
 
-unpacked = msgspec.msgpack.Decoder(list[Input]).decode
+unpacked = msgspec.msgpack.Decoder(list[FedInput]).decode
 
 
 class Spool:
@@ -58,16 +58,16 @@ class Spool:
     def __init__(self, file: BinaryIO, count: int) -> None:
         self._file = file
         self._left = count
-        self._ahead: list[Input] = []
+        self._ahead: list[FedInput] = []
 
     def __len__(self) -> int:
         return self._left
 
-    def __getitem__(self, last: Literal[-1]) -> Input:
+    def __getitem__(self, last: Literal[-1]) -> FedInput:
         self._look()
         return self._ahead[last]
 
-    def pop(self) -> Input:
+    def pop(self) -> FedInput:
         """The next input."""
         self._look()
         self._left -= 1
@@ -80,7 +80,7 @@ class Spool:
             self._ahead.reverse()
 
 
-def spooled(inputs: list[Input], file: BinaryIO) -> tuple[int, str]:
+def spooled(inputs: list[FedInput], file: BinaryIO) -> tuple[int, str]:
     """Write inputs into a file, as a spool reads them; their number, and their digest."""
     count, digest = len(inputs), sha256()
     while inputs:
@@ -95,14 +95,16 @@ def spooled(inputs: list[Input], file: BinaryIO) -> tuple[int, str]:
 class Feed:
     """What was read: the inputs, the next one last, and the count of every row."""
 
-    inputs: list[Input] | Spool = field(default_factory=list)
+    inputs: list[FedInput] | Spool = field(default_factory=list)
     digest: str = ""  # It names the inputs of a spool, and no others.
     rejected: list[Rejected] = field(default_factory=list)
     rows: int = 0
     duplicates: int = 0
     after_until: int = 0
     accepted: int = 0
-    published: dict[str, bool] = field(default_factory=dict)  # reference → whether the source calls it overdue
+    published: dict[str, bool] = field(
+        default_factory=dict
+    )  # reference → whether the source calls it overdue
 
     def next_at(self) -> Instant | None:
         """When the next input comes."""
@@ -130,7 +132,13 @@ def without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def read_apart(profile: Profile, lines: Lines, paths: Sequence[Path], until: Instant, progress: Callable[[int], None]) -> Feed:
+def read_apart(
+    profile: Profile,
+    lines: Lines,
+    paths: Sequence[Path],
+    until: Instant,
+    progress: Callable[[int], None],
+) -> Feed:
     """`read_feed` in a process of its own, whose memory ends with it; the inputs come through a file."""
     file = TemporaryFile()  # noqa: SIM115  # It is closed with the spool.
     said, saying = Pipe(duplex=False)
@@ -150,7 +158,12 @@ def read_apart(profile: Profile, lines: Lines, paths: Sequence[Path], until: Ins
 
 
 def outcome_of_reading(
-    profile: Profile, lines: Lines, paths: Sequence[Path], until: Instant, saying: Connection, file: BinaryIO
+    profile: Profile,
+    lines: Lines,
+    paths: Sequence[Path],
+    until: Instant,
+    saying: Connection,
+    file: BinaryIO,
 ) -> tuple[Feed, int, str] | BaseException:
     """What the other process tells at its end: the feed without its inputs, their number and digest; or what went wrong."""
     try:
@@ -189,7 +202,9 @@ def read_feed(
     first: dict[str, Read] = {}
     again: dict[str, list[Read]] = {}
     with without_collecting():
-        for file in read_files(profile, lines, sorted(paths, key=lambda path: (path.name, str(path)))):
+        for file in read_files(
+            profile, lines, sorted(paths, key=lambda path: (path.name, str(path)))
+        ):
             feed.rows += file.rows
             feed.rejected += file.rejected
             for read in file.records:
@@ -210,14 +225,20 @@ def settled(reads: list[Read], reference_column: str, feed: Feed) -> Read:
         if read.content == first.content:
             feed.duplicates += 1
         else:
-            reason = f"this reference came before with other content, in {first.file} line {first.line}"
-            feed.rejected.append(Rejected(read.file, read.line, read.reference, reference_column, read.reference, reason))
+            reason = (
+                f"this reference came before with other content, in {first.file} line {first.line}"
+            )
+            feed.rejected.append(
+                Rejected(
+                    read.file, read.line, read.reference, reference_column, read.reference, reason
+                )
+            )
     return first
 
 
 def order(first: dict[str, Read], feed: Feed, until: Instant) -> None:
     """All inputs by (time, reference, report before ending), the last one first. Empties `first`."""
-    inputs: list[Input] = []
+    inputs: list[FedInput] = []
     while first:
         reference, read = first.popitem()
         if read.reported >= until:
@@ -226,9 +247,9 @@ def order(first: dict[str, Read], feed: Feed, until: Instant) -> None:
         feed.accepted += 1
         if read.published is not None:
             feed.published[reference] = read.published
-        inputs.append(Input(read.reported, reference, 0, read.issue))
+        inputs.append(FedInput(read.reported, reference, 0, read.issue))
         if read.ended is not None and read.ended < until:
-            inputs.append(Input(read.ended, reference, ENDING, read.ending))
+            inputs.append(FedInput(read.ended, reference, ENDING, read.ending))
     inputs.sort(key=itemgetter(0, 1, 2), reverse=True)
     feed.inputs = inputs
     feed.rejected.sort()

@@ -18,7 +18,7 @@ from typing import Any
 
 from embedded.server import data_folder
 from eventlog.kafka.topics import Cluster
-from events.errors import CannotGoOn
+from events.errors import Halted
 from gridcall.host.migrations import SERVICES
 
 END_SECONDS = 20
@@ -46,7 +46,10 @@ class Tasks:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for task in self._tasks:
             task.cancel()
@@ -56,21 +59,45 @@ class Tasks:
 class Processes(Tasks):
     """As many processes of each service as there are replicas. A process that ends by itself is a fault."""
 
-    def __init__(self, folder: Path, cluster: Cluster, urls: Mapping[str, str], replicas: int) -> None:
+    def __init__(
+        self, folder: Path, cluster: Cluster, urls: Mapping[str, str], replicas: int
+    ) -> None:
         super().__init__()
         self.folder = folder
-        common = {"GRIDCALL_HOME": str(folder), "GRIDCALL_KAFKA": f"{cluster.brokers}/{cluster.prefix}"}
+        common = {
+            "GRIDCALL_HOME": str(folder),
+            "GRIDCALL_KAFKA": f"{cluster.brokers}/{cluster.prefix}",
+        }
         common["GRIDCALL_SERVICE_KEY"] = secrets.token_urlsafe()
         drawn = iter(free_ports(replicas * len(SERVICES)))
         for number in range(replicas):
             ports = {service: next(drawn) for service in SERVICES}
-            addresses = {f"GRIDCALL_{service.upper()}_URL": f"http://127.0.0.1:{port}" for service, port in ports.items()}
+            addresses = {
+                f"GRIDCALL_{service.upper()}_URL": f"http://127.0.0.1:{port}"
+                for service, port in ports.items()
+            }
             for service, port in ports.items():
-                environment = {**os.environ, **common, **addresses, "GRIDCALL_DATABASE_URL": urls[service]}
-                self.start(self._kept(service, port, folder / f"{service}-{number}.log", environment))
+                environment = {
+                    **os.environ,
+                    **common,
+                    **addresses,
+                    "GRIDCALL_DATABASE_URL": urls[service],
+                }
+                self.start(
+                    self._kept(service, port, folder / f"{service}-{number}.log", environment)
+                )
 
-    async def _kept(self, service: str, port: int, said: Path, environment: Mapping[str, str]) -> None:
-        words = ["-m", "gridcall", service, "--port", str(port), *(["--fed"] if service == "intake" else [])]
+    async def _kept(
+        self, service: str, port: int, said: Path, environment: Mapping[str, str]
+    ) -> None:
+        words = [
+            "-m",
+            "gridcall",
+            service,
+            "--port",
+            str(port),
+            *(["--fed"] if service == "intake" else []),
+        ]
         while True:
             with said.open("ab") as file:
                 process = await asyncio.create_subprocess_exec(
@@ -83,7 +110,7 @@ class Processes(Tasks):
                 raise
             if status >= 0:
                 told = said.read_text(errors="replace")[-TOLD_BYTES:]
-                raise CannotGoOn(f"{service} ended by itself with {status}; {said} says why:\n{told}")
+                raise Halted(f"{service} ended by itself with {status}; {said} says why:\n{told}")
 
 
 def end_with_parent() -> None:

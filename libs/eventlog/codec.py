@@ -66,34 +66,57 @@ decoder = msgspec.json.Decoder(Received)
 class Entry(NamedTuple):
     """A row of a log as a store keeps it, column by column: the event as the name of its type and its fields in JSON."""
 
-    pos: int
-    ts: Instant
+    position: int
+    time: Instant
     input: int
-    n: int
+    step: int
     subject: str
-    seq: int
+    sequence: int
     cause: str
     type: str
     data: bytes
 
 
-def in_order(kind: type[Any]) -> type[msgspec.Struct]:
+def sorted_struct(kind: type[Any]) -> type[msgspec.Struct]:
     """A struct with the fields of an event, or of a value in one, in the order of their names: `encoder` writes it as
     `sorted_encoder` writes the event, and it is made and written in a quarter of the time. It checks nothing.
     """
-    return msgspec.defstruct(kind.__name__, sorted((each.name, Any) for each in fields(kind)), gc=False, kw_only=True)
+    return msgspec.defstruct(
+        kind.__name__, sorted((each.name, Any) for each in fields(kind)), gc=False, kw_only=True
+    )
 
 
 def entry(row: Row) -> Entry:
     """What a store keeps of a row, beside its log and shard."""
-    _, _, pos, ts, input_, n, subject, seq, cause, event = row
-    return Entry(pos, ts, input_, n, subject, seq, cause, TYPE_OF[type(event)].name, sorted_encoder.encode(event))
+    _, _, position, time, input_, step, subject, sequence, cause, event = row
+    return Entry(
+        position,
+        time,
+        input_,
+        step,
+        subject,
+        sequence,
+        cause,
+        TYPE_OF[type(event)].name,
+        sorted_encoder.encode(event),
+    )
 
 
 def row_of(log: str, shard: str, kept: Iterable[Any]) -> Row:
     """The row of an entry, or of a record with the same columns: `row_of(log, shard, entry(row)) == row`."""
-    pos, ts, input_, n, subject, seq, cause, type_name, data = kept
-    return Row(log, shard, pos, ts, input_, n, subject, seq, cause, data_decoder(type_name).decode(data))
+    position, time, input_, step, subject, sequence, cause, type_name, data = kept
+    return Row(
+        log,
+        shard,
+        position,
+        time,
+        input_,
+        step,
+        subject,
+        sequence,
+        cause,
+        data_decoder(type_name).decode(data),
+    )
 
 
 def envelope(row: Row) -> bytes:
@@ -103,23 +126,23 @@ def envelope(row: Row) -> bytes:
 
 def enveloped(log: str, shard: str, kept: Entry) -> bytes:
     """The envelope of an entry, whose data it holds as they are."""
-    pos, ts, input_, n, subject, seq, cause, type_name, data = kept
+    position, time, input_, step, subject, sequence, cause, type_name, data = kept
     return encoder.encode(
         Wire(
             cause or msgspec.UNSET,
             msgspec.Raw(data),
             "personal" if CATALOGUE[type_name].personal else "internal",
             f"urn:gridcall:schema:{type_name}",
-            f"{log}/{shard}/{pos}",
+            f"{log}/{shard}/{position}",
             input_,
             shard,
-            pos,
-            seq,
+            position,
+            sequence,
             f"/gridcall/{shard}/{log}",
             "1.0",
-            n,
+            step,
             subject,
-            rfc3339(ts),
+            rfc3339(time),
             type_name,
         )
     )
@@ -137,7 +160,20 @@ def opened(body: bytes) -> Row:
         wire = decoder.decode(body)
         log, shard, _ = wire.id.split("/")
         event = data_decoder(wire.type).decode(wire.data)
-        ts = instant(wire.time)
+        time = instant(wire.time)
     except (msgspec.DecodeError, KeyError, ValueError, TypeError) as fault:
-        raise Invalid("envelope", body[:200].decode(errors="replace"), f"not an event of ours: {fault}") from fault
-    return Row(log, shard, wire.position, ts, wire.input, wire.step, wire.subject, wire.sequence, wire.causationid, event)
+        raise Invalid(
+            "envelope", body[:200].decode(errors="replace"), f"not an event of ours: {fault}"
+        ) from fault
+    return Row(
+        log,
+        shard,
+        wire.position,
+        time,
+        wire.input,
+        wire.step,
+        wire.subject,
+        wire.sequence,
+        wire.causationid,
+        event,
+    )

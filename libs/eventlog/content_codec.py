@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from events.errors import CannotGoOn
+from events.errors import Halted
 from events.reference_data import Content
 
 C = TypeVar("C", bound=Content)
@@ -22,7 +22,9 @@ def encoded(content: Content) -> tuple[str, bytes]:
 
 
 def decoded(contents: Mapping[str, bytes], digest: str, kind: type[C]) -> C:
-    """The content of a digest. Raises CannotGoOn where it is missing: its adoption cannot be followed without it."""
+    """The content of a digest. Raises Halted where it is missing: its adoption cannot be followed without it."""
     if digest not in contents:
-        raise CannotGoOn(f"the content {digest} of an adopted {kind.__name__} is not here; load it again")
+        raise Halted(
+            f"the content {digest} of an adopted {kind.__name__} is not here; load it again"
+        )
     return msgspec.json.decode(contents[digest], type=kind)

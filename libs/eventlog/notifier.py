@@ -8,7 +8,7 @@ from collections import defaultdict
 LogName = tuple[str, str]  # log, shard
 
 
-class Bell:
+class Notifier:
     """Rings and waits. A reader takes the count before it looks, and waits for another one: no ring is missed."""
 
     def __init__(self) -> None:
@@ -20,17 +20,17 @@ class Bell:
         """How often it rang."""
         return self._counts[log, shard]
 
-    def ring(self, log: str, shard: str) -> None:
+    def notify(self, log: str, shard: str) -> None:
         """There is something new."""
         self._counts[log, shard] += 1
         for waiting in self._waiting.pop((log, shard), ()):
             if not waiting.done():
                 waiting.set_result(None)
 
-    def ring_all(self) -> None:
+    def notify_all(self) -> None:
         """Whoever waits looks once: this process ends."""
         for log, shard in list(self._waiting):
-            self.ring(log, shard)
+            self.notify(log, shard)
 
     async def wait(self, log: str, shard: str, heard: int, seconds: float) -> None:
         """Wait until it has rung more than `heard` times, at most so long."""
@@ -40,14 +40,16 @@ class Bell:
         self._waiting[log, shard].add(waiting)
         self._wanted[log, shard].set()
         try:
-            async with asyncio.timeout(seconds):  # Python 3.11's wait_for loses a cancellation that comes with the ring.
+            async with asyncio.timeout(
+                seconds
+            ):  # Python 3.11's wait_for loses a cancellation that comes with the ring.
                 await waiting
         except TimeoutError:
             pass
         finally:
             self._waiting[log, shard].discard(waiting)
 
-    async def wanted(self, log: str, shard: str) -> None:
+    async def wait_for_waiter(self, log: str, shard: str) -> None:
         """Until somebody waits: for who must look elsewhere to know when to ring."""
         if not self._waiting[log, shard]:
             self._wanted[log, shard].clear()

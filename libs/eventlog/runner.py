@@ -13,10 +13,10 @@ from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 from eventlog.core.log import Log, Source
-from eventlog.core.row import Generation, Passed, Row
+from eventlog.core.row import Generation, Progress, Row
 from eventlog.core.stage import Stage, held_behind
-from eventlog.notifier import Bell
-from events.errors import Away, CannotGoOn, Conflict, GridcallError
+from eventlog.notifier import Notifier
+from events.errors import Conflict, GridcallError, Halted, Unavailable
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -66,14 +66,16 @@ class Runner(Generic[S, R]):
         """Apply all that the source has, then believe its watermark and pass it on."""
         while await self.step():
             pass
-        await self.pass_time()
+        await self.advance_time()
 
     async def step(self) -> int:
         """Decide one batch while the one before it is committed; the number of rows that were read.
 
         Only a full batch waits for the next step: what may be the last one is committed at once.
         """
-        committed, count = await asyncio.gather(self._commit(*self._taken()), self._decide(), return_exceptions=True)
+        committed, count = await asyncio.gather(
+            self._commit(*self._taken()), self._decide(), return_exceptions=True
+        )
         if committed is not None:
             raise committed
         if isinstance(count, BaseException):
@@ -93,39 +95,39 @@ class Runner(Generic[S, R]):
             await asyncio.sleep(0)
         return len(rows)
 
-    def _taken(self) -> tuple[list[Row], Passed]:
+    def _taken(self) -> tuple[list[Row], Progress]:
         """What was decided and is not committed, and how far the stage was with it."""
         rows, self._decided = self._decided, []
         return rows, self._passed
 
-    async def pass_time(self) -> None:
+    async def advance_time(self) -> None:
         """Fire what was due before the source's watermark, if everything before it was read."""
         stage = self.stage
         await self._commit(*self._taken())
         mark = await self.source.watermark(stage.shard)
-        if mark.pos < stage.input:
-            raise CannotGoOn(
-                f"{self.source.name}/{stage.shard} ends at {mark.pos}, but {stage.input} was read before: it was lost, or "
+        if mark.position < stage.input:
+            raise Halted(
+                f"{self.source.name}/{stage.shard} ends at {mark.position}, but {stage.input} was read before: it was lost, or "
                 "restored. If its service folds it again, this goes on by itself; else bring its database back"
             )
-        if mark.pos == stage.input:
-            await self._commit(stage.pass_time(mark.w), stage.passed)
-            await self.sink.announce(stage.shard, mark.w, stage.input)
+        if mark.position == stage.input:
+            await self._commit(stage.advance_time(mark.watermark), stage.passed)
+            await self.sink.announce(stage.shard, mark.watermark, stage.input)
 
-    async def recall(self) -> None:
+    async def replay(self) -> None:
         """Take up what the stage has written before."""
         stage = self.stage
-        while rows := await self.sink.read(stage.shard, stage.pos, self.batch):
+        while rows := await self.sink.read(stage.shard, stage.position, self.batch):
             await self.fetch(rows)
-            stage.recall(rows, await self._held_behind(rows))
+            stage.replay(rows, await self._held_behind(rows))
 
     async def _held_behind(self, rows: Sequence[Row]) -> dict[str, Row]:
         """The inputs that wait behind parked subjects, by id: what a retry will decide."""
         source, shard = self.source, self.stage.shard
-        inputs = [await source.row(shard, pos) for pos in held_behind(rows, source.name)]
+        inputs = [await source.row(shard, position) for position in held_behind(rows, source.name)]
         return {row.id: row for row in inputs}
 
-    async def _commit(self, rows: Sequence[Row], passed: Passed) -> None:
+    async def _commit(self, rows: Sequence[Row], passed: Progress) -> None:
         if not rows:
             return
         try:
@@ -143,7 +145,7 @@ class OwnedLog(Log, Protocol):
         """Become the owner of a shard, if nobody is."""
 
     async def follow(self, shard: str, read: Generation) -> None:
-        """Be of the generation of the log that this one follows from. Raises CannotGoOn where it has read too much."""
+        """Be of the generation of the log that this one follows from. Raises Halted where it has read too much."""
 
     async def renew(self, shard: str) -> None:
         """Stay the owner. Raises Conflict where somebody else is."""
@@ -155,7 +157,7 @@ class OwnedLog(Log, Protocol):
         """Believe nothing of a shard any more: what was written may have been cut away."""
 
 
-class Follows(Protocol):
+class Processor(Protocol):
     """What a keeper keeps going. `source` is the log that it waits for."""
 
     source: Source
@@ -165,28 +167,30 @@ class Follows(Protocol):
     def read(self) -> Mapping[str, int]:
         """How far each log is read."""
 
-    async def recall(self) -> None:
+    async def replay(self) -> None:
         """Take up what was done before."""
 
     async def step(self) -> int:
         """Take a batch of each log; as many rows as the longest had."""
 
-    async def pass_time(self) -> None:
+    async def advance_time(self) -> None:
         """Let time pass, if everything was read."""
 
 
-class Keeper:
+class ShardSupervisor:
     """Keeps one shard of a service going: owns it when it can, and goes on where the last owner stopped.
 
     `made` gives a fresh runner, whose sink is the owned log.
     """
 
-    def __init__(self, shard: str, sink: OwnedLog, bell: Bell, made: Callable[[], Follows]) -> None:
+    def __init__(
+        self, shard: str, sink: OwnedLog, notifier: Notifier, made: Callable[[], Processor]
+    ) -> None:
         self.shard = shard
         self.sink = sink
-        self.bell = bell
+        self.notifier = notifier
         self.made = made
-        self.runner: Follows | None = None
+        self.runner: Processor | None = None
         self.stopped_because = ""
 
     async def run(self) -> None:
@@ -211,7 +215,7 @@ class Keeper:
 
     def _told(self, fault: GridcallError) -> float:
         """Say why the shard is thrown away, once; then how long to wait before the next try."""
-        if isinstance(fault, Conflict | Away):
+        if isinstance(fault, Conflict | Unavailable):
             log.warning("%s/%s: %s; it is taken up again", self.sink.name, self.shard, fault)
             return AGAIN_SECONDS
         if str(fault) != self.stopped_because:
@@ -231,19 +235,21 @@ class Keeper:
         self.runner, self.stopped_because = runner, ""
         passed_at = 0.0
         while True:
-            heard = self.bell.count(runner.source.name, self.shard)
+            heard = self.notifier.count(runner.source.name, self.shard)
             read = await runner.step()
             if read == runner.batch:
                 continue
             passes = not read or monotonic() > passed_at + PASS_SECONDS
             if passes:
-                await runner.pass_time()
+                await runner.advance_time()
                 passed_at = monotonic()
-            await self.bell.wait(runner.source.name, self.shard, heard, QUIET_SECONDS if passes else PASS_SECONDS)
+            await self.notifier.wait(
+                runner.source.name, self.shard, heard, QUIET_SECONDS if passes else PASS_SECONDS
+            )
 
-    async def _recalled(self, runner: Follows) -> None:
+    async def _recalled(self, runner: Processor) -> None:
         """Recall while somebody keeps the lease: a long log takes longer than a lease."""
-        recalling = asyncio.ensure_future(runner.recall())
+        recalling = asyncio.ensure_future(runner.replay())
         try:
             while not (await asyncio.wait([recalling], timeout=QUIET_SECONDS))[0]:
                 await self.sink.renew(self.shard)
@@ -254,5 +260,7 @@ class Keeper:
     async def _released(self) -> None:
         try:
             await self.sink.release(self.shard)
-        except Away as fault:
-            log.warning("%s/%s was not released: %s; its lease runs out", self.sink.name, self.shard, fault)
+        except Unavailable as fault:
+            log.warning(
+                "%s/%s was not released: %s; its lease runs out", self.sink.name, self.shard, fault
+            )

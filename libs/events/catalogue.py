@@ -34,7 +34,7 @@ class EventType:
     personal: bool
 
 
-def word_of(type_name: str) -> str:
+def short_type(type_name: str) -> str:
     """A type name in one word: `gridcall.call-raised.v1` → `call-raised`."""
     return type_name.removeprefix("gridcall.").rpartition(".")[0]
 
@@ -84,7 +84,7 @@ class PlaceClaim:
 
 
 @value
-class Matter:
+class CaseFacts:
     """What a case is about, as far as its deadline needs to know. `due` is the deadline that its line promised."""
 
     line: str
@@ -95,7 +95,7 @@ class Matter:
 
 
 @value
-class Holder:
+class Assignment:
     """Who answers for a case: the level that holds it, the codes of its place, and the worker, if it is a grid's.
 
     `episode` counts the responsibilities of one case (1 for its first worker; 0 while no worker has had it).
@@ -110,7 +110,7 @@ class Holder:
 
 
 @value
-class Limit:
+class DeadlineRule:
     """A policy row: how long a matter may take. `*` fits any; the first row that fits counts; units: hours, days."""
 
     line: str
@@ -121,7 +121,7 @@ class Limit:
 
 
 @value
-class Receiver:
+class OnCall:
     """Who takes calls for a street or the district: one accountable officer, and a deputy."""
 
     unit: str
@@ -163,7 +163,7 @@ class PoliciesAdopted:
     name: str
     zone: str
     answer_within: int | None
-    limits: tuple[Limit, ...]
+    limits: tuple[DeadlineRule, ...]
 
 
 @event("cases", "calls", personal=True)
@@ -172,7 +172,7 @@ class RosterAdopted:
 
     name: str
     digest: str
-    receivers: tuple[Receiver, ...]
+    receivers: tuple[OnCall, ...]
 
 
 # ── A report comes in ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -203,7 +203,7 @@ class CaseReported:
     case: str
     issue: str
     reference: str
-    matter: Matter
+    matter: CaseFacts
     rules: tuple[str, ...]
 
 
@@ -212,8 +212,8 @@ class CaseRouted:
     """A case was given to a grid. `located_by`: point, grid or dispatcher; `rules`: the dirt met on the way there."""
 
     case: str
-    matter: Matter
-    holder: Holder
+    matter: CaseFacts
+    holder: Assignment
     located_by: str
     rules: tuple[str, ...]
     used: Versions
@@ -224,8 +224,8 @@ class CaseQueued:
     """A case could not be located: it waits for the dispatcher of its street if that is known, else of its district."""
 
     case: str
-    matter: Matter
-    holder: Holder
+    matter: CaseFacts
+    holder: Assignment
     located_by: str
     rules: tuple[str, ...]
     used: Versions
@@ -236,8 +236,8 @@ class CaseWithheld:
     """The admission list keeps this category from the grids: the level that owns it has the case. `row` cites why."""
 
     case: str
-    matter: Matter
-    holder: Holder
+    matter: CaseFacts
+    holder: Assignment
     located_by: str
     rules: tuple[str, ...]
     used: Versions
@@ -271,7 +271,7 @@ class CaseVisited:
     """The case was visited by those who hold it."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     by: str
 
 
@@ -290,7 +290,7 @@ class CaseResolved:
     """A claim: the matter is solved. It becomes a fact when somebody else has verified it."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     by: str
     root_cause: str
 
@@ -310,7 +310,7 @@ class CaseVerified:
     """A fact: somebody other than the one who resolved it confirmed that the matter is solved."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     by: str
 
 
@@ -319,7 +319,7 @@ class ResolutionRejected:
     """The check failed: the matter is not solved, and its holder goes on."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     by: str
 
 
@@ -337,7 +337,7 @@ class CaseClosed:
     """A verified case was closed."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     by: str
 
 
@@ -355,8 +355,8 @@ class CaseReopened:
     """An ended case is open again, with its last holder, as a new episode. `matter.due` is None: a policy row decides."""
 
     case: str
-    matter: Matter
-    holder: Holder
+    matter: CaseFacts
+    holder: Assignment
     because: str
 
 
@@ -374,7 +374,7 @@ class CaseWithdrawn:
     """The case ended because its line took the issue back."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     because: str
 
 
@@ -393,7 +393,7 @@ class CaseEndedAtSource:
     """The case ended as its source's record says. `ended_before_reported` is among the rules if its ending came first."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     outcome: Literal["closed", "withdrawn"]
     rules: tuple[str, ...]
 
@@ -471,7 +471,7 @@ class ClockStarted:
     """A deadline runs. `rule` says where it comes from: `line` for one that came with the issue, else the policy row."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     run: int
     started: Instant
     due: Instant
@@ -484,7 +484,7 @@ class ClockHandedOver:
     """The case went to another holder; its deadline stays what it was and counts for the new one."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     run: int
     due: Instant
 
@@ -494,7 +494,7 @@ class ClockStopped:
     """The case ended, and its clock with it, in time or not."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     run: int
     due: Instant
 
@@ -504,7 +504,7 @@ class DeadlineMissed:
     """A deadline ran out while the case was open."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     run: int
     due: Instant
 
@@ -517,11 +517,11 @@ class CallRaised:
     """
 
     case: str
-    holder: Holder
+    holder: Assignment
     call: str
     from_level: Level
     to_level: Level
-    receiver: Receiver
+    receiver: OnCall
     because: Because
     answer_due: Instant | None
 
@@ -541,7 +541,7 @@ class AcknowledgementPassedOn:
     """Routing passes an acknowledgement on to the keeper of the calls."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     call: str
     by: str
 
@@ -551,7 +551,7 @@ class CallAcknowledged:
     """The call was heard; it is still to be answered."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     call: str
     by: str
 
@@ -571,7 +571,7 @@ class AnswerPassedOn:
     """Routing passes an answer on to the keeper of the calls."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     call: str
     by: str
 
@@ -581,7 +581,7 @@ class CallAnswered:
     """The call was answered, and is over."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     call: str
     by: str
 
@@ -591,7 +591,7 @@ class CallWithdrawn:
     """The call is over because its case ended."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     call: str
 
 
@@ -600,7 +600,7 @@ class CallActionDeclined:
     """An acknowledgement or answer changed nothing. `because` is a sentence for the one who gave it."""
 
     case: str
-    holder: Holder
+    holder: Assignment
     call: str
     because: str
 
@@ -633,14 +633,14 @@ def is_action(event: object) -> TypeGuard[Action]:
     return type(event) in ACTIONS
 
 
-def taken_apart(action: Action) -> tuple[str, dict[str, Any]]:
+def to_fields(action: Action) -> tuple[str, dict[str, Any]]:
     """The type name of an action and its fields as JSON has them (lists for tuples), as ActionWaits carries them."""
     values = {field.name: getattr(action, field.name) for field in fields(action)}
     data = {key: list(item) if isinstance(item, tuple) else item for key, item in values.items()}
     return TYPE_OF[type(action)].name, data
 
 
-def put_together(type_name: str, data: dict[str, Any]) -> Action:
+def from_fields(type_name: str, data: dict[str, Any]) -> Action:
     """The action that `taken_apart` took apart."""
     values = {key: tuple(item) if isinstance(item, list) else item for key, item in data.items()}
     action: Action = CATALOGUE[type_name].cls(**values)

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from events.catalogue import Instant, Limit, Matter
+from events.catalogue import CaseFacts, DeadlineRule, Instant
 from events.instants import EPOCH, HOUR_US, MICROSECOND, instant
 
 
-def limit_for(matter: Matter, limits: Sequence[Limit]) -> Limit | None:
+def limit_for(matter: CaseFacts, limits: Sequence[DeadlineRule]) -> DeadlineRule | None:
     """The first policy row that fits a matter."""
     asked = (matter.line, matter.category, matter.urgency)
     for limit in limits:
@@ -23,7 +23,7 @@ def limit_for(matter: Matter, limits: Sequence[Limit]) -> Limit | None:
     return None
 
 
-def due(limit: Limit, started: Instant, zone: str) -> Instant:
+def due(limit: DeadlineRule, started: Instant, zone: str) -> Instant:
     """When a limit that started then runs out. A due time itself is still in time."""
     if limit.unit == "hours":
         return started + limit.amount * HOUR_US
@@ -33,6 +33,6 @@ def due(limit: Limit, started: Instant, zone: str) -> Instant:
     return instant(midnight)
 
 
-def described(limit: Limit) -> str:
+def described(limit: DeadlineRule) -> str:
     """A policy row in one line, as a clock names its rule: `hotline/*/urgent: 24 hours`."""
     return f"{limit.line}/{limit.category}/{limit.urgency}: {limit.amount} {limit.unit}"

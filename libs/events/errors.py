@@ -1,11 +1,11 @@
 """The tree of errors: each is named by what its reader must do.
 
 GridcallError
-├── Invalid      the input is malformed: say field, value and reason; store nothing
-├── Conflict     somebody else wrote first: load again and try again
-├── Away         the store cannot be reached: nothing was lost; wait and try again
-├── Forgotten    the log no longer keeps these rows: ask its archive
-└── CannotGoOn   the shard stops before this position until an operator has acted
+├── Invalid       the input is malformed: say field, value and reason; store nothing
+├── Conflict      somebody else wrote first: load again and try again
+├── Unavailable   the store cannot be reached: nothing was lost; wait and try again
+├── Truncated     the log no longer keeps these rows: ask its archive
+└── Halted        the shard stops before this position until an operator has acted
 
 Anything else that a decider raises is a fault of one case: the case is parked, the shard goes on (stage.py).
 """
@@ -29,13 +29,13 @@ class Conflict(GridcallError):
     """The log is not where its writer believed it to be: load again and try again."""
 
 
-class Away(GridcallError):
+class Unavailable(GridcallError):
     """The store cannot be reached, or is too busy. Whether what was asked happened must be read from it."""
 
 
-class Forgotten(GridcallError):
+class Truncated(GridcallError):
     """Rows were asked for that every reader had passed, so that the log dropped them."""
 
 
-class CannotGoOn(GridcallError):
+class Halted(GridcallError):
     """A shard cannot be carried on without an operator, for example by a decider that lacks the adopted version."""

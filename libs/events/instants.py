@@ -35,9 +35,9 @@ MINUTES = tuple(f"{minute // 60:02}:{minute % 60:02}:" for minute in range(24 * 
 
 
 @lru_cache(maxsize=4096)  # What one input caused has one time, in three logs.
-def rfc3339(ts: Instant) -> str:
+def rfc3339(time: Instant) -> str:
     """An instant as `2015-01-01T05:20:09Z`, with `.ffffff` only where it is not zero."""
-    seconds, micros = divmod(ts, 1_000_000)
+    seconds, micros = divmod(time, 1_000_000)
     days, seconds = divmod(seconds, 86_400)
     fraction = f".{micros:06}" if micros else ""
     return f"{date(days)}{MINUTES[seconds // 60]}{SECONDS[seconds % 60]}{fraction}Z"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from events.catalogue import Level, Limit, Receiver
+from events.catalogue import DeadlineRule, Level, OnCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Roster:
     """Who is who: grid → gridworker; street and district → receiver of calls."""
 
     workers: dict[str, str]
-    receivers: tuple[Receiver, ...]
+    receivers: tuple[OnCall, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Policies:
 
     zone: str
     answer_within: int | None
-    limits: tuple[Limit, ...]
+    limits: tuple[DeadlineRule, ...]
 
 
 @dataclass(frozen=True, slots=True)

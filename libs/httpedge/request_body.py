@@ -23,8 +23,12 @@ REQUEST_BYTES = 8 * 1024 * 1024  # A request, as it came and as it is unzipped.
 ITEMS = 10_000  # Issues or actions of a request.
 DEPTH = 16  # Objects and arrays within each other; an item that is an object has 1.
 GZIP_RATIO = 20  # Unzipped bytes for each that came.
-ERRORS = 32  # Errors that a problem lists; whoever makes more has misread the contract, not a field.
-COMMAS = 30 * ITEMS  # Thrice what so many items need. Beyond, a body is crumbs: cut up, they take 40 times its bytes.
+ERRORS = (
+    32  # Errors that a problem lists; whoever makes more has misread the contract, not a field.
+)
+COMMAS = (
+    30 * ITEMS
+)  # Thrice what so many items need. Beyond, a body is crumbs: cut up, they take 40 times its bytes.
 NEWLINES = 10 * ITEMS  # Also empty ones: to skip 8 MiB of them takes a second.
 
 SPACES = b" \t\r\n"  # What JSON calls white space.
@@ -52,8 +56,12 @@ class FieldError(NamedTuple):
 class Problem(GridcallError):
     """Why a request or an item is not taken, as RFC 9457 has it. `kind` is the last part of its type."""
 
-    def __init__(self, status: int, kind: str, title: str, detail: str, errors: tuple[FieldError, ...] = ()) -> None:
-        super().__init__(status, kind, title, detail, errors)  # All of them, so that it can be pickled.
+    def __init__(
+        self, status: int, kind: str, title: str, detail: str, errors: tuple[FieldError, ...] = ()
+    ) -> None:
+        super().__init__(
+            status, kind, title, detail, errors
+        )  # All of them, so that it can be pickled.
         self.status = status
         self.kind = kind
         self.title = title
@@ -65,9 +73,15 @@ class Problem(GridcallError):
 
     def as_json(self, instance: str) -> dict[str, Any]:
         """The members of an application/problem+json; `instance` names the request or the item."""
-        members = {"type": f"urn:gridcall:problem:{self.kind}", "title": self.title, "status": self.status}
+        members = {
+            "type": f"urn:gridcall:problem:{self.kind}",
+            "title": self.title,
+            "status": self.status,
+        }
         members |= {"detail": self.detail, "instance": instance}
-        return members | ({"errors": [error._asdict() for error in self.errors]} if self.errors else {})
+        return members | (
+            {"errors": [error._asdict() for error in self.errors]} if self.errors else {}
+        )
 
 
 def too_large(detail: str) -> Problem:
@@ -150,7 +164,12 @@ def taking(encoding: str, declared: int | None) -> Plain | Zipped:
     """
     name = encoding.strip().lower() or "identity"
     if name != "identity" and name not in GZIP:
-        raise Problem(415, "unsupported-encoding", "Content-Encoding not supported", "Send the body as it is, or as gzip.")
+        raise Problem(
+            415,
+            "unsupported-encoding",
+            "Content-Encoding not supported",
+            "Send the body as it is, or as gzip.",
+        )
     if declared is not None and declared > REQUEST_BYTES:
         refuse_size(f"{declared:,} bytes are announced")
     return Zipped() if name in GZIP else Plain()
@@ -161,15 +180,21 @@ def inflated(stream: zlib._Decompress, chunk: bytes, most: int) -> bytes:
     try:
         more = stream.decompress(chunk, most)
     except zlib.error:
-        raise bad_gzip("The gzip stream is broken: zip the body again, or send it as it is.") from None
+        raise bad_gzip(
+            "The gzip stream is broken: zip the body again, or send it as it is."
+        ) from None
     if stream.unused_data:
-        raise bad_gzip("Bytes follow the end of the gzip stream: send one member, and nothing behind it.")
+        raise bad_gzip(
+            "Bytes follow the end of the gzip stream: send one member, and nothing behind it."
+        )
     return more
 
 
 def refuse_size(what: str) -> NoReturn:
     """Raises Problem 413."""
-    raise too_large(f"A request may have {REQUEST_BYTES:,} bytes, also unzipped, and {what}: send fewer items at a time.")
+    raise too_large(
+        f"A request may have {REQUEST_BYTES:,} bytes, also unzipped, and {what}: send fewer items at a time."
+    )
 
 
 # ── A body becomes items ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,7 +233,9 @@ def check_text(body: bytes) -> None:
     if not body or body.isspace():
         raise malformed("The body is empty: send at least one item.")
     if body.startswith(BOM):
-        raise malformed("The body starts with a byte order mark (EF BB BF), which JSON does not have: leave it out.")
+        raise malformed(
+            "The body starts with a byte order mark (EF BB BF), which JSON does not have: leave it out."
+        )
     if not body.isascii() and (fault := not_utf8(body)):
         raise malformed(f"The body is {fault}: send JSON in UTF-8.")
 
@@ -225,8 +252,12 @@ def not_utf8(text: bytes) -> str | None:
 def lines(body: bytes) -> list[bytes]:
     """The lines that are not empty; ITEMS + 1 at most. Raises Problem 413 for too many, also empty ones."""
     if body.count(b"\n") > NEWLINES:
-        raise too_many(f"A body may have {NEWLINES:,} lines, also empty ones: leave those out, or send fewer items at a time.")
-    stripped = (line.strip(SPACES) if len(line) <= ITEM_BYTES else line for line in BytesIO(body))  # Beyond, it is refused.
+        raise too_many(
+            f"A body may have {NEWLINES:,} lines, also empty ones: leave those out, or send fewer items at a time."
+        )
+    stripped = (
+        line.strip(SPACES) if len(line) <= ITEM_BYTES else line for line in BytesIO(body)
+    )  # Beyond, it is refused.
     return list(islice(filter(None, stripped), ITEMS + 1))
 
 
@@ -238,11 +269,15 @@ def values(body: bytes) -> list[bytes]:
             "The body is neither an object nor an array: send an issue or action as an object, or an array of them."
         )
     if body.count(b",") > COMMAS:
-        raise too_many(f"The body has more parts than {ITEMS:,} items can have: send fewer items at a time.")
+        raise too_many(
+            f"The body has more parts than {ITEMS:,} items can have: send fewer items at a time."
+        )
     try:
         raws = [raw_value.decode(body)] if kind == b"{" else raw_array.decode(body)
     except msgspec.DecodeError as fault:
-        raise malformed(f"The body is not JSON, or it stops half-way: {fault}. Send the whole of it.") from None
+        raise malformed(
+            f"The body is not JSON, or it stops half-way: {fault}. Send the whole of it."
+        ) from None
     except RecursionError:
         raise malformed(f"The body nests far too deep: an item may have {DEPTH} levels.") from None
     check_count(raws)
@@ -257,7 +292,9 @@ def strict(item: bytes) -> None:
     (also NaN and Infinity), and for NUL, half a character or a key that stands twice, also where they are escaped.
     """
     if len(item) > ITEM_BYTES:
-        raise too_large(f"An item may have {ITEM_BYTES:,} bytes, and this one has {len(item):,}: shorten it.")
+        raise too_large(
+            f"An item may have {ITEM_BYTES:,} bytes, and this one has {len(item):,}: shorten it."
+        )
     if not surely_strict(item):
         examine(item)
 
@@ -291,15 +328,22 @@ def examine(item: bytes) -> None:
     if fault := not_utf8(item):
         raise invalid(f"The item is {fault}: send JSON in UTF-8.")
     if item.startswith(BOM):
-        raise invalid("The item starts with a byte order mark (EF BB BF), which JSON does not have: leave it out.")
+        raise invalid(
+            "The item starts with a byte order mark (EF BB BF), which JSON does not have: leave it out."
+        )
     text = item.decode()
     if too_deep(text):
-        raise invalid(f"The item nests deeper than {DEPTH} levels, which no issue or action needs: flatten it.")
+        raise invalid(
+            f"The item nests deeper than {DEPTH} levels, which no issue or action needs: flatten it."
+        )
     value, found = loaded(text), list[FieldError]()
     if type(value) in LOOKED_AT:
         look(value, "", found)
     if found:
-        raise invalid("The item is not strict JSON: correct what errors lists, and send it again.", *found[:ERRORS])
+        raise invalid(
+            "The item is not strict JSON: correct what errors lists, and send it again.",
+            *found[:ERRORS],
+        )
 
 
 def too_deep(text: str) -> bool:
@@ -325,7 +369,9 @@ LOOKED_AT = frozenset({tuple, list, str, Constant})
 def loaded(text: str) -> Any:
     """The value of a JSON text, with an object as a tuple of its members, so that doubles are seen. Raises Problem 422."""
     try:  # Of numbers the length will do: nobody asks for them here, and int() refuses those of more than 4,300 digits.
-        return json.loads(text, object_pairs_hook=tuple, parse_constant=Constant, parse_int=len, parse_float=len)
+        return json.loads(
+            text, object_pairs_hook=tuple, parse_constant=Constant, parse_int=len, parse_float=len
+        )
     except (json.JSONDecodeError, RecursionError) as fault:
         problem = invalid(f"The item is not JSON: {fault}. Send an object in JSON.")
     raise problem  # Outside of `except`, or it would carry the text along.
@@ -342,9 +388,15 @@ def look(value: Any, at: str, found: list[FieldError]) -> None:
             if type(inner) in LOOKED_AT:
                 look(inner, f"{at}/{i}", found)
     elif type(value) is Constant:
-        found.append(FieldError(at, f"{value} is not a number of JSON: give a finite number, or leave the field out"))
+        found.append(
+            FieldError(
+                at, f"{value} is not a number of JSON: give a finite number, or leave the field out"
+            )
+        )
     elif UNSHOWABLE.search(value):
-        found.append(FieldError(at, "has a NUL or half a character (a lone surrogate): take it out"))
+        found.append(
+            FieldError(at, "has a NUL or half a character (a lone surrogate): take it out")
+        )
 
 
 def look_at_members(members: tuple[tuple[str, Any], ...], at: str, found: list[FieldError]) -> None:
@@ -352,7 +404,11 @@ def look_at_members(members: tuple[tuple[str, Any], ...], at: str, found: list[F
     seen: set[str] = set()
     for key, inner in members:
         if UNSHOWABLE.search(key):
-            found.append(FieldError(at, "a key here has a NUL or half a character (a lone surrogate): take it out"))
+            found.append(
+                FieldError(
+                    at, "a key here has a NUL or half a character (a lone surrogate): take it out"
+                )
+            )
         if key in seen:
             found.append(FieldError(beneath(at, key), "this key stands here twice: keep one"))
         seen.add(key)

@@ -36,7 +36,9 @@ class Server(uvicorn.Server):
         for server in self.servers:
             for listening in server.sockets:
                 host, port = listening.getsockname()[:2]
-                sys.stderr.write(f"gridcall is up on http://{host}:{port} (described at /openapi.json); Ctrl-C ends it\n")
+                sys.stderr.write(
+                    f"gridcall is up on http://{host}:{port} (described at /openapi.json); Ctrl-C ends it\n"
+                )
                 sys.stderr.flush()
                 self.on_up(f"http://{host}:{port}")
 
@@ -60,7 +62,9 @@ class OneWrite:
             self._loop.call_soon(self._flush)
         self._parts.append(data)
         self._size += len(data)
-        if self._size > TOGETHER_BYTES:  # Whoever writes much is to hear at once when it is too much.
+        if (
+            self._size > TOGETHER_BYTES
+        ):  # Whoever writes much is to hear at once when it is too much.
             self._flush()
 
     def close(self) -> None:
@@ -94,10 +98,19 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then drain. `on_up` hears the address as soon as it answers."""
     for blow in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(blow, lambda *_: None)  # The server hears it, drains, and raises it again: by then all is done.
+        signal.signal(
+            blow, lambda *_: None
+        )  # The server hears it, drains, and raises it again: by then all is done.
     collect_seldom()
-    options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "proxy_headers": False}
-    config = uvicorn.Config(app, host, port, http=in_one_write(HTTP[http]), timeout_graceful_shutdown=10, **options)
+    options: dict[str, Any] = {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+    }
+    config = uvicorn.Config(
+        app, host, port, http=in_one_write(HTTP[http]), timeout_graceful_shutdown=10, **options
+    )
     Server(app, config, on_up).run()
 
 

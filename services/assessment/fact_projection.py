@@ -22,7 +22,7 @@ from eventlog.core.row import Row
 from eventlog.postgres.log import LEASE_SECONDS, RENEW, PostgresLog
 from eventlog.postgres.pool import Database
 from events.catalogue import BEGINNING, Instant, PoliciesAdopted
-from events.errors import CannotGoOn, Conflict
+from events.errors import Conflict, Halted
 
 FEW = 1_000  # Rows: after fewer, what comes next is waited for,
 REST_SECONDS = 0.25  # so long: what comes together is merged together, for half of it speaks of the same facts.
@@ -33,7 +33,10 @@ GO_ON = """
 UPDATE assessment.merged SET pos = $4, zone = coalesce($5, zone) WHERE shard = $1 AND log = $2 AND pos = $3 RETURNING pos
 """
 BEGIN = "INSERT INTO assessment.merged (shard, log, pos, generation) VALUES ($1, $2, 0, $3)"
-FORGET = ("DELETE FROM assessment.fact WHERE shard = $1", "DELETE FROM assessment.merged WHERE shard = $1")
+FORGET = (
+    "DELETE FROM assessment.fact WHERE shard = $1",
+    "DELETE FROM assessment.merged WHERE shard = $1",
+)
 KNOWN = """
 SELECT k."case", k.episode, k.worker, f.fact FROM unnest($2::text[], $3::int[], $4::text[]) AS k ("case", episode, worker)
 JOIN assessment.fact f ON f.shard = $1 AND f.worker = k.worker AND f."case" = k."case" AND f.episode = k.episode
@@ -58,7 +61,9 @@ class Assessor:
     `sink` is assessment's own log, whose lease says who does it; it is of the generation of `calls`, the later log.
     """
 
-    def __init__(self, district: str, cases: Source, calls: Source, sink: PostgresLog, batch: int) -> None:
+    def __init__(
+        self, district: str, cases: Source, calls: Source, sink: PostgresLog, batch: int
+    ) -> None:
         self.district = district
         self.logs = {each.name: each for each in (cases, calls)}
         self.source = calls
@@ -67,10 +72,15 @@ class Assessor:
         self.read = dict.fromkeys(self.logs, 0)
         self._rests_until = 0.0
 
-    async def recall(self) -> None:
+    async def replay(self) -> None:
         """Go on after what is merged. Nothing is, where a log is not the one that it was."""
-        generations = {name: (await log.generation(self.district)).number for name, log in self.logs.items()}
-        found = {name: (pos, number) for name, pos, number in await self.sink.database.fetch(MERGED, self.district)}
+        generations = {
+            name: (await log.generation(self.district)).number for name, log in self.logs.items()
+        }
+        found = {
+            name: (position, number)
+            for name, position, number in await self.sink.database.fetch(MERGED, self.district)
+        }
         if {name: number for name, (_, number) in found.items()} != generations:
             await self.sink.database.on_connection(partial(self._begin_anew, generations))
             found.clear()
@@ -79,25 +89,34 @@ class Assessor:
     async def step(self) -> int:
         """Merge the next rows of both logs, for they often speak of the same facts; how many of one of them at most."""
         await asyncio.sleep(max(0.0, self._rests_until - monotonic()))
-        found = [await log.read(self.district, self.read[name], self.batch) for name, log in self.logs.items()]
+        found = [
+            await log.read(self.district, self.read[name], self.batch)
+            for name, log in self.logs.items()
+        ]
         if any(found):
-            await self.sink.database.on_connection(partial(self._merge, [rows for rows in found if rows]))
-            self.read |= {rows[-1].log: rows[-1].pos for rows in found if rows}
+            await self.sink.database.on_connection(
+                partial(self._merge, [rows for rows in found if rows])
+            )
+            self.read |= {rows[-1].log: rows[-1].position for rows in found if rows}
         most = max(map(len, found))
         self._rests_until = monotonic() + REST_SECONDS if 0 < most < min(FEW, self.batch) else 0.0
         return most
 
-    async def pass_time(self) -> None:
+    async def advance_time(self) -> None:
         """Say how far time has passed, for whoever takes figures: what both logs have before that is merged."""
         marks = {name: await log.watermark(self.district) for name, log in self.logs.items()}
-        for name, pos in self.read.items():
-            if marks[name].pos < pos:
-                raise CannotGoOn(f"{name}/{self.district} ends at {marks[name].pos}, but {pos} was read before")
-        if all(marks[name].pos == pos for name, pos in self.read.items()):
-            w = min(mark.w for mark in marks.values())
-            await self.sink.announce(self.district, w, self.read[self.source.name])
+        for name, position in self.read.items():
+            if marks[name].position < position:
+                raise Halted(
+                    f"{name}/{self.district} ends at {marks[name].position}, but {position} was read before"
+                )
+        if all(marks[name].position == position for name, position in self.read.items()):
+            watermark = min(mark.watermark for mark in marks.values())
+            await self.sink.announce(self.district, watermark, self.read[self.source.name])
 
-    async def _begin_anew(self, generations: Mapping[str, int], connection: asyncpg.Connection[Any]) -> None:
+    async def _begin_anew(
+        self, generations: Mapping[str, int], connection: asyncpg.Connection[Any]
+    ) -> None:
         async with connection.transaction():
             await self._hold(connection)
             for sql in FORGET:
@@ -105,7 +124,9 @@ class Assessor:
             for name, number in generations.items():
                 await connection.execute(BEGIN, self.district, name, number)
 
-    async def _merge(self, found: Sequence[Sequence[Row]], connection: asyncpg.Connection[Any]) -> None:
+    async def _merge(
+        self, found: Sequence[Sequence[Row]], connection: asyncpg.Connection[Any]
+    ) -> None:
         """In one transaction: these rows of each log are merged, and it is said that they are."""
         said: dict[Key, Fact] = {}
         for rows in found:
@@ -116,23 +137,31 @@ class Assessor:
         async with connection.transaction():
             await self._hold(connection)
             for rows in found:
-                name, before = rows[0].log, rows[0].pos - 1
-                if not await connection.fetch(GO_ON, self.district, name, before, rows[-1].pos, zone_of(rows)):
+                name, before = rows[0].log, rows[0].position - 1
+                if not await connection.fetch(
+                    GO_ON, self.district, name, before, rows[-1].position, zone_of(rows)
+                ):
                     raise Conflict(f"{name}/{self.district} is not merged up to {before}")
             for known in await connection.fetch(KNOWN, self.district, *keys):
                 key = key_of(known)
                 said[key] = merged(unpacked(known["fact"]), said[key])
-            await connection.execute(KEEP, self.district, *keys, [packed(fact) for fact in said.values()])
+            await connection.execute(
+                KEEP, self.district, *keys, [packed(fact) for fact in said.values()]
+            )
 
     async def _hold(self, connection: asyncpg.Connection[Any]) -> None:
         """Stay the owner until the transaction ends. Raises Conflict where somebody else is."""
-        if not await connection.fetch(HOLD, self.district, self.sink.epoch(self.district), LEASE_SECONDS):
+        if not await connection.fetch(
+            HOLD, self.district, self.sink.epoch(self.district), LEASE_SECONDS
+        ):
             raise Conflict(f"{self.sink.name}/{self.district} has another owner")
 
 
 def zone_of(rows: Sequence[Row]) -> str | None:
     """The zone of the policies adopted last in these rows."""
-    return next((row.event.zone for row in reversed(rows) if isinstance(row.event, PoliciesAdopted)), None)
+    return next(
+        (row.event.zone for row in reversed(rows) if isinstance(row.event, PoliciesAdopted)), None
+    )
 
 
 def key_of(kept: asyncpg.Record) -> Key:
@@ -153,8 +182,14 @@ async def known_of(database: Database, district: str, worker: str) -> Known:
 
     async def asked(connection: asyncpg.Connection[Any]) -> Known:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            facts = {key_of(kept): unpacked(kept["fact"]) for kept in await connection.fetch(OF_WORKER, district, worker)}
-            zone, until = await connection.fetchval(ZONE, district), await connection.fetchval(UNTIL, district)
+            facts = {
+                key_of(kept): unpacked(kept["fact"])
+                for kept in await connection.fetch(OF_WORKER, district, worker)
+            }
+            zone, until = (
+                await connection.fetchval(ZONE, district),
+                await connection.fetchval(UNTIL, district),
+            )
             return Known(facts, zone or "UTC", BEGINNING if until is None else until)
 
     return await database.on_connection(asked)

@@ -13,15 +13,19 @@ from typing import NamedTuple
 
 import asyncpg
 
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database
 from events.catalogue import Instant
-from events.errors import Away, GridcallError
+from events.errors import GridcallError, Unavailable
 from intake.core.submission import Item
 
-COMMIT_ITEMS = 2_000  # In one commit, which takes some 25 ms then: others wait for no more than two of them.
+COMMIT_ITEMS = (
+    2_000  # In one commit, which takes some 25 ms then: others wait for no more than two of them.
+)
 COMMITS, SECOND_ITEMS = 2, 32  # At once, of one district; so many items wait for a second one.
-WAITING_ITEMS = 50_000  # In this process, of one district; beyond that the door says that it is busy.
+WAITING_ITEMS = (
+    50_000  # In this process, of one district; beyond that the door says that it is busy.
+)
 AHEAD_US_MAX = 60_000_000
 # A column travels as one text: the driver looks at each element of an array, which takes as long as all else it does.
 ACCEPT = """
@@ -48,8 +52,8 @@ class ClockLeapt(GridcallError):
 class Known(NamedTuple):
     """What is known of an identity: its place, its tracking code, the digest of its content; `fresh`: since this commit."""
 
-    pos: int
-    ts: Instant
+    position: int
+    time: Instant
     code: str
     content: bytes
     fresh: bool
@@ -62,8 +66,8 @@ class Accepted(NamedTuple):
     """
 
     id: str
-    pos: int
-    ts: Instant
+    position: int
+    time: Instant
     code: str
     fresh: bool
     same: bool
@@ -114,20 +118,20 @@ class Queue:
         self._ready += sum(len(asked.items) for asked in group)
 
 
-class Door:
+class Acceptor:
     """Accepts for all districts of a database. Any number of doors may stand beside each other."""
 
-    def __init__(self, database: Database, bell: Bell) -> None:
+    def __init__(self, database: Database, notifier: Notifier) -> None:
         self._database = database
-        self._bell = bell
+        self._bell = notifier
         self._queues: defaultdict[str, Queue] = defaultdict(Queue)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, district: str, items: Sequence[Item]) -> list[Accepted]:
         """Accept items in their order; returns after the commit.
 
-        An item that was sent twice is one: the second gets the first answer. Raises Busy, Away or ClockLeapt: whether anything
-        was stored is then found out by sending the same again.
+        An item that was sent twice is one: the second gets the first answer. Raises Busy, Unavailable or
+        ClockLeapt: whether anything was stored is then found out by sending the same again.
         """
         queue = self._queues[district]
         asked = queue.entered(items)
@@ -153,7 +157,7 @@ class Door:
             try:
                 await self._commit(district, group)
             except GridcallError as fault:
-                if isinstance(fault, Away) and queue.commits > 1:
+                if isinstance(fault, Unavailable) and queue.commits > 1:
                     queue.put_back(group)
                     break
                 for asked in group:
@@ -174,21 +178,25 @@ class Door:
 
     def _answer(self, item: Item, known: Known, first: dict[str, Item]) -> Accepted:
         """The first of an identity is fresh; the same again within one commit is a repeat like any."""
-        pos, ts, code, content, fresh = known
-        return Accepted(item.id, pos, ts, code, fresh and first[item.id] is item, content == item.content)
+        position, time, code, content, fresh = known
+        return Accepted(
+            item.id, position, time, code, fresh and first[item.id] is item, content == item.content
+        )
 
     async def _known(self, district: str, items: Sequence[Item]) -> dict[str, Known]:
         """What is known of each identity after a commit: one round trip, one transaction."""
         drawn = codes(len(items))
-        found = await timed(self._database.fetch(ACCEPT, district, *columns(items, drawn), now_us(), AHEAD_US_MAX))
-        self._bell.ring("intake", district)
+        found = await timed(
+            self._database.fetch(ACCEPT, district, *columns(items, drawn), now_us(), AHEAD_US_MAX)
+        )
+        self._bell.notify("intake", district)
         return placed(items, drawn, found)
 
     async def tick(self) -> None:
         """Let time pass in districts where nothing has come in for a second."""
         moved = await timed(self._database.fetch(TICK, IDLE_US, now_us(), AHEAD_US_MAX))
         for record in moved:
-            self._bell.ring("intake", record["shard"])
+            self._bell.notify("intake", record["shard"])
 
 
 async def timed(asked: Awaitable[list[asyncpg.Record]]) -> list[asyncpg.Record]:
@@ -198,20 +206,34 @@ async def timed(asked: Awaitable[list[asyncpg.Record]]) -> list[asyncpg.Record]:
     except asyncpg.PostgresError as fault:
         if fault.sqlstate == CLOCK_LEAPT:
             raise ClockLeapt(int(fault.args[0])) from fault
-        raise Away(f"the database refused: {fault}") from fault
+        raise Unavailable(f"the database refused: {fault}") from fault
 
 
 def columns(items: Sequence[Item], drawn: Sequence[str]) -> tuple[str, str, str, str, str]:
     """Identities, digests of contents, codes, types and events: none has a comma or a line break in it."""
     ids, types, events, contents = zip(*items, strict=True)
     digests = b"".join(contents).hex(",", 16)
-    return ",".join(ids), f"{{{digests}}}", f"{{{','.join(drawn)}}}", ",".join(types), b"\n".join(events).decode()
+    return (
+        ",".join(ids),
+        f"{{{digests}}}",
+        f"{{{','.join(drawn)}}}",
+        ",".join(types),
+        b"\n".join(events).decode(),
+    )
 
 
-def placed(items: Sequence[Item], drawn: Sequence[str], found: Sequence[asyncpg.Record]) -> dict[str, Known]:
+def placed(
+    items: Sequence[Item], drawn: Sequence[str], found: Sequence[asyncpg.Record]
+) -> dict[str, Known]:
     """What is known of each item's identity: what was found; all others are new, and have their places one after another."""
-    known = {name.hex: Known(pos, ts, code.hex, content.bytes, False) for name, pos, ts, code, content in found if name}
-    place, time = next(((pos, ts) for name, pos, ts, _, _ in found if not name), (0, 0))
+    known = {
+        name.hex: Known(position, time, code.hex, content.bytes, False)
+        for name, position, time, code, content in found
+        if name
+    }
+    place, time = next(
+        ((position, time) for name, position, time, _, _ in found if not name), (0, 0)
+    )
     for item, code in zip(items, drawn, strict=True):
         if item.id not in known:
             known[item.id] = Known(place, time, code, item.content, True)

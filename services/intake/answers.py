@@ -13,7 +13,7 @@ from starlette.responses import Response
 from eventlog.core.row import Row
 from eventlog.postgres.generation import NewGeneration
 from events.catalogue import TYPE_OF
-from events.errors import Away
+from events.errors import Unavailable
 from events.instants import rfc3339
 from httpedge.request_body import JSON, NDJSON, Problem
 from intake.acceptor import Accepted, Busy, ClockLeapt
@@ -22,8 +22,16 @@ from intake.outcomes import sentence
 PROBLEM = "application/problem+json"
 encoder = msgspec.json.Encoder()
 
-Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Of the issue or the action; it follows from who sent it.")]
-Code = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Whoever has it may ask what became of it.")]
+Id = Annotated[
+    str,
+    Meta(
+        pattern="^[0-9a-f]{32}$",
+        description="Of the issue or the action; it follows from who sent it.",
+    ),
+]
+Code = Annotated[
+    str, Meta(pattern="^[0-9a-f]{32}$", description="Whoever has it may ask what became of it.")
+]
 Position = Annotated[int, Meta(ge=1, description="In intake's log of the district.")]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
@@ -77,12 +85,23 @@ def outcome_of(rows: Sequence[Row]) -> Outcome | None:
     if not rows:
         return None
     because = sentence(rows[-1].event)
-    return Outcome(because is not None, because, [Caused(TYPE_OF[type(row.event)].name, row.subject, row.id) for row in rows])
+    return Outcome(
+        because is not None,
+        because,
+        [Caused(TYPE_OF[type(row.event)].name, row.subject, row.id) for row in rows],
+    )
 
 
 def result_of(accepted: Accepted, reference: str) -> Result:
     """What whoever posted gets: 202 for what is new, 200 for what was known."""
-    return Result(202 if accepted.fresh else 200, reference, accepted.id, accepted.code, accepted.pos, rfc3339(accepted.ts))
+    return Result(
+        202 if accepted.fresh else 200,
+        reference,
+        accepted.id,
+        accepted.code,
+        accepted.position,
+        rfc3339(accepted.time),
+    )
 
 
 class Answer(Response):
@@ -90,11 +109,18 @@ class Answer(Response):
 
     def __init__(self, body: bytes, status: int, headers: dict[str, str], kind: str) -> None:
         self.status_code, self.body, self.background = status, body, None
-        self.raw_headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
-        self.raw_headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        self.raw_headers = [
+            (b"content-type", kind.encode()),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        self.raw_headers += [
+            (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
+        ]
 
 
-def answered(value: Any, status: int = 200, headers: dict[str, str] | None = None, kind: str = JSON) -> Response:
+def answered(
+    value: Any, status: int = 200, headers: dict[str, str] | None = None, kind: str = JSON
+) -> Response:
     """An answer in JSON, or line by line."""
     body = encoder.encode_lines(value) if kind in NDJSON else encoder.encode(value)
     return Answer(body, status, headers or {}, kind)
@@ -102,7 +128,14 @@ def answered(value: Any, status: int = 200, headers: dict[str, str] | None = Non
 
 # ── Refusals ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-REFUSED = (Problem, Away, Busy, ClockLeapt, NewGeneration, ClientDisconnect)  # What `problem_for` makes a problem of.
+REFUSED = (
+    Problem,
+    Unavailable,
+    Busy,
+    ClockLeapt,
+    NewGeneration,
+    ClientDisconnect,
+)  # What `problem_for` makes a problem of.
 FAULT = Problem(
     500, "fault", "A fault of gridcall",
     "This is a fault of gridcall. Send the same again, with the same references: nothing is stored twice.",
@@ -112,7 +145,9 @@ BESIDE = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}
 
 def refusal(problem: Problem, path: str, headers: dict[str, str] | None = None) -> Response:
     """A problem as RFC 9457 has it."""
-    return answered(problem.as_json(path), problem.status, headers or BESIDE.get(problem.status), PROBLEM)
+    return answered(
+        problem.as_json(path), problem.status, headers or BESIDE.get(problem.status), PROBLEM
+    )
 
 
 def problem_for(fault: Exception) -> Problem:
@@ -128,4 +163,6 @@ def problem_for(fault: Exception) -> Problem:
         detail = f"{fault}. Nothing is accepted until an operator has looked, and goes on with: gridcall restore accept"
         return Problem(503, "generation", "Another database", detail)
     kind, title = ("busy", "Busy") if isinstance(fault, Busy) else ("away", "The database is away")
-    return Problem(503, kind, title, "Send the same again, with the same references: nothing is stored twice.")
+    return Problem(
+        503, kind, title, "Send the same again, with the same references: nothing is stored twice."
+    )

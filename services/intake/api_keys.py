@@ -13,10 +13,14 @@ from eventlog.postgres.pool import Database
 from events.catalogue import LINES
 
 INBOUND = "inbound"
-ON_KAFKA = tuple(f"{INBOUND}.{line}" for line in LINES)  # Beside the four lines: a source that may publish to this topic.
+ON_KAFKA = tuple(
+    f"{INBOUND}.{line}" for line in LINES
+)  # Beside the four lines: a source that may publish to this topic.
 READER = "log"  # Beside the four lines: may read logs. They name workers by code, so nobody reads them without a key.
 PUBLISHES = "SELECT DISTINCT district FROM intake.key WHERE source = $1 AND $2 = ANY (lines) AND revoked IS NULL ORDER BY 1"
-KNOWN_SECONDS = 2.0  # So long a key that was looked up is believed: a revoked one is refused after that.
+KNOWN_SECONDS = (
+    2.0  # So long a key that was looked up is believed: a revoked one is refused after that.
+)
 KNOWN_MAX = 10_000  # Secrets and sources are whatever somebody sends.
 
 K = TypeVar("K")
@@ -87,10 +91,15 @@ class Keys:
 
     async def _publishes(self, publisher: tuple[str, str]) -> Sequence[str]:
         source, line = publisher
-        return [each["district"] for each in await self._database.fetch(PUBLISHES, source, f"{INBOUND}.{line}")]
+        return [
+            each["district"]
+            for each in await self._database.fetch(PUBLISHES, source, f"{INBOUND}.{line}")
+        ]
 
     async def _found(self, secret: str) -> Key | None:
-        sql = "SELECT id, district, source, lines FROM intake.key WHERE hash = $1 AND revoked IS NULL"
+        sql = (
+            "SELECT id, district, source, lines FROM intake.key WHERE hash = $1 AND revoked IS NULL"
+        )
         found = await self._database.fetch(sql, digest_of(secret))
         if not found:
             return None
@@ -100,8 +109,12 @@ class Keys:
     async def add(self, district: str, source: str, lines: Sequence[str]) -> str:
         """Make a key; it is shown this once."""
         secret = f"gck_{secrets.token_urlsafe(32)}"
-        sql = "INSERT INTO intake.key (id, hash, district, source, lines) VALUES ($1, $2, $3, $4, $5)"
-        await self._database.fetch(sql, secrets.token_hex(4), digest_of(secret), district, source, list(lines))
+        sql = (
+            "INSERT INTO intake.key (id, hash, district, source, lines) VALUES ($1, $2, $3, $4, $5)"
+        )
+        await self._database.fetch(
+            sql, secrets.token_hex(4), digest_of(secret), district, source, list(lines)
+        )
         return secret
 
     async def revoke(self, key_id: str) -> bool:

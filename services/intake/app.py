@@ -25,10 +25,28 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from events.catalogue import LINES
 from events.instants import rfc3339
 from httpedge.request_body import ITEMS, JSON, NDJSON, FieldError, Problem
-from intake.answers import FAULT, PROBLEM, REFUSED, Health, Result, Told, answered, outcome_of, problem_for, refusal
+from intake.answers import (
+    FAULT,
+    PROBLEM,
+    REFUSED,
+    Health,
+    Result,
+    Told,
+    answered,
+    outcome_of,
+    problem_for,
+    refusal,
+)
 from intake.api_keys import READER, Key
 from intake.core.identity import issue_id
-from intake.ingest_endpoint import WAIT_SECONDS_MAX, Intake, Posting, check_line, key_for, other_district
+from intake.ingest_endpoint import (
+    WAIT_SECONDS_MAX,
+    Intake,
+    Posting,
+    check_line,
+    key_for,
+    other_district,
+)
 from intake.issues import ACTION, ISSUE, reference_of
 
 CODE = re.compile("[0-9a-f]{32}")
@@ -36,10 +54,19 @@ IDENTITY = "SELECT id, shard, pos, ts, code FROM intake.identity"
 
 # ── The document, where it stands beside a route ─────────────────────────────────────────────────────────────────────
 
-BEARER = Depends(HTTPBearer(auto_error=False, scheme_name="key", description="`gridcall key add` makes a key."))
-LineName = Annotated[str, Path(description="One of the four lines.", json_schema_extra={"enum": list(LINES)})]
-Reference = Annotated[str, Path(description="The line's own.", json_schema_extra={"minLength": 1, "maxLength": 200})]
-TrackingCode = Annotated[str, Path(description="`tracking` of an answer.", json_schema_extra={"pattern": "^[0-9a-f]{32}$"})]
+BEARER = Depends(
+    HTTPBearer(auto_error=False, scheme_name="key", description="`gridcall key add` makes a key.")
+)
+LineName = Annotated[
+    str, Path(description="One of the four lines.", json_schema_extra={"enum": list(LINES)})
+]
+Reference = Annotated[
+    str, Path(description="The line's own.", json_schema_extra={"minLength": 1, "maxLength": 200})
+]
+TrackingCode = Annotated[
+    str,
+    Path(description="`tracking` of an answer.", json_schema_extra={"pattern": "^[0-9a-f]{32}$"}),
+]
 
 
 def ref(part: str, name: str) -> dict[str, str]:
@@ -55,13 +82,23 @@ def content(schema: dict[str, Any], line: dict[str, Any] | None = None) -> dict[
 
 def text_header(description: str, example: str, *, required: bool = False) -> dict[str, Any]:
     """A header of an answer."""
-    return {"description": description, "required": required, "schema": {"type": "string"}, "example": example}
+    return {
+        "description": description,
+        "required": required,
+        "schema": {"type": "string"},
+        "example": example,
+    }
 
 
-ONE, EACH = ref("schemas", "Result"), {"anyOf": [ref("schemas", "Result"), ref("schemas", "Problem")]}
+ONE, EACH = (
+    ref("schemas", "Result"),
+    {"anyOf": [ref("schemas", "Result"), ref("schemas", "Problem")]},
+)
 EITHER = {"oneOf": [ONE, ref("schemas", "Results")]}
 HEADERS = {
-    "Location": text_header("Where to ask what became of it; for one item.", "/issues/hotline/2026-000117"),
+    "Location": text_header(
+        "Where to ask what became of it; for one item.", "/issues/hotline/2026-000117"
+    ),
     "Preference-Applied": text_header("Where the door waited.", "wait=2"),
 }
 POSTED: dict[int | str, dict[str, Any]] = {
@@ -70,13 +107,19 @@ POSTED: dict[int | str, dict[str, Any]] = {
         "content": content(EITHER, EACH),
         "headers": HEADERS,
     },
-    202: {"description": "Accepted and committed", "content": content(EITHER, EACH), "headers": HEADERS},
+    202: {
+        "description": "Accepted and committed",
+        "content": content(EITHER, EACH),
+        "headers": HEADERS,
+    },
     207: {
         "description": "Of several items some were refused: a result each, in their order",
         "content": content(ref("schemas", "Results"), EACH),
     },
 }
-TOLD: dict[int | str, dict[str, Any]] = {200: {"description": "What is known", "content": content(ref("schemas", "Told"))}}
+TOLD: dict[int | str, dict[str, Any]] = {
+    200: {"description": "What is known", "content": content(ref("schemas", "Told"))}
+}
 
 
 def body_named(name: str) -> dict[str, Any]:
@@ -90,7 +133,13 @@ router = APIRouter(default_response_class=Response)
 # ── Posting: described here, answered by Posting before a route is looked for ────────────────────────────────────────
 
 
-@router.post("/issues/{line}", tags=["door"], dependencies=[BEARER], responses=POSTED, openapi_extra=body_named("Issues"))
+@router.post(
+    "/issues/{line}",
+    tags=["door"],
+    dependencies=[BEARER],
+    responses=POSTED,
+    openapi_extra=body_named("Issues"),
+)
 async def post_issues(line: LineName) -> None:
     """Post issues of a line: one object, an array, or NDJSON.
 
@@ -100,7 +149,13 @@ async def post_issues(line: LineName) -> None:
     """
 
 
-@router.post("/actions", tags=["door"], dependencies=[BEARER], responses=POSTED, openapi_extra=body_named("Actions"))
+@router.post(
+    "/actions",
+    tags=["door"],
+    dependencies=[BEARER],
+    responses=POSTED,
+    openapi_extra=body_named("Actions"),
+)
 async def post_actions() -> None:
     """Post what people did: visits, resolutions, answers to calls. Answered like issues; `Prefer: wait` tells the outcome."""
 
@@ -115,7 +170,12 @@ async def track(request: Request, code: TrackingCode) -> Response:
     sql = f"{IDENTITY} WHERE code = $1::text::uuid"
     found = await intake.database.fetch(sql, code) if CODE.fullmatch(code) else []
     if not found:
-        raise Problem(404, "unknown", "Not known", "No such tracking code. It is the `tracking` of the answer to a post.")
+        raise Problem(
+            404,
+            "unknown",
+            "Not known",
+            "No such tracking code. It is the `tracking` of the answer to a post.",
+        )
     return await told(intake, *found[0])
 
 
@@ -127,18 +187,39 @@ async def get_issue(request: Request, line: LineName, reference: Reference) -> R
     key = await key_of(request, line)
     name = reference_of(reference)
     sql = f"{IDENTITY} WHERE id = $1::text::uuid"
-    found = await intake.database.fetch(sql, issue_id(key.district, key.source, line, name)) if name else []
+    found = (
+        await intake.database.fetch(sql, issue_id(key.district, key.source, line, name))
+        if name
+        else []
+    )
     if not found:
-        raise Problem(404, "unknown", "Not known", f"No issue {reference[:200]!r} came through {line} with this key; post it.")
+        raise Problem(
+            404,
+            "unknown",
+            "Not known",
+            f"No issue {reference[:200]!r} came through {line} with this key; post it.",
+        )
     return await told(intake, *found[0])
 
 
-async def told(intake: Intake, item: UUID, shard: str, pos: int, ts: int, code: UUID) -> Response:
+async def told(
+    intake: Intake, item: UUID, shard: str, position: int, time: int, code: UUID
+) -> Response:
     """An accepted input and its outcome, if it is there."""
-    return answered(Told(item.hex, code.hex, pos, rfc3339(ts), outcome_of(await intake.outcomes.found(shard, pos))))
+    return answered(
+        Told(
+            item.hex,
+            code.hex,
+            position,
+            rfc3339(time),
+            outcome_of(await intake.outcomes.found(shard, position)),
+        )
+    )
 
 
-WELL: dict[int | str, dict[str, Any]] = {200: {"description": "It is", "content": content(ref("schemas", "Health"))}}
+WELL: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It is", "content": content(ref("schemas", "Health"))}
+}
 
 
 @router.get("/livez", tags=["health"], responses=WELL)
@@ -166,7 +247,9 @@ async def reading_key(request: Request, shard: str, _: Annotated[object, BEARER]
 
 async def key_of(request: Request, line: str) -> Key:
     """Whose key it is. Raises Problem 401 or 403."""
-    return await key_for(request.app.state.intake.keys, request.headers.get("authorization", ""), line)
+    return await key_for(
+        request.app.state.intake.keys, request.headers.get("authorization", ""), line
+    )
 
 
 # ── Problems ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,14 +284,29 @@ def problems(app: FastAPI) -> None:
         return refusal(problem_for(fault), request.scope["path"])
 
     async def http(request: Request, fault: Any) -> Response:
-        known = {404: "There is nothing here; GET /openapi.json says what there is.", 405: "Another method; see Allow."}
-        made = Problem(fault.status_code, "http", str(fault.detail), known.get(fault.status_code, str(fault.detail)))
-        headers = {name: value.replace("GET", "GET, HEAD") for name, value in (fault.headers or {}).items()}
+        known = {
+            404: "There is nothing here; GET /openapi.json says what there is.",
+            405: "Another method; see Allow.",
+        }
+        made = Problem(
+            fault.status_code,
+            "http",
+            str(fault.detail),
+            known.get(fault.status_code, str(fault.detail)),
+        )
+        headers = {
+            name: value.replace("GET", "GET, HEAD") for name, value in (fault.headers or {}).items()
+        }
         return refusal(made, request.scope["path"], headers)
 
     async def malformed(request: Request, fault: Any) -> Response:
-        errors = tuple(FieldError("/" + "/".join(map(str, error["loc"])), error["msg"]) for error in fault.errors())
-        made = Problem(422, "invalid", "Cannot be read", "A parameter cannot be read; see errors.", errors)
+        errors = tuple(
+            FieldError("/" + "/".join(map(str, error["loc"])), error["msg"])
+            for error in fault.errors()
+        )
+        made = Problem(
+            422, "invalid", "Cannot be read", "A parameter cannot be read; see errors.", errors
+        )
         return refusal(made, request.scope["path"])
 
     async def own_fault(request: Request, fault: Exception) -> Response:
@@ -226,7 +324,16 @@ HEADERS_MAX = 100
 HEADERS_BYTES_MAX = 32 * 1024
 ADDRESS_BYTES_MAX = 8 * 1024
 LINGER_SECONDS = 1.0
-ONCE = frozenset((b"authorization", b"content-encoding", b"content-length", b"content-type", b"host", b"transfer-encoding"))
+ONCE = frozenset(
+    (
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"transfer-encoding",
+    )
+)
 ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -246,7 +353,11 @@ class Guard:
         once = [(name, value) for name, value in scope["headers"] if name in ONCE]
         known = dict(once)
         problem = misframed(scope, known, len(known) < len(once))
-        coming = bool(problem or b"transfer-encoding" in known or known.get(b"content-length", b"").strip(b"0"))
+        coming = bool(
+            problem
+            or b"transfer-encoding" in known
+            or known.get(b"content-length", b"").strip(b"0")
+        )
 
         async def received() -> Message:
             nonlocal coming
@@ -272,21 +383,37 @@ class Guard:
                         await received()
 
         app = refusal(problem, scope["path"]) if problem else self.app
-        await app({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, received, sent)
+        await app(
+            {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, received, sent
+        )
 
 
 def misframed(scope: Scope, known: Mapping[bytes, bytes], twice: bool) -> Problem | None:
     """What is wrong with the frame of a request. `known` are its headers of ONCE; `twice`: one of them stood twice."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
-    if len(headers) > HEADERS_MAX or sum(map(len, chain.from_iterable(headers))) > HEADERS_BYTES_MAX:
+    if (
+        len(headers) > HEADERS_MAX
+        or sum(map(len, chain.from_iterable(headers))) > HEADERS_BYTES_MAX
+    ):
         detail = f"A request may have {HEADERS_MAX} headers, and {HEADERS_BYTES_MAX:,} bytes of them: leave some out."
         return Problem(431, "headers", "Too many headers", detail)
     if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS_BYTES_MAX:
-        return Problem(414, "address", "Too long an address", f"An address may have {ADDRESS_BYTES_MAX:,} bytes: shorten it.")
+        return Problem(
+            414,
+            "address",
+            "Too long an address",
+            f"An address may have {ADDRESS_BYTES_MAX:,} bytes: shorten it.",
+        )
     if twice:
-        return frame("A header stands twice of which there may be one: Host, Authorization, Content-Length or another.")
-    if b"transfer-encoding" in known and (b"content-length" in known or known[b"transfer-encoding"].lower() != b"chunked"):
-        return frame("Say the length by Content-Length, or by Transfer-Encoding: chunked, not by both and not otherwise.")
+        return frame(
+            "A header stands twice of which there may be one: Host, Authorization, Content-Length or another."
+        )
+    if b"transfer-encoding" in known and (
+        b"content-length" in known or known[b"transfer-encoding"].lower() != b"chunked"
+    ):
+        return frame(
+            "Say the length by Content-Length, or by Transfer-Encoding: chunked, not by both and not otherwise."
+        )
     if b"host" not in known and scope["http_version"] == "1.1":
         return frame("HTTP/1.1 asks for a Host.")
     return None
@@ -317,14 +444,20 @@ PROBLEM_SCHEMA = {
         "title": {"type": "string"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string"},
-        "instance": {"type": "string", "description": "The path, and the number of the item behind `#/`."},
+        "instance": {
+            "type": "string",
+            "description": "The path, and the number of the item behind `#/`.",
+        },
         "errors": {
             "type": "array",
             "items": {
                 "type": "object",
                 "required": ["pointer", "detail"],
                 "properties": {
-                    "pointer": {"type": "string", "description": "JSON Pointer (RFC 6901) into the item."},
+                    "pointer": {
+                        "type": "string",
+                        "description": "JSON Pointer (RFC 6901) into the item.",
+                    },
                     "detail": {"type": "string"},
                 },
             },
@@ -339,8 +472,14 @@ PREFER = {
 
 def components() -> dict[str, Any]:
     """What operations share: what is sent, what is answered, what is refused."""
-    _, answers = msgspec.json.schema_components((Result, Told, Health), ref_template="#/components/schemas/{name}")
-    results = {"type": "object", "required": ["results"], "properties": {"results": {"type": "array", "items": EACH}}}
+    _, answers = msgspec.json.schema_components(
+        (Result, Told, Health), ref_template="#/components/schemas/{name}"
+    )
+    results = {
+        "type": "object",
+        "required": ["results"],
+        "properties": {"results": {"type": "array", "items": EACH}},
+    }
     schemas: dict[str, Any] = {**answers, "Results": results, "Problem": PROBLEM_SCHEMA}
     bodies: dict[str, Any] = {}
     for name, kind in (("Issue", ISSUE), ("Action", ACTION)):
@@ -350,18 +489,33 @@ def components() -> dict[str, Any]:
         bodies[f"{name}s"] = sent(name, EXAMPLES[name])
     said = content(ref("schemas", "Problem"))[JSON]
     refusals = {
-        str(status): {"description": text, "content": {PROBLEM: said}, "headers": SAID_BESIDE.get(status, {})}
+        str(status): {
+            "description": text,
+            "content": {PROBLEM: said},
+            "headers": SAID_BESIDE.get(status, {}),
+        }
         for status, text in REFUSALS.items()
     }
-    return {"schemas": schemas, "requestBodies": bodies, "responses": refusals, "parameters": {"Prefer": PREFER}}
+    return {
+        "schemas": schemas,
+        "requestBodies": bodies,
+        "responses": refusals,
+        "parameters": {"Prefer": PREFER},
+    }
 
 
 def sent(name: str, example: dict[str, Any]) -> dict[str, Any]:
     """What is posted: one item, or several, of which each is judged by itself: one that is wrong does not refuse the others."""
     one = ref("schemas", name)
-    items = {"description": f"An {name}. Anything else gets a result that says what is wrong.", "anyOf": [one, {}]}
+    items = {
+        "description": f"An {name}. Anything else gets a result that says what is wrong.",
+        "anyOf": [one, {}],
+    }
     many = {"description": f"Up to {ITEMS:,}.", "type": "array", "items": items, "minItems": 1}
-    examples = {"one": {"value": example}, "several": {"value": [example, {**example, "reference": "another"}]}}
+    examples = {
+        "one": {"value": example},
+        "several": {"value": [example, {**example, "reference": "another"}]},
+    }
     as_json = {"schema": {"oneOf": [one, many]}, "examples": examples}
     return {"required": True, "content": {JSON: as_json, NDJSON[0]: {"schema": many}}}
 
@@ -383,7 +537,10 @@ def can_refuse(path: str, method: str, operation: dict[str, Any]) -> Iterator[in
 
 def completed(document: dict[str, Any]) -> dict[str, Any]:
     """FastAPI's document, with what it does not know: bodies that routes read as bytes, and every refusal."""
-    document["components"] = {**components(), "securitySchemes": document["components"]["securitySchemes"]}
+    document["components"] = {
+        **components(),
+        "securitySchemes": document["components"]["securitySchemes"],
+    }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             operation["responses"].pop("422", None)  # FastAPI's own, which nobody gets.

@@ -23,24 +23,47 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from eventlog.postgres.pool import Database
 from events.catalogue import LINES
-from events.errors import Away
-from httpedge.request_body import ITEM_BYTES, JSON, NDJSON, FieldError, Problem, cut, media_type, taking
-from intake.acceptor import Busy, Door
-from intake.answers import FAULT, REFUSED, Outcome, Result, answered, outcome_of, problem_for, refusal, result_of
+from events.errors import Unavailable
+from httpedge.request_body import (
+    ITEM_BYTES,
+    JSON,
+    NDJSON,
+    FieldError,
+    Problem,
+    cut,
+    media_type,
+    taking,
+)
+from intake.acceptor import Acceptor, Busy
+from intake.answers import (
+    FAULT,
+    REFUSED,
+    Outcome,
+    Result,
+    answered,
+    outcome_of,
+    problem_for,
+    refusal,
+    result_of,
+)
 from intake.api_keys import Key, Keys
 from intake.core.submission import Item, item_of
 from intake.issues import action_event, action_of, issue_item, issue_of
 from intake.outcomes import Outcomes
 
 BODY_SECONDS = 20.0  # A body that takes longer is not worth waiting for.
-BODIES_BYTES = 128 * 2**20  # Of all bodies that this process holds; beyond that the door says that it is busy.
+BODIES_BYTES = (
+    128 * 2**20
+)  # Of all bodies that this process holds; beyond that the door says that it is busy.
 SLICE_SECONDS = 0.005  # So long a large request is read; then all others have as long.
 TOGETHER = 500  # Items that one request puts into a commit: more go no faster, and others would wait behind them.
 LISTED = 100  # Refused items of a request whose errors are listed: whoever makes more corrects a program, not an item.
 WAIT_SECONDS_MAX = 10
 WAITING = 100  # Requests that wait for an outcome at once; each looks whenever something happens in its district.
 PATH = re.compile("/actions|/issues/(?P<line>[^/]+)")
-SECRET = re.compile(r"(?i:bearer) +(gck_[A-Za-z0-9_-]{20,100})")  # What cannot be a key is looked up nowhere.
+SECRET = re.compile(
+    r"(?i:bearer) +(gck_[A-Za-z0-9_-]{20,100})"
+)  # What cannot be a key is looked up nowhere.
 WAIT = re.compile(r'\s*(?i:wait)\s*=\s*(?:([0-9]{1,9})|"([0-9]{1,9})")\s*(?:;.*)?')
 
 T = TypeVar("T")
@@ -103,7 +126,7 @@ class Deadline:
 class Intake:
     """What the routes need: one object, made when the application starts."""
 
-    door: Door
+    door: Acceptor
     keys: Keys
     outcomes: Outcomes
     database: Database
@@ -182,11 +205,17 @@ class Posting:
         self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = PATH.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        found = (
+            PATH.fullmatch(scope["path"])
+            if scope["type"] == "http" and scope["method"] == "POST"
+            else None
+        )
         if found is None:
             await self.app(scope, receive, send)
             return
-        request = Request(scope["path"], found["line"], scope["headers"], dict(scope["headers"]), receive)
+        request = Request(
+            scope["path"], found["line"], scope["headers"], dict(scope["headers"]), receive
+        )
         try:
             answer = await posted(self.state.intake, request)
         except REFUSED as fault:
@@ -214,15 +243,21 @@ async def posted(intake: Intake, request: Request) -> Response:
     with intake.room.for_one() as hold:
         body = await body_of(request, hold, intake.deadline)
         if media == JSON and body.lstrip()[:1] == b"{":
-            return await single(intake, request, kind, *await read_alone(intake, kind, body, content_type))
+            return await single(
+                intake, request, kind, *await read_alone(intake, kind, body, content_type)
+            )
         items = await cut_in_turn(intake, body, content_type)
         results = await several(intake, kind, items, request.path)
-    statuses = {result.status if isinstance(result, Result) else result["status"] for result in results}
+    statuses = {
+        result.status if isinstance(result, Result) else result["status"] for result in results
+    }
     status = 200 if statuses == {200} else 202 if statuses <= {200, 202} else 207
     return answered(results if media in NDJSON else {"results": results}, status, kind=media)
 
 
-async def read_alone(intake: Intake, kind: Kind, body: bytes, content_type: str) -> tuple[Item, str]:
+async def read_alone(
+    intake: Intake, kind: Kind, body: bytes, content_type: str
+) -> tuple[Item, str]:
     """The one object of a body, and its reference. What can be read needs no cutting: to read is stricter. Raises Problem."""
     if len(body) <= ITEM_BYTES:
         with suppress(Problem):  # Of a body that is not one object, it says less than cutting does.
@@ -231,29 +266,38 @@ async def read_alone(intake: Intake, kind: Kind, body: bytes, content_type: str)
     return kind.read(item)
 
 
-async def single(intake: Intake, request: Request, kind: Kind, item: Item, reference: str) -> Response:
+async def single(
+    intake: Intake, request: Request, kind: Kind, item: Item, reference: str
+) -> Response:
     """The answer to one item: 202, 200 for a repeat or with the outcome that was waited for, 409 for other content."""
     (accepted,) = await intake.door.accept(kind.key.district, [item])
     if not accepted.same:
         raise conflict(reference)
-    result, headers = result_of(accepted, reference), {"Location": kind.location(reference, accepted.code)}
+    result, headers = (
+        result_of(accepted, reference),
+        {"Location": kind.location(reference, accepted.code)},
+    )
     seconds = waited_for(request.preferences())
     if seconds and not intake.waiting.locked():
         headers["Preference-Applied"] = f"wait={seconds}"
-        outcome = await outcome_within(intake, seconds, kind.key.district, accepted.pos)
+        outcome = await outcome_within(intake, seconds, kind.key.district, accepted.position)
         result = msgspec.structs.replace(result, status=200, outcome=outcome) if outcome else result
     return answered(result, result.status, headers)
 
 
-async def outcome_within(intake: Intake, seconds: int, district: str, pos: int) -> Outcome | None:
+async def outcome_within(
+    intake: Intake, seconds: int, district: str, position: int
+) -> Outcome | None:
     """The outcome of what was accepted, if it comes in time. It is stored, so that no fault after that makes it a refusal."""
     async with intake.waiting:
-        with suppress(Away):
-            return outcome_of(await intake.outcomes.wait(district, pos, seconds))
+        with suppress(Unavailable):
+            return outcome_of(await intake.outcomes.wait(district, position, seconds))
     return None
 
 
-async def several(intake: Intake, kind: Kind, items: Sequence[bytes], path: str) -> list[Result | dict[str, Any]]:
+async def several(
+    intake: Intake, kind: Kind, items: Sequence[bytes], path: str
+) -> list[Result | dict[str, Any]]:
     """One result per item, in their order."""
     results: list[Result | dict[str, Any]] = [{}] * len(items)
     readable: list[tuple[int, Item, str]] = []
@@ -262,7 +306,11 @@ async def several(intake: Intake, kind: Kind, items: Sequence[bytes], path: str)
     def refuse(number: int, problem: Problem) -> None:
         nonlocal refused
         refused += 1
-        results[number] = problem.as_json(f"{path}#/{number}") if refused <= LISTED else unlisted(problem, f"{path}#/{number}")
+        results[number] = (
+            problem.as_json(f"{path}#/{number}")
+            if refused <= LISTED
+            else unlisted(problem, f"{path}#/{number}")
+        )
 
     def take(number: int, body: bytes) -> None:
         try:
@@ -286,7 +334,9 @@ def unlisted(problem: Problem, instance: str) -> dict[str, Any]:
     """A problem without its errors, behind many others."""
     members = problem.as_json(instance)
     if members.pop("errors", None):
-        members["detail"] = f"This item is not valid either: errors are listed for the first {LISTED} of a request."
+        members["detail"] = (
+            f"This item is not valid either: errors are listed for the first {LISTED} of a request."
+        )
     return members
 
 
@@ -326,7 +376,12 @@ async def cut_in_turn(intake: Intake, body: bytes, content_type: str) -> list[by
 def check_line(line: str) -> None:
     """Raises 404 for no line."""
     if line not in LINES:
-        raise Problem(404, "unknown-line", "No such line", f"{line[:40]!r} is no line; the four lines are {', '.join(LINES)}.")
+        raise Problem(
+            404,
+            "unknown-line",
+            "No such line",
+            f"{line[:40]!r} is no line; the four lines are {', '.join(LINES)}.",
+        )
 
 
 async def key_for(keys: Keys, authorization: str, *lines: str) -> Key:
@@ -345,7 +400,9 @@ async def key_for(keys: Keys, authorization: str, *lines: str) -> Key:
 def check_district(named: str | None, key: Key) -> None:
     """Raises 403 for an item that names another district than the key's."""
     if named not in (None, key.district):
-        raise other_district(key, FieldError("/district", "is not the district of this key: leave it out"))
+        raise other_district(
+            key, FieldError("/district", "is not the district of this key: leave it out")
+        )
 
 
 def other_district(key: Key, *errors: FieldError) -> Problem:
@@ -357,7 +414,9 @@ def other_district(key: Key, *errors: FieldError) -> Problem:
 async def body_of(request: Request, hold: Callable[[int], None], deadline: Deadline) -> bytes:
     """The body, under its budget and in time; `hold` hears how many bytes of it there are."""
     declared = request.header(b"content-length")
-    taken = taking(request.header(b"content-encoding"), int(declared[-20:]) if declared.isdecimal() else None)
+    taken = taking(
+        request.header(b"content-encoding"), int(declared[-20:]) if declared.isdecimal() else None
+    )
     came, more = 0, True
     try:
         async with asyncio.timeout(None) as timeout:

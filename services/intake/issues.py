@@ -29,7 +29,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails
 from pydantic_core.core_schema import chain_schema, no_info_plain_validator_function, str_schema
 
-from eventlog.codec import encoder, in_order
+from eventlog.codec import encoder, sorted_struct
 from events.catalogue import (
     TYPE_OF,
     AcknowledgementGiven,
@@ -63,7 +63,9 @@ SHOWN = (
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
     r"[^\u0000-\u001f\u007f-\u009f]*$"
 )
-SHOWN_UNBROKEN = r"^[^/\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$"
+SHOWN_UNBROKEN = (
+    r"^[^/\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$"
+)
 IN_SCHEMA = {PRINTABLE: SHOWN, UNBROKEN: SHOWN_UNBROKEN}
 
 ACCENTS = 30  # In a row, as Unicode's stream-safe text has them. To sort 30,000 of them takes normalising seconds.
@@ -76,13 +78,22 @@ class Chars:
     most: int
     pattern: str = PRINTABLE
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         came = str_schema(strict=True, pattern=self.pattern)
         kept = str_schema(strip_whitespace=True, min_length=1, max_length=self.most)
         return chain_schema([came, no_info_plain_validator_function(nfc), kept])
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "minLength": 1, "maxLength": self.most, "pattern": IN_SCHEMA[self.pattern]}
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": self.most,
+            "pattern": IN_SCHEMA[self.pattern],
+        }
 
 
 def nfc(text: str) -> str:
@@ -103,10 +114,14 @@ def is_accent(char: str) -> bool:
 class Rfc3339:
     """Marks an instant that is written as a time of RFC 3339."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         return chain_schema([str_schema(strict=True), no_info_plain_validator_function(instant_of)])
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         return {"type": "string", "format": "date-time", "pattern": RFC_3339}
 
 
@@ -122,7 +137,9 @@ Due = Annotated[Instant, Rfc3339()]
 class Strict(BaseModel):
     """An object of the contract: its fields are all that there are. null says the same as leaving an optional field out."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
 
 
 # ── An issue ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,11 +173,13 @@ class IssueIn(Strict):
 
     def kept(self) -> Issue:
         """What is kept of it."""
-        claims = claims_of(self.place.point, self.place.grid, self.place.street) if self.place else ()
+        claims = (
+            claims_of(self.place.point, self.place.grid, self.place.street) if self.place else ()
+        )
         return Issue(self.reference, self.category, self.urgency, self.due, claims, self.district)
 
 
-Reported: Any = in_order(IssueReported)
+Reported: Any = sorted_struct(IssueReported)
 REPORTED = TYPE_OF[IssueReported].name
 
 
@@ -209,7 +228,11 @@ class IssueByLine(Strict):
 
 def way_to_name(issue: Any) -> str:
     """By which of the two an issue is named."""
-    return BY_ID if isinstance(issue, IssueById) or (isinstance(issue, dict) and "id" in issue) else BY_LINE
+    return (
+        BY_ID
+        if isinstance(issue, IssueById) or (isinstance(issue, dict) and "id" in issue)
+        else BY_LINE
+    )
 
 
 IssueNamed = Annotated[
@@ -340,7 +363,9 @@ ActionIn = Annotated[
 
 def action_event(action: ActionIn, district: str, source: str) -> Action:
     """The event of an action that a source sends to a district."""
-    return action.event(action_id(district, source, action.reference), action.issue.resolved(district, source))
+    return action.event(
+        action_id(district, source, action.reference), action.issue.resolved(district, source)
+    )
 
 
 # ── Reading them ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -348,7 +373,9 @@ def action_event(action: ActionIn, district: str, source: str) -> Action:
 PARTS = 5_000  # Members and containers of an item. The largest has some 20; to say what is wrong with 60,000 takes 0.1 s.
 ISSUE: TypeAdapter[IssueIn] = TypeAdapter(IssueIn)
 ACTION: TypeAdapter[ActionIn] = TypeAdapter(ActionIn)
-read_issue = ISSUE.validator.validate_json  # What the adapter's own method calls; that one costs a tenth more.
+read_issue = (
+    ISSUE.validator.validate_json
+)  # What the adapter's own method calls; that one costs a tenth more.
 read_action = ACTION.validator.validate_json
 REFERENCE: TypeAdapter[str] = TypeAdapter(Text)
 
@@ -363,8 +390,13 @@ def reference_of(text: str) -> str | None:
 
 def check_parts(item: bytes) -> None:
     """Raises Problem 422 for an item of crumbs, before anybody looks at each."""
-    if SMALL_BYTES < len(item) <= ITEM_BYTES and item.count(b",") + item.count(b"{") + item.count(b"[") > PARTS:
-        raise invalid(f"The item has more than {PARTS:,} parts, which no issue or action has: see what it may have.")
+    if (
+        SMALL_BYTES < len(item) <= ITEM_BYTES
+        and item.count(b",") + item.count(b"{") + item.count(b"[") > PARTS
+    ):
+        raise invalid(
+            f"The item has more than {PARTS:,} parts, which no issue or action has: see what it may have."
+        )
 
 
 def issue_of(item: bytes) -> Issue:
@@ -444,7 +476,9 @@ PATTERNS = {
 NO_TYPE = ("union_tag_not_found", "union_tag_invalid")
 CRS = "must be WGS84: convert the point to WGS 84 first; points of GCJ-02 and BD-09 lie 100-700 m off, and others further"
 
-Loc = tuple[int | str, ...]  # Where pydantic found an error: keys, and between them the alternatives that it took.
+Loc = tuple[
+    int | str, ...
+]  # Where pydantic found an error: keys, and between them the alternatives that it took.
 
 
 def names(model: type[BaseModel]) -> tuple[str, ...]:
@@ -453,7 +487,8 @@ def names(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 ACTIONS: dict[str, type[ActionItem]] = {
-    get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(ActionIn)[0])
+    get_args(model.model_fields["type"].annotation)[0]: model
+    for model in get_args(get_args(ActionIn)[0])
 }
 KNOWN: dict[Loc, tuple[str, ...]] = {
     (): names(IssueIn),
@@ -469,19 +504,30 @@ def problem_of(what: Literal["issue", "action"], error: ValidationError) -> Prob
     """The Problem that lists everything that pydantic found."""
     count = error.error_count()
     if count > ERRORS:  # No slip of a pen; and to list them would cost more than they did.
-        return invalid(f"{count:,} fields of this {what} are wrong or unknown: see what an {what} may have.")
+        return invalid(
+            f"{count:,} fields of this {what} are wrong or unknown: see what an {what} may have."
+        )
     found = error.errors(include_url=False, include_input=False)
     extra = [each["loc"] for each in found if each["type"] == "extra_forbidden"]
     guessed = [loc for loc in extra if not is_personal(str(loc[-1])[:LEGIBLE])][:GUESSES]
-    errors = [FieldError(pointer_of(what, each), sentence_of(each, guess=each["loc"] in guessed)) for each in found]
-    return invalid(f"This {what} is not valid: correct what errors lists, and send it again.", *errors)
+    errors = [
+        FieldError(pointer_of(what, each), sentence_of(each, guess=each["loc"] in guessed))
+        for each in found
+    ]
+    return invalid(
+        f"This {what} is not valid: correct what errors lists, and send it again.", *errors
+    )
 
 
 def pointer_of(what: Literal["issue", "action"], error: ErrorDetails) -> str:
     """Where an error stands in the item that was sent."""
     if error["type"] in NO_TYPE:
         return "/type"
-    steps = error["loc"] if what == "issue" else [step for step in error["loc"][1:] if step not in (BY_ID, BY_LINE)]
+    steps = (
+        error["loc"]
+        if what == "issue"
+        else [step for step in error["loc"][1:] if step not in (BY_ID, BY_LINE)]
+    )
     return reduce(beneath, map(str, steps), "")
 
 
@@ -508,14 +554,21 @@ def unknown(loc: Loc, *, guess: bool) -> str:
         return "name the issue by its id, or by line and reference, not by both"
     known = KNOWN[place]
     near = nearest(key, known) if guess else None
-    return f"unknown field; did you mean `{near}`?" if near else f"unknown field; known here are {', '.join(known)}"
+    return (
+        f"unknown field; did you mean `{near}`?"
+        if near
+        else f"unknown field; known here are {', '.join(known)}"
+    )
 
 
 @lru_cache(maxsize=1024)
 def is_personal(key: str) -> bool:
     """Whether the name of a field tells of personal data: by one of its words, by all together, or in Chinese."""
     parts = [part.lower() for part in PART.findall(key)]
-    return not PERSONAL.isdisjoint([*parts, "".join(parts)]) or PERSONAL_IN_CHINESE.search(key) is not None
+    return (
+        not PERSONAL.isdisjoint([*parts, "".join(parts)])
+        or PERSONAL_IN_CHINESE.search(key) is not None
+    )
 
 
 @lru_cache(maxsize=1024)  # Whoever errs, errs in each item of a request alike.

@@ -11,14 +11,14 @@ from unicodedata import is_normalized
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from eventlog.codec import in_order
+from eventlog.codec import sorted_struct
 from events.catalogue import Instant, PlaceClaim
 from events.instants import instant_of
 from httpedge.request_body import SPACES
 
 SMALL_BYTES = 4096  # The largest that is ordinary; an issue has some 200.
 
-Claim: Any = in_order(PlaceClaim)
+Claim: Any = sorted_struct(PlaceClaim)
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Code = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -55,11 +55,19 @@ class Place(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
     def keys(self) -> int:
         """How many keys it and its point were sent with, if none stood twice."""
-        return 3 - (self.point, self.grid, self.street).count(UNSET) + (self.point.keys() if self.point else 0)
+        return (
+            3
+            - (self.point, self.grid, self.street).count(UNSET)
+            + (self.point.keys() if self.point else 0)
+        )
 
     def claims(self) -> tuple[Any, ...]:
         """What it claims, the most exact first."""
-        return claims_of(self.point or None, kept(self.grid) if self.grid else None, kept(self.street) if self.street else None)
+        return claims_of(
+            self.point or None,
+            kept(self.grid) if self.grid else None,
+            kept(self.street) if self.street else None,
+        )
 
 
 class Sent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -110,7 +118,9 @@ def issue_of(said: Sent) -> Issue:
 
 def claims_of(point: Any, grid: str | None, street: str | None) -> tuple[Any, ...]:
     """What an issue says about its place, the most exact first; a point has `lat` and `lon`."""
-    claims: tuple[Any, ...] = () if point is None else (Claim(by="point", code=None, lat=point.lat, lon=point.lon),)
+    claims: tuple[Any, ...] = (
+        () if point is None else (Claim(by="point", code=None, lat=point.lat, lon=point.lon),)
+    )
     if grid is not None:
         claims += (Claim(by="grid", code=grid, lat=None, lon=None),)
     if street is not None:
@@ -127,7 +137,11 @@ def keys_at_most(item: bytes) -> int:
 
 def kept(text: str) -> str:
     """A text without blanks at its ends. Raises Unusual for white space of other kinds, controls, and what is not in NFC."""
-    if text.isprintable() and (text.isascii() or is_normalized("NFC", text)) and (trimmed := text.strip()):
+    if (
+        text.isprintable()
+        and (text.isascii() or is_normalized("NFC", text))
+        and (trimmed := text.strip())
+    ):
         return trimmed
     raise Unusual
 

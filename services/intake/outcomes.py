@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from eventlog.core.log import Source
 from eventlog.core.row import Row
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from events.catalogue import (
     AcknowledgementPassedOn,
     AnswerPassedOn,
@@ -22,37 +22,45 @@ from events.catalogue import (
 class Outcomes:
     """Finds outcomes in `cases` and `calls`, and waits for those that are still to come."""
 
-    def __init__(self, cases: Source, calls: Source, bell: Bell) -> None:
+    def __init__(self, cases: Source, calls: Source, notifier: Notifier) -> None:
         self._cases = cases
         self._calls = calls
-        self._bell = bell
+        self._bell = notifier
 
-    async def wait(self, district: str, pos: int, seconds: float) -> Sequence[Row]:
+    async def wait(self, district: str, position: int, seconds: float) -> Sequence[Row]:
         """The outcome of intake's position, as soon as it is there; nothing if it is not in time."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._of(district, pos)
+                return await self._of(district, position)
         except TimeoutError:
             return []
 
-    async def found(self, district: str, pos: int) -> Sequence[Row]:
+    async def found(self, district: str, position: int) -> Sequence[Row]:
         """The outcome, if it is there already."""
-        return await self.wait(district, pos, 0.5) if (await self._cases.watermark(district)).pos else []
+        return (
+            await self.wait(district, position, 0.5)
+            if (await self._cases.watermark(district)).position
+            else []
+        )
 
-    async def _of(self, district: str, pos: int) -> Sequence[Row]:
-        rows = await self._decided(self._cases, district, pos)
-        if rows and isinstance(rows[-1].event, AcknowledgementPassedOn | AnswerPassedOn | RetryPassedOn):
-            return await self._decided(self._calls, district, rows[-1].pos)
+    async def _of(self, district: str, position: int) -> Sequence[Row]:
+        rows = await self._decided(self._cases, district, position)
+        if rows and isinstance(
+            rows[-1].event, AcknowledgementPassedOn | AnswerPassedOn | RetryPassedOn
+        ):
+            return await self._decided(self._calls, district, rows[-1].position)
         return rows
 
     async def _decided(self, log: Source, district: str, input_pos: int) -> Sequence[Row]:
         """The rows of the decision about one input. Inputs grow with positions, so the first one is found by halving."""
         while True:
             heard = self._bell.count(log.name, district)
-            last = (await log.watermark(district)).pos
+            last = (await log.watermark(district)).position
             first = await self._first(log, district, input_pos, last)
             rows = await log.read(district, first - 1, 50) if first <= last else []
-            decided = [row for row in rows if row.input == input_pos and not row.cause.startswith("clock/")]
+            decided = [
+                row for row in rows if row.input == input_pos and not row.cause.startswith("clock/")
+            ]
             if decided or (rows and rows[0].input > input_pos):
                 return decided
             await self._bell.wait(log.name, district, heard, 1.0)

@@ -24,7 +24,12 @@ from eventlog.postgres.tables import metadata_of
 
 METADATA = metadata_of("intake")
 
-Table("content", METADATA, Column("digest", Text, primary_key=True), Column("body", LargeBinary, nullable=False))
+Table(
+    "content",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
 Table(
     "identity",
     METADATA,
@@ -44,7 +49,9 @@ Table(
     Column("district", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("lines", ARRAY(Text), nullable=False),
-    Column("made", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column(
+        "made", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")
+    ),
     Column("revoked", DateTime(timezone=True), nullable=True),
     UniqueConstraint("hash", name="key_hash_key"),
 )
@@ -86,5 +93,7 @@ Table(
     Column("headers", LargeBinary, nullable=True),
     Column("value", LargeBinary, nullable=True),
     Column("size", BigInteger, nullable=False),
-    UniqueConstraint("line", "partition", "place", "digest", name="quarantine_line_partition_place_digest_key"),
+    UniqueConstraint(
+        "line", "partition", "place", "digest", name="quarantine_line_partition_place_digest_key"
+    ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from eventlog.content_codec import decoded
-from events.catalogue import Receiver
+from events.catalogue import OnCall
 from events.reference_data import AdmissionList, GridMap, Policies, Roster
 from routing.core.reference import GridEntry, Grids
 
@@ -28,7 +28,7 @@ class ContentLibrary:
     def workers(self, digest: str) -> Mapping[str, str]:
         return decoded(self.contents, digest, Roster).workers
 
-    def receivers(self, digest: str) -> tuple[Receiver, ...]:
+    def receivers(self, digest: str) -> tuple[OnCall, ...]:
         return decoded(self.contents, digest, Roster).receivers
 
     def admission(self, digest: str) -> AdmissionList:

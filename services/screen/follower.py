@@ -10,9 +10,9 @@ from typing import Any
 
 from eventlog.core.log import Source
 from eventlog.core.row import Row, Watermark
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from events.catalogue import BEGINNING, Instant
-from events.errors import Away, Conflict, GridcallError
+from events.errors import Conflict, GridcallError, Unavailable
 from screen.payloads import whole
 from screen.projection import View
 
@@ -30,10 +30,12 @@ log = logging.getLogger("gridcall")
 class Follower:
     """Reads the three logs of a district into a view, causes before what follows from them, and wakes the pages."""
 
-    def __init__(self, district: str, logs: Mapping[str, Source], bell: Bell, speed: float) -> None:
+    def __init__(
+        self, district: str, logs: Mapping[str, Source], notifier: Notifier, speed: float
+    ) -> None:
         self.district = district
         self.logs = logs
-        self.bell = bell
+        self.notifier = notifier
         self.speed = speed
         self.view = View()
         self.marks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
@@ -47,16 +49,18 @@ class Follower:
         while True:
             try:
                 await self._once()
-            except Away as fault:
+            except Unavailable as fault:
                 log.warning("the screen of %s waits: %s", self.district, fault)
                 await asyncio.sleep(AGAIN_SECONDS)
-            except GridcallError as fault:  # A log was cut back, or is another one: it is read anew.
+            except (
+                GridcallError
+            ) as fault:  # A log was cut back, or is another one: it is read anew.
                 log.warning("the screen of %s begins again: %s", self.district, fault)
                 self.view, self._ahead = View(), {name: [] for name in LOGS}
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _once(self) -> None:
-        heard = {name: self.bell.count(name, self.district) for name in LOGS}
+        heard = {name: self.notifier.count(name, self.district) for name in LOGS}
         while await self.step():
             await asyncio.sleep(0)
         await self.look()
@@ -67,12 +71,14 @@ class Follower:
         """Take what can be taken; how many rows that were."""
         for name in LOGS:
             if not self._ahead[name]:
-                self._ahead[name] = list(await self.logs[name].read(self.district, self.view.read[name], BATCH))
+                self._ahead[name] = list(
+                    await self.logs[name].read(self.district, self.view.read[name], BATCH)
+                )
         ready = {name: self._ready(name) for name in reversed(LOGS)}
         self.view.take(*ready.values())
         for name, rows in ready.items():
             del self._ahead[name][: len(rows)]
-            self._passed(name, rows[-1].ts if rows else BEGINNING)
+            self._passed(name, rows[-1].time if rows else BEGINNING)
         return sum(map(len, ready.values()))
 
     def _ready(self, name: str) -> Sequence[Row]:
@@ -89,16 +95,18 @@ class Follower:
         before = self.now
         for name in LOGS:
             mark = await self.logs[name].watermark(self.district)
-            self.marks[name] = mark._replace(w=self.marks[name].w)
-            self._passed(name, mark.w)
-            if self.marks[name].pos < self.view.read[name]:
+            self.marks[name] = mark._replace(watermark=self.marks[name].watermark)
+            self._passed(name, mark.watermark)
+            if self.marks[name].position < self.view.read[name]:
                 raise Conflict(f"{name}/{self.district} ends before what was read of it")
         if self.now != before:
             self._passed_at = monotonic()
 
-    def _passed(self, name: str, w: Instant) -> None:
+    def _passed(self, name: str, watermark: Instant) -> None:
         """Time has passed so far in a log: by a row, or a mark."""
-        self.marks[name] = self.marks[name]._replace(w=max(w, self.marks[name].w))
+        self.marks[name] = self.marks[name]._replace(
+            watermark=max(watermark, self.marks[name].watermark)
+        )
 
     def _wake(self) -> None:
         self.version += 1
@@ -107,7 +115,12 @@ class Follower:
 
     async def _rung(self, heard: Mapping[str, int]) -> None:
         """Until something new is in a log, at most a second; then as long as it takes to show more at once."""
-        waiting = {asyncio.ensure_future(self.bell.wait(name, self.district, heard[name], QUIET_SECONDS)) for name in LOGS}
+        waiting = {
+            asyncio.ensure_future(
+                self.notifier.wait(name, self.district, heard[name], QUIET_SECONDS)
+            )
+            for name in LOGS
+        }
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -123,7 +136,7 @@ class Follower:
     @property
     def now(self) -> Instant:
         """How far time has passed in the district."""
-        return self.marks["intake"].w
+        return self.marks["intake"].watermark
 
     def told(self, since: int) -> dict[str, Any]:
         """What the page is told, with the grids that changed after a version of the view."""
@@ -140,11 +153,17 @@ class Follower:
         """How many rows wait to be read by each stage and by the screen, and by how many seconds all of it is late."""
         view, marks = self.view, self.marks
         waiting = {
-            name: 0 if marks[name].w >= marks[before].w else max(0, marks[before].pos - view.applied[name])
+            name: 0
+            if marks[name].watermark >= marks[before].watermark
+            else max(0, marks[before].position - view.applied[name])
             for name, before in BEFORE.items()
         }
-        unread = sum(marks[name].pos - view.read[name] for name in LOGS)
-        begun = marks["calls"].w > BEGINNING
-        late = max(0, self.now - marks["calls"].w) / 1e6 / self.speed if begun else 0
+        unread = sum(marks[name].position - view.read[name] for name in LOGS)
+        begun = marks["calls"].watermark > BEGINNING
+        late = max(0, self.now - marks["calls"].watermark) / 1e6 / self.speed if begun else 0
         still = monotonic() - self._passed_at
-        return {**waiting, "rows": unread, "seconds": round(max(late, still if still > STILL_SECONDS else 0), 1)}
+        return {
+            **waiting,
+            "rows": unread,
+            "seconds": round(max(late, still if still > STILL_SECONDS else 0), 1),
+        }

@@ -22,8 +22,12 @@ def drawn(grid_map: GridMap, names: Names | None) -> dict[str, Any]:
         "schematic": names is not None and names.schematic,
         "width": WIDTH,
         "height": plane.height,
-        "grids": [[grid.code, grid.street, int(grid.dedicated), plane.path(grid)] for grid in ordered],
-        "streets": [[street, *plane.middle(grids)] for street, grids in sorted(by_street(grid_map).items())],
+        "grids": [
+            [grid.code, grid.street, int(grid.dedicated), plane.path(grid)] for grid in ordered
+        ],
+        "streets": [
+            [street, *plane.middle(grids)] for street, grids in sorted(by_street(grid_map).items())
+        ],
         "names": names.names if names else {},
     }
 
@@ -39,7 +43,9 @@ def by_street(grid_map: GridMap) -> dict[str, list[Grid]]:
 def rings(grid: Grid) -> Iterator[Ring]:
     """All rings of a polygon or of several."""
     shape = grid.geometry
-    for polygon in shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]:
+    for polygon in (
+        shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
+    ):
         yield from polygon
 
 
@@ -69,7 +75,9 @@ class Plane:
         moves = [f"M{corners[0][0]} {corners[0][1]}"]
         for (x, y), (a, b) in pairwise(corners):
             if (a, b) != (x, y):
-                moves.append(f"h{a - x}" if b == y else f"v{b - y}" if a == x else f"l{a - x} {b - y}")
+                moves.append(
+                    f"h{a - x}" if b == y else f"v{b - y}" if a == x else f"l{a - x} {b - y}"
+                )
         return "".join([*moves, "z"])
 
     def middle(self, grids: Sequence[Grid]) -> tuple[int, int]:

@@ -15,11 +15,24 @@ from events.catalogue import (
     IssueReported,
     PlaceClaim,
     ReferenceAdopted,
-    word_of,
+    short_type,
 )
 from screen.projection import SHOWN, Call, Case, View, order
 
-HIDDEN = frozenset({"case", "holder", "matter", "claims", "used", "rules", "issue", "source", "reference", "receiver"})
+HIDDEN = frozenset(
+    {
+        "case",
+        "holder",
+        "matter",
+        "claims",
+        "used",
+        "rules",
+        "issue",
+        "source",
+        "reference",
+        "receiver",
+    }
+)
 COUNTS = ("open", "overdue", "calling", "queued", "ended", "parked")
 
 
@@ -44,11 +57,17 @@ def line_told(view: View, line: str) -> dict[str, Any]:
 
 def ladder(view: View) -> dict[str, Any]:
     """Who must act next: the grid before a deadline, the street and the district before a call goes unanswered."""
-    steps: dict[str, Any] = {"grid": [case_told(view.cases[case]) for case in view.running.first(SHOWN)]}
+    steps: dict[str, Any] = {
+        "grid": [case_told(view.cases[case]) for case in view.running.first(SHOWN)]
+    }
     for level, calls in view.called.items():
         cases = [(view.case_of_call(call), call) for call in calls.first(SHOWN)]
         steps[level] = [call_told(case, case.calls[call]) for case, call in cases]
-    return {**steps, "counts": {"grid": len(view.running)} | {level: len(calls) for level, calls in view.called.items()}}
+    return {
+        **steps,
+        "counts": {"grid": len(view.running)}
+        | {level: len(calls) for level, calls in view.called.items()},
+    }
 
 
 def case_told(case: Case) -> dict[str, Any]:
@@ -92,12 +111,12 @@ def event_told(view: View, row: Row) -> dict[str, Any]:
     case = view.cases.get(row.subject) or Case(row.subject)
     place = {"line": case.line, "grid": case.grid, "street": case.street}
     to = {"to": row.event.to_level} if isinstance(row.event, CallRaised) else {}
-    return {"id": row.id, "ts": row.ts, "type": word(row), "case": case.id, **place, **to}
+    return {"id": row.id, "ts": row.time, "type": word(row), "case": case.id, **place, **to}
 
 
 def word(row: Row) -> str:
     """The type of an event in one word."""
-    return word_of(TYPE_OF[type(row.event)].name)
+    return short_type(TYPE_OF[type(row.event)].name)
 
 
 def timeline(case: Case) -> dict[str, Any]:
@@ -107,7 +126,10 @@ def timeline(case: Case) -> dict[str, Any]:
         "case": case_told(case),
         "why_here": why_here(case),
         "why_due": why_due(case.clock),
-        "timeline": [{"id": row.id, "ts": row.ts, "log": row.log, "type": word(row), "detail": detail(row)} for row in rows],
+        "timeline": [
+            {"id": row.id, "ts": row.time, "log": row.log, "type": word(row), "detail": detail(row)}
+            for row in rows
+        ],
     }
 
 
@@ -138,7 +160,13 @@ def why_due(clock: ClockStarted | None) -> dict[str, Any] | None:
     if clock is None:
         return None
     intervals = [[clock.started, clock.due, clock.rule]]
-    return {"rule": clock.rule, "policies": clock.policies, "started": clock.started, "due": clock.due, "intervals": intervals}
+    return {
+        "rule": clock.rule,
+        "policies": clock.policies,
+        "started": clock.started,
+        "due": clock.due,
+        "intervals": intervals,
+    }
 
 
 def detail(row: Row) -> dict[str, Any]:
@@ -146,7 +174,11 @@ def detail(row: Row) -> dict[str, Any]:
     if isinstance(row.event, IssueReported | ReferenceAdopted):
         return {}
     fields: dict[str, Any] = msgspec.to_builtins(row.event)
-    shown = {name: value for name, value in fields.items() if name not in HIDDEN and name != "by" and value is not None}
+    shown = {
+        name: value
+        for name, value in fields.items()
+        if name not in HIDDEN and name != "by" and value is not None
+    }
     holder, receiver = fields.get("holder"), fields.get("receiver")
     if holder:
         shown["level"] = holder["level"]

@@ -56,7 +56,16 @@ STATES: Mapping[type[object], str] = {
 }  # fmt: skip
 OVER = frozenset({"closed", "withdrawn", "ended"})
 TOLD = frozenset(
-    {*STATES, CaseParked, CaseRetried, DeadlineMissed, CallRaised, CallAcknowledged, CallAnswered, CallWithdrawn}
+    {
+        *STATES,
+        CaseParked,
+        CaseRetried,
+        DeadlineMissed,
+        CallRaised,
+        CallAcknowledged,
+        CallAnswered,
+        CallWithdrawn,
+    }
 )  # What is worth a line among the last events.
 
 
@@ -161,7 +170,7 @@ class View:
         """Fold the next rows of some logs. What changes is counted once, however many rows tell of it."""
         self.version += 1
         for row in chain(*logs):
-            self.read[row.log] = row.pos
+            self.read[row.log] = row.position
             if row.log in self.applied:
                 self.applied[row.log] = row.input
             self._take(row)
@@ -190,7 +199,9 @@ class View:
         case = self.cases.get(name)
         if case is None:
             case = self.cases[name] = Case(name)
-            if isinstance(event, CaseReopened):  # It ended so long ago that it was forgotten, but it is counted.
+            if isinstance(
+                event, CaseReopened
+            ):  # It ended so long ago that it was forgotten, but it is counted.
                 case.state, case.line, case.counted = "closed", event.matter.line, True
         return case
 
@@ -198,7 +209,7 @@ class View:
         """An issue is in the log; its case follows."""
         case = self._case(event.issue, event)
         case.claims = event.claims
-        case.reference, case.line, case.reported = event.reference, event.line, row.ts
+        case.reference, case.line, case.reported = event.reference, event.line, row.time
         case.category, case.urgency = event.category, event.urgency
         case.rows.append(row)
         self.lines[event.line]["accepted"] += 1
@@ -213,12 +224,12 @@ class View:
         if row.log == "cases":
             changed_by_routing(case, row.event)
         else:
-            self._changed_by_escalation(case, row.event, row.ts)
+            self._changed_by_escalation(case, row.event, row.time)
         case.rows.append(row)
         if type(row.event) in TOLD:
             self._tell(row)
 
-    def _changed_by_escalation(self, case: Case, event: Event, ts: Instant) -> None:
+    def _changed_by_escalation(self, case: Case, event: Event, time: Instant) -> None:
         match event:
             case ClockStarted(due=due):
                 case.clock, case.due, case.missed = event, due, False
@@ -226,7 +237,9 @@ class View:
                 case.missed = True
             case CallRaised(call=name):
                 unit = event.receiver.unit
-                case.calls[name] = Call(name, event.to_level, unit, event.because, ts, event.answer_due)
+                case.calls[name] = Call(
+                    name, event.to_level, unit, event.because, time, event.answer_due
+                )
                 self._of_call[name] = case.id
             case CallAcknowledged(call=name) if name in case.calls:
                 case.calls[name].acknowledged = True
@@ -269,7 +282,7 @@ class View:
 
 def order(row: Row) -> tuple[Instant, int, int]:
     """Events of several logs in one line: what follows from another at the same instant comes after it."""
-    return row.ts, ORDER[row.log], row.pos
+    return row.time, ORDER[row.log], row.position
 
 
 def put_or_drop(deadlines: Deadlines, at: Instant | None, name: str, by: int) -> None:

@@ -45,7 +45,9 @@ class Drawn(NamedTuple):
 class Screen:
     """What the routes need: a follower for each district, and the contents of reference data by digest."""
 
-    def __init__(self, contents: Callable[[str], Awaitable[Mapping[str, bytes]]], closing: asyncio.Event) -> None:
+    def __init__(
+        self, contents: Callable[[str], Awaitable[Mapping[str, bytes]]], closing: asyncio.Event
+    ) -> None:
         self.followers: dict[str, Follower] = {}
         self.closing = closing
         self._contents = contents
@@ -61,7 +63,10 @@ class Screen:
                 return Drawn({}, msgspec.json.encode(EMPTY))
             named = decoded(contents, names_digest, Names) if names_digest in contents else None
             grid_map = decoded(contents, map_digest, GridMap)
-            names = {"zh": grid_map.name, **(named.names.get(grid_map.district, {}) if named else {})}
+            names = {
+                "zh": grid_map.name,
+                **(named.names.get(grid_map.district, {}) if named else {}),
+            }
             self._maps[known] = Drawn(names, msgspec.json.encode(drawn(grid_map, named)))
         return self._maps[known]
 
@@ -86,7 +91,9 @@ def language_of(request: Request, asked: str | None) -> str:
     """The language that was asked for, else the first one of the browser's that is there, else Chinese."""
     if asked in LANGUAGES:
         return str(asked)
-    wanted = (part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(","))
+    wanted = (
+        part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")
+    )
     return next((language for language in wanted if language in LANGUAGES), LANGUAGES[0])
 
 
@@ -100,7 +107,9 @@ def packed(request: Request, body: bytes, kind: str) -> Response:
     """Compressed, if whoever asks can unpack it."""
     headers = {**SHARED, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(zipped(body), headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
+        return Response(
+            zipped(body), headers={**headers, "Content-Encoding": "gzip"}, media_type=kind
+        )
     return Response(body, headers=headers, media_type=kind)
 
 
@@ -116,12 +125,21 @@ def screen_routes(screen: Screen) -> APIRouter:
 
     @router.get("/")
     async def page(
-        request: Request, lang: Annotated[str | None, Query()] = None, district: Annotated[str | None, Query()] = None
+        request: Request,
+        lang: Annotated[str | None, Query()] = None,
+        district: Annotated[str | None, Query()] = None,
     ) -> Response:
         language = language_of(request, lang)
-        named = [{"code": code, "name": await called(screen, code, language)} for code in sorted(screen.followers)]
-        chosen = district if district in screen.followers else next((each["code"] for each in named), "")
-        made = pages.get_template("page.html").render(lang=language, words=words(language), districts=named, district=chosen)
+        named = [
+            {"code": code, "name": await called(screen, code, language)}
+            for code in sorted(screen.followers)
+        ]
+        chosen = (
+            district if district in screen.followers else next((each["code"] for each in named), "")
+        )
+        made = pages.get_template("page.html").render(
+            lang=language, words=words(language), districts=named, district=chosen
+        )
         return packed(request, made.encode(), "text/html; charset=utf-8")
 
     @router.get("/static/screen/{name}")
@@ -134,13 +152,21 @@ def screen_routes(screen: Screen) -> APIRouter:
     async def the_map(request: Request, district: str) -> Response:
         if district not in screen.followers:
             return not_there(f"there is no district {district!r}")
-        return packed(request, (await screen.map_of(screen.followers[district])).body, "application/json")
+        return packed(
+            request, (await screen.map_of(screen.followers[district])).body, "application/json"
+        )
 
     @router.get("/screen/{district}/cases/{case}")
     async def case(request: Request, district: str, case: str) -> Response:
-        found = screen.followers[district].view.cases.get(case) if district in screen.followers else None
+        found = (
+            screen.followers[district].view.cases.get(case)
+            if district in screen.followers
+            else None
+        )
         if found is None:
-            return not_there("the screen does not remember this case; gridcall tail cases --subject shows it")
+            return not_there(
+                "the screen does not remember this case; gridcall tail cases --subject shows it"
+            )
         return packed(request, msgspec.json.encode(timeline(found)), "application/json")
 
     @router.get("/screen/{district}/live", response_class=EventSourceResponse)

@@ -18,37 +18,58 @@ def visit(number: int, at: int) -> Draft:
     return Draft(at, f"a{number}", VisitMade(f"a{number}", "case", "ann"))
 
 
-def numbered(log: Log, pos: int, ts: int, subject: str = "case", seq: int = 1) -> Row:
-    return Row(log.name, SHARD, pos, ts, pos, 1, subject, seq, f"intake/{SHARD}/{pos}", VisitMade("a", subject, "ann"))
+def numbered(log: Log, position: int, time: int, subject: str = "case", sequence: int = 1) -> Row:
+    return Row(
+        log.name,
+        SHARD,
+        position,
+        time,
+        position,
+        1,
+        subject,
+        sequence,
+        f"intake/{SHARD}/{position}",
+        VisitMade("a", subject, "ann"),
+    )
 
 
 async def positions_are_given_without_gaps(log: Log) -> None:
     first = await log.append(SHARD, [visit(1, 10), visit(2, 10)])
     second = await log.append(SHARD, [visit(3, 11)])
-    assert [row.pos for row in [*first, *second]] == [1, 2, 3]
+    assert [row.position for row in [*first, *second]] == [1, 2, 3]
     assert list(await log.read(SHARD, 0, 10)) == [*first, *second]
 
 
 async def time_never_goes_back(log: Log) -> None:
     rows = await log.append(SHARD, [visit(1, 10), visit(2, 5), visit(3, 12)])
-    assert [row.ts for row in rows] == [10, 10, 12]
+    assert [row.time for row in rows] == [10, 10, 12]
 
 
 async def an_announced_time_is_never_gone_behind(log: Log) -> None:
     await log.append(SHARD, [visit(1, 10)])
     assert await log.announce(SHARD, 20) == Watermark(1, 20)
     assert await log.announce(SHARD, 15) == Watermark(1, 20)
-    assert [row.ts for row in await log.append(SHARD, [visit(2, 12)])] == [20]
+    assert [row.time for row in await log.append(SHARD, [visit(2, 12)])] == [20]
     assert await log.watermark(SHARD) == Watermark(2, 20)
 
 
 async def a_row_keeps_its_sequence_within_its_subject(log: Log) -> None:
     adopted = ReferenceAdopted("map", "m", "")
-    rows = await log.append(SHARD, [Draft(1, "reference", adopted), visit(1, 1), Draft(1, "reference", adopted)])
-    assert [(row.subject, row.seq) for row in rows] == [("reference", 1), ("a1", 1), ("reference", 2)]
+    rows = await log.append(
+        SHARD, [Draft(1, "reference", adopted), visit(1, 1), Draft(1, "reference", adopted)]
+    )
+    assert [(row.subject, row.sequence) for row in rows] == [
+        ("reference", 1),
+        ("a1", 1),
+        ("reference", 2),
+    ]
     own = [numbered(log, 4, 1, "x", 1), numbered(log, 5, 1, "y", 1), numbered(log, 6, 1, "x", 2)]
     await log.commit(SHARD, own)
-    assert [(row.subject, row.seq) for row in await log.read(SHARD, 3, 9)] == [("x", 1), ("y", 1), ("x", 2)]
+    assert [(row.subject, row.sequence) for row in await log.read(SHARD, 3, 9)] == [
+        ("x", 1),
+        ("y", 1),
+        ("x", 2),
+    ]
 
 
 async def a_commit_whose_sequence_is_broken_is_refused(log: Log) -> None:
@@ -64,7 +85,7 @@ async def rows_are_read_after_a_position_up_to_a_limit(log: Log) -> None:
 
 
 async def rows_come_back_as_they_were_committed(log: Log) -> None:
-    rows = [numbered(log, 1, 5), numbered(log, 2, 5, seq=2), numbered(log, 3, 9, seq=3)]
+    rows = [numbered(log, 1, 5), numbered(log, 2, 5, sequence=2), numbered(log, 3, 9, sequence=3)]
     await log.commit(SHARD, rows[:1])
     await log.commit(SHARD, rows[1:])
     assert list(await log.read(SHARD, 0, 9)) == rows
@@ -81,23 +102,25 @@ async def a_commit_that_does_not_follow_is_refused_whole(log: Log) -> None:
     await log.commit(SHARD, [numbered(log, 1, 5)])
     for wrong in (
         [numbered(log, 1, 5)],  # A second time.
-        [numbered(log, 3, 5, seq=2)],  # A gap.
-        [numbered(log, 2, 5, seq=2), numbered(log, 4, 5, seq=3)],  # A gap inside.
-        [numbered(log, 2, 4, seq=2)],  # Back in time.
+        [numbered(log, 3, 5, sequence=2)],  # A gap.
+        [numbered(log, 2, 5, sequence=2), numbered(log, 4, 5, sequence=3)],  # A gap inside.
+        [numbered(log, 2, 4, sequence=2)],  # Back in time.
     ):
         with pytest.raises(Conflict):
             await log.commit(SHARD, wrong)
-    assert [row.pos for row in await log.read(SHARD, 0, 9)] == [1]
+    assert [row.position for row in await log.read(SHARD, 0, 9)] == [1]
 
 
 async def shards_know_nothing_of_each_other(log: Log) -> None:
     await log.append(SHARD, [visit(1, 10)])
-    assert [(row.pos, row.ts) for row in await log.append("other", [visit(1, 3)])] == [(1, 3)]
+    assert [(row.position, row.time) for row in await log.append("other", [visit(1, 3)])] == [
+        (1, 3)
+    ]
     assert await log.watermark("nobody") == Watermark(0, BEGINNING)
 
 
 async def times_before_1970_are_times(log: Log) -> None:
-    assert [row.ts for row in await log.append(SHARD, [visit(1, -5), visit(2, -7)])] == [-5, -5]
+    assert [row.time for row in await log.append(SHARD, [visit(1, -5), visit(2, -7)])] == [-5, -5]
 
 
 CONTRACT: tuple[Callable[[Log], Awaitable[None]], ...] = (

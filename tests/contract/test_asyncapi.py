@@ -34,7 +34,10 @@ CHECKS: dict[str, jsonschema_rs.Draft7Validator] = {}
 def check(name: str) -> jsonschema_rs.Draft7Validator:
     """What holds a payload against the message of that name."""
     if name not in CHECKS:
-        whole = {"$ref": f"#/components/messages/{name}/payload", "components": document()["components"]}
+        whole = {
+            "$ref": f"#/components/messages/{name}/payload",
+            "components": document()["components"],
+        }
         CHECKS[name] = jsonschema_rs.Draft7Validator(whole, validate_formats=True)
     return CHECKS[name]
 
@@ -43,7 +46,9 @@ def check(name: str) -> jsonschema_rs.Draft7Validator:
 
 
 def test_the_document_is_made_from_the_catalogue() -> None:
-    assert (ROOT / "docs" / "asyncapi.json").read_text(encoding="utf-8") == printed(), "docs/asyncapi.json is old: make docs"
+    assert (ROOT / "docs" / "asyncapi.json").read_text(encoding="utf-8") == printed(), (
+        "docs/asyncapi.json is old: make docs"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +60,17 @@ def parser() -> Path:
     lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(words, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(
+            words, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=300
+        )
         assert done.returncode == 0, done.stderr
     return FOLDER / "faults.mjs"
 
 
 def faults(parser: Path, file: Path, least: str) -> str:
-    done = subprocess.run(["node", parser, file, least], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        ["node", parser, file, least], capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -72,7 +81,9 @@ def test_asyncapis_own_parser_finds_nothing(parser: Path) -> None:
 
 def test_asyncapis_own_parser_finds_what_is_wrong(parser: Path, tmp_path: Path) -> None:
     wrong = json.loads(printed())
-    wrong["channels"]["intake"]["bindings"]["kafka"]["topicConfiguration"]["retention.ms"] = "for ever"
+    wrong["channels"]["intake"]["bindings"]["kafka"]["topicConfiguration"]["retention.ms"] = (
+        "for ever"
+    )
     file = tmp_path / "wrong.json"
     file.write_text(json.dumps(wrong), encoding="utf-8")
     assert "retention.ms" in faults(parser, file, "error")
@@ -82,12 +93,17 @@ def test_every_log_has_a_topic_with_its_events_and_no_others() -> None:
     channels = document()["channels"]
     for log in {log for kind in CATALOGUE.values() for log in kind.logs}:
         assert channels[log]["address"] == f"gridcall.{log}"
-        assert list(channels[log]["messages"]) == [kind.name for kind in CATALOGUE.values() if log in kind.logs]
+        assert list(channels[log]["messages"]) == [
+            kind.name for kind in CATALOGUE.values() if log in kind.logs
+        ]
 
 
 def test_every_line_has_a_topic_for_its_issues_and_one_for_their_receipts() -> None:
     made = document()
-    does = {name_of(operation["channel"]): operation["action"] for operation in made["operations"].values()}
+    does = {
+        name_of(operation["channel"]): operation["action"]
+        for operation in made["operations"].values()
+    }
     assert set(does) == set(made["channels"])
     for line in LINES:
         for kind, action in (("inbound", "receive"), ("receipts", "send")):
@@ -96,8 +112,13 @@ def test_every_line_has_a_topic_for_its_issues_and_one_for_their_receipts() -> N
 
 
 def test_every_topic_is_described_as_it_is_made() -> None:
-    described = {channel["address"]: channel["bindings"]["kafka"] for channel in document()["channels"].values()}
-    topics = [topic for topic in wanted(Cluster(""), 7) if topic.name != "gridcall.evaluations"]  # No event is of that log yet.
+    described = {
+        channel["address"]: channel["bindings"]["kafka"]
+        for channel in document()["channels"].values()
+    }
+    topics = [
+        topic for topic in wanted(Cluster(""), 7) if topic.name != "gridcall.evaluations"
+    ]  # No event is of that log yet.
     made = {topic.name: topic for topic in topics}
     assert set(described) == set(made)
     for name, topic in made.items():
@@ -115,7 +136,9 @@ def name_of(reference: dict[str, str]) -> str:
 
 @settings(max_examples=60, deadline=None)
 @given(histories, st.booleans())
-def test_every_event_of_any_history_is_as_the_document_says(history: list[Any], strict: bool) -> None:
+def test_every_event_of_any_history_is_as_the_document_says(
+    history: list[Any], strict: bool
+) -> None:
     drafts = drafted(history, strict=strict)
     for row in [*accepted(drafts), *run(drafts)]:
         check(TYPE_OF[type(row.event)].name).validate(json.loads(envelope(row)))
@@ -151,7 +174,10 @@ def changes(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 MISSING = object()
-OPEN = ("gridcall.action-waits.v1", ["data", "data"])  # The one object that may have any field: an action, taken apart.
+OPEN = (
+    "gridcall.action-waits.v1",
+    ["data", "data"],
+)  # The one object that may have any field: an action, taken apart.
 
 
 def objects(event: dict[str, Any]) -> list[list[Any]]:
@@ -161,7 +187,9 @@ def objects(event: dict[str, Any]) -> list[list[Any]]:
         inside = found(event, path)
         named = inside.items() if isinstance(inside, dict) else enumerate(inside)
         paths += [
-            [*path, name] for name, value in named if isinstance(value, dict | list) and (event["type"], [*path, name]) != OPEN
+            [*path, name]
+            for name, value in named
+            if isinstance(value, dict | list) and (event["type"], [*path, name]) != OPEN
         ]
     return [path for path in paths if isinstance(found(event, path), dict)]
 
@@ -183,9 +211,9 @@ def altered(event: dict[str, Any], path: list[Any], value: object) -> dict[str, 
     return copy
 
 
-@pytest.mark.parametrize("w", [-62_135_596_800_000_000, 1_420_089_609_000_000])
-def test_a_watermark_is_as_the_document_says(w: int) -> None:
-    mark = {"generation": 1, "log": "intake", "pos": 0, "shard": "city", "w": w}
+@pytest.mark.parametrize("watermark", [-62_135_596_800_000_000, 1_420_089_609_000_000])
+def test_a_watermark_is_as_the_document_says(watermark: int) -> None:
+    mark = {"generation": 1, "log": "intake", "pos": 0, "shard": "city", "w": watermark}
     assert check("watermark").is_valid(mark)
     assert not check("watermark").is_valid({**mark, "log": "unknown"})
     assert not check("watermark").is_valid({**mark, "more": 1})

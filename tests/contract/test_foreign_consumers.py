@@ -36,7 +36,9 @@ DOCUMENT = ROOT / "docs" / "kafka.md"
 
 def reported(line: Any, number: int, category: str) -> e.IssueReported:
     claims = (e.PlaceClaim("point", 53.335, -6.285),)
-    return e.IssueReported(f"{number:032}", "12345", line, f"2026-{number:06}", category, "normal", None, claims, ())
+    return e.IssueReported(
+        f"{number:032}", "12345", line, f"2026-{number:06}", category, "normal", None, claims, ()
+    )
 
 
 def morning(district: str, last: str) -> list[Row]:
@@ -51,7 +53,10 @@ def morning(district: str, last: str) -> list[Row]:
         reported("sentiment", 118, "Rubbish"),
         reported("hotline", 119, last),
     ]
-    drafts = [Draft(BEGUN + at * MINUTE, REFERENCE if at == 0 else f"x{at}", event) for at, event in enumerate(events)]
+    drafts = [
+        Draft(BEGUN + at * MINUTE, REFERENCE if at == 0 else f"x{at}", event)
+        for at, event in enumerate(events)
+    ]
     return list(asyncio.run(MemoryLog("intake").append(district, drafts)))
 
 
@@ -63,14 +68,21 @@ def producer(broker: Broker) -> Any:
 
 def made(broker: Broker, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": broker.address})
-    admin.create_topics([NewTopic(topic, len(DISTRICTS), 1, config={"retention.ms": "-1"})])[topic].result(30)
+    admin.create_topics([NewTopic(topic, len(DISTRICTS), 1, config={"retention.ms": "-1"})])[
+        topic
+    ].result(30)
 
 
 def publish(producer: Any, topic: str, rows: Sequence[Row], generation: int) -> None:
     """Publish rows, each in the partition of its district."""
     for row in rows:
-        headers = [("content-type", CONTENT_TYPE.encode()), ("generation", str(generation).encode())]
-        producer.produce(topic, envelope(row), row.shard.encode(), DISTRICTS.index(row.shard), headers=headers)
+        headers = [
+            ("content-type", CONTENT_TYPE.encode()),
+            ("generation", str(generation).encode()),
+        ]
+        producer.produce(
+            topic, envelope(row), row.shard.encode(), DISTRICTS.index(row.shard), headers=headers
+        )
     assert producer.flush(30) == 0
 
 
@@ -80,12 +92,18 @@ def read(program: str, broker: Broker, topic: str) -> subprocess.CompletedProces
         sentence = "no program in Java without its compiler: apt-get install default-jdk-headless"
         pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
     command = [*PROGRAMS[program], broker.address, "--topic", topic, "--until-end"]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"LC_ALL": "C.UTF-8"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
+        "LC_ALL": "C.UTF-8"
+    }
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_program_that_is_not_ours_prints_what_the_hotline_reported(program: str, broker: Broker, producer: Any) -> None:
+def test_a_program_that_is_not_ours_prints_what_the_hotline_reported(
+    program: str, broker: Broker, producer: Any
+) -> None:
     topic = f"gridcall.intake.{program}"
     made(broker, topic)
     for district in DISTRICTS:
@@ -93,34 +111,52 @@ def test_a_program_that_is_not_ours_prints_what_the_hotline_reported(program: st
         publish(producer, topic, rows[:5], 1)
         publish(producer, topic, rows[3:7], 1)  # A relay that was killed says the last ones again.
         publish(producer, topic, rows[6:], 2)  # Another database, which was restored.
-        publish(producer, topic, morning(district, "Never accepted")[6:], 1)  # A relay that slept through it.
+        publish(
+            producer, topic, morning(district, "Never accepted")[6:], 1
+        )  # A relay that slept through it.
     done = read(program, broker, topic)
     assert done.returncode == 0, done.stderr
     for district in DISTRICTS:
         rows = morning(district, "Noise")
-        hotline = [row for row in rows if isinstance(row.event, e.IssueReported) and row.event.line == "hotline"]
+        hotline = [
+            row
+            for row in rows
+            if isinstance(row.event, e.IssueReported) and row.event.line == "hotline"
+        ]
         said = [line for line in done.stdout.splitlines() if line.startswith(f"intake/{district}/")]
         assert [line.split("  ")[0] for line in said] == [row.id for row in hotline]
-        assert f"{district}: generation 2 begins; forget what came from position 7 on\n" in done.stderr
+        assert (
+            f"{district}: generation 2 begins; forget what came from position 7 on\n" in done.stderr
+        )
         assert said[-1].endswith("  Noise")
     assert len(done.stdout.splitlines()) == len(DISTRICTS) * 3
-    shown = [line for line in done.stdout.splitlines(keepends=True) if line.startswith("intake/exampleville/")]
+    shown = [
+        line
+        for line in done.stdout.splitlines(keepends=True)
+        if line.startswith("intake/exampleville/")
+    ]
     assert "".join(shown) in DOCUMENT.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_program_that_is_not_ours_stops_at_a_gap(program: str, broker: Broker, producer: Any) -> None:
+def test_a_program_that_is_not_ours_stops_at_a_gap(
+    program: str, broker: Broker, producer: Any
+) -> None:
     topic = f"gridcall.intake.gap.{program}"
     made(broker, topic)
     rows = morning("riverside", "Noise")
     publish(producer, topic, [*rows[:3], *rows[4:]], 1)
     done = read(program, broker, topic)
     assert done.returncode == 1
-    assert done.stderr.endswith("riverside: a gap after position 3: ask the service for GET /log/riverside?after=3\n")
+    assert done.stderr.endswith(
+        "riverside: a gap after position 3: ask the service for GET /log/riverside?after=3\n"
+    )
     assert len(done.stdout.splitlines()) == 1
 
 
-def test_an_event_that_is_not_as_the_document_says_is_not_believed(broker: Broker, producer: Any) -> None:
+def test_an_event_that_is_not_as_the_document_says_is_not_believed(
+    broker: Broker, producer: Any
+) -> None:
     made(broker, "gridcall.intake.wrong")
     wrong = envelope(morning("riverside", "Noise")[0]).replace(b'"kind":"map"', b'"kind":"moon"')
     producer.produce("gridcall.intake.wrong", wrong, b"riverside", headers=[("generation", b"1")])

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from eventlog.core.log import Log, MemoryLog
-from events.errors import Forgotten
+from events.errors import Truncated
 from tests.contract.log_contract import CONTRACT, SHARD, visit
 
 
@@ -27,9 +27,9 @@ def test_a_row_is_dropped_when_all_readers_have_passed_it() -> None:
         log.passed("routing", SHARD, 4)
         assert len(await log.read(SHARD, 0, 9)) == 5
         log.passed("tables", SHARD, 3)
-        assert [row.pos for row in await log.read(SHARD, 3, 9)] == [4, 5]
-        with pytest.raises(Forgotten, match="rows after 2"):
+        assert [row.position for row in await log.read(SHARD, 3, 9)] == [4, 5]
+        with pytest.raises(Truncated, match="rows after 2"):
             await log.read(SHARD, 2, 9)
-        assert [row.pos for row in await log.append(SHARD, [visit(6, 1)])] == [6]
+        assert [row.position for row in await log.append(SHARD, [visit(6, 1)])] == [6]
 
     asyncio.run(read())

@@ -32,7 +32,9 @@ OPTIONS = "--checks all --max-examples 25 --seed 1 --generation-database none --
 @schemathesis.serializer(NDJSON)
 def serialized(context: Any, value: Any) -> bytes:
     """Items line by line; nothing for what is no array."""
-    return b"".join(json.dumps(item).encode() + b"\n" for item in (value if isinstance(value, list) else []))
+    return b"".join(
+        json.dumps(item).encode() + b"\n" for item in (value if isinstance(value, list) else [])
+    )
 
 
 @schemathesis.deserializer(NDJSON)
@@ -76,5 +78,7 @@ def test_schemathesis_finds_nothing(live: tuple[Process, str], tmp_path: Path) -
     ]  # fmt: skip
     hooks = {**environment(), "SCHEMATHESIS_HOOKS": "tests.contract.test_openapi"}
     command = [str(word) for word in words]
-    done = subprocess.run(command, cwd=tmp_path, env=hooks, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=hooks, capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -15,11 +15,11 @@ from fastapi import FastAPI
 
 from eventlog.core.row import Row, Watermark
 from eventlog.http_log import HttpLog, log_routes
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected, listen
 from events.catalogue import BEGINNING
-from events.errors import Away
+from events.errors import Unavailable
 from tests.contract.log_contract import SHARD, visit
 from tests.harness.kafka import Followed, Topics, over_kafka
 
@@ -35,7 +35,9 @@ class Reader(Protocol):
 Clause = Callable[[PostgresLog, Reader], Awaitable[None]]
 
 
-async def rows_come_in_order_after_a_position_up_to_a_limit(writer: PostgresLog, reader: Reader) -> None:
+async def rows_come_in_order_after_a_position_up_to_a_limit(
+    writer: PostgresLog, reader: Reader
+) -> None:
     written = await writer.append(SHARD, [visit(number, number) for number in range(5)])
     assert list(await reader.read(SHARD, 0, 9)) == written
     assert list(await reader.read(SHARD, 2, 2)) == written[2:4]
@@ -43,7 +45,9 @@ async def rows_come_in_order_after_a_position_up_to_a_limit(writer: PostgresLog,
     assert list(await reader.read(SHARD, 99, 9)) == []
 
 
-async def a_watermark_tells_the_last_position_and_how_far_time_has_passed(writer: PostgresLog, reader: Reader) -> None:
+async def a_watermark_tells_the_last_position_and_how_far_time_has_passed(
+    writer: PostgresLog, reader: Reader
+) -> None:
     assert await reader.watermark(SHARD) == Watermark(0, BEGINNING)
     await writer.append(SHARD, [visit(1, 10)])
     await writer.announce(SHARD, 20)
@@ -72,11 +76,13 @@ CONTRACT: tuple[Clause, ...] = (
 
 
 @asynccontextmanager
-async def over_http(url: str, bell: Bell) -> AsyncIterator[HttpLog]:
+async def over_http(url: str, notifier: Notifier) -> AsyncIterator[HttpLog]:
     """A reader over real HTTP, of a server that has the table."""
     async with connected(url, size=2) as database:
         app = FastAPI()
-        app.include_router(log_routes(PostgresLog("intake", database, bell), bell, asyncio.Event()))
+        app.include_router(
+            log_routes(PostgresLog("intake", database, notifier), notifier, asyncio.Event())
+        )
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
         serving = asyncio.create_task(server.serve())
         while not server.started:
@@ -92,11 +98,11 @@ async def over_http(url: str, bell: Bell) -> AsyncIterator[HttpLog]:
 async def both(url: str, source: str) -> AsyncIterator[tuple[PostgresLog, Reader]]:
     """Somebody who writes, and a reader with connections and a bell of its own."""
     async with connected(url, size=2) as database, connected(url, size=2) as other:
-        writer = PostgresLog("intake", database, Bell())
+        writer = PostgresLog("intake", database, Notifier())
         if source == "table":
-            yield writer, PostgresLog("intake", other, Bell())
+            yield writer, PostgresLog("intake", other, Notifier())
         else:
-            async with over_http(url, Bell()) as reader:
+            async with over_http(url, Notifier()) as reader:
                 yield writer, reader
 
 
@@ -121,9 +127,9 @@ def test_a_reader_over_kafka(clause: Clause, database: str, topics: Topics) -> N
 
 def test_who_waits_over_http_is_woken_by_what_another_process_commits(database: str) -> None:
     async def told() -> None:
-        bell = Bell()
-        listening = asyncio.create_task(listen(database, bell))
-        async with both(database, "table") as (writer, _), over_http(database, bell) as reader:
+        notifier = Notifier()
+        listening = asyncio.create_task(listen(database, notifier))
+        async with both(database, "table") as (writer, _), over_http(database, notifier) as reader:
             waiting = asyncio.create_task(reader.read(SHARD, 0, 9, wait=20))
             await asyncio.sleep(0.3)  # It may wait before, or look after: both must do.
             begun = time.monotonic()
@@ -138,7 +144,7 @@ def test_who_waits_over_http_is_woken_by_what_another_process_commits(database: 
 def test_a_server_that_is_away_is_said_to_be_away() -> None:
     async def told() -> None:
         async with httpx.AsyncClient(base_url="http://127.0.0.1:9") as client:
-            with pytest.raises(Away, match="cannot be read over HTTP"):
+            with pytest.raises(Unavailable, match="cannot be read over HTTP"):
                 await HttpLog("intake", client).read(SHARD, 0, 9)
 
     asyncio.run(told())
@@ -146,10 +152,12 @@ def test_a_server_that_is_away_is_said_to_be_away() -> None:
 
 def test_who_waits_for_the_bell_can_be_cancelled_as_it_rings() -> None:
     async def run() -> None:
-        bell = Bell()
-        waiting = asyncio.create_task(bell.wait("intake", SHARD, bell.count("intake", SHARD), 60))
+        notifier = Notifier()
+        waiting = asyncio.create_task(
+            notifier.wait("intake", SHARD, notifier.count("intake", SHARD), 60)
+        )
         await asyncio.sleep(0)
-        bell.ring("intake", SHARD)
+        notifier.notify("intake", SHARD)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -159,19 +167,19 @@ def test_who_waits_for_the_bell_can_be_cancelled_as_it_rings() -> None:
 
 def test_who_must_look_elsewhere_hears_that_somebody_waits() -> None:
     async def story() -> None:
-        bell = Bell()
-        looking = asyncio.create_task(bell.wanted("cases", "city"))
+        notifier = Notifier()
+        looking = asyncio.create_task(notifier.wait_for_waiter("cases", "city"))
         await asyncio.sleep(0)
         assert not looking.done()
-        waiting = asyncio.create_task(bell.wait("cases", "city", 0, 60))
+        waiting = asyncio.create_task(notifier.wait("cases", "city", 0, 60))
         await looking
-        await bell.wanted("cases", "city")
-        bell.ring("cases", "city")
+        await notifier.wait_for_waiter("cases", "city")
+        notifier.notify("cases", "city")
         await waiting
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
-                await bell.wait("cases", "city", 1, 60)
-        again = asyncio.create_task(bell.wanted("cases", "city"))
+                await notifier.wait("cases", "city", 1, 60)
+        again = asyncio.create_task(notifier.wait_for_waiter("cases", "city"))
         await asyncio.sleep(0)
         assert not again.done(), "nobody waits any more: one heard it, the other has given up"
         again.cancel()

@@ -22,7 +22,9 @@ def test_nothing_is_lost_or_done_twice_while_processes_and_the_database_are_kill
 def test_over_kafka_nothing_is_lost_or_done_twice_while_services_broker_network_and_databases_are_hurt(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    found = chaos_over_kafka.campaign(tmp_path_factory.mktemp("chaos"), seconds=56, seed=4, every=2.5)
+    found = chaos_over_kafka.campaign(
+        tmp_path_factory.mktemp("chaos"), seconds=56, seed=4, every=2.5
+    )
     assert found.violations == []
     assert found.wrong == 0, found.notes
     assert "rows are equal" in found.verified

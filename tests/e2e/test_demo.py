@@ -46,7 +46,9 @@ def grown_by(url: str, count: int) -> None:
         following.kill()
 
 
-def test_a_demo_that_was_killed_goes_on_where_it_was(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_demo_that_was_killed_goes_on_where_it_was(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GRIDCALL_HOME", str(tmp_path))
     process = Process(database, "--demo", "--speed", 600)
     grown_by(database, 60)
@@ -55,13 +57,18 @@ def test_a_demo_that_was_killed_goes_on_where_it_was(database: str, tmp_path: Pa
     started = time.monotonic()
     process = Process(database, "--demo", "--speed", 600)
     now = rows(database, "SELECT intake.clock() AS now")[0]["now"]
-    assert before["ts"] <= now <= before["ts"] + 600_000_000 * (time.monotonic() - started), "meanwhile time stood still"
+    assert before["ts"] <= now <= before["ts"] + 600_000_000 * (time.monotonic() - started), (
+        "meanwhile time stood still"
+    )
     grown_by(database, 60)
     assert process.end() == 0
     assert asyncio.run(check(database, read_receipts(tmp_path / "demo" / "receipts.ndjson"))) == []
     (verified,) = json.loads(asked(database, "verify", "--json"))
     assert (verified["district"], verified["difference"]) == (CODE, None)
-    assert str(tmp_path) not in subprocess.run([*RUNNING, "-a"], capture_output=True, text=True, check=False).stdout
+    assert (
+        str(tmp_path)
+        not in subprocess.run([*RUNNING, "-a"], capture_output=True, text=True, check=False).stdout
+    )
 
 
 def test_a_demo_leaves_a_database_with_districts_of_its_own_alone(database: str) -> None:
@@ -84,7 +91,9 @@ def test_a_port_that_is_taken_is_said() -> None:
     assert "name another one" in done.stderr
 
 
-def test_the_keys_and_receipts_of_a_district_that_is_gone_go_with_it(database: str, tmp_path: Path) -> None:
+def test_the_keys_and_receipts_of_a_district_that_is_gone_go_with_it(
+    database: str, tmp_path: Path
+) -> None:
     for name in ("keys.json", "receipts.ndjson"):
         (tmp_path / name).write_text("{}")
     assert not asyncio.run(made_ready(database, tmp_path, 60))

@@ -67,7 +67,9 @@ def test_the_profile_that_the_page_explains_is_the_one_that_runs() -> None:
 def test_every_link_leads_somewhere() -> None:
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
-            assert target.startswith("https://") or (page.parent / target).exists(), f"{page}: {target}"
+            assert target.startswith("https://") or (page.parent / target).exists(), (
+                f"{page}: {target}"
+            )
 
 
 def test_every_target_of_make_that_the_readme_names_is_there() -> None:

@@ -25,7 +25,8 @@ from tests.harness.live import Process
 
 CHROMIUM = "/usr/bin/chromium"
 INSTALL = (
-    "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium fonts-noto-cjk"
+    "apt-get update -q && DEBIAN_FRONTEND=noninteractive "
+    "apt-get install -y -q --no-install-recommends chromium fonts-noto-cjk"
 )
 DESK, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 LANGUAGES = ("zh", "en")
@@ -39,7 +40,9 @@ class Demo:
         self.process = process
         self.url = process.url
         self.keys: dict[str, Any] = json.loads((home / "demo" / "keys.json").read_text())
-        self.source = next(source for source in self.keys["platforms"] if "12345" in source or "hotline" in source)
+        self.source = next(
+            source for source in self.keys["platforms"] if "12345" in source or "hotline" in source
+        )
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +80,19 @@ class Seen:
         self.page = page
         self.complaints: list[str] = []
         self.asked: list[str] = []
-        page.on("console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda said: (
+                self.complaints.append(said.text) if said.type in ("error", "warning") else None
+            ),
+        )
         page.on("pageerror", lambda fault: self.complaints.append(str(fault)))
         page.on("request", lambda request: self.asked.append(request.url))
 
 
-def context_of(browser: Browser, language: str, scheme: str, size: dict[str, int]) -> BrowserContext:
+def context_of(
+    browser: Browser, language: str, scheme: str, size: dict[str, int]
+) -> BrowserContext:
     locale = "zh-CN" if language == "zh" else "en-GB"
     return browser.new_context(viewport=size, color_scheme=scheme, locale=locale)  # type: ignore[arg-type]
 
@@ -120,7 +130,9 @@ def test_the_page_is_accessible_complains_of_nothing_and_asks_nobody_else(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_case_tells_its_life_and_why_it_lies_here_and_is_due_then(browser: Browser, demo: Demo, language: str) -> None:
+def test_a_case_tells_its_life_and_why_it_lies_here_and_is_due_then(
+    browser: Browser, demo: Demo, language: str
+) -> None:
     with context_of(browser, language, "light", DESK) as context:
         page = opened(context, demo).page
         page.locator("#deadlines a[href^='#case=']").first.focus()
@@ -134,7 +146,9 @@ def test_a_case_tells_its_life_and_why_it_lies_here_and_is_due_then(browser: Bro
         page.wait_for_selector("dialog[open] #case-timeline li")
 
 
-def test_a_case_is_shown_when_its_life_comes_before_the_first_message(browser: Browser, demo: Demo) -> None:
+def test_a_case_is_shown_when_its_life_comes_before_the_first_message(
+    browser: Browser, demo: Demo
+) -> None:
     """The zone of its times comes with the message."""
     held: list[Route] = []
     with context_of(browser, "en", "light", DESK) as context:
@@ -149,10 +163,16 @@ def test_a_case_is_shown_when_its_life_comes_before_the_first_message(browser: B
 
 
 def test_a_case_that_could_not_be_fetched_is_fetched_again(browser: Browser, demo: Demo) -> None:
-    with context_of(browser, "en", "light", DESK) as context, httpx.stream("GET", f"{demo.url}/screen/{CODE}/live") as live:
+    with (
+        context_of(browser, "en", "light", DESK) as context,
+        httpx.stream("GET", f"{demo.url}/screen/{CODE}/live") as live,
+    ):
         message = next(line for line in live.iter_lines() if line.startswith("data:"))
         page = context.new_page()  # It hears of nothing new, which would make it fetch, too.
-        page.route("**/live", lambda route: route.fulfill(content_type="text/event-stream", body=f"{message}\n\n"))
+        page.route(
+            "**/live",
+            lambda route: route.fulfill(content_type="text/event-stream", body=f"{message}\n\n"),
+        )
         page.route("**/cases/*", lambda route: route.abort(), times=1)
         page.goto(demo.url)
         page.locator("#deadlines a[href^='#case=']").first.click()
@@ -196,4 +216,6 @@ def test_what_is_posted_is_on_the_page_at_once(browser: Browser, demo: Demo, lan
             page.wait_for_selector(f"a[href='#case={case}']", state="attached", timeout=10_000)
             waits.append(time.monotonic() - started)
     waits.sort()
-    print(f"{language}: from post to page p50 {statistics.median(waits):.3f} s, p99 {waits[98]:.3f} s, most {waits[-1]:.3f} s")
+    print(
+        f"{language}: from post to page p50 {statistics.median(waits):.3f} s, p99 {waits[98]:.3f} s, most {waits[-1]:.3f} s"
+    )

@@ -66,7 +66,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def beside(**more: str) -> dict[str, str]:
     """An environment without the tests' database and proxies."""
-    dropped = ("GRIDCALL_DATABASE_URL", "GRIDCALL_HOME", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+    dropped = (
+        "GRIDCALL_DATABASE_URL",
+        "GRIDCALL_HOME",
+        "http_proxy",
+        "HTTP_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    )
     return {name: value for name, value in environment().items() if name not in dropped} | more
 
 
@@ -75,7 +82,9 @@ def port(checkout: Path) -> Iterator[int]:
     """The port of a demo that runs in the checkout: the one that is printed, if nobody else has it."""
     words = [".venv/bin/gridcall", "up", "--demo", "--port", str(PORT if free(PORT) else 0)]
     with (checkout / "said").open("w+", encoding="utf-8") as said:
-        running = subprocess.Popen(words, cwd=checkout, env=beside(GRIDCALL_HOME=".gridcall"), stderr=said)
+        running = subprocess.Popen(
+            words, cwd=checkout, env=beside(GRIDCALL_HOME=".gridcall"), stderr=said
+        )
         try:
             yield heard(checkout / "said", running)
         finally:
@@ -96,7 +105,9 @@ def heard(said: Path, running: subprocess.Popen[bytes]) -> int:
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     words, alone = ["sh", "-c", command], beside(HOME=str(folder))
-    return subprocess.run(words, cwd=folder, env=alone, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(
+        words, cwd=folder, env=alone, capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -106,18 +117,25 @@ def test_every_command_that_is_printed_is_run(page: str, checkout: Path, port: i
         done = run(command.replace(f":{PORT}/", f":{port}/"), checkout)
         status = next((status for words, status in STATUS.items() if words in command), 0)
         assert done.returncode == status, f"{command}\n{done.stdout}{done.stderr}"
-    server = checkout / ".local" / "share" / "gridcall" / "postgres"  # That of the commands which name no other one.
+    server = (
+        checkout / ".local" / "share" / "gridcall" / "postgres"
+    )  # That of the commands which name no other one.
     assert server.is_dir()
     assert not (server / "postmaster.pid").exists(), "it stops with the last command that uses it"
 
 
 def test_the_printed_curl_is_answered_by_what_became_of_it(checkout: Path, port: int) -> None:
-    (command,) = {command for page in PAGES for command in to_be_run(page) if command.startswith("curl")}
+    (command,) = {
+        command for page in PAGES for command in to_be_run(page) if command.startswith("curl")
+    }
     command = command.replace(f":{PORT}/", f":{port}/")
     head, _, body = run(command, checkout).stdout.partition("\n\n")
     assert head.startswith("HTTP/1.1 200"), head
     told = json.loads(body)
-    assert [event["type"] for event in told["outcome"]["events"]] == ["gridcall.case-reported.v1", "gridcall.case-routed.v1"]
+    assert [event["type"] for event in told["outcome"]["events"]] == [
+        "gridcall.case-reported.v1",
+        "gridcall.case-routed.v1",
+    ]
     again = json.loads(run(command, checkout).stdout.partition("\n\n")[2])
     assert (again["id"], again["tracking"]) == (told["id"], told["tracking"])
     other = run(command.replace("fire_lane", "noise"), checkout).stdout
@@ -132,11 +150,17 @@ def test_both_pages_print_the_same_commands() -> None:
 
 
 def test_make_run_starts_what_the_pages_speak_of() -> None:
-    recipe = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert re.search(rf"GRIDCALL_HOME=\S*\.gridcall \S*gridcall up --demo --port {PORT}\b", recipe), recipe
+    recipe = subprocess.run(
+        ["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert re.search(
+        rf"GRIDCALL_HOME=\S*\.gridcall \S*gridcall up --demo --port {PORT}\b", recipe
+    ), recipe
 
 
-def test_a_command_that_nobody_knows_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_nobody_knows_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "README.md").write_text(
         "```sh\nmake run  # a remark\ncurl a \\\n  -d '# no remark'\n```\n\n```sh\nfalse\n```\n"
     )

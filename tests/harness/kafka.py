@@ -13,10 +13,10 @@ from eventlog.core.row import Generation, Row, Watermark
 from eventlog.kafka.reader import KafkaLog
 from eventlog.kafka.relay import Publisher, Relay
 from eventlog.kafka.topics import Cluster, apply, wanted
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
-from events.errors import Away
+from events.errors import Unavailable
 from tests.contract.log_contract import SHARD
 from tests.harness.broker import Broker
 
@@ -50,9 +50,9 @@ class Silent:
         self._ask("read")
         return await self.log.read(shard, after, limit)
 
-    async def row(self, shard: str, pos: int) -> Row:
+    async def row(self, shard: str, position: int) -> Row:
         self._ask("row")
-        return await self.log.row(shard, pos)
+        return await self.log.row(shard, position)
 
     async def watermark(self, shard: str) -> Watermark:
         self._ask("watermark")
@@ -65,7 +65,7 @@ class Silent:
     def _ask(self, what: str) -> None:
         self.asked.append(what)
         if self.away:
-            raise Away("the writer is away")
+            raise Unavailable("the writer is away")
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Kafka:
     silent: Silent
     relay: Relay
     reader: KafkaLog
-    bell: Bell
+    notifier: Notifier
     tasks: list[asyncio.Task[Any]]
 
     def publish(self) -> asyncio.Task[Any]:
@@ -96,11 +96,11 @@ class Kafka:
         rows: list[Row] = []
         async with asyncio.timeout(PATIENCE_SECONDS):
             while after + len(rows) < upto:
-                heard = self.bell.count("intake", SHARD)
+                heard = self.notifier.count("intake", SHARD)
                 found = await self.reader.read(SHARD, after + len(rows), 1000)
                 rows += found
                 if not found:
-                    await self.bell.wait("intake", SHARD, heard, 1.0)
+                    await self.notifier.wait("intake", SHARD, heard, 1.0)
         return rows
 
 
@@ -115,13 +115,17 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 async def over_kafka(url: str, topics: Topics, *, relayed: bool = True) -> AsyncIterator[Kafka]:
     """A writer, a relay and a reader; `relayed`: the relay runs."""
     async with connected(url, size=3) as database, connected(url, size=3) as other:
-        bell, cluster = Bell(), topics.broker.cluster
-        writer = PostgresLog("intake", database, Bell(), "a")
+        notifier, cluster = Notifier(), topics.broker.cluster
+        writer = PostgresLog("intake", database, Notifier(), "a")
         publisher = Publisher(cluster)
         relay = Relay(writer, SHARD, topics.partition, publisher)
-        silent = Silent(PostgresLog("intake", other, Bell()))
-        reader = KafkaLog("intake", cluster, lambda shard: topics.partition + (shard != SHARD), silent, bell)
-        kafka = Kafka(topics, writer, silent, relay, reader, bell, [asyncio.create_task(reader.run())])
+        silent = Silent(PostgresLog("intake", other, Notifier()))
+        reader = KafkaLog(
+            "intake", cluster, lambda shard: topics.partition + (shard != SHARD), silent, notifier
+        )
+        kafka = Kafka(
+            topics, writer, silent, relay, reader, notifier, [asyncio.create_task(reader.run())]
+        )
         if relayed:
             kafka.publish()
         try:
@@ -142,11 +146,11 @@ class Followed:
         self.kafka = kafka
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
-        head = (await self.kafka.writer.watermark(shard)).pos
+        head = (await self.kafka.writer.watermark(shard)).position
         await self.kafka.reader.read(shard, min(after, head), 1)
 
         async def has_it() -> bool:
-            return (await self.kafka.reader.watermark(shard)).pos >= head
+            return (await self.kafka.reader.watermark(shard)).position >= head
 
         await until(has_it)
         return await self.kafka.reader.read(shard, after, limit)

@@ -21,10 +21,14 @@ UP = re.compile(r"gridcall is up on (http://\S+)")
 class Process:
     """One process of gridcall."""
 
-    def __init__(self, database: str, *options: object, program: Sequence[str] = ("-m", "gridcall")) -> None:
+    def __init__(
+        self, database: str, *options: object, program: Sequence[str] = ("-m", "gridcall")
+    ) -> None:
         self.database = database
         words = [sys.executable, *program, "up", "--port", "0", *map(str, options)]
-        self.running = subprocess.Popen(words, env=on(database), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        self.running = subprocess.Popen(
+            words, env=on(database), cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
         self.said: list[str] = []
         self.url = self._heard()
 
@@ -51,7 +55,15 @@ def on(database: str) -> dict[str, str]:
 def gridcall_on(database: str, *words: object) -> subprocess.CompletedProcess[str]:
     """A command on a database."""
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
-    return subprocess.run(command, env=on(database), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command,
+        env=on(database),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def asked(database: str, *words: object) -> str:
@@ -66,7 +78,9 @@ def made_up_city(database: str) -> str:
     asked(database, "map", "load", CITY, "--profile", PROFILE)
     lines = ("grid", "sentiment", "hotline", "petition", "log")
     options = (word for line in lines for word in ("--line", line))
-    return asked(database, "key", "add", "--district", "exampleville", "--source", "test", *options).strip()
+    return asked(
+        database, "key", "add", "--district", "exampleville", "--source", "test", *options
+    ).strip()
 
 
 @contextmanager

@@ -49,7 +49,9 @@ class Proxy:
             return
         self._writers.add(their_writer)
         try:
-            await asyncio.gather(self._pass_on(reader, their_writer), self._pass_on(their_reader, writer))
+            await asyncio.gather(
+                self._pass_on(reader, their_writer), self._pass_on(their_reader, writer)
+            )
         finally:
             for each in (writer, their_writer):
                 each.transport.abort()

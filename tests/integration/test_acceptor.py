@@ -15,13 +15,13 @@ import asyncpg
 import httpx
 import pytest
 
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database, connected
 from events.catalogue import RetryAsked
-from events.errors import Away
+from events.errors import Unavailable
 from httpedge.request_body import Problem
 from httpedge.server import OneWrite
-from intake.acceptor import SECOND_ITEMS, Door
+from intake.acceptor import SECOND_ITEMS, Acceptor
 from intake.app import make_app
 from intake.core.submission import item_of
 from intake.ingest_endpoint import Deadline, Request, body_of
@@ -32,7 +32,13 @@ POINT = {"lat": 53.335, "lon": -6.285}
 
 
 def issue(reference: str, **more: Any) -> dict[str, Any]:
-    return {"reference": reference, "category": "Noise", "place": {"point": POINT}, "due": "2030-01-01T00:00:00Z", **more}
+    return {
+        "reference": reference,
+        "category": "Noise",
+        "place": {"point": POINT},
+        "due": "2030-01-01T00:00:00Z",
+        **more,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +82,9 @@ def test_the_same_again_gets_the_first_answer(door: httpx.Client) -> None:
     assert {**first.json(), "status": 200} == again.json()
 
 
-def test_the_same_reference_with_other_content_is_refused_and_names_corrections(door: httpx.Client) -> None:
+def test_the_same_reference_with_other_content_is_refused_and_names_corrections(
+    door: httpx.Client,
+) -> None:
     door.post("/issues/hotline", json=issue("D-3"))
     answer = door.post("/issues/hotline", json=issue("D-3", category="Rubbish"))
     assert answer.status_code == 409
@@ -85,7 +93,13 @@ def test_the_same_reference_with_other_content_is_refused_and_names_corrections(
 
 
 def test_an_array_has_a_result_for_each_item_in_their_order(door: httpx.Client) -> None:
-    items = [issue("D-4"), issue("D-5", lat=1), issue("D-4"), issue("D-4", category="Other"), issue("D-6")]
+    items = [
+        issue("D-4"),
+        issue("D-5", lat=1),
+        issue("D-4"),
+        issue("D-4", category="Other"),
+        issue("D-6"),
+    ]
     answer = door.post("/issues/grid", json=items)
     assert answer.status_code == 207
     results = answer.json()["results"]
@@ -98,9 +112,15 @@ def test_an_array_has_a_result_for_each_item_in_their_order(door: httpx.Client) 
 
 def test_ndjson_is_answered_line_by_line(door: httpx.Client) -> None:
     body = "\n".join(json.dumps(issue(f"N-{number}")) for number in range(3)) + "\n"
-    answer = door.post("/issues/petition", content=body, headers={"content-type": "application/x-ndjson"})
+    answer = door.post(
+        "/issues/petition", content=body, headers={"content-type": "application/x-ndjson"}
+    )
     assert answer.status_code == 202
-    assert [json.loads(line)["reference"] for line in answer.text.splitlines()] == ["N-0", "N-1", "N-2"]
+    assert [json.loads(line)["reference"] for line in answer.text.splitlines()] == [
+        "N-0",
+        "N-1",
+        "N-2",
+    ]
 
 
 def test_a_gzipped_body_is_read(door: httpx.Client) -> None:
@@ -110,19 +130,31 @@ def test_a_gzipped_body_is_read(door: httpx.Client) -> None:
 
 
 def test_who_prefers_to_wait_is_told_the_outcome(door: httpx.Client) -> None:
-    answer = door.post("/issues/hotline", json=issue("W-1"), headers={"prefer": "respond-async, wait=5"})
+    answer = door.post(
+        "/issues/hotline", json=issue("W-1"), headers={"prefer": "respond-async, wait=5"}
+    )
     assert answer.status_code == 200
     assert answer.headers["preference-applied"] == "wait=5"
     assert [event["type"] for event in answer.json()["outcome"]["events"]] == [
         "gridcall.case-reported.v1",
         "gridcall.case-routed.v1",
     ]
-    action = {"reference": "W-1a", "type": "closing_asked", "by": "w7", "issue": {"line": "hotline", "reference": "W-1"}}
+    action = {
+        "reference": "W-1a",
+        "type": "closing_asked",
+        "by": "w7",
+        "issue": {"line": "hotline", "reference": "W-1"},
+    }
     outcome = door.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
-    assert (outcome["declined"], outcome["because"]) == (True, "This case is not verified: it cannot be closed.")
+    assert (outcome["declined"], outcome["because"]) == (
+        True,
+        "This case is not verified: it cannot be closed.",
+    )
 
 
-def test_an_answer_to_a_call_that_is_not_open_is_declined_by_the_keeper_of_calls(door: httpx.Client) -> None:
+def test_an_answer_to_a_call_that_is_not_open_is_declined_by_the_keeper_of_calls(
+    door: httpx.Client,
+) -> None:
     door.post("/issues/hotline", json=issue("W-2"))
     named = {"issue": {"line": "hotline", "reference": "W-2"}, "by": "officer", "call": "x/1"}
     action = {"reference": "W-2a", "type": "answer_given", **named}
@@ -132,14 +164,23 @@ def test_an_answer_to_a_call_that_is_not_open_is_declined_by_the_keeper_of_calls
 
 
 def test_an_action_before_its_report_waits_for_it(door: httpx.Client) -> None:
-    action = {"reference": "W-3a", "type": "visit_made", "by": "w7", "issue": {"line": "hotline", "reference": "W-3"}}
+    action = {
+        "reference": "W-3a",
+        "type": "visit_made",
+        "by": "w7",
+        "issue": {"line": "hotline", "reference": "W-3"},
+    }
     outcome = door.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
     assert [event["type"] for event in outcome["events"]] == ["gridcall.action-waits.v1"]
-    told = door.post("/issues/hotline", json=issue("W-3"), headers={"prefer": "wait=5"}).json()["outcome"]
+    told = door.post("/issues/hotline", json=issue("W-3"), headers={"prefer": "wait=5"}).json()[
+        "outcome"
+    ]
     assert told["events"][-1]["type"] == "gridcall.case-visited.v1"
 
 
-def test_what_became_of_it_is_told_by_code_and_by_reference(live: tuple[Process, str], door: httpx.Client) -> None:
+def test_what_became_of_it_is_told_by_code_and_by_reference(
+    live: tuple[Process, str], door: httpx.Client
+) -> None:
     posted = door.post("/issues/hotline", json=issue("T-1"), headers={"prefer": "wait=5"}).json()
     by_code = httpx.get(f"{live[0].url}/track/{posted['tracking']}").json()
     by_reference = door.get("/issues/hotline/T-1").json()
@@ -163,7 +204,9 @@ def test_without_a_key_nothing_is_open(live: tuple[Process, str], door: httpx.Cl
         assert httpx.get(f"{live[0].url}/log/exampleville", headers=headers).status_code == 401
 
 
-def test_a_key_is_for_its_lines_and_its_district_until_it_is_revoked(live: tuple[Process, str]) -> None:
+def test_a_key_is_for_its_lines_and_its_district_until_it_is_revoked(
+    live: tuple[Process, str],
+) -> None:
     process, _ = live
     options = ("--district", "exampleville", "--source", "app", "--line", "grid")
     key = asked(process.database, "key", "add", *options).strip()
@@ -173,10 +216,16 @@ def test_a_key_is_for_its_lines_and_its_district_until_it_is_revoked(live: tuple
         assert app.get("/log/exampleville").status_code == 403
         other = app.post("/issues/grid", json=issue("K-3", district="elsewhere"))
         assert (other.status_code, other.json()["errors"][0]["pointer"]) == (403, "/district")
-    (listed,) = [key for key in json.loads(asked(process.database, "key", "list", "--json")) if key["source"] == "app"]
+    (listed,) = [
+        key
+        for key in json.loads(asked(process.database, "key", "list", "--json"))
+        if key["source"] == "app"
+    ]
     assert key not in json.dumps(listed)
     asked(process.database, "key", "revoke", listed["id"])
-    keys = {key["source"]: key for key in json.loads(asked(process.database, "key", "list", "--json"))}
+    keys = {
+        key["source"]: key for key in json.loads(asked(process.database, "key", "list", "--json"))
+    }
     assert keys["app"]["revoked"]
 
 
@@ -210,7 +259,9 @@ REFUSED: dict[str, tuple[Any, dict[str, str], int, str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_bad_input_is_a_clear_problem_and_stores_nothing(what: str, live: tuple[Process, str], door: httpx.Client) -> None:
+def test_bad_input_is_a_clear_problem_and_stores_nothing(
+    what: str, live: tuple[Process, str], door: httpx.Client
+) -> None:
     body, headers, status, says = REFUSED[what]
     before = rows(live)
     answer = door.post("/issues/hotline", content=body, headers=headers)
@@ -223,9 +274,12 @@ def test_bad_input_is_a_clear_problem_and_stores_nothing(what: str, live: tuple[
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("POST", "/issues/fax", 404), ("GET", "/nothing", 404), ("PUT", "/actions", 405)]
+    ("method", "path", "status"),
+    [("POST", "/issues/fax", 404), ("GET", "/nothing", 404), ("PUT", "/actions", 405)],
 )
-def test_what_is_not_there_is_a_problem_too(method: str, path: str, status: int, door: httpx.Client) -> None:
+def test_what_is_not_there_is_a_problem_too(
+    method: str, path: str, status: int, door: httpx.Client
+) -> None:
     answer = door.request(method, path, json=issue("X"))
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -263,7 +317,12 @@ def test_every_body_that_does_not_come_is_refused_at_its_own_deadline() -> None:
         for _ in range(2):  # Also after a while in which nobody was waited for.
             first = asyncio.create_task(waited(nothing))
             await asyncio.sleep(deadline.seconds / 2)
-            assert await body_of(Request("/actions", None, [], {}, something), lambda count: None, deadline) == b"{}"
+            assert (
+                await body_of(
+                    Request("/actions", None, [], {}, something), lambda count: None, deadline
+                )
+                == b"{}"
+            )
             assert min(await asyncio.gather(first, waited(nothing))) >= deadline.seconds
 
     asyncio.run(asyncio.wait_for(story(), 10))
@@ -278,12 +337,17 @@ def test_an_answer_is_sent_in_one_piece(live: tuple[Process, str]) -> None:
 
 
 def test_a_fault_of_ours_is_a_problem_too() -> None:
-    app = make_app(lambda app: nullcontext())  # Nothing that it needs is there: its lifespan never began.
+    app = make_app(
+        lambda app: nullcontext()
+    )  # Nothing that it needs is there: its lifespan never began.
 
     async def story() -> None:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://door") as door:
-            for answer in (await door.post("/actions", json={}), await door.get(f"/track/{'0' * 32}")):
+            for answer in (
+                await door.post("/actions", json={}),
+                await door.get(f"/track/{'0' * 32}"),
+            ):
                 assert answer.status_code == 500
                 assert answer.headers["content-type"] == "application/problem+json"
                 assert answer.headers["cache-control"] == "no-store"
@@ -323,7 +387,7 @@ class Narrow(Database):
     async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
         if self.busy.is_set() and not self.refused.is_set():
             self.refused.set()
-            raise Away("the database is busy: canceling statement due to lock timeout")
+            raise Unavailable("the database is busy: canceling statement due to lock timeout")
         self.busy.set()
         await self.refused.wait()
         return await super().fetch(sql, *args)
@@ -333,14 +397,19 @@ def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(databa
     async def told() -> None:
         async with connected(database) as wide:
             narrow = Narrow(wide._pool)
-            door = Door(narrow, Bell())
-            items = [item_of(RetryAsked(f"{number:032x}", "c", "cases", "ann")) for number in range(SECOND_ITEMS + 1)]
+            door = Acceptor(narrow, Notifier())
+            items = [
+                item_of(RetryAsked(f"{number:032x}", "c", "cases", "ann"))
+                for number in range(SECOND_ITEMS + 1)
+            ]
             first = asyncio.create_task(door.accept("city", items[:1]))
             await narrow.busy.wait()
             async with asyncio.timeout(20):
-                accepted = await asyncio.gather(first, *(door.accept("city", [item]) for item in items[1:]))
+                accepted = await asyncio.gather(
+                    first, *(door.accept("city", [item]) for item in items[1:])
+                )
             assert narrow.refused.is_set()
-            assert sorted(each.pos for (each,) in accepted) == list(range(1, len(items) + 1))
+            assert sorted(each.position for (each,) in accepted) == list(range(1, len(items) + 1))
             assert all(each.fresh for (each,) in accepted)
 
     asyncio.run(told())
@@ -368,6 +437,8 @@ def test_an_answer_is_one_write_and_much_is_handed_over_at_once() -> None:
         assert transport.written == [b"head body"]
         for _ in range(5):
             one.write(b"x" * 4_000)
-        assert len(transport.written) == 2, "whoever writes a lot in small pieces hears at once when it is too much"
+        assert len(transport.written) == 2, (
+            "whoever writes a lot in small pieces hears at once when it is too much"
+        )
 
     asyncio.run(told())

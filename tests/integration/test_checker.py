@@ -66,33 +66,59 @@ class District:
     def rows(self, log: str) -> Table:
         return [row for row in self.history.logs[log] if row["shard"] == self.shard]
 
-    def write(self, log: str, ts: int, input_: int, cause: str, subject: str, *events: Event) -> list[int]:
+    def write(
+        self, log: str, time: int, input_: int, cause: str, subject: str, *events: Event
+    ) -> list[int]:
         """One decision; its positions."""
         before = self.rows(log)
-        seq = sum(row["subject"] == subject for row in before)
+        sequence = sum(row["subject"] == subject for row in before)
         for n, (kind, data) in enumerate(events, 1):
             type_name = f"gridcall.{kind}.v1"
-            values = (self.shard, len(before) + n, ts, input_, n, subject, seq + n, cause, type_name, json.dumps(data).encode())
+            values = (
+                self.shard,
+                len(before) + n,
+                time,
+                input_,
+                n,
+                subject,
+                sequence + n,
+                cause,
+                type_name,
+                json.dumps(data).encode(),
+            )
             self.history.logs[log].append(dict(zip(LOG, values, strict=True)))
         return [len(before) + n for n in range(1, len(events) + 1)]
 
-    def accept(self, ts: int, subject: str, event: str, **data: Any) -> int:
-        return self.write("intake", ts, 0, "", subject, (event, data))[0]
+    def accept(self, time: int, subject: str, event: str, **data: Any) -> int:
+        return self.write("intake", time, 0, "", subject, (event, data))[0]
 
-    def issue(self, ts: int, reference: str, line: str = "hotline", **data: Any) -> str:
+    def issue(self, time: int, reference: str, line: str = "hotline", **data: Any) -> str:
         """An issue, accepted and answered; its id."""
         words = {"source": "desk", "line": line, "reference": reference}
         name = identity([self.shard, *words.values()])
-        pos = self.accept(ts, name, "issue-reported", issue=name, **words, category="Rubbish", urgency="normal", **data)
-        self.history.receipts.append(receipt(self.shard, 202, name, pos, kind="issue", **words))
+        position = self.accept(
+            time,
+            name,
+            "issue-reported",
+            issue=name,
+            **words,
+            category="Rubbish",
+            urgency="normal",
+            **data,
+        )
+        self.history.receipts.append(
+            receipt(self.shard, 202, name, position, kind="issue", **words)
+        )
         return name
 
-    def action(self, ts: int, issue: str, kind: str, **data: Any) -> str:
+    def action(self, time: int, issue: str, kind: str, **data: Any) -> str:
         """What somebody did, accepted and answered; its id."""
         words = {"source": "app", "reference": f"A{len(self.rows('intake'))}"}
         name = identity([self.shard, *words.values()])
-        pos = self.accept(ts, name, kind, action=name, issue=issue, **data)
-        self.history.receipts.append(receipt(self.shard, 202, name, pos, kind="action", **words))
+        position = self.accept(time, name, kind, action=name, issue=issue, **data)
+        self.history.receipts.append(
+            receipt(self.shard, 202, name, position, kind="action", **words)
+        )
         return name
 
     def outcome(self, subject: str, *events: Event) -> list[int]:
@@ -101,32 +127,64 @@ class District:
         cause = f"intake/{self.shard}/{given['pos']}"
         return self.write("cases", given["ts"], given["pos"], cause, subject, *events)
 
-    def follows(self, pos: int, *events: Event) -> None:
+    def follows(self, position: int, *events: Event) -> None:
         """What escalation makes of a row of `cases`."""
-        heard = self.rows("cases")[pos - 1]
-        self.write("calls", heard["ts"], pos, f"cases/{self.shard}/{pos}", heard["subject"], *events)
+        heard = self.rows("cases")[position - 1]
+        self.write(
+            "calls",
+            heard["ts"],
+            position,
+            f"cases/{self.shard}/{position}",
+            heard["subject"],
+            *events,
+        )
 
     def fires(self, case: str, clock: str, due: int, *events: Event) -> None:
         """What follows from a clock, after all that was heard until now."""
-        ts = max(due, self.rows("calls")[-1]["ts"])
-        self.write("calls", ts, len(self.rows("cases")), f"clock/{case}/{clock}", case, *events)
+        time = max(due, self.rows("calls")[-1]["ts"])
+        self.write("calls", time, len(self.rows("cases")), f"clock/{case}/{clock}", case, *events)
 
     def rest(self) -> None:
         """Time has passed, and all stages have caught up."""
         for log, source in SOURCES.items():
-            values = (self.shard, len(self.rows(log)), NOW, len(self.rows(source)) if source else 0, 1, 0)
+            values = (
+                self.shard,
+                len(self.rows(log)),
+                NOW,
+                len(self.rows(source)) if source else 0,
+                1,
+                0,
+            )
             self.history.shards[log].append(dict(zip(SHARD, values, strict=True)))
 
 
-def receipt(shard: str, status: int, name: str | None, pos: int | None, **words: Any) -> Receipt:
-    return {"district": shard, "status": status, "id": name, "pos": pos, "answered": 1.5, **words}
+def receipt(
+    shard: str, status: int, name: str | None, position: int | None, **words: Any
+) -> Receipt:
+    return {
+        "district": shard,
+        "status": status,
+        "id": name,
+        "pos": position,
+        "answered": 1.5,
+        **words,
+    }
 
 
 def holder(level: str = "grid") -> dict[str, Any]:
-    return {"level": level, "grid": "0101", "street": "01", "district": NORTH, "worker": "ann", "episode": 1}
+    return {
+        "level": level,
+        "grid": "0101",
+        "street": "01",
+        "district": NORTH,
+        "worker": "ann",
+        "episode": 1,
+    }
 
 
-def reported(case: str, due: int | None = None, level: str = "grid", line: str = "hotline") -> tuple[Event, Event]:
+def reported(
+    case: str, due: int | None = None, level: str = "grid", line: str = "hotline"
+) -> tuple[Event, Event]:
     """A case, and where it went: to its grid, to the street that owns its category, or to the district's dispatcher."""
     matter = {"line": line, "category": "Rubbish", "urgency": "normal", "reported": 0, "due": due}
     kind = {"grid": "case-routed", "street": "case-withheld", "district": "case-queued"}[level]
@@ -139,13 +197,20 @@ def of(case: str, kind: str, level: str = "grid", **data: Any) -> Event:
 
 
 def clock(case: str, kind: str, due: int, level: str = "grid") -> Event:
-    data = {"policies": "policies-1", "rule": "line", "started": 0} if kind == "clock-started" else {}
+    data = (
+        {"policies": "policies-1", "rule": "line", "started": 0} if kind == "clock-started" else {}
+    )
     return of(case, kind, level, run=1, due=due, **data)
 
 
-def called(case: str, number: int, path: tuple[str, str], because: str, ts: int) -> Event:
-    data = {"call": f"{case}/{number}", "from_level": path[0], "to_level": path[1], "because": because}
-    return of(case, "call-raised", **data, answer_due=ts + WITHIN)
+def called(case: str, number: int, path: tuple[str, str], because: str, time: int) -> Event:
+    data = {
+        "call": f"{case}/{number}",
+        "from_level": path[0],
+        "to_level": path[1],
+        "because": because,
+    }
+    return of(case, "call-raised", **data, answer_due=time + WITHIN)
 
 
 def history() -> History:
@@ -171,9 +236,11 @@ def north(d: District) -> None:
     d.rest()
 
 
-def is_reported(d: District, ts: int, reference: str, due: int | None, level: str = "grid") -> str:
+def is_reported(
+    d: District, time: int, reference: str, due: int | None, level: str = "grid"
+) -> str:
     """A case with a deadline that its line promised."""
-    case = d.issue(ts, reference, due=due)
+    case = d.issue(time, reference, due=due)
     _, placed = d.outcome(case, *reported(case, due, level))
     if due is not None:
         d.follows(placed, clock(case, "clock-started", due, level))
@@ -182,20 +249,28 @@ def is_reported(d: District, ts: int, reference: str, due: int | None, level: st
 
 def adopts_policies(d: District) -> None:
     limits = [{"line": "petition", "category": "*", "urgency": "*", "amount": 20, "unit": "days"}]
-    policies = {"name": "policies-1", "zone": "Asia/Shanghai", "answer_within": WITHIN, "limits": limits}
+    policies = {
+        "name": "policies-1",
+        "zone": "Asia/Shanghai",
+        "answer_within": WITHIN,
+        "limits": limits,
+    }
     d.accept(1, "reference", "reference-adopted", kind="policies", name="policies-1", digest="d")
-    (pos,) = d.outcome("reference", ("policies-adopted", policies))
-    d.follows(pos, ("policies-adopted", policies))
+    (position,) = d.outcome("reference", ("policies-adopted", policies))
+    d.follows(position, ("policies-adopted", policies))
 
 
 def is_queued_and_withdrawn(d: District) -> None:
     is_reported(d, 11, "queued", None, "district")
     case = is_reported(d, 12, "withdrawn", 50)
     d.action(13, case, "issue-withdrawn", because="a mistake")
-    (pos,) = d.outcome(case, of(case, "case-withdrawn", because="a mistake"))
-    d.follows(pos, clock(case, "clock-stopped", 50))
+    (position,) = d.outcome(case, of(case, "case-withdrawn", because="a mistake"))
+    d.follows(position, clock(case, "clock-stopped", 50))
     name = d.action(14, case, "visit-made", by="ann")
-    d.outcome(case, ("input-declined", {"case": case, "input_id": name, "because": "This case has ended."}))
+    d.outcome(
+        case,
+        ("input-declined", {"case": case, "input_id": name, "because": "This case has ended."}),
+    )
 
 
 def waits_for_a_policy_row(d: District) -> None:
@@ -210,11 +285,13 @@ def is_called_and_answered(d: District, case: str) -> None:
     d.fires(case, "deadline/1", 20, missed, called(case, 1, ("grid", "street"), "deadline", 20))
     d.fires(case, "answer/1", 30, called(case, 2, ("street", "district"), "silence", 30))
     d.action(60, case, "answer-given", call=f"{case}/1", by="officer")
-    (pos,) = d.outcome(case, of(case, "answer-passed-on", call=f"{case}/1", by="officer"))
-    d.follows(pos, of(case, "call-answered", call=f"{case}/1", by="officer"))
+    (position,) = d.outcome(case, of(case, "answer-passed-on", call=f"{case}/1", by="officer"))
+    d.follows(position, of(case, "call-answered", call=f"{case}/1", by="officer"))
     d.action(61, case, "ended-at-source", outcome="closed", rules=[])
-    (pos,) = d.outcome(case, of(case, "case-ended-at-source", outcome="closed", rules=[]))
-    d.follows(pos, clock(case, "clock-stopped", 20), of(case, "call-withdrawn", call=f"{case}/2"))
+    (position,) = d.outcome(case, of(case, "case-ended-at-source", outcome="closed", rules=[]))
+    d.follows(
+        position, clock(case, "clock-stopped", 20), of(case, "call-withdrawn", call=f"{case}/2")
+    )
     d.action(62, case, "reopening-asked", because="recurrence")
     d.outcome(case, ("case-reopened", reported(case)[1][1]))
 
@@ -240,8 +317,8 @@ def is_parked_in_escalation(d: District) -> None:
     _, placed = d.outcome(case, *reported(case, 90))
     d.follows(placed, ("case-parked", {"case": case, "fault": "KeyError"}))
     d.action(68, case, "ended-at-source", outcome="withdrawn", rules=[])
-    (pos,) = d.outcome(case, of(case, "case-ended-at-source", outcome="withdrawn", rules=[]))
-    d.follows(pos, ("input-held", {"case": case}))
+    (position,) = d.outcome(case, of(case, "case-ended-at-source", outcome="withdrawn", rules=[]))
+    d.follows(position, ("input-held", {"case": case}))
 
 
 def is_parked_by_its_clock(d: District) -> None:
@@ -255,8 +332,8 @@ def is_parked_by_its_clock(d: District) -> None:
 def is_handed_over(d: District) -> None:
     case = is_reported(d, 69, "found", 800, "district")
     d.action(70, case, "place-named", by="eve", grid="0101")
-    (pos,) = d.outcome(case, reported(case, 800)[1])
-    d.follows(pos, clock(case, "clock-handed-over", 800))
+    (position,) = d.outcome(case, reported(case, 800)[1])
+    d.follows(position, clock(case, "clock-handed-over", 800))
 
 
 def calls_the_district(d: District) -> None:
@@ -265,24 +342,29 @@ def calls_the_district(d: District) -> None:
     missed = clock(case, "deadline-missed", 75, "street")
     d.fires(case, "deadline/1", 75, missed, called(case, 1, ("street", "district"), "deadline", 75))
     d.action(80, case, "acknowledgement-given", call=f"{case}/1", by="officer")
-    (pos,) = d.outcome(case, of(case, "acknowledgement-passed-on", call=f"{case}/1", by="officer"))
-    d.follows(pos, of(case, "call-acknowledged", call=f"{case}/1", by="officer"))
+    (position,) = d.outcome(
+        case, of(case, "acknowledgement-passed-on", call=f"{case}/1", by="officer")
+    )
+    d.follows(position, of(case, "call-acknowledged", call=f"{case}/1", by="officer"))
 
 
 def south(d: District) -> None:
     """A case that is solved, and answers of every kind."""
     case = is_reported(d, 10, "solved 问题", None)
-    for ts, given, became in (
+    for time, given, became in (
         (11, "visit-made", "case-visited"),
         (12, "resolution-claimed", "case-resolved"),
         (13, "resolution-checked", "case-verified"),
         (14, "closing-asked", "case-closed"),
     ):
-        d.action(ts, case, given, by="ann")
+        d.action(time, case, given, by="ann")
         d.outcome(case, of(case, became, by="ann"))
     words = {"kind": "issue", "source": "desk", "line": "hotline", "reference": "solved 问题"}
     again = [receipt(SOUTH, 200, case, 1, **words), receipt(SOUTH, 409, case, None, **words)]
-    refused = [receipt(SOUTH, 422, case, None, **words), receipt(SOUTH, 422, None, None, kind="issue", source="desk")]
+    refused = [
+        receipt(SOUTH, 422, case, None, **words),
+        receipt(SOUTH, 422, None, None, kind="issue", source="desk"),
+    ]
     away = receipt(SOUTH, 503, None, None, kind="action", source="app", reference="A99")
     d.history.receipts += [*again, *refused, away]
     d.rest()
@@ -298,7 +380,9 @@ def change(log: str, kind: str, nth: int = 0, **columns: Any) -> Plant:
 
     def plant(h: History) -> None:
         row = h.rows(log, kind)[nth]
-        row.update({name: row[name] + int(to) if is_step(to) else to for name, to in columns.items()})
+        row.update(
+            {name: row[name] + int(to) if is_step(to) else to for name, to in columns.items()}
+        )
 
     return plant
 
@@ -326,17 +410,33 @@ def copy(log: str, kind: str, nth: int = 0, **columns: Any) -> Plant:
 
     def plant(h: History) -> None:
         row, shard = dict(h.rows(log, kind)[nth]), NORTH
-        head, before = h.head(log, shard), [other for other in h.logs[log] if other["shard"] == shard]
-        seq = sum(other["subject"] == columns.get("subject", row["subject"]) for other in before) + 1
+        head, before = (
+            h.head(log, shard),
+            [other for other in h.logs[log] if other["shard"] == shard],
+        )
+        sequence = (
+            sum(other["subject"] == columns.get("subject", row["subject"]) for other in before) + 1
+        )
         head["pos"] += 1
-        h.logs[log].append({**row, "shard": shard, "pos": head["pos"], "seq": seq, "ts": before[-1]["ts"], **columns})
+        h.logs[log].append(
+            {
+                **row,
+                "shard": shard,
+                "pos": head["pos"],
+                "seq": sequence,
+                "ts": before[-1]["ts"],
+                **columns,
+            }
+        )
 
     return plant
 
 
 def move_head(log: str, **columns: int) -> Plant:
     """Add to what a shard's row says."""
-    return lambda h: h.head(log, NORTH).update({name: h.head(log, NORTH)[name] + by for name, by in columns.items()})
+    return lambda h: h.head(log, NORTH).update(
+        {name: h.head(log, NORTH)[name] + by for name, by in columns.items()}
+    )
 
 
 def forget_head(log: str) -> Plant:
@@ -348,9 +448,9 @@ def answer(nth: int, **fields: Any) -> Plant:
     return lambda h: h.receipts[nth].update(fields)
 
 
-def answer_more(status: int, reference: str, pos: int | None) -> Plant:
+def answer_more(status: int, reference: str, position: int | None) -> Plant:
     name = identity([NORTH, "app", reference])
-    more = receipt(NORTH, status, name, pos, kind="action", source="app", reference=reference)
+    more = receipt(NORTH, status, name, position, kind="action", source="app", reference=reference)
     return lambda h: h.receipts.append(more)
 
 
@@ -372,7 +472,9 @@ def decide(log: str, reference: str, event: Callable[[str], Event], cause: str =
     def plant(h: History) -> None:
         case, d, head = case_of(reference), District(h, NORTH), h.head(log, NORTH)
         because = cause.replace("CASE", case) or f"{SOURCES[log]}/{NORTH}/{head['input']}"
-        (head["pos"],) = d.write(log, d.rows(log)[-1]["ts"], head["input"], because, case, event(case))
+        (head["pos"],) = d.write(
+            log, d.rows(log)[-1]["ts"], head["input"], because, case, event(case)
+        )
 
     return plant
 
@@ -401,9 +503,9 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     "an answer is about nothing": (answer_more(202, "B1", 99), "lost", "accepted as position 99"),
     "a conflict is with nothing": (answer_more(409, "B1", None), "lost", "answered 409"),
     "an input is in the log twice": (copy("intake", "visit-made"), "twice", "which is in the log before"),
-    "a repeat was answered with another position": (answer(-5, pos=2), "position", "answered with 1 before"),
-    "an answer has another position than the log": (answer(1, pos=7), "position", "answered with position 7"),
-    "an answer has no position": (answer(1, pos=None), "position", "position None"),
+    "a repeat was answered with another position": (answer(-5, position=2), "position", "answered with 1 before"),
+    "an answer has another position than the log": (answer(1, position=7), "position", "answered with position 7"),
+    "an answer has no position": (answer(1, position=None), "position", "position None"),
     "a refused input is in the log": (answer(1, status=422), "refused", "refused with 422"),
     "an input has no outcome": (remove("cases", "input-declined"), "outcome", "no outcome in cases"),
     "an input is decided twice": (copy("cases", "input-declined", input=24), "outcome", "decides intake/north/6 again"),
@@ -423,16 +525,16 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     "a case is in two states": (decide("cases", "withdrawn", withdrawn), "state", "which is withdrawn"),
     "a parked case goes on": (decide("cases", "poison", withdrawn), "state", "which is parked"),
     # 3
-    "a position is left out": (change("calls", "call-acknowledged", pos="+1"), "gap", "follows position"),
-    "a row landed behind its shard": (move_head("calls", pos=-1), "head", "row says"),
+    "a position is left out": (change("calls", "call-acknowledged", position="+1"), "gap", "follows position"),
+    "a row landed behind its shard": (move_head("calls", position=-1), "head", "row says"),
     "a row is not there any more": (remove("calls", "call-acknowledged"), "head", "row says"),
     "a shard has no row": (forget_head("cases"), "head", "has no row"),
-    "time goes back": (change("intake", "answer-given", ts=14), "time", "before it at"),
-    "a shard's time is behind its log": (move_head("intake", ts=-30), "time", "shard's row says 70"),
-    "an outcome has another time than its cause": (change("cases", "answer-passed-on", ts=61), "time", "its cause intake"),
-    "a subject's numbers have a gap": (change("cases", "case-withdrawn", seq="+1"), "sequence", "after number 2"),
+    "time goes back": (change("intake", "answer-given", time=14), "time", "before it at"),
+    "a shard's time is behind its log": (move_head("intake", time=-30), "time", "shard's row says 70"),
+    "an outcome has another time than its cause": (change("cases", "answer-passed-on", time=61), "time", "its cause intake"),
+    "a subject's numbers have a gap": (change("cases", "case-withdrawn", sequence="+1"), "sequence", "after number 2"),
     "a step is left out": (change("cases", "case-routed", n=3), "step", "after step 1"),
-    "a decision has two times": (change("cases", "case-visited", ts="+1"), "step", "another input, cause, time"),
+    "a decision has two times": (change("cases", "case-visited", time="+1"), "step", "another input, cause, time"),
     "an input is no decision of its own": (change("intake", "visit-made", n=2), "step", "of its own"),
     "the input goes back": (change("calls", "clock-handed-over", input=1), "input", "the row before it after"),
     "the input is not there": (change("calls", "call-acknowledged", input=99), "input", "but the last one is"),
@@ -455,7 +557,7 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     "an outcome is of an unknown type": (change("cases", "case-visited", type="gridcall.seen.v1"), "unreadable", "seen"),
     "a call is of an unknown type": (change("calls", "call-acknowledged", type="gridcall.seen.v1"), "unreadable", "seen"),
     # 5
-    "a deadline was missed before its time": (change("calls", "deadline-missed", ts=19), "deadline", "should be at 20"),
+    "a deadline was missed before its time": (change("calls", "deadline-missed", time=19), "deadline", "should be at 20"),
     "a deadline was missed before what the door saw first": (
         change("calls", "deadline-missed", input="-1"), "deadline", "too early"),
     "a deadline was missed after what came later": (change("calls", "deadline-missed", input="+1"), "deadline", "too late"),
@@ -501,7 +603,7 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     "there was no silence": (
         decide("calls", "withheld", call_again(2, "street", "district"), cause="clock/CASE/answer/1"),
         "silence", "no street is asked and silent"),
-    "a silence was called before its time": (change("calls", "call-raised", 1, ts=29), "silence", "should be at 30"),
+    "a silence was called before its time": (change("calls", "call-raised", 1, time=29), "silence", "should be at 30"),
     "a silence was called too late": (change("calls", "call-raised", 1, input="+1"), "silence", "too late"),
     "a silence called the wrong level": (tell("calls", "call-raised", 1, to_level="street"), "silence", "street → street"),
     "a call may stay unanswered too long": (tell("calls", "call-raised", answer_due=31), "silence", "by the policies in force"),
@@ -517,7 +619,7 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     # 8
     "routing has not caught up": (move_head("cases", input=-1), "lag", "cases/north has applied intake"),
     "escalation has not caught up": (move_head("calls", input=-1), "lag", "calls/north has applied cases"),
-    "a stage is further than its source": (move_head("calls", ts=1), "ahead", "calls/north is at time 101"),
+    "a stage is further than its source": (move_head("calls", time=1), "ahead", "calls/north is at time 101"),
 }  # fmt: skip
 
 
@@ -551,9 +653,14 @@ async def fill(url: str, made: History) -> None:
     tables = [f"{schema}.{table}" for schema in SCHEMAS.values() for table in ("log", "shard")]
     await connection.execute(f"TRUNCATE {', '.join(tables)}")
     for log, schema in SCHEMAS.items():
-        for table, columns, rows in (("log", LOG, made.logs[log]), ("shard", SHARD, made.shards[log])):
+        for table, columns, rows in (
+            ("log", LOG, made.logs[log]),
+            ("shard", SHARD, made.shards[log]),
+        ):
             records = [tuple(row[column] for column in columns) for row in rows]
-            await connection.copy_records_to_table(table, schema_name=schema, columns=columns, records=records)
+            await connection.copy_records_to_table(
+                table, schema_name=schema, columns=columns, records=records
+            )
     await connection.close()
 
 
@@ -575,7 +682,9 @@ def test_what_was_planted_is_found(raw_postgres: str, name: str) -> None:
     made = history()
     plant(made)
     violations = found(raw_postgres, made)
-    assert any(violation.kind == kind and part in violation.sentence for violation in violations), violations
+    assert any(violation.kind == kind and part in violation.sentence for violation in violations), (
+        violations
+    )
 
 
 def test_something_is_planted_for_each_kind() -> None:
@@ -595,21 +704,29 @@ def asked(raw_postgres: str, tmp_path: Path) -> Asked:
     def arguments(made: History) -> list[str]:
         asyncio.run(fill(raw_postgres, made))
         file = tmp_path / "receipts.jsonl"
-        file.write_text("".join(json.dumps(receipt, ensure_ascii=False) + "\n" for receipt in made.receipts))
+        file.write_text(
+            "".join(json.dumps(receipt, ensure_ascii=False) + "\n" for receipt in made.receipts)
+        )
         return ["--database", raw_postgres, "--receipts", str(file)]
 
     return arguments
 
 
-def test_the_command_says_what_it_looked_at(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_it_looked_at(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = history()
     assert main(asked(made)) == 0
     rows = sum(map(len, made.logs.values()))
-    said = f"{len(made.receipts)} receipts, {rows} rows: nothing lost, nothing twice, nothing wrong\n"
+    said = (
+        f"{len(made.receipts)} receipts, {rows} rows: nothing lost, nothing twice, nothing wrong\n"
+    )
     assert capsys.readouterr().out == said
 
 
-def test_of_each_kind_the_command_says_twenty_and_counts_the_rest(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_each_kind_the_command_says_twenty_and_counts_the_rest(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = history()
     for number in range(25):
         answer_more(202, f"B{number}", 99)(made)
@@ -621,7 +738,9 @@ def test_of_each_kind_the_command_says_twenty_and_counts_the_rest(asked: Asked, 
     assert sum(line.startswith("cause (guarantee 3): calls/north/") for line in lines) == 1
 
 
-def test_the_command_says_the_same_in_json(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_the_same_in_json(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = history()
     answer_more(202, "B1", 99)(made)
     assert main([*asked(made), "--json"]) == 1
@@ -641,7 +760,9 @@ def test_what_is_no_receipt_is_no_violation_and_cannot_be_checked(
     assert "line 1 is no receipt" in capsys.readouterr().err
 
 
-def test_a_database_that_is_not_there_cannot_be_checked(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_database_that_is_not_there_cannot_be_checked(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = [part.replace("/raw?", "/nothing?") for part in asked(history())]
     assert main(arguments) == 2
     assert 'database "nothing" does not exist' in capsys.readouterr().err
@@ -651,5 +772,7 @@ def test_the_checker_imports_nothing_of_gridcalls() -> None:
     tree = ast.parse((ROOT / "tools" / "checker" / "checker.py").read_text())
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {node.module or "" for node in imports if isinstance(node, ast.ImportFrom)}
-    names |= {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+    names |= {
+        alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names
+    }
     assert {name.partition(".")[0] for name in names} <= {*sys.stdlib_module_names, "asyncpg"}

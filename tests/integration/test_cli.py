@@ -34,11 +34,18 @@ def environment() -> dict[str, str]:
 
 def gridcall(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command, env=environment(), capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 def simulate(
-    out: Path, *more: object, profile: Path = PROFILE, city: Path = CITY, inputs: list[Path] | None = None, until: str = UNTIL
+    out: Path,
+    *more: object,
+    profile: Path = PROFILE,
+    city: Path = CITY,
+    inputs: list[Path] | None = None,
+    until: str = UNTIL,
 ) -> subprocess.CompletedProcess[str]:
     files = INPUTS if inputs is None else inputs
     return gridcall(
@@ -77,7 +84,10 @@ def test_1_when_rows_were_rejected_and_says_where_to_look(tmp_path: Path) -> Non
 def test_json_is_the_bytes_of_summary_json_and_nothing_else(tmp_path: Path) -> None:
     done = simulate(tmp_path / "out", "--json")
     assert done.stdout == (tmp_path / "out" / "summary.json").read_text(encoding="utf-8")
-    assert done.stdout == json.dumps(json.loads(done.stdout), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    assert (
+        done.stdout
+        == json.dumps(json.loads(done.stdout), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    )
 
 
 def test_an_empty_file_of_rows_is_a_run_without_cases(tmp_path: Path) -> None:
@@ -100,8 +110,14 @@ def test_every_command_is_where_it_is_looked_for(module: str) -> None:
 
 
 def test_who_simulates_imports_no_web_framework() -> None:
-    words = [sys.executable, "-c", "import sys, gridcall.simulation; sys.exit('fastapi' in sys.modules)"]
-    assert subprocess.run(words, env=environment(), cwd=ROOT, check=False, timeout=60).returncode == 0
+    words = [
+        sys.executable,
+        "-c",
+        "import sys, gridcall.simulation; sys.exit('fastapi' in sys.modules)",
+    ]
+    assert (
+        subprocess.run(words, env=environment(), cwd=ROOT, check=False, timeout=60).returncode == 0
+    )
 
 
 @pytest.mark.parametrize("code", ["two words", "a/b", "a\nb", ""])
@@ -114,7 +130,10 @@ def test_what_cannot_be_the_code_of_a_district_is_refused(code: str) -> None:
 def test_a_missing_column_names_file_line_key_and_what_to_do(tmp_path: Path) -> None:
     done = simulate(tmp_path / "out", inputs=written(tmp_path, "id;channel\nR;Phone\n"))
     assert done.returncode == 2
-    assert f"{tmp_path / 'rows.csv'}:1: no column 'type', which category.column names ({PROFILE}:8)" in done.stderr
+    assert (
+        f"{tmp_path / 'rows.csv'}:1: no column 'type', which category.column names ({PROFILE}:8)"
+        in done.stderr
+    )
     assert "correct the profile: the file has id, channel" in done.stderr
     assert not (tmp_path / "out").exists()
 
@@ -139,7 +158,10 @@ def test_a_map_in_feet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "areas.geojson").write_text(json.dumps(feet), encoding="utf-8")
     done = simulate(tmp_path / "out", city=tmp_path)
     assert done.returncode == 2
-    assert "grid 0101: ring: [774321.5, 2956001.2] is not a longitude and latitude in degrees" in done.stderr
+    assert (
+        "grid 0101: ring: [774321.5, 2956001.2] is not a longitude and latitude in degrees"
+        in done.stderr
+    )
     assert "gridcall map check" in done.stderr
 
 
@@ -155,9 +177,18 @@ def test_an_open_ring_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"until": "tomorrow"}, "--until 'tomorrow' is not an ISO 8601 time; write for example 2016-01-01T00:00:00"),
-        ({"profile": Path("nowhere.yaml")}, "nowhere.yaml: cannot be read: No such file or directory"),
-        ({"city": Path("nowhere")}, "nowhere/areas.geojson: cannot be read: No such file or directory"),
+        (
+            {"until": "tomorrow"},
+            "--until 'tomorrow' is not an ISO 8601 time; write for example 2016-01-01T00:00:00",
+        ),
+        (
+            {"profile": Path("nowhere.yaml")},
+            "nowhere.yaml: cannot be read: No such file or directory",
+        ),
+        (
+            {"city": Path("nowhere")},
+            "nowhere/areas.geojson: cannot be read: No such file or directory",
+        ),
         ({"inputs": [Path("nowhere.csv")]}, "nowhere.csv: cannot be read"),
     ],
 )
@@ -169,12 +200,19 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, changed: dict[str, Path], s
 
 
 def test_a_column_that_stands_twice_in_the_header_is_said(tmp_path: Path) -> None:
-    done = simulate(tmp_path / "out", inputs=written(tmp_path, HEADER.replace("verdict", "id") + GOOD))
+    done = simulate(
+        tmp_path / "out", inputs=written(tmp_path, HEADER.replace("verdict", "id") + GOOD)
+    )
     assert done.returncode == 2
-    assert "rows.csv:1: column 'id' stands in the header twice" in done.stderr or "no column 'verdict'" in done.stderr
+    assert (
+        "rows.csv:1: column 'id' stands in the header twice" in done.stderr
+        or "no column 'verdict'" in done.stderr
+    )
 
 
-@pytest.mark.parametrize("packed", [b"\x1f\x8b\x08\x00\x00\x00", gzip.compress(HEADER.encode() * 99)[:40] + b"x" * 40])
+@pytest.mark.parametrize(
+    "packed", [b"\x1f\x8b\x08\x00\x00\x00", gzip.compress(HEADER.encode() * 99)[:40] + b"x" * 40]
+)
 def test_a_packed_file_that_is_broken_is_said(tmp_path: Path, packed: bytes) -> None:
     (tmp_path / "rows.csv.gz").write_bytes(packed)
     done = simulate(tmp_path / "out", inputs=[tmp_path / "rows.csv.gz"])
@@ -217,15 +255,28 @@ def test_a_full_stdout_is_said(tmp_path: Path) -> None:
     for then, status in ((">/dev/full", 3), (">&-", 1), ("| true; exit ${PIPESTATUS[0]}", 1)):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         words = ["bash", "-c", f"{command} --out {tmp_path / 'out'} --json {then}"]
-        done = subprocess.run(words, env=environment(), stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            words, env=environment(), stderr=subprocess.PIPE, text=True, check=False
+        )
         assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
         assert (tmp_path / "out" / "summary.json").exists()
 
 
 def test_a_full_stdout_is_said_by_map_check_too() -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
-        command = [sys.executable, "-m", "gridcall", "map", "check", str(CITY), "--profile", str(PROFILE)]
-        done = subprocess.run(command, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "gridcall",
+            "map",
+            "check",
+            str(CITY),
+            "--profile",
+            str(PROFILE),
+        ]
+        done = subprocess.run(
+            command, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert done.returncode == 3
     assert done.stderr == "gridcall: stdout: No space left on device; make room, then run again\n"
 
@@ -237,7 +288,9 @@ def test_an_out_that_is_a_link_or_this_very_folder_is_filled(tmp_path: Path) -> 
     (tmp_path / "empty").mkdir(mode=0o700)
     assert simulate(tmp_path / "to-empty", inputs=rows).returncode == 0
     assert simulate(tmp_path / "to-absent", inputs=rows).returncode == 0
-    assert len(list((tmp_path / "empty").iterdir())) == len(list((tmp_path / "absent").iterdir())) == 5
+    assert (
+        len(list((tmp_path / "empty").iterdir())) == len(list((tmp_path / "absent").iterdir())) == 5
+    )
     assert (tmp_path / "empty").stat().st_mode & 0o777 == 0o700
 
 
@@ -248,11 +301,24 @@ def test_a_run_that_fails_leaves_no_folder_that_it_made(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_is_heard_while_feeding(tmp_path: Path) -> None:
-    rows = written(tmp_path, HEADER + "".join(GOOD.replace("R;", f"R{i};", 1) for i in range(30_000)))
-    command = [sys.executable, "-m", "gridcall", "simulate", "--profile", str(PROFILE), "--map", str(CITY)]
+    rows = written(
+        tmp_path, HEADER + "".join(GOOD.replace("R;", f"R{i};", 1) for i in range(30_000))
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "gridcall",
+        "simulate",
+        "--profile",
+        str(PROFILE),
+        "--map",
+        str(CITY),
+    ]
     command += ["--input", str(rows[0]), "--until", UNTIL, "--out", str(tmp_path / "out")]
     lead, follow = pty.openpty()
-    with subprocess.Popen(command, env={**environment(), "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=follow) as running:
+    with subprocess.Popen(
+        command, env={**environment(), "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=follow
+    ) as running:
         os.close(follow)
         seen = b""
         while b"Feeding" not in seen:
@@ -269,19 +335,39 @@ def test_ctrl_c_is_heard_while_feeding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("files", [1, 2] if len(os.sched_getaffinity(0)) > 1 else [1])
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing(tmp_path: Path, blow: signal.Signals, files: int) -> None:
+def test_an_interrupted_run_leaves_nothing(
+    tmp_path: Path, blow: signal.Signals, files: int
+) -> None:
     pipes = [tmp_path / f"rows-{i}.csv" for i in range(files)]
     for pipe in pipes:
         os.mkfifo(pipe)
-    command = [sys.executable, "-m", "gridcall", "simulate", "--profile", str(PROFILE), "--map", str(CITY)]
+    command = [
+        sys.executable,
+        "-m",
+        "gridcall",
+        "simulate",
+        "--profile",
+        str(PROFILE),
+        "--map",
+        str(CITY),
+    ]
     command += ["--input", *map(str, pipes), "--until", UNTIL, "--out", str(tmp_path / "out")]
     running = subprocess.Popen(
-        command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    with pipes[0].open("w", encoding="utf-8") as rows:  # Opens when the other side reads: it is at work.
+    with pipes[0].open(
+        "w", encoding="utf-8"
+    ) as rows:  # Opens when the other side reads: it is at work.
         rows.write(HEADER + GOOD)
         rows.flush()
-        os.killpg(running.pid, blow)  # Nobody writes to the other files: who waits for them is ended too.
+        os.killpg(
+            running.pid, blow
+        )  # Nobody writes to the other files: who waits for them is ended too.
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "interrupted; nothing was written" in said
@@ -296,7 +382,9 @@ def on_a_terminal(*words: object) -> str:
     """What a person sees on stderr."""
     lead, follow = pty.openpty()
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
-    with subprocess.Popen(command, env={**environment(), "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=follow) as running:
+    with subprocess.Popen(
+        command, env={**environment(), "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=follow
+    ) as running:
         os.close(follow)
         seen = b""
         with suppress(OSError):  # The terminal is gone with the process.
@@ -340,11 +428,15 @@ def test_map_check_names_every_finding() -> None:
 
 
 def test_map_check_refuses_what_is_larger_than_tolerated(tmp_path: Path) -> None:
-    strict = changed_profile(tmp_path, "overlap: {take: lowest_code, tolerate_m2: any}", "overlap: {tolerate_m2: 36915}")
+    strict = changed_profile(
+        tmp_path, "overlap: {take: lowest_code, tolerate_m2: any}", "overlap: {tolerate_m2: 36915}"
+    )
     done = gridcall("map", "check", CITY, "--profile", strict, "--json")
     assert done.returncode == 2
     refused = [finding for finding in json.loads(done.stdout) if finding["severity"] == "refused"]
-    assert [(finding["kind"], round(finding["area_m2"])) for finding in refused] == [("overlap", 36916)]
+    assert [(finding["kind"], round(finding["area_m2"])) for finding in refused] == [
+        ("overlap", 36916)
+    ]
 
 
 @pytest.mark.parametrize("command", [["simulate"], ["map", "check"]])

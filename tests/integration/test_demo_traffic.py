@@ -21,16 +21,16 @@ import pytest
 
 from eventlog.core.row import Row
 from events.catalogue import (
+    Assignment,
     CallAnswered,
     CallRaised,
+    CaseFacts,
     CaseResolved,
     CaseRouted,
     CaseVisited,
     ClockStarted,
     Event,
-    Holder,
-    Matter,
-    Receiver,
+    OnCall,
     Versions,
 )
 from events.instants import HOUR_US, instant
@@ -60,8 +60,8 @@ from tools.checker.checker import check, read_receipts
 SPEED, PER_HOUR = 3600.0, 25.0
 MONDAY = instant(datetime(2026, 11, 23, 1, tzinfo=UTC))
 CASE = "0" * 32
-HOLDER = Holder("grid", "370112001001001", "370112001", CODE, "w-370112001001001", 1)
-MATTER = Matter("grid", "rubbish", "normal", MONDAY, None)
+HOLDER = Assignment("grid", "370112001001001", "370112001", CODE, "w-370112001001001", 1)
+MATTER = CaseFacts("grid", "rubbish", "normal", MONDAY, None)
 
 
 # ── What is sent ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -87,7 +87,9 @@ def is_taken(post: Post) -> bool:
     return True
 
 
-def test_about_one_issue_in_a_hundred_is_broken_and_the_door_takes_all_others(tmp_path: Path) -> None:
+def test_about_one_issue_in_a_hundred_is_broken_and_the_door_takes_all_others(
+    tmp_path: Path,
+) -> None:
     posts = [post for _, post in a_thousand(tmp_path)]
     refused = [post for post in posts if not is_taken(post)]
     assert 3 <= len(refused) <= 25
@@ -98,13 +100,17 @@ def test_all_lines_and_all_platforms_report_and_places_come_in_four_ways(tmp_pat
     issues = [post for _, post in a_thousand(tmp_path) if post.line and is_taken(post)]
     assert len({post.source for post in issues}) == 17
     assert {post.line for post in issues} == {"grid", "sentiment", "hotline", "petition"}
-    places = Counter(next(iter(json.loads(post.body).get("place", {"nothing": 1}))) for post in issues)
+    places = Counter(
+        next(iter(json.loads(post.body).get("place", {"nothing": 1}))) for post in issues
+    )
     assert places["point"] > places["grid"] > places["street"] > places["nothing"] > 0
 
 
 def test_some_actions_come_before_their_issue_and_some_issues_late(tmp_path: Path) -> None:
     sent = a_thousand(tmp_path)
-    early = {json.loads(post.body)["issue"]["reference"] for _, post in sent if "visit_made" in post.body}
+    early = {
+        json.loads(post.body)["issue"]["reference"] for _, post in sent if "visit_made" in post.body
+    }
     after = {post.reference: seconds for seconds, post in sent if post.line}
     assert early
     assert all(after[reference] > 0 for reference in early)
@@ -120,15 +126,17 @@ def test_the_same_seed_sends_the_same(tmp_path: Path) -> None:
 
 def test_what_was_never_answered_is_known_again_and_numbers_go_on(tmp_path: Path) -> None:
     receipts = Receipts(tmp_path)
-    heard, unheard = (Post(receipts.number(), "grid-app", "grid", f"r-{i}", "{}") for i in range(2))
-    for post in (heard, unheard):
+    heard, initial_state = (
+        Post(receipts.number(), "grid-app", "grid", f"r-{i}", "{}") for i in range(2)
+    )
+    for post in (heard, initial_state):
         receipts.sending(post, MONDAY)
     receipts.answered(heard, MONDAY, 202, {"id": "x", "position": 7})
     receipts.close()
     with receipts.path.open("a") as file:
         file.write('{"post": 3, "sta')
     again = Receipts(tmp_path)
-    assert list(again.unanswered.values()) == [unheard]
+    assert list(again.unanswered.values()) == [initial_state]
     assert again.number() == 3
     again.sending(Post(3, "grid-app", "grid", "r-3", "{}"), MONDAY)
     assert [receipt["post"] for receipt in read_receipts(again.path)] == [1, 2, 1, 3]
@@ -165,7 +173,7 @@ class Story:
 
 def raised(to: str) -> CallRaised:
     unit = "370112001" if to == "street" else CODE
-    receiver = Receiver(unit, f"{unit}-officer", f"{unit}-deputy")
+    receiver = OnCall(unit, f"{unit}-officer", f"{unit}-deputy")
     return CallRaised(CASE, HOLDER, f"{CASE}/1", "grid", to, receiver, "deadline", None)  # type: ignore[arg-type]
 
 
@@ -176,7 +184,11 @@ def test_the_gridworker_visits_and_resolves_and_somebody_else_verifies(tmp_path:
     done.append(story.does())
     story.read("cases", CaseResolved(CASE, HOLDER, "w", "worn_out"))
     done.append(story.does())
-    assert [each["type"] for each in done] == ["visit_made", "resolution_claimed", "resolution_checked"]
+    assert [each["type"] for each in done] == [
+        "visit_made",
+        "resolution_claimed",
+        "resolution_checked",
+    ]
     assert [each["by"] for each in done] == [HOLDER.worker, HOLDER.worker, "370112001-verifier"]
     assert all(each["issue"] == {"id": CASE} for each in done)
 
@@ -191,7 +203,20 @@ def test_the_district_acknowledges_and_answers_every_call(tmp_path: Path) -> Non
 def test_a_forgotten_case_is_visited_once_somebody_answered_its_call(tmp_path: Path) -> None:
     people = Story(tmp_path, Plan(None, 600)).people
     people._plans[CASE] = Plan(None, 600)
-    people.read(Row("calls", CODE, 9, MONDAY + 7, 0, 1, CASE, 9, "", CallAnswered(CASE, HOLDER, f"{CASE}/1", "o")))
+    people.read(
+        Row(
+            "calls",
+            CODE,
+            9,
+            MONDAY + 7,
+            0,
+            1,
+            CASE,
+            9,
+            "",
+            CallAnswered(CASE, HOLDER, f"{CASE}/1", "o"),
+        )
+    )
     assert people._plans[CASE] == Plan(MONDAY + 7, 600)
 
 
@@ -234,7 +259,9 @@ def answer_to(*answers: httpx.Response) -> tuple[httpx.Response, list[bytes]]:
         return answers[len(sent) - 1]
 
     async def asked() -> httpx.Response:
-        async with httpx.AsyncClient(base_url="http://door", transport=httpx.MockTransport(door)) as http:
+        async with httpx.AsyncClient(
+            base_url="http://door", transport=httpx.MockTransport(door)
+        ) as http:
             return await asked_until_answered(http, "POST", "/issues/grid", "key", "{}")
 
     return asyncio.run(asked()), sent
@@ -272,9 +299,18 @@ def enough(receipts: list[dict[str, Any]]) -> bool:
     """A hundred issues, twenty actions of people, an answer to a call, a repeat and a refusal."""
     accepted = [receipt for receipt in receipts if receipt["status"] in (200, 202)]
     issues = sum(receipt["kind"] == "issue" for receipt in accepted)
-    acted = Counter((receipt["reference"] or "").partition("-")[0] for receipt in accepted if receipt["source"] == PEOPLE)
+    acted = Counter(
+        (receipt["reference"] or "").partition("-")[0]
+        for receipt in accepted
+        if receipt["source"] == PEOPLE
+    )
     statuses = {receipt["status"] for receipt in receipts}
-    return issues >= 100 and acted.total() >= 20 and acted["answer_given"] > 0 and {200, 202, 422} <= statuses
+    return (
+        issues >= 100
+        and acted.total() >= 20
+        and acted["answer_given"] > 0
+        and {200, 202, 422} <= statuses
+    )
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -294,8 +330,19 @@ async def play(url: str, folder: Path, holds: Callable[[], bool]) -> None:
 
 def play_again(door: Process, folder: Path, holds: Callable[[], bool]) -> int:
     """The same as a program that is ended by SIGTERM; how it ended."""
-    words = ["-m", "gridcall.demo.traffic.world", "--url", door.url, "--folder", str(folder), "--speed", str(SPEED)]
-    program = subprocess.Popen([sys.executable, *words, "--per-hour", str(PER_HOUR)], cwd=ROOT, env=on(door.database))
+    words = [
+        "-m",
+        "gridcall.demo.traffic.world",
+        "--url",
+        door.url,
+        "--folder",
+        str(folder),
+        "--speed",
+        str(SPEED),
+    ]
+    program = subprocess.Popen(
+        [sys.executable, *words, "--per-hour", str(PER_HOUR)], cwd=ROOT, env=on(door.database)
+    )
     try:
         asyncio.run(until(holds))
         program.terminate()
@@ -313,15 +360,17 @@ async def violations(database: str, folder: Path) -> list[Any]:
     return list(await check(database, read_receipts(folder / "receipts.ndjson")))
 
 
-def test_lines_report_people_act_and_nothing_is_lost_over_a_restart(door: Process, tmp_path: Path) -> None:
+def test_lines_report_people_act_and_nothing_is_lost_over_a_restart(
+    door: Process, tmp_path: Path
+) -> None:
     asyncio.run(play(door.url, tmp_path, lambda: enough(told(tmp_path))))
     before = told(tmp_path)
     asked = {receipt["post"] for receipt in before if not receipt["status"]}
-    unheard = asked - {receipt["post"] for receipt in before if receipt["status"]}
+    initial_state = asked - {receipt["post"] for receipt in before if receipt["status"]}
 
     def heard_and_gone_on() -> bool:
         answered = {receipt["post"] for receipt in told(tmp_path) if receipt["status"]}
-        return unheard <= answered and len(answered - asked) >= 20
+        return initial_state <= answered and len(answered - asked) >= 20
 
     assert play_again(door, tmp_path, heard_and_gone_on) == 0
     fresh = {receipt["post"] for receipt in told(tmp_path)[len(before) :]} - asked

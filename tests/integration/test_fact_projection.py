@@ -13,7 +13,7 @@ import pytest
 from assessment.core.facts import Fact, Key, merge_into
 from assessment.fact_projection import FACTS, Assessor, key_of, known_of, packed
 from eventlog.core.row import Row
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected
 from events import catalogue as e
@@ -35,14 +35,14 @@ class World:
     rows: dict[str, list[Row]]
 
     def sink(self, owner: str) -> PostgresLog:
-        return PostgresLog("evaluations", self.database, Bell(), owner)
+        return PostgresLog("evaluations", self.database, Notifier(), owner)
 
     async def assessor(self, batch: int = 1000, owner: str = "a") -> Assessor:
         """One that owns the district."""
         sink = self.sink(owner)
         assert await sink.lease(CITY)
         made = Assessor(CITY, self.cases, self.calls, sink, batch)
-        await made.recall()
+        await made.replay()
         return made
 
     def folded(self, **upto: int) -> dict[Key, bytes]:
@@ -59,11 +59,17 @@ class World:
 def city() -> dict[str, list[Row]]:
     """What happens to many cases of two workers, each log in an order of its own."""
     chance = random.Random(6)
-    told: dict[str, list[tuple[int, str, e.Event]]] = {"cases": [(0, "", POLICIES_ADOPTED)], "calls": []}
+    told: dict[str, list[tuple[int, str, e.Event]]] = {
+        "cases": [(0, "", POLICIES_ADOPTED)],
+        "calls": [],
+    }
     for number in range(CASES):
         case, at, holder = f"case-{number}", DAY * number, chance.choice((ANN, BOB))
         opened = replace(routed(holder), case=case)
-        told["cases"] += [(at, case, opened), (at + 50 * DAY, case, e.CaseClosed(case, holder, "eve"))]
+        told["cases"] += [
+            (at, case, opened),
+            (at + 50 * DAY, case, e.CaseClosed(case, holder, "eve")),
+        ]
         calls: list[e.Event] = [
             replace(STARTED, case=case, holder=holder),
             replace(MISSED, case=case, holder=holder),
@@ -76,16 +82,22 @@ def city() -> dict[str, list[Row]]:
     for log, events in told.items():
         sequences: dict[str, int] = {}
         rows[log] = []
-        for pos, (ts, case, event) in enumerate(sorted(events, key=lambda each: each[0]), start=1):
+        for position, (time, case, event) in enumerate(
+            sorted(events, key=lambda each: each[0]), start=1
+        ):
             sequences[case] = sequences.get(case, 0) + 1
-            rows[log].append(Row(log, CITY, pos, ts, pos, 1, case, sequences[case], "", event))
+            rows[log].append(
+                Row(log, CITY, position, time, position, 1, case, sequences[case], "", event)
+            )
     return rows
 
 
 @asynccontextmanager
 async def world(url: str) -> AsyncIterator[World]:
     async with connected(url, size=3) as database:
-        logs = {name: PostgresLog(name, database, Bell(), "stage") for name in ("cases", "calls")}
+        logs = {
+            name: PostgresLog(name, database, Notifier(), "stage") for name in ("cases", "calls")
+        }
         made = World(database, logs["cases"], logs["calls"], city())
         for name, log in logs.items():
             assert await log.lease(CITY)
@@ -170,12 +182,12 @@ def test_a_log_of_another_generation_is_merged_from_its_beginning(database: str)
 def test_time_passes_as_far_as_both_logs_are_merged(database: str) -> None:
     async def story(world: World) -> None:
         assessor = await world.assessor()
-        await assessor.pass_time()
-        assert (await assessor.sink.watermark(CITY)).w == e.BEGINNING
+        await assessor.advance_time()
+        assert (await assessor.sink.watermark(CITY)).watermark == e.BEGINNING
         await caught_up(assessor)
         await world.cases.announce(CITY, 300 * DAY)
         await world.calls.announce(CITY, 200 * DAY)
-        await assessor.pass_time()
+        await assessor.advance_time()
         known = await known_of(world.database, CITY, "ann")
         assert (known.until, known.zone) == (200 * DAY, "Asia/Shanghai")
         assert {key.worker for key in known.facts} == {"ann"}

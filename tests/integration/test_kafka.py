@@ -18,13 +18,24 @@ from eventlog.kafka import reader as kafka_log
 from eventlog.kafka import relay
 from eventlog.kafka.reader import KafkaLog, Shard
 from eventlog.kafka.relay import ADVANCE, TAKE, Publisher, Relay, unpublished
-from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, Cluster, Headers, Step, administrator, apply, carried, plan, wanted
-from eventlog.notifier import Bell
+from eventlog.kafka.topics import (
+    CONTENT_TYPE,
+    GENERATION,
+    Cluster,
+    Headers,
+    Step,
+    administrator,
+    apply,
+    carried,
+    plan,
+    wanted,
+)
+from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from events.catalogue import BEGINNING
-from events.errors import Away, Conflict
+from events.errors import Conflict, Unavailable
 from gridcall.simulation.local_cluster import Tasks
 from gridcall.simulation.pipelines.postgres import Tabled
 from tests.contract.log_contract import SHARD, visit
@@ -47,7 +58,7 @@ def told(url: str, topics: Topics, story: Told, *, relayed: bool = True) -> None
 async def written(kafka: Kafka, count: int) -> int:
     """Append rows; the last position."""
     rows = await kafka.writer.append(SHARD, [visit(number, number) for number in range(count)])
-    return rows[-1].pos
+    return rows[-1].position
 
 
 async def published(kafka: Kafka) -> None:
@@ -63,7 +74,7 @@ async def headers_of(kafka: Kafka) -> Headers:
 
 
 def numbered(rows: list[Row]) -> list[int]:
-    return [row.pos for row in rows]
+    return [row.position for row in rows]
 
 
 @pytest.fixture
@@ -91,7 +102,9 @@ def test_rows_come_over_kafka_and_nobody_asks_the_writer(database: str, topics: 
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_reader_that_comes_late_begins_where_its_next_row_lies(database: str, topics: Topics) -> None:
+def test_a_reader_that_comes_late_begins_where_its_next_row_lies(
+    database: str, topics: Topics
+) -> None:
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 2000)
         await published(kafka)
@@ -102,7 +115,9 @@ def test_a_reader_that_comes_late_begins_where_its_next_row_lies(database: str, 
 
 
 @pytest.mark.usefixtures("patient")
-def test_no_time_passes_in_the_midst_of_a_decision(database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_time_passes_in_the_midst_of_a_decision(
+    database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A clock that starts in it may be due before its very instant: it runs out when all of the decision is there."""
     monkeypatch.setattr(relay, "ROWS", 2)
 
@@ -144,7 +159,9 @@ def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topics) ->
 def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Topics) -> None:
     async def story(kafka: Kafka) -> None:
         await written(kafka, 10)
-        await kafka.writer.database.fetch("INSERT INTO intake.sent VALUES ($1, 7, 'somebody', '-infinity')", SHARD)
+        await kafka.writer.database.fetch(
+            "INSERT INTO intake.sent VALUES ($1, 7, 'somebody', '-infinity')", SHARD
+        )
         await kafka.knows_the_generation()
         kafka.silent.away = True
         kafka.publish()
@@ -176,10 +193,25 @@ def test_a_record_that_cannot_be_read_is_a_gap(database: str, topics: Topics) ->
         rows = await kafka.writer.append(SHARD, [visit(number, number) for number in range(3)])
         producer = AIOKafkaProducer(bootstrap_servers=topics.broker.address)
         await producer.start()
-        for body in (envelope(rows[0]), b"not JSON", None, b"[" * 9000, b'{"id":"intake/city/2"}', envelope(rows[2])):
-            await producer.send_and_wait(TOPIC, body, partition=topics.partition, key=b"city", headers=await headers_of(kafka))
+        for body in (
+            envelope(rows[0]),
+            b"not JSON",
+            None,
+            b"[" * 9000,
+            b'{"id":"intake/city/2"}',
+            envelope(rows[2]),
+        ):
+            await producer.send_and_wait(
+                TOPIC,
+                body,
+                partition=topics.partition,
+                key=b"city",
+                headers=await headers_of(kafka),
+            )
             await producer.send_and_wait(TIME, body, partition=topics.partition, key=b"intake/city")
-        await producer.send_and_wait(TOPIC, envelope(rows[1]), partition=topics.partition, headers=[("generation", None)])
+        await producer.send_and_wait(
+            TOPIC, envelope(rows[1]), partition=topics.partition, headers=[("generation", None)]
+        )
         await producer.stop()
         assert numbered(await kafka.read(0, 3)) == [1, 2, 3]
         assert "read" in kafka.silent.asked
@@ -193,16 +225,22 @@ def test_a_relay_stands_by_while_another_one_has_the_lease(database: str, topics
     async def story(kafka: Kafka) -> None:
         async with connected(database, size=2) as other:
             publisher = Publisher(topics.broker.cluster)
-            second = Relay(PostgresLog("intake", other, Bell(), "b"), SHARD, topics.partition, publisher)
+            second = Relay(
+                PostgresLog("intake", other, Notifier(), "b"), SHARD, topics.partition, publisher
+            )
             await written(kafka, 3)
             assert await kafka.relay.step() == 3
-            await kafka.writer.database.fetch("UPDATE intake.sent SET leased_until = clock_timestamp() + interval '0.3 s'")
+            await kafka.writer.database.fetch(
+                "UPDATE intake.sent SET leased_until = clock_timestamp() + interval '0.3 s'"
+            )
             await kafka.writer.announce(SHARD, 20_000)
             assert await kafka.relay.step() == 0
             await asyncio.sleep(0.4)
             await written(kafka, 1)
             assert await second.step() == 0, "the first one has renewed its lease"
-            await kafka.writer.database.fetch("UPDATE intake.sent SET leased_until = clock_timestamp()")
+            await kafka.writer.database.fetch(
+                "UPDATE intake.sent SET leased_until = clock_timestamp()"
+            )
             assert await second.step() == 1
             assert await kafka.relay.step() == 1, "it does not know yet, and a repeat harms nobody"
             assert await kafka.relay.step() == 0
@@ -212,16 +250,22 @@ def test_a_relay_stands_by_while_another_one_has_the_lease(database: str, topics
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_district_without_a_partition_is_read_from_its_writer_and_stops_nobody(database: str, tmp_path: Path) -> None:
+def test_a_district_without_a_partition_is_read_from_its_writer_and_stops_nobody(
+    database: str, tmp_path: Path
+) -> None:
     async def story(kafka: Kafka) -> None:
         assert numbered(await kafka.read(0, await written(kafka, 3))) == [1, 2, 3]
         relay = Relay(kafka.writer, "other", 1, kafka.relay.publisher)
         await kafka.writer.append("other", [visit(1, 1)])
-        with pytest.raises(Away, match=r"has no partition 1: gridcall topics apply --districts 2"):
+        with pytest.raises(
+            Unavailable, match=r"has no partition 1: gridcall topics apply --districts 2"
+        ):
             await relay.step()
         async with asyncio.timeout(20):
             while not (rows := await kafka.reader.read("other", 0, 9)):
-                await kafka.bell.wait("intake", "other", kafka.bell.count("intake", "other"), 0.2)
+                await kafka.notifier.wait(
+                    "intake", "other", kafka.notifier.count("intake", "other"), 0.2
+                )
         assert numbered(list(rows)) == [1]
         assert numbered(await kafka.read(3, await written(kafka, 3))) == [4, 5, 6]
         await apply(kafka.topics.broker.cluster, carried(kafka.topics.broker.cluster, 2))
@@ -238,10 +282,14 @@ def test_retention_that_passed_while_a_reader_was_away(database: str, topics: To
         last = await written(kafka, 50)
         await published(kafka)
         async with administrator(topics.broker.cluster) as client:
-            await client.delete_records({TopicPartition(TOPIC, topics.partition): RecordsToDelete(before_offset=40)})
+            await client.delete_records(
+                {TopicPartition(TOPIC, topics.partition): RecordsToDelete(before_offset=40)}
+            )
         assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
         assert "read" in kafka.silent.asked
-        assert numbered(await kafka.read(last, await written(kafka, 5))) == list(range(last + 1, last + 6))
+        assert numbered(await kafka.read(last, await written(kafka, 5))) == list(
+            range(last + 1, last + 6)
+        )
 
     told(database, topics, story)
 
@@ -287,7 +335,9 @@ def test_another_cluster_at_the_same_address(database: str, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_when_it_is_back(database: str, tmp_path: Path) -> None:
+def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_when_it_is_back(
+    database: str, tmp_path: Path
+) -> None:
     async def story(kafka: Kafka) -> None:
         await written(kafka, 1)
         await kafka.read(0, 1)
@@ -310,7 +360,9 @@ def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_when_it
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(database: str, tmp_path: Path) -> None:
+def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(
+    database: str, tmp_path: Path
+) -> None:
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 50)
         assert len(await kafka.read(0, last)) == last
@@ -378,17 +430,17 @@ def test_a_database_that_is_made_anew_is_another_generation(database: str, topic
 
 def takes_whatever_comes(shard: Shard, row: Row) -> bool:
     """The gap rule, taken away."""
-    if row.pos <= shard.last:
+    if row.position <= shard.last:
         return False
     shard.rows.append(row)
-    shard.last = row.pos
+    shard.last = row.position
     return True
 
 
 def takes_everything(shard: Shard, row: Row) -> bool:
     """The rule that what was taken is dropped, taken away."""
     shard.rows.append(row)
-    shard.last = row.pos
+    shard.last = row.position
     return True
 
 
@@ -397,7 +449,7 @@ async def marks_before_it_publishes(relay: Relay) -> int:
     relay.sent = relay.sent or await relay._asked(TAKE) or 0
     entries = await relay.source.entries(relay.shard, relay.sent, 1000)
     if entries:
-        relay.sent = await relay._asked(ADVANCE, entries[-1].pos)
+        relay.sent = await relay._asked(ADVANCE, entries[-1].position)
         raise asyncio.CancelledError  # It dies here; the next one begins behind.
     return 0
 
@@ -410,8 +462,8 @@ async def arrived(kafka: Kafka) -> list[int]:
     for part in (records[:4], records[2:5] + records[6:]):
         await publisher.publish(TOPIC, kafka.topics.partition, part, await headers_of(kafka))
     taken: list[Row] = []
-    while not taken or taken[-1].pos < 10:
-        found = await kafka.reader.read(SHARD, taken[-1].pos if taken else 0, 100)
+    while not taken or taken[-1].position < 10:
+        found = await kafka.reader.read(SHARD, taken[-1].position if taken else 0, 100)
         taken += found or list(kafka.reader._shards[SHARD].rows)
         await asyncio.sleep(0.02)
     return numbered(taken)
@@ -444,7 +496,9 @@ def test_the_rule_of_generations_is_needed(
 
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 5)
-        other = (await kafka.writer.read(SHARD, last - 1, 1))[0]._replace(pos=last + 1, ts=777)
+        other = (await kafka.writer.read(SHARD, last - 1, 1))[0]._replace(
+            position=last + 1, time=777
+        )
         old = [CONTENT_TYPE, (GENERATION, b"1")]
         publisher, records = kafka.relay.publisher, [(SHARD.encode(), envelope(other))]
         while await kafka.relay.step():
@@ -485,10 +539,10 @@ def test_the_relay_marks_what_was_acknowledged(
         await published(kafka)
 
         async def seen() -> bool:
-            return bool(kafka.silent.asked) or (await kafka.reader.watermark(SHARD)).pos == 11
+            return bool(kafka.silent.asked) or (await kafka.reader.watermark(SHARD)).position == 11
 
         await until(seen)
-        assert (await kafka.reader.watermark(SHARD)).pos == (0 if weakened else 11)
+        assert (await kafka.reader.watermark(SHARD)).position == (0 if weakened else 11)
 
     told(database, topics, story, relayed=False)
 
@@ -507,8 +561,13 @@ def test_topics_are_planned_made_and_checked(tmp_path: Path) -> None:
         assert {step.what for step in grown} == {"partitions"}
         assert await plan(cluster, wanted(cluster, 3)) == []
         assert await plan(cluster, topics) == [], "partitions never become fewer"
-        lasting = [topic._replace(settings={**topic.settings, "retention.ms": "60000"}) for topic in topics[:1]]
-        assert await apply(cluster, lasting) == [Step("gridcall.intake", "differs", "retention.ms is -1, and should be 60000")]
+        lasting = [
+            topic._replace(settings={**topic.settings, "retention.ms": "60000"})
+            for topic in topics[:1]
+        ]
+        assert await apply(cluster, lasting) == [
+            Step("gridcall.intake", "differs", "retention.ms is -1, and should be 60000")
+        ]
 
     with running_broker(tmp_path) as broker:
         asyncio.run(run(broker.cluster))
@@ -519,7 +578,9 @@ def test_there_are_more_partitions_than_tests(topics: Topics) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-def test_kafkas_own_tool_shows_how_far_a_log_is_read(database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kafkas_own_tool_shows_how_far_a_log_is_read(
+    database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The group has no members: who reads what is decided by leases."""
     monkeypatch.setattr(kafka_log, "SHOWN_SECONDS", 0.2)
     group = f"group{topics.partition}"
@@ -527,7 +588,14 @@ def test_kafkas_own_tool_shows_how_far_a_log_is_read(database: str, topics: Topi
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 100)
         await published(kafka)
-        reader = KafkaLog("intake", kafka.topics.broker.cluster, lambda _: topics.partition, kafka.silent, Bell(), group)
+        reader = KafkaLog(
+            "intake",
+            kafka.topics.broker.cluster,
+            lambda _: topics.partition,
+            kafka.silent,
+            Notifier(),
+            group,
+        )
         following = asyncio.create_task(reader.run())
 
         async def is_read() -> bool:
@@ -547,10 +615,18 @@ def test_kafkas_own_tool_shows_how_far_a_log_is_read(database: str, topics: Topi
     told(database, topics, story)
 
 
-def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(database: str, topics: Topics) -> None:
+def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(
+    database: str, topics: Topics
+) -> None:
     async def story(kafka: Kafka) -> None:
         last = await written(kafka, 5)
-        logs = {"intake": kafka.writer, **{log: PostgresLog(log, kafka.writer.database, Bell()) for log in ("cases", "calls")}}
+        logs = {
+            "intake": kafka.writer,
+            **{
+                log: PostgresLog(log, kafka.writer.database, Notifier())
+                for log in ("cases", "calls")
+            },
+        }
         run = Tabled({}, logs, SHARD, cast(Any, None), Tasks(), room=100)
         ending = asyncio.create_task(run.published())
         assert not (await asyncio.wait([ending], timeout=0.3))[0]

@@ -48,38 +48,66 @@ def seen(postgres: str) -> str:
         door.post("/issues/hotline", json={"reference": "S-2", "category": "Noise"}, headers=wait)
         door.post("/issues/grid", json=issue("S-3", due="2020-01-01T00:00:00Z"), headers=wait)
         door.get("/escalation/log/exampleville", params={"after": 6, "wait": 10})
-    soon(lambda: not any(shard["lag"] for shard in json.loads(asked(url, "status", "--json"))["shards"]))
+    soon(
+        lambda: (
+            not any(shard["lag"] for shard in json.loads(asked(url, "status", "--json"))["shards"])
+        )
+    )
     process.end()
     return url
 
 
 def refused(url: str, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
-    return subprocess.run(command, env=on(url), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        command, env=on(url), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def test_status_tells_positions_lag_owners_and_what_is_open(seen: str) -> None:
     said = json.loads(asked(seen, "status", "--json"))
     shards = {shard["log"]: shard for shard in said["shards"]}
-    assert {log: shard["position"] for log, shard in shards.items()} == {"intake": 7, "cases": 10, "calls": 7, "evaluations": 0}
+    assert {log: shard["position"] for log, shard in shards.items()} == {
+        "intake": 7,
+        "cases": 10,
+        "calls": 7,
+        "evaluations": 0,
+    }
     assert {shard["lag"] for shard in shards.values()} == {0}
     assert shards["cases"]["owner"] == ""
-    assert said["open"]["exampleville"] == {"routed at the grid": 2, "queued at the district": 1, "calls to the street": 1}
-    assert "1 calls to the street, 1 queued at the district, 2 routed at the grid" in asked(seen, "status")
+    assert said["open"]["exampleville"] == {
+        "routed at the grid": 2,
+        "queued at the district": 1,
+        "calls to the street": 1,
+    }
+    assert "1 calls to the street, 1 queued at the district, 2 routed at the grid" in asked(
+        seen, "status"
+    )
 
 
 def test_tail_shows_a_log_filtered_and_as_cloudevents(seen: str) -> None:
-    lines = asked(seen, "tail", "cases", "--after", 0, "--no-follow", "--type", "case-", "--json").splitlines()
+    lines = asked(
+        seen, "tail", "cases", "--after", 0, "--no-follow", "--type", "case-", "--json"
+    ).splitlines()
     types = [json.loads(line)["type"] for line in lines]
     words = ("reported", "routed", "reported", "queued", "reported", "routed")
     assert types == [f"gridcall.case-{word}.v1" for word in words]
     subject = json.loads(lines[0])["subject"]
-    assert len(asked(seen, "tail", "cases", "--after", 0, "--no-follow", "--subject", subject).splitlines()) == 2
+    assert (
+        len(
+            asked(
+                seen, "tail", "cases", "--after", 0, "--no-follow", "--subject", subject
+            ).splitlines()
+        )
+        == 2
+    )
 
 
 def test_tail_follows_until_it_is_interrupted(seen: str) -> None:
     words = [sys.executable, "-m", "gridcall", "tail", "intake", "--after", "6"]
-    following = subprocess.Popen(words, env=on(seen), cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    following = subprocess.Popen(
+        words, env=on(seen), cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert following.stdout is not None
     assert "issue-reported" in following.stdout.readline()
     following.send_signal(signal.SIGINT)
@@ -93,7 +121,11 @@ def test_parked_cases_are_listed_with_their_fault_and_what_waits(seen: str) -> N
     held = INSERTED.format(12, "gridcall.input-held.v1", '{"case":"c"}') + "WHERE pos = 10;"
     asyncio.run(execute(seen, parked + held))
     (found,) = json.loads(asked(seen, "parked", "--json"))
-    assert (found["position"], found["fault"], found["held"]) == (11, "ZeroDivisionError: poison", 1)
+    assert (found["position"], found["fault"], found["held"]) == (
+        11,
+        "ZeroDivisionError: poison",
+        1,
+    )
     asyncio.run(execute(seen, "DELETE FROM routing.log WHERE pos > 10"))
 
 
@@ -110,7 +142,9 @@ def test_doctor_says_what_is_well_and_what_to_do_where_it_is_not(seen: str) -> N
 
 def test_reference_data_are_adopted_once_and_named_by_their_file(seen: str, tmp_path: Path) -> None:
     path = tmp_path / "list-2026.json"
-    path.write_text('{"rows": [{"category": "Noise", "level": "street", "rule": "list 2026, row 1"}]}')
+    path.write_text(
+        '{"rows": [{"category": "Noise", "level": "street", "rule": "list 2026, row 1"}]}'
+    )
     load = ("admission", "load", path, "--district", "exampleville")
     assert asked(seen, *load) == "exampleville: admission list-2026 adopted\n"
     assert "nothing new" in asked(seen, *load)
@@ -157,7 +191,12 @@ def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path
     process = Process(database, program=("-c", POISONED))
     with client(process.url, key) as door:
         door.post("/issues/grid", json=issue("S-1"), headers={"prefer": "wait=10"})
-        visit = {"reference": "V-1", "type": "visit_made", "by": "w7", "issue": {"line": "grid", "reference": "S-1"}}
+        visit = {
+            "reference": "V-1",
+            "type": "visit_made",
+            "by": "w7",
+            "issue": {"line": "grid", "reference": "S-1"},
+        }
         outcome = door.post("/actions", json=visit, headers={"prefer": "wait=10"}).json()["outcome"]
         assert "waits behind it" in outcome["because"]
         (parked,) = json.loads(asked(database, "parked", "--json"))
@@ -170,7 +209,9 @@ def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path
         asked(database, "admission", "load", tmp_path / "list.json", "--district", "exampleville")
         assert "goes on in cases" in asked(database, "retry", parked["case"])
         assert json.loads(asked(database, "parked", "--json")) == []
-        kinds = asked(database, "tail", "cases", "--no-follow", "--after", 0, "--subject", parked["case"])
+        kinds = asked(
+            database, "tail", "cases", "--no-follow", "--after", 0, "--subject", parked["case"]
+        )
         words = ("case-retried", "case-reported", "case-routed", "case-visited")
         assert [line.split()[2] for line in kinds.splitlines()][-4:] == list(words)
         assert door.get("/issues/grid/S-1").status_code == 200

@@ -24,14 +24,21 @@ from assessment.tables import METADATA as ASSESSMENT
 from embedded.server import started
 from eventlog.core.log import Log
 from eventlog.core.row import Row
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.log import COMMIT, READ, PostgresLog
-from eventlog.postgres.pool import PINNED, connected, make_database, migrate, on_sqlalchemy, server_of
+from eventlog.postgres.pool import (
+    PINNED,
+    connected,
+    make_database,
+    migrate,
+    on_sqlalchemy,
+    server_of,
+)
 from eventlog.postgres.tables import metadata_of
 from events.catalogue import VisitMade
-from events.errors import Away, CannotGoOn, Conflict
+from events.errors import Conflict, Halted, Unavailable
 from gridcall.host.migrations import SERVICES, prepare
-from intake.acceptor import Door
+from intake.acceptor import Acceptor
 from intake.core.submission import item_of
 from intake.tables import METADATA as INTAKE
 from tests.conftest import ROOT, execute
@@ -52,12 +59,14 @@ async def opened(
     url: str, name: str = "intake", owner: str = "a", kind: type[PostgresLog] = PostgresLog
 ) -> AsyncIterator[PostgresLog]:
     async with connected(url, size=3) as database:
-        yield kind(name, database, Bell(), owner)
+        yield kind(name, database, Notifier(), owner)
 
 
 @pytest.mark.parametrize("kind", [PostgresLog, Forgetful])
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
-def test_the_log_on_postgres(clause: Callable[[Log], Awaitable[None]], kind: type[PostgresLog], database: str) -> None:
+def test_the_log_on_postgres(
+    clause: Callable[[Log], Awaitable[None]], kind: type[PostgresLog], database: str
+) -> None:
     async def kept() -> None:
         async with opened(database, kind=kind) as log:
             await log.lease(SHARD)
@@ -68,18 +77,23 @@ def test_the_log_on_postgres(clause: Callable[[Log], Awaitable[None]], kind: typ
 
 def test_a_zombie_cannot_commit(database: str) -> None:
     async def told() -> None:
-        async with opened(database, "cases", "a") as zombie, opened(database, "cases", "b") as owner:
+        async with (
+            opened(database, "cases", "a") as zombie,
+            opened(database, "cases", "b") as owner,
+        ):
             assert await zombie.lease(SHARD)
             await zombie.commit(SHARD, [numbered(zombie, 1, 5)])
-            await owner.database.fetch("UPDATE routing.shard SET leased_until = clock_timestamp()")  # It was paused.
+            await owner.database.fetch(
+                "UPDATE routing.shard SET leased_until = clock_timestamp()"
+            )  # It was paused.
             assert await owner.lease(SHARD)
             with pytest.raises(Conflict, match="another owner, 'b'"):
-                await zombie.commit(SHARD, [numbered(zombie, 2, 6, seq=2)])
+                await zombie.commit(SHARD, [numbered(zombie, 2, 6, sequence=2)])
             with pytest.raises(Conflict, match="another owner"):
                 await zombie.announce(SHARD, 9)
             with pytest.raises(Conflict, match="another owner"):
                 await zombie.renew(SHARD)
-            await owner.commit(SHARD, [numbered(owner, 2, 6, seq=2)])
+            await owner.commit(SHARD, [numbered(owner, 2, 6, sequence=2)])
             assert len(await owner.read(SHARD, 0, 9)) == 2
 
     asyncio.run(told())
@@ -100,26 +114,32 @@ def test_a_lease_is_for_one_owner_until_it_runs_out_or_is_released(database: str
 def test_two_doors_give_one_order(database: str) -> None:
     async def told() -> None:
         async with opened(database) as one, opened(database) as other:
-            await asyncio.gather(*(log.append(SHARD, [visit(n, n)]) for n in range(50) for log in (one, other)))
+            await asyncio.gather(
+                *(log.append(SHARD, [visit(n, n)]) for n in range(50) for log in (one, other))
+            )
             rows = await one.read(SHARD, 0, 200)
-            assert [row.pos for row in rows] == list(range(1, 101))
-            assert [row.ts for row in rows] == sorted(row.ts for row in rows)
+            assert [row.position for row in rows] == list(range(1, 101))
+            assert [row.time for row in rows] == sorted(row.time for row in rows)
 
     asyncio.run(told())
 
 
-def test_a_reference_that_comes_again_while_commits_are_under_way_is_accepted_once(database: str) -> None:
+def test_a_reference_that_comes_again_while_commits_are_under_way_is_accepted_once(
+    database: str,
+) -> None:
     async def told() -> None:
         async with connected(database) as db:
-            door = Door(db, Bell())
+            door = Acceptor(db, Notifier())
             items = [item_of(VisitMade(f"{n % 70:032x}", "case", "ann")) for n in range(700)]
             asked = []
             for start in range(0, 700, 7):
                 asked.append(asyncio.create_task(door.accept(SHARD, items[start : start + 7])))
-                await asyncio.sleep(0.001)  # So that some ask while the commits of others are under way.
+                await asyncio.sleep(
+                    0.001
+                )  # So that some ask while the commits of others are under way.
             answers = [each for task in asked for each in await task]
-            assert sorted(each.pos for each in answers if each.fresh) == list(range(1, 71))
-            assert len({(each.id, each.pos, each.ts, each.code) for each in answers}) == 70
+            assert sorted(each.position for each in answers if each.fresh) == list(range(1, 71))
+            assert len({(each.id, each.position, each.time, each.code) for each in answers}) == 70
             assert all(each.same for each in answers)
 
     asyncio.run(told())
@@ -171,12 +191,16 @@ def test_the_migrations_make_the_schema(service: str, metadata: MetaData, databa
             "version_table_schema": service,
             "compare_server_default": True,
         }
-        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+        return list(
+            compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        )
 
     assert asyncio.run(on_sqlalchemy(database, compared)) == []
 
 
-def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(postgres: str, tmp_path: Path) -> None:
+def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
+    postgres: str, tmp_path: Path
+) -> None:
     now, before = SERVICES["intake"] / "migrations", tmp_path / "migrations"
     shutil.copytree(now, before, ignore=shutil.ignore_patterns("r0005*", "__pycache__"))
     kept = ("0" * 31 + "a", b"\0\xff" * 8, "f" * 32)
@@ -189,7 +213,9 @@ def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(postgres: st
             await db.fetch("INSERT INTO intake.identity VALUES ($1, 'city', 1, 5, $2, $3)", *kept)
         await migrate(url, "intake", now)
         async with connected(url) as db:
-            ((name, content, code),) = await db.fetch("SELECT id, content, code FROM intake.identity")
+            ((name, content, code),) = await db.fetch(
+                "SELECT id, content, code FROM intake.identity"
+            )
             assert (name.hex, content.bytes, code.hex) == kept
 
     asyncio.run(story())
@@ -197,8 +223,12 @@ def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(postgres: st
 
 def test_a_database_keeps_every_character_or_is_refused(postgres: str) -> None:
     url = postgres.replace("/postgres?", "/old_letters?")
-    asyncio.run(execute(postgres, "CREATE DATABASE old_letters ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"))
-    with pytest.raises(CannotGoOn, match=r"LATIN1.*ENCODING 'UTF8'"):
+    asyncio.run(
+        execute(
+            postgres, "CREATE DATABASE old_letters ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+        )
+    )
+    with pytest.raises(Halted, match=r"LATIN1.*ENCODING 'UTF8'"):
         asyncio.run(prepare(url))
     asyncio.run(prepare(url, anew=True))
 
@@ -214,21 +244,25 @@ def prepared_alone(url: str) -> None:
     asyncio.run(prepare(url))
 
 
-def test_a_session_that_is_cut_while_a_service_is_prepared_is_a_database_that_is_away(database: str) -> None:
-    """A service that starts while its database does waits for it: anything but Away would end it."""
+def test_a_session_that_is_cut_while_a_service_is_prepared_is_a_database_that_is_away(
+    database: str,
+) -> None:
+    """A service that starts while its database does waits for it: anything but Unavailable would end it."""
     cut = "SELECT pg_terminate_backend(pg_backend_pid())"
 
     async def on_a_connection() -> None:
         async with server_of(database) as (connection, _):
             await connection.execute(cut)
 
-    with pytest.raises(Away):
+    with pytest.raises(Unavailable):
         asyncio.run(on_sqlalchemy(database, lambda connection: connection.execute(text(cut))))
-    with pytest.raises(Away):
+    with pytest.raises(Unavailable):
         asyncio.run(on_a_connection())
 
 
-def test_a_session_whose_end_is_told_before_its_connection_closes_is_a_database_that_is_away(database: str) -> None:
+def test_a_session_whose_end_is_told_before_its_connection_closes_is_a_database_that_is_away(
+    database: str,
+) -> None:
     fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
 
     async def ended(connection: Any) -> None:
@@ -237,7 +271,7 @@ def test_a_session_whose_end_is_told_before_its_connection_closes_is_a_database_
     async def story() -> None:
         async with connected(database, size=1) as db:
             await db.on_connection(ended)
-            with pytest.raises(Away):
+            with pytest.raises(Unavailable):
                 await db.fetch("SELECT 1")
             assert (await db.fetch("SELECT 1"))[0][0] == 1
 
@@ -265,15 +299,20 @@ def test_the_embedded_server_starts_with_a_short_path_and_a_locale_that_is_not_t
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setenv("LC_ALL", "tlh_QO.KOI8-R")  # No machine has it.
     started(tmp_path).cleanup()
-    assert shutil.which("ldconfig"), "it lies in /usr/sbin or /sbin on every Debian, as useradd does"
+    assert shutil.which("ldconfig"), (
+        "it lies in /usr/sbin or /sbin on every Debian, as useradd does"
+    )
 
 
 def test_processes_that_start_the_embedded_server_at_once_all_find_it(tmp_path: Path) -> None:
     home = {**os.environ, "GRIDCALL_HOME": str(tmp_path)}
     home.pop("GRIDCALL_DATABASE_URL")
-    starting = [sys.executable, "-c", "from events.embedded import server_url; server_url()"]
+    starting = [sys.executable, "-c", "from embedded.server import server_url; server_url()"]
     with ExitStack() as stack:
-        running = [stack.enter_context(subprocess.Popen(starting, env=home, cwd=ROOT / "libs")) for _ in range(4)]
+        running = [
+            stack.enter_context(subprocess.Popen(starting, env=home, cwd=ROOT / "libs"))
+            for _ in range(4)
+        ]
     assert [process.returncode for process in running] == [0] * 4
 
 
@@ -282,8 +321,12 @@ def test_the_embedded_server_stops_with_a_command_that_is_told_to_end(tmp_path: 
     home.pop("GRIDCALL_DATABASE_URL")
     program = (sys.executable, "-m", "gridcall")
     city = ("map", "load", CITY, "--profile", PROFILE)
-    subprocess.run([*program, *map(str, city)], env=home, cwd=ROOT, check=True, capture_output=True, timeout=60)
-    with subprocess.Popen([*program, "tail", "intake"], env=home, cwd=ROOT, stdout=subprocess.PIPE) as process:
+    subprocess.run(
+        [*program, *map(str, city)], env=home, cwd=ROOT, check=True, capture_output=True, timeout=60
+    )
+    with subprocess.Popen(
+        [*program, "tail", "intake"], env=home, cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert b"reference-adopted" in process.stdout.readline()
         assert (tmp_path / "postgres" / "postmaster.pid").exists()
@@ -296,11 +339,21 @@ def test_an_embedded_server_that_was_killed_is_started_again(tmp_path: Path) -> 
     home = {**os.environ, "GRIDCALL_HOME": str(tmp_path)}
     home.pop("GRIDCALL_DATABASE_URL")
     status = [sys.executable, "-m", "gridcall", "status"]
-    holding = [sys.executable, "-c", "from events.embedded import server_url; server_url(); print(flush=True); input()"]
-    with subprocess.Popen(holding, env=home, cwd=ROOT / "libs", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    holding = [
+        sys.executable,
+        "-c",
+        "from embedded.server import server_url; server_url(); print(flush=True); input()",
+    ]
+    with subprocess.Popen(
+        holding, env=home, cwd=ROOT / "libs", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        os.kill(int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        os.kill(
+            int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL
+        )
         process.kill()
-    done = subprocess.run(status, env=home, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        status, env=home, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft, Row
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from events import catalogue as e
 from screen.follower import Follower
 from screen.payloads import timeline, whole
@@ -52,13 +52,15 @@ def as_followed(rows: list[Row]) -> View:
     for row in rows:
         if row.log == "cases":
             view.take([row])
-            view.take([call for call in calls if call.input == row.pos])
+            view.take([call for call in calls if call.input == row.position])
     return view
 
 
 @settings(max_examples=60, deadline=None)
 @given(histories, st.randoms(use_true_random=False))
-def test_the_view_equals_a_fresh_fold_however_its_logs_were_read(history: list[Any], chance: random.Random) -> None:
+def test_the_view_equals_a_fresh_fold_however_its_logs_were_read(
+    history: list[Any], chance: random.Random
+) -> None:
     rows = run(drafted(history, strict=False))
     left = {log: [row for row in rows if row.log == log] for log in LOGS}
     view = View()
@@ -74,24 +76,43 @@ class Tape:
     """Writes rows of `cases` by hand."""
 
     def __init__(self) -> None:
-        self.pos = 0
+        self.position = 0
 
     def row(self, case: str, event: e.Event) -> Row:
-        self.pos += 1
-        return Row("cases", "city", self.pos, self.pos, self.pos, 1, case, 1, f"intake/city/{self.pos}", event)
+        self.position += 1
+        return Row(
+            "cases",
+            "city",
+            self.position,
+            self.position,
+            self.position,
+            1,
+            case,
+            1,
+            f"intake/city/{self.position}",
+            event,
+        )
 
     def life(self, case: str) -> list[Row]:
-        matter = e.Matter("hotline", "Noise", "normal", 0, None)
-        return [self.row(case, e.CaseReported(case, case, case, matter, ())), self.row(case, e.CaseClosed(case, ANN, "eve"))]
+        matter = e.CaseFacts("hotline", "Noise", "normal", 0, None)
+        return [
+            self.row(case, e.CaseReported(case, case, case, matter, ())),
+            self.row(case, e.CaseClosed(case, ANN, "eve")),
+        ]
 
 
 @pytest.mark.parametrize("late", ["declined", "reopened"])
-def test_a_case_that_is_told_of_again_is_not_forgotten_in_the_same_look(late: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_that_is_told_of_again_is_not_forgotten_in_the_same_look(
+    late: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("screen.projection.REMEMBERED", 3)
-    tape, view, matter = Tape(), View(), e.Matter("hotline", "Noise", "normal", 0, None)
+    tape, view, matter = Tape(), View(), e.CaseFacts("hotline", "Noise", "normal", 0, None)
     for case in "ABC":
         view.take(tape.life(case))
-    declined, reopened = e.InputDeclined("A", "x", "over"), e.CaseReopened("A", matter, ANN, "recurrence")
+    declined, reopened = (
+        e.InputDeclined("A", "x", "over"),
+        e.CaseReopened("A", matter, ANN, "recurrence"),
+    )
     view.take([*tape.life("D"), tape.row("A", declined if late == "declined" else reopened)])
     assert "A" in view.cases
     assert "B" not in view.cases or late == "reopened"
@@ -109,32 +130,50 @@ def test_what_is_counted_is_what_is_there(history: list[Any]) -> None:
     cases = [case for case in view.cases.values() if case.counted]
     assert view.totals["open"] == sum(case.open for case in cases)
     assert view.totals["overdue"] == sum(case.open and case.missed for case in cases)
-    assert sum(len(calls) for calls in view.called.values()) == sum(len(case.calls) for case in cases)
+    assert sum(len(calls) for calls in view.called.values()) == sum(
+        len(case.calls) for case in cases
+    )
     for name in ("open", "overdue", "calling"):
         in_grids = sum(counts[name] for counts in view.grids.values())
         nowhere = sum(view_counts(case, name) for case in cases if case.grid is None)
-        assert in_grids + nowhere == view.totals[name] == sum(counts[name] for counts in view.lines.values())
+        assert (
+            in_grids + nowhere
+            == view.totals[name]
+            == sum(counts[name] for counts in view.lines.values())
+        )
 
 
 def view_counts(case: Any, name: str) -> bool:
-    return bool({"open": case.open, "overdue": case.open and case.missed, "calling": case.calls}[name])
+    return bool(
+        {"open": case.open, "overdue": case.open and case.missed, "calling": case.calls}[name]
+    )
 
 
 def ended(*names: str) -> list[Draft]:
     """These cases are reported, and end."""
     claims = (e.PlaceClaim("grid", code="0101"),)
-    reports = [e.IssueReported(name, "s", "hotline", name, "Rubbish", "normal", 9 * DAY, claims, ()) for name in names]
+    reports = [
+        e.IssueReported(name, "s", "hotline", name, "Rubbish", "normal", 9 * DAY, claims, ())
+        for name in names
+    ]
     ends = [e.EndedAtSource(f"{name}#", name, "closed", ()) for name in names]
     happened: list[Any] = [*reports, *ends]
-    return [*drafted([], strict=False), *(Draft(DAY, str(i), event) for i, event in enumerate(happened))]
+    return [
+        *drafted([], strict=False),
+        *(Draft(DAY, str(i), event) for i, event in enumerate(happened)),
+    ]
 
 
-def test_ended_cases_are_forgotten_and_counted_on_and_known_again_when_they_reopen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ended_cases_are_forgotten_and_counted_on_and_known_again_when_they_reopen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("screen.projection.REMEMBERED", 1)
     drafts = ended("a", "b", "c")
     view = as_followed(run(drafts))
     assert (list(view.cases), view.totals["ended"], view.totals["open"]) == (["c"], 3, 0)
-    view = as_followed(run([*drafts, Draft(2 * DAY, "again", e.ReopeningAsked("again", "a", "recurrence"))]))
+    view = as_followed(
+        run([*drafts, Draft(2 * DAY, "again", e.ReopeningAsked("again", "a", "recurrence"))])
+    )
     assert (set(view.cases), view.totals["ended"], view.totals["open"]) == ({"a", "c"}, 2, 1)
 
 
@@ -148,7 +187,7 @@ def test_a_follower_takes_causes_before_what_follows_and_nothing_is_late() -> No
         await logs["intake"].append("city", ended("a", "b"))
         for log in logs.values():
             await log.announce("city", END)
-        follower = Follower("city", logs, Bell(), 60.0)
+        follower = Follower("city", logs, Notifier(), 60.0)
         while await follower.step():
             pass
         await follower.look()
@@ -180,7 +219,9 @@ def basic(key: str) -> dict[str, str]:
 
 def first_message(url: str, key: str, wanted: Any = lambda said: True) -> dict[str, Any]:
     """The first message of the live stream that is wanted."""
-    with httpx.stream("GET", f"{url}/screen/exampleville/live", headers=basic(key), timeout=30) as stream:
+    with httpx.stream(
+        "GET", f"{url}/screen/exampleville/live", headers=basic(key), timeout=30
+    ) as stream:
         for line in stream.iter_lines():
             if line.startswith("data: ") and wanted(said := json.loads(line[6:])):
                 found: dict[str, Any] = said
@@ -188,10 +229,16 @@ def first_message(url: str, key: str, wanted: Any = lambda said: True) -> dict[s
     raise AssertionError("the stream ended")
 
 
-def test_what_is_posted_is_on_the_live_stream_with_its_life_and_its_reasons(live: tuple[Process, str]) -> None:
+def test_what_is_posted_is_on_the_live_stream_with_its_life_and_its_reasons(
+    live: tuple[Process, str],
+) -> None:
     process, key = live
     with client(process.url, key) as door:
-        answer = door.post("/issues/hotline", json=issue("L-1", due="2020-01-01T00:00:00Z"), headers={"prefer": "wait=10"})
+        answer = door.post(
+            "/issues/hotline",
+            json=issue("L-1", due="2020-01-01T00:00:00Z"),
+            headers={"prefer": "wait=10"},
+        )
     case = answer.json()["id"]
     said = first_message(process.url, key, lambda said: said["ladder"]["street"])
     assert said["totals"] | {"open": 1, "overdue": 1, "calling": 1} == said["totals"]
@@ -204,8 +251,17 @@ def test_what_is_posted_is_on_the_live_stream_with_its_life_and_its_reasons(live
     assert life["why_here"]["by"] == "point"
     assert life["why_due"]["rule"] == "line"
     words = [each["type"] for each in life["timeline"]]
-    assert words == ["issue-reported", "case-reported", "case-routed", "clock-started", "deadline-missed", "call-raised"]
-    assert not any("by" in each["detail"] or "worker" in each["detail"] for each in life["timeline"])
+    assert words == [
+        "issue-reported",
+        "case-reported",
+        "case-routed",
+        "clock-started",
+        "deadline-missed",
+        "call-raised",
+    ]
+    assert not any(
+        "by" in each["detail"] or "worker" in each["detail"] for each in life["timeline"]
+    )
 
 
 def test_the_map_is_drawn_and_packed(live: tuple[Process, str]) -> None:
@@ -215,23 +271,36 @@ def test_the_map_is_drawn_and_packed(live: tuple[Process, str]) -> None:
     grids = answer.json()["grids"]
     assert grids
     assert all(path.startswith("M") and path.endswith("z") for _, _, _, path in grids)
-    assert [dedicated for _, _, dedicated, _ in grids] == sorted(dedicated for _, _, dedicated, _ in grids)
+    assert [dedicated for _, _, dedicated, _ in grids] == sorted(
+        dedicated for _, _, dedicated, _ in grids
+    )
 
 
-@pytest.mark.parametrize("path", ["/", "/screen/exampleville/map", "/screen/exampleville/live", "/screen/exampleville/cases/x"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/screen/exampleville/map", "/screen/exampleville/live", "/screen/exampleville/cases/x"],
+)
 def test_nobody_looks_without_a_key(live: tuple[Process, str], path: str) -> None:
     process, _ = live
     asks = httpx.get(process.url + path)
     assert (asks.status_code, asks.headers["www-authenticate"][:5]) == (401, "Basic")
     assert httpx.get(process.url + path, headers=basic("gck_wrong")).status_code == 401
-    elsewhere = asked(process.database, "key", "add", "--district", "elsewhere", "--source", "x", "--line", "log").strip()
+    elsewhere = asked(
+        process.database, "key", "add", "--district", "elsewhere", "--source", "x", "--line", "log"
+    ).strip()
     if "exampleville" in path:
         assert httpx.get(process.url + path, headers=basic(elsewhere)).status_code == 401
 
 
-def test_the_page_speaks_the_language_of_the_browser_and_loads_nothing_from_elsewhere(live: tuple[Process, str]) -> None:
+def test_the_page_speaks_the_language_of_the_browser_and_loads_nothing_from_elsewhere(
+    live: tuple[Process, str],
+) -> None:
     process, key = live
-    for asked_for, language in (("zh-CN,zh;q=0.9", 'lang="zh'), ("en-GB", 'lang="en'), ("fr", 'lang="zh')):
+    for asked_for, language in (
+        ("zh-CN,zh;q=0.9", 'lang="zh'),
+        ("en-GB", 'lang="en'),
+        ("fr", 'lang="zh'),
+    ):
         page = httpx.get(process.url, headers={**basic(key), "Accept-Language": asked_for})
         assert language in page.text
         assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -242,7 +311,12 @@ def test_the_page_speaks_the_language_of_the_browser_and_loads_nothing_from_else
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/screen/app.py", "/static/screen/..%2Fapp.py", "/screen/nowhere/map", "/screen/exampleville/cases/x"],
+    [
+        "/static/screen/app.py",
+        "/static/screen/..%2Fapp.py",
+        "/screen/nowhere/map",
+        "/screen/exampleville/cases/x",
+    ],
 )
 def test_what_is_not_there_is_a_problem(live: tuple[Process, str], path: str) -> None:
     process, key = live
@@ -256,17 +330,25 @@ SELECT e.pos FROM escalation.shard e, routing.shard r, intake.shard i WHERE e.in
 """
 
 
-def test_whoever_waits_for_what_is_to_come_does_not_hold_the_server_up_when_it_ends(database: str) -> None:
+def test_whoever_waits_for_what_is_to_come_does_not_hold_the_server_up_when_it_ends(
+    database: str,
+) -> None:
     key = made_up_city(database)
     process = Process(database)
     told: list[int] = []
 
     def poll() -> None:
         with client(process.url, key) as door:
-            told.append(door.get("/escalation/log/exampleville", params={"after": last[0]["pos"], "wait": 30}).status_code)
+            told.append(
+                door.get(
+                    "/escalation/log/exampleville", params={"after": last[0]["pos"], "wait": 30}
+                ).status_code
+            )
 
     polling = threading.Thread(target=poll)
-    with httpx.stream("GET", f"{process.url}/screen/exampleville/live", headers=basic(key), timeout=30) as stream:
+    with httpx.stream(
+        "GET", f"{process.url}/screen/exampleville/live", headers=basic(key), timeout=30
+    ) as stream:
         lines = stream.iter_lines()
         while not (last := rows(database, CAUGHT_UP)):
             next(lines)

@@ -17,16 +17,22 @@ def test_a_sheet_names_the_events_that_it_counts(database: str) -> None:
     try:
         with client(process.url, key) as http:
             issue = {"reference": "1", "category": "Noise", "place": {"grid": "0102"}}
-            assert http.post("/issues/hotline", json=issue, headers={"Prefer": "wait=10"}).json()["outcome"]
+            assert http.post("/issues/hotline", json=issue, headers={"Prefer": "wait=10"}).json()[
+                "outcome"
+            ]
             sheets: list[dict[str, object]] = []
             until = monotonic() + 30
-            while not sheets and monotonic() < until:  # Time has to pass the last event before it counts.
+            while (
+                not sheets and monotonic() < until
+            ):  # Time has to pass the last event before it counts.
                 done = sheet(database, "w:0102", "--json")
                 sheets = json.loads(done.stdout) if done.returncode == 0 else []
     finally:
         process.end()
     (found,) = sheets
-    routed = asked(database, "tail", "cases", "--no-follow", "--after", 0, "--type", "case-routed").split()[0]
+    routed = asked(
+        database, "tail", "cases", "--no-follow", "--after", 0, "--type", "case-routed"
+    ).split()[0]
     assert (found["reported"], found["receipts"]["reported"]) == (1, [f"cases/{routed}"])  # type: ignore[index]
 
 
@@ -39,4 +45,6 @@ def test_a_worker_without_a_case_has_no_sheet(database: str) -> None:
 
 def sheet(database: str, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gridcall", "sheet", *words]
-    return subprocess.run(command, env=on(database), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        command, env=on(database), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from eventlog.codec import Entry
-from events.errors import CannotGoOn
+from events.errors import Halted
 from gridcall.simulation.city.local_time import Clockface
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
@@ -55,7 +55,12 @@ def run(
     tables = Tables()
     pipeline = InMemory(profile.map.district.code, tables, batch)
     with results_folder(out) as folder:
-        assert asyncio.run(simulate(profile, grids, feed, at, folder, tables, pipeline, batch, mark)).failed == ()
+        assert (
+            asyncio.run(
+                simulate(profile, grids, feed, at, folder, tables, pipeline, batch, mark)
+            ).failed
+            == ()
+        )
     return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
 
 
@@ -76,7 +81,9 @@ def cases(files: dict[str, bytes]) -> dict[str, dict[str, str]]:
 # ── Against the contract, read by another program ────────────────────────────────────────────────────────────────────
 
 
-def test_another_program_that_reads_the_contract_gets_the_same_tables(files: dict[str, bytes]) -> None:
+def test_another_program_that_reads_the_contract_gets_the_same_tables(
+    files: dict[str, bytes],
+) -> None:
     expected = oracle(PROFILE, CITY, INPUTS, UNTIL)
     for name in ("cases.csv", "calls.csv", "evaluations.csv"):
         assert files[name].decode() == expected[name]
@@ -101,20 +108,49 @@ def test_every_kind_of_dirt_has_its_rule_and_none_is_dropped(files: dict[str, by
     assert all(count > 0 for count in summary["located_by"].values())
     assert all(count > 0 for count in summary["verdicts"].values())
     assert all(count > 0 for count in summary["lines"].values())
-    assert summary["rows"] == 66 == sum(summary[key] for key in ("accepted", "rejected", "duplicates", "after_until"))
+    assert (
+        summary["rows"]
+        == 66
+        == sum(summary[key] for key in ("accepted", "rejected", "duplicates", "after_until"))
+    )
     assert summary["accepted"] == sum(summary["issues"].values())
 
 
 @pytest.mark.parametrize(
     ("reference", "expected"),
     [
-        ("E-004", {"line": "petition", "reported": "2019-01-04T10:00:00Z", "due": "2019-03-05T23:59:59.999999Z", "ended": ""}),
-        ("E-006", {"located_by": "none", "grid": "", "verdict": "none", "rules": "no_due;no_point"}),
+        (
+            "E-004",
+            {
+                "line": "petition",
+                "reported": "2019-01-04T10:00:00Z",
+                "due": "2019-03-05T23:59:59.999999Z",
+                "ended": "",
+            },
+        ),
+        (
+            "E-006",
+            {"located_by": "none", "grid": "", "verdict": "none", "rules": "no_due;no_point"},
+        ),
         ("E-007", {"verdict": "running", "state": "open"}),
-        ("E-008", {"verdict": "on_time", "due": "2019-01-10T23:59:59.999999Z", "ended": "2019-01-10T23:59:59.999999Z"}),
+        (
+            "E-008",
+            {
+                "verdict": "on_time",
+                "due": "2019-01-10T23:59:59.999999Z",
+                "ended": "2019-01-10T23:59:59.999999Z",
+            },
+        ),
         ("E-009", {"verdict": "overdue", "ended": "2019-01-11T00:00:00Z"}),
         ("E-010", {"verdict": "overdue", "rules": ""}),
-        ("E-011", {"verdict": "on_time", "ended": "2019-01-08T08:00:00Z", "rules": "ended_before_reported"}),
+        (
+            "E-011",
+            {
+                "verdict": "on_time",
+                "ended": "2019-01-08T08:00:00Z",
+                "rules": "ended_before_reported",
+            },
+        ),
         ("E-013", {"verdict": "on_time", "rules": ""}),
         ("E-014", {"state": "open", "verdict": "overdue", "rules": "closed_without_time"}),
         ("E-016", {"state": "withdrawn", "verdict": "on_time"}),
@@ -133,11 +169,15 @@ def test_every_kind_of_dirt_has_its_rule_and_none_is_dropped(files: dict[str, by
         ("F-002", {"ended": "", "state": "open", "verdict": "overdue"}),
     ],
 )
-def test_a_row_by_hand(cases: dict[str, dict[str, str]], reference: str, expected: dict[str, str]) -> None:
+def test_a_row_by_hand(
+    cases: dict[str, dict[str, str]], reference: str, expected: dict[str, str]
+) -> None:
     assert {key: cases[reference][key] for key in expected} == expected
 
 
-def test_rows_after_the_end_and_rejected_ones_are_no_cases(cases: dict[str, dict[str, str]]) -> None:
+def test_rows_after_the_end_and_rejected_ones_are_no_cases(
+    cases: dict[str, dict[str, str]],
+) -> None:
     assert not {"F-003", "F-004", "F-006", "F-019"} & cases.keys()
 
 
@@ -150,14 +190,23 @@ def test_a_case_due_before_its_report_calls_at_its_report(files: dict[str, bytes
 
 
 def test_only_verdicts_of_the_source_that_are_not_ours_differ(tmp_path: Path) -> None:
-    path, rows = tmp_path / "cases.csv", [["A", "overdue"], ["B", "overdue"], ["C", "on_time"], ["D", "none"], ["E", "overdue"]]
+    path, rows = (
+        tmp_path / "cases.csv",
+        [["A", "overdue"], ["B", "overdue"], ["C", "on_time"], ["D", "none"], ["E", "overdue"]],
+    )
     write_csv(path, ["reference", "verdict"], rows)
     feed = Feed(accepted=5, published={"A": True, "B": False, "C": True, "D": False})
     assert published(path, feed, named=True) == {"compared": 4, "differ": 2, "blank": 1}
-    assert published(path, Feed(accepted=5), named=False) == {"compared": 0, "differ": 0, "blank": 0}
+    assert published(path, Feed(accepted=5), named=False) == {
+        "compared": 0,
+        "differ": 0,
+        "blank": 0,
+    }
 
 
-def test_a_repeat_changes_nothing_and_other_content_is_rejected_whatever_the_file(files: dict[str, bytes]) -> None:
+def test_a_repeat_changes_nothing_and_other_content_is_rejected_whatever_the_file(
+    files: dict[str, bytes],
+) -> None:
     rejected = {(row["file"], row["line"]): row for row in table(files["rejected.csv"])}
     assert rejected["requests-1.csv", "45"]["reason"].endswith("in requests-1.csv line 3")
     assert rejected["requests-2.csv", "7"]["reference"] == "E-003"
@@ -168,11 +217,15 @@ def test_a_repeat_changes_nothing_and_other_content_is_rejected_whatever_the_fil
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
-def test_any_batch_size_writes_the_same_bytes(tmp_path: Path, files: dict[str, bytes], batch: int) -> None:
+def test_any_batch_size_writes_the_same_bytes(
+    tmp_path: Path, files: dict[str, bytes], batch: int
+) -> None:
     assert run(tmp_path / "out", batch=batch) == files
 
 
-def test_input_files_in_any_order_write_the_same_bytes(tmp_path: Path, files: dict[str, bytes]) -> None:
+def test_input_files_in_any_order_write_the_same_bytes(
+    tmp_path: Path, files: dict[str, bytes]
+) -> None:
     assert run(tmp_path / "out", inputs=INPUTS[::-1]) == files
 
 
@@ -183,17 +236,41 @@ def watermarks(seed: int) -> Mark:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_watermarks_at_random_places_write_the_same_bytes(tmp_path: Path, files: dict[str, bytes], seed: int) -> None:
+def test_watermarks_at_random_places_write_the_same_bytes(
+    tmp_path: Path, files: dict[str, bytes], seed: int
+) -> None:
     assert run(tmp_path / "out", batch=3, mark=watermarks(seed)) == files
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "4711"])
-def test_another_hash_seed_writes_the_same_bytes(tmp_path: Path, files: dict[str, bytes], hash_seed: str) -> None:
-    command = [sys.executable, "-m", "gridcall", "simulate", "--profile", str(PROFILE), "--map", str(CITY)]
-    command += ["--input", *map(str, INPUTS), "--until", UNTIL, "--out", str(tmp_path / "out"), "--json"]
+def test_another_hash_seed_writes_the_same_bytes(
+    tmp_path: Path, files: dict[str, bytes], hash_seed: str
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "gridcall",
+        "simulate",
+        "--profile",
+        str(PROFILE),
+        "--map",
+        str(CITY),
+    ]
+    command += [
+        "--input",
+        *map(str, INPUTS),
+        "--until",
+        UNTIL,
+        "--out",
+        str(tmp_path / "out"),
+        "--json",
+    ]
     paths = os.pathsep.join(str(ROOT / part) for part in ("libs", "services", "."))
     done = subprocess.run(
-        command, env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": paths}, capture_output=True, check=False
+        command,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": paths},
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 1, done.stderr
     assert done.stdout == files["summary.json"]
@@ -203,7 +280,9 @@ def test_another_hash_seed_writes_the_same_bytes(tmp_path: Path, files: dict[str
 # ── Poison ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_parked_case_is_open_counted_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parked_case_is_open_counted_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     profile, lines = load_profile(PROFILE)
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
@@ -227,11 +306,13 @@ def test_a_parked_case_is_open_counted_and_reported(tmp_path: Path, monkeypatch:
     assert row[-3:-1] == ("open", "none")
 
 
-def test_a_fault_in_the_process_that_makes_the_tables_ends_the_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_in_the_process_that_makes_the_tables_ends_the_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     gap = Entry(2, 0, 0, 1, "s", 1, "", "gridcall.visit-made.v1", b"{}")
     with tables_apart() as tables:
         tables.read("intake", "city", [gap])
-        with pytest.raises(CannotGoOn, match="tables' process ended"):
+        with pytest.raises(Halted, match="tables' process ended"):
             tables.concluded(tmp_path, "city", 0)
     assert "a gap, or a repeat" in capfd.readouterr().err
 
@@ -255,16 +336,26 @@ def test_the_reference_data_come_first_in_the_log() -> None:
 
 def test_a_cell_is_quoted_only_if_it_must_be(tmp_path: Path) -> None:
     path = tmp_path / "file.csv"
-    write_csv(path, ["a", "b"], [["x", " y"], ["1,2", 'say "no"'], ["a\rb", "c\nd"], ["", "=1+1"], ["e\r\n", ";'"]])
-    assert path.read_bytes() == b'a,b\nx, y\n"1,2","say ""no"""\n"a\rb","c\nd"\n,=1+1\n"e\r\n",;\'\n'
+    write_csv(
+        path,
+        ["a", "b"],
+        [["x", " y"], ["1,2", 'say "no"'], ["a\rb", "c\nd"], ["", "=1+1"], ["e\r\n", ";'"]],
+    )
+    assert (
+        path.read_bytes() == b'a,b\nx, y\n"1,2","say ""no"""\n"a\rb","c\nd"\n,=1+1\n"e\r\n",;\'\n'
+    )
 
 
-@pytest.mark.parametrize(("a", "b", "half_even"), [(5, 2, 2), (7, 2, 4), (20000, 3, 6667), (10000, 3, 3333), (0, 9, 0)])
+@pytest.mark.parametrize(
+    ("a", "b", "half_even"), [(5, 2, 2), (7, 2, 4), (20000, 3, 6667), (10000, 3, 3333), (0, 9, 0)]
+)
 def test_shares_are_rounded_half_to_even(a: int, b: int, half_even: int) -> None:
     assert round_half_even(a, b) == half_even
 
 
-def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     profile, lines = load_profile(PROFILE)
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
@@ -273,7 +364,7 @@ def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(tmp_path: 
     def failing(*_: Any) -> Any:
         raise ZeroDivisionError("poison")
 
-    monkeypatch.setattr("routing.core.decider.taken_apart", failing)
+    monkeypatch.setattr("routing.core.decider.to_fields", failing)
     for batch in (1, 1000):
         feed = read_feed(profile, lines, INPUTS, until)
         tables = Tables()
@@ -310,7 +401,14 @@ def test_times_of_other_centuries_are_times_like_any(tmp_path: Path) -> None:
     files = run(tmp_path / "out", inputs=[path])
     by_reference = {row["reference"]: row for row in table(files["cases.csv"])}
     assert [row["reference"] for row in table(files["cases.csv"])] == ["O-3", "O-1", "O-2"]
-    assert (by_reference["O-1"]["reported"], by_reference["O-1"]["verdict"]) == ("1890-06-01T12:25:21Z", "overdue")
+    assert (by_reference["O-1"]["reported"], by_reference["O-1"]["verdict"]) == (
+        "1890-06-01T12:25:21Z",
+        "overdue",
+    )
     assert by_reference["O-2"]["due"] == "9999-12-31T23:59:59.999999Z"
     assert table(files["calls.csv"])[0]["raised"].startswith("1890-06-0")
-    assert {row["period"] for row in table(files["evaluations.csv"])} >= {"0001-01", "1890-06", "2019-01"}
+    assert {row["period"] for row in table(files["evaluations.csv"])} >= {
+        "0001-01",
+        "1890-06",
+        "2019-01",
+    }

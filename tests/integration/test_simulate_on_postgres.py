@@ -20,7 +20,9 @@ from tests.integration.test_simulate import CITY, INPUTS, PROFILE, UNTIL
 BOSTON = ROOT / "profiles" / "boston311_2015.yaml"
 
 
-def command(out: Path, reader: str, *options: object, data: Path | None = None, months: int = 1) -> list[str]:
+def command(
+    out: Path, reader: str, *options: object, data: Path | None = None, months: int = 1
+) -> list[str]:
     inputs: Sequence[Path] = INPUTS
     profile, city, until = PROFILE, CITY, UNTIL
     if data:
@@ -30,8 +32,23 @@ def command(out: Path, reader: str, *options: object, data: Path | None = None, 
             data / "boston_geo" / "wgs84",
             "2015-02-10T00:00:00" if months == 1 else "2016-01-13T00:00:00",
         )
-    words = [sys.executable, "-m", "gridcall", "simulate", "--profile", profile, "--map", city, "--until", until, "--out", out]
-    return [str(word) for word in (*words, "--reader", reader, "--json", *options, "--input", *inputs)]
+    words = [
+        sys.executable,
+        "-m",
+        "gridcall",
+        "simulate",
+        "--profile",
+        profile,
+        "--map",
+        city,
+        "--until",
+        until,
+        "--out",
+        out,
+    ]
+    return [
+        str(word) for word in (*words, "--reader", reader, "--json", *options, "--input", *inputs)
+    ]
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -39,7 +56,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def ran(words: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        words, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
@@ -73,14 +92,20 @@ async def heard_of(url: str, rows: int, running: subprocess.Popen[bytes]) -> boo
     return False
 
 
-def compared_after_kills(data: Path, postgres: str, folder: Path, months: int, kills: int, batch: int) -> None:
+def compared_after_kills(
+    data: Path, postgres: str, folder: Path, months: int, kills: int, batch: int
+) -> None:
     """Kill a run whenever it has got a part further; in the end it has the same bytes as one in memory."""
     assert ran(command(folder / "memory", "memory", data=data, months=months)).returncode == 0
-    rows = json.loads((folder / "memory" / "summary.json").read_bytes())["log"]["cases"]["positions"]
+    rows = json.loads((folder / "memory" / "summary.json").read_bytes())["log"]["cases"][
+        "positions"
+    ]
     words = command(folder / "table", "table", "--batch", batch, data=data, months=months)
     url = postgres.replace("/postgres?", "/simulate_boston311-2015?")
     for kill in range(1, kills + 1):
-        running = subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        running = subprocess.Popen(
+            words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         assert asyncio.run(reached(url, rows * kill // (kills + 1), running))
         running.kill()
         running.wait()
@@ -89,12 +114,16 @@ def compared_after_kills(data: Path, postgres: str, folder: Path, months: int, k
     assert files(folder / "table") == files(folder / "memory")
 
 
-def test_january_has_the_same_bytes_when_it_is_killed_ten_times(data: Path, postgres: str, tmp_path: Path) -> None:
+def test_january_has_the_same_bytes_when_it_is_killed_ten_times(
+    data: Path, postgres: str, tmp_path: Path
+) -> None:
     compared_after_kills(data, postgres, tmp_path, months=1, kills=10, batch=100)
 
 
 @pytest.mark.long
-def test_the_year_has_the_same_bytes_when_it_is_killed_ten_times(data: Path, postgres: str, tmp_path: Path) -> None:
+def test_the_year_has_the_same_bytes_when_it_is_killed_ten_times(
+    data: Path, postgres: str, tmp_path: Path
+) -> None:
     compared_after_kills(data, postgres, tmp_path, months=12, kills=10, batch=1000)
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from escalation.core.decider import Escalation
 from eventlog.core.stage import Stage
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from eventlog.runner import Runner
-from events.errors import CannotGoOn
+from events.errors import Halted
 from gridcall.verify import Verified, verify
 from tests.conftest import execute
 from tests.e2e.test_separate_services import soon
@@ -65,18 +65,22 @@ def test_what_simulate_leaves_behind_is_what_the_fold_says(left: str) -> None:
 
 @pytest.mark.parametrize("log", ["routing.log", "escalation.log"])
 @pytest.mark.parametrize("how", TAMPERED)
-@pytest.mark.parametrize("pos", [5, 40])
-def test_one_row_that_was_tampered_with_is_found(log: str, how: str, pos: int, copied: str) -> None:
-    asyncio.run(execute(copied, TAMPERED[how].format(log=log, pos=pos)))
+@pytest.mark.parametrize("position", [5, 40])
+def test_one_row_that_was_tampered_with_is_found(
+    log: str, how: str, position: int, copied: str
+) -> None:
+    asyncio.run(execute(copied, TAMPERED[how].format(log=log, pos=position)))
     difference = found_in(copied).difference
     assert difference is not None
     assert difference.log == ("cases" if log == "routing.log" else "calls")
     if how != "added at the end":
-        assert difference.pos == pos
+        assert difference.position == position
     assert difference.folded != difference.stored
 
 
-def test_the_first_difference_is_shown_with_both_sides_and_its_cause(copied: str, tmp_path: Path) -> None:
+def test_the_first_difference_is_shown_with_both_sides_and_its_cause(
+    copied: str, tmp_path: Path
+) -> None:
     asyncio.run(execute(copied, "DELETE FROM routing.log WHERE pos = 40"))
     done = gridcall("verify", "--database", "tampered")
     assert done.returncode == 1
@@ -95,22 +99,27 @@ def test_a_database_that_is_not_there_is_said_to_be_away(left: str) -> None:
     assert "GRIDCALL_DATABASE_URL" in done.stderr
 
 
-def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(database: str) -> None:
+def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
+    database: str,
+) -> None:
     key = made_up_city(database)
     process = Process(database, "--service", "intake", "--service", "routing")
     with client(process.url, key) as door:
         overdue = issue("O-1", due="2020-01-01T00:00:00Z")
-        assert door.post("/issues/grid", json=overdue, headers={"prefer": "wait=10"}).status_code == 200
+        assert (
+            door.post("/issues/grid", json=overdue, headers={"prefer": "wait=10"}).status_code
+            == 200
+        )
     process.end()
 
     async def stepped() -> int:
         async with connected(database, size=2) as db:
-            cases, calls = (PostgresLog(log, db, Bell(), "test") for log in ("cases", "calls"))
+            cases, calls = (PostgresLog(log, db, Notifier(), "test") for log in ("cases", "calls"))
             await calls.lease("exampleville")
             runner = Runner(Stage(Escalation(), "exampleville"), cases, calls, 100)
             await runner.step()
             before = found_in_now(await verify(database))
-            await runner.pass_time()
+            await runner.advance_time()
             return before + found_in_now(await verify(database))
 
     assert asyncio.run(stepped()) == 0
@@ -123,9 +132,9 @@ def found_in_now(found: list[Verified]) -> int:
 def test_it_does_not_say_that_nothing_is_equal_to_nothing(database: str) -> None:
     """The stages have databases of their own, or have not begun."""
     made_up_city(database)
-    with pytest.raises(CannotGoOn, match="routing has nothing of exampleville here"):
+    with pytest.raises(Halted, match="routing has nothing of exampleville here"):
         asyncio.run(verify(database))
-    with pytest.raises(CannotGoOn, match="given for all of these or none"):
+    with pytest.raises(Halted, match="given for all of these or none"):
         asyncio.run(verify(database, apart={"routng": database}))
 
 
@@ -134,7 +143,12 @@ def test_one_fact_that_was_tampered_with_is_found(database: str) -> None:
     process = Process(database)
     with client(process.url, key) as door:
         for number in range(3):
-            assert door.post("/issues/grid", json=issue(f"F-{number}"), headers={"prefer": "wait=10"}).status_code == 200
+            assert (
+                door.post(
+                    "/issues/grid", json=issue(f"F-{number}"), headers={"prefer": "wait=10"}
+                ).status_code
+                == 200
+            )
     soon(lambda: found_in(database).facts == 3)
     process.end()
     assert found_in(database).difference is None
@@ -153,5 +167,5 @@ def test_one_fact_that_was_tampered_with_is_found(database: str) -> None:
 
 def test_a_database_of_an_older_version_is_told_from_one_that_differs(copied: str) -> None:
     asyncio.run(execute(copied, "DROP SCHEMA assessment CASCADE"))
-    with pytest.raises(CannotGoOn, match="of an older gridcall"):
+    with pytest.raises(Halted, match="of an older gridcall"):
         found_in(copied)

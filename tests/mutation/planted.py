@@ -23,11 +23,11 @@ import pytest
 from assessment.core.facts import Key
 from escalation.core.decider import Escalation
 from eventlog.codec import Entry, data_decoder, entry
-from eventlog.core.decider import REFERENCE, Clock, ClockRanOut, Decider, Heard
+from eventlog.core.decider import REFERENCE, Clock, ClockRanOut, Decider, Input
 from eventlog.core.log import Log, MemoryLog
-from eventlog.core.row import Draft, Passed, Row, Watermark
+from eventlog.core.row import Draft, Progress, Row, Watermark
 from eventlog.core.stage import Answer, Stage, Subject
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres import log as postgres
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
 from eventlog.postgres.log import PostgresLog, Tail
@@ -46,9 +46,9 @@ from events.catalogue import (
     RetryAsked,
     VisitMade,
 )
-from events.errors import Away, GridcallError
+from events.errors import GridcallError, Unavailable
 from gridcall.verify import Snapshot, verified, verify
-from intake.acceptor import Accepted, Door
+from intake.acceptor import Accepted, Acceptor
 from intake.core.identity import action_id, issue_id
 from intake.core.submission import Item, item_of
 from routing.core.decider import Routing
@@ -74,7 +74,9 @@ REFERENCES: dict[str, str] = {}  # Of actions, which do not carry them.
 
 
 def report(name: str, due: Instant | None = None, *claims: PlaceClaim) -> IssueReported:
-    return IssueReported(case_of(name), "source", "hotline", name, "Noise", "normal", due, claims, ())
+    return IssueReported(
+        case_of(name), "source", "hotline", name, "Noise", "normal", due, claims, ()
+    )
 
 
 def closing(name: str) -> EndedAtSource:
@@ -116,7 +118,7 @@ def subject(event: Event) -> str:
 
 
 class Owner:
-    """A process that keeps one stage as events.runtime.Keeper does, but goes only when it is told to.
+    """A process that keeps one stage as events.runtime.ShardSupervisor does, but goes only when it is told to.
 
     What stops it is noticed, and what it knew is thrown away: it recalls its log anew.
     """
@@ -131,7 +133,7 @@ class Owner:
         """Own the shard, if nobody does, and recall."""
         if await self.world.leased(self.log, self.process):
             runner = self.world.runner(self.log, self.process)
-            await runner.recall()
+            await runner.replay()
             self.runner = runner
 
     async def work(self) -> None:
@@ -247,9 +249,13 @@ class Faulty(MemoryLog):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.applied = 0
-        self.garbled: Callable[[Sequence[Row]], Sequence[Row]] | None = None  # Of the next rows that are read.
+        self.garbled: Callable[[Sequence[Row]], Sequence[Row]] | None = (
+            None  # Of the next rows that are read.
+        )
         self.away_at = 0  # This commit does not take place.
-        self.paused: Callable[[], Awaitable[None]] | None = None  # What happens before the next commit.
+        self.paused: Callable[[], Awaitable[None]] | None = (
+            None  # What happens before the next commit.
+        )
         self._commits = 0
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
@@ -259,19 +265,19 @@ class Faulty(MemoryLog):
         self.garbled = None
         return garbled(rows)
 
-    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Progress | None = None) -> None:
         if paused := self.paused:
             self.paused = None
             await paused()
         self._commits += 1
         if self._commits == self.away_at:
-            raise Away("the log is away")
+            raise Unavailable("the log is away")
         await super().commit(shard, rows, passed)
         self.applied = passed.input if passed else rows[-1].input
 
-    async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:
+    async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
         self.applied = max(self.applied, applied)
-        return await super().announce(shard, w, applied)
+        return await super().announce(shard, watermark, applied)
 
     async def rows(self) -> Sequence[Row]:
         return await super().read(CITY, 0, ALL)
@@ -286,9 +292,9 @@ class Lists(Snapshot):
     async def contents(self) -> dict[str, bytes]:
         return CONTENTS
 
-    async def passed(self, log: str, shard: str) -> tuple[Passed, int]:
-        pos, w = await self._logs[log].watermark(shard)
-        return Passed(self._logs[log].applied, w), pos
+    async def passed(self, log: str, shard: str) -> tuple[Progress, int]:
+        position, watermark = await self._logs[log].watermark(shard)
+        return Progress(self._logs[log].applied, watermark), position
 
     async def merged(self, shard: str) -> dict[str, int]:
         return {}  # Nobody keeps facts of them.
@@ -296,7 +302,9 @@ class Lists(Snapshot):
     async def facts(self, shard: str) -> dict[Key, bytes]:
         return {}
 
-    async def entries(self, log: str, shard: str, upto: int | None = None, after: int = 0) -> AsyncIterator[list[Entry]]:
+    async def entries(
+        self, log: str, shard: str, upto: int | None = None, after: int = 0
+    ) -> AsyncIterator[list[Entry]]:
         if rows := (await self._logs[log].rows())[after:upto]:
             yield [entry(row) for row in rows]
 
@@ -308,13 +316,15 @@ class Tables(checker.Tables):
         self._logs = logs
 
     async def head(self, log: str, shard: str) -> checker.Head:
-        pos, ts = await self._logs[log].watermark(shard)
-        return checker.Head(pos, ts, self._logs[log].applied)
+        position, time = await self._logs[log].watermark(shard)
+        return checker.Head(position, time, self._logs[log].applied)
 
     async def rows(self, log: str, shard: str) -> AsyncIterator[checker.Row]:
         for row in await self._logs[log].rows():
             *columns, type_name, data = entry(row)
-            yield checker.Row._make((log, shard, *columns, checker.kind_of(type_name), checker.parsed(data)))
+            yield checker.Row._make(
+                (log, shard, *columns, checker.kind_of(type_name), checker.parsed(data))
+            )
 
 
 class InMemory(World):
@@ -328,7 +338,9 @@ class InMemory(World):
         return self.logs[name]
 
     async def come(self, at: Instant, *events: Event) -> None:
-        await self.logs["intake"].append(CITY, [Draft(at, subject(event), event) for event in events])
+        await self.logs["intake"].append(
+            CITY, [Draft(at, subject(event), event) for event in events]
+        )
 
     async def announce(self, at: Instant) -> None:
         await self.logs["intake"].announce(CITY, at)
@@ -379,7 +391,7 @@ class Line(Database):
             await super().fetch(sql, *args)
         elif lands == "later":
             self._late.append((sql, args))
-        raise Away("the connection was lost")
+        raise Unavailable("the connection was lost")
 
     async def land(self) -> list[asyncpg.Record]:
         """What is still on its way arrives."""
@@ -429,8 +441,10 @@ class OnPostgres(World):
 
     def log(self, name: str, process: str) -> PostgresLog:
         if process not in self._processes:
-            bell = Bell()
-            self._processes[process] = {log: PostgresLog(log, self.line, bell, process) for log in SCHEMA_OF}
+            notifier = Notifier()
+            self._processes[process] = {
+                log: PostgresLog(log, self.line, notifier, process) for log in SCHEMA_OF
+            }
         return self._processes[process][name]
 
     async def set_clock(self, watch: Instant, wall: Instant | None = None) -> None:
@@ -440,9 +454,9 @@ class OnPostgres(World):
 
     async def come(self, at: Instant, *events: Event) -> None:
         await self.set_clock(at)
-        await self.post(Door(self.line, Bell()), *events)
+        await self.post(Acceptor(self.line, Notifier()), *events)
 
-    async def post(self, door: Door, *events: Any) -> None:
+    async def post(self, door: Acceptor, *events: Any) -> None:
         items = [item_of(event) for event in events]
         try:
             answers = await door.accept(CITY, items)
@@ -457,7 +471,7 @@ class OnPostgres(World):
 
     async def announce(self, at: Instant) -> None:
         await self.set_clock(at)
-        await Door(self.line, Bell()).tick()
+        await Acceptor(self.line, Notifier()).tick()
 
     @asynccontextmanager
     async def coming(self, at: Instant, event: Event) -> AsyncIterator[None]:
@@ -466,7 +480,7 @@ class OnPostgres(World):
         connection = await asyncpg.connect(self.url)
         try:
             async with connection.transaction():
-                await self.post(Door(Held(connection), Bell()), event)
+                await self.post(Acceptor(Held(connection), Notifier()), event)
                 yield
         finally:
             await connection.close()
@@ -513,7 +527,9 @@ class OnPostgres(World):
             await self.line.fetch(change)
             return
         function, says, instead = change
-        (text,) = (await self.line.fetch("SELECT pg_get_functiondef($1::text::regproc)", function))[0]
+        (text,) = (await self.line.fetch("SELECT pg_get_functiondef($1::text::regproc)", function))[
+            0
+        ]
         assert says in text, f"{function} does not say {says!r}"
         await self.line.fetch(text.replace(says, instead))
 
@@ -525,17 +541,28 @@ class OnPostgres(World):
 
     async def compare_with_clients(self) -> None:
         for item, answer, watch in self.sent:
-            for type_name, data, ts in await self.line.fetch(PLACED, CITY, answer.pos):
-                if (type_name, data) != (item.type, item.data) or ts > watch + AHEAD_MAX:
+            for type_name, data, time in await self.line.fetch(PLACED, CITY, answer.position):
+                if (type_name, data) != (item.type, item.data) or time > watch + AHEAD_MAX:
                     self.notice("clients")
 
 
 def receipt(sent: Sent) -> checker.Receipt:
     """What the checker is told of an answer."""
     event, answer = data_decoder(sent.item.type).decode(sent.item.data), sent.answer
-    known = {"district": CITY, "status": 202 if answer.fresh else 200, "id": answer.id, "pos": answer.pos}
+    known = {
+        "district": CITY,
+        "status": 202 if answer.fresh else 200,
+        "id": answer.id,
+        "pos": answer.position,
+    }
     if isinstance(event, IssueReported):
-        return {**known, "kind": "issue", "source": event.source, "line": event.line, "reference": event.reference}
+        return {
+            **known,
+            "kind": "issue",
+            "source": event.source,
+            "line": event.line,
+            "reference": event.reference,
+        }
     return {**known, "kind": "action", "source": "source", "reference": REFERENCES[answer.id]}
 
 
@@ -567,7 +594,11 @@ def in_statement(name: str, says: str, instead: str) -> Plant:
         assert says in text, f"{name} does not say {says!r}"
         other = text.replace(says, instead)
         patch.setattr(postgres, name, other)
-        patch.setattr(postgres, "STATEMENTS", tuple(other if sql == text else sql for sql in postgres.STATEMENTS))
+        patch.setattr(
+            postgres,
+            "STATEMENTS",
+            tuple(other if sql == text else sql for sql in postgres.STATEMENTS),
+        )
 
     return plant
 
@@ -578,7 +609,9 @@ def method(owner: type[Any], name: str) -> Callable[[Callable[..., Any]], Plant]
     def decorate(instead: Callable[..., Any]) -> Plant:
         def plant(patch: pytest.MonkeyPatch) -> None:
             real = getattr(owner, name)
-            patch.setattr(owner, name, lambda self, *args: instead(partial(real, self), self, *args))
+            patch.setattr(
+                owner, name, lambda self, *args: instead(partial(real, self), self, *args)
+            )
 
         return plant
 
@@ -591,23 +624,38 @@ def value(target: str, instead: object) -> Plant:
 
 # The fence
 
-NO_EPOCH = Weakening("`COMMIT` without `epoch = $2`", in_statement("COMMIT", "epoch = $2", "$2::bigint IS NOT NULL"))
-NO_POSITION = Weakening("`COMMIT` without `pos = $3`", in_statement("COMMIT", "pos = $3 AND", "$3::bigint IS NOT NULL AND"))
-NO_TIME = Weakening("`COMMIT` without `ts <= $8`", in_statement("COMMIT", "ts <= $8", "$8::bigint IS NOT NULL"))
+NO_EPOCH = Weakening(
+    "`COMMIT` without `epoch = $2`", in_statement("COMMIT", "epoch = $2", "$2::bigint IS NOT NULL")
+)
+NO_POSITION = Weakening(
+    "`COMMIT` without `pos = $3`",
+    in_statement("COMMIT", "pos = $3 AND", "$3::bigint IS NOT NULL AND"),
+)
+NO_TIME = Weakening(
+    "`COMMIT` without `ts <= $8`", in_statement("COMMIT", "ts <= $8", "$8::bigint IS NOT NULL")
+)
 NO_EPOCH_ANNOUNCED = Weakening(
-    "`ANNOUNCE` without `epoch = $2`", in_statement("ANNOUNCE", "epoch = $2", "$2::bigint IS NOT NULL")
+    "`ANNOUNCE` without `epoch = $2`",
+    in_statement("ANNOUNCE", "epoch = $2", "$2::bigint IS NOT NULL"),
 )
 NO_POSITION_ANNOUNCED = Weakening(
     "`ANNOUNCE` without `pos = $3`", in_statement("ANNOUNCE", "pos = $3", "$3::bigint IS NOT NULL")
 )
 NO_PRIMARY_KEY = Weakening(
     "no primary key of the stages' logs",
-    sql=tuple(f"ALTER TABLE {schema}.log DROP CONSTRAINT log_pkey" for schema in ("routing", "escalation")),
+    sql=tuple(
+        f"ALTER TABLE {schema}.log DROP CONSTRAINT log_pkey" for schema in ("routing", "escalation")
+    ),
 )
-SAME_EPOCH = Weakening("`LEASE` without `epoch + 1`", in_statement("LEASE", "epoch = epoch + 1", "epoch = greatest(epoch, 1)"))
+SAME_EPOCH = Weakening(
+    "`LEASE` without `epoch + 1`",
+    in_statement("LEASE", "epoch = epoch + 1", "epoch = greatest(epoch, 1)"),
+)
 LEASED_TWICE = Weakening(
     "`LEASE` also while another one has it",
-    in_statement("LEASE", "(owner = $2 OR leased_until < clock_timestamp())", "$2::text IS NOT NULL"),
+    in_statement(
+        "LEASE", "(owner = $2 OR leased_until < clock_timestamp())", "$2::text IS NOT NULL"
+    ),
 )
 
 
@@ -621,7 +669,7 @@ async def try_again(real: Callable[..., Awaitable[None]], self: PostgresLog, *ar
     async def twice(sql: str, *values: object) -> list[asyncpg.Record]:
         try:
             return await fetch(sql, *values)
-        except Away:
+        except Unavailable:
             return await fetch(sql, *values)
 
     self._fetch = twice  # type: ignore[method-assign]
@@ -640,19 +688,33 @@ async def surely(real: object, self: PostgresLog, *args: Any) -> bool:
 
 
 @method(PostgresLog, "_fetch")
-async def position_first(real: Callable[..., Awaitable[Any]], self: PostgresLog, sql: str, *args: Any) -> Any:
+async def position_first(
+    real: Callable[..., Awaitable[Any]], self: PostgresLog, sql: str, *args: Any
+) -> Any:
     if sql != postgres.COMMIT:
         return await real(sql, *args)
-    alone = self._sql[sql].replace("FROM fence, unnest", "FROM fence, (SELECT WHERE false) AS nobody, unnest")
+    alone = self._sql[sql].replace(
+        "FROM fence, unnest", "FROM fence, (SELECT WHERE false) AS nobody, unnest"
+    )
     moved = await self.database.fetch(alone.replace("written AS", "nothing AS"), *args)
-    insert = self._sql[sql].partition("written AS (")[2].rpartition(")\nSELECT")[0].replace("FROM fence, ", "FROM ")
+    insert = (
+        self._sql[sql]
+        .partition("written AS (")[2]
+        .rpartition(")\nSELECT")[0]
+        .replace("FROM fence, ", "FROM ")
+    )
     unused = "($2::bigint, $4::bigint, $5::bigint, $6::bigint, $7::float, $8::bigint) IS NOT NULL"
     await self.database.fetch(f"{insert} WHERE {unused} /* written AS */", *args)
     return moved
 
 
 @method(Runner, "_commit")
-async def row_by_row(real: Callable[..., Awaitable[None]], self: Runner[Any, Any], rows: Sequence[Row], passed: Passed) -> None:
+async def row_by_row(
+    real: Callable[..., Awaitable[None]],
+    self: Runner[Any, Any],
+    rows: Sequence[Row],
+    passed: Progress,
+) -> None:
     for row in rows:
         await real([row], passed)
 
@@ -665,13 +727,15 @@ def never_stop(real: object, self: Stage[Any, Any]) -> None:
     self._stopped = False
 
 
-@method(Runner, "recall")
+@method(Runner, "replay")
 async def recall_less(real: object, self: Runner[Any, Any]) -> None:
-    self.stage.recall(without_last_decision(await self.sink.read(self.stage.shard, 0, ALL)), {})
+    self.stage.replay(without_last_decision(await self.sink.read(self.stage.shard, 0, ALL)), {})
 
 
-@method(Stage, "recall")
-def recall_numbers_only(real: Callable[..., None], self: Stage[Any, Any], rows: Iterable[Row], held: Mapping[str, Row]) -> None:
+@method(Stage, "replay")
+def recall_numbers_only(
+    real: Callable[..., None], self: Stage[Any, Any], rows: Iterable[Row], held: Mapping[str, Row]
+) -> None:
     taken = list(rows)
     before = without_last_decision(taken)
     real(before, held)
@@ -682,7 +746,7 @@ def recall_numbers_only(real: Callable[..., None], self: Stage[Any, Any], rows: 
 
 
 def without_last_decision(rows: Sequence[Row]) -> Sequence[Row]:
-    return rows[: max((i for i, row in enumerate(rows) if row.n == 1), default=0)]
+    return rows[: max((i for i, row in enumerate(rows) if row.step == 1), default=0)]
 
 
 # Readers
@@ -690,13 +754,15 @@ def without_last_decision(rows: Sequence[Row]) -> Sequence[Row]:
 
 @method(Stage, "_apply")
 def over_gaps(real: Callable[..., None], self: Stage[Any, Any], row: Row, answer: Any) -> None:
-    self.input = max(self.input, row.pos - 1)
+    self.input = max(self.input, row.position - 1)
     real(row, answer)
 
 
 @method(Stage, "_apply")
-def again_and_again(real: Callable[..., None], self: Stage[Any, Any], row: Row, answer: Any) -> None:
-    self.input = min(self.input, row.pos - 1)
+def again_and_again(
+    real: Callable[..., None], self: Stage[Any, Any], row: Row, answer: Any
+) -> None:
+    self.input = min(self.input, row.position - 1)
     real(row, answer)
 
 
@@ -705,7 +771,9 @@ def kept_with_a_hole(real: object, self: Tail, rows: Sequence[Row]) -> None:
     self.rows += rows
 
 
-HOLED_TAIL = Weakening("`Tail.add` keeps older rows where others wrote in between", kept_with_a_hole)
+HOLED_TAIL = Weakening(
+    "`Tail.add` keeps older rows where others wrote in between", kept_with_a_hole
+)
 NO_GAP_RULE = Weakening("`Stage` applies a row also after a gap", over_gaps)
 ID_SEQUENCE = """
 CREATE OR REPLACE FUNCTION intake.accept(
@@ -726,7 +794,8 @@ BEGIN
 END $$
 """
 FROM_A_SEQUENCE = Weakening(
-    "`intake.accept` takes positions from an id sequence, without the lock", sql=("CREATE SEQUENCE positions", ID_SEQUENCE)
+    "`intake.accept` takes positions from an id sequence, without the lock",
+    sql=("CREATE SEQUENCE positions", ID_SEQUENCE),
 )
 
 
@@ -742,19 +811,23 @@ def by_wall_clock(real: Callable[..., None], self: Stage[Any, Any], t: Instant) 
 
 @method(Stage, "_fire_before")
 def at_it_too(real: Callable[..., None], self: Stage[Any, Any], t: Instant) -> None:
-    time = max(self.time, t)
+    watermark = max(self.watermark, t)
     real(t + 1)
-    self.time = time
+    self.watermark = watermark
 
 
-@method(Stage, "pass_time")
-def at_a_watermark_too(real: Callable[..., list[Row]], self: Stage[Any, Any], w: Instant) -> list[Row]:
-    return real(w + 1)
+@method(Stage, "advance_time")
+def at_a_watermark_too(
+    real: Callable[..., list[Row]], self: Stage[Any, Any], watermark: Instant
+) -> list[Row]:
+    return real(watermark + 1)
 
 
 @method(Stage, "_apply")
-def inside_a_decision(real: Callable[..., None], self: Stage[Any, Any], row: Row, answer: Any) -> None:
-    real(row._replace(n=1), answer)
+def inside_a_decision(
+    real: Callable[..., None], self: Stage[Any, Any], row: Row, answer: Any
+) -> None:
+    real(row._replace(step=1), answer)
 
 
 def let_pass(self: Stage[Any, Any], t: Instant) -> None:
@@ -762,7 +835,7 @@ def let_pass(self: Stage[Any, Any], t: Instant) -> None:
     self.__dict__["lets_pass"] = t
 
 
-def of_what_let_it_pass(changed: Callable[[Heard, str, Instant], tuple[Heard, str]]) -> Plant:
+def of_what_let_it_pass(changed: Callable[[Input, str, Instant], tuple[Input, str]]) -> Plant:
     """What a fired event takes from what let time pass."""
 
     @method(Stage, "_fire_before")
@@ -771,7 +844,9 @@ def of_what_let_it_pass(changed: Callable[[Heard, str, Instant], tuple[Heard, st
         real(t)
 
     @method(Stage, "_fire")
-    def hear(real: Callable[..., None], self: Stage[Any, Any], name: str, heard: Heard, cause: str) -> None:
+    def hear(
+        real: Callable[..., None], self: Stage[Any, Any], name: str, heard: Input, cause: str
+    ) -> None:
         real(name, *changed(heard, cause, self.__dict__["lets_pass"]))
 
     def plant(patch: pytest.MonkeyPatch) -> None:
@@ -789,42 +864,60 @@ class Untied(Clock):
 
 
 def untied(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("eventlog.core.stage.heappush", lambda clocks, clock: heappush(clocks, Untied(*clock)))
+    patch.setattr(
+        "eventlog.core.stage.heappush", lambda clocks, clock: heappush(clocks, Untied(*clock))
+    )
 
 
 # Watermarks
 
 
 @method(PostgresLog, "watermark")
-async def unlocked(real: Callable[..., Awaitable[Watermark]], self: PostgresLog, shard: str) -> Watermark:
-    pos, w = await real(shard)
-    return Watermark(pos, max(w, (await self.database.fetch("SELECT intake.clock()"))[0][0]) if self.name == "intake" else w)
+async def unlocked(
+    real: Callable[..., Awaitable[Watermark]], self: PostgresLog, shard: str
+) -> Watermark:
+    position, watermark = await real(shard)
+    return Watermark(
+        position,
+        max(watermark, (await self.database.fetch("SELECT intake.clock()"))[0][0])
+        if self.name == "intake"
+        else watermark,
+    )
 
 
 @method(PostgresLog, "watermark")
-async def unwritten(real: Callable[..., Awaitable[Watermark]], self: PostgresLog, shard: str) -> Watermark:
+async def unwritten(
+    real: Callable[..., Awaitable[Watermark]], self: PostgresLog, shard: str
+) -> Watermark:
     mark = await real(shard)
     if self.name != "intake":
         return mark
-    (said,) = (await self.database.fetch("SELECT max(w) FROM said WHERE shard = $1 AND pos = $2", shard, mark.pos))[0]
-    return Watermark(mark.pos, max(mark.w, said or mark.w))
+    (said,) = (
+        await self.database.fetch(
+            "SELECT max(w) FROM said WHERE shard = $1 AND pos = $2", shard, mark.position
+        )
+    )[0]
+    return Watermark(mark.position, max(mark.watermark, said or mark.watermark))
 
 
-@method(Runner, "pass_time")
+@method(Runner, "advance_time")
 async def believe_at_once(real: object, self: Runner[Any, Any]) -> None:
     await self._commit(*self._taken())
     mark = await self.source.watermark(self.stage.shard)
-    await self._commit(self.stage.pass_time(mark.w), self.stage.passed)
-    await self.sink.announce(self.stage.shard, mark.w, self.stage.input)
+    await self._commit(self.stage.advance_time(mark.watermark), self.stage.passed)
+    await self.sink.announce(self.stage.shard, mark.watermark, self.stage.input)
 
 
 @method(Runner, "_commit")
 async def announce_first(
-    real: Callable[..., Awaitable[None]], self: Runner[Any, Any], rows: Sequence[Row], passed: Passed
+    real: Callable[..., Awaitable[None]],
+    self: Runner[Any, Any],
+    rows: Sequence[Row],
+    passed: Progress,
 ) -> None:
     mark = await self.source.watermark(self.stage.shard)
-    if mark.pos == self.stage.input:
-        await self.sink.announce(self.stage.shard, mark.w)
+    if mark.position == self.stage.input:
+        await self.sink.announce(self.stage.shard, mark.watermark)
     await real(rows, passed)
 
 
@@ -852,17 +945,21 @@ NOT_MONOTONE = Weakening(
     sql=(("intake.accept", "greatest(old.ts, intake.clock())", "intake.clock()"),),
 )
 NOT_REMEMBERED = Weakening(
-    "`intake.accept` does not look for known identities", sql=(("intake.accept", "k.id = ANY (names)", "false"),)
+    "`intake.accept` does not look for known identities",
+    sql=(("intake.accept", "k.id = ANY (names)", "false"),),
 )
-NO_IDENTITY_KEY = Weakening("no primary key of identities", sql=("ALTER TABLE intake.identity DROP CONSTRAINT identity_pkey",))
+NO_IDENTITY_KEY = Weakening(
+    "no primary key of identities",
+    sql=("ALTER TABLE intake.identity DROP CONSTRAINT identity_pkey",),
+)
 ANY_CLOCK = Weakening(
     "`intake.check_clock` finds nothing",
     sql=(("intake.check_clock", "IF ahead > ahead_us_max", "IF false AND ahead > ahead_us_max"),),
 )
 
 
-@method(Door, "_answer")
-def any_body(real: Callable[..., Accepted], self: Door, *args: Any) -> Accepted:
+@method(Acceptor, "_answer")
+def any_body(real: Callable[..., Accepted], self: Acceptor, *args: Any) -> Accepted:
     return real(*args)._replace(same=True)
 
 
@@ -875,21 +972,29 @@ async def any_database(real: object, self: DatabaseCheck, connection: object) ->
 
 
 @method(Stage, "_hear")
-def held_inputs_are_dropped(real: Callable[..., None], self: Stage[Any, Any], name: str, row: Row, answer: Answer) -> None:
+def held_inputs_are_dropped(
+    real: Callable[..., None], self: Stage[Any, Any], name: str, row: Row, answer: Answer
+) -> None:
     if not self._subject(name).parked:
         real(name, row, answer)
 
 
 @method(Stage, "_decided")
 def parked_in_memory_only(
-    real: Callable[..., Sequence[Event]], self: Stage[Any, Any], name: str, about: Subject[Any], heard: Sequence[Heard]
+    real: Callable[..., Sequence[Event]],
+    self: Stage[Any, Any],
+    name: str,
+    about: Subject[Any],
+    heard: Sequence[Input],
 ) -> Sequence[Event]:
     events = real(name, about, heard)
     return [event for event in events if not isinstance(event, CaseParked)]
 
 
 @method(Runner, "_held_behind")
-async def forgetting_what_is_held(real: object, self: Runner[Any, Any], rows: Sequence[Row]) -> dict[str, Row]:
+async def forgetting_what_is_held(
+    real: object, self: Runner[Any, Any], rows: Sequence[Row]
+) -> dict[str, Row]:
     return {}
 
 
@@ -900,9 +1005,14 @@ def without_clocks(real: object, self: Stage[Any, Any], subject: Subject[Any]) -
 
 @method(Routing, "_report")
 def forgetting(
-    real: Callable[..., Sequence[Event]], self: Routing, issue: Any, heard: Heard, state: Any, reference: Any
+    real: Callable[..., Sequence[Event]],
+    self: Routing,
+    issue: Any,
+    heard: Input,
+    state: Any,
+    reference: Any,
 ) -> Any:
-    return real(issue, heard, self.unheard, reference)
+    return real(issue, heard, self.initial_state, reference)
 
 
 # ── Histories ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -1053,7 +1163,7 @@ async def an_owner_dies_after_its_commit(world: InMemory) -> None:
 @history(in_memory, "CannotGoOn")
 async def a_row_is_lost_on_the_way(world: InMemory) -> None:
     await world.come(10 * S, report("a", 20 * S), closing("a"), report("b", 99 * S))
-    world.logs["intake"].garbled = lambda rows: [row for row in rows if row.pos != 2]
+    world.logs["intake"].garbled = lambda rows: [row for row in rows if row.position != 2]
     await world.follow()
 
 
@@ -1078,7 +1188,9 @@ async def a_shard_comes_back_to_its_first_owner(world: OnPostgres) -> None:
 async def two_commits_cross(world: OnPostgres) -> None:
     await world.come(5 * S, report("before", 99 * S))
     async with world.coming(10 * S, report("a", 99 * S)):
-        other = asyncio.create_task(world.post(Door(world.line, Bell()), report("b", 99 * S)))
+        other = asyncio.create_task(
+            world.post(Acceptor(world.line, Notifier()), report("b", 99 * S))
+        )
         await world.done_or_waiting(other)
         await world.follow()
     await other
@@ -1102,15 +1214,15 @@ async def the_clock_steps_back(world: OnPostgres) -> None:
     await world.come(20 * S, report("a", 99 * S))
     await world.follow()
     await world.set_clock(21 * S, wall=10 * S)
-    await world.post(Door(world.line, Bell()), closing("a"))
+    await world.post(Acceptor(world.line, Notifier()), closing("a"))
     await world.follow()
 
 
 @history(in_memory)
 async def a_deadline_between_two_watermarks(world: InMemory) -> None:
     await world.come(10 * S, report("a", 20 * S))
-    for w in (25, 40):
-        await world.announce(w * S)
+    for watermark in (25, 40):
+        await world.announce(watermark * S)
         await world.follow()
 
 
@@ -1161,7 +1273,7 @@ async def the_clock_steps_back_after_time_was_told(world: OnPostgres) -> None:
     await world.announce(30 * S)
     await world.follow()
     await world.set_clock(31 * S, wall=20 * S)
-    await world.post(Door(world.line, Bell()), closing("a"))
+    await world.post(Acceptor(world.line, Notifier()), closing("a"))
     await world.follow()
 
 
@@ -1176,7 +1288,7 @@ async def half_of_the_rows_are_read(world: InMemory) -> None:
     assert owner.runner
     owner.runner.batch = 2
     await owner.runner.step()
-    await owner.noticed(owner.runner.pass_time())
+    await owner.noticed(owner.runner.advance_time())
     await world.follow()
 
 
@@ -1192,7 +1304,12 @@ async def a_pause_before_a_commit(world: InMemory) -> None:
 
 @history(in_memory)
 async def a_map_is_adopted_between_two_reports(world: InMemory) -> None:
-    for event in (report("a", 99 * S, IN_0101), MAP_ADOPTED, ROSTER_SENT, report("b", 99 * S, IN_0101)):
+    for event in (
+        report("a", 99 * S, IN_0101),
+        MAP_ADOPTED,
+        ROSTER_SENT,
+        report("b", 99 * S, IN_0101),
+    ):
         await world.come(10 * S, event)
         await world.follow()
 
@@ -1223,7 +1340,7 @@ async def a_reference_comes_again_with_another_body(world: OnPostgres) -> None:
 async def the_clock_leaps_for_a_moment(world: OnPostgres) -> None:
     await world.come(10 * S, report("a", 99 * S))
     await world.set_clock(11 * S, wall=3611 * S)
-    await world.post(Door(world.line, Bell()), report("b", 99 * S))
+    await world.post(Acceptor(world.line, Notifier()), report("b", 99 * S))
     await world.come(12 * S, report("b", 99 * S))
     await world.follow()
 
@@ -1275,7 +1392,7 @@ def poison(patch: pytest.MonkeyPatch, name: str, fault: Exception, times: int) -
     """Deciding about one report raises this, so many times."""
     decide, left = Routing.decide, [fault] * times
 
-    def decided(self: Routing, heard: Heard, state: Any, reference: Any) -> Sequence[Event]:
+    def decided(self: Routing, heard: Input, state: Any, reference: Any) -> Sequence[Event]:
         if left and isinstance(heard.event, IssueReported) and heard.event.reference == name:
             raise left.pop()
         return decide(self, heard, state, reference)
@@ -1313,13 +1430,19 @@ async def clocks_ran_out_behind_a_parked_case(world: InMemory) -> None:
     await world.follow()
 
 
-def poison_until(patch: pytest.MonkeyPatch, service: type[Any], name: str, adopted: str, kind: type[Any] = object) -> None:
+def poison_until(
+    patch: pytest.MonkeyPatch, service: type[Any], name: str, adopted: str, kind: type[Any] = object
+) -> None:
     """Deciding about one case fails before something is adopted."""
     decide = service.decide
 
-    def decided(self: Any, heard: Heard, state: Any, reference: Any) -> Sequence[Event]:
+    def decided(self: Any, heard: Input, state: Any, reference: Any) -> Sequence[Event]:
         event = heard.event
-        ready = getattr(reference, adopted) or isinstance(event, ClockRanOut) or not isinstance(event, kind)
+        ready = (
+            getattr(reference, adopted)
+            or isinstance(event, ClockRanOut)
+            or not isinstance(event, kind)
+        )
         if not ready and self.subject(event) == case_of(name):
             raise KeyError(adopted)
         found: Sequence[Event] = decide(self, heard, state, reference)
@@ -1463,7 +1586,11 @@ PLANTED = (
     Planted(
         "one transaction",
         "Position and rows are one transaction.",
-        (Weakening("`COMMIT` moves the position first, and writes the rows after", position_first),),
+        (
+            Weakening(
+                "`COMMIT` moves the position first, and writes the rows after", position_first
+            ),
+        ),
         an_answer_is_lost_before_the_commit,
         ("verify", "checker: gap"),
     ),
@@ -1491,7 +1618,12 @@ PLANTED = (
     Planted(
         "recalling all that was decided",
         "A new owner's state is the fold of its whole log.",
-        (Weakening("`Stage.recall` numbers the last decision, and does not evolve it", recall_numbers_only),),
+        (
+            Weakening(
+                "`Stage.recall` numbers the last decision, and does not evolve it",
+                recall_numbers_only,
+            ),
+        ),
         an_owner_dies_after_its_commit,
         ("verify", "checker: deadline"),
     ),
@@ -1559,7 +1691,7 @@ PLANTED = (
         (
             Weakening(
                 "a fired event's `ts` is that of what let time pass",
-                of_what_let_it_pass(lambda heard, cause, t: (heard._replace(ts=t), cause)),
+                of_what_let_it_pass(lambda heard, cause, t: (heard._replace(time=t), cause)),
             ),
         ),
         a_deadline_between_two_watermarks,
@@ -1700,14 +1832,23 @@ PLANTED = (
     Planted(
         "poison parks its case alone",
         "A fault of one case does not stop the shard.",
-        (Weakening("every fault stops the shard", value("eventlog.core.stage.NOT_THE_CASES_FAULT", (Exception,))),),
+        (
+            Weakening(
+                "every fault stops the shard",
+                value("eventlog.core.stage.NOT_THE_CASES_FAULT", (Exception,)),
+            ),
+        ),
         a_case_is_poison,
         ("stands still: KeyError", "checker: lag"),
     ),
     Planted(
         "what is no fault of a case",
         "Out of memory and the like stop the shard, and park nothing.",
-        (Weakening("every fault parks its case", value("eventlog.core.stage.NOT_THE_CASES_FAULT", ())),),
+        (
+            Weakening(
+                "every fault parks its case", value("eventlog.core.stage.NOT_THE_CASES_FAULT", ())
+            ),
+        ),
         memory_is_short_for_a_moment,
         ("verify",),
     ),

@@ -10,7 +10,9 @@ from tests.conftest import ROOT
 from tests.mutation.planted import HEAD, HISTORIES, PLANTED, History, Planted, Weakening, outcome
 
 
-def noticed(told: History, weakened: tuple[Weakening, ...], request: pytest.FixtureRequest) -> set[str]:
+def noticed(
+    told: History, weakened: tuple[Weakening, ...], request: pytest.FixtureRequest
+) -> set[str]:
     url = request.getfixturevalue("database") if told.stored else ""
     return asyncio.run(outcome(told, weakened, url))
 
@@ -39,7 +41,9 @@ def test_none_goes_free() -> None:
     for planted in PLANTED:
         assert bool(planted.caught_by) != bool(planted.masked_by), planted.name
         if planted.masked_by:
-            assert any(set(planted.weakened) < set(other.weakened) and other.caught_by for other in PLANTED), planted.name
+            assert any(
+                set(planted.weakened) < set(other.weakened) and other.caught_by for other in PLANTED
+            ), planted.name
 
 
 def test_every_history_is_one_of_a_planted_bug_and_every_name_is_its_own() -> None:
@@ -48,6 +52,10 @@ def test_every_history_is_one_of_a_planted_bug_and_every_name_is_its_own() -> No
 
 
 def test_the_document_is_the_table() -> None:
-    page = (ROOT / "docs" / "planted-bugs.md").read_text(encoding="utf-8").partition("\n## Over Kafka\n")[0]
+    page = (
+        (ROOT / "docs" / "planted-bugs.md")
+        .read_text(encoding="utf-8")
+        .partition("\n## Over Kafka\n")[0]
+    )
     shown = [line for line in page.splitlines() if line.startswith("|")]
     assert shown == [*HEAD.splitlines(), *(planted.line for planted in PLANTED)]

@@ -21,7 +21,13 @@ UNTIL = 400 * DAY  # 1971-02-05
 
 def story(*told: tuple[str, int, e.Event]) -> dict[Key, Fact]:
     facts: dict[Key, Fact] = {}
-    merge_into(facts, [Row(log, "city", pos, ts, 0, 1, CASE, pos, "", event) for pos, (log, ts, event) in enumerate(told, 1)])
+    merge_into(
+        facts,
+        [
+            Row(log, "city", position, time, 0, 1, CASE, position, "", event)
+            for position, (log, time, event) in enumerate(told, 1)
+        ],
+    )
     return facts
 
 
@@ -38,7 +44,12 @@ OVERDUE: tuple[tuple[str, int, e.Event], ...] = (
 
 def told(facts: dict[Key, Fact], until: int = UNTIL, zone: str = "UTC") -> list[tuple[Any, ...]]:
     return [
-        (sheet.period, *(getattr(sheet, flow) for flow in FLOWS), sheet.open_at_end, sheet.overdue_at_end)
+        (
+            sheet.period,
+            *(getattr(sheet, flow) for flow in FLOWS),
+            sheet.open_at_end,
+            sheet.overdue_at_end,
+        )
         for sheet in sheets(facts.items(), zone, until)
     ]
 
@@ -53,8 +64,15 @@ def test_a_missed_deadline_counts_in_its_month_and_the_ending_in_its_own() -> No
 
 
 def test_a_deadline_that_was_kept_is_in_time_also_if_it_was_kept_in_another_month() -> None:
-    kept = (*OVERDUE[:1], ("calls", DAY, replace(STARTED, due=40 * DAY)), ("cases", 35 * DAY, e.CaseClosed(CASE, ANN, "eve")))
-    assert told(story(*kept)) == [("1970-01", 1, 0, 0, 0, 0, 0, 0, 1, 0), ("1970-02", 0, 1, 1, 1, 0, 0, 0, 0, 0)]
+    kept = (
+        *OVERDUE[:1],
+        ("calls", DAY, replace(STARTED, due=40 * DAY)),
+        ("cases", 35 * DAY, e.CaseClosed(CASE, ANN, "eve")),
+    )
+    assert told(story(*kept)) == [
+        ("1970-01", 1, 0, 0, 0, 0, 0, 0, 1, 0),
+        ("1970-02", 0, 1, 1, 1, 0, 0, 0, 0, 0),
+    ]
 
 
 def test_what_is_due_later_than_the_instant_of_the_figures_does_not_count_yet() -> None:
@@ -92,27 +110,46 @@ def test_months_reach_to_both_ends_of_the_calendar(zone: str) -> None:
 
 
 def test_a_case_due_before_its_report_is_overdue_from_its_report_on() -> None:
-    past = (*OVERDUE[:1], ("calls", 40 * DAY, replace(STARTED, due=5 * DAY)), ("calls", 40 * DAY, MISSED))
+    past = (
+        *OVERDUE[:1],
+        ("calls", 40 * DAY, replace(STARTED, due=5 * DAY)),
+        ("calls", 40 * DAY, MISSED),
+    )
     facts = story(("cases", 40 * DAY, routed()), *past[1:])
-    assert [(row[0], row[3], row[5], row[-1]) for row in told(facts)] == [("1970-01", 1, 1, 0), ("1970-02", 0, 0, 1)]
+    assert [(row[0], row[3], row[5], row[-1]) for row in told(facts)] == [
+        ("1970-01", 1, 1, 0),
+        ("1970-02", 0, 0, 1),
+    ]
 
 
 def test_a_deadline_missed_before_a_worker_had_the_case_is_not_the_workers() -> None:
     late, kept = e.ClockHandedOver(CASE, ANN, 1, 2 * DAY), e.ClockHandedOver(CASE, ANN, 1, 50 * DAY)
-    assert [row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, late)))] == [0]
-    assert [row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, kept)))] == [1]
+    assert [
+        row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, late)))
+    ] == [0]
+    assert [
+        row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, kept)))
+    ] == [1]
 
 
 def test_a_case_in_a_queue_is_on_nobodys_sheet() -> None:
-    queue = e.Holder("district", None, None, "city", None, 0)
-    assert story(("cases", DAY, routed(queue)), ("calls", DAY, replace(STARTED, holder=queue))) == {}
+    queue = e.Assignment("district", None, None, "city", None, 0)
+    assert (
+        story(("cases", DAY, routed(queue)), ("calls", DAY, replace(STARTED, holder=queue))) == {}
+    )
 
 
 def test_a_reopened_case_is_a_new_responsibility() -> None:
     again = replace(ANN, episode=2)
-    reopened = e.CaseReopened(CASE, e.Matter("hotline", "Rubbish", "normal", DAY, None), again, "recurrence")
+    reopened = e.CaseReopened(
+        CASE, e.CaseFacts("hotline", "Rubbish", "normal", DAY, None), again, "recurrence"
+    )
     facts = story(*OVERDUE, ("cases", 80 * DAY, reopened))
-    assert [(row[0], row[1]) for row in told(facts)] == [("1970-01", 1), ("1970-02", 0), ("1970-03", 1)]
+    assert [(row[0], row[1]) for row in told(facts)] == [
+        ("1970-01", 1),
+        ("1970-02", 0),
+        ("1970-03", 1),
+    ]
 
 
 def test_every_figure_lists_its_events() -> None:
@@ -128,7 +165,9 @@ def test_every_figure_lists_its_events() -> None:
     }
     for sheet in sheets(facts.items(), "UTC", UNTIL):
         listed = receipts(facts.items(), "UTC", UNTIL, sheet.worker, sheet.period)
-        assert {flow: len(events) for flow, events in listed.items()} == {flow: getattr(sheet, flow) for flow in FLOWS}
+        assert {flow: len(events) for flow, events in listed.items()} == {
+            flow: getattr(sheet, flow) for flow in FLOWS
+        }
 
 
 def test_events_that_say_nothing_of_a_responsibility_make_no_fact() -> None:
@@ -138,11 +177,16 @@ def test_events_that_say_nothing_of_a_responsibility_make_no_fact() -> None:
 
 # ── Any order ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-ROWS = [Row(log, "city", pos, ts, 0, 1, CASE, pos, "", event) for pos, (log, ts, event) in enumerate(OVERDUE, 1)]
+ROWS = [
+    Row(log, "city", position, time, 0, 1, CASE, position, "", event)
+    for position, (log, time, event) in enumerate(OVERDUE, 1)
+]
 
 
 @given(st.permutations(ROWS), st.lists(st.integers(0, len(ROWS)), max_size=4))
-def test_facts_merged_in_any_order_and_grouping_are_equal(order: list[Row], cuts: list[int]) -> None:
+def test_facts_merged_in_any_order_and_grouping_are_equal(
+    order: list[Row], cuts: list[int]
+) -> None:
     expected: dict[Key, Fact] = {}
     merge_into(expected, ROWS)
     groups = []

@@ -73,9 +73,9 @@ def has_floats(body: bytes) -> bool:
 
 
 CHANGING = """
-from events.catalogue import CaseClosed, Holder
+from events.catalogue import CaseClosed, Assignment
 
-def change(event: CaseClosed, holder: Holder) -> None:
+def change(event: CaseClosed, holder: Assignment) -> None:
     event.by = holder.level = "grid"
 """
 
@@ -84,7 +84,12 @@ def test_the_type_checker_lets_nobody_change_a_value(tmp_path: Path) -> None:
     (tmp_path / "changing.py").write_text(CHANGING)
     words = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", "cache", "changing.py"]
     said = subprocess.run(
-        words, env={**os.environ, "MYPYPATH": str(ROOT / "libs")}, cwd=tmp_path, capture_output=True, text=True, check=False
+        words,
+        env={**os.environ, "MYPYPATH": str(ROOT / "libs")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert said.stdout.count("is read-only") == 2, said.stdout + said.stderr
 
@@ -124,7 +129,7 @@ def test_a_cloudevents_reader_that_is_not_ours_reads_an_envelope() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ts", "text"),
+    ("time", "text"),
     [
         (0, "1970-01-01T00:00:00Z"),
         (1_420_089_609_000_000, "2015-01-01T05:20:09Z"),
@@ -134,24 +139,37 @@ def test_a_cloudevents_reader_that_is_not_ours_reads_an_envelope() -> None:
         (-62_135_510_400_000_000, "0001-01-02T00:00:00Z"),
     ],
 )
-def test_an_instant_is_written_with_a_fraction_only_where_it_has_one(ts: int, text: str) -> None:
-    assert rfc3339(ts) == text
+def test_an_instant_is_written_with_a_fraction_only_where_it_has_one(time: int, text: str) -> None:
+    assert rfc3339(time) == text
 
 
 def test_an_action_survives_waiting() -> None:
     action = e.EndedAtSource("a", "c", "closed", ("gap_time",))
-    name, data = e.taken_apart(action)
-    assert e.put_together(name, json.loads(json.dumps(data))) == action
-    assert e.put_together(name, data) == action
+    name, data = e.to_fields(action)
+    assert e.from_fields(name, json.loads(json.dumps(data))) == action
+    assert e.from_fields(name, data) == action
 
 
 def write_golden(path: Path) -> None:
     """One envelope of every event. Run by hand when an event is added; lines that were published never change."""
-    written = {json.loads(line)["type"]: line for line in path.read_bytes().splitlines()} if path.exists() else {}
-    for pos, kind in enumerate(e.CATALOGUE.values(), 1):
+    written = (
+        {json.loads(line)["type"]: line for line in path.read_bytes().splitlines()}
+        if path.exists()
+        else {}
+    )
+    for position, kind in enumerate(e.CATALOGUE.values(), 1):
         if kind.name not in written:
             example = Row(
-                kind.logs[0], "city", pos, 1_420_089_609_000_000 + pos, pos, 1, "c" * 32, pos, "", example_of(kind.cls)
+                kind.logs[0],
+                "city",
+                position,
+                1_420_089_609_000_000 + position,
+                position,
+                1,
+                "c" * 32,
+                position,
+                "",
+                example_of(kind.cls),
             )
             written[kind.name] = envelope(example)
     path.parent.mkdir(exist_ok=True)
@@ -161,7 +179,12 @@ def write_golden(path: Path) -> None:
 def example_of(cls: type[Any]) -> Any:
     """An event with something in every field."""
     hints = get_type_hints(cls)
-    return cls(**{field.name: example_value(hints[field.name], field.name) for field in dataclasses.fields(cls)})
+    return cls(
+        **{
+            field.name: example_value(hints[field.name], field.name)
+            for field in dataclasses.fields(cls)
+        }
+    )
 
 
 def example_value(hint: Any, name: str) -> Any:
@@ -175,7 +198,9 @@ def example_value(hint: Any, name: str) -> Any:
         return (example_value(args[0], name),)
     if getattr(hint, "__origin__", None) is dict:
         return {"action": "a1"}
-    return example_value(args[0], name) if isinstance(args[0], type) or get_args(args[0]) else args[0]
+    return (
+        example_value(args[0], name) if isinstance(args[0], type) or get_args(args[0]) else args[0]
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from cloudevents.core.bindings.kafka import KafkaMessage, from_structured_event, to_binary_event, to_structured_event
+from cloudevents.core.bindings.kafka import (
+    KafkaMessage,
+    from_structured_event,
+    to_binary_event,
+    to_structured_event,
+)
 from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +22,12 @@ from intake.answers import Result
 from intake.core.identity import issue_id
 from intake.inbound.cloudevents import ISSUE_TYPE, Record, Sent, read, receipt, sent
 
-ISSUE = {"reference": "R-1", "category": "Noise", "due": "2030-01-01T00:00:00Z", "place": {"grid": "0101"}}
+ISSUE = {
+    "reference": "R-1",
+    "category": "Noise",
+    "due": "2030-01-01T00:00:00Z",
+    "place": {"grid": "0101"},
+}
 ATTRIBUTES = {
     "id": "u-1",
     "source": "city-12345",
@@ -39,7 +49,9 @@ def record_of(message: KafkaMessage) -> Record:
 
 def structured(value: object, headers: Mapping[str, bytes] | None = None) -> Record:
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return Record(None, body, list((headers or {"content-type": b"application/cloudevents+json"}).items()))
+    return Record(
+        None, body, list((headers or {"content-type": b"application/cloudevents+json"}).items())
+    )
 
 
 def refused(record: Record) -> Problem:
@@ -54,13 +66,19 @@ def test_both_modes_of_the_sdk_are_the_same_issue(mode: Any) -> None:
     assert (found.id, found.source) == ("u-1", "city-12345")
     district, item, reference = read(found, "hotline", ONE)
     assert (district, reference) == ("exampleville", "R-1")
-    assert item.id == issue_id("exampleville", "city-12345", "hotline", "R-1"), "the same issue as by POST"
+    assert item.id == issue_id("exampleville", "city-12345", "hotline", "R-1"), (
+        "the same issue as by POST"
+    )
 
 
 WRONG: dict[str, tuple[Record, int, str]] = {
     "nothing at all": (Record(None, None, []), 422, "no value"),
     "no content type": (Record(None, b"{}", []), 415, "Publish a CloudEvent"),
-    "a batch": (structured([ATTRIBUTES], {"content-type": b"application/cloudevents-batch+json"}), 415, "Publish a CloudEvent"),
+    "a batch": (
+        structured([ATTRIBUTES], {"content-type": b"application/cloudevents-batch+json"}),
+        415,
+        "Publish a CloudEvent",
+    ),
     "no JSON": (structured(b"{"), 422, "not JSON"),
     "no object": (structured(b"[]"), 422, "not an object"),
     "no UTF-8": (structured(b'{"id": "\xff"}'), 422, "not UTF-8"),
@@ -69,18 +87,38 @@ WRONG: dict[str, tuple[Record, int, str]] = {
     "far too deep": (structured(b"[" * 60_000), 422, "deeper"),
     "no data": (structured(ATTRIBUTES), 422, "no data"),
     "base64": (structured(ATTRIBUTES | {"data_base64": "e30="}), 422, "data_base64"),
-    "another version": (structured(ATTRIBUTES | {"specversion": "0.3", "data": {}}), 422, "only CloudEvents 1.0"),
-    "another type": (structured(ATTRIBUTES | {"type": "complaint", "data": {}}), 422, "'complaint'"),
+    "another version": (
+        structured(ATTRIBUTES | {"specversion": "0.3", "data": {}}),
+        422,
+        "only CloudEvents 1.0",
+    ),
+    "another type": (
+        structured(ATTRIBUTES | {"type": "complaint", "data": {}}),
+        422,
+        "'complaint'",
+    ),
     "a number as id": (structured(ATTRIBUTES | {"id": 7, "data": {}}), 422, "not a text"),
     "no source": (structured({**ATTRIBUTES, "source": "", "data": {}}), 422, "source is missing"),
-    "XML": (structured(ATTRIBUTES | {"datacontenttype": "text/xml", "data": {}}), 415, "application/json"),
+    "XML": (
+        structured(ATTRIBUTES | {"datacontenttype": "text/xml", "data": {}}),
+        415,
+        "application/json",
+    ),
     "several issues": (
         structured(ATTRIBUTES | {"datacontenttype": "application/x-ndjson", "data": {}}),
         415,
         "one in a record",
     ),
-    "a header twice": (Record(None, b"{}", [("ce_id", b"a"), ("CE_ID", b"b")]), 422, "stands twice"),
-    "a header that is no text": (Record(None, b"{}", [("content-type", b"\xff")]), 422, "not UTF-8"),
+    "a header twice": (
+        Record(None, b"{}", [("ce_id", b"a"), ("CE_ID", b"b")]),
+        422,
+        "stands twice",
+    ),
+    "a header that is no text": (
+        Record(None, b"{}", [("content-type", b"\xff")]),
+        422,
+        "not UTF-8",
+    ),
 }
 
 
@@ -94,9 +132,18 @@ def test_what_is_no_event_is_refused_with_what_is_wrong(name: str) -> None:
 
 @given(
     st.none() | st.binary(max_size=300),
-    st.lists(st.tuples(st.sampled_from(["content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "x"]), st.binary())),
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "x"]
+            ),
+            st.binary(),
+        )
+    ),
 )
-def test_whatever_the_bytes_are_the_only_error_is_a_problem(value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+def test_whatever_the_bytes_are_the_only_error_is_a_problem(
+    value: bytes | None, headers: list[tuple[str, bytes]]
+) -> None:
     try:
         found = sent(Record(b"k", value, headers))
     except Problem:
@@ -108,7 +155,11 @@ def test_a_source_publishes_for_its_own_districts_alone() -> None:
     said = Sent("u-1", "city-12345", json.dumps(ISSUE).encode())
     named = Sent("u-1", "city-12345", json.dumps(ISSUE | {"district": "b"}).encode())
     assert read(named, "hotline", ["a", "b"])[0] == "b"
-    for given_, districts, status in ((said, [], 403), (said, ["a", "b"], 422), (named, ["a"], 403)):
+    for given_, districts, status in (
+        (said, [], 403),
+        (said, ["a", "b"], 422),
+        (named, ["a"], 403),
+    ):
         with pytest.raises(Problem) as found:
             read(given_, "hotline", districts)
         assert found.value.status == status
@@ -116,7 +167,10 @@ def test_a_source_publishes_for_its_own_districts_alone() -> None:
 
 def test_a_receipt_is_read_by_the_sdk() -> None:
     accepted = Result(202, "R-1", "0" * 32, "1" * 32, 7, "2026-01-01T00:00:00Z")
-    for cause, answer in (("u-1", accepted), (None, Problem(422, "invalid", "Not valid", "See errors."))):
+    for cause, answer in (
+        ("u-1", accepted),
+        (None, Problem(422, "invalid", "Not valid", "See errors.")),
+    ):
         body = receipt("inbound.hotline/0/12", cause, answer)
         message = KafkaMessage({"content-type": b"application/cloudevents+json"}, None, body)
         found = from_structured_event(message)

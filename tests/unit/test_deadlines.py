@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from events.catalogue import Limit, Matter
+from events.catalogue import CaseFacts, DeadlineRule
 from events.deadlines import due, limit_for
 from events.instants import instant
 
@@ -16,8 +16,8 @@ def at(text: str, zone: str) -> int:
     return instant(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)))
 
 
-def days(amount: int) -> Limit:
-    return Limit("*", "*", "*", amount, "days")
+def days(amount: int) -> DeadlineRule:
+    return DeadlineRule("*", "*", "*", amount, "days")
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,18 @@ def test_the_day_of_receipt_does_not_count_and_the_last_day_ends_at_24_local(
 
 
 def test_hours_are_hours_also_across_a_change_of_the_clock() -> None:
-    limit = Limit("*", "*", "*", 24, "hours")
+    limit = DeadlineRule("*", "*", "*", 24, "hours")
     started = at("2019-03-30T12:00:00", "Europe/Dublin")
     assert due(limit, started, "Europe/Dublin") == at("2019-03-31T13:00:00", "Europe/Dublin")
 
 
 def test_the_first_row_that_fits_counts() -> None:
-    rows = [Limit("hotline", "Water", "*", 2, "hours"), Limit("hotline", "*", "urgent", 4, "hours"), days(5)]
-    assert limit_for(Matter("hotline", "Water", "urgent", 0, None), rows) == rows[0]
-    assert limit_for(Matter("hotline", "Noise", "urgent", 0, None), rows) == rows[1]
-    assert limit_for(Matter("grid", "Water", "urgent", 0, None), rows) == rows[2]
-    assert limit_for(Matter("grid", "Water", "urgent", 0, None), rows[:2]) is None
+    rows = [
+        DeadlineRule("hotline", "Water", "*", 2, "hours"),
+        DeadlineRule("hotline", "*", "urgent", 4, "hours"),
+        days(5),
+    ]
+    assert limit_for(CaseFacts("hotline", "Water", "urgent", 0, None), rows) == rows[0]
+    assert limit_for(CaseFacts("hotline", "Noise", "urgent", 0, None), rows) == rows[1]
+    assert limit_for(CaseFacts("grid", "Water", "urgent", 0, None), rows) == rows[2]
+    assert limit_for(CaseFacts("grid", "Water", "urgent", 0, None), rows[:2]) is None

@@ -15,7 +15,7 @@ import shapely
 from shapely.geometry import shape
 
 from eventlog.content_codec import encoded
-from events.catalogue import LINES, URGENCIES, Matter
+from events.catalogue import LINES, URGENCIES, CaseFacts
 from events.deadlines import limit_for
 from gridcall.demo.licheng import district
 from gridcall.simulation.city.map_validation import check_map
@@ -46,13 +46,26 @@ def test_a_grid_has_15_digits_of_its_own_and_every_community_a_basic_grid() -> N
 
 
 def digest_of_all() -> str:
-    return sha256(b"".join(event.digest.encode() + body for event, body in district.contents())).hexdigest()
+    return sha256(
+        b"".join(event.digest.encode() + body for event, body in district.contents())
+    ).hexdigest()
 
 
 def test_it_is_the_same_to_the_byte_each_time() -> None:
     program = "from tests.unit.test_demo_district import digest_of_all; print(digest_of_all())"
-    known = {**os.environ, "PYTHONPATH": os.pathsep.join(("libs", "services", ".")), "PYTHONHASHSEED": "7"}
-    again = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=known, capture_output=True, text=True, check=True)
+    known = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(("libs", "services", ".")),
+        "PYTHONHASHSEED": "7",
+    }
+    again = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=known,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert again.stdout.strip() == digest_of_all()
 
 
@@ -65,10 +78,16 @@ def test_contents_are_what_their_digests_say_in_the_order_of_their_adoption() ->
 
 def test_basic_grids_tile_the_district_by_the_projects_own_check(tmp_path: Path) -> None:
     features = [
-        {"type": "Feature", "properties": {"code": grid.code, "street": grid.street}, "geometry": grid.geometry}
+        {
+            "type": "Feature",
+            "properties": {"code": grid.code, "street": grid.street},
+            "geometry": grid.geometry,
+        }
         for grid in BASIC
     ]
-    (tmp_path / "grids.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    (tmp_path / "grids.geojson").write_text(
+        json.dumps({"type": "FeatureCollection", "features": features})
+    )
     checked = check_map(tmp_path, MapFiles.model_validate(FILES))
     assert checked.findings == ()
     assert checked.grids is not None
@@ -82,7 +101,9 @@ def test_basic_grids_leave_nothing_over_and_streets_and_communities_are_blocks()
     assert sum(each.area for each in shapes.values()) == pytest.approx(whole.area)
     for digits in (9, 12):
         for unit in {code[:digits] for code in shapes}:
-            block = shapely.union_all([each for code, each in shapes.items() if code.startswith(unit)])
+            block = shapely.union_all(
+                [each for code, each in shapes.items() if code.startswith(unit)]
+            )
             assert block.equals(block.envelope), unit
 
 
@@ -94,7 +115,10 @@ def test_dedicated_grids_lie_within_a_basic_one_of_their_community_and_touch_not
         (around,) = tree.query(square, predicate="intersects")
         assert BASIC[around].code[:12] == grid.code[:12]
         assert basic[around].contains_properly(square)
-    assert all(i == j for i, j in shapely.STRtree(squares).query(squares, predicate="intersects").T.tolist())
+    assert all(
+        i == j
+        for i, j in shapely.STRtree(squares).query(squares, predicate="intersects").T.tolist()
+    )
 
 
 def test_rings_are_closed_counter_clockwise_in_seven_decimals_within_the_district() -> None:
@@ -109,7 +133,10 @@ def test_rings_are_closed_counter_clockwise_in_seven_decimals_within_the_distric
 def test_whatever_has_a_code_has_a_name() -> None:
     names = district.district_names().names
     assert district.district_names().schematic
-    assert all(names[grid.code]["zh"] and names[grid.street]["en"] and names[grid.code[:12]]["zh"] for grid in GRIDS)
+    assert all(
+        names[grid.code]["zh"] and names[grid.street]["en"] and names[grid.code[:12]]["zh"]
+        for grid in GRIDS
+    )
     assert all({"zh", "en"} == names[row.category].keys() for row in district.admission().rows)
     assert names["370112001001001"] == {"zh": "甸柳社区第一网格（基础）"}
 
@@ -117,7 +144,10 @@ def test_whatever_has_a_code_has_a_name() -> None:
 def test_every_grid_has_a_gridworker_and_every_street_and_the_district_take_calls() -> None:
     roster = district.roster()
     assert roster.workers.keys() == {grid.code for grid in GRIDS}
-    assert {receiver.unit for receiver in roster.receivers} == {"370112", *(grid.street for grid in GRIDS)}
+    assert {receiver.unit for receiver in roster.receivers} == {
+        "370112",
+        *(grid.street for grid in GRIDS),
+    }
     assert all(receiver.officer and receiver.deputy for receiver in roster.receivers)
 
 
@@ -130,7 +160,10 @@ def test_every_line_has_a_limit_for_every_matter() -> None:
     limits = district.policies().limits
     for line in LINES:
         for urgency in URGENCIES:
-            assert all(limit_for(Matter(line, each.code, urgency, 0, None), limits) for each in district.CATEGORIES)
+            assert all(
+                limit_for(CaseFacts(line, each.code, urgency, 0, None), limits)
+                for each in district.CATEGORIES
+            )
 
 
 def test_17_platforms_post_through_all_four_lines() -> None:

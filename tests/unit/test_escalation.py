@@ -10,7 +10,7 @@ import pytest
 from eventlog.core.decider import Clock, ClockRanOut
 from eventlog.testing.sentences import Given, given
 from events import catalogue as e
-from events.errors import CannotGoOn
+from events.errors import Halted
 from tests.harness.city import (
     ANN,
     CASE,
@@ -27,17 +27,21 @@ from tests.harness.city import (
 
 CITY = (POLICIES_ADOPTED, ROSTER_ADOPTED)
 DUE = 5 * DAY
-IN_STREET = e.Holder("street", None, "01", "city", None, 0)
-IN_DISTRICT = e.Holder("district", None, None, "city", None, 0)
-BOB = e.Holder("grid", "0102", "01", "city", "bob", 1)
+IN_STREET = e.Assignment("street", None, "01", "city", None, 0)
+IN_DISTRICT = e.Assignment("district", None, None, "city", None, 0)
+BOB = e.Assignment("grid", "0102", "01", "city", "bob", 1)
 
-OFFICER = e.Receiver("01", "officer-01", "deputy-01")
-CITY_OFFICER = e.Receiver("city", "officer-city", None)
+OFFICER = e.OnCall("01", "officer-01", "deputy-01")
+CITY_OFFICER = e.OnCall("city", "officer-city", None)
 
 STARTED = e.ClockStarted(CASE, ANN, 1, DAY, DUE, "line", "policies-1")
 MISSED = e.DeadlineMissed(CASE, ANN, 1, DUE)
-STREET_CALLED = e.CallRaised(CASE, ANN, f"{CASE}/1", "grid", "street", OFFICER, "deadline", DUE + DAY)
-DISTRICT_CALLED = e.CallRaised(CASE, ANN, f"{CASE}/2", "street", "district", CITY_OFFICER, "silence", DUE + 2 * DAY)
+STREET_CALLED = e.CallRaised(
+    CASE, ANN, f"{CASE}/1", "grid", "street", OFFICER, "deadline", DUE + DAY
+)
+DISTRICT_CALLED = e.CallRaised(
+    CASE, ANN, f"{CASE}/2", "street", "district", CITY_OFFICER, "silence", DUE + 2 * DAY
+)
 STOPPED = e.ClockStopped(CASE, ANN, 1, DUE)
 ENDED = e.CaseEndedAtSource(CASE, ANN, "closed", ())
 REOPENED = e.CaseReopened(CASE, matter(due=None), replace(ANN, episode=2), "recurrence")
@@ -47,7 +51,7 @@ SILENCE = ClockRanOut(Clock(DUE + DAY, CASE, "answer", 1))
 FIRST, SECOND = f"{CASE}/1", f"{CASE}/2"
 
 
-def queued(holder: e.Holder) -> e.CaseQueued:
+def queued(holder: e.Assignment) -> e.CaseQueued:
     return e.CaseQueued(CASE, matter(), holder, "none", (), USED)
 
 
@@ -63,8 +67,10 @@ def test_the_deadline_that_came_with_the_issue_starts_with_its_case() -> None:
 
 
 def test_without_one_the_first_policy_row_that_fits_starts_it() -> None:
-    urgent = replace(routed(), matter=e.Matter("hotline", "Rubbish", "urgent", DAY, None))
-    by_policy = e.ClockStarted(CASE, ANN, 1, DAY, DAY + 2 * HOUR, "hotline/*/urgent: 2 hours", "policies-1")
+    urgent = replace(routed(), matter=e.CaseFacts("hotline", "Rubbish", "urgent", DAY, None))
+    by_policy = e.ClockStarted(
+        CASE, ANN, 1, DAY, DAY + 2 * HOUR, "hotline/*/urgent: 2 hours", "policies-1"
+    )
     given(escalation, *CITY).when(urgent, DAY).then(by_policy)
 
 
@@ -73,7 +79,9 @@ def test_without_either_no_clock_runs() -> None:
     given(escalation).when(routed(due=None), DAY).then()
 
 
-@pytest.mark.parametrize("ended", [ENDED, e.CaseClosed(CASE, ANN, "eve"), e.CaseWithdrawn(CASE, ANN, "a mistake")])
+@pytest.mark.parametrize(
+    "ended", [ENDED, e.CaseClosed(CASE, ANN, "eve"), e.CaseWithdrawn(CASE, ANN, "a mistake")]
+)
 def test_a_case_that_ends_stops_its_clock(ended: e.Event) -> None:
     given(escalation, *CITY, STARTED).when(ended).then(STOPPED).when(ended).then()
 
@@ -83,18 +91,26 @@ def test_a_case_without_a_clock_ends_without_a_word() -> None:
 
 
 def test_another_holder_takes_the_deadline_over() -> None:
-    case = given(escalation, *CITY, STARTED).when(routed(BOB)).then(e.ClockHandedOver(CASE, BOB, 1, DUE))
+    case = (
+        given(escalation, *CITY, STARTED)
+        .when(routed(BOB))
+        .then(e.ClockHandedOver(CASE, BOB, 1, DUE))
+    )
     assert case.when(DEADLINE, DUE).events[0] == e.DeadlineMissed(CASE, BOB, 1, DUE)
 
 
 def test_a_case_that_reopens_gets_a_new_deadline_from_a_policy_row() -> None:
-    again = replace(REOPENED, matter=e.Matter("petition", "Rubbish", "normal", DAY, None))
-    day_16_at_24 = (10 + 15) * DAY + DAY - 8 * HOUR  # 15 days after the day of reopening, in Shanghai.
-    restarted = e.ClockStarted(CASE, again.holder, 2, 10 * DAY, day_16_at_24, "petition/*/*: 15 days", "policies-1")
-    case = given(escalation, *CITY, STARTED, STOPPED).when(again, 10 * DAY).then(restarted)
-    assert case.when(ClockRanOut(Clock(day_16_at_24, CASE, "deadline", 2)), day_16_at_24).events[0] == e.DeadlineMissed(
-        CASE, again.holder, 2, day_16_at_24
+    again = replace(REOPENED, matter=e.CaseFacts("petition", "Rubbish", "normal", DAY, None))
+    day_16_at_24 = (
+        (10 + 15) * DAY + DAY - 8 * HOUR
+    )  # 15 days after the day of reopening, in Shanghai.
+    restarted = e.ClockStarted(
+        CASE, again.holder, 2, 10 * DAY, day_16_at_24, "petition/*/*: 15 days", "policies-1"
     )
+    case = given(escalation, *CITY, STARTED, STOPPED).when(again, 10 * DAY).then(restarted)
+    assert case.when(ClockRanOut(Clock(day_16_at_24, CASE, "deadline", 2)), day_16_at_24).events[
+        0
+    ] == e.DeadlineMissed(CASE, again.holder, 2, day_16_at_24)
 
 
 def test_a_case_that_reopens_without_a_policy_row_has_no_deadline() -> None:
@@ -114,14 +130,18 @@ def test_a_limit_to_answer_counts_from_the_call_not_from_the_deadline() -> None:
 
 
 @pytest.mark.parametrize(("holder", "level"), [(IN_STREET, "street"), (IN_DISTRICT, "district")])
-def test_a_case_without_a_grid_calls_the_district(holder: e.Holder, level: Any) -> None:
+def test_a_case_without_a_grid_calls_the_district(holder: e.Assignment, level: Any) -> None:
     call = e.CallRaised(CASE, holder, FIRST, level, "district", CITY_OFFICER, "deadline", DUE + DAY)
     case = given(escalation, *CITY, e.ClockStarted(CASE, holder, 1, DAY, DUE, "line", "policies-1"))
     case.when(DEADLINE, DUE).then(e.DeadlineMissed(CASE, holder, 1, DUE), call)
 
 
 def test_a_call_not_answered_in_time_goes_up_one_level_and_stays_open() -> None:
-    case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED).when(SILENCE, DUE + DAY).then(DISTRICT_CALLED)
+    case = (
+        given(escalation, *CITY, STARTED, MISSED, STREET_CALLED)
+        .when(SILENCE, DUE + DAY)
+        .then(DISTRICT_CALLED)
+    )
     case.when(ENDED).then(STOPPED, withdrawn(FIRST), withdrawn(SECOND))
 
 
@@ -147,15 +167,28 @@ def test_an_answered_call_is_over_and_silent() -> None:
 
 def test_of_two_open_calls_only_the_one_that_is_answered_ends() -> None:
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED, DISTRICT_CALLED)
-    case = case.when(e.AnswerPassedOn(CASE, ANN, FIRST, "officer-01")).then(e.CallAnswered(CASE, ANN, FIRST, "officer-01"))
+    case = case.when(e.AnswerPassedOn(CASE, ANN, FIRST, "officer-01")).then(
+        e.CallAnswered(CASE, ANN, FIRST, "officer-01")
+    )
     case.when(ENDED).then(STOPPED, withdrawn(SECOND))
 
 
 @pytest.mark.parametrize(
-    "past", [(), (STARTED,), (STARTED, MISSED, STREET_CALLED, e.CallAnswered(CASE, ANN, FIRST, "x")), (STARTED, STOPPED)]
+    "past",
+    [
+        (),
+        (STARTED,),
+        (STARTED, MISSED, STREET_CALLED, e.CallAnswered(CASE, ANN, FIRST, "x")),
+        (STARTED, STOPPED),
+    ],
 )
-@pytest.mark.parametrize("action", [e.AcknowledgementPassedOn(CASE, ANN, FIRST, "x"), e.AnswerPassedOn(CASE, ANN, FIRST, "x")])
-def test_an_action_on_a_call_that_is_not_open_is_declined(past: tuple[e.Event, ...], action: e.Event) -> None:
+@pytest.mark.parametrize(
+    "action",
+    [e.AcknowledgementPassedOn(CASE, ANN, FIRST, "x"), e.AnswerPassedOn(CASE, ANN, FIRST, "x")],
+)
+def test_an_action_on_a_call_that_is_not_open_is_declined(
+    past: tuple[e.Event, ...], action: e.Event
+) -> None:
     declined = e.CallActionDeclined(CASE, ANN, FIRST, "This call is not open.")
     given(escalation, *CITY, *past).when(action).then(declined)
 
@@ -176,12 +209,16 @@ def test_without_a_limit_calls_wait_for_ever() -> None:
 
 def test_without_a_roster_a_call_names_the_unit_alone() -> None:
     case = given(escalation, POLICIES_ADOPTED, STARTED)
-    case.when(DEADLINE, DUE).then(MISSED, replace(STREET_CALLED, receiver=e.Receiver("01", None, None)))
+    case.when(DEADLINE, DUE).then(
+        MISSED, replace(STREET_CALLED, receiver=e.OnCall("01", None, None))
+    )
 
 
 def test_calls_are_numbered_through_all_lives_of_a_case() -> None:
     again = e.ClockStarted(CASE, replace(ANN, episode=2), 2, 9 * DAY, 10 * DAY, "line", None)
-    case: Given[Any, Any] = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED, STOPPED, withdrawn(FIRST), again)
+    case: Given[Any, Any] = given(
+        escalation, *CITY, STARTED, MISSED, STREET_CALLED, STOPPED, withdrawn(FIRST), again
+    )
     raised = case.when(ClockRanOut(Clock(10 * DAY, CASE, "deadline", 2)), 10 * DAY).events[1]
     assert isinstance(raised, e.CallRaised)
     assert raised.call == SECOND
@@ -193,7 +230,9 @@ def test_calls_are_numbered_through_all_lives_of_a_case() -> None:
 def test_what_later_decisions_need_is_written_down() -> None:
     given(escalation).when(POLICIES_ADOPTED).then(POLICIES_ADOPTED)
     given(escalation).when(ROSTER_ADOPTED).then(ROSTER_ADOPTED)
-    given(escalation).when(e.ReferenceAdopted("decider", "2026-11", "")).then(e.ReferenceAdopted("decider", "2026-11", ""))
+    given(escalation).when(e.ReferenceAdopted("decider", "2026-11", "")).then(
+        e.ReferenceAdopted("decider", "2026-11", "")
+    )
 
 
 def test_maps_are_none_of_its_business() -> None:
@@ -201,7 +240,7 @@ def test_maps_are_none_of_its_business() -> None:
 
 
 def test_a_decider_version_that_is_not_here_stops_the_shard() -> None:
-    with pytest.raises(CannotGoOn, match="install it"):
+    with pytest.raises(Halted, match="install it"):
         given(escalation).when(e.ReferenceAdopted("decider", "2099-01", ""))
 
 

@@ -106,7 +106,8 @@ def test_an_issue_becomes_one_event_with_its_claims_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "nothing", [{}, {"due": None, "place": None, "district": None}, {"place": {}}, {"place": {"grid": None}}]
+    "nothing",
+    [{}, {"due": None, "place": None, "district": None}, {"place": {}}, {"place": {"grid": None}}],
 )
 def test_the_least_issue_is_normal_and_has_no_deadline_and_no_place(nothing: Json) -> None:
     assert issue(LEAST | nothing) == e.IssueReported(
@@ -120,10 +121,15 @@ def test_the_least_issue_is_normal_and_has_no_deadline_and_no_place(nothing: Jso
         ({"point": POINT}, (e.PlaceClaim("point", 36.6812, 117.0712),)),
         ({"point": {"lon": -180, "lat": 90}}, (e.PlaceClaim("point", 90.0, -180.0),)),
         ({"street": "S", "point": None}, (e.PlaceClaim("street", code="S"),)),
-        ({"street": "S", "grid": "G"}, (e.PlaceClaim("grid", code="G"), e.PlaceClaim("street", code="S"))),
+        (
+            {"street": "S", "grid": "G"},
+            (e.PlaceClaim("grid", code="G"), e.PlaceClaim("street", code="S")),
+        ),
     ],
 )
-def test_a_place_claims_what_it_says_and_nothing_else(place: Json, claims: tuple[e.PlaceClaim, ...]) -> None:
+def test_a_place_claims_what_it_says_and_nothing_else(
+    place: Json, claims: tuple[e.PlaceClaim, ...]
+) -> None:
     assert issue(LEAST | {"place": place}).claims == claims
 
 
@@ -141,7 +147,9 @@ def test_a_place_claims_what_it_says_and_nothing_else(place: Json, claims: tuple
 )
 def test_text_is_kept_trimmed_and_in_nfc(text: str, kept: str) -> None:
     for escaped in (True, False):
-        item = json.dumps(LEAST | {"reference": text, "category": text}, ensure_ascii=escaped).encode()
+        item = json.dumps(
+            LEAST | {"reference": text, "category": text}, ensure_ascii=escaped
+        ).encode()
         assert (issue_of(item).reference, issue_of(item).category) == (kept, kept)
 
 
@@ -241,14 +249,34 @@ CRS = "must be WGS84: convert the point to WGS 84 first; points of GCJ-02 and BD
         ({"place": {"street": " "}}, "/place/street", "is empty: fill it in"),
         ({"place": {"point": [117, 36]}}, "/place/point", "must be an object"),
         ({"place": {"point": {"lat": 36}}}, "/place/point/lon", "is missing: add it"),
-        ({"place": {"point": POINT | {"lat": 90.000001}}}, "/place/point/lat", "must be at most 90"),
+        (
+            {"place": {"point": POINT | {"lat": 90.000001}}},
+            "/place/point/lat",
+            "must be at most 90",
+        ),
         ({"place": {"point": POINT | {"lat": -91}}}, "/place/point/lat", "must be at least -90"),
         ({"place": {"point": POINT | {"lon": 180.1}}}, "/place/point/lon", "must be at most 180"),
         ({"place": {"point": POINT | {"lon": -181}}}, "/place/point/lon", "must be at least -180"),
-        ({"place": {"point": POINT | {"lat": "36.6"}}}, "/place/point/lat", "must be a number, without quotes"),
-        ({"place": {"point": POINT | {"lat": True}}}, "/place/point/lat", "must be a number, without quotes"),
-        ({"place": {"point": POINT | {"lat": None}}}, "/place/point/lat", "must be a number, without quotes"),
-        ({"place": {"point": POINT | {"lat": 10**400}}}, "/place/point/lat", "must be a finite number"),
+        (
+            {"place": {"point": POINT | {"lat": "36.6"}}},
+            "/place/point/lat",
+            "must be a number, without quotes",
+        ),
+        (
+            {"place": {"point": POINT | {"lat": True}}},
+            "/place/point/lat",
+            "must be a number, without quotes",
+        ),
+        (
+            {"place": {"point": POINT | {"lat": None}}},
+            "/place/point/lat",
+            "must be a number, without quotes",
+        ),
+        (
+            {"place": {"point": POINT | {"lat": 10**400}}},
+            "/place/point/lat",
+            "must be a finite number",
+        ),
         ({"place": {"point": POINT | {"crs": "GCJ-02"}}}, "/place/point/crs", CRS),
         ({"place": {"point": POINT | {"crs": "BD-09"}}}, "/place/point/crs", CRS),
         ({"place": {"point": POINT | {"crs": "EPSG:3857"}}}, "/place/point/crs", CRS),
@@ -256,15 +284,22 @@ CRS = "must be WGS84: convert the point to WGS 84 first; points of GCJ-02 and BD
         ({"place": {"point": POINT | {"crs": None}}}, "/place/point/crs", CRS),
     ],
 )
-def test_what_is_wrong_with_an_issue_is_said_where_it_stands(changed: Json, pointer: str, detail: str) -> None:
+def test_what_is_wrong_with_an_issue_is_said_where_it_stands(
+    changed: Json, pointer: str, detail: str
+) -> None:
     assert refused(issue_of, LEAST | changed) == [(pointer, detail)]
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:
-    for number, detail in (("1e999", "must be a finite number"), ("-1e999", "must be a finite number")):
+    for number, detail in (
+        ("1e999", "must be a finite number"),
+        ("-1e999", "must be a finite number"),
+    ):
         item = f'{{"reference":"R","category":"c","place":{{"point":{{"lat":{number},"lon":1}}}}}}'.encode()
         assert refused(issue_of, item) == [("/place/point/lat", detail)]
-    ((pointer, detail),) = refused(issue_of, b'{"reference":"R","category":"c","place":{"point":{"lat":NaN,"lon":1}}}')
+    ((pointer, detail),) = refused(
+        issue_of, b'{"reference":"R","category":"c","place":{"point":{"lat":NaN,"lon":1}}}'
+    )
     assert (pointer, detail.split(":")[0]) == ("/place/point/lat", "NaN is not a number of JSON")
 
 
@@ -281,7 +316,10 @@ def test_a_number_that_no_machine_has_is_refused() -> None:
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
-    found = refused(issue_of, {"category": "", "place": {"grid": 1, "point": {"lat": 91, "crs": "BD-09"}}, "colour": 1})
+    found = refused(
+        issue_of,
+        {"category": "", "place": {"grid": 1, "point": {"lat": 91, "crs": "BD-09"}}, "colour": 1},
+    )
     assert [pointer for pointer, _ in found] == [
         "/reference",
         "/category",
@@ -297,7 +335,10 @@ def test_an_item_of_unknown_fields_is_not_listed_without_end() -> None:
     assert len(refused(issue_of, LEAST | {f"k{i}": 1 for i in range(ERRORS)})) == ERRORS
     with pytest.raises(Problem) as raised:
         issue_of(sent(LEAST | {f"k{i}": 1 for i in range(4000)}))
-    assert raised.value.detail == "4,000 fields of this issue are wrong or unknown: see what an issue may have."
+    assert (
+        raised.value.detail
+        == "4,000 fields of this issue are wrong or unknown: see what an issue may have."
+    )
     assert raised.value.errors == ()
 
 
@@ -309,13 +350,20 @@ def test_a_text_of_accents_is_refused_before_it_is_normalised(accents: str) -> N
 
 
 def test_the_three_that_come_apart_into_accents_are_all() -> None:
-    apart = [char for char in map(chr, range(0x110000)) if not combining(char) and combining(normalize("NFD", char)[0])]
+    apart = [
+        char
+        for char in map(chr, range(0x110000))
+        if not combining(char) and combining(normalize("NFD", char)[0])
+    ]
     assert [char for char in apart if not is_accent(char)] == []
     assert len(apart) == 3
 
 
 def test_a_letter_may_have_30_accents() -> None:
-    assert issue(LEAST | {"category": "a" + "\u0315\u0321" * 15}).category == "a" + "\u0321" * 15 + "\u0315" * 15
+    assert (
+        issue(LEAST | {"category": "a" + "\u0315\u0321" * 15}).category
+        == "a" + "\u0321" * 15 + "\u0315" * 15
+    )
 
 
 # ── Fields that are not taken ────────────────────────────────────────────────────────────────────────────────────────
@@ -335,8 +383,14 @@ def test_personal_data_is_refused_by_name_and_never_repeated(key: str) -> None:
     for read, value in ((issue_of, LEAST), (action_of, VISIT)):
         with pytest.raises(Problem) as raised:
             read(sent(value | {key: PHONE}))
-        assert [(error.pointer, error.detail) for error in raised.value.errors] == [(f"/{key}", sentence)]
-        said = "".join(traceback.format_exception(raised.value)) + repr(raised.value) + json.dumps(raised.value.as_json("/"))
+        assert [(error.pointer, error.detail) for error in raised.value.errors] == [
+            (f"/{key}", sentence)
+        ]
+        said = (
+            "".join(traceback.format_exception(raised.value))
+            + repr(raised.value)
+            + json.dumps(raised.value.as_json("/"))
+        )
         assert PHONE not in said
         assert raised.value.__context__ is None
 
@@ -347,7 +401,9 @@ def test_personal_data_is_refused_inside_a_place_too() -> None:
     ]
 
 
-@pytest.mark.parametrize("end", [b'\\u0000"}', b'\\ud83d"}', b'","phone":1}', b'\xff"}', b"\0", b""])
+@pytest.mark.parametrize(
+    "end", [b'\\u0000"}', b'\\ud83d"}', b'","phone":1}', b'\xff"}', b"\0", b""]
+)
 def test_what_a_field_holds_is_not_repeated_by_strictness_either(end: bytes) -> None:
     with pytest.raises(Problem) as raised:
         issue_of(b'{"phone":"' + PHONE.encode() + end)
@@ -360,15 +416,37 @@ def test_what_a_field_holds_is_not_repeated_by_strictness_either(end: bytes) -> 
     [
         ({"refrence": 1}, "/refrence", "unknown field; did you mean `reference`?"),
         ({"Category": 1}, "/Category", "unknown field; did you mean `category`?"),
-        ({"x": 1}, "/x", "unknown field; known here are reference, category, urgency, due, place, district"),
-        ({"a/b~c": 1}, "/a~1b~0c", "unknown field; known here are reference, category, urgency, due, place, district"),
-        ({"k" * 65: 1}, "", "unknown field; known here are reference, category, urgency, due, place, district"),
-        ({"visit_made": 1}, "/visit_made", "unknown field; known here are reference, category, urgency, due, place, district"),
+        (
+            {"x": 1},
+            "/x",
+            "unknown field; known here are reference, category, urgency, due, place, district",
+        ),
+        (
+            {"a/b~c": 1},
+            "/a~1b~0c",
+            "unknown field; known here are reference, category, urgency, due, place, district",
+        ),
+        (
+            {"k" * 65: 1},
+            "",
+            "unknown field; known here are reference, category, urgency, due, place, district",
+        ),
+        (
+            {"visit_made": 1},
+            "/visit_made",
+            "unknown field; known here are reference, category, urgency, due, place, district",
+        ),
         ({"place": {"gird": 1}}, "/place/gird", "unknown field; did you mean `grid`?"),
-        ({"place": {"point": POINT | {"latt": 1}}}, "/place/point/latt", "unknown field; did you mean `lat`?"),
+        (
+            {"place": {"point": POINT | {"latt": 1}}},
+            "/place/point/latt",
+            "unknown field; did you mean `lat`?",
+        ),
     ],
 )
-def test_an_unknown_field_is_refused_with_the_nearest_name(changed: Json, pointer: str, detail: str) -> None:
+def test_an_unknown_field_is_refused_with_the_nearest_name(
+    changed: Json, pointer: str, detail: str
+) -> None:
     assert refused(issue_of, LEAST | changed) == [(pointer, detail)]
 
 
@@ -379,12 +457,21 @@ IDS = (action_id("370112", "hotline-app", "A1"), ISSUE_ID)
 EVERY: list[tuple[Json, e.Action]] = [
     ({"type": "place_named", "by": "d-1", "grid": "g-1"}, e.PlaceNamed(*IDS, "d-1", "g-1")),
     ({"type": "visit_made", "by": "w-1"}, e.VisitMade(*IDS, "w-1")),
-    ({"type": "resolution_claimed", "by": "w-1", "root_cause": "no_barrier"}, e.ResolutionClaimed(*IDS, "w-1", "no_barrier")),
-    ({"type": "resolution_checked", "by": "w-2", "holds": False}, e.ResolutionChecked(*IDS, "w-2", False)),
+    (
+        {"type": "resolution_claimed", "by": "w-1", "root_cause": "no_barrier"},
+        e.ResolutionClaimed(*IDS, "w-1", "no_barrier"),
+    ),
+    (
+        {"type": "resolution_checked", "by": "w-2", "holds": False},
+        e.ResolutionChecked(*IDS, "w-2", False),
+    ),
     ({"type": "closing_asked", "by": "w-2"}, e.ClosingAsked(*IDS, "w-2")),
     ({"type": "reopening_asked", "because": "recurrence"}, e.ReopeningAsked(*IDS, "recurrence")),
     ({"type": "issue_withdrawn", "because": "sent_twice"}, e.IssueWithdrawn(*IDS, "sent_twice")),
-    ({"type": "acknowledgement_given", "by": "o-1", "call": "c/1"}, e.AcknowledgementGiven(*IDS, "c/1", "o-1")),
+    (
+        {"type": "acknowledgement_given", "by": "o-1", "call": "c/1"},
+        e.AcknowledgementGiven(*IDS, "c/1", "o-1"),
+    ),
     ({"type": "answer_given", "by": "o-1", "call": "c/1"}, e.AnswerGiven(*IDS, "c/1", "o-1")),
 ]
 
@@ -402,7 +489,9 @@ def test_each_field_of_an_action_is_needed_and_no_other_is_taken(own: Json) -> N
         assert found[0][0] == f"/{key}"
         assert len(found) == 1
     for key in {"by", "grid", "root_cause", "holds", "because", "call"} - own.keys():
-        assert [pointer for pointer, _ in refused(action_of, HEAD | own | {key: "r"})] == [f"/{key}"]
+        assert [pointer for pointer, _ in refused(action_of, HEAD | own | {key: "r"})] == [
+            f"/{key}"
+        ]
 
 
 def test_every_action_of_the_catalogue_has_a_type_but_the_one_that_is_imported() -> None:
@@ -411,7 +500,9 @@ def test_every_action_of_the_catalogue_has_a_type_but_the_one_that_is_imported()
     assert {type(event) for _, event in EVERY} == e.ACTIONS - {e.EndedAtSource}
 
 
-@pytest.mark.parametrize("type_name", ["ended_at_source", "VisitMade", "", None, 3, ["visit_made"], {"visit_made": 1}])
+@pytest.mark.parametrize(
+    "type_name", ["ended_at_source", "VisitMade", "", None, 3, ["visit_made"], {"visit_made": 1}]
+)
 def test_a_type_that_is_not_taken_is_refused_with_those_that_are(type_name: Any) -> None:
     names = "place_named, visit_made, resolution_claimed, resolution_checked, closing_asked, reopening_asked, issue_withdrawn"
     sentence = f"must be one of {names}, acknowledgement_given, answer_given"
@@ -441,10 +532,22 @@ BOTH = "name the issue by its id, or by line and reference, not by both"
         ({"issue": {"id": "a" * 32 + "\n"}}, "/issue/id", "must be an id, 32 of 0-9 and a-f"),
         ({"issue": {"id": None}}, "/issue/id", "must be text, in quotes"),
         ({"issue": {"id": "a" * 32, "line": "hotline"}}, "/issue/line", BOTH),
-        ({"issue": BY_LINE | {"ref": 1}}, "/issue/ref", "unknown field; known here are line, reference"),
-        ({"issue": BY_LINE | {"phone": 1}}, "/issue/phone", "personal data is not taken here yet: leave `phone` out"),
+        (
+            {"issue": BY_LINE | {"ref": 1}},
+            "/issue/ref",
+            "unknown field; known here are line, reference",
+        ),
+        (
+            {"issue": BY_LINE | {"phone": 1}},
+            "/issue/phone",
+            "personal data is not taken here yet: leave `phone` out",
+        ),
         ({"district": "a b"}, "/district", BROKEN_CODE),
-        ({"root_cause": "none"}, "/root_cause", "unknown field; known here are reference, issue, district, by, type"),
+        (
+            {"root_cause": "none"},
+            "/root_cause",
+            "unknown field; known here are reference, issue, district, by, type",
+        ),
         ({"districts": "1"}, "/districts", "unknown field; did you mean `district`?"),
         ({"type": "resolution_claimed", "root_cause": "Nobody cared."}, "/root_cause", WORD),
         ({"type": "resolution_claimed", "root_cause": ""}, "/root_cause", WORD),
@@ -457,7 +560,9 @@ BOTH = "name the issue by its id, or by line and reference, not by both"
         ({"type": "place_named", "grid": "g\u0007"}, "/grid", CONTROL),
     ],
 )
-def test_what_is_wrong_with_an_action_is_said_where_it_stands(changed: Json, pointer: str, detail: str) -> None:
+def test_what_is_wrong_with_an_action_is_said_where_it_stands(
+    changed: Json, pointer: str, detail: str
+) -> None:
     assert refused(action_of, VISIT | changed) == [(pointer, detail)]
 
 
@@ -475,14 +580,20 @@ def test_a_reason_is_a_code(own: Json, detail: str) -> None:
 def test_a_code_may_have_64_characters_and_a_call_80() -> None:
     claimed = action(HEAD | {"type": "resolution_claimed", "by": "w" * 64, "root_cause": "_" * 64})
     assert claimed == e.ResolutionClaimed(*IDS, "w" * 64, "_" * 64)
-    assert action(HEAD | {"type": "answer_given", "by": "o", "call": "c" * 80}) == e.AnswerGiven(*IDS, "c" * 80, "o")
+    assert action(HEAD | {"type": "answer_given", "by": "o", "call": "c" * 80}) == e.AnswerGiven(
+        *IDS, "c" * 80, "o"
+    )
 
 
 # ── The same content ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_same_said_in_other_words_is_the_same_content() -> None:
-    words = {"due": "2026-03-01T00:00:00.250000Z", "reference": " 12345-2026-000123", "place": dict(reversed(PLACE.items()))}
+    words = {
+        "due": "2026-03-01T00:00:00.250000Z",
+        "reference": " 12345-2026-000123",
+        "place": dict(reversed(PLACE.items())),
+    }
     other = json.dumps(FULL | words, indent=1)
     same = item_in(other.encode())
     assert same == item_in(sent(FULL)) == item_in(sent(without(FULL, "district")))
@@ -491,7 +602,13 @@ def test_the_same_said_in_other_words_is_the_same_content() -> None:
 
 @pytest.mark.parametrize("key", ["reference", "category", "urgency", "due", "place"])
 def test_anything_else_said_is_other_content(key: str) -> None:
-    changed = {"reference": "R2", "category": "c", "urgency": "life", "due": None, "place": {"point": POINT}}
+    changed = {
+        "reference": "R2",
+        "category": "c",
+        "urgency": "life",
+        "due": None,
+        "place": {"point": POINT},
+    }
     assert item_in(sent(FULL | {key: changed[key]})).content != item_in(sent(FULL)).content
 
 
@@ -502,9 +619,24 @@ def test_actions_of_two_types_are_other_content_even_with_the_same_fields() -> N
 
 # ── Any bytes at all ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-texts = st.sampled_from(["R1", "", " ", "hotline", "WGS84", "2026-03-01T08:00:00Z", "a" * 32, "\u0301", "\x00", "区"])
+texts = st.sampled_from(
+    ["R1", "", " ", "hotline", "WGS84", "2026-03-01T08:00:00Z", "a" * 32, "\u0301", "\x00", "区"]
+)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | texts
-fields = [*IssueIn.model_fields, *VISIT, "point", "grid", "lat", "lon", "crs", "id", "line", "holds", "phone", "x"]
+fields = [
+    *IssueIn.model_fields,
+    *VISIT,
+    "point",
+    "grid",
+    "lat",
+    "lon",
+    "crs",
+    "id",
+    "line",
+    "holds",
+    "phone",
+    "x",
+]
 keys = st.sampled_from(fields) | st.text(max_size=3)
 values = st.recursive(
     scalars,
@@ -516,8 +648,20 @@ issues = st.fixed_dictionaries(
     optional={"due": scalars, "place": values, "district": texts},
 )
 actions = st.fixed_dictionaries(
-    {"reference": texts, "type": st.sampled_from([*ACTIONS, "x"]), "issue": values | st.just(BY_LINE), "by": texts},
-    optional={"grid": scalars, "root_cause": scalars, "holds": scalars, "because": scalars, "call": scalars, "x": values},
+    {
+        "reference": texts,
+        "type": st.sampled_from([*ACTIONS, "x"]),
+        "issue": values | st.just(BY_LINE),
+        "by": texts,
+    },
+    optional={
+        "grid": scalars,
+        "root_cause": scalars,
+        "holds": scalars,
+        "because": scalars,
+        "call": scalars,
+        "x": values,
+    },
 )
 
 
@@ -548,9 +692,13 @@ def test_any_json_is_read_or_refused(value: Any, escaped: bool) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from([sent(FULL), *(sent(HEAD | own) for own, _ in EVERY)]), st.data())
-def test_a_good_item_that_was_changed_on_its_way_is_read_or_refused(item: bytes, data: st.DataObject) -> None:
+def test_a_good_item_that_was_changed_on_its_way_is_read_or_refused(
+    item: bytes, data: st.DataObject
+) -> None:
     at = data.draw(st.integers(0, len(item)))
-    read_or_refused(item[:at] + data.draw(st.binary(max_size=3)) + item[data.draw(st.integers(at, len(item))) :])
+    read_or_refused(
+        item[:at] + data.draw(st.binary(max_size=3)) + item[data.draw(st.integers(at, len(item))) :]
+    )
 
 
 # ── The quick way and the slow one ───────────────────────────────────────────────────────────────────────────────────────
@@ -568,9 +716,21 @@ def check_quick(item: bytes) -> bool:
 
 
 def test_what_lines_usually_send_is_read_quickly() -> None:
-    for item in (sent(FULL), sent(LEAST), json.dumps(FULL, indent=2).encode(), sent(LEAST | {"due": None, "place": None})):
+    for item in (
+        sent(FULL),
+        sent(LEAST),
+        json.dumps(FULL, indent=2).encode(),
+        sent(LEAST | {"due": None, "place": None}),
+    ):
         assert check_quick(item)
-    for place in ({}, {"grid": "1"}, {"street": " 1"}, {"point": POINT}, {"point": {"lat": 1, "lon": -0.0}}, {"point": None}):
+    for place in (
+        {},
+        {"grid": "1"},
+        {"street": " 1"},
+        {"point": POINT},
+        {"point": {"lat": 1, "lon": -0.0}},
+        {"point": None},
+    ):
         assert check_quick(sent(LEAST | {"place": place}))
 
 
@@ -605,19 +765,31 @@ def test_what_is_not_taken_is_not_read_quickly_either(item: bytes) -> None:
 
 
 blanks = st.sampled_from(["", "", "", " ", "\n", "\t"])
-odd_numbers = ["-0", "-0.0", "1E2", "1e400", "0.1000000000000000055511151231257827", "90.00000000000000001", "NaN"]
+odd_numbers = [
+    "-0",
+    "-0.0",
+    "1E2",
+    "1e400",
+    "0.1000000000000000055511151231257827",
+    "90.00000000000000001",
+    "NaN",
+]
 odd = values.map(lambda value: json.dumps(value, ensure_ascii=False)) | st.sampled_from(
     [*odd_numbers, r'"\ud800"', r'"\u0000"']
 )
 
 
 def quoted(said: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.builds(lambda value, escaped: json.dumps(value, ensure_ascii=escaped), said, st.booleans())
+    return st.builds(
+        lambda value, escaped: json.dumps(value, ensure_ascii=escaped), said, st.booleans()
+    )
 
 
 words_sent = quoted(
     st.text('aZ9 :é区\\"{', min_size=1, max_size=8)
-    | st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Cn", "Co"]), min_size=1, max_size=8)
+    | st.text(
+        st.characters(exclude_categories=["Cs", "Cc", "Zs", "Cn", "Co"]), min_size=1, max_size=8
+    )
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 )
 exact = st.sampled_from(["-0", "-0.0", "9E1", "0.1000000000000000055511151231257827"])
@@ -642,9 +814,14 @@ def objects(draw: st.DrawFn, /, **members: st.SearchStrategy[str]) -> str:
 
 points = objects(lat=degrees, lon=degrees, crs=st.just('"WGS84"'))
 places = objects(point=points, grid=words_sent, street=words_sent)
-nearly = objects(reference=words_sent, category=words_sent, urgency=urgencies, due=dues, place=places, district=districts).map(
-    str.encode
-)
+nearly = objects(
+    reference=words_sent,
+    category=words_sent,
+    urgency=urgencies,
+    due=dues,
+    place=places,
+    district=districts,
+).map(str.encode)
 
 
 @settings(max_examples=1500, deadline=None)
@@ -657,20 +834,26 @@ def test_what_is_read_quickly_is_what_is_read_slowly(item: bytes) -> None:
 @given(st.sampled_from([sent(FULL), sent(LEAST), json.dumps(FULL).encode()]), st.data())
 def test_that_holds_for_items_changed_on_their_way_too(item: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(item)))
-    check_quick(item[:at] + data.draw(st.binary(max_size=3)) + item[data.draw(st.integers(at, len(item))) :])
+    check_quick(
+        item[:at] + data.draw(st.binary(max_size=3)) + item[data.draw(st.integers(at, len(item))) :]
+    )
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.floats(-90, 90), st.floats(-180, 180))
 def test_a_point_is_kept_to_the_last_digit(lat: float, lon: float) -> None:
-    assert issue(LEAST | {"place": {"point": {"lat": lat, "lon": lon}}}).claims == (e.PlaceClaim("point", lat, lon),)
+    assert issue(LEAST | {"place": {"point": {"lat": lat, "lon": lon}}}).claims == (
+        e.PlaceClaim("point", lat, lon),
+    )
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.datetimes(timezones=st.timezones()))
 def test_any_time_of_rfc_3339_is_kept(moment: datetime) -> None:
     text = moment.isoformat()
-    if re.search(r"[+-]\d\d:\d\d$", text) and e.BEGINNING <= instant(moment) <= instant(datetime.max.replace(tzinfo=UTC)):
+    if re.search(r"[+-]\d\d:\d\d$", text) and e.BEGINNING <= instant(moment) <= instant(
+        datetime.max.replace(tzinfo=UTC)
+    ):
         assert issue(LEAST | {"due": text}).due == instant(moment)
 
 
@@ -703,7 +886,10 @@ def test_the_schema_says_what_the_door_takes() -> None:
 @given(st.text(max_size=6) | st.text(" \t\u0085\u00a0\u3000\u2028\u200b/a区\x00", max_size=6))
 def test_the_patterns_of_the_schema_are_those_of_the_door(text: str) -> None:
     schema = ISSUE.json_schema()["properties"]
-    for key, pattern in (("category", schema["category"]["pattern"]), ("district", schema["district"]["anyOf"][0]["pattern"])):
+    for key, pattern in (
+        ("category", schema["category"]["pattern"]),
+        ("district", schema["district"]["anyOf"][0]["pattern"]),
+    ):
         try:
             issue_of(sent(LEAST | {key: text}))
             taken = True

@@ -11,7 +11,14 @@ import pytest
 
 from events.reference_data import GridMap
 from gridcall.simulation.city.map_validation import EARTH_RADIUS_M, Finding, check_map, ring_area_m2
-from gridcall.simulation.city.profile import District, Gap, GridsFile, MapFiles, Overlap, StreetsFrom
+from gridcall.simulation.city.profile import (
+    District,
+    Gap,
+    GridsFile,
+    MapFiles,
+    Overlap,
+    StreetsFrom,
+)
 
 SQUARE: list[list[float]] = [[0, 0], [0.01, 0], [0.01, 0.01], [0, 0.01], [0, 0]]
 
@@ -39,7 +46,9 @@ def feature(code: Any, *rings: Any, street: Any = 1, kind: str = "Polygon") -> d
     }
 
 
-def checked(folder: Path, *features: Any, how: MapFiles | None = None, **members: Any) -> tuple[list[Finding], GridMap | None]:
+def checked(
+    folder: Path, *features: Any, how: MapFiles | None = None, **members: Any
+) -> tuple[list[Finding], GridMap | None]:
     document = {"type": "FeatureCollection", "features": list(features), **members}
     (folder / "grids.geojson").write_text(json.dumps(document), encoding="utf-8")
     found = check_map(folder, how or files())
@@ -47,7 +56,9 @@ def checked(folder: Path, *features: Any, how: MapFiles | None = None, **members
 
 
 def test_a_clean_map_has_no_findings_and_its_streets_are_padded(tmp_path: Path) -> None:
-    found, grids = checked(tmp_path, feature("B", moved(SQUARE, 0.01), street="7"), feature("A", SQUARE))
+    found, grids = checked(
+        tmp_path, feature("B", moved(SQUARE, 0.01), street="7"), feature("A", SQUARE)
+    )
     assert found == []
     assert grids is not None
     assert [(grid.code, grid.street) for grid in grids.grids] == [("A", "01"), ("B", "07")]
@@ -60,24 +71,69 @@ FEET = [[774321.5, 2956001.2], [774421.5, 2956001.2], [774421.5, 2956101.2], [77
 @pytest.mark.parametrize(
     ("features", "members", "kind", "says"),
     [
-        ([feature("A", SQUARE[:-1])], {}, "open_ring", "grid A at 0.000000, 0.000000: ring is open"),
+        (
+            [feature("A", SQUARE[:-1])],
+            {},
+            "open_ring",
+            "grid A at 0.000000, 0.000000: ring is open",
+        ),
         ([feature("A", SQUARE[:3])], {}, "open_ring", "at least 4 positions"),
-        ([feature("A", CROSSED)], {}, "self_crossing", "grid A at 0.005000, 0.005000: ring: self-intersection"),
-        ([feature("A", FEET)], {}, "degrees", "[774321.5, 2956001.2] is not a longitude and latitude in degrees"),
+        (
+            [feature("A", CROSSED)],
+            {},
+            "self_crossing",
+            "grid A at 0.005000, 0.005000: ring: self-intersection",
+        ),
+        (
+            [feature("A", FEET)],
+            {},
+            "degrees",
+            "[774321.5, 2956001.2] is not a longitude and latitude in degrees",
+        ),
         ([feature("A", SQUARE, FEET)], {}, "degrees", "hole 1: [774321.5"),
-        ([feature("A", SQUARE), feature("A", moved(SQUARE, 1))], {}, "double_code", "grid A at 1.005"),
-        ([feature("A", SQUARE)], {"crs": {"properties": {"name": "EPSG:2249"}}}, "crs", "'EPSG:2249' is not WGS 84"),
+        (
+            [feature("A", SQUARE), feature("A", moved(SQUARE, 1))],
+            {},
+            "double_code",
+            "grid A at 1.005",
+        ),
+        (
+            [feature("A", SQUARE)],
+            {"crs": {"properties": {"name": "EPSG:2249"}}},
+            "crs",
+            "'EPSG:2249' is not WGS 84",
+        ),
         ([feature("A", SQUARE)], {"crs": "nonsense"}, "crs", "'nonsense' is not WGS 84"),
         ([feature("A", SQUARE, moved(SQUARE, 0.5))], {}, "self_crossing", "grid A"),
         ([feature(None, SQUARE)], {}, "code", "feature 1: no code in 'code'"),
         ([feature("A", SQUARE, street="")], {}, "code", "no street in 'street'"),
         ([feature("A", SQUARE, street=None)], {}, "code", "no street in 'street'"),
         ([feature(" ", SQUARE)], {}, "code", "no code in 'code'"),
-        ([feature("A", SQUARE, street=True)], {}, "feature", "True is neither text nor a whole number"),
+        (
+            [feature("A", SQUARE, street=True)],
+            {},
+            "feature",
+            "True is neither text nor a whole number",
+        ),
         ([feature([1], SQUARE)], {}, "feature", "[1] is neither text nor a whole number"),
-        ([feature("A", SQUARE) | {"crs": "EPSG:2249"}], {}, "crs", "grid A: the reference system 'EPSG:2249'"),
-        ([feature("A", SQUARE)], {"crs": {"properties": {"name": "EPSG:4326"}}}, "crs", "puts latitude first"),
-        ([{"type": "Feature", "properties": {}, "geometry": None}], {}, "feature", "feature 1: not a grid"),
+        (
+            [feature("A", SQUARE) | {"crs": "EPSG:2249"}],
+            {},
+            "crs",
+            "grid A: the reference system 'EPSG:2249'",
+        ),
+        (
+            [feature("A", SQUARE)],
+            {"crs": {"properties": {"name": "EPSG:4326"}}},
+            "crs",
+            "puts latitude first",
+        ),
+        (
+            [{"type": "Feature", "properties": {}, "geometry": None}],
+            {},
+            "feature",
+            "feature 1: not a grid",
+        ),
         (
             [
                 {
@@ -94,7 +150,12 @@ FEET = [[774321.5, 2956001.2], [774421.5, 2956001.2], [774421.5, 2956101.2], [77
         ([feature("A", 7)], {}, "feature", "feature 1: not a grid"),
         ([feature("A")], {}, "feature", "feature 1: not a grid"),
         ([feature("A", [])], {}, "open_ring", "ring is open"),
-        ([feature("A", [[0], [1], [2], [0]])], {}, "degrees", "grid A: ring: [0.0] is not a longitude"),
+        (
+            [feature("A", [[0], [1], [2], [0]])],
+            {},
+            "degrees",
+            "grid A: ring: [0.0] is not a longitude",
+        ),
     ],
 )
 def test_what_would_send_a_case_to_the_wrong_grid_is_refused(
@@ -109,8 +170,12 @@ def test_what_would_send_a_case_to_the_wrong_grid_is_refused(
 
 def test_a_clockwise_ring_is_reported_and_turned(tmp_path: Path) -> None:
     hole = moved([[x / 2, y / 2] for x, y in SQUARE], 0.002, 0.002)
-    found, grids = checked(tmp_path, feature("A", SQUARE[::-1], hole), how=files(gap_m2=float("inf")))
-    assert [(finding.severity, finding.kind) for finding in found] == [("reported", "winding")] * 2 + [("reported", "hole")]
+    found, grids = checked(
+        tmp_path, feature("A", SQUARE[::-1], hole), how=files(gap_m2=float("inf"))
+    )
+    assert [(finding.severity, finding.kind) for finding in found] == [
+        ("reported", "winding")
+    ] * 2 + [("reported", "hole")]
     assert "ring runs clockwise" in found[0].what
     assert "hole 1 runs counter-clockwise" in found[1].what
     assert grids is not None
@@ -124,7 +189,10 @@ def signed(ring: list[list[float]]) -> float:
 
 def test_heights_and_more_are_left_out_and_codes_are_trimmed(tmp_path: Path) -> None:
     found, grids = checked(
-        tmp_path, feature(" A ", [[*SQUARE[0], 7], SQUARE[1], [*SQUARE[2], 7, 8], SQUARE[3], [*SQUARE[4], 7]])
+        tmp_path,
+        feature(
+            " A ", [[*SQUARE[0], 7], SQUARE[1], [*SQUARE[2], 7, 8], SQUARE[3], [*SQUARE[4], 7]]
+        ),
     )
     assert found == []
     assert grids is not None
@@ -145,11 +213,15 @@ def test_a_crs84_member_is_reported_and_left_out(tmp_path: Path) -> None:
     assert grids is not None
 
 
-def test_an_overlap_is_measured_for_each_pair_and_refused_beyond_the_tolerance(tmp_path: Path) -> None:
+def test_an_overlap_is_measured_for_each_pair_and_refused_beyond_the_tolerance(
+    tmp_path: Path,
+) -> None:
     pair = feature("B", SQUARE), feature("A", moved(SQUARE, 0.009))
     measure = 0.001 * 0.01 * (EARTH_RADIUS_M * 3.141592653589793 / 180) ** 2
     found, grids = checked(tmp_path, *pair, how=files(overlap_m2=measure * 1.001))
-    assert [(finding.severity, finding.feature) for finding in found] == [("reported", "grids A and B")]
+    assert [(finding.severity, finding.feature) for finding in found] == [
+        ("reported", "grids A and B")
+    ]
     assert found[0].area_m2 == pytest.approx(measure, rel=1e-6)
     assert found[0].place == pytest.approx((0.0095, 0.005))
     assert grids is not None
@@ -160,13 +232,21 @@ def test_an_overlap_is_measured_for_each_pair_and_refused_beyond_the_tolerance(t
 
 def test_grids_that_only_touch_do_not_overlap(tmp_path: Path) -> None:
     found, _ = checked(
-        tmp_path, feature("A", SQUARE), feature("B", moved(SQUARE, 0.01)), feature("C", moved(SQUARE, 0.01, 0.01))
+        tmp_path,
+        feature("A", SQUARE),
+        feature("B", moved(SQUARE, 0.01)),
+        feature("C", moved(SQUARE, 0.01, 0.01)),
     )
     assert found == []
 
 
 def test_each_hole_between_grids_is_measured_alone(tmp_path: Path) -> None:
-    ring = [moved(SQUARE, 0.01 * x, 0.01 * y) for x in range(5) for y in range(3) if (x, y) not in ((1, 1), (3, 1))]
+    ring = [
+        moved(SQUARE, 0.01 * x, 0.01 * y)
+        for x in range(5)
+        for y in range(3)
+        if (x, y) not in ((1, 1), (3, 1))
+    ]
     features = [feature(f"G{i:02}", square) for i, square in enumerate(ring)]
     found, grids = checked(tmp_path, *features, how=files(gap_m2=1.3e6))
     assert [finding.kind for finding in found] == ["hole", "hole"]
@@ -179,13 +259,27 @@ def test_the_area_on_the_sphere_of_an_octant_and_of_a_sliver() -> None:
     sphere = 4 * 3.141592653589793 * EARTH_RADIUS_M**2
     octant = [[0, 0], [90, 0], [90, 90], [0, 90], [0, 0]]
     assert ring_area_m2(octant) == pytest.approx(sphere / 8)
-    sliver = [[-71.0, 42.0], [-70.999999, 42.0], [-70.999999, 42.000001], [-71.0, 42.000001], [-71.0, 42.0]]
+    sliver = [
+        [-71.0, 42.0],
+        [-70.999999, 42.0],
+        [-70.999999, 42.000001],
+        [-71.0, 42.000001],
+        [-71.0, 42.0],
+    ]
     assert ring_area_m2(sliver) == pytest.approx(0.00918785, rel=1e-4)
 
 
 @pytest.mark.parametrize(
     "content",
-    ["{", "[]", '{"features": 7}', '{"type": "FeatureCollection"}', '{"features": []}', '{"features": [7]}', "\udcff"],
+    [
+        "{",
+        "[]",
+        '{"features": 7}',
+        '{"type": "FeatureCollection"}',
+        '{"features": []}',
+        '{"features": [7]}',
+        "\udcff",
+    ],
 )
 def test_a_file_that_is_no_map_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "grids.geojson").write_text(content, encoding="utf-8", errors="surrogateescape")

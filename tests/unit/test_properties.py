@@ -20,7 +20,16 @@ from eventlog.core.stage import Stage
 from eventlog.runner import Runner
 from events import catalogue as e
 from routing.spatial.locator import Locator
-from tests.harness.city import ADMISSION_ADOPTED, DAY, HOUR, LIBRARY, MAP_ADOPTED, POLICIES_SENT, ROSTER_SENT, routing
+from tests.harness.city import (
+    ADMISSION_ADOPTED,
+    DAY,
+    HOUR,
+    LIBRARY,
+    MAP_ADOPTED,
+    POLICIES_SENT,
+    ROSTER_SENT,
+    routing,
+)
 
 CASES = [letter * 32 for letter in "abc"]
 END = 60 * DAY
@@ -51,11 +60,23 @@ actions = st.one_of(
     st.builds(e.ResolutionClaimed, st.just("x"), cases, people, st.just("cause")),
     st.builds(e.ResolutionChecked, st.just("x"), cases, people, st.booleans()),
     st.builds(e.ClosingAsked, st.just("x"), cases, people),
-    st.builds(e.ReopeningAsked, st.just("x"), cases, st.sampled_from(["recurrence", "unsatisfied"])),
+    st.builds(
+        e.ReopeningAsked, st.just("x"), cases, st.sampled_from(["recurrence", "unsatisfied"])
+    ),
     st.builds(e.IssueWithdrawn, st.just("x"), cases, st.just("mistake")),
-    st.builds(e.EndedAtSource, st.just("x"), cases, st.sampled_from(["closed", "withdrawn"]), st.just(())),
-    calls.flatmap(lambda call: st.builds(e.AcknowledgementGiven, st.just("x"), st.just(call[:32]), st.just(call), people)),
-    calls.flatmap(lambda call: st.builds(e.AnswerGiven, st.just("x"), st.just(call[:32]), st.just(call), people)),
+    st.builds(
+        e.EndedAtSource, st.just("x"), cases, st.sampled_from(["closed", "withdrawn"]), st.just(())
+    ),
+    calls.flatmap(
+        lambda call: st.builds(
+            e.AcknowledgementGiven, st.just("x"), st.just(call[:32]), st.just(call), people
+        )
+    ),
+    calls.flatmap(
+        lambda call: st.builds(
+            e.AnswerGiven, st.just("x"), st.just(call[:32]), st.just(call), people
+        )
+    ),
 )
 issues = st.builds(
     e.IssueReported,
@@ -70,7 +91,9 @@ issues = st.builds(
     st.just(()),
 )
 inputs = st.one_of(issues, issues, actions, actions, actions, actions)
-histories = st.lists(st.tuples(st.integers(0, 5 * DAY) | st.sampled_from([0, HOUR, DAY]), inputs), max_size=25)
+histories = st.lists(
+    st.tuples(st.integers(0, 5 * DAY) | st.sampled_from([0, HOUR, DAY]), inputs), max_size=25
+)
 
 
 def drafted(history: list[tuple[int, Any]], *, strict: bool) -> list[Draft]:
@@ -119,7 +142,9 @@ def run(drafts: list[Draft], chance: random.Random | None = None) -> list[Row]:
 
 @settings(max_examples=150, deadline=None)
 @given(histories, st.booleans(), st.integers(0, 2**32))
-def test_splitting_a_history_into_batches_changes_nothing(history: list[Any], strict: bool, seed: int) -> None:
+def test_splitting_a_history_into_batches_changes_nothing(
+    history: list[Any], strict: bool, seed: int
+) -> None:
     drafts = drafted(history, strict=strict)
     assert run(drafts, random.Random(seed)) == run(drafts)
 
@@ -165,23 +190,25 @@ def test_every_input_has_its_outcome(history: list[Any], strict: bool) -> None:
     rows = [row for row in run(drafts) if row.log == "cases"]
     answered = {int(row.cause.rpartition("/")[2]) for row in rows}
     assert answered == set(range(1, len(drafts) + 1))
-    assert [row.pos for row in rows] == list(range(1, len(rows) + 1))
-    assert [row.ts for row in rows] == sorted(row.ts for row in rows)
+    assert [row.position for row in rows] == list(range(1, len(rows) + 1))
+    assert [row.time for row in rows] == sorted(row.time for row in rows)
     assert all(seqs == list(range(1, len(seqs) + 1)) for seqs in sequences(rows).values())
 
 
 def sequences(rows: list[Row]) -> dict[str, list[int]]:
     of: dict[str, list[int]] = defaultdict(list)
     for row in rows:
-        of[row.subject].append(row.seq)
+        of[row.subject].append(row.sequence)
     return of
 
 
 @settings(max_examples=200, deadline=None)
 @given(histories, st.booleans())
-def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silent(history: list[Any], strict: bool) -> None:
+def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silent(
+    history: list[Any], strict: bool
+) -> None:
     everything = run(drafted(history, strict=strict))
-    decision = {row.pos: row.cause for row in everything if row.log == "cases"}
+    decision = {row.position: row.cause for row in everything if row.log == "cases"}
     rows = [row for row in everything if row.log == "calls"]
     open_calls: dict[str, e.CallRaised] = {}
     running: dict[str, tuple[int, str]] = {}
@@ -194,19 +221,27 @@ def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silen
                 running[event.case] = (event.due, decision[row.input])
             case e.ClockStopped():
                 due, began = running.pop(event.case, (END, ""))
-                assert due >= row.ts or began == decision[row.input]  # In time, or in the decision that started it.
+                assert (
+                    due >= row.time or began == decision[row.input]
+                )  # In time, or in the decision that started it.
             case e.DeadlineMissed():
                 assert running.pop(event.case)[0] == event.due < END
-                assert row.ts >= event.due
+                assert row.time >= event.due
                 caused[row.cause] += 1
             case e.CallRaised():
                 same_level = [
-                    call for call in open_calls.values() if (call.case, call.to_level) == (event.case, event.to_level)
+                    call
+                    for call in open_calls.values()
+                    if (call.case, call.to_level) == (event.case, event.to_level)
                 ]
                 assert same_level == []
                 if event.because == "silence":
-                    silent = [call for call in open_calls.values() if call.case == event.case and call.to_level == "street"]
-                    assert [call.answer_due for call in silent] == [row.ts]
+                    silent = [
+                        call
+                        for call in open_calls.values()
+                        if call.case == event.case and call.to_level == "street"
+                    ]
+                    assert [call.answer_due for call in silent] == [row.time]
                 else:
                     assert caused[row.cause] == 1
                 open_calls[event.call] = event
@@ -215,10 +250,20 @@ def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silen
     assert all(due >= END for due, _ in running.values())
     assert all(count == 1 for count in caused.values())
     missed = sum(isinstance(row.event, e.DeadlineMissed) for row in rows)
-    by_deadline = sum(isinstance(row.event, e.CallRaised) and row.event.because == "deadline" for row in rows)
+    by_deadline = sum(
+        isinstance(row.event, e.CallRaised) and row.event.because == "deadline" for row in rows
+    )
     assert missed == by_deadline
-    still_silent = [call for call in open_calls.values() if call.to_level == "street" and (call.answer_due or END) < END]
-    silences = {row.event.case for row in rows if isinstance(row.event, e.CallRaised) and row.event.because == "silence"}
+    still_silent = [
+        call
+        for call in open_calls.values()
+        if call.to_level == "street" and (call.answer_due or END) < END
+    ]
+    silences = {
+        row.event.case
+        for row in rows
+        if isinstance(row.event, e.CallRaised) and row.event.because == "silence"
+    }
     assert all(call.case in silences for call in still_silent)
 
 
@@ -232,24 +277,30 @@ def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
     live = Stage(Escalation(), "city")
     done = live.apply(heard[: chance.randint(0, len(heard))])
     recalled = Stage(Escalation(), "city")
-    recalled.recall([opened(envelope(row)) for row in done], {})
-    assert {name: (s.state, s.seq, s.parked) for name, s in recalled.subjects.items()} == {
-        name: (s.state, s.seq, s.parked) for name, s in live.subjects.items() if s.seq
+    recalled.replay([opened(envelope(row)) for row in done], {})
+    assert {name: (s.state, s.sequence, s.parked) for name, s in recalled.subjects.items()} == {
+        name: (s.state, s.sequence, s.parked) for name, s in live.subjects.items() if s.sequence
     }
     assert recalled.reference == live.reference
     left = heard[live.input :]
     recalled.input = live.input  # Inputs that it had nothing to say about.
-    assert recalled.apply(left) + recalled.pass_time(END) == live.apply(left) + live.pass_time(END)
+    assert recalled.apply(left) + recalled.advance_time(END) == live.apply(
+        left
+    ) + live.advance_time(END)
 
 
 @settings(max_examples=100, deadline=None)
 @given(histories, st.booleans())
-def test_routings_state_is_the_fold_of_its_own_published_rows(history: list[Any], strict: bool) -> None:
+def test_routings_state_is_the_fold_of_its_own_published_rows(
+    history: list[Any], strict: bool
+) -> None:
     rows = [row for row in run(drafted(history, strict=strict)) if row.log == "cases"]
     one, other = Stage(routing, "city", LOCATOR), Stage(routing, "city", LOCATOR)
-    one.recall(rows, {})
-    other.recall([opened(envelope(row)) for row in rows], {})
-    assert {name: s.state for name, s in one.subjects.items()} == {name: s.state for name, s in other.subjects.items()}
+    one.replay(rows, {})
+    other.replay([opened(envelope(row)) for row in rows], {})
+    assert {name: s.state for name, s in one.subjects.items()} == {
+        name: s.state for name, s in other.subjects.items()
+    }
     assert one.reference == other.reference
 
 

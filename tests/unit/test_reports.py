@@ -15,7 +15,7 @@ from assessment.core.figures import sheets
 from eventlog.codec import entry
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Row
-from gridcall.simulation.packed_dict import Shelf
+from gridcall.simulation.packed_dict import PackedDict
 from gridcall.simulation.reports.tables import CallLine, Tables
 from tests.unit.test_properties import END, drafted, histories, run
 
@@ -30,7 +30,9 @@ def test_the_facts_and_figures_of_the_tables_are_those_of_all_rows_merged(
     merged: dict[Key, Fact] = {}
     merge_into(merged, rows)
     tables = Tables()
-    for part in causes_first([*asyncio.run(MemoryLog("intake").append("city", drafts)), *rows], chance):
+    for part in causes_first(
+        [*asyncio.run(MemoryLog("intake").append("city", drafts)), *rows], chance
+    ):
         tables.read(part[0].log, "city", [entry(row) for row in part])
     assert dict(tables.facts()) == merged
     assert sheets(tables.facts(), tables.zone, END) == sheets(merged.items(), tables.zone, END)
@@ -46,7 +48,7 @@ def causes_first(rows: list[Row], chance: random.Random) -> list[list[Row]]:
         free = [row for row in of[log] if log == "intake" or row.input <= done[cause[log]]]
         if part := free[: chance.randint(1, 5)]:
             parts.append(part)
-            of[log], done[log] = of[log][len(part) :], part[-1].pos
+            of[log], done[log] = of[log][len(part) :], part[-1].position
     return parts
 
 
@@ -54,8 +56,11 @@ CALL = CallLine(1, "R-1", "c", "grid", "street", "01", "deadline", None)
 
 
 def test_what_was_changed_is_put_back_in_its_place() -> None:
-    calls = Shelf(CallLine)
-    calls["first"], calls["second"] = CALL, CallLine(2, "R-2", "c", "grid", "street", "02", "deadline", 3)
+    calls = PackedDict(CallLine)
+    calls["first"], calls["second"] = (
+        CALL,
+        CallLine(2, "R-2", "c", "grid", "street", "02", "deadline", 3),
+    )
     calls.put_back()
     calls["first"].outcome = "answered"
     calls.put_back()
@@ -67,7 +72,7 @@ def test_what_was_changed_is_put_back_in_its_place() -> None:
 
 
 def test_looking_at_all_changes_nothing() -> None:
-    calls = Shelf(CallLine)
+    calls = PackedDict(CallLine)
     calls["first"] = CALL
     calls.put_back()
     for call in calls.values():
@@ -77,4 +82,4 @@ def test_looking_at_all_changes_nothing() -> None:
 
 def test_a_shelf_has_only_what_was_put_into_it() -> None:
     with pytest.raises(KeyError):
-        Shelf(CallLine)["nobody"]
+        PackedDict(CallLine)["nobody"]

@@ -83,7 +83,10 @@ def test_a_body_may_have_8_mib_and_not_a_byte_more() -> None:
     assert len(received([b"x" * REQUEST_BYTES], "", REQUEST_BYTES)) == REQUEST_BYTES
     found = problem(lambda: received([b"x" * REQUEST_BYTES, b"x"]))
     assert (found.status, found.kind) == (413, "too-large")
-    assert found.detail == "A request may have 8,388,608 bytes, also unzipped, and more came: send fewer items at a time."
+    assert (
+        found.detail
+        == "A request may have 8,388,608 bytes, also unzipped, and more came: send fewer items at a time."
+    )
 
 
 def test_what_is_announced_as_too_large_is_refused_before_it_comes() -> None:
@@ -117,18 +120,26 @@ def test_a_body_without_end_is_left_where_it_becomes_too_large_and_nothing_of_it
 @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip;q=1"])
 def test_other_encodings_than_gzip_are_refused(encoding: str) -> None:
     found = problem(lambda: received([b"{}"], encoding))
-    assert (found.status, found.kind, found.detail) == (415, "unsupported-encoding", "Send the body as it is, or as gzip.")
+    assert (found.status, found.kind, found.detail) == (
+        415,
+        "unsupported-encoding",
+        "Send the body as it is, or as gzip.",
+    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=300), st.integers(1, 50), st.sampled_from(["gzip", "GZIP", "x-gzip"]))
-def test_gzip_is_unzipped_wherever_its_chunks_are_cut(body: bytes, size: int, encoding: str) -> None:
+def test_gzip_is_unzipped_wherever_its_chunks_are_cut(
+    body: bytes, size: int, encoding: str
+) -> None:
     assert received(pieces(gzip.compress(body), size), encoding) == body
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.integers(1, 50), st.integers(0, 220), st.binary(max_size=3))
-def test_gzip_that_was_changed_on_its_way_is_unzipped_alike_or_refused(body: bytes, size: int, at: int, change: bytes) -> None:
+def test_gzip_that_was_changed_on_its_way_is_unzipped_alike_or_refused(
+    body: bytes, size: int, at: int, change: bytes
+) -> None:
     zipped = gzip.compress(body)
     zipped = zipped[:at] + change + zipped[at + len(change) :]
     status, came = outcome(lambda: received(pieces(zipped, size), "gzip"))
@@ -170,7 +181,10 @@ def test_a_bomb_is_refused_by_its_ratio() -> None:
     zipped = gzip.compress(bytes(100_000))
     found = problem(lambda: received([zipped], "gzip"))
     assert (found.status, found.kind) == (413, "gzip-bomb")
-    assert found.detail == "A gzip bomb: it unzips to more than 20 times its bytes. Send the body as it is."
+    assert (
+        found.detail
+        == "A gzip bomb: it unzips to more than 20 times its bytes. Send the body as it is."
+    )
 
 
 def test_a_ratio_of_20_is_no_bomb_and_a_byte_more_is() -> None:
@@ -200,20 +214,33 @@ def test_a_bomb_is_not_unzipped_further_than_8_mib() -> None:
     [
         (b'{"a":1}', JSON, [b'{"a":1}']),
         (b' \r\n{"a" : 1}\t', JSON, [b'{"a" : 1}']),
-        (b'[{"a" : 1.50},\n {"b":"\xe5\x8c\xba"}, 3 ]', JSON, [b'{"a" : 1.50}', b'{"b":"\xe5\x8c\xba"}', b"3"]),
+        (
+            b'[{"a" : 1.50},\n {"b":"\xe5\x8c\xba"}, 3 ]',
+            JSON,
+            [b'{"a" : 1.50}', b'{"b":"\xe5\x8c\xba"}', b"3"],
+        ),
         (b'{"a":1}\n\n \r\n{"b":\t2}\r\n', LINES, [b'{"a":1}', b'{"b":\t2}']),
         (b'{"a":1}\n{"b', "application/ndjson", [b'{"a":1}', b'{"b']),
         (b"{}", "Application/JSON; charset=UTF-8", [b"{}"]),
         (b"{}", 'application/json;charset="utf-8"; q=1', [b"{}"]),
     ],
 )
-def test_a_body_is_cut_into_items_that_stay_as_they_came(body: bytes, content_type: str, items: list[bytes]) -> None:
+def test_a_body_is_cut_into_items_that_stay_as_they_came(
+    body: bytes, content_type: str, items: list[bytes]
+) -> None:
     assert cut(body, content_type) == items
 
 
 @pytest.mark.parametrize(
     "content_type",
-    ["", "text/plain", "application/xml", "application/json-seq", "application/geo+json", "application/json; charset=gbk"],
+    [
+        "",
+        "text/plain",
+        "application/xml",
+        "application/json-seq",
+        "application/geo+json",
+        "application/json; charset=gbk",
+    ],
 )
 def test_other_types_and_charsets_are_refused(content_type: str) -> None:
     found = problem(lambda: cut(b"{}", content_type))
@@ -240,7 +267,10 @@ def test_a_body_that_cannot_be_cut_says_why(body: bytes, content_type: str, deta
     assert (found.status, found.kind, found.detail) == (422, "malformed", detail)
 
 
-@pytest.mark.parametrize("body", [b"3", b"-1.5", b'"text"', b"null", b"true", b"NaN", b"hello", b"<xml/>", b"a=1&b=2", b"\0"])
+@pytest.mark.parametrize(
+    "body",
+    [b"3", b"-1.5", b'"text"', b"null", b"true", b"NaN", b"hello", b"<xml/>", b"a=1&b=2", b"\0"],
+)
 def test_what_is_neither_an_object_nor_an_array_is_refused(body: bytes) -> None:
     found = problem(lambda: cut(body, JSON))
     assert (found.status, found.kind) == (422, "malformed")
@@ -257,10 +287,15 @@ def test_a_body_that_is_not_json_or_stops_half_way_is_refused(body: bytes) -> No
     assert found.detail.startswith("The body is not JSON, or it stops half-way: ")
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000]
+)
 def test_a_body_of_100_000_levels_is_refused(body: bytes) -> None:
     found = problem(lambda: cut(body, JSON))
-    assert (found.status, found.detail) == (422, "The body nests far too deep: an item may have 16 levels.")
+    assert (found.status, found.detail) == (
+        422,
+        "The body nests far too deep: an item may have 16 levels.",
+    )
     assert cut(body, LINES) == [body]
 
 
@@ -297,8 +332,15 @@ def test_as_many_commas_as_are_let_through_take_little_memory() -> None:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(['":', ' ":', "\0", "\\"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(['":', ' ":', "\0", "\\"]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 spaces = st.text(" \t\r\n", max_size=2)
@@ -306,7 +348,9 @@ spaces = st.text(" \t\r\n", max_size=2)
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(values, st.booleans()), min_size=1, max_size=5), spaces)
-def test_items_that_are_put_together_are_cut_apart_again(parts: list[tuple[Any, bool]], space: str) -> None:
+def test_items_that_are_put_together_are_cut_apart_again(
+    parts: list[tuple[Any, bool]], space: str
+) -> None:
     items = [json.dumps(finite(value), ensure_ascii=escaped).encode() for value, escaped in parts]
     blank = space.encode()
     glued = blank + b"[" + blank + (blank + b"," + blank).join(items) + blank + b"]" + blank
@@ -320,11 +364,16 @@ def finite(value: Any) -> Any:
         return 0
     if isinstance(value, list):
         return [finite(inner) for inner in value]
-    return {key: finite(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+    return (
+        {key: finite(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+    )
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.binary(max_size=60) | st.text('[]{}",:\\u0d8 1aNe.-\n', max_size=60).map(str.encode), st.sampled_from([JSON, LINES]))
+@given(
+    st.binary(max_size=60) | st.text('[]{}",:\\u0d8 1aNe.-\n', max_size=60).map(str.encode),
+    st.sampled_from([JSON, LINES]),
+)
 def test_whatever_a_body_is_it_is_cut_or_refused(body: bytes, content_type: str) -> None:
     status, items = outcome(lambda: cut(body, content_type))
     assert status == 422 or items
@@ -355,7 +404,10 @@ def test_an_item_may_have_16_levels_and_not_one_more(opening: bytes, closing: by
     strict(opening * DEPTH + b"1" + closing * DEPTH)
     found = problem(lambda: strict(opening * (DEPTH + 1) + b"1" + closing * (DEPTH + 1)))
     assert (found.status, found.kind) == (422, "invalid")
-    assert found.detail == "The item nests deeper than 16 levels, which no issue or action needs: flatten it."
+    assert (
+        found.detail
+        == "The item nests deeper than 16 levels, which no issue or action needs: flatten it."
+    )
 
 
 def test_brackets_in_a_text_are_no_levels() -> None:
@@ -364,7 +416,9 @@ def test_brackets_in_a_text_are_no_levels() -> None:
     strict(b"[" + b",".join([b"[[]]"] * 1000) + b"]")
 
 
-@pytest.mark.parametrize("item", [b"[" * 60_000, b'{"a":' * 10_000, b"[" * 500, b'[" ]]]' + b"[" * 60_000])
+@pytest.mark.parametrize(
+    "item", [b"[" * 60_000, b'{"a":' * 10_000, b"[" * 500, b'[" ]]]' + b"[" * 60_000]
+)
 def test_an_item_of_any_depth_is_refused_and_never_recursed_into(item: bytes) -> None:
     assert problem(lambda: strict(item)).status == 422
 
@@ -384,16 +438,23 @@ def test_an_item_of_any_depth_is_refused_and_never_recursed_into(item: bytes) ->
 def test_nul_and_half_a_character_are_refused_where_they_stand(item: bytes, pointer: str) -> None:
     found = problem(lambda: strict(item))
     assert (found.status, found.kind) == (422, "invalid")
-    assert found.errors == (FieldError(pointer, "has a NUL or half a character (a lone surrogate): take it out"),)
+    assert found.errors == (
+        FieldError(pointer, "has a NUL or half a character (a lone surrogate): take it out"),
+    )
 
 
 @pytest.mark.parametrize("item", [rb'{"\u0000":1}', rb'{"a":1,"\ud800":1}'])
 def test_a_key_with_nul_or_half_a_character_is_refused_at_its_object(item: bytes) -> None:
     found = problem(lambda: strict(item))
-    assert found.errors == (FieldError("", "a key here has a NUL or half a character (a lone surrogate): take it out"),)
+    assert found.errors == (
+        FieldError("", "a key here has a NUL or half a character (a lone surrogate): take it out"),
+    )
 
 
-@pytest.mark.parametrize("item", [rb'{"a":"\\u0000"}', rb'{"a":"\\ud800"}', rb'{"a":"\ud83d\ude00"}', '{"a":"😀"}'.encode()])
+@pytest.mark.parametrize(
+    "item",
+    [rb'{"a":"\\u0000"}', rb'{"a":"\\ud800"}', rb'{"a":"\ud83d\ude00"}', '{"a":"😀"}'.encode()],
+)
 def test_what_only_looks_like_them_is_taken(item: bytes) -> None:
     strict(item)
 
@@ -420,9 +481,14 @@ def test_words_that_are_no_numbers_are_refused(word: str) -> None:
         (b'{"a":1,"' + b"k" * 65 + b'":1,"' + b"k" * 65 + b'":1}', ""),
     ],
 )  # fmt: skip
-def test_a_key_that_stands_twice_is_refused_at_any_level_and_however_it_is_written(item: bytes, pointer: str) -> None:
+def test_a_key_that_stands_twice_is_refused_at_any_level_and_however_it_is_written(
+    item: bytes, pointer: str
+) -> None:
     found = problem(lambda: strict(item))
-    assert (found.status, found.errors) == (422, (FieldError(pointer, "this key stands here twice: keep one"),))
+    assert (found.status, found.errors) == (
+        422,
+        (FieldError(pointer, "this key stands here twice: keep one"),),
+    )
 
 
 def test_the_same_key_in_two_objects_is_taken() -> None:
@@ -435,13 +501,22 @@ def test_the_same_key_in_two_objects_is_taken() -> None:
         (b'{"a":"\xff"}', "The item is not UTF-8 at byte 6: send JSON in UTF-8."),
         (b'{"\xed\xa0\x80":1}', "The item is not UTF-8 at byte 2: send JSON in UTF-8."),
         (b"\xef\xbb\xbf{}", f"The item {MARK}"),
-        (b'{"a":1', "The item is not JSON: Expecting ',' delimiter: line 1 column 7 (char 6). Send an object in JSON."),
-        (b"", "The item is not JSON: Expecting value: line 1 column 1 (char 0). Send an object in JSON."),
+        (
+            b'{"a":1',
+            "The item is not JSON: Expecting ',' delimiter: line 1 column 7 (char 6). Send an object in JSON.",
+        ),
+        (
+            b"",
+            "The item is not JSON: Expecting value: line 1 column 1 (char 0). Send an object in JSON.",
+        ),
         (
             b'"\0"',
             "The item is not JSON: Invalid control character at: line 1 column 2 (char 1). Send an object in JSON.",
         ),
-        (b"{} {}", "The item is not JSON: Extra data: line 1 column 4 (char 3). Send an object in JSON."),
+        (
+            b"{} {}",
+            "The item is not JSON: Extra data: line 1 column 4 (char 3). Send an object in JSON.",
+        ),
     ],
 )
 def test_what_is_not_json_in_utf_8_is_refused(item: bytes, detail: str) -> None:
@@ -461,13 +536,25 @@ def test_everything_that_is_wrong_is_listed_up_to_a_limit() -> None:
 
 
 def test_texts_made_to_be_slow_are_not() -> None:
-    for item in (b'{"a":1,"a":"' + rb"\"" * 32_000, b'{"a":' + b'"' * 65_000, b'"' + b"\\" * 65_001, b'{"":"' + b'":' * 32_000):
+    for item in (
+        b'{"a":1,"a":"' + rb"\"" * 32_000,
+        b'{"a":' + b'"' * 65_000,
+        b'"' + b"\\" * 65_001,
+        b'{"":"' + b'":' * 32_000,
+    ):
         assert problem(lambda item=item: strict(item)).status == 422  # type: ignore[misc]
 
 
 @settings(max_examples=500, deadline=None)
-@given(values, st.booleans(), st.sampled_from([None, 1]), st.sampled_from([(",", ":"), (" , ", "\t: ")]))
-def test_a_value_without_faults_is_taken(value: Any, escaped: bool, indent: int | None, separators: tuple[str, str]) -> None:
+@given(
+    values,
+    st.booleans(),
+    st.sampled_from([None, 1]),
+    st.sampled_from([(",", ":"), (" , ", "\t: ")]),
+)
+def test_a_value_without_faults_is_taken(
+    value: Any, escaped: bool, indent: int | None, separators: tuple[str, str]
+) -> None:
     value = finite(value)
     text = json.dumps(value, ensure_ascii=escaped, indent=indent, separators=separators)
     if "\\u0000" in text:
@@ -476,7 +563,18 @@ def test_a_value_without_faults_is_taken(value: Any, escaped: bool, indent: int 
         strict(text.encode())
 
 
-words = [r"\u0061", r"\u0000", r"\ud800", r"\"", r"\\", *'{}[]":, 1ab区', "\n", "NaN", "-2e9", "null"]
+words = [
+    r"\u0061",
+    r"\u0000",
+    r"\ud800",
+    r"\"",
+    r"\\",
+    *'{}[]":, 1ab区',
+    "\n",
+    "NaN",
+    "-2e9",
+    "null",
+]
 
 
 @settings(max_examples=1000, deadline=None)
@@ -491,7 +589,13 @@ keys = st.sampled_from(["a", r"\u0061", "b", "", '\\":', r"\\", " "])
 members = st.recursive(
     st.sampled_from(["1", '":"', '" : "', "[]", "{}", '"\\":"']),
     lambda inner: st.lists(st.tuples(keys, inner), max_size=4).map(
-        lambda pairs: "{" + ",".join(f'"{key}" : {value}' if len(key) % 2 else f'"{key}":{value}' for key, value in pairs) + "}"
+        lambda pairs: (
+            "{"
+            + ",".join(
+                f'"{key}" : {value}' if len(key) % 2 else f'"{key}":{value}' for key, value in pairs
+            )
+            + "}"
+        )
     ),
     max_leaves=12,
 )
@@ -535,4 +639,7 @@ def test_a_problem_survives_the_way_to_another_process() -> None:
     found = problem(lambda: strict(b'{"a":1,"a":2}'))
     again = pickle.loads(pickle.dumps(found))
     assert again.as_json("/") == found.as_json("/")
-    assert str(again) == "422 invalid: The item is not strict JSON: correct what errors lists, and send it again."
+    assert (
+        str(again)
+        == "422 invalid: The item is not strict JSON: correct what errors lists, and send it again."
+    )

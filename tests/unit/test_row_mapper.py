@@ -24,7 +24,20 @@ from tests.conftest import ROOT
 
 PROFILE_PATH = ROOT / "profiles" / "exampleville.yaml"
 PROFILE, LINES = load_profile(PROFILE_PATH)
-HEADER = ["id", "channel", "type", "opened", "target", "closed", "status", "area", "ward", "latitude", "longitude", "verdict"]
+HEADER = [
+    "id",
+    "channel",
+    "type",
+    "opened",
+    "target",
+    "closed",
+    "status",
+    "area",
+    "ward",
+    "latitude",
+    "longitude",
+    "verdict",
+]
 GOOD = [
     "R", "Phone", "Noise", "2019-06-03T09:00:00", "07/06/2019", "2019-06-05T09:00:00", "Done",
     "102", "Ward 1", "53.3350", "-6.2850", "OK",
@@ -47,7 +60,11 @@ def adapter() -> Adapter:
 def test_a_row_becomes_one_normalised_issue_and_the_action_that_ended_it() -> None:
     record = adapter().read(row())
     assert record.reported == JUNE_3
-    assert (record.issue.line, record.issue.reference, record.issue.category) == ("hotline", "R", "Noise")
+    assert (record.issue.line, record.issue.reference, record.issue.category) == (
+        "hotline",
+        "R",
+        "Noise",
+    )
     assert record.issue.issue == issue_id("exampleville", "exampleville-2019", "hotline", "R")
     assert record.issue.claims == (
         PlaceClaim("point", 53.335, -6.285),
@@ -56,7 +73,11 @@ def test_a_row_becomes_one_normalised_issue_and_the_action_that_ended_it() -> No
     )
     assert record.ending is not None
     assert record.ending.action == action_id("exampleville", "exampleville-2019", "R#ended")
-    assert (record.ending.issue, record.ending.outcome, record.published) == (record.issue.issue, "closed", False)
+    assert (record.ending.issue, record.ending.outcome, record.published) == (
+        record.issue.issue,
+        "closed",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,8 +90,16 @@ def test_a_row_becomes_one_normalised_issue_and_the_action_that_ended_it() -> No
         ({"target": "31/06/2019"}, "target", "not a time in %d/%m/%Y or iso"),
         ({"target": "9999-12-31T23:59:59-01:00"}, "target", "not a time in %d/%m/%Y or iso"),
         ({"closed": "soon"}, "closed", "not a time in iso or %d/%m/%Y %H:%M"),
-        ({"channel": "Fax"}, "channel", "not a line that is taken; known are App, Letter, Phone, Twitter"),
-        ({"channel": ""}, "channel", "not a line that is taken; known are App, Letter, Phone, Twitter"),
+        (
+            {"channel": "Fax"},
+            "channel",
+            "not a line that is taken; known are App, Letter, Phone, Twitter",
+        ),
+        (
+            {"channel": ""},
+            "channel",
+            "not a line that is taken; known are App, Letter, Phone, Twitter",
+        ),
         ({"latitude": "53,3"}, "latitude", "not a number"),
         ({"latitude": "1_0"}, "latitude", "not a number"),
         ({"latitude": "٣"}, "latitude", "not a number"),
@@ -97,7 +126,9 @@ def test_a_row_with_a_wrong_number_of_cells_is_refused() -> None:
 
 
 def test_degrees_at_their_ends_are_accepted() -> None:
-    assert adapter().read(row(latitude="-90", longitude="+180.0")).issue.claims[0] == PlaceClaim("point", -90.0, 180.0)
+    assert adapter().read(row(latitude="-90", longitude="+180.0")).issue.claims[0] == PlaceClaim(
+        "point", -90.0, 180.0
+    )
 
 
 def test_bytes_that_are_not_text_in_a_column_that_nobody_reads_do_no_harm() -> None:
@@ -116,9 +147,14 @@ def test_bytes_that_are_not_text_in_a_column_that_nobody_reads_do_no_harm() -> N
         ("", "2019-06-05", "closed", ()),
     ],
 )
-def test_how_a_record_ended(status: str, closed: str, outcome: str | None, rules: tuple[str, ...]) -> None:
+def test_how_a_record_ended(
+    status: str, closed: str, outcome: str | None, rules: tuple[str, ...]
+) -> None:
     record = adapter().read(row(status=status, closed=closed))
-    assert (record.ending.outcome if record.ending else None, record.issue.rules) == (outcome, rules)
+    assert (record.ending.outcome if record.ending else None, record.issue.rules) == (
+        outcome,
+        rules,
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +167,9 @@ def test_how_a_record_ended(status: str, closed: str, outcome: str | None, rules
         ("53.3497", "-6.2603", "point"),
     ],
 )
-def test_half_a_point_is_none_and_the_sources_unknown_is_compared_after_rounding(lat: str, lon: str, by: str) -> None:
+def test_half_a_point_is_none_and_the_sources_unknown_is_compared_after_rounding(
+    lat: str, lon: str, by: str
+) -> None:
     assert adapter().read(row(latitude=lat, longitude=lon)).issue.claims[0].by == by
 
 
@@ -179,7 +217,13 @@ AMERICAN = TimeColumn(column="t", formats=("%m/%d/%Y %I:%M:%S %p",))
         ("Europe/Dublin", ISO, "2019-06-03T09:00:00", "2019-06-03T08:00:00Z", ()),
         ("Europe/Dublin", ISO, "2019-06-03", "2019-06-02T23:00:00Z", ()),
         ("Europe/Dublin", ISO, "2019-06-03T09:00:00Z", "2019-06-03T09:00:00Z", ()),
-        ("Europe/Dublin", ISO, "2019-06-03T09:00:00.000001+02:00", "2019-06-03T07:00:00.000001Z", ()),
+        (
+            "Europe/Dublin",
+            ISO,
+            "2019-06-03T09:00:00.000001+02:00",
+            "2019-06-03T07:00:00.000001Z",
+            (),
+        ),
         ("Europe/Dublin", ISO, "2019-03-31T00:59:59", "2019-03-31T00:59:59Z", ()),
         ("Europe/Dublin", ISO, "2019-03-31T01:00:00", "2019-03-31T01:00:00Z", ("gap_time",)),
         ("Europe/Dublin", ISO, "2019-03-31T01:59:59", "2019-03-31T01:59:59Z", ("gap_time",)),
@@ -190,22 +234,45 @@ AMERICAN = TimeColumn(column="t", formats=("%m/%d/%Y %I:%M:%S %p",))
         ("Europe/Dublin", ISO, "2019-10-27T02:00:00", "2019-10-27T02:00:00Z", ()),
         ("Europe/Dublin", DAY_END, "07/06/2019", "2019-06-07T22:59:59.999999Z", ()),
         ("Europe/Dublin", DAY_END, "2019-06-07T23:30:00Z", "2019-06-08T22:59:59.999999Z", ()),
-        ("America/Santiago", DAY_END, "06/04/2019", "2019-04-07T02:59:59.999999Z", ("overlap_time",)),
+        (
+            "America/Santiago",
+            DAY_END,
+            "06/04/2019",
+            "2019-04-07T02:59:59.999999Z",
+            ("overlap_time",),
+        ),
         ("America/New_York", AMERICAN, "01/01/2015 12:20:09 AM", "2015-01-01T05:20:09Z", ()),
-        ("America/New_York", AMERICAN, "03/08/2015 02:30:00 AM", "2015-03-08T07:30:00Z", ("gap_time",)),
+        (
+            "America/New_York",
+            AMERICAN,
+            "03/08/2015 02:30:00 AM",
+            "2015-03-08T07:30:00Z",
+            ("gap_time",),
+        ),
         ("America/New_York", AMERICAN, "1/1/2015  1:20:09 PM", "2015-01-01T18:20:09Z", ()),
         ("Europe/Dublin", DAY_END, "31/12/9999", "9999-12-31T23:59:59.999999Z", ()),
         ("UTC", ISO, "0001-01-01", "0001-01-01T00:00:00Z", ()),
         ("Europe/Dublin", ISO, "1890-06-01T12:00:00", "1890-06-01T12:25:21Z", ()),
-        ("Australia/Lord_Howe", ISO, "2019-04-07T01:45:00", "2019-04-06T14:45:00Z", ("overlap_time",)),
+        (
+            "Australia/Lord_Howe",
+            ISO,
+            "2019-04-07T01:45:00",
+            "2019-04-06T14:45:00Z",
+            ("overlap_time",),
+        ),
     ],
 )
-def test_local_times(zone: str, column: TimeColumn, text: str, utc: str, rules: tuple[str, ...]) -> None:
+def test_local_times(
+    zone: str, column: TimeColumn, text: str, utc: str, rules: tuple[str, ...]
+) -> None:
     at, met = Clockface(zone).read(column, text)
     assert (rfc3339(at), met) == (utc, rules)
 
 
-@given(st.datetimes(), st.sampled_from(["Europe/Dublin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]))
+@given(
+    st.datetimes(),
+    st.sampled_from(["Europe/Dublin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]),
+)
 def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) -> None:
     try:
         expected = moment.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
@@ -232,26 +299,56 @@ def changed_profile(folder: Path, old: str, new: str) -> Path:
         (
             "category:",
             "categroy:",
-            ["profile.yaml:8: categroy: unknown key; did you mean 'category'?", "category: this key is missing"],
+            [
+                "profile.yaml:8: categroy: unknown key; did you mean 'category'?",
+                "category: this key is missing",
+            ],
         ),
-        ("decimals: 4", "decimal: 4", ["profile.yaml:13: place.0.point.decimal: unknown key; did you mean 'decimals'?"]),
-        ("{from: ward_no", "{form: ward_no", ["map.streets.form: unknown key; did you mean 'from'?"]),
-        ("Europe/Dublin", "Europe/Dubin", ["profile.yaml:4: zone:", "not a zone of the IANA database"]),
+        (
+            "decimals: 4",
+            "decimal: 4",
+            ["profile.yaml:13: place.0.point.decimal: unknown key; did you mean 'decimals'?"],
+        ),
+        (
+            "{from: ward_no",
+            "{form: ward_no",
+            ["map.streets.form: unknown key; did you mean 'from'?"],
+        ),
+        (
+            "Europe/Dublin",
+            "Europe/Dubin",
+            ["profile.yaml:4: zone:", "not a zone of the IANA database"],
+        ),
         ("format: 1", "format: 2", ["profile.yaml:3: format:"]),
         ("Phone: hotline", "Phone: telephone", ["profile.yaml:7: line.values.Phone:", "'hotline'"]),
         (r"'(\d+)$'", r"'\d+$'", ["place.2.street.keep:", "group 1 is what is kept"]),
         (r"'\.0$'", "'['", ["place.1.grid.drop:", "not a regular expression"]),
         ("PT24H", "24 hours", ["calls.answer_within:"]),
         ("PT24H", "P90000000D", ["calls.answer_within:"]),
-        ("encoding: utf-8", "encoding: utf-9", ["profile.yaml:5: csv.encoding:", "'utf-9' is not a known encoding"]),
-        ('delimiter: ";"', "delimiter: '\"'", ["profile.yaml:5: csv.delimiter:", "cannot separate cells"]),
+        (
+            "encoding: utf-8",
+            "encoding: utf-9",
+            ["profile.yaml:5: csv.encoding:", "'utf-9' is not a known encoding"],
+        ),
+        (
+            'delimiter: ";"',
+            "delimiter: '\"'",
+            ["profile.yaml:5: csv.delimiter:", "cannot separate cells"],
+        ),
         (
             "%d/%m/%Y %H:%M",
             "%d/%m/%Q",
-            ["profile.yaml:9: reported.formats.1:", "not a format of strptime: 'Q' is a bad directive"],
+            [
+                "profile.yaml:9: reported.formats.1:",
+                "not a format of strptime: 'Q' is a bad directive",
+            ],
         ),
         ("%d/%m/%Y %H:%M", "%d/%d", ["reported.formats.1:", "stands in it twice"]),
-        ("merge: never", "merge: never\nmerge: never", ["profile.yaml:24: merge: this key stands here twice"]),
+        (
+            "merge: never",
+            "merge: never\nmerge: never",
+            ["profile.yaml:24: merge: this key stands here twice"],
+        ),
         (
             "  - point: {lat: latitude",
             "  - grid: {column: x}\n    point: {lat: latitude",
@@ -260,9 +357,17 @@ def changed_profile(folder: Path, old: str, new: str) -> Path:
         ("zone: Europe/Dublin", "zone: [", ["not a YAML file"]),
         ("zone: Europe/Dublin", "zone: " + "[" * 5000, ["not a YAML file"]),
         ("name: Exampleville", "name: &a Exampleville, code: *a", ["aliases (*name) are not read"]),
-        ("name: Exampleville", 'name: "\\0"', ["profile.yaml:17: map.district.name: NUL or half a character"]),
+        (
+            "name: Exampleville",
+            'name: "\\0"',
+            ["profile.yaml:17: map.district.name: NUL or half a character"],
+        ),
         ("Phone: hotline", '"\\ud800": hotline', ["NUL or half a character"]),
-        (r"'\.0$'", "'a{99999999999999999999}'", ["place.1.grid.drop:", "not a regular expression"]),
+        (
+            r"'\.0$'",
+            "'a{99999999999999999999}'",
+            ["place.1.grid.drop:", "not a regular expression"],
+        ),
     ],
 )
 def test_a_profile_that_cannot_be_used_names_file_line_key_and_what_to_do(
@@ -275,7 +380,11 @@ def test_a_profile_that_cannot_be_used_names_file_line_key_and_what_to_do(
 
 
 def test_scalars_are_the_text_that_was_written(tmp_path: Path) -> None:
-    path = changed_profile(tmp_path, "Done: closed, Void: withdrawn, New: open", "No: open, 0406: closed, null: withdrawn")
+    path = changed_profile(
+        tmp_path,
+        "Done: closed, Void: withdrawn, New: open",
+        "No: open, 0406: closed, null: withdrawn",
+    )
     profile, _ = load_profile(path)
     assert profile.ended is not None
     assert profile.ended.state is not None
@@ -283,7 +392,9 @@ def test_scalars_are_the_text_that_was_written(tmp_path: Path) -> None:
 
 
 def test_a_limit_to_answer_may_be_left_out_in_words(tmp_path: Path) -> None:
-    profile, _ = load_profile(changed_profile(tmp_path, "{answer_within: PT24H}", "{answer_within: never}"))
+    profile, _ = load_profile(
+        changed_profile(tmp_path, "{answer_within: PT24H}", "{answer_within: never}")
+    )
     assert profile.calls.answer_within == "never"
     profile, _ = load_profile(changed_profile(tmp_path, "{answer_within: PT24H}", "never"))
     assert profile.calls.answer_within == "never"

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from escalation.core.decider import Escalation
-from eventlog.core.decider import REFERENCE, ClockRanOut, Heard
+from eventlog.core.decider import REFERENCE, ClockRanOut, Input
 from eventlog.core.log import MemoryLog
-from eventlog.core.row import Passed, Row, Watermark
+from eventlog.core.row import Progress, Row, Watermark
 from eventlog.core.stage import Stage
 from eventlog.runner import Runner
 from events import catalogue as e
-from events.errors import CannotGoOn, Conflict
+from events.errors import Conflict, Halted
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
 from routing.spatial.locator import Locator
@@ -42,17 +42,19 @@ class Tape:
         self.log = log
         self.rows: list[Row] = []
 
-    def write(self, ts: int, subject: str, *events: e.Event) -> list[Row]:
+    def write(self, time: int, subject: str, *events: e.Event) -> list[Row]:
         """One decision."""
         start = len(self.rows)
         for n, event in enumerate(events, 1):
-            pos = len(self.rows) + 1
-            self.rows.append(Row(self.log, "city", pos, ts, pos, n, subject, n, "", event))
+            position = len(self.rows) + 1
+            self.rows.append(
+                Row(self.log, "city", position, time, position, n, subject, n, "", event)
+            )
         return self.rows[start:]
 
 
-def report(case: str, ts: int, due: int | None) -> tuple[e.Event, e.Event]:
-    matter = e.Matter("hotline", "Rubbish", "normal", ts, due)
+def report(case: str, time: int, due: int | None) -> tuple[e.Event, e.Event]:
+    matter = e.CaseFacts("hotline", "Rubbish", "normal", time, due)
     return (
         e.CaseReported(case, case, f"ref-{case}", matter, ()),
         e.CaseRouted(case, matter, ANN, "point", (), USED),
@@ -66,7 +68,7 @@ def escalation_stage() -> tuple[Tape, Stage[Any, Any]]:
 
 
 def said(rows: Sequence[Row]) -> list[tuple[int, str, str]]:
-    return [(row.ts, row.subject, type(row.event).__name__) for row in rows]
+    return [(row.time, row.subject, type(row.event).__name__) for row in rows]
 
 
 # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -76,7 +78,11 @@ def test_before_an_input_of_time_t_all_that_was_due_before_t_is_fired() -> None:
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 20)))
     rows = stage.apply(tape.write(21, "b", *report("b", 21, 99)))
-    assert said(rows) == [(20, "a", "DeadlineMissed"), (20, "a", "CallRaised"), (21, "b", "ClockStarted")]
+    assert said(rows) == [
+        (20, "a", "DeadlineMissed"),
+        (20, "a", "CallRaised"),
+        (21, "b", "ClockStarted"),
+    ]
 
 
 def test_what_is_due_at_t_itself_is_not_fired_before_t() -> None:
@@ -88,38 +94,47 @@ def test_what_is_due_at_t_itself_is_not_fired_before_t() -> None:
 
 def test_only_a_decisions_first_event_lets_time_pass() -> None:
     tape, stage = escalation_stage()
-    rows = stage.apply(tape.write(10, "a", *report("a", 10, 5), e.CaseEndedAtSource("a", ANN, "closed", ())))
+    rows = stage.apply(
+        tape.write(10, "a", *report("a", 10, 5), e.CaseEndedAtSource("a", ANN, "closed", ()))
+    )
     assert said(rows) == [(10, "a", "ClockStarted"), (10, "a", "ClockStopped")]
 
 
 def test_a_deadline_that_was_past_when_it_started_fires_at_once_and_not_before_its_report() -> None:
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 5)))
-    assert said(stage.pass_time(11)) == [(10, "a", "DeadlineMissed"), (10, "a", "CallRaised")]
+    assert said(stage.advance_time(11)) == [(10, "a", "DeadlineMissed"), (10, "a", "CallRaised")]
 
 
 def test_clocks_that_run_out_together_fire_by_due_then_case() -> None:
     tape, stage = escalation_stage()
     for case, due in (("c", 20), ("b", 21), ("a", 21), ("d", 19)):
         stage.apply(tape.write(10, case, *report(case, 10, due)))
-    missed = [row for row in stage.pass_time(50) if isinstance(row.event, e.DeadlineMissed)]
+    missed = [row for row in stage.advance_time(50) if isinstance(row.event, e.DeadlineMissed)]
     assert [row.subject for row in missed] == ["d", "c", "a", "b"]
 
 
 def test_a_fired_clock_starts_the_next_one_which_fires_in_its_turn() -> None:
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 20)))
-    rows = stage.pass_time(20 + DAY + 1)
+    rows = stage.advance_time(20 + DAY + 1)
     assert said(rows)[-1] == (20 + DAY, "a", "CallRaised")
     assert rows[-1].cause == "clock/a/answer/1"
-    assert (rows[0].n, rows[1].n, rows[2].n) == (1, 2, 1)
+    assert (rows[0].step, rows[1].step, rows[2].step) == (1, 2, 1)
 
 
-def test_a_clock_past_its_due_at_its_start_fires_before_the_next_input_of_the_same_instant() -> None:
+def test_a_clock_past_its_due_at_its_start_fires_before_the_next_input_of_the_same_instant() -> (
+    None
+):
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 5)))
     rows = stage.apply(tape.write(10, "a", e.CaseEndedAtSource("a", ANN, "closed", ())))
-    assert [name for _, _, name in said(rows)] == ["DeadlineMissed", "CallRaised", "ClockStopped", "CallWithdrawn"]
+    assert [name for _, _, name in said(rows)] == [
+        "DeadlineMissed",
+        "CallRaised",
+        "ClockStopped",
+        "CallWithdrawn",
+    ]
 
 
 def test_a_watermark_changes_nothing_but_the_moment() -> None:
@@ -127,7 +142,7 @@ def test_a_watermark_changes_nothing_but_the_moment() -> None:
         tape, stage = escalation_stage()
         rows = stage.apply(tape.write(10, "a", *report("a", 10, 20)))
         for mark in marks:
-            rows += stage.pass_time(mark)
+            rows += stage.advance_time(mark)
         return rows + stage.apply(tape.write(3 * DAY, "b", *report("b", 3 * DAY, None)))
 
     assert run() == run(15) == run(20, 21) == run(21, 12, DAY, 2 * DAY)
@@ -145,7 +160,7 @@ def test_firing_costs_what_is_due_not_what_is_pending() -> None:
         return clocks(state)
 
     stage.decider.clocks = counted  # type: ignore[method-assign]
-    stage.pass_time(DAY + 1)
+    stage.advance_time(DAY + 1)
     assert len(asked) < 5
 
 
@@ -155,12 +170,12 @@ def test_firing_costs_what_is_due_not_what_is_pending() -> None:
 def test_a_gap_or_a_repeat_stops_the_stage() -> None:
     tape, stage = escalation_stage()
     rows = tape.write(10, "a", *report("a", 10, 20))
-    with pytest.raises(CannotGoOn, match="expected cases 3, got 4"):
+    with pytest.raises(Halted, match="expected cases 3, got 4"):
         stage.apply(rows[1:])
     tape, stage = escalation_stage()
     rows = tape.write(10, "a", *report("a", 10, 20))
     stage.apply(rows)
-    with pytest.raises(CannotGoOn, match="expected cases 5, got 3"):
+    with pytest.raises(Halted, match="expected cases 5, got 3"):
         stage.apply(rows)
 
 
@@ -168,9 +183,9 @@ def test_rows_are_numbered_in_their_log_their_decision_and_their_subject() -> No
     tape, stage = escalation_stage()
     rows = stage.apply(tape.write(10, "a", *report("a", 10, 5)))
     rows += stage.apply(tape.write(10 + 3 * DAY, "a", e.CaseEndedAtSource("a", ANN, "closed", ())))
-    assert [row.pos for row in rows] == list(range(3, 3 + len(rows)))
-    assert [row.seq for row in rows] == list(range(1, 1 + len(rows)))
-    assert [(type(row.event).__name__, row.n, row.input, row.cause) for row in rows] == [
+    assert [row.position for row in rows] == list(range(3, 3 + len(rows)))
+    assert [row.sequence for row in rows] == list(range(1, 1 + len(rows)))
+    assert [(type(row.event).__name__, row.step, row.input, row.cause) for row in rows] == [
         ("ClockStarted", 1, 4, "cases/city/4"),
         ("DeadlineMissed", 1, 4, "clock/a/deadline/1"),
         ("CallRaised", 2, 4, "clock/a/deadline/1"),
@@ -187,15 +202,19 @@ def test_a_batch_is_cut_where_a_map_is_adopted() -> None:
     stage = Stage(Routing("city", library), "city", Locator(library))
     before = e.IssueReported("1" * 32, "s", "grid", "r1", "Rubbish", "normal", None, (IN_0101,), ())
     after = e.IssueReported("2" * 32, "s", "grid", "r2", "Rubbish", "normal", None, (IN_0101,), ())
-    for ts, subject, event in (
+    for time, subject, event in (
         (1, before.issue, before),
         (1, REFERENCE, MAP_ADOPTED),
         (1, REFERENCE, ROSTER_SENT),
         (1, REFERENCE, POLICIES_SENT),
         (2, after.issue, after),
     ):
-        tape.write(ts, subject, event)
-    placed = [row.event for row in stage.apply(tape.rows) if isinstance(row.event, e.CaseQueued | e.CaseRouted)]
+        tape.write(time, subject, event)
+    placed = [
+        row.event
+        for row in stage.apply(tape.rows)
+        if isinstance(row.event, e.CaseQueued | e.CaseRouted)
+    ]
     assert [event.holder.grid for event in placed] == [None, "0101"]
 
 
@@ -209,10 +228,12 @@ class Poisoned(Escalation):
         self.fault = fault
         self.where = where
 
-    def decide(self, heard: Heard, state: Any, reference: Any) -> Sequence[e.Event]:
+    def decide(self, heard: Input, state: Any, reference: Any) -> Sequence[e.Event]:
         event = heard.event
         case = event.clock.subject if isinstance(event, ClockRanOut) else getattr(event, "case", "")
-        if case == "bad" and (self.where == "decide" or (self.where == "fire" and isinstance(event, ClockRanOut))):
+        if case == "bad" and (
+            self.where == "decide" or (self.where == "fire" and isinstance(event, ClockRanOut))
+        ):
             raise self.fault
         return super().decide(heard, state, reference)
 
@@ -223,12 +244,14 @@ class Poisoned(Escalation):
 
 
 @pytest.mark.parametrize("where", ["decide", "evolve"])
-def test_a_case_that_cannot_be_decided_is_parked_with_its_later_inputs_and_the_rest_goes_on(where: str) -> None:
+def test_a_case_that_cannot_be_decided_is_parked_with_its_later_inputs_and_the_rest_goes_on(
+    where: str,
+) -> None:
     tape, stage = Tape("cases"), Stage(Poisoned(KeyError("surprise"), where), "city")
     rows = stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     rows += stage.apply(tape.write(11, "good", *report("good", 11, 99)))
     rows += stage.apply(tape.write(12, "bad", e.CaseEndedAtSource("bad", ANN, "closed", ())))
-    rows += stage.pass_time(50)
+    rows += stage.advance_time(50)
     assert [(row.subject, row.event) for row in rows if row.subject == "bad"] == [
         ("bad", e.CaseParked("bad", "KeyError: 'surprise'")),
         ("bad", e.InputHeld("bad")),
@@ -240,13 +263,13 @@ def test_a_case_that_cannot_be_decided_is_parked_with_its_later_inputs_and_the_r
 def test_a_case_whose_clock_cannot_be_fired_is_parked_and_its_clocks_are_silent() -> None:
     tape, stage = Tape("cases"), Stage(Poisoned(ValueError("no"), "fire"), "city")
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
-    assert said(stage.pass_time(9 * DAY)) == [(20, "bad", "CaseParked")]
+    assert said(stage.advance_time(9 * DAY)) == [(20, "bad", "CaseParked")]
 
 
 class Unready(Escalation):
     """Cannot decide about the case `bad` before other policies are adopted: a fault that goes away."""
 
-    def decide(self, heard: Heard, state: Any, reference: Any) -> Sequence[e.Event]:
+    def decide(self, heard: Input, state: Any, reference: Any) -> Sequence[e.Event]:
         event = heard.event
         case = event.clock.subject if isinstance(event, ClockRanOut) else self.subject(event)
         if case == "bad" and (reference.policies is None or reference.policies.name != "better"):
@@ -257,7 +280,7 @@ class Unready(Escalation):
 def in_sequence(rows: Sequence[Row]) -> list[Row]:
     """Rows numbered within their subjects, as a log has them."""
     counts: Counter[str] = Counter()
-    return [row._replace(seq=count_up(counts, row.subject)) for row in rows]
+    return [row._replace(sequence=count_up(counts, row.subject)) for row in rows]
 
 
 def count_up(counts: Counter[str], name: str) -> int:
@@ -269,7 +292,9 @@ BETTER = replace(POLICIES_ADOPTED, name="better")
 RETRY = e.RetryPassedOn("bad", "try", "operator")
 
 
-def test_a_retry_decides_all_that_was_held_in_its_order_at_its_own_time_and_overdue_clocks_fire_after_it() -> None:
+def test_a_retry_decides_all_that_was_held_in_its_order_at_its_own_time_and_overdue_clocks_fire_after_it() -> (
+    None
+):
     tape, stage = Tape("cases"), Stage(Unready(), "city")
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     stage.apply(tape.write(11, "bad", e.AnswerPassedOn("bad", ANN, "bad/1", "officer")))
@@ -280,8 +305,11 @@ def test_a_retry_decides_all_that_was_held_in_its_order_at_its_own_time_and_over
         e.ClockStarted("bad", ANN, 1, 10, 20, "line", "better"),
         e.CallActionDeclined("bad", ANN, "bad/1", "This call is not open."),
     ]
-    assert {(row.ts, row.cause) for row in rows} == {(40, f"cases/city/{len(tape.rows)}")}
-    assert said(stage.pass_time(50)) == [(40, "bad", "DeadlineMissed"), (40, "bad", "CallRaised")]
+    assert {(row.time, row.cause) for row in rows} == {(40, f"cases/city/{len(tape.rows)}")}
+    assert said(stage.advance_time(50)) == [
+        (40, "bad", "DeadlineMissed"),
+        (40, "bad", "CallRaised"),
+    ]
 
 
 def test_a_clock_that_could_not_be_fired_fires_after_the_retry() -> None:
@@ -289,10 +317,13 @@ def test_a_clock_that_could_not_be_fired_fires_after_the_retry() -> None:
     stage.apply(tape.write(5, REFERENCE, BETTER))
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     stage.apply(tape.write(15, REFERENCE, POLICIES_ADOPTED))
-    assert said(stage.pass_time(30)) == [(20, "bad", "CaseParked")]
+    assert said(stage.advance_time(30)) == [(20, "bad", "CaseParked")]
     stage.apply(tape.write(31, REFERENCE, BETTER))
     assert said(stage.apply(tape.write(40, "bad", RETRY))) == [(40, "bad", "CaseRetried")]
-    assert said(stage.pass_time(50)) == [(40, "bad", "DeadlineMissed"), (40, "bad", "CallRaised")]
+    assert said(stage.advance_time(50)) == [
+        (40, "bad", "DeadlineMissed"),
+        (40, "bad", "CallRaised"),
+    ]
 
 
 def test_a_retry_that_fails_changes_nothing_and_a_later_one_finds_all_that_was_held() -> None:
@@ -309,7 +340,9 @@ def test_a_retry_of_what_is_not_parked_is_declined() -> None:
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 20)))
     (row,) = stage.apply(tape.write(11, "a", e.RetryPassedOn("a", "try", "operator")))
-    assert row.event == e.InputDeclined("a", "try", "This case is not parked: there is nothing to decide again.")
+    assert row.event == e.InputDeclined(
+        "a", "try", "This case is not parked: there is nothing to decide again."
+    )
 
 
 def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_alike() -> None:
@@ -322,30 +355,34 @@ def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_alike(
         await source.commit("city", in_sequence(tape.rows))
         one, other = (Runner(Stage(Unready(), "city"), source, sink, 10) for _ in range(2))
         await one.catch_up()
-        await other.recall()
+        await other.replay()
         tape.write(14, "bad", RETRY)
         retry = in_sequence(tape.rows)[-1:]
         await source.commit("city", retry)
         other.stage.input = one.stage.input  # Inputs that it had nothing to say about.
         rows = other.stage.apply(retry)
-        assert [name for _, _, name in said(rows)] == ["CaseRetried", "ClockStarted", "ClockStopped"]
+        assert [name for _, _, name in said(rows)] == [
+            "CaseRetried",
+            "ClockStarted",
+            "ClockStopped",
+        ]
         assert rows == one.stage.apply(retry)
         third = Runner(Stage(Unready(), "city"), source, sink, 10)
         await sink.commit("city", rows)
-        await third.recall()
+        await third.replay()
         assert third.stage.subjects["bad"].state == other.stage.subjects["bad"].state
         assert not third.stage.subjects["bad"].parked
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("fault", [MemoryError(), TimeoutError(), OSError("disk"), CannotGoOn("stop")])
+@pytest.mark.parametrize("fault", [MemoryError(), TimeoutError(), OSError("disk"), Halted("stop")])
 def test_what_is_no_fault_of_the_case_stops_the_shard(fault: Exception) -> None:
     tape, stage = Tape("cases"), Stage(Poisoned(fault, "decide"), "city")
     rows = tape.write(10, "bad", *report("bad", 10, 20))
     with pytest.raises(type(fault)):
         stage.apply(rows)
-    with pytest.raises(CannotGoOn, match="recall its log with a new stage"):
+    with pytest.raises(Halted, match="recall its log with a new stage"):
         stage.apply(rows)
 
 
@@ -353,12 +390,15 @@ def test_a_clock_that_could_not_be_fired_is_not_forgotten() -> None:
     tape, stage = Tape("cases"), Stage(Poisoned(TimeoutError(), "fire"), "city")
     done = stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     with pytest.raises(TimeoutError):
-        stage.pass_time(30)
-    with pytest.raises(CannotGoOn):
-        stage.pass_time(30)
+        stage.advance_time(30)
+    with pytest.raises(Halted):
+        stage.advance_time(30)
     mended = Stage(Escalation(), "city")
-    mended.recall(done, {})
-    assert said(mended.pass_time(30)) == [(20, "bad", "DeadlineMissed"), (20, "bad", "CallRaised")]
+    mended.replay(done, {})
+    assert said(mended.advance_time(30)) == [
+        (20, "bad", "DeadlineMissed"),
+        (20, "bad", "CallRaised"),
+    ]
 
 
 class Refusing(MemoryLog):
@@ -368,7 +408,7 @@ class Refusing(MemoryLog):
         super().__init__("calls")
         self.away = True
 
-    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Progress | None = None) -> None:
         if self.away:
             self.away = False
             raise Conflict("somebody else wrote first")
@@ -382,7 +422,7 @@ def test_a_stage_whose_rows_were_not_committed_does_nothing_any_more() -> None:
         runner = Runner(Stage(Escalation(), "city"), source, sink, 10)
         with pytest.raises(Conflict):
             await runner.catch_up()
-        with pytest.raises(CannotGoOn):
+        with pytest.raises(Halted):
             await runner.catch_up()
         again = Runner(Stage(Escalation(), "city"), source, sink, 10)
         await again.catch_up()
@@ -401,7 +441,7 @@ def test_what_was_decided_while_a_commit_failed_is_never_written() -> None:
         assert not await sink.read("city", 0, 9), "a full batch is committed with the next step"
         with pytest.raises(Conflict):
             await runner.step()
-        with pytest.raises(CannotGoOn):
+        with pytest.raises(Halted):
             await runner.catch_up()
         assert not await sink.read("city", 0, 9)
         await Runner(Stage(Escalation(), "city"), source, sink, 2).catch_up()
@@ -413,7 +453,7 @@ def test_what_was_decided_while_a_commit_failed_is_never_written() -> None:
 class Hanging(MemoryLog):
     """A log whose commits are never answered."""
 
-    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Progress | None = None) -> None:
         if rows:
             await asyncio.get_running_loop().create_future()
 
@@ -438,14 +478,19 @@ def test_a_watermark_is_believed_only_when_its_position_was_read() -> None:
     async def run() -> None:
         tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
         await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
-        await source.commit("city", tape.write(15, "a", e.CaseEndedAtSource("a", ANN, "closed", ())))
+        await source.commit(
+            "city", tape.write(15, "a", e.CaseEndedAtSource("a", ANN, "closed", ()))
+        )
         await source.announce("city", 99)
         runner = Runner(Stage(Escalation(), "city"), source, sink, 2)
         await runner.step()
-        await runner.pass_time()
+        await runner.advance_time()
         assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted]
         await runner.catch_up()
-        assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted, e.ClockStopped]
+        assert [type(row.event) for row in await sink.read("city", 0, 9)] == [
+            e.ClockStarted,
+            e.ClockStopped,
+        ]
         assert await sink.watermark("city") == Watermark(2, 99)
 
     asyncio.run(run())

@@ -29,8 +29,15 @@ import asyncpg
 
 Receipt = dict[str, Any]
 
-SCHEMAS = {"intake": "intake", "cases": "routing", "calls": "escalation"}  # Each log, and whose it is.
-SOURCE = {"cases": "intake", "calls": "cases"}  # Each log of a stage, and the log that the stage reads.
+SCHEMAS = {
+    "intake": "intake",
+    "cases": "routing",
+    "calls": "escalation",
+}  # Each log, and whose it is.
+SOURCE = {
+    "cases": "intake",
+    "calls": "cases",
+}  # Each log of a stage, and the log that the stage reads.
 REFERENCE = "reference"  # The subject of reference data.
 ABOVE = {"grid": "street", "street": "district", "district": "district"}
 BEGINNING = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z: no time has passed.
@@ -121,11 +128,15 @@ def told_by_shard(receipts: Iterable[Receipt], report: Report) -> dict[str, dict
 
 def identified(receipt: Receipt, report: Report) -> str | None:
     """The identity that a receipt is about; None where its item was too malformed to have one."""
-    parts = ("source", "line", "reference") if receipt["kind"] == "issue" else ("source", "reference")
+    parts = (
+        ("source", "line", "reference") if receipt["kind"] == "issue" else ("source", "reference")
+    )
     name, words = receipt.get("id"), [receipt["district"], *(receipt.get(part) for part in parts)]
     digest = identity(words) if all(isinstance(word, str) for word in words) else None
     if (name or receipt["status"] in ACCEPTED) and name != digest:
-        report.say("identity", f"{receipt['district']}: the answer names {name}, but {words} are {digest}")
+        report.say(
+            "identity", f"{receipt['district']}: the answer names {name}, but {words} are {digest}"
+        )
     return name or digest
 
 
@@ -150,7 +161,10 @@ def tell_position(told: Told, name: str, receipt: Receipt, report: Report) -> No
     pos = receipt.get("pos")
     if pos is None or (told.accepted and pos != told.pos):
         before = f", but was answered with {told.pos} before" if told.accepted else ""
-        report.say("position", f"{receipt['district']}: {name} was answered {receipt['status']} with position {pos}{before}")
+        report.say(
+            "position",
+            f"{receipt['district']}: {name} was answered {receipt['status']} with position {pos}{before}",
+        )
     told.pos = told.pos if told.accepted else pos
     told.accepted = True
 
@@ -237,7 +251,9 @@ class Tables:
     async def shards(self) -> set[str]:
         found: set[str] = set()
         for schema, connection in self._connections.items():
-            records = await connection.fetch(f"SELECT shard FROM {schema}.shard UNION SELECT shard FROM {schema}.log")
+            records = await connection.fetch(
+                f"SELECT shard FROM {schema}.shard UNION SELECT shard FROM {schema}.log"
+            )
             found |= {record["shard"] for record in records}
         return found
 
@@ -248,7 +264,8 @@ class Tables:
 
     async def rows(self, log: str, shard: str) -> AsyncIterator[Row]:
         query = (
-            f"SELECT pos, ts, input, n, subject, seq, cause, type, data FROM {SCHEMAS[log]}.log WHERE shard = $1 ORDER BY pos"
+            "SELECT pos, ts, input, n, subject, seq, cause, type, data "
+            f"FROM {SCHEMAS[log]}.log WHERE shard = $1 ORDER BY pos"
         )
         async for record in self._connections[SCHEMAS[log]].cursor(query, shard, prefetch=PREFETCH):
             *columns, type_name, data = record
@@ -317,12 +334,16 @@ class Order:
         if row.pos != last + 1:
             self._report.say("gap", f"{row.name} follows position {last}")
         if before and row.ts < before.ts:
-            self._report.say("time", f"{row.name} is at {row.ts}, {before.name} before it at {before.ts}")
+            self._report.say(
+                "time", f"{row.name} is at {row.ts}, {before.name} before it at {before.ts}"
+            )
 
     def _sequence(self, row: Row) -> None:
         last = self._sequences.get(row.subject, 0)
         if row.seq != last + 1:
-            self._report.say("sequence", f"{row.name} is number {row.seq} of {row.subject}, after number {last}")
+            self._report.say(
+                "sequence", f"{row.name} is number {row.seq} of {row.subject}, after number {last}"
+            )
         self._sequences[row.subject] = row.seq
 
     def _step(self, row: Row) -> None:
@@ -330,40 +351,63 @@ class Order:
         if row.n == 1:
             return
         if before is None or row.n != before.n + 1:
-            self._report.say("step", f"{row.name} is step {row.n}, after step {before.n if before else 0}")
+            self._report.say(
+                "step", f"{row.name} is step {row.n}, after step {before.n if before else 0}"
+            )
         elif decision(row) != decision(before):
-            self._report.say("step", f"{row.name} goes on after {before.name}, with another input, cause, time or subject")
+            self._report.say(
+                "step",
+                f"{row.name} goes on after {before.name}, with another input, cause, time or subject",
+            )
 
     def _comes_from_outside(self, row: Row) -> None:
         if row.n != 1:
-            self._report.say("step", f"{row.name} is step {row.n}, but what comes in is a decision of its own")
+            self._report.say(
+                "step", f"{row.name} is step {row.n}, but what comes in is a decision of its own"
+            )
         if row.cause:
-            self._report.say("cause", f"{row.name} names {row.cause} as its cause, but came from outside")
+            self._report.say(
+                "cause", f"{row.name} names {row.cause} as its cause, but came from outside"
+            )
         if row.input:
-            self._report.say("input", f"{row.name} names input {row.input}, but intake reads no log")
+            self._report.say(
+                "input", f"{row.name} names input {row.input}, but intake reads no log"
+            )
 
     def _input(self, row: Row, source: Past) -> None:
         before = self._before.input if self._before else 0
         if row.input < before:
-            self._report.say("input", f"{row.name} was made after input {row.input}, the row before it after {before}")
+            self._report.say(
+                "input",
+                f"{row.name} was made after input {row.input}, the row before it after {before}",
+            )
         if row.input > source.last:
-            self._report.say("input", f"{row.name} was made after input {row.input}, but the last one is {source.last}")
+            self._report.say(
+                "input",
+                f"{row.name} was made after input {row.input}, but the last one is {source.last}",
+            )
 
     def _cause(self, row: Row, source: Past) -> None:
         if row.cause.startswith("clock/"):
             return
         pos = caused_by(row)
         if pos is None or pos not in source.ts:
-            self._report.say("cause", f"{row.name} names {row.cause!r} as its cause, which is not there")
+            self._report.say(
+                "cause", f"{row.name} names {row.cause!r} as its cause, which is not there"
+            )
             return
         if pos != row.input:
-            self._report.say("input", f"{row.name} was made after input {row.input}, because of {row.cause}")
+            self._report.say(
+                "input", f"{row.name} was made after input {row.input}, because of {row.cause}"
+            )
         if row.n == 1:
             self._decision(row, pos, source)
 
     def _decision(self, row: Row, pos: int, source: Past) -> None:
         if row.ts != source.ts[pos]:
-            self._report.say("time", f"{row.name} is at {row.ts}, its cause {row.cause} at {source.ts[pos]}")
+            self._report.say(
+                "time", f"{row.name} is at {row.ts}, its cause {row.cause} at {source.ts[pos]}"
+            )
         if pos <= self._decided:
             self._report.say("outcome", f"{row.name} decides {row.cause} again")
         self._decided = max(pos, self._decided)
@@ -374,7 +418,9 @@ class Order:
             said = f"its shard's row says {pos}" if head else "its shard has no row"
             self._report.say("head", f"{self._name} ends at position {self.past.last}; {said}")
         if head and self._before and ts < self._before.ts:
-            self._report.say("time", f"{self._before.name} is at {self._before.ts}; its shard's row says {ts}")
+            self._report.say(
+                "time", f"{self._before.name} is at {self._before.ts}; its shard's row says {ts}"
+            )
 
 
 def decision(row: Row) -> tuple[int, str, int, str]:
@@ -424,26 +470,41 @@ class Door:
     def _compare(self, row: Row, told: Told) -> None:
         told.found = True
         if told.accepted and told.pos != row.pos:
-            self._report.say("position", f"{row.name} has {row.subject}, which was answered with position {told.pos}")
+            self._report.say(
+                "position",
+                f"{row.name} has {row.subject}, which was answered with position {told.pos}",
+            )
         if told.refused and not told.accepted and not told.conflict:
-            self._report.say("refused", f"{row.name} has {row.subject}, which was refused with {told.refused}")
+            self._report.say(
+                "refused", f"{row.name} has {row.subject}, which was refused with {told.refused}"
+            )
 
     def _identity(self, row: Row) -> None:
         if row.kind == "issue-reported":
             self.issues[row.subject] = row.pos
             words = [self._shard, *(row.text(part) for part in ("source", "line", "reference"))]
             if row.subject != identity(words):
-                self._report.say("identity", f"{row.name} has {row.subject}, but {words} are {identity(words)}")
+                self._report.say(
+                    "identity", f"{row.name} has {row.subject}, but {words} are {identity(words)}"
+                )
         named = row.text("issue" if row.kind == "issue-reported" else "action")
         if row.subject != named:
-            self._report.say("subject", f"{row.name} is filed under {row.subject}, and tells of {named}")
+            self._report.say(
+                "subject", f"{row.name} is filed under {row.subject}, and tells of {named}"
+            )
 
     def close(self) -> None:
         for name, told in self._told.items():
             if told.found or not (told.accepted or told.conflict):
                 continue
-            said = f"accepted as position {told.pos}" if told.accepted else f"answered {CONFLICT}, as if it came before"
-            self._report.say("lost", f"{self._shard}: {name} was {said}, and is not in intake's log")
+            said = (
+                f"accepted as position {told.pos}"
+                if told.accepted
+                else f"answered {CONFLICT}, as if it came before"
+            )
+            self._report.say(
+                "lost", f"{self._shard}: {name} was {said}, and is not in intake's log"
+            )
 
 
 # ── The cases (guarantees 1 and 2) ───────────────────────────────────────────────────────────────────────────────────────
@@ -498,7 +559,10 @@ class Policies(NamedTuple):
     limits: tuple[tuple[str, ...], ...] = ()
 
     def limit(self, matter: tuple[str, ...]) -> bool:
-        return any(all(row in ("*", of) for row, of in zip(limit, matter, strict=True)) for limit in self.limits)
+        return any(
+            all(row in ("*", of) for row, of in zip(limit, matter, strict=True))
+            for limit in self.limits
+        )
 
 
 class Heard(NamedTuple):
@@ -548,23 +612,41 @@ class Cases:
         if given.kind not in OUTCOMES:
             raise Unreadable(f"{row.cause} has a type that this check does not know: {given.kind}")
         if row.kind not in (*OUTCOMES[given.kind], *WAITING):
-            self._report.say("outcome", f"{row.name} ({row.kind}) is no outcome of {row.cause} ({given.kind})")
+            self._report.say(
+                "outcome", f"{row.name} ({row.kind}) is no outcome of {row.cause} ({given.kind})"
+            )
         if row.subject != given.issue:
-            self._report.say("outcome", f"{row.name} is about {row.subject}, but {row.cause} is about {given.issue}")
+            self._report.say(
+                "outcome",
+                f"{row.name} is about {row.subject}, but {row.cause} is about {given.issue}",
+            )
         if row.kind in CALL_ACTIONS and row.text("call") != given.call:
-            self._report.say("outcome", f"{row.name} is about call {row.text('call')}, but {row.cause} about {given.call}")
+            self._report.say(
+                "outcome",
+                f"{row.name} is about call {row.text('call')}, but {row.cause} about {given.call}",
+            )
 
     def _open(self, row: Row, case: str) -> None:
         issue = row.text("issue")
-        if issue not in self._issues or (self._issues[issue] != caused_by(row) and not self._lives[case].retried):
-            self._report.say("case", f"{row.name} opens case {case} for issue {issue}, because of {row.cause}, which is not it")
+        if issue not in self._issues or (
+            self._issues[issue] != caused_by(row) and not self._lives[case].retried
+        ):
+            self._report.say(
+                "case",
+                f"{row.name} opens case {case} for issue {issue}, because of {row.cause}, which is not it",
+            )
         if issue in self._opened:
-            self._report.say("case", f"{row.name} opens case {case} for issue {issue}, which has case {self._opened[issue]}")
+            self._report.say(
+                "case",
+                f"{row.name} opens case {case} for issue {issue}, which has case {self._opened[issue]}",
+            )
         self._opened[issue] = case
 
     def _live(self, row: Row, case: str) -> None:
         if row.subject != case:
-            self._report.say("subject", f"{row.name} is filed under {row.subject}, and tells of case {case}")
+            self._report.say(
+                "subject", f"{row.name} is filed under {row.subject}, and tells of case {case}"
+            )
         life = self._lives.setdefault(case, Life())
         if row.n == 1:
             life.retried = row.kind == "case-retried"
@@ -580,10 +662,17 @@ class Cases:
 
     def _move(self, row: Row, life: Life, case: str) -> None:
         given = self._inputs.get(caused_by(row) or 0)
-        again = row.kind == "case-parked" and life.state == "parked" and given is not None and given.kind == "retry-asked"
+        again = (
+            row.kind == "case-parked"
+            and life.state == "parked"
+            and given is not None
+            and given.kind == "retry-asked"
+        )
         state = "parked" if again else next_state(life, row)
         if state is None:
-            self._report.say("state", f"{row.name} ({row.kind}) is about case {case}, which is {life.state}")
+            self._report.say(
+                "state", f"{row.name} ({row.kind}) is about case {case}, which is {life.state}"
+            )
             return
         if life.state in STANDING:
             life.before = life.state
@@ -597,14 +686,20 @@ class Cases:
                 self._report.say("outcome", f"intake/{self._shard}/{pos} has no outcome in cases")
         for issue, pos in self._issues.items():
             if issue not in self._opened and self._lives.get(issue, Life()).state != "parked":
-                self._report.say("case", f"intake/{self._shard}/{pos} reported issue {issue}, which has no case")
+                self._report.say(
+                    "case", f"intake/{self._shard}/{pos} reported issue {issue}, which has no case"
+                )
         for case, life in self._lives.items():
             if life.waiting and life.state not in ("unheard", "parked"):
                 self._report.say(
-                    "outcome", f"{self._shard}: {life.waiting} actions that waited for case {case} have no outcome"
+                    "outcome",
+                    f"{self._shard}: {life.waiting} actions that waited for case {case} have no outcome",
                 )
             if life.state not in (*PLACES, "unheard"):
-                self._report.say("state", f"{self._shard}: case {case} is {life.state}, and in none of {', '.join(PLACES)}")
+                self._report.say(
+                    "state",
+                    f"{self._shard}: case {case} is {life.state}, and in none of {', '.join(PLACES)}",
+                )
 
 
 def heard(row: Row) -> Heard:
@@ -615,7 +710,15 @@ def heard(row: Row) -> Heard:
     if row.kind in (*ENDED, RETRY):
         return Heard(row.pos, row.kind, row.subject)
     matter = tuple(row.text("matter", key) for key in MATTER)
-    return Heard(row.pos, row.kind, row.subject, None, row.text("holder", "level"), row.instant("matter", "due"), matter)
+    return Heard(
+        row.pos,
+        row.kind,
+        row.subject,
+        None,
+        row.text("holder", "level"),
+        row.instant("matter", "due"),
+        matter,
+    )
 
 
 def policies_of(row: Row) -> Policies:
@@ -664,7 +767,11 @@ def fits(held: Heard, row: Row) -> bool:
     """Whether a row of `calls` can follow from what was held."""
     if held.kind in CALL_ACTIONS:
         return row.kind.startswith("call-") and row.text("call") == held.call
-    return row.kind in (("clock-stopped", "call-withdrawn") if held.kind in ENDED else ("clock-started", "clock-handed-over"))
+    return row.kind in (
+        ("clock-stopped", "call-withdrawn")
+        if held.kind in ENDED
+        else ("clock-started", "clock-handed-over")
+    )
 
 
 # ── Clocks and calls (guarantee 5) ───────────────────────────────────────────────────────────────────────────────────────
@@ -734,7 +841,10 @@ class Calls:
         case = rows[0].subject
         for row in rows:
             if row.text("case") != case:
-                self._report.say("subject", f"{row.name} is filed under {case}, and tells of case {row.text('case')}")
+                self._report.say(
+                    "subject",
+                    f"{row.name} is filed under {case}, and tells of case {row.text('case')}",
+                )
         watch = self._watches.setdefault(case, Watch())
         if rows[0].cause.startswith("clock/"):
             self._settle()
@@ -783,7 +893,10 @@ class Calls:
         elif now.kind in CALL_ACTIONS:
             self._settle_action(watch, now, name)
         elif not self._decided and self._concerns(now, watch):
-            self._report.say("clock", f"{name} ({now.kind}) is about {now.case}, and nothing follows from it in calls")
+            self._report.say(
+                "clock",
+                f"{name} ({now.kind}) is about {now.case}, and nothing follows from it in calls",
+            )
 
     def _concerns(self, now: Heard, watch: Watch) -> bool:
         """Whether escalation must act on policies, or on a case that somebody has from now on."""
@@ -801,7 +914,9 @@ class Calls:
 
     def _settle_ending(self, watch: Watch, name: str) -> None:
         if watch.watched:
-            self._report.say("clock", f"{name} ended its case, and its clock {watch.run} was not stopped")
+            self._report.say(
+                "clock", f"{name} ended its case, and its clock {watch.run} was not stopped"
+            )
         for call in watch.calls:
             self._report.say("ending", f"{name} ended its case, and call {call} is open")
         watch.watched = False
@@ -809,17 +924,23 @@ class Calls:
 
     def _settle_action(self, watch: Watch, now: Heard, name: str) -> None:
         if not self._decided:
-            self._report.say("ending", f"{name} is about call {now.call}, and has no outcome in calls")
+            self._report.say(
+                "ending", f"{name} is about call {now.call}, and has no outcome in calls"
+            )
         elif now.kind == "answer-passed-on" and now.call in watch.calls:
             self._report.say("ending", f"{name} answers call {now.call}, which is still open")
 
     # What follows from a row of `cases`
 
     def _answer(self, row: Row, watch: Watch, cause: Heard | None) -> None:
-        again = row.kind == "case-retried" or (row.kind == "case-parked" and cause is not None and cause.kind == RETRY)
+        again = row.kind == "case-retried" or (
+            row.kind == "case-parked" and cause is not None and cause.kind == RETRY
+        )
         if watch.parked != (again or row.kind == "input-held"):
             parked = "is parked" if watch.parked else "is not parked"
-            self._report.say("clock", f"{row.name} ({row.kind}) is about case {row.subject}, which {parked}")
+            self._report.say(
+                "clock", f"{row.name} ({row.kind}) is about case {row.subject}, which {parked}"
+            )
         match row.kind:
             case "clock-started":
                 self._start(row, watch, cause)
@@ -830,7 +951,12 @@ class Calls:
                 self._running(row, watch, cause, ENDED)
                 watch.watched = False
             case "call-answered":
-                self._end(row, watch, cause is not None and (cause.kind, cause.call) == ("answer-passed-on", row.text("call")))
+                self._end(
+                    row,
+                    watch,
+                    cause is not None
+                    and (cause.kind, cause.call) == ("answer-passed-on", row.text("call")),
+                )
             case "call-withdrawn":
                 self._end(row, watch, cause is not None and cause.kind in ENDED)
             case "case-parked" | "input-held":
@@ -841,14 +967,22 @@ class Calls:
                 self._retry(row, watch, cause)
             case "deadline-missed" | "call-raised":
                 kind = "call" if row.kind == "call-raised" else "deadline"
-                self._report.say(kind, f"{row.name} ({row.kind}) follows from {row.cause}, which is no clock")
-            case kind if kind not in ("call-acknowledged", "call-action-declined", "input-declined"):
+                self._report.say(
+                    kind, f"{row.name} ({row.kind}) follows from {row.cause}, which is no clock"
+                )
+            case kind if kind not in (
+                "call-acknowledged",
+                "call-action-declined",
+                "input-declined",
+            ):
                 raise Unreadable(f"{row.name} has a type that this check does not know: {kind}")
 
     def _retry(self, row: Row, watch: Watch, cause: Heard | None) -> None:
         """From here on its clocks run again: what ran out meanwhile fires as soon as time passes."""
         if cause is None or cause.kind != RETRY:
-            self._report.say("clock", f"{row.name} retries case {row.subject}; {row.cause} does not ask for it")
+            self._report.say(
+                "clock", f"{row.name} retries case {row.subject}; {row.cause} does not ask for it"
+            )
         watch.parked, watch.since = False, row.input
         for call in watch.calls.values():
             call.since = row.input
@@ -866,17 +1000,29 @@ class Calls:
             if held.pos not in settled and (
                 watch.watched if ended else held.kind in CALL_ACTIONS or self._concerns(held, watch)
             ):
-                self._report.say("clock", f"{rows[0].name} retries case {held.case}, and nothing follows from cases {held.pos}")
+                self._report.say(
+                    "clock",
+                    f"{rows[0].name} retries case {held.case}, and nothing follows from cases {held.pos}",
+                )
         watch.held.clear()
 
     def _start(self, row: Row, watch: Watch, cause: Heard | None) -> None:
         run, due = row.number("run"), row.number("due")
         if watch.watched or run != watch.run + 1:
-            self._report.say("clock", f"{row.name} starts clock {run} of case {row.subject}, after clock {watch.run}")
+            self._report.say(
+                "clock",
+                f"{row.name} starts clock {run} of case {row.subject}, after clock {watch.run}",
+            )
         if cause and cause.due not in (None, due):
-            self._report.say("clock", f"{row.name} starts a clock until {due}, but {row.cause} promised {cause.due}")
+            self._report.say(
+                "clock",
+                f"{row.name} starts a clock until {due}, but {row.cause} promised {cause.due}",
+            )
         if row.field("policies") != self._policies.name:
-            self._report.say("clock", f"{row.name} starts a clock by {row.field('policies')}, not by {self._policies.name}")
+            self._report.say(
+                "clock",
+                f"{row.name} starts a clock by {row.field('policies')}, not by {self._policies.name}",
+            )
         watch.run, watch.due, watch.since = run, due, row.input
         watch.watched, watch.missed = True, False
         self._hold(row, watch, cause)
@@ -884,23 +1030,36 @@ class Calls:
     def _hold(self, row: Row, watch: Watch, cause: Heard | None) -> None:
         watch.level = row.text("holder", "level")
         if cause is None or cause.level != watch.level:
-            self._report.say("clock", f"{row.name} runs for the {watch.level}, but {row.cause} did not give it the case")
+            self._report.say(
+                "clock",
+                f"{row.name} runs for the {watch.level}, but {row.cause} did not give it the case",
+            )
 
-    def _running(self, row: Row, watch: Watch, cause: Heard | None, because: Collection[str]) -> None:
+    def _running(
+        self, row: Row, watch: Watch, cause: Heard | None, because: Collection[str]
+    ) -> None:
         """The row is about the clock that runs, and follows from what may concern it."""
         if not watch.watched or (row.number("run"), row.number("due")) != (watch.run, watch.due):
             self._report.say(
-                "clock", f"{row.name} ({row.kind}) is about clock {row.number('run')} of case {row.subject}, which does not run"
+                "clock",
+                f"{row.name} ({row.kind}) is about clock {row.number('run')} of case {row.subject}, which does not run",
             )
         if cause is None or cause.kind not in because:
-            self._report.say("clock", f"{row.name} ({row.kind}) follows from {row.cause}, which does nothing to a clock")
+            self._report.say(
+                "clock",
+                f"{row.name} ({row.kind}) follows from {row.cause}, which does nothing to a clock",
+            )
 
     def _end(self, row: Row, watch: Watch, because: bool) -> None:
         call = row.text("call")
         if watch.calls.pop(call, None) is None:
-            self._report.say("ending", f"{row.name} ({row.kind}) ends call {call}, which is not open")
+            self._report.say(
+                "ending", f"{row.name} ({row.kind}) ends call {call}, which is not open"
+            )
         if not because:
-            self._report.say("ending", f"{row.name} ({row.kind}) ends call {call}; {row.cause} does not")
+            self._report.say(
+                "ending", f"{row.name} ({row.kind}) ends call {call}; {row.cause} does not"
+            )
 
     # What follows from a clock
 
@@ -909,7 +1068,9 @@ class Calls:
         clock, _, number = first.cause.rpartition("/")
         if watch.parked or watch.ended:
             over = "is parked" if watch.parked else "has ended"
-            self._report.say("deadline", f"{first.name} lets {first.cause} run out, but its case {over}")
+            self._report.say(
+                "deadline", f"{first.name} lets {first.cause} run out, but its case {over}"
+            )
         if first.kind == "case-parked":
             watch.parked = True
         elif clock == f"clock/{first.subject}/deadline":
@@ -917,13 +1078,19 @@ class Calls:
         elif clock == f"clock/{first.subject}/answer":
             self._silent(rows, watch, watch.calls.get(f"{first.subject}/{number}"))
         else:
-            self._report.say("cause", f"{first.name} names {first.cause!r} as its cause, which is no clock of its case")
+            self._report.say(
+                "cause",
+                f"{first.name} names {first.cause!r} as its cause, which is no clock of its case",
+            )
 
     def _miss(self, rows: list[Row], watch: Watch, number: str) -> None:
         missed, raised = rows[0], rows[1:]
         if missed.kind != "deadline-missed" or [row.kind for row in raised] != ["call-raised"]:
             found = ", ".join(row.kind for row in rows)
-            self._report.say("call", f"{missed.name}: {missed.cause} led to {found}, not to a missed deadline and one call")
+            self._report.say(
+                "call",
+                f"{missed.name}: {missed.cause} led to {found}, not to a missed deadline and one call",
+            )
         if missed.kind == "deadline-missed":
             self._missed(missed, watch, number)
         for row in raised:
@@ -932,9 +1099,16 @@ class Calls:
 
     def _missed(self, row: Row, watch: Watch, number: str) -> None:
         run, due, level = row.number("run"), row.number("due"), row.text("holder", "level")
-        named = watch.watched and not watch.missed and (run, due, level) == (watch.run, watch.due, watch.level)
+        named = (
+            watch.watched
+            and not watch.missed
+            and (run, due, level) == (watch.run, watch.due, watch.level)
+        )
         if not named or number != str(run):
-            self._report.say("deadline", f"{row.name} says that {row.cause} ran out at {due} in a {level}; no such clock runs")
+            self._report.say(
+                "deadline",
+                f"{row.name} says that {row.cause} ran out at {due} in a {level}; no such clock runs",
+            )
         else:
             self._in_its_time("deadline", row, watch.since, watch.due)
         watch.missed = True
@@ -942,9 +1116,14 @@ class Calls:
     def _silent(self, rows: list[Row], watch: Watch, call: Open | None) -> None:
         first = rows[0]
         if len(rows) != 1 or first.kind != "call-raised":
-            self._report.say("silence", f"{first.name}: {first.cause} led to {len(rows)} rows, not to one call")
+            self._report.say(
+                "silence", f"{first.name}: {first.cause} led to {len(rows)} rows, not to one call"
+            )
         if call is None or call.due is None or call.to != "street" or call.silent:
-            self._report.say("silence", f"{first.name}: {first.cause} ran out, but no street is asked and silent there")
+            self._report.say(
+                "silence",
+                f"{first.name}: {first.cause} ran out, but no street is asked and silent there",
+            )
         else:
             call.silent = True
             self._in_its_time("silence", first, call.since, call.due)
@@ -955,31 +1134,50 @@ class Calls:
     def _in_its_time(self, kind: str, row: Row, since: int, due: int) -> None:
         """A clock fires at its due time or, where time was further already, at the time of the row before."""
         if row.ts != (at := due if self._ts is None else max(due, self._ts)):
-            self._report.say(kind, f"{row.name} is at {row.ts}, but its clock was due at {due}, and it should be at {at}")
+            self._report.say(
+                kind,
+                f"{row.name} is at {row.ts}, but its clock was due at {due}, and it should be at {at}",
+            )
         passed = self._past.passed(since, due)
         after = self._past.last if passed is None else passed - 1
         if row.input != after:
             soon = "too early" if row.input < after else "too late"
-            self._report.say(kind, f"{row.name} was made after input {row.input}, {soon}: due at {due}, it comes after {after}")
+            self._report.say(
+                kind,
+                f"{row.name} was made after input {row.input}, {soon}: due at {due}, it comes after {after}",
+            )
 
     def _raise(self, row: Row, watch: Watch, level: str, because: str) -> None:
         call, to = row.text("call"), ABOVE.get(level, "nobody")
         said = (row.text("from_level"), row.text("to_level"), row.text("because"))
         if said != (level, to, because):
             kind = "call" if because == "deadline" else "silence"
-            self._report.say(kind, f"{row.name} calls {' → '.join(said[:2])} for {said[2]}, not {level} → {to} for {because}")
+            self._report.say(
+                kind,
+                f"{row.name} calls {' → '.join(said[:2])} for {said[2]}, not {level} → {to} for {because}",
+            )
         if call != f"{row.subject}/{watch.raised + 1}":
-            self._report.say("call", f"{row.name} raises call {call}, after {watch.raised} of case {row.subject}")
+            self._report.say(
+                "call", f"{row.name} raises call {call}, after {watch.raised} of case {row.subject}"
+            )
         if any(other.to == said[1] for other in watch.calls.values()):
-            self._report.say("call", f"{row.name} raises call {call} to the {said[1]}, where one is open")
+            self._report.say(
+                "call", f"{row.name} raises call {call} to the {said[1]}, where one is open"
+            )
         watch.raised += 1
         watch.calls[call] = Open(said[1], self._answer_due(row), row.input)
 
     def _answer_due(self, row: Row) -> int | None:
         """Until when a call should be answered: counted from its row, by the policies in force."""
-        due, by_policy = row.instant("answer_due"), None if self._policies.within is None else row.ts + self._policies.within
+        due, by_policy = (
+            row.instant("answer_due"),
+            None if self._policies.within is None else row.ts + self._policies.within,
+        )
         if due != by_policy:
-            self._report.say("silence", f"{row.name} is to be answered by {due}; by the policies in force it is {by_policy}")
+            self._report.say(
+                "silence",
+                f"{row.name} is to be answered by {due}; by the policies in force it is {by_policy}",
+            )
         return due
 
     # The end
@@ -993,21 +1191,33 @@ class Calls:
 
     def _overdue(self, case: str, watch: Watch, head: Head) -> None:
         """Say once what should have run out before. The clocks of a parked case are silent."""
-        if watch.watched and not (watch.missed or watch.parked) and self._over(watch.since, watch.due, head):
-            self._report.say("deadline", f"{self._shard}: case {case} was due at {watch.due}, and no deadline was missed")
+        if (
+            watch.watched
+            and not (watch.missed or watch.parked)
+            and self._over(watch.since, watch.due, head)
+        ):
+            self._report.say(
+                "deadline",
+                f"{self._shard}: case {case} was due at {watch.due}, and no deadline was missed",
+            )
             watch.missed = True
         for name, call in watch.calls.items():
-            asked = call.due is not None and call.to == "street" and not (call.silent or watch.parked)
+            asked = (
+                call.due is not None and call.to == "street" and not (call.silent or watch.parked)
+            )
             if asked and call.due is not None and self._over(call.since, call.due, head):
                 self._report.say(
-                    "silence", f"{self._shard}: call {name} was to be answered by {call.due}, and nobody was called"
+                    "silence",
+                    f"{self._shard}: call {name} was to be answered by {call.due}, and nobody was called",
                 )
                 call.silent = True
 
     def _over(self, since: int, due: int, head: Head) -> bool:
         """Whether a clock has run out. One that was overdue when it started waits until time passes once more."""
         passed = self._past.passed(since, due)
-        return head.ts > max(due, self._past.ts.get(since, 0)) or (passed is not None and passed <= head.input)
+        return head.ts > max(due, self._past.ts.get(since, 0)) or (
+            passed is not None and passed <= head.input
+        )
 
 
 # ── All of it ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -1034,7 +1244,9 @@ async def examine(url: str, receipts: Iterable[Receipt], apart: Apart = TOGETHER
             if its not in opened:
                 opened[its] = await asyncpg.connect(its, server_settings=SETTINGS)
                 stack.push_async_callback(opened[its].close)
-                await stack.enter_async_context(opened[its].transaction(isolation="repeatable_read", readonly=True))
+                await stack.enter_async_context(
+                    opened[its].transaction(isolation="repeatable_read", readonly=True)
+                )
                 await opened[its].fetchval("SELECT 1")  # Now its state is taken.
             connections[schema] = opened[its]
         tables = Tables(connections)
@@ -1079,7 +1291,12 @@ async def examine_cases(
 
 
 async def examine_calls(
-    shard: str, tables: Tables, outcomes: Past, heard: list[Heard], head: Head | None, report: Report
+    shard: str,
+    tables: Tables,
+    outcomes: Past,
+    heard: list[Heard],
+    head: Head | None,
+    report: Report,
 ) -> None:
     """Escalation's log."""
     order, calls = Order("calls", shard, outcomes, report), Calls(shard, heard, outcomes, report)
@@ -1124,9 +1341,15 @@ def compare_heads(shard: str, heads: dict[str, Head], report: Report) -> None:
     for log, source in SOURCE.items():
         stage, read = heads[log], heads[source]
         if stage.input != read.pos:
-            report.say("lag", f"{log}/{shard} has applied {source} up to {stage.input}, which ends at position {read.pos}")
+            report.say(
+                "lag",
+                f"{log}/{shard} has applied {source} up to {stage.input}, which ends at position {read.pos}",
+            )
         if stage.ts > read.ts:
-            report.say("ahead", f"{log}/{shard} is at time {stage.ts}, further than {source}, which is at {read.ts}")
+            report.say(
+                "ahead",
+                f"{log}/{shard} is at time {stage.ts}, further than {source}, which is at {read.ts}",
+            )
 
 
 # ── The command ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -1142,7 +1365,9 @@ def read_receipts(path: Path) -> Iterator[Receipt]:
             except (ValueError, AttributeError) as fault:
                 raise ValueError(f"{path} line {number} is no receipt: {fault}") from fault
             if missing:
-                raise ValueError(f"{path} line {number} is no receipt: it has no {', '.join(sorted(missing))}")
+                raise ValueError(
+                    f"{path} line {number} is no receipt: it has no {', '.join(sorted(missing))}"
+                )
             yield receipt
 
 
@@ -1160,25 +1385,45 @@ def sentences(report: Report) -> Iterator[str]:
 def as_json(report: Report) -> str:
     """The same as one JSON object."""
     counts = Counter(violation.kind for violation in report.violations)
-    shown = [v._asdict() for kind in counts for v in islice((v for v in report.violations if v.kind == kind), SHOWN)]
-    return json.dumps({"receipts": report.receipts, "rows": report.rows, "counts": counts, "violations": shown})
+    shown = [
+        v._asdict()
+        for kind in counts
+        for v in islice((v for v in report.violations if v.kind == kind), SHOWN)
+    ]
+    return json.dumps(
+        {"receipts": report.receipts, "rows": report.rows, "counts": counts, "violations": shown}
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description="Checks guarantees 1, 2, 3, 5 and 8 from receipts and raw tables.")
+    parser = argparse.ArgumentParser(
+        description="Checks guarantees 1, 2, 3, 5 and 8 from receipts and raw tables."
+    )
     parser.add_argument("--database", required=True, metavar="URL")
-    parser.add_argument("--apart", action="append", default=[], metavar="SERVICE=URL", help="a service with its own database")
+    parser.add_argument(
+        "--apart",
+        action="append",
+        default=[],
+        metavar="SERVICE=URL",
+        help="a service with its own database",
+    )
     parser.add_argument("--receipts", required=True, metavar="FILE", type=Path)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of sentences")
     asked = parser.parse_args(arguments)
     try:
         report = asyncio.run(
-            examine(asked.database, read_receipts(asked.receipts), dict(each.split("=", 1) for each in asked.apart))
+            examine(
+                asked.database,
+                read_receipts(asked.receipts),
+                dict(each.split("=", 1) for each in asked.apart),
+            )
         )
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
         sys.stderr.write(f"cannot check: {fault}\n")
         return 2
-    sys.stdout.write(as_json(report) + "\n" if asked.json else "".join(f"{line}\n" for line in sentences(report)))
+    sys.stdout.write(
+        as_json(report) + "\n" if asked.json else "".join(f"{line}\n" for line in sentences(report))
+    )
     return 1 if report.violations else 0
 
 

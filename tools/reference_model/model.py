@@ -46,7 +46,9 @@ RULES = (
     "closed_without_time",
 )
 CASES = "reference,line,category,case,located_by,grid,street,district,reported,due,ended,state,verdict,rules"
-CALLS = "raised,reference,case,from,to,receiver,because,answer_due,acknowledged,answered,ended,outcome"
+CALLS = (
+    "raised,reference,case,from,to,receiver,because,answer_due,acknowledged,answered,ended,outcome"
+)
 FIGURES = "reported,ended,due,in_time,missed,on_time_bp,open_at_end,overdue_at_end,calls_raised,calls_answered"
 EVALUATIONS = f"period,worker,grid,street,{FIGURES}"
 REJECTED = "file,line,reference,column,value,reason"
@@ -129,15 +131,24 @@ class Case:
 
 def read_rows(path: Path, profile: Spec) -> Iterator[Row]:
     settings = profile.get("csv", {})
-    csv.field_size_limit(2**31 - 1)  # A quote that is never closed makes a long cell, which is dirt like any other.
+    csv.field_size_limit(
+        2**31 - 1
+    )  # A quote that is never closed makes a long cell, which is dirt like any other.
     with open_text(path, settings.get("encoding", "utf-8")) as text:
         reader = csv.reader(text, delimiter=settings.get("delimiter", ","))
         header = [name.strip() for name in next(reader)]
         places = {name: header.index(name) for name in named_columns(profile)}
-        number = reader.line_num + 1  # A quoted cell may hold line ends: a row is known by its first physical line.
+        number = (
+            reader.line_num + 1
+        )  # A quoted cell may hold line ends: a row is known by its first physical line.
         for cells in reader:
-            trimmed = {name: cells[i].strip() if i < len(cells) else "" for name, i in places.items()}
-            known = {name: "" if cell in settings.get("blank", [""]) else cell for name, cell in trimmed.items()}
+            trimmed = {
+                name: cells[i].strip() if i < len(cells) else "" for name, i in places.items()
+            }
+            known = {
+                name: "" if cell in settings.get("blank", [""]) else cell
+                for name, cell in trimmed.items()
+            }
             yield Row(path.name, number, trimmed, known, whole=len(cells) == len(header))
             number = reader.line_num + 1
 
@@ -151,7 +162,10 @@ def open_text(path: Path, encoding: str) -> TextIO:
 def named_columns(profile: Spec) -> list[str]:
     """The columns whose cells are a row's content."""
     state = profile.get("ended", {}).get("state")
-    parts = [profile.get(key) for key in ("reference", "line", "category", "reported", "due", "ended", "published")]
+    parts = [
+        profile.get(key)
+        for key in ("reference", "line", "category", "reported", "due", "ended", "published")
+    ]
     columns = [part["column"] for part in [*parts, state] if part]
     for kind, spec in claims(profile):
         columns += [spec["lat"], spec["lon"]] if kind == "point" else [spec["column"]]
@@ -173,7 +187,10 @@ def read_moment(spec: Spec | None, row: Row, zone: ZoneInfo) -> Moment | None:
     try:
         written = parse_time(row.known[spec["column"]], spec["formats"])
         return in_zone(end_of_day(written, zone) if spec.get("day") == "end" else written, zone)
-    except (ValueError, OverflowError):  # Overflow: a time next to the year 1 or 9999 that UTC has no date for.
+    except (
+        ValueError,
+        OverflowError,
+    ):  # Overflow: a time next to the year 1 or 9999 that UTC has no date for.
         raise Fault(spec["column"], row.cells[spec["column"]]) from None
 
 
@@ -234,17 +251,26 @@ class CityMap:
         self.street_of = dict(zip(self.codes, names, strict=True))
         self.streets = set(names)
         self.tree = shapely.STRtree([shape(feature["geometry"]) for feature in features])
-        self.grids_at = cache(self.search)  # Sources round: most of a year's points have been seen before.
+        self.grids_at = cache(
+            self.search
+        )  # Sources round: most of a year's points have been seen before.
 
     def search(self, latitude: float, longitude: float) -> list[str]:
         """A point on a border is in both grids: `intersects` counts the border, `contains` would not."""
-        return [self.codes[i] for i in self.tree.query(shapely.Point(longitude, latitude), predicate="intersects")]
+        return [
+            self.codes[i]
+            for i in self.tree.query(shapely.Point(longitude, latitude), predicate="intersects")
+        ]
 
 
 def locate(profile: Spec, city: CityMap, row: Row) -> Place:
-    rules: set[str] = set()  # Filled claim by claim: those after the one that answered leave no rule.
+    rules: set[str] = (
+        set()
+    )  # Filled claim by claim: those after the one that answered leave no rule.
     for kind, spec in claims(profile):
-        code = grid_at_point(spec, row, city, rules) if kind == "point" else declared_code(spec, row)
+        code = (
+            grid_at_point(spec, row, city, rules) if kind == "point" else declared_code(spec, row)
+        )
         if kind == "street" and code in city.streets:
             return Place(kind, "", code, frozenset(rules))
         if kind != "street" and code in city.street_of:
@@ -289,7 +315,9 @@ def is_unknown(point: tuple[float, float], spec: Spec) -> bool:
     """The source writes some points where it knows none. Only this comparison rounds, not the search on the map."""
 
     def rounded(pair: Iterable[Any]) -> list[float]:
-        return [round(float(x), int(spec["decimals"])) if "decimals" in spec else float(x) for x in pair]
+        return [
+            round(float(x), int(spec["decimals"])) if "decimals" in spec else float(x) for x in pair
+        ]
 
     return rounded(point) in [rounded(pair) for pair in spec.get("unknown", [])]
 
@@ -390,14 +418,26 @@ def take_in(profile: Spec, city: CityMap, inputs: Iterable[Path], until: datetim
     readable, rejected = split_readable(profile, city, rows)
     first, again = split_by_reference(readable)
     column = profile["reference"]["column"]
-    differing = [record for record in again if record.row.cells != first[record.reference].row.cells]
-    rejected += [rejection(record.row, record.reference, column, record.reference) for record in differing]
+    differing = [
+        record for record in again if record.row.cells != first[record.reference].row.cells
+    ]
+    rejected += [
+        rejection(record.row, record.reference, column, record.reference) for record in differing
+    ]
     records = [record for record in first.values() if record.reported.utc < until]
     duplicates, after_until = len(again) - len(differing), len(first) - len(records)
-    return Intake(len(rows), records, sorted(rejected, key=lambda cells: (cells[0], cells[1])), duplicates, after_until)
+    return Intake(
+        len(rows),
+        records,
+        sorted(rejected, key=lambda cells: (cells[0], cells[1])),
+        duplicates,
+        after_until,
+    )
 
 
-def split_readable(profile: Spec, city: CityMap, rows: Iterable[Row]) -> tuple[list[Record], list[list[Cell]]]:
+def split_readable(
+    profile: Spec, city: CityMap, rows: Iterable[Row]
+) -> tuple[list[Record], list[list[Cell]]]:
     zone = ZoneInfo(profile["zone"])
     records, rejected = [], []
     for row in rows:
@@ -413,7 +453,9 @@ def split_readable(profile: Spec, city: CityMap, rows: Iterable[Row]) -> tuple[l
 def split_by_reference(records: list[Record]) -> tuple[dict[str, Record], list[Record]]:
     """The first row of each reference by (reported, file, line), and the rows that met it again."""
     ordered = sorted(records, key=lambda r: (r.reported.utc, r.row.file, r.row.number))
-    first = {record.reference: record for record in reversed(ordered)}  # What is written last stays.
+    first = {
+        record.reference: record for record in reversed(ordered)
+    }  # What is written last stays.
     return first, [record for record in ordered if first[record.reference] is not record]
 
 
@@ -426,8 +468,12 @@ def rejection(row: Row, reference: str, column: str, value: str) -> list[Cell]:
 
 def make_case(profile: Spec, record: Record, until: datetime) -> Case:
     reported, due = record.reported.utc, record.due.utc if record.due else None
-    source_ended = record.ended if record.ended and record.ended.utc < until else None  # Later ones are not known yet.
-    ended = max(source_ended.utc, reported) if source_ended else None  # One that came too early waits for its report.
+    source_ended = (
+        record.ended if record.ended and record.ended.utc < until else None
+    )  # Later ones are not known yet.
+    ended = (
+        max(source_ended.utc, reported) if source_ended else None
+    )  # One that came too early waits for its report.
     early = source_ended is not None and source_ended.utc < reported
     verdict = judge(due, ended, early, until)
     return Case(
@@ -444,7 +490,12 @@ def make_case(profile: Spec, record: Record, until: datetime) -> Case:
 
 
 def case_id(profile: Spec, record: Record) -> str:
-    identity = [profile["map"]["district"]["code"], profile["profile"], record.line, record.reference]
+    identity = [
+        profile["map"]["district"]["code"],
+        profile["profile"],
+        record.line,
+        record.reference,
+    ]
     text = json.dumps(identity, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -478,7 +529,9 @@ def rules_of(record: Record, ended: Moment | None, early: bool) -> frozenset[str
     return rules
 
 
-def raise_calls(profile: Spec, record: Record, ended: datetime | None, until: datetime) -> Iterator[Call]:
+def raise_calls(
+    profile: Spec, record: Record, ended: datetime | None, until: datetime
+) -> Iterator[Call]:
     """The calls of a case whose deadline was missed."""
     assert record.due is not None
     answer_within = parse_duration(profile["calls"]["answer_within"])
@@ -486,7 +539,12 @@ def raise_calls(profile: Spec, record: Record, ended: datetime | None, until: da
     answer_due = raised + answer_within if answer_within is not None else None
     source, to = levels(record.place)
     yield Call(raised, source, to, "deadline", answer_due)
-    if to == "street" and answer_due and answer_within is not None and silent(answer_due, ended, until):
+    if (
+        to == "street"
+        and answer_due
+        and answer_within is not None
+        and silent(answer_due, ended, until)
+    ):
         yield Call(answer_due, "street", "district", "silence", answer_due + answer_within)
 
 
@@ -522,13 +580,23 @@ def case_cells(case: Case, district: str) -> list[Cell]:
 def calls_table(profile: Spec, cases: Iterable[Case]) -> str:
     district = profile["map"]["district"]["code"]
     calls = [(call, case) for case in cases for call in case.calls]
-    calls.sort(key=lambda both: (both[0].raised, both[1].record.reference, both[0].to == "district"))
+    calls.sort(
+        key=lambda both: (both[0].raised, both[1].record.reference, both[0].to == "district")
+    )
     return table(CALLS, [call_cells(call, case, district) for call, case in calls])
 
 
 def call_cells(call: Call, case: Case, district: str) -> list[Cell]:
     receiver = case.record.place.street if call.to == "street" else district
-    what = [written_time(call.raised), case.record.reference, case.id, call.source, call.to, receiver, call.because]
+    what = [
+        written_time(call.raised),
+        case.record.reference,
+        case.id,
+        call.source,
+        call.to,
+        receiver,
+        call.because,
+    ]
     return [*what, written_time(call.answer_due), "", "", written_time(case.ended), outcome(case)]
 
 
@@ -555,7 +623,10 @@ def sheets(grid: str, cases: list[Case], zone: ZoneInfo, until: datetime) -> Ite
             counts[instant.astimezone(zone).isoformat()[:7]][figure] += 1
     for period, count in counts.items():
         count.update(open_cases(cases, min(end_of_month(period, zone), until)))
-        figures = [on_time_bp(count) if name == "on_time_bp" else count[name] for name in FIGURES.split(",")]
+        figures = [
+            on_time_bp(count) if name == "on_time_bp" else count[name]
+            for name in FIGURES.split(",")
+        ]
         yield [period, "w:" + grid, grid, cases[0].record.place.street, *figures]
 
 
@@ -572,7 +643,9 @@ def counted(case: Case, until: datetime) -> Iterator[tuple[datetime, str]]:
 
 def open_cases(cases: Iterable[Case], end: datetime) -> dict[str, int]:
     """Half-open: what happens at `end` itself has not happened yet."""
-    still_open = [case for case in cases if case.reported < end and not (case.ended and case.ended < end)]
+    still_open = [
+        case for case in cases if case.reported < end and not (case.ended and case.ended < end)
+    ]
     overdue = [case for case in still_open if case.due and case.due < end]
     return {"open_at_end": len(still_open), "overdue_at_end": len(overdue)}
 
@@ -634,7 +707,9 @@ def issues(cases: Iterable[Case]) -> dict[str, int]:
 
 
 def issue_state(case: Case) -> str:
-    return "awaiting_dispatcher" if case.state == "open" and not case.record.place.grid else case.state
+    return (
+        "awaiting_dispatcher" if case.state == "open" and not case.record.place.grid else case.state
+    )
 
 
 def calls_to(level: str, cases: Iterable[Case]) -> dict[str, int]:
@@ -658,7 +733,9 @@ def published(spec: Spec | None, cases: Iterable[Case]) -> dict[str, int]:
 
 def oracle(profile: Path, map_dir: Path, inputs: list[Path], until: str) -> dict[str, str]:
     """The text of each file that `simulate` must write for these inputs, by its name."""
-    spec: Spec = yaml.load(profile.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # A code 0101 must stay text.
+    spec: Spec = yaml.load(
+        profile.read_text(encoding="utf-8"), Loader=yaml.BaseLoader
+    )  # A code 0101 must stay text.
     end = in_zone(datetime.fromisoformat(until), ZoneInfo(spec["zone"])).utc
     intake = take_in(spec, CityMap(spec, map_dir), inputs, end)
     cases = [make_case(spec, record, end) for record in intake.records]
@@ -672,7 +749,9 @@ def oracle(profile: Path, map_dir: Path, inputs: list[Path], until: str) -> dict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Print the summary that `gridcall simulate` must come to.")
+    parser = argparse.ArgumentParser(
+        description="Print the summary that `gridcall simulate` must come to."
+    )
     parser.add_argument("--profile", type=Path, required=True)
     parser.add_argument("--map", type=Path, required=True)
     parser.add_argument("--until", required=True)

@@ -20,9 +20,18 @@ from itertools import accumulate, cycle, islice, pairwise
 from typing import Literal, NamedTuple
 
 from eventlog.content_codec import encoded
-from events.catalogue import Level, Limit, Receiver, ReferenceAdopted
+from events.catalogue import DeadlineRule, Level, OnCall, ReferenceAdopted
 from events.instants import HOUR_US
-from events.reference_data import AdmissionList, AdmissionRow, Content, Grid, GridMap, Names, Policies, Roster
+from events.reference_data import (
+    AdmissionList,
+    AdmissionRow,
+    Content,
+    Grid,
+    GridMap,
+    Names,
+    Policies,
+    Roster,
+)
 from routing.core.decider import VERSIONS
 
 CODE = "370112"
@@ -70,7 +79,12 @@ def communities() -> list[Unit]:
 def spread(total: int, weights: Sequence[int]) -> list[int]:
     """A total as whole shares in the proportion of weights; what is left over falls evenly along the way."""
     whole = sum(weights)
-    return [end - begin for begin, end in pairwise(total * so_far // whole for so_far in accumulate(weights, initial=0))]
+    return [
+        end - begin
+        for begin, end in pairwise(
+            total * so_far // whole for so_far in accumulate(weights, initial=0)
+        )
+    ]
 
 
 @cache
@@ -79,7 +93,10 @@ def grids_of_communities() -> dict[str, tuple[int, int]]:
     all_of_them = communities()
     basic = spread(BASIC - len(all_of_them), [4 if unit.urban else 1 for unit in all_of_them])
     dedicated = spread(DEDICATED, [3 if unit.urban else 1 for unit in all_of_them])
-    return {unit.code: (1 + more, inside) for unit, more, inside in zip(all_of_them, basic, dedicated, strict=True)}
+    return {
+        unit.code: (1 + more, inside)
+        for unit, more, inside in zip(all_of_them, basic, dedicated, strict=True)
+    }
 
 
 # ── The map ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -90,7 +107,12 @@ def grids_of_communities() -> dict[str, tuple[int, int]]:
 WEST_E7, SOUTH_E7 = 1_170_100_000, 365_600_000
 UNIT_E7 = (200, 160)
 WIDTH, HEIGHT = 24_000, 17_778  # 1.35 : 1.
-SLOTS = ((1, 1), (3, 3), (3, 1), (1, 3))  # Where dedicated grids lie in a basic one, in quarters of its sides.
+SLOTS = (
+    (1, 1),
+    (3, 3),
+    (3, 1),
+    (1, 3),
+)  # Where dedicated grids lie in a basic one, in quarters of its sides.
 
 
 class Box(NamedTuple):
@@ -109,7 +131,9 @@ def treemap(box: Box, weights: Sequence[int]) -> list[Box]:
     while order:
         row = squarest(box, [weights[i] for i in order])
         strip, box = cut(box, sum(weights[i] for i in order[:row]), sum(weights[i] for i in order))
-        found.update(zip(order[:row], side_by_side(strip, [weights[i] for i in order[:row]]), strict=True))
+        found.update(
+            zip(order[:row], side_by_side(strip, [weights[i] for i in order[:row]]), strict=True)
+        )
         order = order[row:]
     return [found[i] for i in range(len(weights))]
 
@@ -122,7 +146,10 @@ def squarest(box: Box, weights: Sequence[int]) -> int:
     def worst(count: int) -> tuple[int, int]:
         """The longer by the shorter side of the worst box, times 1,000,000."""
         together = sum(weights[:count])
-        ratios = [(short * short * whole * each * 10**6) // (area * together * together) for each in weights[:count]]
+        ratios = [
+            (short * short * whole * each * 10**6) // (area * together * together)
+            for each in weights[:count]
+        ]
         return max(max(ratio, 10**12 // max(ratio, 1)) for ratio in ratios), count
 
     best = 1
@@ -151,7 +178,9 @@ def side_by_side(strip: Box, weights: Sequence[int]) -> list[Box]:
 
 def steps(length: int, weights: Sequence[int]) -> list[tuple[int, int]]:
     """Where each weight's share of a length begins and ends."""
-    return list(pairwise(length * so_far // sum(weights) for so_far in accumulate(weights, initial=0)))
+    return list(
+        pairwise(length * so_far // sum(weights) for so_far in accumulate(weights, initial=0))
+    )
 
 
 def inner(box: Box, slot: int) -> Box:
@@ -178,7 +207,9 @@ def degrees(x: int, y: int) -> list[float]:
 def boxes() -> dict[str, Box]:
     """Where each grid lies: streets tile the district, communities tile streets, basic grids tile communities."""
     counts, found = grids_of_communities(), {}
-    of_street = [[unit for unit in communities() if unit.street == street.code] for street in streets()]
+    of_street = [
+        [unit for unit in communities() if unit.street == street.code] for street in streets()
+    ]
     weights = [sum(counts[unit.code][0] for unit in inside) for inside in of_street]
     for block, inside in zip(treemap(Box(0, 0, WIDTH, HEIGHT), weights), of_street, strict=True):
         parts = treemap(block, [counts[unit.code][0] for unit in inside])
@@ -196,19 +227,30 @@ def boxes_in(community: str, part: Box, basic: int, dedicated: int) -> dict[str,
 
 def dedicated_grids() -> frozenset[str]:
     """The codes of the dedicated grids."""
-    return frozenset(code for code in boxes() if int(code[12:]) > grids_of_communities()[code[:12]][0])
+    return frozenset(
+        code for code in boxes() if int(code[12:]) > grids_of_communities()[code[:12]][0]
+    )
 
 
 def district_map() -> GridMap:
     """The map: schematic, and said to be so by the names."""
     dedicated = dedicated_grids()
-    grids = (Grid(code, code[:9], code in dedicated, outline(box)) for code, box in sorted(boxes().items()))
+    grids = (
+        Grid(code, code[:9], code in dedicated, outline(box))
+        for code, box in sorted(boxes().items())
+    )
     return GridMap(CODE, "历城区", tuple(grids))
 
 
 # ── Names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-KINDS = (("学校", "school"), ("企业", "firm"), ("市场", "market"), ("企业", "firm"), ("医院", "hospital"))
+KINDS = (
+    ("学校", "school"),
+    ("企业", "firm"),
+    ("市场", "market"),
+    ("企业", "firm"),
+    ("医院", "hospital"),
+)
 IN_ENGLISH = {
     "山大路街道": "Shandalu", "洪家楼街道": "Hongjialou", "东风街道": "Dongfeng", "全福街道": "Quanfu", "华山街道": "Huashan",
     "荷花路街道": "Hehualu", "王舍人街道": "Wangsheren", "鲍山街道": "Baoshan", "郭店街道": "Guodian", "唐冶街道": "Tangye",
@@ -220,7 +262,9 @@ IN_ENGLISH = {
 def district_names() -> Names:
     """What codes are called: the district, streets, communities, grids and categories."""
     names = {CODE: {"zh": "历城区", "en": "Licheng"}}
-    names |= {unit.code: {"zh": unit.name, "en": f"{IN_ENGLISH[unit.name]} Street"} for unit in streets()}
+    names |= {
+        unit.code: {"zh": unit.name, "en": f"{IN_ENGLISH[unit.name]} Street"} for unit in streets()
+    }
     names |= {unit.code: {"zh": short(unit.name)} for unit in communities()}
     names |= {code: {"zh": name} for code, name in names_of_grids()}
     names |= {category.code: {"zh": category.zh, "en": category.en} for category in CATEGORIES}
@@ -247,7 +291,9 @@ def numeral(number: int) -> str:
     """A number from 1 to 99 in Chinese."""
     digits = "零一二三四五六七八九"
     tens, ones = divmod(number, 10)
-    return ("" if tens < 2 else digits[tens]) + ("十" if tens else "") + (digits[ones] if ones else "")
+    return (
+        ("" if tens < 2 else digits[tens]) + ("十" if tens else "") + (digits[ones] if ones else "")
+    )
 
 
 # ── The roster ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -255,7 +301,10 @@ def numeral(number: int) -> str:
 
 def roster() -> Roster:
     """A gridworker for each grid; for streets and the district an officer who takes calls, and a deputy: roles, no people."""
-    receivers = (Receiver(unit, f"{unit}-officer", f"{unit}-deputy") for unit in (CODE, *(street.code for street in streets())))
+    receivers = (
+        OnCall(unit, f"{unit}-officer", f"{unit}-deputy")
+        for unit in (CODE, *(street.code for street in streets()))
+    )
     return Roster({code: f"w-{code}" for code in sorted(boxes())}, tuple(receivers))
 
 
@@ -276,7 +325,9 @@ GRIDWORK = "准入清单（演示）甲类: what a gridworker can see, explain o
 UTILITY = "准入清单（演示）乙类: the street leads, with the supplier; a grid has no means for it"
 INSPECTED = "准入清单（演示）乙类: an inspection needs the powers of the street"
 DEPARTMENT = "准入清单（演示）丙类: only a department of the district may decide it"
-DISCIPLINE = "准入清单（演示）丁类: a complaint about staff goes to discipline inspection, never to a grid"
+DISCIPLINE = (
+    "准入清单（演示）丁类: a complaint about staff goes to discipline inspection, never to a grid"
+)
 
 CATEGORIES = (
     Category("noise", "噪声扰民", "Noise", "grid", GRIDWORK),
@@ -308,7 +359,9 @@ CATEGORIES = (
 
 def admission() -> AdmissionList:
     """Which categories may be given to a grid at all."""
-    return AdmissionList(tuple(AdmissionRow(category.code, category.level, category.rule) for category in CATEGORIES))
+    return AdmissionList(
+        tuple(AdmissionRow(category.code, category.level, category.rule) for category in CATEGORIES)
+    )
 
 
 # ── Policies ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -319,9 +372,11 @@ def admission() -> AdmissionList:
 ANSWER_WITHIN = HOUR_US  # A default of this demo: no source gives a number.
 
 
-def limit(line: str, category: str, urgency: str, amount: int, unit: Literal["hours", "days"] = "hours") -> Limit:
+def limit(
+    line: str, category: str, urgency: str, amount: int, unit: Literal["hours", "days"] = "hours"
+) -> DeadlineRule:
     """A policy row."""
-    return Limit(line, category, urgency, amount, unit)
+    return DeadlineRule(line, category, urgency, amount, unit)
 
 
 LIMITS = (
@@ -380,7 +435,9 @@ PLATFORMS = (
     Platform("water-desk", "供水客服（演示）", "Water company's desk (demo)", "hotline"),
     Platform("power-desk", "供电客服（演示）", "Power company's desk (demo)", "hotline"),
     Platform("heat-desk", "供热客服（演示）", "Heating company's desk (demo)", "hotline"),
-    Platform("police-desk", "110非警务移交（演示）", "Non-police matters from 110 (demo)", "hotline"),
+    Platform(
+        "police-desk", "110非警务移交（演示）", "Non-police matters from 110 (demo)", "hotline"
+    ),
     Platform("sentiment-desk", "网络舆情（演示）", "Public-sentiment desk (demo)", "sentiment"),
     Platform("message-board", "领导留言板（演示）", "Message board (demo)", "sentiment"),
     Platform("media-desk", "媒体问政（演示）", "Questions from the media (demo)", "sentiment"),
@@ -396,11 +453,23 @@ PLATFORMS = (
 def contents() -> list[tuple[ReferenceAdopted, bytes]]:
     """What is adopted, in this order: decider, map, names, roster, admission list, policies; each with its content."""
     decider = (ReferenceAdopted("decider", VERSIONS[-1], ""), b"")
-    return [decider, *(adoption(content) for content in (district_map(), district_names(), roster(), admission(), policies()))]
+    return [
+        decider,
+        *(
+            adoption(content)
+            for content in (district_map(), district_names(), roster(), admission(), policies())
+        ),
+    ]
 
 
 def adoption(content: Content) -> tuple[ReferenceAdopted, bytes]:
     """The event that adopts a content, and its bytes."""
     digest, body = encoded(content)
-    kinds = {GridMap: "map", Names: "names", Roster: "roster", AdmissionList: "admission", Policies: "policies"}
+    kinds = {
+        GridMap: "map",
+        Names: "names",
+        Roster: "roster",
+        AdmissionList: "admission",
+        Policies: "policies",
+    }
     return ReferenceAdopted(kinds[type(content)], VERSION, digest), body  # type: ignore[arg-type]

@@ -35,6 +35,7 @@ from eventlog.codec import opened
 from eventlog.core.row import Row
 from eventlog.http_log import HEAD, PASSED
 from events.catalogue import (
+    Assignment,
     CallAnswered,
     CallRaised,
     CallWithdrawn,
@@ -50,16 +51,24 @@ from events.catalogue import (
     CaseWithheld,
     ClockStarted,
     ClockStopped,
+    DeadlineRule,
     Event,
-    Holder,
     Instant,
-    Limit,
     ResolutionRejected,
 )
 from events.deadlines import due
 from events.errors import GridcallError
 from events.instants import EPOCH, MICROSECOND, rfc3339
-from gridcall.demo.licheng.district import CODE, PLATFORMS, SOUTH_E7, UNIT_E7, WEST_E7, ZONE, boxes, streets
+from gridcall.demo.licheng.district import (
+    CODE,
+    PLATFORMS,
+    SOUTH_E7,
+    UNIT_E7,
+    WEST_E7,
+    ZONE,
+    boxes,
+    streets,
+)
 
 PEOPLE = "people"  # The source by which people post their actions.
 MINUTE, HOUR = 60.0, 3600.0  # Seconds of the district.
@@ -154,7 +163,9 @@ class Receipts:
         if receipt["status"]:
             self.unanswered.pop(number, None)
         else:
-            self.unanswered[number] = Post(number, *(receipt[name] for name in ("source", "line", "reference", "body")))
+            self.unanswered[number] = Post(
+                number, *(receipt[name] for name in ("source", "line", "reference", "body"))
+            )
 
     def number(self) -> int:
         """A number that no post had before."""
@@ -227,7 +238,9 @@ class Agenda:
     def put(self, seconds: float, todo: Todo) -> None:
         """Something to do in so many seconds of the district."""
         self._count += 1
-        heapq.heappush(self._heap, (monotonic() + max(0.0, seconds) / self._speed, self._count, todo))
+        heapq.heappush(
+            self._heap, (monotonic() + max(0.0, seconds) / self._speed, self._count, todo)
+        )
         self._changed.set()
 
     async def next(self) -> Todo:
@@ -238,7 +251,9 @@ class Agenda:
             if left is not None and left <= 0:
                 return heapq.heappop(self._heap)[2]
             with suppress(TimeoutError):
-                async with asyncio.timeout(left):  # Python 3.11's wait_for forgets a cancellation that comes with the event.
+                async with asyncio.timeout(
+                    left
+                ):  # Python 3.11's wait_for forgets a cancellation that comes with the event.
                     await self._changed.wait()
 
 
@@ -260,12 +275,25 @@ ABOUT = {
     },
     "petition": {"land": 6, "wages": 5, "building": 4, "property": 5, "schools": 2, "conduct": 2, "neighbours": 2, "advice": 1},
 }  # fmt: skip
-DESKS = {"water": "water-desk", "power": "power-desk", "heating": "heat-desk"}  # Of the hotline, each for its own matter.
-GRAVE = {"gas": (20, 40, 40), "fire_lane": (55, 35, 10), "water": (50, 45, 5), "power": (50, 45, 5), "tree": (60, 30, 10)}
+DESKS = {
+    "water": "water-desk",
+    "power": "power-desk",
+    "heating": "heat-desk",
+}  # Of the hotline, each for its own matter.
+GRAVE = {
+    "gas": (20, 40, 40),
+    "fire_lane": (55, 35, 10),
+    "water": (50, 45, 5),
+    "power": (50, 45, 5),
+    "tree": (60, 30, 10),
+}
 USUAL = (84, 13, 3)  # In a hundred: normal, urgent, life.
 PLACES = {"point": 62, "grid": 25, "street": 9, "nothing": 4}
 SOURCES = {
-    line: [each.source for each in PLATFORMS if each.line == line and each.source not in DESKS.values()] for line in SHARES
+    line: [
+        each.source for each in PLATFORMS if each.line == line and each.source not in DESKS.values()
+    ]
+    for line in SHARES
 }
 STORM, FAILURE = ("drainage", "tree", "drainage", "power"), ("water",)
 
@@ -278,7 +306,10 @@ def one_of(chance: random.Random, shares: Mapping[str, int]) -> str:
 @cache
 def grids_by_street() -> dict[str, list[str]]:
     """The codes of the grids of each street."""
-    return {street.code: [code for code in sorted(boxes()) if code.startswith(street.code)] for street in streets()}
+    return {
+        street.code: [code for code in sorted(boxes()) if code.startswith(street.code)]
+        for street in streets()
+    }
 
 
 @cache
@@ -291,7 +322,10 @@ def point_in(grid: str, chance: random.Random) -> dict[str, float]:
     """A point within a grid of the schematic map."""
     x, y, width, height = boxes()[grid]
     east, north = x + width * chance.uniform(0.05, 0.95), y + height * chance.uniform(0.05, 0.95)
-    return {"lat": round((SOUTH_E7 + UNIT_E7[1] * north) / 1e7, 7), "lon": round((WEST_E7 + UNIT_E7[0] * east) / 1e7, 7)}
+    return {
+        "lat": round((SOUTH_E7 + UNIT_E7[1] * north) / 1e7, 7),
+        "lon": round((WEST_E7 + UNIT_E7[0] * east) / 1e7, 7),
+    }
 
 
 def place_of(grid: str, chance: random.Random) -> dict[str, Any] | None:
@@ -311,7 +345,9 @@ def issue_about(category: str, grid: str, chance: random.Random) -> dict[str, An
 
 def source_of(line: str, category: str, chance: random.Random) -> str:
     """Which platform of a line posts it."""
-    return DESKS[category] if line == "hotline" and category in DESKS else chance.choice(SOURCES[line])
+    return (
+        DESKS[category] if line == "hotline" and category in DESKS else chance.choice(SOURCES[line])
+    )
 
 
 def broken(post: Post, chance: random.Random) -> Post:
@@ -345,20 +381,33 @@ class Platforms:
         """A storm over a street, or no water in a community."""
         if self._chance.random() < 0.6:
             street = self._chance.choice(sorted(grids_by_street()))
-            yield from self._many(grids_by_street()[street], ("grid", "grid", "hotline"), STORM, 40, HOUR)
+            yield from self._many(
+                grids_by_street()[street], ("grid", "grid", "hotline"), STORM, 40, HOUR
+            )
         else:
             community = self._chance.choice(all_grids())[:12]
             inside = [code for code in all_grids() if code.startswith(community)]
-            yield from self._many(inside, ("hotline", "hotline", "sentiment"), FAILURE, 25, HOUR / 2)
+            yield from self._many(
+                inside, ("hotline", "hotline", "sentiment"), FAILURE, 25, HOUR / 2
+            )
 
     def _many(
-        self, grids: Sequence[str], lines: Sequence[str], categories: Sequence[str], count: int, within: float
+        self,
+        grids: Sequence[str],
+        lines: Sequence[str],
+        categories: Sequence[str],
+        count: int,
+        within: float,
     ) -> Iterator[tuple[float, Post]]:
         for _ in range(count):
-            line, category, grid = (self._chance.choice(some) for some in (lines, categories, grids))
+            line, category, grid = (
+                self._chance.choice(some) for some in (lines, categories, grids)
+            )
             yield from self.report(line, category, grid, self._chance.uniform(0, within))
 
-    def report(self, line: str, category: str, grid: str, after: float) -> Iterator[tuple[float, Post]]:
+    def report(
+        self, line: str, category: str, grid: str, after: float
+    ) -> Iterator[tuple[float, Post]]:
         """An issue, as it should come, or broken, or late, or behind an action about it; some are withdrawn."""
         post, luck = self._issue(line, category, grid), self._chance.random()
         if luck < BROKEN:
@@ -371,19 +420,26 @@ class Platforms:
         else:
             yield after, post
         if luck > 1 - WITHDRAWN:
-            yield after + self._chance.uniform(HOUR / 2, 3 * HOUR), self._about(post, "issue_withdrawn", because="settled")
+            yield (
+                after + self._chance.uniform(HOUR / 2, 3 * HOUR),
+                self._about(post, "issue_withdrawn", because="settled"),
+            )
 
     def _issue(self, line: str, category: str, grid: str) -> Post:
         """An issue under the next number."""
         source, number = source_of(line, category, self._chance), self._receipts.number()
-        issue = {"reference": f"{source}-{number:06}", **issue_about(category, grid, self._chance), **self._promise(line)}
+        issue = {
+            "reference": f"{source}-{number:06}",
+            **issue_about(category, grid, self._chance),
+            **self._promise(line),
+        }
         return Post(number, source, line, issue["reference"], json.dumps(issue))
 
     def _promise(self, line: str) -> dict[str, Any]:
         """Some petitions come with the deadline that the petition office promised."""
         if line != "petition" or self._chance.random() < 0.6:
             return {}
-        days = Limit(line, "*", "*", self._chance.choice((5, 15, 60)), "days")
+        days = DeadlineRule(line, "*", "*", self._chance.choice((5, 15, 60)), "days")
         return {"due": rfc3339(due(days, self._clock.now(), ZONE))}
 
     def _about(self, post: Post, kind: str, **said: str) -> Post:
@@ -399,9 +455,17 @@ class Platforms:
 
 NEXT = {"queued": "place_named", "routed": "visit_made", "visited": "resolution_claimed", "resolved": "resolution_checked",
         "verified": "closing_asked"}  # fmt: skip
-BY_THEN = {"routed": 0.3, "visited": 0.7, "resolved": 0.88, "verified": 1.0}  # Of the time that a case takes in all.
+BY_THEN = {
+    "routed": 0.3,
+    "visited": 0.7,
+    "resolved": 0.88,
+    "verified": 1.0,
+}  # Of the time that a case takes in all.
 ROOT_CAUSES = ("worn_out", "behaviour", "unclear_rule", "weather", "building_works", "supplier")
-LONG, LONGER = 9 * HOUR, 60 * HOUR  # Limits beyond which less is forgotten: nobody waits until the last day.
+LONG, LONGER = (
+    9 * HOUR,
+    60 * HOUR,
+)  # Limits beyond which less is forgotten: nobody waits until the last day.
 # Which share ends late, and which is forgotten until somebody calls: of short limits, of long ones, of longer ones.
 MISSED = ((0.12, 0.05), (0.04, 0.015), (0.005, 0.002))
 STAGES: dict[type[Any], str] = {
@@ -417,9 +481,9 @@ class Case:
 
     id: str
     stage: str
-    pos: int
+    position: int
     at: Instant
-    holder: Holder
+    holder: Assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,7 +503,10 @@ def planned(case: str, started: Instant, due: Instant, chance: random.Random) ->
         return Plan(None, chance.uniform(HOUR / 2, 3 * HOUR))
     if luck < silent + late:
         return Plan(started, limit + chance.uniform(HOUR / 2, 3 * HOUR))
-    return Plan(started, min(limit * 0.9 * chance.betavariate(2, 3), 6 * HOUR * chance.lognormvariate(0, 0.6)))
+    return Plan(
+        started,
+        min(limit * 0.9 * chance.betavariate(2, 3), 6 * HOUR * chance.lognormvariate(0, 0.6)),
+    )
 
 
 class People:
@@ -483,10 +550,16 @@ class People:
     def _read_case(self, row: Row, event: Event) -> None:
         if isinstance(event, ENDS):
             self._forget(event.case)
-            if isinstance(event, CaseClosed) and self.live and self.chance("reopens", row.pos).random() < REOPENED:
-                self._reopen(event.case, row.pos)
+            if (
+                isinstance(event, CaseClosed)
+                and self.live
+                and self.chance("reopens", row.position).random() < REOPENED
+            ):
+                self._reopen(event.case, row.position)
         elif stage := STAGES.get(type(event)):
-            self.cases[row.subject] = Case(row.subject, stage, row.pos, row.ts, holder_in(event))
+            self.cases[row.subject] = Case(
+                row.subject, stage, row.position, row.time, holder_in(event)
+            )
             self._go_on(row.subject)
 
     def _read_call(self, row: Row, event: Event) -> None:
@@ -504,12 +577,12 @@ class People:
                 self.calls.pop(call, None)
             case CallAnswered(case=case, call=call):
                 self.calls.pop(call, None)
-                self._remind(case, row.ts)
+                self._remind(case, row.time)
 
     def _forget(self, case: str) -> None:
         ended = self.cases.pop(case, None)
         if ended:
-            self._set.discard((case, ended.pos))
+            self._set.discard((case, ended.position))
 
     def _remind(self, case: str, at: Instant) -> None:
         """Somebody answered a call: what was forgotten is begun."""
@@ -523,16 +596,16 @@ class People:
     def _go_on(self, case_id: str) -> None:
         """Put the next step of a case on the agenda, once."""
         case, plan = self.cases.get(case_id), self._plans.get(case_id)
-        if not self.live or case is None or (case.id, case.pos) in self._set:
+        if not self.live or case is None or (case.id, case.position) in self._set:
             return
         after = self._seconds_until(case, plan)
         if after is not None:
-            self._set.add((case.id, case.pos))
+            self._set.add((case.id, case.position))
             self._agenda.put(after, lambda: self._step(case))
 
     def _seconds_until(self, case: Case, plan: Plan | None) -> float | None:
         """How long until the next step; None where it waits: for its clock, or for a call."""
-        chance = self.chance("pause", case.id, case.pos)
+        chance = self.chance("pause", case.id, case.position)
         soonest = case.at + int(chance.uniform(MINUTE, 5 * MINUTE) * 1e6)
         if case.stage == "queued":
             return self._clock.until(case.at) + chance.uniform(10 * MINUTE, 50 * MINUTE)
@@ -543,34 +616,39 @@ class People:
 
     def _step(self, case: Case) -> Post | None:
         """The next step of a case, if nothing else happened to it in the meantime."""
-        self._set.discard((case.id, case.pos))
+        self._set.discard((case.id, case.position))
         if self.cases.get(case.id) is not case:
             return None
-        kind, chance = NEXT[case.stage], self.chance("step", case.id, case.pos)
-        return self._action(kind, case.pos, case.id, by=by_whom(case), **self._said(kind, case.holder, chance))
+        kind, chance = NEXT[case.stage], self.chance("step", case.id, case.position)
+        return self._action(
+            kind, case.position, case.id, by=by_whom(case), **self._said(kind, case.holder, chance)
+        )
 
-    def _said(self, kind: str, holder: Holder, chance: random.Random) -> dict[str, Any]:
+    def _said(self, kind: str, holder: Assignment, chance: random.Random) -> dict[str, Any]:
         """What an action says beside who did it."""
         match kind:
             case "place_named":
-                return {"grid": chance.choice(grids_by_street().get(holder.street or "") or all_grids())}
+                return {
+                    "grid": chance.choice(grids_by_street().get(holder.street or "") or all_grids())
+                }
             case "resolution_claimed":
                 return {"root_cause": chance.choice(ROOT_CAUSES)}
             case "resolution_checked":
                 return {"holds": chance.random() >= REJECTED}
         return {}
 
-    def _reopen(self, case: str, pos: int) -> None:
+    def _reopen(self, case: str, position: int) -> None:
         """It flares up again, or whoever reported it is not satisfied."""
-        chance = self.chance("reopening", pos)
+        chance = self.chance("reopening", position)
         because = chance.choice(("recurrence", "unsatisfied"))
         self._agenda.put(
-            chance.uniform(HOUR / 2, 6 * HOUR), lambda: self._action("reopening_asked", pos, case, because=because)
+            chance.uniform(HOUR / 2, 6 * HOUR),
+            lambda: self._action("reopening_asked", position, case, because=because),
         )
 
-    def _action(self, kind: str, pos: int, case: str, **said: Any) -> Post:
+    def _action(self, kind: str, position: int, case: str, **said: Any) -> Post:
         """An action, named by the row that it follows from. A case has the id of its issue."""
-        reference = f"{kind}-{pos:06}"
+        reference = f"{kind}-{position:06}"
         body = {"reference": reference, "type": kind, "issue": {"id": case}, **said}
         return Post(self._receipts.number(), PEOPLE, None, reference, json.dumps(body))
 
@@ -579,13 +657,20 @@ class People:
     def _hear_call(self, row: Row) -> None:
         """Most streets acknowledge and answer in time, some late, some never; the district always answers."""
         assert isinstance(row.event, CallRaised)
-        chance, street = self.chance("call", row.pos), row.event.to_level == "street"
-        over, luck = self._clock.until(row.ts), chance.random()
+        chance, street = self.chance("call", row.position), row.event.to_level == "street"
+        over, luck = self._clock.until(row.time), chance.random()
         if luck < 0.8 or not street:
-            self._agenda.put(over + chance.uniform(3, 22) * MINUTE, lambda: self._say(row, "acknowledgement_given"))
-            self._agenda.put(over + chance.uniform(25, 55) * MINUTE, lambda: self._say(row, "answer_given"))
+            self._agenda.put(
+                over + chance.uniform(3, 22) * MINUTE,
+                lambda: self._say(row, "acknowledgement_given"),
+            )
+            self._agenda.put(
+                over + chance.uniform(25, 55) * MINUTE, lambda: self._say(row, "answer_given")
+            )
         elif luck < 0.9:
-            self._agenda.put(over + chance.uniform(65, 100) * MINUTE, lambda: self._say(row, "answer_given"))
+            self._agenda.put(
+                over + chance.uniform(65, 100) * MINUTE, lambda: self._say(row, "answer_given")
+            )
 
     def _say(self, row: Row, kind: str) -> Post | None:
         """What an officer or the deputy says to a call, if it is still open."""
@@ -593,14 +678,16 @@ class People:
         assert isinstance(call, CallRaised)
         if call.call not in self.calls:
             return None
-        deputy = self.chance("deputy", row.pos).random() < 0.2
-        by = (call.receiver.deputy if deputy else call.receiver.officer) or f"{call.receiver.unit}-desk"
-        return self._action(kind, row.pos, call.case, call=call.call, by=by)
+        deputy = self.chance("deputy", row.position).random() < 0.2
+        by = (
+            call.receiver.deputy if deputy else call.receiver.officer
+        ) or f"{call.receiver.unit}-desk"
+        return self._action(kind, row.position, call.case, call=call.call, by=by)
 
 
-def holder_in(event: Any) -> Holder:
+def holder_in(event: Any) -> Assignment:
     """Who holds a case after an event that says so."""
-    assert isinstance(event.holder, Holder)
+    assert isinstance(event.holder, Assignment)
     return event.holder
 
 
@@ -623,7 +710,13 @@ class World:
     """Platforms and people at work."""
 
     def __init__(
-        self, http: httpx.AsyncClient, keys: Keys, receipts: Receipts, speed: float, seed: int, per_hour: float
+        self,
+        http: httpx.AsyncClient,
+        keys: Keys,
+        receipts: Receipts,
+        speed: float,
+        seed: int,
+        per_hour: float,
     ) -> None:
         self.receipts = receipts
         self.clock = Clock(speed)
@@ -657,7 +750,7 @@ class World:
             answer = await asked_until_answered(self._http, "GET", path, self._keys.reader)
             for line in answer.content.splitlines():
                 row = opened(line)
-                after = row.pos
+                after = row.position
                 self.people.read(row)
             self.clock.hear(int(answer.headers[PASSED]))
             if after >= int(answer.headers[HEAD]) and not self.people.live:
@@ -723,12 +816,16 @@ class World:
 
     def _twice(self, post: Post) -> None:
         """Somebody presses the button twice."""
-        self.agenda.put(self.chance.uniform(0, MINUTE), lambda: replace(post, number=self.receipts.number()))
+        self.agenda.put(
+            self.chance.uniform(0, MINUTE), lambda: replace(post, number=self.receipts.number())
+        )
 
     async def _send(self) -> None:
         while True:
             post = await self._outbox.get()
-            answer = await asked_until_answered(self._http, "POST", post.path, self._keys.of(post.source), post.body)
+            answer = await asked_until_answered(
+                self._http, "POST", post.path, self._keys.of(post.source), post.body
+            )
             self.receipts.answered(post, self.clock.now(), answer.status_code, answer.json())
 
 
@@ -736,13 +833,18 @@ async def asked_until_answered(
     http: httpx.AsyncClient, method: str, path: str, key: str, body: str | None = None
 ) -> httpx.Response:
     """An answer, however often it takes. Raises KeyRefused where asking again is of no use."""
-    headers = {"authorization": f"Bearer {key}", **({"content-type": "application/json"} if body else {})}
+    headers = {
+        "authorization": f"Bearer {key}",
+        **({"content-type": "application/json"} if body else {}),
+    }
     while True:
         pause = PAUSE_SECONDS
         with suppress(httpx.TransportError):
             answer = await http.request(method, path, content=body, headers=headers)
             if answer.status_code in (401, 403):
-                raise KeyRefused(f"{method} {path} was answered {answer.status_code}: {answer.text}")
+                raise KeyRefused(
+                    f"{method} {path} was answered {answer.status_code}: {answer.text}"
+                )
             if answer.status_code not in AGAIN:
                 return answer
             pause = pause_of(answer)
@@ -755,7 +857,9 @@ def pause_of(answer: httpx.Response) -> float:
     return min(float(said), PAUSE_SECONDS_MAX) if said.isdecimal() else PAUSE_SECONDS
 
 
-async def lines(url: str, keys: Keys, folder: Path, speed: float, seed: int, per_hour: float = PER_HOUR) -> None:
+async def lines(
+    url: str, keys: Keys, folder: Path, speed: float, seed: int, per_hour: float = PER_HOUR
+) -> None:
     """Report and act at the door of `url` until cancelled; receipts go to `folder`. `speed`: seconds of the district in one."""
     receipts = Receipts(folder)
     try:
@@ -778,16 +882,29 @@ async def until_told(work: Coroutine[Any, Any, None], *, input_too: bool) -> Non
 
 @click.command()
 @click.option("--url", required=True, help="The door.")
-@click.option("--folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="keys.json, receipts.ndjson.")
-@click.option("--speed", default=60.0, show_default=True, help="Seconds of the district in a second.")
+@click.option(
+    "--folder",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="keys.json, receipts.ndjson.",
+)
+@click.option(
+    "--speed", default=60.0, show_default=True, help="Seconds of the district in a second."
+)
 @click.option("--seed", default=1, show_default=True, help="Decides what chance does.")
-@click.option("--per-hour", default=PER_HOUR, show_default=True, help="Issues in a busy hour of the district.")
+@click.option(
+    "--per-hour", default=PER_HOUR, show_default=True, help="Issues in a busy hour of the district."
+)
 @click.option("--until-input-ends", is_flag=True, help="End with standard input.")
-def main(url: str, folder: Path, speed: float, seed: int, per_hour: float, until_input_ends: bool) -> None:
+def main(
+    url: str, folder: Path, speed: float, seed: int, per_hour: float, until_input_ends: bool
+) -> None:
     """Play the world outside gridcall: lines that report, people who act."""
     keys = msgspec.json.decode((folder / "keys.json").read_bytes(), type=Keys)
     try:
-        asyncio.run(until_told(lines(url, keys, folder, speed, seed, per_hour), input_too=until_input_ends))
+        asyncio.run(
+            until_told(lines(url, keys, folder, speed, seed, per_hour), input_too=until_input_ends)
+        )
     except ExceptionGroup as faults:
         if rest := faults.split(KeyRefused)[1]:
             raise rest from None

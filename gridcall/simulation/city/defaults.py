@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from events.catalogue import Receiver
+from events.catalogue import OnCall
 from events.reference_data import GridMap, Policies, Roster
 from gridcall.simulation.city.profile import Profile
 
@@ -13,10 +13,12 @@ def one_worker_per_grid(grids: GridMap) -> Roster:
     """The data has no roster: each grid gets a worker named after it, each street and the district receive their calls."""
     workers = {grid.code: f"w:{grid.code}" for grid in grids.grids}
     units = [*sorted({grid.street for grid in grids.grids}), grids.district]
-    return Roster(workers, tuple(Receiver(unit, None, None) for unit in units))
+    return Roster(workers, tuple(OnCall(unit, None, None) for unit in units))
 
 
 def policies_of(profile: Profile) -> Policies:
     """Deadlines come with the issues; how long a call may stay unanswered comes from the profile."""
     within = profile.calls.answer_within
-    return Policies(profile.zone, None if within == "never" else within // timedelta(microseconds=1), ())
+    return Policies(
+        profile.zone, None if within == "never" else within // timedelta(microseconds=1), ()
+    )

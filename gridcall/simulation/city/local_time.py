@@ -31,7 +31,9 @@ class Clockface:
             try:
                 local = local_time(text, form)
                 if column.day is None:
-                    return self.instant(local) if isinstance(local, datetime) else self._settled(local)
+                    return (
+                        self.instant(local) if isinstance(local, datetime) else self._settled(local)
+                    )
                 wall = self._wall(local) if isinstance(local, datetime) else local
                 return self._settled(wall - wall % DAY_US + DAY_US - 1)
             except ValueError:
@@ -68,7 +70,9 @@ class Clockface:
     def _offsets(self, local: LocalTime) -> tuple[int, int]:
         """The zone's offset at a local time in µs, as read for the first and for the second time (PEP 495)."""
         moment = LOCAL_EPOCH + timedelta(microseconds=local)
-        first, second = (self.zone.utcoffset(moment.replace(fold=fold)) or timedelta() for fold in (0, 1))
+        first, second = (
+            self.zone.utcoffset(moment.replace(fold=fold)) or timedelta() for fold in (0, 1)
+        )
         return first // MICROSECOND, second // MICROSECOND
 
 
@@ -109,5 +113,9 @@ HALVES: dict[str, tuple[Readings, Readings]] = {}
 def halves(form: str) -> tuple[Readings, Readings]:
     """The readings of a format's date and of its time of day; NO_HALVES where they do not stand apart."""
     split = re.fullmatch(r"((?:%[dmYyBb]|[-/.])+) ((?:%[HIMSfp]|[ :.])+)", form)
-    HALVES[form] = (Readings(split[1], LOCAL_EPOCH), Readings(split[2], MIDNIGHT_OF_1900)) if split else NO_HALVES
+    HALVES[form] = (
+        (Readings(split[1], LOCAL_EPOCH), Readings(split[2], MIDNIGHT_OF_1900))
+        if split
+        else NO_HALVES
+    )
     return HALVES[form]

@@ -79,11 +79,22 @@ def check_map(folder: Path, files: MapFiles) -> Checked:
     """Read the file of the grids and check it."""
     path = folder / files.grids.file
     try:
-        document = msgspec.json.decode(path.read_bytes().removeprefix(BOM_UTF8), type=FeatureCollection)
+        document = msgspec.json.decode(
+            path.read_bytes().removeprefix(BOM_UTF8), type=FeatureCollection
+        )
     except OSError as error:
-        return Checked((refusal("file", str(path), f"cannot be read: {error.strerror}; --map names the folder"),), None)
+        return Checked(
+            (
+                refusal(
+                    "file", str(path), f"cannot be read: {error.strerror}; --map names the folder"
+                ),
+            ),
+            None,
+        )
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return Checked((refusal("file", str(path), f"not a GeoJSON FeatureCollection: {error}"),), None)
+        return Checked(
+            (refusal("file", str(path), f"not a GeoJSON FeatureCollection: {error}"),), None
+        )
     findings = list(crs_findings(document.crs, path.name))
     grids: list[Grid] = []
     for number, feature in enumerate(document.features, 1):
@@ -93,7 +104,9 @@ def check_map(folder: Path, files: MapFiles) -> Checked:
             grids.append(grid)
     findings += doubles(grids)
     if not document.features:
-        findings.append(refusal("file", str(path), "it has no features: a map needs at least one grid"))
+        findings.append(
+            refusal("file", str(path), "it has no features: a map needs at least one grid")
+        )
     if not any(finding.severity == "refused" for finding in findings):
         findings += topology(grids, files)
     checked = Checked(tuple(findings), None)
@@ -104,7 +117,11 @@ def check_map(folder: Path, files: MapFiles) -> Checked:
 
 
 def refusal(
-    kind: str, feature: str, what: str, place: tuple[float, float] | None = None, area_m2: float | None = None
+    kind: str,
+    feature: str,
+    what: str,
+    place: tuple[float, float] | None = None,
+    area_m2: float | None = None,
 ) -> Finding:
     """A finding that must be mended."""
     return Finding("refused", kind, feature, place, area_m2, what)
@@ -117,12 +134,23 @@ def crs_findings(crs: Any, file: str) -> Iterator[Finding]:
     properties = crs.get("properties") if isinstance(crs, dict) else None
     name = properties.get("name") if isinstance(properties, dict) else crs
     if isinstance(name, str) and name in CRS84:
-        yield Finding("reported", "crs", file, None, None, "a crs member (CRS84): RFC 7946 has none; it is left out")
+        yield Finding(
+            "reported",
+            "crs",
+            file,
+            None,
+            None,
+            "a crs member (CRS84): RFC 7946 has none; it is left out",
+        )
     elif isinstance(name, str) and name.endswith(("EPSG::4326", "EPSG:4326")):
         what = f"the reference system {name!r} puts latitude first, RFC 7946 longitude: if yours does, remove the crs member"
         yield refusal("crs", file, what)
     else:
-        yield refusal("crs", file, f"the reference system {name!r} is not WGS 84: transform the file to longitude and latitude")
+        yield refusal(
+            "crs",
+            file,
+            f"the reference system {name!r} is not WGS 84: transform the file to longitude and latitude",
+        )
 
 
 def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | None, list[Finding]]:
@@ -133,10 +161,20 @@ def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | No
         street = code_of(text_of(properties[files.streets.from_]), files.streets)
         polygons = polygons_of(geometry)
     except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
-        return None, [refusal("feature", f"feature {number}", f"not a grid: {error}, missing or of the wrong kind")]
+        return None, [
+            refusal(
+                "feature", f"feature {number}", f"not a grid: {error}, missing or of the wrong kind"
+            )
+        ]
     name = f"grid {code}" if code else f"feature {number}"
     if not code or not street:
-        return None, [refusal("code", name, f"no code in {files.grids.code!r} or no street in {files.streets.from_!r}")]
+        return None, [
+            refusal(
+                "code",
+                name,
+                f"no code in {files.grids.code!r} or no street in {files.streets.from_!r}",
+            )
+        ]
     findings = list(crs_findings(feature.get("crs"), name))
     for part, polygon in enumerate(polygons, 1):
         for hole, ring in enumerate(polygon):
@@ -147,7 +185,11 @@ def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | No
     outline = shape({"type": "MultiPolygon", "coordinates": polygons})
     if not outline.is_valid:
         return None, [*findings, crossing(name, outline)]
-    outline = shapely.geometry.polygon.orient(outline.geoms[0]) if len(polygons) == 1 else oriented(outline)
+    outline = (
+        shapely.geometry.polygon.orient(outline.geoms[0])
+        if len(polygons) == 1
+        else oriented(outline)
+    )
     return Grid(code, street, False, json.loads(json.dumps(mapping(outline)))), findings
 
 
@@ -165,7 +207,9 @@ def polygons_of(geometry: dict[str, Any]) -> list[list[Ring]]:
     kind, coordinates = geometry["type"], geometry["coordinates"]
     if kind not in ("Polygon", "MultiPolygon"):
         raise ValueError("a Polygon or MultiPolygon")
-    polygons = msgspec.convert([coordinates] if kind == "Polygon" else coordinates, list[list[Ring]])
+    polygons = msgspec.convert(
+        [coordinates] if kind == "Polygon" else coordinates, list[list[Ring]]
+    )
     if not polygons or not all(polygons):
         raise ValueError("a ring")
     return [[[position[:2] for position in ring] for ring in polygon] for polygon in polygons]
@@ -185,7 +229,14 @@ def check_ring(name: str, which: str, ring: Ring, *, hole: bool) -> list[Finding
             return [refusal("degrees", name, what)]
     start = (float(ring[0][0]), float(ring[0][1])) if ring else None
     if len(ring) < 4 or list(ring[0]) != list(ring[-1]):
-        return [refusal("open_ring", name, f"{which} is open: end it where it starts, with at least 4 positions", start)]
+        return [
+            refusal(
+                "open_ring",
+                name,
+                f"{which} is open: end it where it starts, with at least 4 positions",
+                start,
+            )
+        ]
     outline = shapely.Polygon(ring)
     if not outline.is_valid:
         return [crossing(name, outline, which)]
@@ -202,7 +253,12 @@ def crossing(name: str, outline: shapely.Geometry, which: str = "outline") -> Fi
     words, _, rest = reason.partition("[")
     place = tuple(float(number) for number in rest.rstrip("]").split()[:2])
     where = (place[0], place[1]) if len(place) == 2 else None
-    return refusal("self_crossing", name, f"{which}: {words.strip().lower()}: redraw it without crossing itself", where)
+    return refusal(
+        "self_crossing",
+        name,
+        f"{which}: {words.strip().lower()}: redraw it without crossing itself",
+        where,
+    )
 
 
 def oriented(outline: shapely.MultiPolygon) -> shapely.MultiPolygon:
@@ -228,7 +284,9 @@ def topology(grids: Sequence[Grid], files: MapFiles) -> Iterator[Finding]:
     yield from holes(grids, outlines, files.gap.tolerate_m2)
 
 
-def overlaps(grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated_m2: float) -> Iterator[Finding]:
+def overlaps(
+    grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated_m2: float
+) -> Iterator[Finding]:
     """Each pair of grids that share ground."""
     tree = shapely.STRtree(outlines)
     for i, j in sorted(tree.query(outlines, predicate="intersects").T.tolist()):
@@ -236,10 +294,18 @@ def overlaps(grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolera
         if shared is None or shared.area == 0:
             continue
         one, other = sorted((grids[i].code, grids[j].code))
-        yield sliver("overlap", f"grids {one} and {other}", shared, tolerated_m2, f"taken: {one}, the lowest code")
+        yield sliver(
+            "overlap",
+            f"grids {one} and {other}",
+            shared,
+            tolerated_m2,
+            f"taken: {one}, the lowest code",
+        )
 
 
-def holes(grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated_m2: float) -> Iterator[Finding]:
+def holes(
+    grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated_m2: float
+) -> Iterator[Finding]:
     """Each hole in the union of all grids."""
     tree = shapely.STRtree(outlines)
     for part in parts_of(shapely.union_all(outlines)):
@@ -250,7 +316,9 @@ def holes(grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated
             yield sliver("hole", name, hole, tolerated_m2, "a point in it lies outside the map")
 
 
-def sliver(kind: str, name: str, shape_: shapely.Geometry, tolerated_m2: float, then: str) -> Finding:
+def sliver(
+    kind: str, name: str, shape_: shapely.Geometry, tolerated_m2: float, then: str
+) -> Finding:
     """An overlap or a hole: reported up to the tolerance, refused beyond it."""
     area = area_m2(shape_)
     corner = shape_.representative_point()
@@ -258,7 +326,9 @@ def sliver(kind: str, name: str, shape_: shapely.Geometry, tolerated_m2: float, 
     if area > tolerated_m2:
         what = f"{kind} of {area:.3f} m², more than the {tolerated_m2:g} m² tolerated: mend the map or raise tolerate_m2"
         return refusal(kind, name, what, place, area)
-    return Finding("reported", kind, name, place, area, f"{kind} of {area:.3f} m², tolerated; {then}")
+    return Finding(
+        "reported", kind, name, place, area, f"{kind} of {area:.3f} m², tolerated; {then}"
+    )
 
 
 def parts_of(geometry: shapely.Geometry) -> list[shapely.Polygon]:
@@ -271,14 +341,17 @@ def parts_of(geometry: shapely.Geometry) -> list[shapely.Polygon]:
 def area_m2(geometry: shapely.Geometry) -> float:
     """The area on the sphere, in m²."""
     return sum(
-        ring_area_m2(part.exterior.coords) - sum(ring_area_m2(hole.coords) for hole in part.interiors)
+        ring_area_m2(part.exterior.coords)
+        - sum(ring_area_m2(hole.coords) for hole in part.interiors)
         for part in parts_of(geometry)
     )
 
 
 def ring_area_m2(ring: Sequence[Sequence[float]]) -> float:
     """The area within a closed ring of (lon, lat) degrees: the sum of trapezoids in the cylindrical equal-area projection."""
-    base = sin(radians(ring[0][1]))  # Heights are taken from here, or a sliver would drown in rounding.
+    base = sin(
+        radians(ring[0][1])
+    )  # Heights are taken from here, or a sliver would drown in rounding.
     points = [(radians(lon), sin(radians(lat)) - base) for lon, lat in ring]
     trapezoids = ((x2 - x1) * (y1 + y2) for (x1, y1), (x2, y2) in pairwise(points))
     return abs(sum(trapezoids)) * EARTH_RADIUS_M**2 / 2

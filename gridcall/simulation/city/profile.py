@@ -15,7 +15,15 @@ from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from events.catalogue import Line
 from events.errors import GridcallError
@@ -33,7 +41,9 @@ def known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a zone of the IANA database; write for example Europe/Dublin") from None
+        raise ValueError(
+            f"{name!r} is not a zone of the IANA database; write for example Europe/Dublin"
+        ) from None
     return name
 
 
@@ -58,7 +68,9 @@ def known_encoding(name: str) -> str:
     try:
         codecs.lookup(name)
     except LookupError:
-        raise ValueError(f"{name!r} is not a known encoding; write for example utf-8 or latin-1") from None
+        raise ValueError(
+            f"{name!r} is not a known encoding; write for example utf-8 or latin-1"
+        ) from None
     return name
 
 
@@ -77,7 +89,9 @@ def readable(form: str) -> str:
         if "does not match" not in str(error):
             raise ValueError(f"{form!r} is not a format of strptime: {error}") from None
     except re.error:
-        raise ValueError(f"{form!r} is not a format of strptime: a directive stands in it twice") from None
+        raise ValueError(
+            f"{form!r} is not a format of strptime: a directive stands in it twice"
+        ) from None
     return form
 
 
@@ -122,7 +136,9 @@ class LineColumn(Column):
 class TimeColumn(Column):
     """A column of times: formats are tried in order; `iso` is ISO 8601; `day: end` takes the last microsecond of the date."""
 
-    formats: Annotated[tuple[Annotated[str, AfterValidator(readable)], ...], Field(min_length=1)] = ("iso",)
+    formats: Annotated[
+        tuple[Annotated[str, AfterValidator(readable)], ...], Field(min_length=1)
+    ] = ("iso",)
     day: Literal["end"] | None = None
 
 
@@ -220,7 +236,9 @@ class MapFiles(Part):
 class Calls(Part):
     """Within which time a call must be answered (ISO 8601), or `never`."""
 
-    answer_within: Literal["never"] | Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=3660))]
+    answer_within: (
+        Literal["never"] | Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=3660))]
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -258,7 +276,12 @@ class Profile(Part):
 
     def columns(self) -> dict[str, str]:
         """The columns that the profile names, each with the key that names it, in the order of the file."""
-        named = {"reference": self.reference, "line": self.line, "category": self.category, "reported": self.reported}
+        named = {
+            "reference": self.reference,
+            "line": self.line,
+            "category": self.category,
+            "reported": self.reported,
+        }
         found = {part.column: f"{key}.column" for key, part in named.items()}
         for key, part in (("due", self.due), ("ended", self.ended), ("published", self.published)):
             if part:
@@ -296,12 +319,16 @@ class Lines:
     def _visit(self, node: yaml.Node, at: tuple[str, ...]) -> None:
         self._lines.setdefault(at, node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode) and not is_text(node.value):
-            raise ProfileError(f"{self.path}:{node.start_mark.line + 1}: {'.'.join(at)}: NUL or half a character stands here")
+            raise ProfileError(
+                f"{self.path}:{node.start_mark.line + 1}: {'.'.join(at)}: NUL or half a character stands here"
+            )
         if isinstance(node, yaml.MappingNode):
             for key, item in node.value:
                 inner = (*at, str(key.value))
                 if inner in self._lines:
-                    raise ProfileError(f"{self.path}:{key.start_mark.line + 1}: {'.'.join(inner)}: this key stands here twice")
+                    raise ProfileError(
+                        f"{self.path}:{key.start_mark.line + 1}: {'.'.join(inner)}: this key stands here twice"
+                    )
                 self._lines[inner] = key.start_mark.line + 1
                 self._visit(key, inner)
                 self._visit(item, inner)
@@ -332,10 +359,14 @@ def load_profile(path: Path) -> tuple[Profile, Lines]:
         root = yaml.compose(text, Loader=yaml.BaseLoader)
         data = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506  # It makes text, lists and mappings, nothing else.
         if not isinstance(data, dict) or root is None:
-            raise ProfileError(f"{path}: a profile is a mapping of keys; start from the one in docs/simulate.md")
+            raise ProfileError(
+                f"{path}: a profile is a mapping of keys; start from the one in docs/simulate.md"
+            )
         lines = Lines(path, root)
     except OSError as error:
-        raise ProfileError(f"{path}: cannot be read: {error.strerror}; name a profile that exists") from error
+        raise ProfileError(
+            f"{path}: cannot be read: {error.strerror}; name a profile that exists"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"{path}: not a YAML file in UTF-8: {error}") from error
     try:

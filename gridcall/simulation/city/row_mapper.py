@@ -34,7 +34,9 @@ class Record(NamedTuple):
     published: bool | None  # Whether the source calls it overdue; None: it does not say.
 
 
-Cells = Mapping[str, str]  # Column → cell, trimmed; empty where it is one of those that mean nothing.
+Cells = Mapping[
+    str, str
+]  # Column → cell, trimmed; empty where it is one of those that mean nothing.
 
 
 class Adapter:
@@ -45,11 +47,15 @@ class Adapter:
         self.width = len(header)
         self._times = Clockface(profile.zone)
         names = [cell.strip() for cell in header]
-        self.missing = {column: key for column, key in profile.columns().items() if column not in names}
+        self.missing = {
+            column: key for column, key in profile.columns().items() if column not in names
+        }
         self.doubled = [column for column in profile.columns() if names.count(column) > 1]
         self._columns = [column for column in profile.columns() if column in names]
         self._at = [names.index(column) for column in self._columns]
-        self._claims: list[Callable[[Cells], PlaceClaim | None]] = [claim_reader(place) for place in profile.place]
+        self._claims: list[Callable[[Cells], PlaceClaim | None]] = [
+            claim_reader(place) for place in profile.place
+        ]
 
     def reference(self, row: Sequence[str]) -> str:
         """The reference of a row, also of one that is refused; empty where there is none."""
@@ -63,7 +69,10 @@ class Adapter:
         trimmed = [row[at].strip() for at in self._at]
         content = content_digest(self._columns, trimmed)
         blank = self.profile.csv.blank
-        cells = {column: "" if cell in blank else cell for column, cell in zip(self._columns, trimmed, strict=True)}
+        cells = {
+            column: "" if cell in blank else cell
+            for column, cell in zip(self._columns, trimmed, strict=True)
+        }
         issue, reported = self._issue(cells)
         ended, ending = self._ending(cells, issue)
         return Record(reported, issue, ended, ending, content, self._published(cells))
@@ -84,15 +93,21 @@ class Adapter:
         issue = issue_id(profile.map.district.code, profile.profile, line, reference)
         claims = tuple([claim for read in self._claims if (claim := read(cells)) is not None])
         category = cells[profile.category.column]
-        return IssueReported(issue, profile.profile, line, reference, category, "normal", due, claims, rules), reported
+        return IssueReported(
+            issue, profile.profile, line, reference, category, "normal", due, claims, rules
+        ), reported
 
-    def _ending(self, cells: Cells, issue: IssueReported) -> tuple[Instant | None, EndedAtSource | None]:
+    def _ending(
+        self, cells: Cells, issue: IssueReported
+    ) -> tuple[Instant | None, EndedAtSource | None]:
         """When and how the record ended. With an ending time, a state of `open` counts as closed."""
         profile = self.profile
         ended, rules = self._time(cells, profile.ended)
         if ended is None:
             return None, None
-        outcome: Literal["closed", "withdrawn"] = "withdrawn" if self._state(cells) == "withdrawn" else "closed"
+        outcome: Literal["closed", "withdrawn"] = (
+            "withdrawn" if self._state(cells) == "withdrawn" else "closed"
+        )
         action = action_id(profile.map.district.code, profile.profile, f"{issue.reference}#ended")
         return ended, EndedAtSource(action, issue.issue, outcome, rules)
 
@@ -101,10 +116,16 @@ class Adapter:
         cell = cells[column.column]
         line = column.values.get(cell, column.otherwise) if cell else column.otherwise
         if line == "refuse":
-            raise Invalid(column.column, cell, f"not a line that is taken; known are {', '.join(sorted(column.values))}")
+            raise Invalid(
+                column.column,
+                cell,
+                f"not a line that is taken; known are {', '.join(sorted(column.values))}",
+            )
         return line
 
-    def _time(self, cells: Cells, column: TimeColumn | None) -> tuple[Instant | None, tuple[str, ...]]:
+    def _time(
+        self, cells: Cells, column: TimeColumn | None
+    ) -> tuple[Instant | None, tuple[str, ...]]:
         cell = cells[column.column] if column else ""
         return self._times.read(column, cell) if column and cell else (None, ())
 
@@ -132,8 +153,12 @@ def content_digest(columns: Sequence[str], trimmed: Sequence[str]) -> bytes:
         text = b""
     if text.count(b"\0") == len(trimmed) - 1:
         return blake2b(text, digest_size=16).digest()
-    column, cell = next((column, cell) for column, cell in zip(columns, trimmed, strict=True) if not is_text(cell))
-    raise Invalid(column, cell.encode("utf-8", "backslashreplace").decode(), "bytes that are not text")
+    column, cell = next(
+        (column, cell) for column, cell in zip(columns, trimmed, strict=True) if not is_text(cell)
+    )
+    raise Invalid(
+        column, cell.encode("utf-8", "backslashreplace").decode(), "bytes that are not text"
+    )
 
 
 def claim_reader(place: Place) -> Callable[[Cells], PlaceClaim | None]:
@@ -154,7 +179,9 @@ def claim_reader(place: Place) -> Callable[[Cells], PlaceClaim | None]:
 
 def point_reader(point: PointColumns) -> Callable[[Cells], PlaceClaim]:
     """The function that reads the point of a row."""
-    unknown = {(round(lat, point.decimals), round(lon, point.decimals)) for lat, lon in point.unknown}
+    unknown = {
+        (round(lat, point.decimals), round(lon, point.decimals)) for lat, lon in point.unknown
+    }
 
     def claim(cells: Cells) -> PlaceClaim:
         lat = degrees(point.lat, cells[point.lat], 90)
@@ -176,7 +203,9 @@ def degrees(column: str, cell: str, most: int) -> float | None:
         value = float(cell)
     except ValueError:
         value = None
-    if value is None or "_" in cell or not cell.isascii():  # Python would take 1_000, and digits of other scripts.
+    if (
+        value is None or "_" in cell or not cell.isascii()
+    ):  # Python would take 1_000, and digits of other scripts.
         raise Invalid(column, cell, "not a number")
     if not isfinite(value):
         raise Invalid(column, cell, "not a finite number")

@@ -12,13 +12,13 @@ from eventlog.core.row import Draft
 from eventlog.core.stage import Stage
 from eventlog.kafka.relay import unpublished
 from eventlog.kafka.topics import Cluster, apply, carried, remove
-from eventlog.notifier import Bell
+from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected, listen, remark, remark_on
 from eventlog.postgres.tables import SERVICE_OF
-from eventlog.runner import Keeper, Runner
+from eventlog.runner import Runner, ShardSupervisor
 from events.catalogue import Instant
-from events.errors import CannotGoOn
+from events.errors import Halted
 from gridcall.host.contents import Contents, keep, stored
 from gridcall.host.migrations import BEHIND, SERVICES, prepare
 from gridcall.simulation.driver import BATCH
@@ -29,7 +29,9 @@ from routing.reference_store import ContentLibrary
 from routing.spatial.locator import Locator
 
 ROOM = 6  # How many batches a log may be ahead of its reader: what was written last is still at hand (TAIL_ROWS).
-ROOM_APART = 30  # The same over Kafka, where a batch is on its way for longer than it takes to decide.
+ROOM_APART = (
+    30  # The same over Kafka, where a batch is on its way for longer than it takes to decide.
+)
 FINISHED = " finished"
 SHOWN = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
 LOGS = ("intake", "cases", "calls")
@@ -44,7 +46,13 @@ class Tabled:
     """
 
     def __init__(
-        self, urls: Mapping[str, str], logs: Logs, district: str, reader: TablesApart, stages: Tasks, room: int
+        self,
+        urls: Mapping[str, str],
+        logs: Logs,
+        district: str,
+        reader: TablesApart,
+        stages: Tasks,
+        room: int,
     ) -> None:
         self.district = district
         self.stages = stages
@@ -55,7 +63,7 @@ class Tabled:
         self.intake, self.cases, self.calls = (logs[name] for name in LOGS)
 
     async def adopt(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
-        fed = (await self.intake.watermark(self.district)).pos
+        fed = (await self.intake.watermark(self.district)).position
         if fed == 0:
             await keep(self.intake.database, contents)
             await self.intake.append(self.district, drafts)
@@ -68,20 +76,20 @@ class Tabled:
     async def _caught_up(self) -> None:
         """Wait until no log is far behind the one before it, and let the tables look."""
         for log, before in ((self.cases, self.intake), (self.calls, self.cases)):
-            await self._follows(log, (await before.watermark(self.district)).pos)
+            await self._follows(log, (await before.watermark(self.district)).position)
         await self._look()
 
-    async def announce(self, w: Instant) -> None:
-        await self.intake.announce(self.district, w)
+    async def announce(self, watermark: Instant) -> None:
+        await self.intake.announce(self.district, watermark)
 
     async def settled(self) -> Instant:
-        w = (await self.intake.watermark(self.district)).w
+        watermark = (await self.intake.watermark(self.district)).watermark
         for log in list(self._logs.values())[1:]:
             async for _ in self._moves(log):
-                if (await log.passed(self.district)).time >= w:
+                if (await log.passed(self.district)).watermark >= watermark:
                     break
         await self._look()
-        return w
+        return watermark
 
     async def published(self) -> None:
         """Wait until all that is committed lies on the topics too. No commit waits for its relay."""
@@ -99,14 +107,17 @@ class Tabled:
     async def _moves(self, log: PostgresLog) -> AsyncIterator[None]:
         """Now, and whenever something moves in a log. Raises what has stopped the stages."""
         while True:
-            heard = log.bell.count(log.name, self.district)
+            heard = log.notifier.count(log.name, self.district)
             self.stages.check()
             yield
-            await log.bell.wait(log.name, self.district, heard, 1.0)
+            await log.notifier.wait(log.name, self.district, heard, 1.0)
 
     async def _look(self) -> None:
         """Let the tables follow, up to what is committed: a later log is looked at first, so that it has its causes."""
-        heads = {name: (await self._logs[name].watermark(self.district)).pos for name in reversed(LOGS)}
+        heads = {
+            name: (await self._logs[name].watermark(self.district)).position
+            for name in reversed(LOGS)
+        }
         self._reader.look({name: self._urls[name] for name in LOGS}, self.district, heads)
 
     async def stored(self) -> str:
@@ -114,7 +125,11 @@ class Tabled:
         shown = self.intake.database.fetch
         settings = [f"{name} {(await shown(f'SHOW {name}'))[0][0]}" for name in SHOWN]
         name = (await shown("SELECT current_database()"))[0][0]
-        apart = [f" --apart {SERVICE_OF[log]}='{url}'" for log, url in self._urls.items() if url != self._urls["intake"]]
+        apart = [
+            f" --apart {SERVICE_OF[log]}='{url}'"
+            for log, url in self._urls.items()
+            if url != self._urls["intake"]
+        ]
         return f"committed to {name} with {', '.join(settings)}; check it: gridcall verify --database {name}{''.join(apart)}"
 
 
@@ -129,12 +144,21 @@ class Keepers(Tasks):
         locator = Locator(library)
 
         def routing() -> Runner[Any, Any]:
-            return Runner(Stage(Routing(district, library), district, locator), intake, cases, batch, contents.fetch)
+            return Runner(
+                Stage(Routing(district, library), district, locator),
+                intake,
+                cases,
+                batch,
+                contents.fetch,
+            )
 
         def escalation() -> Runner[Any, Any]:
             return Runner(Stage(Escalation(), district), cases, calls, batch)
 
-        self.keepers = (Keeper(district, cases, cases.bell, routing), Keeper(district, calls, calls.bell, escalation))
+        self.keepers = (
+            ShardSupervisor(district, cases, cases.notifier, routing),
+            ShardSupervisor(district, calls, calls.notifier, escalation),
+        )
         for keeper in self.keepers:
             self.start(keeper.run())
 
@@ -142,24 +166,32 @@ class Keepers(Tasks):
         super().check()
         for keeper in self.keepers:
             if keeper.stopped_because:
-                raise CannotGoOn(keeper.stopped_because)
+                raise Halted(keeper.stopped_because)
 
 
 @asynccontextmanager
-async def tabled(url: str, name: str, district: str, reader: TablesApart, batch: int = BATCH) -> AsyncIterator[Tabled]:
+async def tabled(
+    url: str, name: str, district: str, reader: TablesApart, batch: int = BATCH
+) -> AsyncIterator[Tabled]:
     """The pipeline in a database, which goes on where a run of this name was stopped, and begins anew for any other."""
     urls = dict.fromkeys(LOGS, url)
     await prepare(url, anew=await remark_on(url) != name)
     async with named(url, name), connected(url) as database:
-        bell = Bell()
-        logs = {log: PostgresLog(log, database, bell, "simulate") for log in LOGS}
+        notifier = Notifier()
+        logs = {log: PostgresLog(log, database, notifier, "simulate") for log in LOGS}
         async with Keepers(logs, district, batch) as keepers:
             yield Tabled(urls, logs, district, reader, keepers, ROOM * batch)
 
 
 @asynccontextmanager
 async def over_kafka(
-    urls: Mapping[str, str], cluster: Cluster, replicas: int, name: str, district: str, reader: TablesApart, batch: int = BATCH
+    urls: Mapping[str, str],
+    cluster: Cluster,
+    replicas: int,
+    name: str,
+    district: str,
+    reader: TablesApart,
+    batch: int = BATCH,
 ) -> AsyncIterator[Tabled]:
     """The pipeline in a process and a database for each service, `urls`, and its replicas; they read each other over Kafka."""
     anew = await remark_on(urls["intake"]) != name
@@ -169,16 +201,25 @@ async def over_kafka(
     if anew:
         await remove(cluster, topics)
     await apply(cluster, topics)
-    bell = Bell()
+    notifier = Notifier()
     async with named(urls["intake"], name), AsyncExitStack() as stack:
         logs: dict[str, PostgresLog] = {}
         for log in (*LOGS, "evaluations"):
             database: Database = await stack.enter_async_context(connected(urls[SERVICE_OF[log]]))
-            logs[log] = PostgresLog(log, database, bell, "simulate")
-        processes = await stack.enter_async_context(Processes(folder_of(cluster.prefix, anew), cluster, urls, replicas))
+            logs[log] = PostgresLog(log, database, notifier, "simulate")
+        processes = await stack.enter_async_context(
+            Processes(folder_of(cluster.prefix, anew), cluster, urls, replicas)
+        )
         for service in BEHIND:
-            processes.start(listen(urls[service], bell))
-        pipeline = Tabled({log: urls[SERVICE_OF[log]] for log in logs}, logs, district, reader, processes, ROOM_APART * batch)
+            processes.start(listen(urls[service], notifier))
+        pipeline = Tabled(
+            {log: urls[SERVICE_OF[log]] for log in logs},
+            logs,
+            district,
+            reader,
+            processes,
+            ROOM_APART * batch,
+        )
         yield pipeline
         await pipeline.published()
 

@@ -41,7 +41,7 @@ from events.catalogue import (
     PoliciesAdopted,
 )
 from events.instants import rfc3339
-from gridcall.simulation.packed_dict import Shelf
+from gridcall.simulation.packed_dict import PackedDict
 
 LOGS = ("intake", "cases", "calls")
 RULES = (
@@ -129,10 +129,12 @@ class CallLine(Struct, array_like=True):
     outcome: str = "open"
 
     @classmethod
-    def of(cls, event: CallRaised, ts: Instant, reference: str) -> CallLine:
+    def of(cls, event: CallRaised, time: Instant, reference: str) -> CallLine:
         """A call that was raised just now."""
         way = event.from_level, event.to_level
-        return cls(ts, reference, event.case, *way, event.receiver.unit, event.because, event.answer_due)
+        return cls(
+            time, reference, event.case, *way, event.receiver.unit, event.because, event.answer_due
+        )
 
 
 @dataclass(slots=True)
@@ -147,8 +149,8 @@ class Tables:
     """Reads rows as they pass, each log in its order; the logs among each other in any order that keeps cause before effect."""
 
     def __init__(self) -> None:
-        self.cases = Shelf(CaseLine)
-        self.calls = Shelf(CallLine)
+        self.cases = PackedDict(CaseLine)
+        self.calls = PackedDict(CallLine)
         self.parked: set[str] = set()  # Perhaps before their report.
         self.logs = {log: LogSum(0, sha256()) for log in LOGS}
         self.zone = "UTC"
@@ -158,8 +160,8 @@ class Tables:
         if not entries:
             return
         of = self.logs[log]
-        assert entries[0].pos == of.positions + 1, "a gap, or a repeat"
-        of.positions = entries[-1].pos
+        assert entries[0].position == of.positions + 1, "a gap, or a repeat"
+        of.positions = entries[-1].position
         of.sha256.update(b"\n".join([enveloped(log, shard, kept) for kept in entries]) + b"\n")
         for kept in entries:
             if kept.type in READ:
@@ -171,44 +173,54 @@ class Tables:
         """Write the three tables into a folder; give what summary.json says of them."""
         write_csv(folder / "cases.csv", CASE_COLUMNS, self.case_rows(district))
         write_csv(folder / "calls.csv", CALL_COLUMNS, self.call_rows())
-        write_csv(folder / "evaluations.csv", SHEET_COLUMNS, map(sheet_row, sheets(self.facts(), self.zone, until)))
+        write_csv(
+            folder / "evaluations.csv",
+            SHEET_COLUMNS,
+            map(sheet_row, sheets(self.facts(), self.zone, until)),
+        )
         return self.summary()
 
     def _take(self, row: Row) -> None:
         if type(row.event) in TOLD:
-            self._tell(row.event, row.ts)
+            self._tell(row.event, row.time)
         if found := fact_of(row):
             key, fact = found
             merge_under(key[1:], fact, self.cases[key.case].facts)
 
-    def _tell(self, event: Event, ts: Instant) -> None:
+    def _tell(self, event: Event, time: Instant) -> None:
         match event:
             case IssueReported():
-                self.cases[event.issue] = CaseLine(event.reference, event.line, event.category, ts, event.rules)
+                self.cases[event.issue] = CaseLine(
+                    event.reference, event.line, event.category, time, event.rules
+                )
             case CaseRouted() | CaseQueued() | CaseWithheld():
                 case = self.cases[event.case]
-                case.grid, case.street, case.located_by = event.holder.grid or "", event.holder.street or "", event.located_by
+                case.grid, case.street, case.located_by = (
+                    event.holder.grid or "",
+                    event.holder.street or "",
+                    event.located_by,
+                )
                 case.rules += event.rules
             case CaseEndedAtSource():
-                self._end(event.case, ts, event.outcome)
+                self._end(event.case, time, event.outcome)
                 self.cases[event.case].rules += event.rules
             case ClockStarted(case=name, due=due):
                 self.cases[name].due = due
             case DeadlineMissed(case=name):
                 self.cases[name].late = True
             case CallRaised(call=call):
-                self.calls[call] = CallLine.of(event, ts, self.cases[event.case].reference)
+                self.calls[call] = CallLine.of(event, time, self.cases[event.case].reference)
             case CallWithdrawn(call=call):
-                self._end_call(call, ts, "withdrawn")
+                self._end_call(call, time, "withdrawn")
             case CallAcknowledged(call=call):
-                self.calls[call].acknowledged = ts
+                self.calls[call].acknowledged = time
             case CallAnswered(call=call):
-                self.calls[call].answered = ts
-                self._end_call(call, ts, "answered")
+                self.calls[call].answered = time
+                self._end_call(call, time, "answered")
             case CaseClosed(case=name):
-                self._end(name, ts, "closed")
+                self._end(name, time, "closed")
             case CaseWithdrawn(case=name):
-                self._end(name, ts, "withdrawn")
+                self._end(name, time, "withdrawn")
             case CaseReopened(case=name):
                 self.cases[name].state, self.cases[name].ended = "open", None
             case CaseParked(case=name):
@@ -218,11 +230,11 @@ class Tables:
             case _:
                 raise AssertionError(f"{event} is in no table")
 
-    def _end(self, case: str, ts: Instant, state: str) -> None:
-        self.cases[case].ended, self.cases[case].state = ts, state
+    def _end(self, case: str, time: Instant, state: str) -> None:
+        self.cases[case].ended, self.cases[case].state = time, state
 
-    def _end_call(self, call: str, ts: Instant, outcome: str) -> None:
-        self.calls[call].ended, self.calls[call].outcome = ts, outcome
+    def _end_call(self, call: str, time: Instant, outcome: str) -> None:
+        self.calls[call].ended, self.calls[call].outcome = time, outcome
 
     # ── As rows of files ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -238,7 +250,9 @@ class Tables:
     def call_rows(self) -> Iterator[Sequence[str]]:
         """calls.csv, by (raised, reference, to), a street before the district. Their log has them by `raised` already."""
         for _, at_once in groupby(self.calls.values(), key=lambda call: call.raised):
-            for call in sorted(at_once, key=lambda call: (call.reference, call.to_level == "district")):
+            for call in sorted(
+                at_once, key=lambda call: (call.reference, call.to_level == "district")
+            ):
                 yield (
                     time(call.raised), call.reference, call.case, call.from_level, call.to_level, call.unit, call.because,
                     time(call.answer_due), time(call.acknowledged), time(call.answered), time(call.ended), call.outcome,
@@ -260,7 +274,10 @@ class Tables:
             "cases": len(self.cases),
             "not_attributed": counts["grid"][""],
             "calls": self._counts_of_calls(),
-            "log": {log: {"positions": of.positions, "sha256": of.sha256.hexdigest()} for log, of in self.logs.items()},
+            "log": {
+                log: {"positions": of.positions, "sha256": of.sha256.hexdigest()}
+                for log, of in self.logs.items()
+            },
         }
 
     def _counts_of_cases(self) -> Mapping[str, Counter[str]]:

@@ -39,11 +39,11 @@ class ClockRanOut:
     clock: Clock
 
 
-class Heard(NamedTuple):
+class Input(NamedTuple):
     """An input as a decider hears it: what, when, and what was asked outside for it (routing: the map)."""
 
     event: Event | ClockRanOut
-    ts: Instant
+    time: Instant
     answer: tuple[tuple[str, ...], ...] = ()
 
 
@@ -51,22 +51,22 @@ class Decider(Protocol[S, R]):
     """The pure heart of a stage. S is the state of a subject, R the reference data; both are immutable."""
 
     log: str
-    unheard: S  # The state of a subject of which nothing was heard.
-    unadopted: R  # The reference data before any was adopted.
+    initial_state: S  # The state of a subject of which nothing was heard.
+    initial_reference: R  # The reference data before any was adopted.
 
     def subject(self, event: Event) -> str | None:
         """Whom an input concerns that is no reference data; None: nobody, it passes unheard."""
 
-    def adopt(self, event: Event, reference: R) -> Sequence[Event]:
-        """Decide about reference data. Raises CannotGoOn where it cannot be followed."""
+    def decide_reference(self, event: Event, reference: R) -> Sequence[Event]:
+        """Decide about reference data. Raises Halted where it cannot be followed."""
 
-    def adopted(self, reference: R, event: Event) -> R:
+    def evolve_reference(self, reference: R, event: Event) -> R:
         """Evolve the reference data."""
 
     def retries(self, event: Event) -> bool:
         """Whether an input asks to decide a parked subject again. One that is not parked hears it like any input."""
 
-    def decide(self, heard: Heard, state: S, reference: R) -> Sequence[Event]:
+    def decide(self, heard: Input, state: S, reference: R) -> Sequence[Event]:
         """Decide about one input, or one clock that ran out."""
 
     def evolve(self, state: S, event: Event) -> S:

@@ -10,9 +10,9 @@ from itertools import pairwise
 from typing import Protocol
 
 from eventlog.core.decider import REFERENCE
-from eventlog.core.row import Draft, Generation, Passed, Row, Watermark
+from eventlog.core.row import Draft, Generation, Progress, Row, Watermark
 from events.catalogue import BEGINNING, Instant
-from events.errors import Conflict, Forgotten
+from events.errors import Conflict, Truncated
 
 
 class Source(Protocol):
@@ -21,10 +21,10 @@ class Source(Protocol):
     name: str
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
-        """At most `limit` rows after a position, in order. Raises Forgotten if some of them were dropped."""
+        """At most `limit` rows after a position, in order. Raises Truncated if some of them were dropped."""
 
-    async def row(self, shard: str, pos: int) -> Row:
-        """The row of a position that was read before. Raises Forgotten where it is gone."""
+    async def row(self, shard: str, position: int) -> Row:
+        """The row of a position that was read before. Raises Truncated where it is gone."""
 
     async def watermark(self, shard: str) -> Watermark:
         """The last position, and up to which instant nothing more comes."""
@@ -39,51 +39,57 @@ class Log(Source, Protocol):
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
         """Append as the door does: the log gives each draft the next position, a time that never goes back, and a sequence."""
 
-    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Progress | None = None) -> None:
         """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow.
 
         `passed` is how far the stage is; without it, how far it was when it made the last row.
         """
 
-    async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:
+    async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
         """Let time pass up to `w`, without a row, and tell the readers. It may be further already."""
 
 
-def at(log: str, shard: str, pos: int, rows: Sequence[Row]) -> Row:
-    """The row of a position, if these rows begin with it. Raises Forgotten."""
-    if not rows or rows[0].pos != pos:
-        raise Forgotten(f"{log}/{shard}/{pos} was read before, and is gone")
+def at(log: str, shard: str, position: int, rows: Sequence[Row]) -> Row:
+    """The row of a position, if these rows begin with it. Raises Truncated."""
+    if not rows or rows[0].position != position:
+        raise Truncated(f"{log}/{shard}/{position} was read before, and is gone")
     return rows[0]
 
 
 def check_follows(rows: Sequence[Row]) -> None:
     """Whether rows follow each other: positions, times, sequences. Raises Conflict where they do not."""
-    times = [row.ts for row in rows]
-    if [row.pos for row in rows] != list(range(rows[0].pos, rows[0].pos + len(rows))) or times != sorted(times):
-        wrong = next((b, a) for b, a in pairwise(rows) if a.pos != b.pos + 1 or a.ts < b.ts)
-        raise Conflict("{1.id} at {1.ts} does not follow {0.id} at {0.ts}".format(*wrong))
+    times = [row.time for row in rows]
+    if [row.position for row in rows] != list(
+        range(rows[0].position, rows[0].position + len(rows))
+    ) or times != sorted(times):
+        wrong = next(
+            (b, a) for b, a in pairwise(rows) if a.position != b.position + 1 or a.time < b.time
+        )
+        raise Conflict("{1.id} at {1.time} does not follow {0.id} at {0.time}".format(*wrong))
     sequences: dict[str, int] = {}
     for row in rows:
-        subject, seq = row.subject, row.seq
-        if sequences.get(subject, seq - 1) != seq - 1:
-            raise Conflict(f"{row.id} is number {seq} of {subject}, after {sequences[subject]}")
-        sequences[subject] = seq
+        subject, sequence = row.subject, row.sequence
+        if sequences.get(subject, sequence - 1) != sequence - 1:
+            raise Conflict(
+                f"{row.id} is number {sequence} of {subject}, after {sequences[subject]}"
+            )
+        sequences[subject] = sequence
 
 
 class Kept:
     """What the log in memory keeps of one shard: the rows after position `start`."""
 
-    __slots__ = ("passed", "references", "rows", "start", "ts")
+    __slots__ = ("passed", "references", "rows", "start", "time")
 
     def __init__(self, readers: Iterable[str]) -> None:
         self.rows: list[Row] = []
         self.start = 0
         self.references = 0
-        self.ts: Instant = BEGINNING
+        self.time: Instant = BEGINNING
         self.passed = dict.fromkeys(readers, 0)
 
     @property
-    def pos(self) -> int:
+    def position(self) -> int:
         return self.start + len(self.rows)
 
 
@@ -103,49 +109,66 @@ class MemoryLog:
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
         kept = self._kept(shard)
         rows = []
-        for pos, draft in enumerate(drafts, kept.pos + 1):
-            kept.ts = max(kept.ts, draft.at)
+        for position, draft in enumerate(drafts, kept.position + 1):
+            kept.time = max(kept.time, draft.at)
             kept.references += draft.subject == REFERENCE
-            seq = kept.references if draft.subject == REFERENCE else 1
-            rows.append(Row(self.name, shard, pos, kept.ts, 0, 1, draft.subject, seq, "", draft.event))
+            sequence = kept.references if draft.subject == REFERENCE else 1
+            rows.append(
+                Row(
+                    self.name,
+                    shard,
+                    position,
+                    kept.time,
+                    0,
+                    1,
+                    draft.subject,
+                    sequence,
+                    "",
+                    draft.event,
+                )
+            )
         kept.rows += rows
         return rows
 
-    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Progress | None = None) -> None:
         if not rows:
             return
         kept = self._kept(shard)
         check_follows(rows)
-        if rows[0].pos != kept.pos + 1 or rows[0].ts < kept.ts:
-            raise Conflict(f"{rows[0].id} at {rows[0].ts} does not follow {self.name}/{shard}/{kept.pos} at {kept.ts}")
+        if rows[0].position != kept.position + 1 or rows[0].time < kept.time:
+            raise Conflict(
+                f"{rows[0].id} at {rows[0].time} does not follow {self.name}/{shard}/{kept.position} at {kept.time}"
+            )
         kept.rows += rows
-        kept.ts = rows[-1].ts
+        kept.time = rows[-1].time
 
-    async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:
+    async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
         kept = self._kept(shard)
-        kept.ts = max(kept.ts, w)
-        return Watermark(kept.pos, kept.ts)
+        kept.time = max(kept.time, watermark)
+        return Watermark(kept.position, kept.time)
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
         kept = self._kept(shard)
         if after < kept.start:
-            raise Forgotten(f"{self.name}/{shard}: rows after {after} were asked for, kept are those after {kept.start}")
+            raise Truncated(
+                f"{self.name}/{shard}: rows after {after} were asked for, kept are those after {kept.start}"
+            )
         return kept.rows[after - kept.start : after - kept.start + limit]
 
-    async def row(self, shard: str, pos: int) -> Row:
-        return at(self.name, shard, pos, await self.read(shard, pos - 1, 1))
+    async def row(self, shard: str, position: int) -> Row:
+        return at(self.name, shard, position, await self.read(shard, position - 1, 1))
 
     async def watermark(self, shard: str) -> Watermark:
         kept = self._kept(shard)
-        return Watermark(kept.pos, kept.ts)
+        return Watermark(kept.position, kept.time)
 
     async def generation(self, shard: str) -> Generation:
         return Generation(1)
 
-    def passed(self, reader: str, shard: str, pos: int) -> None:
+    def passed(self, reader: str, shard: str, position: int) -> None:
         """A reader needs nothing up to `pos` any more."""
         kept = self._kept(shard)
-        kept.passed[reader] = pos
+        kept.passed[reader] = position
         done = min(kept.passed.values()) - kept.start
         if done > 0:
             del kept.rows[:done]

@@ -10,26 +10,27 @@ from events.catalogue import Event, Instant
 class Row(NamedTuple):
     """One event in the order of its district.
 
-    `log`, `shard` and `pos` (1, 2, 3 …) name it. `input` is the last position of the input log that was applied when it was
-    made (0 in a log without one), `n` its number within its decision, `seq` its number within its `subject`, and `cause` the
-    id of what it follows from: an input row, or a clock that ran out ("" where something outside caused it).
+    `log`, `shard` and `position` (1, 2, 3 …) name it. `input` is the last position of the input log that
+    was applied when it was made; 0 in a log without one. `step` is its number within its decision and
+    `sequence` its number within its `subject`. `cause` is the id of the input row or the clock from which
+    it follows; "" where something outside caused it.
     """
 
     log: str
     shard: str
-    pos: int
-    ts: Instant
+    position: int
+    time: Instant
     input: int
-    n: int
+    step: int
     subject: str
-    seq: int
+    sequence: int
     cause: str
     event: Event
 
     @property
     def id(self) -> str:
         """log/shard/pos: unique for ever."""
-        return f"{self.log}/{self.shard}/{self.pos}"
+        return f"{self.log}/{self.shard}/{self.position}"
 
 
 class Draft(NamedTuple):
@@ -43,26 +44,26 @@ class Draft(NamedTuple):
     event: Event
 
 
-class Passed(NamedTuple):
+class Progress(NamedTuple):
     """How far a stage is: the last position of its input that it applied, and how far time has passed for it."""
 
     input: int
-    time: Instant
+    watermark: Instant
 
 
 class Watermark(NamedTuple):
-    """Up to `pos`, nothing more came before `w`. It is no event; a reader believes it only when it has read `pos`."""
+    """Up to `position`, nothing more came before `watermark`. A reader believes it only when it has read `position`."""
 
-    pos: int
-    w: Instant
+    position: int
+    watermark: Instant
 
 
 class Generation(NamedTuple):
     """Which database a log is from: a number that grows with each that takes another one's place.
 
-    Up to position `start`, it has the same rows as the one `before` (0: there was none). 0 where it is not known yet.
+    Up to position `forked_at`, it has the same rows as the one `previous` (0: there was none). 0 where it is not known yet.
     """
 
     number: int
-    before: int = 0
-    start: int = 0
+    previous: int = 0
+    forked_at: int = 0

@@ -6,7 +6,7 @@ fired event takes its time from its clock.
 
 Faults: whatever a decider raises about one case parks that case (CaseParked); its later inputs are held behind it, in order,
 and the shard goes on. A retry decides all of them, as one decision: all of it, or the case stays parked. Clocks that ran out
-meanwhile fire after it. Out of memory, a time-out, I/O and CannotGoOn are no fault of the case: they stop the shard. A stage
+meanwhile fire after it. Out of memory, a time-out, I/O and Halted are no fault of the case: they stop the shard. A stage
 that was stopped, or whose rows could not be committed, is thrown away: a new one recalls the log and goes on after it.
 """
 
@@ -17,26 +17,26 @@ from contextlib import contextmanager
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
-from eventlog.core.decider import REFERENCE, Clock, ClockRanOut, Decider, Heard
-from eventlog.core.row import Passed, Row
+from eventlog.core.decider import REFERENCE, Clock, ClockRanOut, Decider, Input
+from eventlog.core.row import Progress, Row
 from events.catalogue import BEGINNING, CaseParked, CaseRetried, Event, InputHeld, Instant
-from events.errors import CannotGoOn
+from events.errors import Halted
 
 S = TypeVar("S")
 R = TypeVar("R")
 
 Answer = tuple[tuple[str, ...], ...]
-NOT_THE_CASES_FAULT = (MemoryError, TimeoutError, OSError, CannotGoOn)
+NOT_THE_CASES_FAULT = (MemoryError, TimeoutError, OSError, Halted)
 
 
 class Subject(Generic[S]):
     """What a stage remembers of one subject. While it is parked it hears nothing, and `held` are the inputs behind it."""
 
-    __slots__ = ("held", "seq", "state")
+    __slots__ = ("held", "sequence", "state")
 
     def __init__(self, state: S) -> None:
         self.state = state
-        self.seq = 0
+        self.sequence = 0
         self.held: list[Row] | None = None
 
     @property
@@ -57,12 +57,12 @@ class Stage(Generic[S, R]):
         self.decider = decider
         self.shard = shard
         self.ask = ask
-        self.reference: R = decider.unadopted
+        self.reference: R = decider.initial_reference
         self.subjects: dict[str, Subject[S]] = {}
-        self.pos = 0  # The last position of this stage's own log.
-        self.ts: Instant = BEGINNING  # The time of the row there.
+        self.position = 0  # The last position of this stage's own log.
+        self.time: Instant = BEGINNING  # The time of the row there.
         self.input = 0  # The last position of the input log that was applied.
-        self.time: Instant = BEGINNING  # How far time has passed.
+        self.watermark: Instant = BEGINNING  # How far time has passed.
         self._reference_seq = 0
         self._stopped = False
         self._clocks: list[Clock] = []
@@ -77,26 +77,31 @@ class Stage(Generic[S, R]):
                     self._apply(row, answers[i] if answers else ())
         return self._taken()
 
-    def pass_time(self, w: Instant) -> list[Row]:
+    def advance_time(self, watermark: Instant) -> list[Row]:
         """Let time pass up to `w` without an input: fire what was due before it."""
         with self._whole():
-            self._fire_before(w)
+            self._fire_before(watermark)
         return self._taken()
 
-    def recall(self, rows: Iterable[Row], held: Mapping[str, Row]) -> None:
+    def replay(self, rows: Iterable[Row], held: Mapping[str, Row]) -> None:
         """Take up the next rows of this stage's own log, as a new owner does: the state is their fold.
 
         `held` has the inputs, by id, that `held_behind` names in these rows.
         """
         for row in rows:
             event = row.event
-            self.pos, self.ts, self.input, self.time = row.pos, row.ts, row.input, max(self.time, row.ts)
+            self.position, self.time, self.input, self.watermark = (
+                row.position,
+                row.time,
+                row.input,
+                max(self.watermark, row.time),
+            )
             if row.subject == REFERENCE:
-                self.reference = self.decider.adopted(self.reference, event)
-                self._reference_seq = row.seq
+                self.reference = self.decider.evolve_reference(self.reference, event)
+                self._reference_seq = row.sequence
                 continue
             subject = self._subject(row.subject)
-            subject.seq = row.seq
+            subject.sequence = row.sequence
             if isinstance(event, CaseParked | InputHeld):
                 subject.held = subject.held or []
                 if row.cause in held:
@@ -107,9 +112,9 @@ class Stage(Generic[S, R]):
                 self._settle(subject, self.decider.evolve(subject.state, event))
 
     @property
-    def passed(self) -> Passed:
+    def passed(self) -> Progress:
         """How far it is."""
-        return Passed(self.input, self.time)
+        return Progress(self.input, self.watermark)
 
     def stop(self) -> None:
         """What this stage knows is not what its log has: it does nothing any more."""
@@ -119,7 +124,9 @@ class Stage(Generic[S, R]):
     def _whole(self) -> Iterator[None]:
         """All or nothing: a stage that was stopped half-way knows what its log does not, and does nothing any more."""
         if self._stopped:
-            raise CannotGoOn(f"{self.decider.log}/{self.shard} was stopped half-way: recall its log with a new stage")
+            raise Halted(
+                f"{self.decider.log}/{self.shard} was stopped half-way: recall its log with a new stage"
+            )
         self._stopped = True
         yield
         self._stopped = False
@@ -129,11 +136,13 @@ class Stage(Generic[S, R]):
         return out
 
     def _apply(self, row: Row, answer: Answer) -> None:
-        if row.pos != self.input + 1:
-            raise CannotGoOn(f"{self.decider.log}: expected {row.log} {self.input + 1}, got {row.pos}: a gap, or a repeat")
-        if row.n == 1:
-            self._fire_before(row.ts)
-        self.input = row.pos
+        if row.position != self.input + 1:
+            raise Halted(
+                f"{self.decider.log}: expected {row.log} {self.input + 1}, got {row.position}: a gap, or a repeat"
+            )
+        if row.step == 1:
+            self._fire_before(row.time)
+        self.input = row.position
         if row.subject == REFERENCE:
             self._adopt(row)
             return
@@ -142,31 +151,33 @@ class Stage(Generic[S, R]):
             self._hear(name, row, answer)
 
     def _adopt(self, row: Row) -> None:
-        events = self.decider.adopt(row.event, self.reference)
+        events = self.decider.decide_reference(row.event, self.reference)
         for event in events:
-            self.reference = self.decider.adopted(self.reference, event)
-        self._append(row.ts, REFERENCE, self._reference_seq, row.id, events)
+            self.reference = self.decider.evolve_reference(self.reference, event)
+        self._append(row.time, REFERENCE, self._reference_seq, row.id, events)
         self._reference_seq += len(events)
 
     def _hear(self, name: str, row: Row, answer: Answer) -> None:
         subject = self._subject(name)
         events: Sequence[Event]
         if subject.held is None:
-            events = self._decided(name, subject, (Heard(row.event, row.ts, answer),))
+            events = self._decided(name, subject, (Input(row.event, row.time, answer),))
         elif self.decider.retries(row.event):
             events = self._retried(name, subject, subject.held)
         else:
             events = (InputHeld(name),)
         if subject.held is not None:
             self._hold(subject.held, row)
-        self._append(row.ts, name, subject.seq, f"{row.log}/{row.shard}/{row.pos}", events)
-        subject.seq += len(events)
+        self._append(
+            row.time, name, subject.sequence, f"{row.log}/{row.shard}/{row.position}", events
+        )
+        subject.sequence += len(events)
 
-    def _fire(self, name: str, heard: Heard, cause: str) -> None:
+    def _fire(self, name: str, heard: Input, cause: str) -> None:
         subject = self.subjects[name]
         events = self._decided(name, subject, (heard,))
-        self._append(heard.ts, name, subject.seq, cause, events)
-        subject.seq += len(events)
+        self._append(heard.time, name, subject.sequence, cause, events)
+        subject.sequence += len(events)
 
     def _hold(self, held: list[Row], row: Row) -> None:
         """Keep an input behind a parked subject. A retry is not kept: it has done its work."""
@@ -176,7 +187,9 @@ class Stage(Generic[S, R]):
     def _retried(self, name: str, subject: Subject[S], held: Sequence[Row]) -> Sequence[Event]:
         """Decide what was held, with what is known of the world now, each at its own time."""
         answers = self.ask(self.reference, held) if self.ask and held else [()] * len(held)
-        heard = [Heard(row.event, row.ts, answer) for row, answer in zip(held, answers, strict=True)]
+        heard = [
+            Input(row.event, row.time, answer) for row, answer in zip(held, answers, strict=True)
+        ]
         events = self._decided(name, subject, heard)
         if events and isinstance(events[0], CaseParked):
             return events
@@ -192,10 +205,10 @@ class Stage(Generic[S, R]):
     def _subject(self, name: str) -> Subject[S]:
         subject = self.subjects.get(name)
         if subject is None:
-            subject = self.subjects[name] = Subject(self.decider.unheard)
+            subject = self.subjects[name] = Subject(self.decider.initial_state)
         return subject
 
-    def _decided(self, name: str, subject: Subject[S], heard: Sequence[Heard]) -> Sequence[Event]:
+    def _decided(self, name: str, subject: Subject[S], heard: Sequence[Input]) -> Sequence[Event]:
         """One decision about these inputs; CaseParked alone where it fails, and then nothing has changed."""
         decider, state = self.decider, subject.state
         decided: list[Event] = []
@@ -227,21 +240,37 @@ class Stage(Generic[S, R]):
             clock = heappop(clocks)
             subject = self.subjects[clock.subject]
             if not subject.parked and clock in self.decider.clocks(subject.state):
-                self._fire(clock.subject, Heard(ClockRanOut(clock), max(clock.due, self.ts)), clock.id)
-        if t > self.time:
-            self.time = t
+                self._fire(
+                    clock.subject, Input(ClockRanOut(clock), max(clock.due, self.time)), clock.id
+                )
+        if t > self.watermark:
+            self.watermark = t
 
-    def _append(self, ts: Instant, subject: str, seq: int, cause: str, events: Sequence[Event]) -> None:
+    def _append(
+        self, time: Instant, subject: str, sequence: int, cause: str, events: Sequence[Event]
+    ) -> None:
         """Number the events of one decision, after the `seq` that its subject has."""
         if not events:
             return
-        assert ts >= self.ts, "time never goes back"
-        log, shard, pos, input_ = self.decider.log, self.shard, self.pos, self.input
+        assert time >= self.time, "time never goes back"
+        log, shard, position, input_ = self.decider.log, self.shard, self.position, self.input
         self._out += [
-            Row(log, shard, pos + n, ts, input_, n, subject, seq + n, cause, event) for n, event in enumerate(events, 1)
+            Row(
+                log,
+                shard,
+                position + step,
+                time,
+                input_,
+                step,
+                subject,
+                sequence + step,
+                cause,
+                event,
+            )
+            for step, event in enumerate(events, 1)
         ]
-        self.pos = pos + len(events)
-        self.ts = ts
+        self.position = position + len(events)
+        self.time = time
 
 
 def held_behind(rows: Sequence[Row], log: str) -> Iterator[int]:

@@ -24,17 +24,27 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from eventlog.codec import opened
 from eventlog.core.log import Source
 from eventlog.core.row import Generation, Row, Watermark
-from eventlog.kafka.topics import GENERATION, Cluster, administrator, counted, is_ending, let_go, mark_of
-from eventlog.notifier import Bell
+from eventlog.kafka.topics import (
+    GENERATION,
+    Cluster,
+    administrator,
+    counted,
+    is_ending,
+    let_go,
+    mark_of,
+)
+from eventlog.notifier import Notifier
 from events.catalogue import BEGINNING
-from events.errors import Away, CannotGoOn, Conflict, GridcallError, Invalid
+from events.errors import Conflict, GridcallError, Halted, Invalid, Unavailable
 
 ROOM = 5_000  # Rows that wait for who reads them; then the broker keeps the rest.
 PAGE = 1_000
 SILENCE_SECONDS = 5.0
 LOOK_MS = 500
 FETCH_MS = 20  # A broker is asked for all partitions together: who has room again waits so long for the answer to the others.
-FETCH_BYTES = 1 << 16  # It answers when there is so much, or then: a fetch for each few records would be most of the work.
+FETCH_BYTES = (
+    1 << 16
+)  # It answers when there is so much, or then: a fetch for each few records would be most of the work.
 HELD_MS = 10  # Nothing announces that a reader has made room.
 AGAIN_SECONDS = 0.5
 LACKING_SECONDS = 5.0
@@ -78,13 +88,13 @@ class Shard:
 
     def take(self, row: Row) -> bool:
         """Take the next row; drop one that was taken; say that there is a gap before any other."""
-        if row.pos <= self.last:
+        if row.position <= self.last:
             return False
-        if row.pos > self.last + 1:
+        if row.position > self.last + 1:
             self.gap = True
             return False
         self.rows.append(row)
-        self.last, self.gap = row.pos, False
+        self.last, self.gap = row.position, False
         self.heard = monotonic()
         return True
 
@@ -94,11 +104,13 @@ class Shard:
         self.last = self.passed = after
         self.mark = Watermark(0, BEGINNING)
 
-    def takes(self, generation: int, pos: int) -> bool:
+    def takes(self, generation: int, position: int) -> bool:
         """Whether a record is of the writer's log. One of a later generation than is known asks the writer about it."""
         known = self.generation
         self.gap = self.gap or generation > known.number
-        return generation == known.number or (generation == known.before and pos <= known.start)
+        return generation == known.number or (
+            generation == known.previous and position <= known.forked_at
+        )
 
     @property
     def is_full(self) -> bool:
@@ -122,13 +134,13 @@ class KafkaLog:
         cluster: Cluster,
         partition_of: Callable[[str], int],
         writer: Source,
-        bell: Bell,
+        notifier: Notifier,
         group: str | None = None,
     ) -> None:
         self.name = name
         self.cluster = cluster
         self.writer = writer
-        self.bell = bell
+        self.notifier = notifier
         self._partition_of = partition_of
         self._group = group
         self._shown = 0.0  # When the broker was told last.
@@ -142,8 +154,8 @@ class KafkaLog:
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
         """At most `limit` rows after a position. What is not at hand comes from the writer.
 
-        Raises, once, Conflict where the log has become another generation, and CannotGoOn where it became shorter than what was
-        read; Away while the writer has not yet told its generation.
+        Raises, once, Conflict where the log has become another generation, and Halted where it became shorter than what was
+        read; Unavailable while the writer has not yet told its generation.
         """
         known = await self._known(shard, after)
         if known.fault:
@@ -153,19 +165,19 @@ class KafkaLog:
         if after > known.last:
             known.begin_at(after)
             self._new.set()
-        while rows and rows[0].pos <= after:
+        while rows and rows[0].position <= after:
             rows.popleft()
-        if rows and rows[0].pos == after + 1:
+        if rows and rows[0].position == after + 1:
             known.passed = max(known.passed, after + min(limit, len(rows)))
             return list(islice(rows, limit))
         if after >= known.last:
             return []
-        upto = rows[0].pos - 1 if rows else known.last
+        upto = rows[0].position - 1 if rows else known.last
         return await self.writer.read(shard, after, min(limit, upto - after))
 
-    async def row(self, shard: str, pos: int) -> Row:
+    async def row(self, shard: str, position: int) -> Row:
         """A row that was read before."""
-        return await self.writer.row(shard, pos)
+        return await self.writer.row(shard, position)
 
     async def watermark(self, shard: str) -> Watermark:
         """The last position that is known, and up to which instant nothing more comes behind it.
@@ -174,7 +186,7 @@ class KafkaLog:
         one input caused is never torn apart by a deadline.
         """
         known = await self._known(shard, 0)
-        return known.mark if known.mark.pos == known.last else Watermark(known.last, BEGINNING)
+        return known.mark if known.mark.position == known.last else Watermark(known.last, BEGINNING)
 
     async def generation(self, shard: str) -> Generation:
         """As the writer has it."""
@@ -199,11 +211,13 @@ class KafkaLog:
             while True:
                 try:
                     await self._follow()
-                except (KafkaError, OSError, Away, asyncio.CancelledError) as fault:
+                except (KafkaError, OSError, Unavailable, asyncio.CancelledError) as fault:
                     if is_ending():
                         raise
                     self._new.set()  # Who is followed is looked for again.
-                    self._tell(f"{self.name} is not read over Kafka: {fault!r}; the writer is asked")
+                    self._tell(
+                        f"{self.name} is not read over Kafka: {fault!r}; the writer is asked"
+                    )
                     await asyncio.sleep(AGAIN_SECONDS)  # Nothing announces that a broker is back.
 
     def _tell(self, what: str) -> None:
@@ -262,15 +276,22 @@ class KafkaLog:
         marks = [TopicPartition(self.cluster.time, partition.partition) for partition in shards]
         async with administrator(self.cluster) as client:
             counts = await counted(client, {each.topic for each in (*shards, *marks)})
-        placed = [each for each in (*shards, *marks) if 0 <= each.partition < counts.get(each.topic, 0)]
+        placed = [
+            each for each in (*shards, *marks) if 0 <= each.partition < counts.get(each.topic, 0)
+        ]
         if lacking := [each.name for partition, each in shards.items() if partition not in placed]:
-            self._tell(f"{self.name} of {', '.join(lacking)} has no partition: gridcall topics apply; the writer is asked")
+            self._tell(
+                f"{self.name} of {', '.join(lacking)} has no partition: gridcall topics apply; the writer is asked"
+            )
             asyncio.get_running_loop().call_later(LACKING_SECONDS, self._new.set)
         if not placed:
             return False
         consumer.assign(placed)
         async with asyncio.timeout(10):
-            first, end = await consumer.beginning_offsets(placed), await consumer.end_offsets(placed)
+            first, end = (
+                await consumer.beginning_offsets(placed),
+                await consumer.end_offsets(placed),
+            )
         for partition in placed:
             back = shards[partition].last if partition in shards else end[partition] - MARKS_BACK
             consumer.seek(partition, max(first[partition], min(back, end[partition])))
@@ -280,7 +301,11 @@ class KafkaLog:
 
     def _show(self, consumer: AIOKafkaConsumer) -> None:
         """Tell the broker now and then how far rows are read. Nobody waits for it, nor minds that it does not hear it."""
-        if self._group and monotonic() - self._shown > SHOWN_SECONDS and (self._showing is None or self._showing.done()):
+        if (
+            self._group
+            and monotonic() - self._shown > SHOWN_SECONDS
+            and (self._showing is None or self._showing.done())
+        ):
             self._shown = monotonic()
             self._showing = asyncio.create_task(self._committed(consumer))
 
@@ -301,16 +326,21 @@ class KafkaLog:
     def _take(self, partition: TopicPartition, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
         take = self._taken_mark if partition.topic == self.cluster.time else self._taken_row
         for shard in set(filter(None, map(take, records))):
-            self.bell.ring(self.name, shard)
+            self.notifier.notify(self.name, shard)
 
     def _taken_mark(self, record: ConsumerRecord[Any, Any]) -> str | None:
         """The shard that a mark tells something new about."""
         mark = readable(mark_of, record.value)
         shard = self._shards.get(mark.shard) if mark and mark.log == self.name else None
-        if not mark or not shard or mark.generation != shard.generation.number or mark.w <= shard.mark.w:
+        if (
+            not mark
+            or not shard
+            or mark.generation != shard.generation.number
+            or mark.watermark <= shard.mark.watermark
+        ):
             return None
-        shard.mark = Watermark(mark.pos, mark.w)
-        if mark.pos <= shard.last:
+        shard.mark = Watermark(mark.position, mark.watermark)
+        if mark.position <= shard.last:
             shard.heard = monotonic()
         return mark.shard
 
@@ -318,7 +348,13 @@ class KafkaLog:
         """The shard that has got a row. A record that cannot be read is a gap."""
         row, generation = readable(opened, record.value), readable(generation_of, record.headers)
         shard = self._shards.get(row.shard) if row and row.log == self.name else None
-        if row and generation and shard and shard.takes(generation, row.pos) and shard.take(row):
+        if (
+            row
+            and generation
+            and shard
+            and shard.takes(generation, row.position)
+            and shard.take(row)
+        ):
             return row.shard
         return None
 
@@ -338,30 +374,41 @@ class KafkaLog:
     async def _asked_about(self, shard: Shard) -> None:
         try:
             await self._filled(shard)
-        except Away as fault:
+        except Unavailable as fault:
             if shard.gap:
-                self._tell(f"{self.name}/{shard.name} has a gap after {shard.last}, and its writer cannot be asked: {fault}")
+                self._tell(
+                    f"{self.name}/{shard.name} has a gap after {shard.last}, and its writer cannot be asked: {fault}"
+                )
         except Invalid as fault:
-            shard.fault = CannotGoOn(f"{self.name}/{shard.name} goes on after {shard.last} with what cannot be read: {fault}")
+            shard.fault = Halted(
+                f"{self.name}/{shard.name} goes on after {shard.last} with what cannot be read: {fault}"
+            )
 
     async def _filled(self, shard: Shard) -> None:
         """What the writer has beyond what is known, up to what there is room for."""
-        generation, mark = await self.writer.generation(shard.name), await self.writer.watermark(shard.name)
-        told = f"{self.name}/{shard.name} ends at {mark.pos}"
+        generation, mark = (
+            await self.writer.generation(shard.name),
+            await self.writer.watermark(shard.name),
+        )
+        told = f"{self.name}/{shard.name} ends at {mark.position}"
         if shard.generation.number not in (0, generation.number):
             shard.fault = Conflict(f"{told} and is of another generation than what was read")
-        elif mark.pos < shard.passed:
-            shard.fault = CannotGoOn(
+        elif mark.position < shard.passed:
+            shard.fault = Halted(
                 f"{told}, but {shard.passed} was read: if its service folds it again, this goes on by itself"
             )
         shard.generation = generation
         if shard.fault:
-            shard.begin_at(min(shard.passed, mark.pos))
+            shard.begin_at(min(shard.passed, mark.position))
         shard.gap = False
-        while not shard.is_full and shard.last < mark.pos and (rows := await self.writer.read(shard.name, shard.last, PAGE)):
+        while (
+            not shard.is_full
+            and shard.last < mark.position
+            and (rows := await self.writer.read(shard.name, shard.last, PAGE))
+        ):
             for row in rows:
                 shard.take(row)
-        if mark.pos <= shard.last and mark.w > shard.mark.w:
+        if mark.position <= shard.last and mark.watermark > shard.mark.watermark:
             shard.mark = mark
-        shard.gap, shard.heard = shard.gap or shard.last < mark.pos, monotonic()
-        self.bell.ring(self.name, shard.name)
+        shard.gap, shard.heard = shard.gap or shard.last < mark.position, monotonic()
+        self.notifier.notify(self.name, shard.name)

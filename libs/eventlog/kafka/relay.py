@@ -18,10 +18,19 @@ from aiokafka.errors import KafkaError
 
 from eventlog.codec import enveloped
 from eventlog.core.row import Generation
-from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, JSON, Cluster, Headers, Mark, is_ending, let_go
+from eventlog.kafka.topics import (
+    CONTENT_TYPE,
+    GENERATION,
+    JSON,
+    Cluster,
+    Headers,
+    Mark,
+    is_ending,
+    let_go,
+)
 from eventlog.postgres.log import PostgresLog
 from events.catalogue import BEGINNING
-from events.errors import Away, CannotGoOn
+from events.errors import Halted, Unavailable
 
 ROWS = 1000  # In one look at the log.
 BATCH_BYTES = 1 << 18
@@ -49,8 +58,10 @@ class Publisher:
         self._producer: Any = None
         self._starting = asyncio.Lock()
 
-    async def publish(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], headers: Headers) -> None:
-        """Publish records (key, value) in their order; returns when all are acknowledged. Raises Away."""
+    async def publish(
+        self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], headers: Headers
+    ) -> None:
+        """Publish records (key, value) in their order; returns when all are acknowledged. Raises Unavailable."""
         producer: Any = None
         try:
             async with asyncio.timeout(30):
@@ -60,13 +71,22 @@ class Publisher:
             if is_ending():
                 raise
             await self._throw_away(producer)
-            raise Away(f"Kafka at {self.cluster.brokers} does not take {topic}/{partition}: {fault!r}") from fault
+            raise Unavailable(
+                f"Kafka at {self.cluster.brokers} does not take {topic}/{partition}: {fault!r}"
+            ) from fault
 
     async def _sent(
-        self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], headers: Headers
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        partition: int,
+        records: Sequence[tuple[bytes, bytes]],
+        headers: Headers,
     ) -> None:
         if partition not in await producer.partitions_for(topic):
-            raise Away(f"{topic} has no partition {partition}: gridcall topics apply --districts {partition + 1}")
+            raise Unavailable(
+                f"{topic} has no partition {partition}: gridcall topics apply --districts {partition + 1}"
+            )
         acknowledged, batch = [], producer.create_batch()
         for key, value in records:
             if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
@@ -108,12 +128,16 @@ class Publisher:
 class Relay:
     """Publishes one shard of a log, as long as it has the lease: others that stand beside it wait."""
 
-    def __init__(self, source: PostgresLog, shard: str, partition: int, publisher: Publisher) -> None:
+    def __init__(
+        self, source: PostgresLog, shard: str, partition: int, publisher: Publisher
+    ) -> None:
         self.source = source
         self.shard = shard
         self.partition = partition
         self.publisher = publisher
-        self.sent: int | None = None  # Up to where everything is published; unknown while another relay has the lease.
+        self.sent: int | None = (
+            None  # Up to where everything is published; unknown while another relay has the lease.
+        )
         self._generation = Generation(0)
         self._announced = BEGINNING
         self._told = ""
@@ -121,52 +145,67 @@ class Relay:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            heard = self.source.bell.count(self.source.name, self.shard)
+            heard = self.source.notifier.count(self.source.name, self.shard)
             try:
                 if await self.step():
                     continue
                 seconds = QUIET_SECONDS
                 self._told = ""
-            except (Away, CannotGoOn) as fault:
+            except (Unavailable, Halted) as fault:
                 self.sent = None
                 seconds = AGAIN_SECONDS
                 if str(fault) != self._told:
-                    log.warning("%s/%s is not published: %s; it goes on by itself", self.source.name, self.shard, fault)
+                    log.warning(
+                        "%s/%s is not published: %s; it goes on by itself",
+                        self.source.name,
+                        self.shard,
+                        fault,
+                    )
                 self._told = str(fault)
-            await self.source.bell.wait(self.source.name, self.shard, heard, seconds)
+            await self.source.notifier.wait(self.source.name, self.shard, heard, seconds)
 
     async def step(self) -> int:
         """Publish the next rows, or how far time has passed; how many rows that were."""
         source, shard, cluster = self.source, self.shard, self.publisher.cluster
         mark, generation = await source.head(shard)
-        if generation != self._generation:  # What was published of another one says nothing about this one.
+        if (
+            generation != self._generation
+        ):  # What was published of another one says nothing about this one.
             self.sent, self._generation, self._announced = None, generation, BEGINNING
-        if self.sent is None or mark.pos <= self.sent:
+        if self.sent is None or mark.position <= self.sent:
             self.sent = await self._asked(TAKE)
         if self.sent is None:
             return 0
         stamp = (GENERATION, str(generation.number).encode())
-        entries = await source.entries(shard, self.sent, ROWS) if mark.pos > self.sent else []
+        entries = await source.entries(shard, self.sent, ROWS) if mark.position > self.sent else []
         if entries and generation == await source.generation(shard):
             records = [(shard.encode(), enveloped(source.name, shard, each)) for each in entries]
-            await self.publisher.publish(cluster.topic(source.name), self.partition, records, [CONTENT_TYPE, stamp])
-            self.sent = await self._asked(ADVANCE, entries[-1].pos)
-        elif mark.w > self._announced:
-            value = msgspec.json.encode(Mark(generation.number, source.name, mark.pos, shard, mark.w))
+            await self.publisher.publish(
+                cluster.topic(source.name), self.partition, records, [CONTENT_TYPE, stamp]
+            )
+            self.sent = await self._asked(ADVANCE, entries[-1].position)
+        elif mark.watermark > self._announced:
+            value = msgspec.json.encode(
+                Mark(generation.number, source.name, mark.position, shard, mark.watermark)
+            )
             key = f"{source.name}/{shard}".encode()
-            await self.publisher.publish(cluster.time, self.partition, [(key, value)], [JSON, stamp])
-            self._announced = mark.w
+            await self.publisher.publish(
+                cluster.time, self.partition, [(key, value)], [JSON, stamp]
+            )
+            self._announced = mark.watermark
         return len(entries)
 
     async def _asked(self, sql: str, *more: int) -> int | None:
         """What is published, where this relay has the lease."""
         source = self.source
-        found = await source.database.fetch(sql.format(schema=source.schema), self.shard, source.owner, LEASE_SECONDS, *more)
+        found = await source.database.fetch(
+            sql.format(schema=source.schema), self.shard, source.owner, LEASE_SECONDS, *more
+        )
         return found[0]["pos"] if found else None
 
 
 async def unpublished(source: PostgresLog, shard: str) -> int:
-    """How many rows of a log wait to be published, by whichever relay. Raises Away."""
+    """How many rows of a log wait to be published, by whichever relay. Raises Unavailable."""
     found = await source.database.fetch(
         f"SELECT l.pos - coalesce(s.pos, 0) AS lag FROM {source.schema}.shard l "  # noqa: S608
         f"LEFT JOIN {source.schema}.sent s USING (shard) WHERE shard = $1",

@@ -14,11 +14,17 @@ from typing import Any, NamedTuple
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import InvalidPartitionsError, KafkaError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    InvalidPartitionsError,
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from eventlog.postgres.tables import SERVICE_OF
 from events.catalogue import LINES, Instant
-from events.errors import Away, CannotGoOn
+from events.errors import Halted, Unavailable
 
 Headers = list[tuple[str, bytes]]
 
@@ -60,14 +66,14 @@ class Cluster(NamedTuple):
         return f"{kind}.{line}" if self.prefix == OWN else f"{self.prefix}.{kind}.{line}"
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Mark(msgspec.Struct, frozen=True, rename={"position": "pos", "watermark": "w"}):
     """A watermark on the topic of time: of this log and district, nothing more came up to `pos` before the instant `w`."""
 
     generation: int
     log: str
-    pos: int
+    position: int
     shard: str
-    w: Instant
+    watermark: Instant
 
 
 mark_of = msgspec.json.Decoder(Mark).decode
@@ -92,24 +98,31 @@ class Step(NamedTuple):
 def carried(cluster: Cluster, districts: int) -> list[Topic]:
     """The topics of the logs and of time for so many districts; the partitions only ever grow."""
     count = max(1, districts)
-    return [*(Topic(cluster.topic(log), count, FOR_EVER) for log in SERVICE_OF), Topic(cluster.time, count, NEWEST)]
+    return [
+        *(Topic(cluster.topic(log), count, FOR_EVER) for log in SERVICE_OF),
+        Topic(cluster.time, count, NEWEST),
+    ]
 
 
 def wanted(cluster: Cluster, districts: int) -> list[Topic]:
     """All topics for so many districts: the lines, too."""
-    lines = [Topic(cluster.of_line(kind, line), 1, A_WEEK) for kind in ("inbound", "receipts") for line in LINES]
+    lines = [
+        Topic(cluster.of_line(kind, line), 1, A_WEEK)
+        for kind in ("inbound", "receipts")
+        for line in LINES
+    ]
     return [*carried(cluster, districts), *lines]
 
 
 @asynccontextmanager
 async def administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A client that makes and describes topics. Raises Away where no broker answers."""
+    """A client that makes and describes topics. Raises Unavailable where no broker answers."""
     client = AIOKafkaAdminClient(bootstrap_servers=cluster.brokers, request_timeout_ms=15_000)
     try:
         await client.start()
         yield client
     except (KafkaError, OSError) as fault:
-        raise Away(f"Kafka at {cluster.brokers} cannot be reached: {fault!r}") from fault
+        raise Unavailable(f"Kafka at {cluster.brokers} cannot be reached: {fault!r}") from fault
     finally:
         await let_go(client.close())
 
@@ -133,7 +146,11 @@ def is_ending() -> bool:
 async def counted(client: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:
     """How many partitions each topic has; those that are not there are left out."""
     there = sorted(set(names) & set(await client.list_topics()))
-    return {each["topic"]: len(each["partitions"]) for each in await client.describe_topics(there)} if there else {}
+    return (
+        {each["topic"]: len(each["partitions"]) for each in await client.describe_topics(there)}
+        if there
+        else {}
+    )
 
 
 async def plan(cluster: Cluster, topics: Sequence[Topic]) -> list[Step]:
@@ -144,22 +161,32 @@ async def plan(cluster: Cluster, topics: Sequence[Topic]) -> list[Step]:
     steps = []
     for topic in topics:
         if topic.name not in counts:
-            steps.append(Step(topic.name, "make", f"it is not there; {topic.partitions} partitions"))
+            steps.append(
+                Step(topic.name, "make", f"it is not there; {topic.partitions} partitions")
+            )
             continue
         if counts[topic.name] < topic.partitions:
-            steps.append(Step(topic.name, "partitions", f"{counts[topic.name]} → {topic.partitions}"))
+            steps.append(
+                Step(topic.name, "partitions", f"{counts[topic.name]} → {topic.partitions}")
+            )
         for name, value in topic.settings.items():
             found = settings[topic.name].get(name)
             if found != value:
-                steps.append(Step(topic.name, "differs", f"{name} is {found}, and should be {value}"))
+                steps.append(
+                    Step(topic.name, "differs", f"{name} is {found}, and should be {value}")
+                )
     return steps
 
 
-async def settings_of(client: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, dict[str, str]]:
+async def settings_of(
+    client: AIOKafkaAdminClient, topics: Sequence[str]
+) -> dict[str, dict[str, str]]:
     """The settings of topics, by name."""
     found: dict[str, dict[str, str]] = {}
     if topics:
-        for answer in await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]):
+        for answer in await client.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
+        ):
             for _, _, _, name, entries in answer.resources:
                 found[name] = {entry[0]: entry[1] for entry in entries}
     return found
@@ -168,33 +195,49 @@ async def settings_of(client: AIOKafkaAdminClient, topics: Sequence[str]) -> dic
 async def apply(cluster: Cluster, topics: Sequence[Topic]) -> list[Step]:
     """Make what is not there and add partitions that lack; the steps. What `differs` is left to an operator.
 
-    Raises CannotGoOn where the broker refuses, Away where it cannot be reached.
+    Raises Halted where the broker refuses, Unavailable where it cannot be reached.
     """
     steps = todo = await plan(cluster, topics)
     over = monotonic() + VISIBLE_SECONDS
     async with administrator(cluster) as client:
         while todo := [step for step in todo if step.what != "differs"]:
             if monotonic() > over:
-                raise Away(f"the broker took {todo[0].topic} and does not show it after {VISIBLE_SECONDS} s; apply again")
-            by_what = {what: {step.topic for step in todo if step.what == what} for what in ("make", "partitions")}
+                raise Unavailable(
+                    f"the broker took {todo[0].topic} and does not show it after {VISIBLE_SECONDS} s; apply again"
+                )
+            by_what = {
+                what: {step.topic for step in todo if step.what == what}
+                for what in ("make", "partitions")
+            }
             await make(client, [topic for topic in topics if topic.name in by_what["make"]])
             for topic in topics:
                 if topic.name in by_what["partitions"]:
-                    with suppress(InvalidPartitionsError):  # It has them, and does not show them yet.
-                        await client.create_partitions({topic.name: NewPartitions(topic.partitions)})
-            await asyncio.sleep(0.1)  # A broker takes a moment to show what was made, and announces nothing.
+                    with suppress(
+                        InvalidPartitionsError
+                    ):  # It has them, and does not show them yet.
+                        await client.create_partitions(
+                            {topic.name: NewPartitions(topic.partitions)}
+                        )
+            await asyncio.sleep(
+                0.1
+            )  # A broker takes a moment to show what was made, and announces nothing.
             todo = await plan(cluster, topics)
     return steps
 
 
 async def make(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
-    """Make topics. Raises CannotGoOn where the broker refuses."""
+    """Make topics. Raises Halted where the broker refuses."""
     replicas = min(REPLICAS, len((await client.describe_cluster())["brokers"]))
     durable = {"min.insync.replicas": "2"} if replicas == REPLICAS else {}
-    new = [NewTopic(each.name, each.partitions, replicas, topic_configs=each.settings | durable) for each in topics]
+    new = [
+        NewTopic(each.name, each.partitions, replicas, topic_configs=each.settings | durable)
+        for each in topics
+    ]
     for name, code, *why in (await client.create_topics(new)).topic_errors if new else ():
         if code not in (NoError.errno, TopicAlreadyExistsError.errno):
-            raise CannotGoOn(f"the broker does not make {name}: {for_code(code).__name__} {why[0] if why else ''}")
+            raise Halted(
+                f"the broker does not make {name}: {for_code(code).__name__} {why[0] if why else ''}"
+            )
 
 
 async def remove(cluster: Cluster, topics: Sequence[Topic]) -> None:
@@ -205,4 +248,6 @@ async def remove(cluster: Cluster, topics: Sequence[Topic]) -> None:
             await client.delete_topics(sorted(there))
         async with asyncio.timeout(VISIBLE_SECONDS):
             while names & set(await client.list_topics()):
-                await asyncio.sleep(0.1)  # A broker takes a moment to forget them, and announces nothing.
+                await asyncio.sleep(
+                    0.1
+                )  # A broker takes a moment to forget them, and announces nothing.

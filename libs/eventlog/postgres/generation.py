@@ -22,7 +22,7 @@ import asyncpg
 
 from eventlog.core.row import Generation
 from events.catalogue import BEGINNING, Instant
-from events.errors import CannotGoOn
+from events.errors import Halted
 
 IDENTITY = """
 SELECT (SELECT system_identifier::text FROM pg_control_system()), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
@@ -38,11 +38,12 @@ UPDATE {schema}.shard s SET input = least(input, $2), epoch = epoch + 1, generat
   pos = kept.pos
 FROM (SELECT coalesce(max(pos), 0) AS pos FROM {schema}.log WHERE shard = $1 AND input <= $2) kept WHERE shard = $1
 """
+POSITION = "SELECT pos FROM {schema}.shard WHERE shard = $1"
 UNPUBLISHED = "UPDATE {schema}.sent SET pos = least(pos, $2) WHERE shard = $1"
 STAGES = (("routing", "intake"), ("escalation", "routing"), ("assessment", "escalation"))
 
 
-class NewGeneration(CannotGoOn):
+class NewGeneration(Halted):
     """The database is not the one that it was."""
 
 
@@ -56,8 +57,8 @@ class Announced(NamedTuple):
 
 def is_behind(found: Announced, shard: str, head: tuple[int, Instant]) -> bool:
     """Whether a district is not as far as it was."""
-    pos, ts = found.heads.get(shard, (0, BEGINNING))
-    return pos < head[0] or ts < head[1]
+    position, time = found.heads.get(shard, (0, BEGINNING))
+    return position < head[0] or time < head[1]
 
 
 class DatabaseCheck:
@@ -74,13 +75,15 @@ class DatabaseCheck:
         if known is None:
             return
         if found[:2] != known[:2]:
-            was, now = (f"system {each.system} on timeline {each.timeline}" for each in (known, found))
+            was, now = (
+                f"system {each.system} on timeline {each.timeline}" for each in (known, found)
+            )
             raise NewGeneration(f"the database is {now}; it was {was}: promoted, or exchanged")
-        for shard, (pos, ts) in known.heads.items():
-            if is_behind(found, shard, (pos, ts)):
+        for shard, (position, time) in known.heads.items():
+            if is_behind(found, shard, (position, time)):
                 ends = found.heads[shard][0] if shard in found.heads else 0
                 raise NewGeneration(
-                    f"{self._schema}/{shard} ends at {ends}, but {pos} was announced: the database was restored"
+                    f"{self._schema}/{shard} ends at {ends}, but {position} was announced: the database was restored"
                 )
 
     async def announce(self, connection: asyncpg.Connection[Any]) -> None:
@@ -100,27 +103,37 @@ class DatabaseCheck:
         Of intake's log a new generation begins, unless the database is the one that was announced; time stays. Stages are cut
         back to what they can have read; they lie in the same database, or `apart`.
         """
-        connections = {service: apart.get(service, connection) for service in ("intake", *dict(STAGES))}
+        connections = {
+            service: apart.get(service, connection) for service in ("intake", *dict(STAGES))
+        }
         async with AsyncExitStack() as stack:
             for each in {id(each): each for each in connections.values()}.values():
                 await stack.enter_async_context(each.transaction())
             if self._is_another(await self._found(connection)):
-                for shard, ts in (await self._newest(connections)).items():
-                    await connection.execute(BEGIN, shard, ts)
+                for shard, time in (await self._newest(connections)).items():
+                    await connection.execute(BEGIN, shard, time)
             for stage, before in STAGES:
                 await cut(stage, connections[stage], await generations(before, connections[before]))
         self._write(await self._found(connection))
 
-    async def _newest(self, connections: Mapping[str, asyncpg.Connection[Any]]) -> dict[str, Instant]:
+    async def _newest(
+        self, connections: Mapping[str, asyncpg.Connection[Any]]
+    ) -> dict[str, Instant]:
         """How far time has passed in each district that intake has, for whoever was told."""
         known = self._read()
-        newest = {shard: ts for shard, _, ts in await connections["intake"].fetch(HEADS.format(schema="intake"))}
-        told = [(shard, ts) for shard, (_, ts) in known.heads.items()] if known else []
+        newest = {
+            shard: time
+            for shard, _, time in await connections["intake"].fetch(HEADS.format(schema="intake"))
+        }
+        told = [(shard, time) for shard, (_, time) in known.heads.items()] if known else []
         for stage, _ in STAGES:
-            told += [(shard, ts) for shard, _, ts in await connections[stage].fetch(HEADS.format(schema=stage))]
-        for shard, ts in told:
+            told += [
+                (shard, time)
+                for shard, _, time in await connections[stage].fetch(HEADS.format(schema=stage))
+            ]
+        for shard, time in told:
             if shard in newest:
-                newest[shard] = max(newest[shard], ts)
+                newest[shard] = max(newest[shard], time)
         return newest
 
     def _is_another(self, found: Announced) -> bool:
@@ -132,14 +145,20 @@ class DatabaseCheck:
     async def _found(self, connection: asyncpg.Connection[Any]) -> Announced:
         system, timeline = await connection.fetchrow(IDENTITY)  # type: ignore[misc]  # It has one row.
         heads = await connection.fetch(HEADS.format(schema=self._schema))
-        return Announced(system, timeline, {shard: (pos, ts) for shard, pos, ts in heads})
+        return Announced(
+            system, timeline, {shard: (position, time) for shard, position, time in heads}
+        )
 
     def _read(self) -> Announced | None:
         try:
             kept = json.loads(self._path.read_text())
         except FileNotFoundError:
             return None
-        return Announced(kept["system"], kept["timeline"], {shard: (pos, ts) for shard, (pos, ts) in kept["heads"].items()})
+        return Announced(
+            kept["system"],
+            kept["timeline"],
+            {shard: (position, time) for shard, (position, time) in kept["heads"].items()},
+        )
 
     def _write(self, announced: Announced) -> None:
         """Whole or not at all."""
@@ -158,12 +177,16 @@ async def generations(schema: str, connection: asyncpg.Connection[Any]) -> dict[
     return {shard: Generation(*generation) for shard, *generation in found}
 
 
-async def cut(stage: str, connection: asyncpg.Connection[Any], read: Mapping[str, Generation]) -> None:
+async def cut(
+    stage: str, connection: asyncpg.Connection[Any], read: Mapping[str, Generation]
+) -> None:
     """Cut a stage back to what it can have read of the log before it, which is of these generations now."""
     for shard, own in (await generations(stage, connection)).items():
         now = read.get(shard, own)
-        if own.number != now.number and (own.number or now.before):
-            kept = now.start if own.number in (0, now.before) else 0
-            await connection.execute(CUT.format(schema=stage), shard, kept, now.number, own.number or now.before)
-            pos = await connection.fetchval(f"SELECT pos FROM {stage}.shard WHERE shard = $1", shard)  # noqa: S608
-            await connection.execute(UNPUBLISHED.format(schema=stage), shard, pos)
+        if own.number != now.number and (own.number or now.previous):
+            kept = now.forked_at if own.number in (0, now.previous) else 0
+            await connection.execute(
+                CUT.format(schema=stage), shard, kept, now.number, own.number or now.previous
+            )
+            position = await connection.fetchval(POSITION.format(schema=stage), shard)
+            await connection.execute(UNPUBLISHED.format(schema=stage), shard, position)

@@ -19,12 +19,12 @@ import asyncpg
 from eventlog.codec import Entry, encoder, row_of, sorted_encoder
 from eventlog.core.decider import REFERENCE
 from eventlog.core.log import at, check_follows
-from eventlog.core.row import Draft, Generation, Passed, Row, Watermark
-from eventlog.notifier import Bell
+from eventlog.core.row import Draft, Generation, Progress, Row, Watermark
+from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database
 from eventlog.postgres.tables import SERVICE_OF
 from events.catalogue import BEGINNING, TYPE_OF, Event, Instant, ReferenceAdopted
-from events.errors import Away, CannotGoOn, Conflict
+from events.errors import Conflict, Halted, Unavailable
 
 LEASE_SECONDS = 3.0
 TAIL_ROWS = 8_000
@@ -89,21 +89,26 @@ class Tail:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Keep rows that were committed. Where others wrote in between, only these are kept."""
-        if self.rows and self.rows[-1].pos + 1 != rows[0].pos:
+        if self.rows and self.rows[-1].position + 1 != rows[0].position:
             self.rows.clear()
         self.rows += rows
         del self.rows[:-TAIL_ROWS]
 
-    def after(self, pos: int, limit: int) -> list[Row]:
+    def after(self, position: int, limit: int) -> list[Row]:
         """The rows after a position, none if they do not begin there."""
-        start = pos + 1 - self.rows[0].pos if self.rows else -1
+        start = position + 1 - self.rows[0].position if self.rows else -1
         return self.rows[start : start + limit] if start >= 0 else []
 
 
 def columns(rows: Sequence[Row]) -> list[str]:
     """What COMMIT writes of rows, a text for each column: at each element of an array asyncpg would look for long."""
-    _, _, _, ts, inputs, ns, subjects, seqs, causes, events = zip(*rows, strict=True)
-    return [*map(numbers, (ts, inputs, ns, seqs)), lines(subjects), lines(causes), *types_and_data(events)]
+    _, _, _, time, inputs, ns, subjects, seqs, causes, events = zip(*rows, strict=True)
+    return [
+        *map(numbers, (time, inputs, ns, seqs)),
+        lines(subjects),
+        lines(causes),
+        *types_and_data(events),
+    ]
 
 
 def numbers(column: Sequence[int | None]) -> str:
@@ -115,7 +120,9 @@ def lines(column: Sequence[str]) -> str:
     """A text a line. Raises ValueError for one that has several."""
     joined = "\n".join(column)
     if joined.count("\n") != len(column) - 1:
-        raise ValueError(f"a name with a line feed in it: {next(text for text in column if chr(10) in text)!r}")
+        raise ValueError(
+            f"a name with a line feed in it: {next(text for text in column if chr(10) in text)!r}"
+        )
     return joined
 
 
@@ -129,16 +136,16 @@ class Head(NamedTuple):
     """What this process believes of a shard: its epoch there, and the last position."""
 
     epoch: int
-    pos: int
+    position: int
 
 
 class PostgresLog:
     """The log of one service in its database. `owner` names this process in leases."""
 
-    def __init__(self, name: str, database: Database, bell: Bell, owner: str = "") -> None:
+    def __init__(self, name: str, database: Database, notifier: Notifier, owner: str = "") -> None:
         self.name = name
         self.database = database
-        self.bell = bell
+        self.notifier = notifier
         self.owner = owner
         self.schema = SERVICE_OF[name]
         self._heads: dict[str, Head] = {}
@@ -152,15 +159,17 @@ class PostgresLog:
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
         written = self._tails[shard].after(after, limit)
-        return written or [row_of(self.name, shard, kept) for kept in await self._fetch(READ, shard, after, limit)]
+        return written or [
+            row_of(self.name, shard, kept) for kept in await self._fetch(READ, shard, after, limit)
+        ]
 
     async def entries(self, shard: str, after: int, limit: int) -> list[Entry]:
         """At most `limit` entries after a position, in order."""
         return [Entry(*record) for record in await self._fetch(READ, shard, after, limit)]
 
-    async def row(self, shard: str, pos: int) -> Row:
-        """The row of a position that was read before. Raises Forgotten where it is gone."""
-        return at(self.name, shard, pos, await self.read(shard, pos - 1, 1))
+    async def row(self, shard: str, position: int) -> Row:
+        """The row of a position that was read before. Raises Truncated where it is gone."""
+        return at(self.name, shard, position, await self.read(shard, position - 1, 1))
 
     async def generation(self, shard: str) -> Generation:
         return (await self.head(shard))[1]
@@ -170,12 +179,12 @@ class PostgresLog:
         found = await self._fetch(HEAD, shard)
         if not found:
             return Watermark(0, BEGINNING), Generation(0)
-        _, _, pos, ts, _, *generation = found[0]
-        return Watermark(pos, ts), Generation(*generation)
+        _, _, position, time, _, *generation = found[0]
+        return Watermark(position, time), Generation(*generation)
 
     def last(self, shard: str) -> int:
         """The last position that this process knows of: what it wrote, or found when it took the lease."""
-        return self._heads[shard].pos if shard in self._heads else 0
+        return self._heads[shard].position if shard in self._heads else 0
 
     def epoch(self, shard: str) -> int:
         """That of the lease which this process took last; it stands in the fence of whatever is written beside the log."""
@@ -184,19 +193,21 @@ class PostgresLog:
     async def watermark(self, shard: str) -> Watermark:
         return (await self.head(shard))[0]
 
-    async def passed(self, shard: str) -> Passed:
+    async def passed(self, shard: str) -> Progress:
         """How far a stage is."""
         found = await self._fetch(HEAD, shard)
-        return Passed(found[0]["input"], found[0]["ts"]) if found else Passed(0, BEGINNING)
+        return Progress(found[0]["input"], found[0]["ts"]) if found else Progress(0, BEGINNING)
 
     # ── The door ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
         times, subjects, events = zip(*drafts, strict=True)
-        given = await self._fetch(APPEND, shard, numbers(times), lines(subjects), *types_and_data(events))
+        given = await self._fetch(
+            APPEND, shard, numbers(times), lines(subjects), *types_and_data(events)
+        )
         rows = [
-            Row(self.name, shard, pos, ts, 0, 1, draft.subject, seq, "", draft.event)
-            for (pos, ts, seq), draft in zip(given, drafts, strict=True)
+            Row(self.name, shard, position, time, 0, 1, draft.subject, sequence, "", draft.event)
+            for (position, time, sequence), draft in zip(given, drafts, strict=True)
         ]
         self._written(shard, self._heads.get(shard, Head(0, 0)).epoch, rows)
         return rows
@@ -204,8 +215,10 @@ class PostgresLog:
     async def adopt(self, shard: str, events: Sequence[ReferenceAdopted]) -> None:
         """Append reference data at the door's own time. Their contents are kept before."""
         nothing = numbers([None] * len(events))  # JSON's null is Postgres's NULL.
-        await self._fetch(APPEND, shard, nothing, lines([REFERENCE] * len(events)), *types_and_data(events))
-        self.bell.ring(self.name, shard)
+        await self._fetch(
+            APPEND, shard, nothing, lines([REFERENCE] * len(events)), *types_and_data(events)
+        )
+        self.notifier.notify(self.name, shard)
 
     # ── A stage ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -233,42 +246,55 @@ class PostgresLog:
             await self._fetch(RELEASE, shard, self._heads.pop(shard).epoch)
 
     async def follow(self, shard: str, read: Generation) -> None:
-        """Be of the generation of the log that this one follows from. Raises CannotGoOn where it has read too much."""
+        """Be of the generation of the log that this one follows from. Raises Halted where it has read too much."""
         await self._fetch(FOLLOW, shard, self._heads[shard].epoch, *read)
         found = (await self._fetch(HEAD, shard))[0]
         if read.number not in (0, found["generation"]):
-            raise CannotGoOn(
+            raise Halted(
                 f"{self.name}/{shard} follows from {found['input']} inputs of a database that was restored or exchanged: of "
-                f"those, the one in its place has {read.start if read.before == found['generation'] else 0}. "
+                f"those, the one in its place has {read.forked_at if read.previous == found['generation'] else 0}. "
                 "Cut it back: gridcall restore accept"
             )
 
-    async def commit(self, shard: str, rows: Sequence[Row], passed: Passed | None = None) -> None:
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Progress | None = None) -> None:
         if not rows:
             return
         check_follows(rows)
-        head = self._heads.get(shard, Head(0, rows[0].pos - 1))
-        upto = passed or Passed(rows[-1].input, rows[-1].ts)
-        args = (shard, head.epoch, rows[0].pos - 1, *upto, len(rows), LEASE_SECONDS, rows[0].ts, *columns(rows))
+        head = self._heads.get(shard, Head(0, rows[0].position - 1))
+        upto = passed or Progress(rows[-1].input, rows[-1].time)
+        args = (
+            shard,
+            head.epoch,
+            rows[0].position - 1,
+            *upto,
+            len(rows),
+            LEASE_SECONDS,
+            rows[0].time,
+            *columns(rows),
+        )
         try:
             moved = bool(await self._fetch(COMMIT, *args))
-        except Away:
+        except Unavailable:
             moved = await self._happened(shard, head.epoch, rows)
         if not moved:
             raise Conflict(f"{rows[0].id}: {await self._why(shard, head.epoch, rows[0])}")
         self._written(shard, head.epoch, rows)
 
     def _written(self, shard: str, epoch: int, rows: Sequence[Row]) -> None:
-        self._heads[shard] = Head(epoch, rows[-1].pos)
+        self._heads[shard] = Head(epoch, rows[-1].position)
         self._tails[shard].add(rows)
-        self.bell.ring(self.name, shard)
+        self.notifier.notify(self.name, shard)
 
-    async def announce(self, shard: str, w: Instant, applied: int = 0) -> Watermark:
-        head = self._heads.get(shard) or Head(0, (await self.watermark(shard)).pos)
-        moved = await self._fetch(ANNOUNCE, shard, head.epoch, head.pos, w, applied, LEASE_SECONDS)
+    async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
+        head = self._heads.get(shard) or Head(0, (await self.watermark(shard)).position)
+        moved = await self._fetch(
+            ANNOUNCE, shard, head.epoch, head.position, watermark, applied, LEASE_SECONDS
+        )
         if not moved:
-            raise Conflict(f"{self.name}/{shard} is not at {head.pos} in epoch {head.epoch}: it has another owner")
-        self.bell.ring(self.name, shard)
+            raise Conflict(
+                f"{self.name}/{shard} is not at {head.position} in epoch {head.epoch}: it has another owner"
+            )
+        self.notifier.notify(self.name, shard)
         return Watermark(moved[0]["pos"], moved[0]["ts"])
 
     async def _happened(self, shard: str, epoch: int, rows: Sequence[Row]) -> bool:
@@ -277,14 +303,14 @@ class PostgresLog:
             try:
                 found = await self._fetch(HEAD, shard)
                 break
-            except Away:
+            except Unavailable:
                 await asyncio.sleep(0.1)  # Nothing announces that a database is back.
-        if found and found[0]["epoch"] == epoch and found[0]["pos"] == rows[0].pos - 1:
-            raise Away("the commit did not take place: the connection was lost before it")
-        return bool(found) and found[0]["epoch"] == epoch and found[0]["pos"] == rows[-1].pos
+        if found and found[0]["epoch"] == epoch and found[0]["pos"] == rows[0].position - 1:
+            raise Unavailable("the commit did not take place: the connection was lost before it")
+        return bool(found) and found[0]["epoch"] == epoch and found[0]["pos"] == rows[-1].position
 
     async def _why(self, shard: str, epoch: int, row: Row) -> str:
         found = await self._fetch(HEAD, shard)
         if found and found[0]["epoch"] != epoch:
             return f"the shard has another owner, {found[0]['owner']!r}, in epoch {found[0]['epoch']} after {epoch}"
-        return f"it does not follow {self.name}/{shard}, which is {f'at {found[0]}' if found else 'empty'} (ts {row.ts})"
+        return f"it does not follow {self.name}/{shard}, which is {f'at {found[0]}' if found else 'empty'} (ts {row.time})"

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from eventlog.notifier import Bell
-from events.errors import Away, CannotGoOn
+from eventlog.notifier import Notifier
+from events.errors import Halted, Unavailable
 
 # On a fresh table Postgres would rather scan all of it than use its index, nine times as slow: these connections may not.
 # A session that hangs inside a transaction, or waits for a lock, must not hold a district for longer than two seconds.
@@ -46,13 +46,17 @@ GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
-BUSY = (asyncpg.LockNotAvailableError, asyncpg.TooManyConnectionsError, asyncpg.DeadlockDetectedError)
+BUSY = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DeadlockDetectedError,
+)
 
 T = TypeVar("T")
 
 
 class Database:
-    """A pool of connections to one database. What it raises when the database cannot be reached is Away."""
+    """A pool of connections to one database. What it raises when the database cannot be reached is Unavailable."""
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self._pool = pool
@@ -72,24 +76,28 @@ class Database:
 
 @contextmanager
 def reached() -> Iterator[None]:
-    """A block that asks the database. Raises Away where it is away, goes away, or is too busy to answer in time."""
+    """A block that asks the database. Raises Unavailable where it is away, goes away, or is too busy to answer in time."""
     try:
         yield
     except GONE as fault:
-        raise Away(f"the database cannot be reached: {type(fault).__name__}: {fault}") from fault
+        raise Unavailable(
+            f"the database cannot be reached: {type(fault).__name__}: {fault}"
+        ) from fault
     except BUSY as fault:
-        raise Away(f"the database is busy: {fault}") from fault
+        raise Unavailable(f"the database is busy: {fault}") from fault
     except DBAPIError as fault:  # The same, as SQLAlchemy tells it.
         if fault.orig is not None and isinstance(fault.orig.__cause__, (*GONE, *BUSY)):
-            raise Away(f"the database cannot be reached: {fault.orig}") from fault
+            raise Unavailable(f"the database cannot be reached: {fault.orig}") from fault
         raise
 
 
 @asynccontextmanager
 async def connected(
-    url: str, size: int = 8, check: Callable[[asyncpg.Connection[Any]], Awaitable[None]] | None = None
+    url: str,
+    size: int = 8,
+    check: Callable[[asyncpg.Connection[Any]], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Database]:
-    """A pool of at most `size` connections, each checked when it is new. Raises Away if there is nobody."""
+    """A pool of at most `size` connections, each checked when it is new. Raises Unavailable if there is nobody."""
 
     async def begun(connection: asyncpg.Connection[Any]) -> None:
         session = connection.get_server_pid()
@@ -99,7 +107,9 @@ async def connected(
             await check(connection)
 
     options: dict[str, Any] = {"server_settings": PINNED, "command_timeout": 60, "timeout": 10}
-    pool = asyncpg.create_pool(url, min_size=1, max_size=size, init=begun, reset=nothing_to_reset, **options)
+    pool = asyncpg.create_pool(
+        url, min_size=1, max_size=size, init=begun, reset=nothing_to_reset, **options
+    )
     database = Database(pool)
     try:
         with reached():
@@ -113,23 +123,23 @@ async def nothing_to_reset(connection: object) -> None:
     """No statement here leaves anything behind in its session: to clear it would be a second round trip for each."""
 
 
-async def listen(url: str, bell: Bell, own: Collection[int] = ()) -> None:
+async def listen(url: str, notifier: Notifier, own: Collection[int] = ()) -> None:
     """Ring the bell for what other processes commit, until cancelled. While the database is away nobody rings: readers look.
 
     `own` are the sessions of this process. What they commit was rung already: a second time, every reader would look in vain.
     """
 
-    def ring(connection: object, session: int, channel: str, payload: object) -> None:
+    def notify(connection: object, session: int, channel: str, payload: object) -> None:
         if session not in own:
-            bell.ring(*str(payload).split("/", 1))
+            notifier.notify(*str(payload).split("/", 1))
 
     while True:
-        with suppress(Away), reached():
+        with suppress(Unavailable), reached():
             connection = await asyncpg.connect(url, timeout=10)
             try:
                 gone = asyncio.Event()
                 connection.add_termination_listener(lambda *_, gone=gone: gone.set())
-                await connection.add_listener(CHANNEL, ring)
+                await connection.add_listener(CHANNEL, notify)
                 await gone.wait()
             finally:
                 connection.terminate()
@@ -142,17 +152,21 @@ async def listen(url: str, bell: Bell, own: Collection[int] = ()) -> None:
 async def make_database(url: str, *, anew: bool = False) -> None:
     """Make the database of a URL if it is not there; `anew`: forget what is in it.
 
-    Raises CannotGoOn for one that cannot keep every character.
+    Raises Halted for one that cannot keep every character.
     """
     async with server_of(url) as (connection, name):
         if anew:
             await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         encoding = await connection.fetchval(ENCODING, name)
         if encoding is None:
-            with suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):  # Another process made it just now.
+            with suppress(
+                asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError
+            ):  # Another process made it just now.
                 await connection.execute(f'CREATE DATABASE "{name}" {UTF8}')
         elif encoding != "UTF8":
-            raise CannotGoOn(f"{name} keeps {encoding}, not every character; name a database made with {UTF8}")
+            raise Halted(
+                f"{name} keeps {encoding}, not every character; name a database made with {UTF8}"
+            )
 
 
 async def remark_on(url: str) -> str | None:

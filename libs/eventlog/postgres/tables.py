@@ -21,7 +21,12 @@ from sqlalchemy import (
     text,
 )
 
-SERVICE_OF = {"intake": "intake", "cases": "routing", "calls": "escalation", "evaluations": "assessment"}
+SERVICE_OF = {
+    "intake": "intake",
+    "cases": "routing",
+    "calls": "escalation",
+    "evaluations": "assessment",
+}
 GENERATION = "((EXTRACT(epoch FROM clock_timestamp()) * (1000000)::numeric))::bigint"
 
 
@@ -41,7 +46,12 @@ def metadata_of(service: str) -> MetaData:
         Column("cause", Text, nullable=False),
         Column("type", Text, nullable=False),
         Column("data", LargeBinary, nullable=False),
-        Column("recorded", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+        Column(
+            "recorded",
+            DateTime(timezone=True),
+            nullable=False,
+            server_default=text("clock_timestamp()"),
+        ),
         PrimaryKeyConstraint("shard", "pos", name="log_pkey"),
     )
     Table(
@@ -49,13 +59,25 @@ def metadata_of(service: str) -> MetaData:
         metadata,
         Column("shard", Text, primary_key=True),
         Column("pos", BigInteger, nullable=False, server_default=text("0")),
-        Column("ts", BigInteger, nullable=False, server_default=text("'-62135596800000000'::bigint")),
+        Column(
+            "ts", BigInteger, nullable=False, server_default=text("'-62135596800000000'::bigint")
+        ),
         Column("input", BigInteger, nullable=False, server_default=text("0")),
         Column("epoch", BigInteger, nullable=False, server_default=text("0")),
         Column("owner", Text, nullable=False, server_default=text("''::text")),
-        Column("leased_until", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'::timestamptz")),
+        Column(
+            "leased_until",
+            DateTime(timezone=True),
+            nullable=False,
+            server_default=text("'-infinity'::timestamptz"),
+        ),
         Column("adopted", Integer, nullable=False, server_default=text("0")),
-        Column("generation", BigInteger, nullable=False, server_default=text(GENERATION if service == "intake" else "0")),
+        Column(
+            "generation",
+            BigInteger,
+            nullable=False,
+            server_default=text(GENERATION if service == "intake" else "0"),
+        ),
         Column("before", BigInteger, nullable=False, server_default=text("0")),
         Column("start", BigInteger, nullable=False, server_default=text("0")),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from eventlog.core.decider import ClockRanOut, Decider, Heard
+from eventlog.core.decider import ClockRanOut, Decider, Input
 from events.catalogue import Adopted, Event, Instant
 
 S = TypeVar("S")
@@ -22,11 +22,15 @@ class Given(Generic[S, R]):
         self.reference = reference
         self.state = state
 
-    def when(self, what: Event | ClockRanOut, at: Instant = 0, answer: tuple[tuple[str, ...], ...] = ()) -> When[S, R]:
+    def when(
+        self, what: Event | ClockRanOut, at: Instant = 0, answer: tuple[tuple[str, ...], ...] = ()
+    ) -> When[S, R]:
         """Something is heard at an instant; `answer` is what was asked outside for it."""
         if isinstance(what, Adopted):
-            return When(self, tuple(self.decider.adopt(what, self.reference)))
-        return When(self, tuple(self.decider.decide(Heard(what, at, answer), self.state, self.reference)))
+            return When(self, tuple(self.decider.decide_reference(what, self.reference)))
+        return When(
+            self, tuple(self.decider.decide(Input(what, at, answer), self.state, self.reference))
+        )
 
 
 class When(Generic[S, R]):
@@ -44,7 +48,7 @@ class When(Generic[S, R]):
 
 def given(decider: Decider[S, R], *past: Event) -> Given[S, R]:
     """A decider of which these events, of reference data and of one subject, are the past."""
-    return recalled(Given(decider, decider.unadopted, decider.unheard), past)
+    return recalled(Given(decider, decider.initial_reference, decider.initial_state), past)
 
 
 def recalled(start: Given[S, R], past: tuple[Event, ...]) -> Given[S, R]:
@@ -52,7 +56,7 @@ def recalled(start: Given[S, R], past: tuple[Event, ...]) -> Given[S, R]:
     decider, reference, state = start.decider, start.reference, start.state
     for event in past:
         if isinstance(event, Adopted):
-            reference = decider.adopted(reference, event)
+            reference = decider.evolve_reference(reference, event)
         else:
             state = decider.evolve(state, event)
     return Given(decider, reference, state)

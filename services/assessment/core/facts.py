@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from eventlog.core.row import Row
 from events.catalogue import (
+    Assignment,
     CallAnswered,
     CallRaised,
     CaseClosed,
@@ -24,7 +25,6 @@ from events.catalogue import (
     ClockStarted,
     DeadlineMissed,
     Event,
-    Holder,
     Instant,
 )
 
@@ -36,7 +36,7 @@ class Stamp(NamedTuple):
 
     at: Instant
     log: str
-    pos: int
+    position: int
 
 
 class Key(NamedTuple):
@@ -78,16 +78,20 @@ def fact_of(row: Row) -> tuple[Key, Fact] | None:
     event = row.event
     if type(event) not in COUNTED:
         return None
-    holder: Holder = event.holder  # type: ignore[union-attr]  # All that are counted have one.
-    if holder.worker is None or (isinstance(event, ClockHandedOver) and event.due < row.ts):
+    holder: Assignment = event.holder  # type: ignore[union-attr]  # All that are counted have one.
+    if holder.worker is None or (isinstance(event, ClockHandedOver) and event.due < row.time):
         return None  # Nobody's, or a deadline that was missed before this holder had the case.
     key = Key(event.case, holder.episode, intern(holder.worker))  # type: ignore[union-attr]
     return key, said_of(holder, event, row)
 
 
-def said_of(holder: Holder, event: Event, row: Row) -> Fact:
+def said_of(holder: Assignment, event: Event, row: Row) -> Fact:
     """What one event says about the responsibility of its holder."""
-    grid, street, now = intern(holder.grid or ""), intern(holder.street or ""), Stamp(row.ts, row.log, row.pos)
+    grid, street, now = (
+        intern(holder.grid or ""),
+        intern(holder.street or ""),
+        Stamp(row.time, row.log, row.position),
+    )
     match event:
         case CaseRouted() | CaseReopened():
             return Fact(grid, street, now)

@@ -18,7 +18,12 @@ from events.catalogue import BEGINNING, Instant
 from events.instants import DAY_US, EPOCH, MICROSECOND, instant
 
 FLOWS = ("reported", "ended", "due", "in_time", "missed", "calls_raised", "calls_answered")
-STOCKS = {"opened": ("open", 1), "closed": ("open", -1), "fell_overdue": ("overdue", 1), "overdue_ended": ("overdue", -1)}
+STOCKS = {
+    "opened": ("open", 1),
+    "closed": ("open", -1),
+    "fell_overdue": ("overdue", 1),
+    "overdue_ended": ("overdue", -1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,9 @@ class Months:
         moment = EPOCH + at * MICROSECOND
         try:
             return moment.astimezone(self._zone).year
-        except OverflowError:  # The last hours of the year 9999, or the first of the year 1, are another year there.
+        except (
+            OverflowError
+        ):  # The last hours of the year 9999, or the first of the year 1, are another year there.
             return moment.year
 
     def _extend(self, year: int) -> None:
@@ -98,23 +105,37 @@ class Months:
 def sheets(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant) -> list[Sheet]:
     """One sheet per worker and month in which a flow was counted, by month, then worker."""
     months = Months(zone)
-    sums: defaultdict[str, defaultdict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    sums: defaultdict[str, defaultdict[str, Counter[str]]] = defaultdict(
+        lambda: defaultdict(Counter)
+    )
     places: dict[str, tuple[str, str]] = {}
     for key, fact in facts:
-        places[key.worker] = min((fact.grid, fact.street), places.get(key.worker, (fact.grid, fact.street)))
+        places[key.worker] = min(
+            (fact.grid, fact.street), places.get(key.worker, (fact.grid, fact.street))
+        )
         of_worker = sums[key.worker]
         for what, stamp in counted(fact):
             if stamp.at < until:
                 of_worker[months.name(stamp.at)][what] += 1
-    made = (sheet for worker, by_month in sums.items() for sheet in sheets_of(worker, places[worker], by_month))
+    made = (
+        sheet
+        for worker, by_month in sums.items()
+        for sheet in sheets_of(worker, places[worker], by_month)
+    )
     return sorted(made, key=lambda sheet: (sheet.period, sheet.worker))
 
 
-def sheets_of(worker: str, place: tuple[str, str], by_month: dict[str, Counter[str]]) -> Iterator[Sheet]:
+def sheets_of(
+    worker: str, place: tuple[str, str], by_month: dict[str, Counter[str]]
+) -> Iterator[Sheet]:
     """A worker's sheets; stocks are running sums over all months up to each."""
     periods = sorted(by_month)
-    changes = [(stock(by_month[period], "open"), stock(by_month[period], "overdue")) for period in periods]
-    stocks = accumulate(changes, lambda so_far, change: (so_far[0] + change[0], so_far[1] + change[1]))
+    changes = [
+        (stock(by_month[period], "open"), stock(by_month[period], "overdue")) for period in periods
+    ]
+    stocks = accumulate(
+        changes, lambda so_far, change: (so_far[0] + change[0], so_far[1] + change[1])
+    )
     for period, (open_at_end, overdue_at_end) in zip(periods, stocks, strict=True):
         month = by_month[period]
         if any(month[flow] for flow in FLOWS):
@@ -129,7 +150,9 @@ def stock(month: Counter[str], name: str) -> int:
     return sum(sign * month[what] for what, (of, sign) in STOCKS.items() if of == name)
 
 
-def receipts(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant, worker: str, period: str) -> dict[str, list[str]]:
+def receipts(
+    facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant, worker: str, period: str
+) -> dict[str, list[str]]:
     """For each figure of a sheet, the ids (log/position) of the events that were counted, in order."""
     months = Months(zone)
     listed: dict[str, list[Stamp]] = {flow: [] for flow in FLOWS}
@@ -138,4 +161,7 @@ def receipts(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant, worke
             for what, stamp in counted(fact):
                 if what in listed and stamp.at < until and months.name(stamp.at) == period:
                     listed[what].append(stamp)
-    return {flow: [f"{stamp.log}/{stamp.pos}" for stamp in sorted(stamps)] for flow, stamps in listed.items()}
+    return {
+        flow: [f"{stamp.log}/{stamp.position}" for stamp in sorted(stamps)]
+        for flow, stamps in listed.items()
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventlog.core.decider import Clock
-from events.catalogue import Holder, Instant, Level, value
+from events.catalogue import Assignment, Instant, Level, value
 
 
 @value
@@ -25,7 +25,7 @@ class Call:
 class Watched:
     """An open case. `run` counts its deadlines, `raised` its calls; `deadline` is None once it was missed."""
 
-    holder: Holder
+    holder: Assignment
     run: int
     raised: int
     due: Instant
@@ -45,7 +45,16 @@ class Over:
 State = Unwatched | Watched | Over
 
 
-def watched(holder: Holder, run: int, raised: int, due: Instant, deadline: Clock | None, calls: tuple[Call, ...]) -> Watched:
+def watched(
+    holder: Assignment,
+    run: int,
+    raised: int,
+    due: Instant,
+    deadline: Clock | None,
+    calls: tuple[Call, ...],
+) -> Watched:
     """A watched case with the clocks that run in it."""
     silences = tuple(call.answer_by for call in calls if call.answer_by)
-    return Watched(holder, run, raised, due, deadline, calls, (deadline, *silences) if deadline else silences)
+    return Watched(
+        holder, run, raised, due, deadline, calls, (deadline, *silences) if deadline else silences
+    )

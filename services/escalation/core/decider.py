@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TypeGuard, get_args
 
 from escalation.core.calls import Call, Over, State, Unwatched, Watched, watched
-from eventlog.core.decider import NOT_PARKED, Clock, ClockRanOut, Heard
+from eventlog.core.decider import NOT_PARKED, Clock, ClockRanOut, Input
 from events.catalogue import (
     AcknowledgementPassedOn,
     AnswerPassedOn,
@@ -25,6 +25,7 @@ from events.catalogue import (
     CallWithdrawn,
     CaseClosed,
     CaseEndedAtSource,
+    CaseFacts,
     CaseQueued,
     CaseReopened,
     CaseRouted,
@@ -38,17 +39,18 @@ from events.catalogue import (
     InputDeclined,
     Instant,
     Level,
-    Matter,
+    OnCall,
     PoliciesAdopted,
-    Receiver,
     ReferenceAdopted,
     RetryPassedOn,
     RosterAdopted,
 )
 from events.deadlines import described, due, limit_for
-from events.errors import CannotGoOn
+from events.errors import Halted
 
-VERSIONS = ("2026-11",)  # The decider versions that this code can carry on, by the names given to them.
+VERSIONS = (
+    "2026-11",
+)  # The decider versions that this code can carry on, by the names given to them.
 ABOVE: Mapping[Level, Level] = {"grid": "street", "street": "district", "district": "district"}
 
 Placed = CaseRouted | CaseQueued | CaseWithheld
@@ -63,7 +65,7 @@ class Reference:
     """The policies and receivers in force."""
 
     policies: PoliciesAdopted | None = None
-    receivers: Mapping[str, Receiver] = field(default_factory=dict)
+    receivers: Mapping[str, OnCall] = field(default_factory=dict)
 
 
 def is_heard(event: object) -> TypeGuard[Hears]:
@@ -75,8 +77,8 @@ class Escalation:
     """The decider of one district."""
 
     log = "calls"
-    unheard: State = Unwatched()
-    unadopted = Reference()
+    initial_state: State = Unwatched()
+    initial_reference = Reference()
 
     def subject(self, event: Event) -> str | None:
         return event.case if is_heard(event) else None
@@ -89,28 +91,32 @@ class Escalation:
 
     # ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def adopt(self, event: Event, reference: Reference) -> Sequence[Event]:
+    def decide_reference(self, event: Event, reference: Reference) -> Sequence[Event]:
         """Write down what later decisions need; maps and admission lists are routing's own."""
         match event:
             case ReferenceAdopted("decider", name) if name not in VERSIONS:
-                raise CannotGoOn(f"decider {name!r} was adopted; this code has {', '.join(VERSIONS)}: install it")
+                raise Halted(
+                    f"decider {name!r} was adopted; this code has {', '.join(VERSIONS)}: install it"
+                )
             case PoliciesAdopted() | RosterAdopted() | ReferenceAdopted("decider"):
                 return [event]
             case _:
                 return []
 
-    def adopted(self, reference: Reference, event: Event) -> Reference:
+    def evolve_reference(self, reference: Reference, event: Event) -> Reference:
         match event:
             case PoliciesAdopted():
                 return replace(reference, policies=event)
             case RosterAdopted(receivers=receivers):
-                return replace(reference, receivers={receiver.unit: receiver for receiver in receivers})
+                return replace(
+                    reference, receivers={receiver.unit: receiver for receiver in receivers}
+                )
             case _:
                 return reference
 
     # ── Clocks and calls ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def decide(self, heard: Heard, state: State, reference: Reference) -> Sequence[Event]:
+    def decide(self, heard: Input, state: State, reference: Reference) -> Sequence[Event]:
         match heard.event:
             case CaseRouted() | CaseQueued() | CaseWithheld() as placed:
                 if isinstance(state, Watched):
@@ -119,10 +125,10 @@ class Escalation:
             case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn() as ended:
                 return over(ended.case, state) if isinstance(state, Watched) else []
             case ClockRanOut(clock):
-                return self._ran_out(clock, state, heard.ts, reference)
+                return self._ran_out(clock, state, heard.time, reference)
             case CaseReopened() as reopened:
                 run = state.run + 1 if isinstance(state, Over) else 1
-                return started(reopened, heard.ts, run, reference)
+                return started(reopened, heard.time, run, reference)
             case AcknowledgementPassedOn() | AnswerPassedOn() as action:
                 return answered(action, state)
             case RetryPassedOn(case=case, action=retry):
@@ -130,24 +136,35 @@ class Escalation:
             case event:
                 raise AssertionError(f"{event} is no input of escalation")
 
-    def _ran_out(self, clock: Clock, state: State, ts: Instant, reference: Reference) -> Sequence[Event]:
+    def _ran_out(
+        self, clock: Clock, state: State, time: Instant, reference: Reference
+    ) -> Sequence[Event]:
         """A deadline calls for help above the holder; a street's silence calls the district."""
         assert isinstance(state, Watched), "a clock runs in a watched case only"
         if clock.kind == "answer":
-            return [self._raised(clock.subject, state, "street", "silence", ts, reference)]
+            return [self._raised(clock.subject, state, "street", "silence", time, reference)]
         missed = DeadlineMissed(clock.subject, state.holder, state.run, clock.due)
-        return [missed, self._raised(clock.subject, state, state.holder.level, "deadline", ts, reference)]
+        return [
+            missed,
+            self._raised(clock.subject, state, state.holder.level, "deadline", time, reference),
+        ]
 
     def _raised(
-        self, case: str, state: Watched, level: Level, because: Because, ts: Instant, reference: Reference
+        self,
+        case: str,
+        state: Watched,
+        level: Level,
+        because: Because,
+        time: Instant,
+        reference: Reference,
     ) -> CallRaised:
         """A call from a level to the one above it. Its limit counts from the instant at which it is raised."""
         to = ABOVE[level]
         unit = state.holder.street if to == "street" else state.holder.district
-        receiver = reference.receivers.get(unit or "", Receiver(unit or "", None, None))
+        receiver = reference.receivers.get(unit or "", OnCall(unit or "", None, None))
         within = reference.policies.answer_within if reference.policies else None
         call = f"{case}/{state.raised + 1}"
-        answer_due = None if within is None else ts + within
+        answer_due = None if within is None else time + within
         return CallRaised(case, state.holder, call, level, to, receiver, because, answer_due)
 
     def evolve(self, state: State, event: Event) -> State:
@@ -169,12 +186,29 @@ def gone_on(state: Watched, event: Event) -> State:
         case DeadlineMissed():
             return watched(holder, run, raised, due_at, None, calls)
         case CallRaised():
-            return watched(holder, run, raised + 1, due_at, deadline, (*still_heard(calls, event), opened(event)))
+            return watched(
+                holder,
+                run,
+                raised + 1,
+                due_at,
+                deadline,
+                (*still_heard(calls, event), opened(event)),
+            )
         case CallAcknowledged():
-            heard = tuple(replace(call, acknowledged=True) if call.id == event.call else call for call in calls)
+            heard = tuple(
+                replace(call, acknowledged=True) if call.id == event.call else call
+                for call in calls
+            )
             return watched(holder, run, raised, due_at, deadline, heard)
         case CallAnswered():
-            return watched(holder, run, raised, due_at, deadline, tuple(call for call in calls if call.id != event.call))
+            return watched(
+                holder,
+                run,
+                raised,
+                due_at,
+                deadline,
+                tuple(call for call in calls if call.id != event.call),
+            )
         case ClockHandedOver():
             return watched(event.holder, run, raised, due_at, deadline, calls)
         case _:
@@ -184,7 +218,9 @@ def gone_on(state: Watched, event: Event) -> State:
 case_over = lru_cache(maxsize=1024)(Over)  # Cases that ended are many, and alike.
 
 
-def started(case: Placed | CaseReopened, at: Instant, run: int, reference: Reference) -> Sequence[Event]:
+def started(
+    case: Placed | CaseReopened, at: Instant, run: int, reference: Reference
+) -> Sequence[Event]:
     """A deadline: the one that came with the issue, else the first policy row that fits, else none."""
     promise = promised(case.matter, at, reference)
     if promise is None:
@@ -194,7 +230,7 @@ def started(case: Placed | CaseReopened, at: Instant, run: int, reference: Refer
     return [ClockStarted(case.case, case.holder, run, at, until, rule, name)]
 
 
-def promised(matter: Matter, at: Instant, reference: Reference) -> tuple[Instant, str] | None:
+def promised(matter: CaseFacts, at: Instant, reference: Reference) -> tuple[Instant, str] | None:
     """When a matter that starts at an instant is due, and by which rule."""
     if matter.due is not None:
         return matter.due, "line"
@@ -231,9 +267,15 @@ def answered(action: CallAction, state: State) -> Sequence[Event]:
     calls = state.calls if isinstance(state, Watched) else ()
     call = next((call for call in calls if call.id == action.call), None)
     if call is None or not isinstance(state, Watched):
-        return [CallActionDeclined(action.case, action.holder, action.call, "This call is not open.")]
+        return [
+            CallActionDeclined(action.case, action.holder, action.call, "This call is not open.")
+        ]
     if isinstance(action, AnswerPassedOn):
         return [CallAnswered(action.case, state.holder, action.call, action.by)]
     if call.acknowledged:
-        return [CallActionDeclined(action.case, action.holder, action.call, "This call was acknowledged already.")]
+        return [
+            CallActionDeclined(
+                action.case, action.holder, action.call, "This call was acknowledged already."
+            )
+        ]
     return [CallAcknowledged(action.case, state.holder, action.call, action.by)]

@@ -29,4 +29,9 @@ def written(name: str, type_name: str, data: bytes) -> Item:
 
     The same content is the same BLAKE2b digest of type, NUL and JSON: a visit and a wish to close have the same fields.
     """
-    return Item(name, type_name, data, blake2b(b"%b\0%b" % (type_name.encode(), data), digest_size=16).digest())
+    return Item(
+        name,
+        type_name,
+        data,
+        blake2b(b"%b\0%b" % (type_name.encode(), data), digest_size=16).digest(),
+    )

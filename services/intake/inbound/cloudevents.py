@@ -38,7 +38,11 @@ class Record(NamedTuple):
     def digest(self) -> bytes:
         """By which a record is known again, wherever it lies."""
         said = sha256()
-        for part in (self.key, self.value, *(each for name, value in self.headers for each in (name.encode(), value))):
+        for part in (
+            self.key,
+            self.value,
+            *(each for name, value in self.headers for each in (name.encode(), value)),
+        ):
             said.update(b"-" if part is None else b"%d:" % len(part) + part)
         return said.digest()
 
@@ -56,7 +60,9 @@ def sent(record: Record) -> Sent:
     headers = {name.lower(): value for name, value in record.headers}
     once = [name.lower() for name, _ in record.headers if name.lower() in UNIQUE]
     if len(once) > len(set(once)):
-        raise not_an_event("A header stands twice of which there may be one: content-type, or one of CloudEvents.")
+        raise not_an_event(
+            "A header stands twice of which there may be one: content-type, or one of CloudEvents."
+        )
     if record.value is None:
         raise not_an_event("The record has no value: publish a CloudEvent with an issue in it.")
     kind = text_of(headers.get("content-type", b""), "content-type")
@@ -82,14 +88,20 @@ def structured(value: bytes) -> Sent:
     if "data" not in members:
         raise not_an_event("The event has no data: the issue stands there.", "/data")
     said = {name: member(members, name) for name in ("specversion", "id", "source", "type")}
-    check_type(member(members, "datacontenttype") if "datacontenttype" in members else JSON, "/datacontenttype")
+    check_type(
+        member(members, "datacontenttype") if "datacontenttype" in members else JSON,
+        "/datacontenttype",
+    )
     return checked(said, bytes(members["data"]), "/")
 
 
 def binary(value: bytes, headers: dict[str, bytes], kind: str) -> Sent:
     """The value is the issue."""
     check_type(kind or JSON, "content-type")
-    said = {name: text_of(headers.get(f"ce_{name}", b""), f"ce_{name}") for name in ("specversion", "id", "source", "type")}
+    said = {
+        name: text_of(headers.get(f"ce_{name}", b""), f"ce_{name}")
+        for name in ("specversion", "id", "source", "type")
+    }
     return checked(said, value, "ce_")
 
 
@@ -97,11 +109,18 @@ def checked(said: dict[str, str], issue: bytes, prefix: str) -> Sent:
     """The attributes that an event must have."""
     for name, text in said.items():
         if not 0 < len(text) <= TEXT_MAX:
-            raise not_an_event(f"{name} is missing, or longer than {TEXT_MAX} characters.", prefix + name)
+            raise not_an_event(
+                f"{name} is missing, or longer than {TEXT_MAX} characters.", prefix + name
+            )
     if said["specversion"] != "1.0":
-        raise not_an_event(f"specversion is {said['specversion']}: only CloudEvents 1.0 is read.", f"{prefix}specversion")
+        raise not_an_event(
+            f"specversion is {said['specversion']}: only CloudEvents 1.0 is read.",
+            f"{prefix}specversion",
+        )
     if said["type"] != ISSUE_TYPE:
-        raise not_an_event(f"type is {said['type']!r}, and what is taken here is {ISSUE_TYPE}.", f"{prefix}type")
+        raise not_an_event(
+            f"type is {said['type']!r}, and what is taken here is {ISSUE_TYPE}.", f"{prefix}type"
+        )
     return Sent(said["id"], said["source"], issue)
 
 
@@ -124,12 +143,20 @@ def text_of(value: bytes, name: str) -> str:
 def check_type(kind: str, where: str) -> None:
     """An issue is JSON, and one alone. Raises Problem 415."""
     if media_type(kind) != JSON:
-        raise Problem(415, "unsupported-type", "Not JSON", f"An issue is sent as {JSON}, one in a record; see {where}.")
+        raise Problem(
+            415,
+            "unsupported-type",
+            "Not JSON",
+            f"An issue is sent as {JSON}, one in a record; see {where}.",
+        )
 
 
 def not_an_event(detail: str, pointer: str = "") -> Problem:
     """A record cannot be read as an event with an issue in it."""
-    return invalid("The record is not a CloudEvent that carries an issue; see errors.", FieldError(pointer, detail))
+    return invalid(
+        "The record is not a CloudEvent that carries an issue; see errors.",
+        FieldError(pointer, detail),
+    )
 
 
 def refuse(detail: str) -> NoReturn:
@@ -151,11 +178,23 @@ def read(event: Sent, line: str, districts: Sequence[str]) -> tuple[str, Item, s
         raise Problem(403, "other-source", "A source that is not known", detail)
     if issue.district is None and len(districts) > 1:
         detail = f"{event.source!r} publishes for {', '.join(districts[:20])}: name the district of the issue."
-        raise Problem(422, "no-district", "Which district?", detail, (FieldError("/data/district", "is missing"),))
+        raise Problem(
+            422,
+            "no-district",
+            "Which district?",
+            detail,
+            (FieldError("/data/district", "is missing"),),
+        )
     district = issue.district or districts[0]
     if district not in districts:
         detail = f"{event.source!r} publishes for {', '.join(districts[:20])}, not for {district[:40]!r}."
-        raise Problem(403, "other-district", "Another district", detail, (FieldError("/data/district", "is not one of them"),))
+        raise Problem(
+            403,
+            "other-district",
+            "Another district",
+            detail,
+            (FieldError("/data/district", "is not one of them"),),
+        )
     return district, issue_item(issue, district, event.source, line), issue.reference
 
 

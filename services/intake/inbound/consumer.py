@@ -20,9 +20,9 @@ from eventlog.kafka.relay import Publisher
 from eventlog.kafka.topics import CONTENT_TYPE, Cluster, administrator, counted, is_ending, let_go
 from eventlog.postgres.generation import NewGeneration
 from eventlog.postgres.pool import Database
-from events.errors import Away
+from events.errors import Unavailable
 from httpedge.request_body import Problem
-from intake.acceptor import Busy, ClockLeapt, Door
+from intake.acceptor import Acceptor, Busy, ClockLeapt
 from intake.answers import Result, result_of
 from intake.api_keys import INBOUND, Keys
 from intake.core.submission import Item
@@ -69,14 +69,22 @@ class Answer(NamedTuple):
     said: Result | Problem
 
 
-class MadeAnew(Exception):
+class TopicReplaced(Exception):
     """The records are not those that were read before: the topic was made anew, or this is another cluster."""
 
 
 class Inbound:
     """One line's topic, read for all districts."""
 
-    def __init__(self, line: str, cluster: Cluster, database: Database, door: Door, publisher: Publisher, owner: str) -> None:
+    def __init__(
+        self,
+        line: str,
+        cluster: Cluster,
+        database: Database,
+        door: Acceptor,
+        publisher: Publisher,
+        owner: str,
+    ) -> None:
         self.line = line
         self.cluster = cluster
         self.topic = cluster.of_line(INBOUND, line)
@@ -89,7 +97,9 @@ class Inbound:
         self._publisher = publisher
         self._owner = owner
         self._places: dict[int, Place] = {}
-        self._unsure: set[int] = set()  # Partitions whose first record must be the last one that was read.
+        self._unsure: set[int] = (
+            set()
+        )  # Partitions whose first record must be the last one that was read.
         self._told = ""
 
     async def run(self) -> None:
@@ -97,7 +107,15 @@ class Inbound:
         while True:
             try:
                 await self._read()
-            except (Away, Busy, ClockLeapt, NewGeneration, KafkaError, OSError, asyncio.CancelledError) as fault:
+            except (
+                Unavailable,
+                Busy,
+                ClockLeapt,
+                NewGeneration,
+                KafkaError,
+                OSError,
+                asyncio.CancelledError,
+            ) as fault:
                 if is_ending():
                     raise
                 self._tell(f"{self.topic} is not read: {fault!r}; it goes on by itself")
@@ -115,7 +133,9 @@ class Inbound:
         async with administrator(self.cluster) as client:
             count = (await counted(client, [self.topic])).get(self.topic, 0)
         if not count:
-            self._tell(f"{self.topic} is not there, so nobody can publish to it: gridcall topics apply")
+            self._tell(
+                f"{self.topic} is not there, so nobody can publish to it: gridcall topics apply"
+            )
             await asyncio.sleep(LACKING_SECONDS)
             return
         while not (places := await self._leased(count)):
@@ -137,12 +157,14 @@ class Inbound:
                     found = await consumer.getmany(timeout_ms=LOOK_MS, max_records=TOGETHER)
                     for partition, records in found.items():
                         await self._take(partition.partition, records)
-                except (OffsetOutOfRangeError, MadeAnew):
+                except (OffsetOutOfRangeError, TopicReplaced):
                     await self._placed(consumer, await self._leased(count))
                 await self._try_again()
                 for partition in consumer.assignment():
                     end = consumer.highwater(partition)
-                    self.lag[partition.partition] = max(0, (end or 0) - self._places[partition.partition].next)
+                    self.lag[partition.partition] = max(
+                        0, (end or 0) - self._places[partition.partition].next
+                    )
                 count = max(count, len(consumer.partitions_for_topic(self.topic) or ()))
                 self._told = ""
         finally:
@@ -161,7 +183,10 @@ class Inbound:
         consumer.assign([TopicPartition(self.topic, number) for number in places])
         assigned = list(consumer.assignment())
         async with asyncio.timeout(10):
-            first, end = await consumer.beginning_offsets(assigned), await consumer.end_offsets(assigned)
+            first, end = (
+                await consumer.beginning_offsets(assigned),
+                await consumer.end_offsets(assigned),
+            )
         for partition in assigned:
             number, place = partition.partition, places[partition.partition]
             last = place.next - 1 if place.digest else place.next
@@ -171,11 +196,18 @@ class Inbound:
                 self._unsure.discard(number)
                 if place.next < first[partition]:
                     await self._lost(number, first[partition])
-            consumer.seek(partition, max(first[partition], self._places[number].next - (number in self._unsure)))
+            consumer.seek(
+                partition,
+                max(first[partition], self._places[number].next - (number in self._unsure)),
+            )
 
     async def _begun_anew(self, number: int) -> None:
         """Read a partition from its beginning, for other records lie there now."""
-        log.warning("%s/%s was made anew, or lies on another cluster: it is read from its beginning", self.topic, number)
+        log.warning(
+            "%s/%s was made anew, or lies on another cluster: it is read from its beginning",
+            self.topic,
+            number,
+        )
         self._unsure.discard(number)
         await self._pass(number, Place(0, b""))
 
@@ -185,23 +217,30 @@ class Inbound:
         detail = f"The broker deleted {last} to {first - 1} before they were read: the upstream must send them again."
         problem = Problem(410, "gone", "Deleted before it was read", detail)
         log.error("%s/%s: %s", self.topic, number, detail)
-        await self._pass(number, Place(first, b""), [Refused(number, last, None, problem.as_json(place))])
+        await self._pass(
+            number, Place(first, b""), [Refused(number, last, None, problem.as_json(place))]
+        )
 
     # ── What it reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _take(self, number: int, found: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
-        """Accept, answer and pass the next records of a partition. Raises MadeAnew."""
+        """Accept, answer and pass the next records of a partition. Raises TopicReplaced."""
         records = [(each.offset, Record(each.key, each.value, each.headers)) for each in found]
         if number in self._unsure:
             self._unsure.discard(number)
             known, (offset, first) = self._places[number], records[0]
             if (offset, first.digest) != (known.next - 1, known.digest):
                 await self._begun_anew(number)
-                raise MadeAnew
+                raise TopicReplaced
             records = records[1:]
         if records:
             answers = await self.answers([record for _, record in records])
-            await self._answer(number, [offset for offset, _ in records], [record for _, record in records], answers)
+            await self._answer(
+                number,
+                [offset for offset, _ in records],
+                [record for _, record in records],
+                answers,
+            )
             refused = [
                 Refused(number, offset, record, answer.said.as_json(self._place(number, offset)))
                 for (offset, record), answer in zip(records, answers, strict=True)
@@ -224,9 +263,21 @@ class Inbound:
                 readable[district].append((number, item, reference))
             except Problem as problem:
                 answers[number] = Answer(causes[number], problem)
-            except (ValueError, TypeError, LookupError, RecursionError):  # A fault of ours stops nobody behind this record.
-                log.exception("a record of %s cannot be read: this is a fault of gridcall", self.topic)
-                fault = Problem(500, "fault", "A fault of gridcall", "This is a fault of gridcall: please report it.")
+            except (
+                ValueError,
+                TypeError,
+                LookupError,
+                RecursionError,
+            ):  # A fault of ours stops nobody behind this record.
+                log.exception(
+                    "a record of %s cannot be read: this is a fault of gridcall", self.topic
+                )
+                fault = Problem(
+                    500,
+                    "fault",
+                    "A fault of gridcall",
+                    "This is a fault of gridcall: please report it.",
+                )
                 answers[number] = Answer(causes[number], fault)
         for district, items in readable.items():
             accepted = await self._door.accept(district, [item for _, item, _ in items])
@@ -235,15 +286,26 @@ class Inbound:
                 answers[number] = Answer(causes[number], said)
         return [answer for answer in answers if answer is not None]
 
-    async def _answer(self, number: int, offsets: Iterable[int], records: Sequence[Record], answers: Sequence[Answer]) -> None:
+    async def _answer(
+        self,
+        number: int,
+        offsets: Iterable[int],
+        records: Sequence[Record],
+        answers: Sequence[Answer],
+    ) -> None:
         """Publish the receipts, each with its record's key."""
-        said = [receipt(self._place(number, offset), *answer) for offset, answer in zip(offsets, answers, strict=True)]
+        said = [
+            receipt(self._place(number, offset), *answer)
+            for offset, answer in zip(offsets, answers, strict=True)
+        ]
         keyed = [(record.key or b"", body) for record, body in zip(records, said, strict=True)]
         await self._publisher.publish(self._receipts, 0, keyed, [CONTENT_TYPE])
 
     async def _pass(self, number: int, place: Place, refused: Sequence[Refused] = ()) -> None:
         """Keep how far a partition is read, and what was refused, in one. Whoever has lost the lease keeps nothing."""
-        await self._database.fetch(PASSED, self.line, number, self._owner, *place, *columns(refused))
+        await self._database.fetch(
+            PASSED, self.line, number, self._owner, *place, *columns(refused)
+        )
         self._places[number] = place
 
     def _place(self, number: int, offset: int) -> str:
@@ -261,6 +323,8 @@ class Inbound:
             for each, record, answer in zip(waiting, records, answers, strict=True):
                 await self._answer(each.partition, [each.place], [record], [answer])
                 if isinstance(answer.said, Problem):
-                    await self._quarantine.still(each.id, answer.said.as_json(self._place(each.partition, each.place)))
+                    await self._quarantine.still(
+                        each.id, answer.said.as_json(self._place(each.partition, each.place))
+                    )
                 else:
                     await self._quarantine.discard([each.id])

@@ -51,7 +51,12 @@ class Kept(NamedTuple):
     def reason(self) -> str:
         """Why it was not accepted, in a line."""
         errors = self.problem.get("errors", ())
-        return " ".join([self.problem["detail"], *(f"{error['pointer']}: {error['detail']}" for error in errors[:1])])
+        return " ".join(
+            [
+                self.problem["detail"],
+                *(f"{error['pointer']}: {error['detail']}" for error in errors[:1]),
+            ]
+        )
 
 
 class Quarantine:
@@ -64,7 +69,9 @@ class Quarantine:
         """What is in it, the oldest first: all, or of a line, or by number."""
         wanted = "($1::text IS NULL OR line = $1) AND ($2 OR id = ANY ($3))"
         sql = f"SELECT {COLUMNS} FROM intake.quarantine WHERE {wanted} ORDER BY id"  # noqa: S608
-        return [kept(record) for record in await self._database.fetch(sql, line, not ids, list(ids))]
+        return [
+            kept(record) for record in await self._database.fetch(sql, line, not ids, list(ids))
+        ]
 
     async def waiting(self, line: str, limit: int) -> list[Kept]:
         """What is to be tried again."""
@@ -73,7 +80,9 @@ class Quarantine:
 
     async def retry(self, ids: Sequence[int]) -> None:
         """Let some be tried again, by the intake that reads their line."""
-        await self._database.fetch("UPDATE intake.quarantine SET again = true WHERE id = ANY ($1)", list(ids))
+        await self._database.fetch(
+            "UPDATE intake.quarantine SET again = true WHERE id = ANY ($1)", list(ids)
+        )
 
     async def still(self, number: int, problem: dict[str, Any]) -> None:
         """It was tried again, and not accepted."""
@@ -90,7 +99,9 @@ def kept(row: Any) -> Kept:
     """A row of the table."""
     number, line, partition, place, at, again, problem, key, headers, value, size = row
     record = None if headers is None else Record(key, value, headers_of(headers))
-    return Kept(number, line, partition, place, at, again, msgspec.json.decode(problem), record, size)
+    return Kept(
+        number, line, partition, place, at, again, msgspec.json.decode(problem), record, size
+    )
 
 
 def columns(refused: Sequence[Refused]) -> list[list[Any]]:
@@ -103,6 +114,9 @@ def columns(refused: Sequence[Refused]) -> list[list[Any]]:
         [record.digest if record else b"" for _, record in rows],
         [record.key if record else None for _, record in rows],
         [msgspec.msgpack.encode(list(record.headers)) if record else None for _, record in rows],
-        [record.value[:ITEM_BYTES] if record and record.value is not None else None for _, record in rows],
+        [
+            record.value[:ITEM_BYTES] if record and record.value is not None else None
+            for _, record in rows
+        ],
         [len(record.value or b"") if record else 0 for _, record in rows],
     ]

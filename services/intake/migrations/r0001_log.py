@@ -36,7 +36,12 @@ def upgrade() -> None:
         sa.Column("district", sa.Text, nullable=False),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("lines", sa.ARRAY(sa.Text), nullable=False),
-        sa.Column("made", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("clock_timestamp()")),
+        sa.Column(
+            "made",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.text("clock_timestamp()"),
+        ),
         sa.Column("revoked", sa.DateTime(timezone=True), nullable=True),
         sa.UniqueConstraint("hash", name="key_hash_key"),
         schema="intake",
@@ -44,7 +49,12 @@ def upgrade() -> None:
     op.create_table(
         "confirmed_clock",
         sa.Column("ahead_us", sa.BigInteger, nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("clock_timestamp()")),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.text("clock_timestamp()"),
+        ),
         schema="intake",
     )
     op.execute(CLOCK)

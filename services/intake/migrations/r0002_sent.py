@@ -19,7 +19,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("shard", name="district_shard_key"),
         schema="intake",
     )
-    op.execute("INSERT INTO intake.district SELECT row_number() OVER (ORDER BY shard) - 1, shard FROM intake.shard")
+    op.execute(
+        "INSERT INTO intake.district SELECT row_number() OVER (ORDER BY shard) - 1, shard FROM intake.shard"
+    )
     op.execute(LOCKED)
 
 

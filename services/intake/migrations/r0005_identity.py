@@ -10,7 +10,9 @@ down_revision = "intake_0004"
 
 def upgrade() -> None:
     """Convert what is there; the indexes are made anew by that, under their names."""
-    op.execute("DROP FUNCTION intake.accept(text, text[], bytea[], text[], text[], bytea[], bigint, bigint)")
+    op.execute(
+        "DROP FUNCTION intake.accept(text, text[], bytea[], text[], text[], bytea[], bigint, bigint)"
+    )
     op.execute("""
         ALTER TABLE intake.identity ALTER id TYPE uuid USING id::uuid, ALTER code TYPE uuid USING code::uuid,
           ALTER content TYPE uuid USING encode(content, 'hex')::uuid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from events.catalogue import Action, Holder, Matter, value
+from events.catalogue import Action, Assignment, CaseFacts, value
 
 
 @value
@@ -19,8 +19,8 @@ class Standing:
     """A case that was reported."""
 
     case: str
-    matter: Matter
-    holder: Holder
+    matter: CaseFacts
+    holder: Assignment
 
 
 @value
@@ -66,6 +66,10 @@ def over(state: Standing, *, final: bool) -> Over:
     return Over(state.case, state.matter, state.holder, final, isinstance(state, Queued))
 
 
-def reopened_holder(state: Over) -> Holder:
+def reopened_holder(state: Over) -> Assignment:
     """The last holder again; a worker's responsibility begins anew."""
-    return replace(state.holder, episode=state.holder.episode + 1) if state.holder.worker else state.holder
+    return (
+        replace(state.holder, episode=state.holder.episode + 1)
+        if state.holder.worker
+        else state.holder
+    )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from sys import intern
 
-from eventlog.core.decider import NOT_PARKED, Clock, Heard
+from eventlog.core.decider import NOT_PARKED, Clock, Input
 from events.catalogue import (
     AcknowledgementGiven,
     AcknowledgementPassedOn,
@@ -19,8 +19,10 @@ from events.catalogue import (
     ActionWaits,
     AnswerGiven,
     AnswerPassedOn,
+    Assignment,
     CaseClosed,
     CaseEndedAtSource,
+    CaseFacts,
     CaseQueued,
     CaseReopened,
     CaseReported,
@@ -33,12 +35,10 @@ from events.catalogue import (
     ClosingAsked,
     EndedAtSource,
     Event,
-    Holder,
     InputDeclined,
     IssueReported,
     IssueWithdrawn,
     Level,
-    Matter,
     PlaceNamed,
     PoliciesAdopted,
     ReferenceAdopted,
@@ -50,11 +50,11 @@ from events.catalogue import (
     RetryPassedOn,
     RosterAdopted,
     VisitMade,
+    from_fields,
     is_action,
-    put_together,
-    taken_apart,
+    to_fields,
 )
-from events.errors import CannotGoOn
+from events.errors import Halted
 from routing.core.case import (
     Over,
     Queued,
@@ -71,22 +71,26 @@ from routing.core.case import (
 from routing.core.location import Located, located
 from routing.core.reference import Library, Reference
 
-VERSIONS = ("2026-11",)  # The decider versions that this code can carry on, by the names given to them.
+VERSIONS = (
+    "2026-11",
+)  # The decider versions that this code can carry on, by the names given to them.
 
 
 class Routing:
     """The decider of one district."""
 
     log = "cases"
-    unheard: State = Unknown()
-    unadopted = Reference()
+    initial_state: State = Unknown()
+    initial_reference = Reference()
 
     def __init__(self, district: str, library: Library) -> None:
         self.district = district
         self.library = library
 
     def subject(self, event: Event) -> str | None:
-        assert isinstance(event, IssueReported | RetryAsked) or is_action(event), f"{event} is no input of intake"
+        assert isinstance(event, IssueReported | RetryAsked) or is_action(event), (
+            f"{event} is no input of intake"
+        )
         return event.issue
 
     def retries(self, event: Event) -> bool:
@@ -97,38 +101,51 @@ class Routing:
 
     # ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def adopt(self, event: Event, reference: Reference) -> Sequence[Event]:
+    def decide_reference(self, event: Event, reference: Reference) -> Sequence[Event]:
         """Pass on what later stages need, content and all: they read nothing but `cases`."""
         assert isinstance(event, ReferenceAdopted)
         match event.kind:
             case "policies":
                 policies = self.library.policies(event.digest)
-                return [PoliciesAdopted(event.name, policies.zone, policies.answer_within, policies.limits)]
+                return [
+                    PoliciesAdopted(
+                        event.name, policies.zone, policies.answer_within, policies.limits
+                    )
+                ]
             case "roster":
-                return [RosterAdopted(event.name, event.digest, self.library.receivers(event.digest))]
+                return [
+                    RosterAdopted(event.name, event.digest, self.library.receivers(event.digest))
+                ]
             case "decider" if event.name not in VERSIONS:
-                raise CannotGoOn(f"decider {event.name!r} was adopted; this code has {', '.join(VERSIONS)}: install it")
+                raise Halted(
+                    f"decider {event.name!r} was adopted; this code has {', '.join(VERSIONS)}: install it"
+                )
             case _:
                 return [event]
 
-    def adopted(self, reference: Reference, event: Event) -> Reference:
+    def evolve_reference(self, reference: Reference, event: Event) -> Reference:
         used = reference.used
         match event:
             case ReferenceAdopted("map", name, digest):
                 grids = self.library.grids(digest)
-                return replace(reference, map_digest=digest, grids=grids, used=replace(used, map=name))
+                return replace(
+                    reference, map_digest=digest, grids=grids, used=replace(used, map=name)
+                )
             case RosterAdopted(name, digest):
                 workers = self.library.workers(digest)
                 return replace(reference, workers=workers, used=replace(used, roster=name))
             case ReferenceAdopted("admission", name, digest):
-                rows = {row.category: (row.level, row.rule) for row in self.library.admission(digest).rows}
+                rows = {
+                    row.category: (row.level, row.rule)
+                    for row in self.library.admission(digest).rows
+                }
                 return replace(reference, admission=rows, used=replace(used, admission=name))
             case _:
                 return reference
 
     # ── Cases ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def decide(self, heard: Heard, state: State, reference: Reference) -> Sequence[Event]:
+    def decide(self, heard: Input, state: State, reference: Reference) -> Sequence[Event]:
         event = heard.event
         if isinstance(event, IssueReported):
             if isinstance(state, Unknown):
@@ -140,12 +157,16 @@ class Routing:
             return [RetryPassedOn(event.issue, event.action, event.by)]
         assert is_action(event), f"{event} is no input of intake"
         if isinstance(state, Unknown):
-            return [ActionWaits(event.issue, *taken_apart(event))]
+            return [ActionWaits(event.issue, *to_fields(event))]
         return self._act(event, state, reference)
 
-    def _report(self, issue: IssueReported, heard: Heard, state: Unknown, reference: Reference) -> Sequence[Event]:
-        line, category, urgency = map(intern, (issue.line, issue.category, issue.urgency))  # A year of cases shares a few.
-        matter = Matter(line, category, urgency, heard.ts, issue.due)
+    def _report(
+        self, issue: IssueReported, heard: Input, state: Unknown, reference: Reference
+    ) -> Sequence[Event]:
+        line, category, urgency = map(
+            intern, (issue.line, issue.category, issue.urgency)
+        )  # A year of cases shares a few.
+        matter = CaseFacts(line, category, urgency, heard.time, issue.due)
         place = located(issue.claims, heard.answer, reference.grids)
         reported = CaseReported(issue.issue, issue.issue, issue.reference, matter, issue.rules)
         placed = self._placed(issue.issue, matter, place, reference)
@@ -159,17 +180,21 @@ class Routing:
             events += outcome
         return events
 
-    def _placed(self, case: str, matter: Matter, place: Located, reference: Reference) -> Event:
+    def _placed(self, case: str, matter: CaseFacts, place: Located, reference: Reference) -> Event:
         """To its grid if admitted; to the level that owns its category; or to the dispatcher who can find its place."""
         level, row = admitted(matter.category, reference)
-        held = place.grid if level == "grid" else place.street if level == "street" else self.district
+        held = (
+            place.grid if level == "grid" else place.street if level == "street" else self.district
+        )
         if held is None:
             level = "street" if place.street is not None and level == "grid" else "district"
             holder = holder_of(level, None, place.street, self.district, None, 0)
             return CaseQueued(case, matter, holder, place.by, place.rules, reference.used)
         if level == "grid":
             worker = reference.workers.get(held)
-            holder = holder_of("grid", held, place.street, self.district, worker, 1 if worker else 0)
+            holder = holder_of(
+                "grid", held, place.street, self.district, worker, 1 if worker else 0
+            )
             return CaseRouted(case, matter, holder, place.by, place.rules, reference.used)
         holder = holder_of(level, place.grid, place.street, self.district, None, 0)
         return CaseWithheld(case, matter, holder, place.by, place.rules, reference.used, row)
@@ -186,7 +211,9 @@ class Routing:
             case ReopeningAsked(because=because), Over(final=False):
                 matter = replace(state.matter, due=None)
                 return [CaseReopened(case, matter, reopened_holder(state), because)]
-            case IssueWithdrawn(because=because), Queued() | Routed() | Visited() | Resolved() | Verified():
+            case IssueWithdrawn(
+                because=because
+            ), Queued() | Routed() | Visited() | Resolved() | Verified():
                 return [CaseWithdrawn(case, holder, because)]
             case PlaceNamed(grid=grid), Queued() if grid in reference.grids.entries:
                 place = Located(grid, reference.grids.entries[grid].street, "dispatcher", ())
@@ -196,7 +223,11 @@ class Routing:
             case ResolutionClaimed(by=by, root_cause=root_cause), Visited():
                 return [CaseResolved(case, holder, by, root_cause)]
             case ResolutionChecked(by=by, holds=holds), Resolved(by=resolver) if by != resolver:
-                return [CaseVerified(case, holder, by) if holds else ResolutionRejected(case, holder, by)]
+                return [
+                    CaseVerified(case, holder, by)
+                    if holds
+                    else ResolutionRejected(case, holder, by)
+                ]
             case ClosingAsked(by=by), Verified():
                 return [CaseClosed(case, holder, by)]
             case _:
@@ -204,7 +235,13 @@ class Routing:
 
     def evolve(self, state: State, event: Event) -> State:
         match event:
-            case CaseReported() | InputDeclined() | AcknowledgementPassedOn() | AnswerPassedOn() | RetryPassedOn():
+            case (
+                CaseReported()
+                | InputDeclined()
+                | AcknowledgementPassedOn()
+                | AnswerPassedOn()
+                | RetryPassedOn()
+            ):
                 return state
             case CaseRouted() | CaseWithheld():
                 return Routed(event.case, event.matter, event.holder)
@@ -212,7 +249,7 @@ class Routing:
                 return Queued(event.case, event.matter, event.holder)
             case ActionWaits(type=type_name, data=data):
                 assert isinstance(state, Unknown)
-                return Unknown((*state.waiting, put_together(type_name, data)))
+                return Unknown((*state.waiting, from_fields(type_name, data)))
             case _:
                 assert isinstance(state, Standing), f"{event} before its report"
                 return gone_on(state, event)
@@ -241,7 +278,7 @@ def gone_on(state: Standing, event: Event) -> State:
     raise AssertionError(f"{event} is no event of a case")
 
 
-holder_of = lru_cache(maxsize=65536)(Holder)  # A grid's cases share one holder.
+holder_of = lru_cache(maxsize=65536)(Assignment)  # A grid's cases share one holder.
 
 
 def early(action: Action) -> Action:
@@ -255,7 +292,9 @@ def admitted(category: str, reference: Reference) -> tuple[Level, str]:
     """The level that may have a category, and the row that says so. Where no list was adopted, all are admitted."""
     if reference.admission is None:
         return "grid", ""
-    return reference.admission.get(category, ("district", f"{category!r} is not on {reference.used.admission}"))
+    return reference.admission.get(
+        category, ("district", f"{category!r} is not on {reference.used.admission}")
+    )
 
 
 def declined_because(action: Action, state: Standing) -> str:

@@ -18,7 +18,9 @@ class Located(NamedTuple):
     rules: tuple[str, ...]
 
 
-def located(claims: Sequence[PlaceClaim], answer: Sequence[tuple[str, ...]], grids: Grids) -> Located:
+def located(
+    claims: Sequence[PlaceClaim], answer: Sequence[tuple[str, ...]], grids: Grids
+) -> Located:
     """The first claim that answers wins. `answer` has, for each point claim, the codes of the grids that contain it."""
     hits = iter(answer)
     rules: list[str] = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from events.catalogue import Level, Receiver, Versions
+from events.catalogue import Level, OnCall, Versions
 from events.reference_data import AdmissionList, Policies
 
 
@@ -42,7 +42,7 @@ class Reference:
 
 
 class Library(Protocol):
-    """Contents by digest, compiled. Raises CannotGoOn for one that is not here."""
+    """Contents by digest, compiled. Raises Halted for one that is not here."""
 
     def grids(self, digest: str) -> Grids:
         """The codes of a map."""
@@ -50,7 +50,7 @@ class Library(Protocol):
     def workers(self, digest: str) -> Mapping[str, str]:
         """Grid → gridworker, of a roster."""
 
-    def receivers(self, digest: str) -> tuple[Receiver, ...]:
+    def receivers(self, digest: str) -> tuple[OnCall, ...]:
         """Who takes calls, of a roster."""
 
     def admission(self, digest: str) -> AdmissionList:

@@ -62,7 +62,9 @@ class Locator:
 
     def _built(self, digest: str) -> GridIndex:
         grids = self._library.map(digest).grids
-        return GridIndex([shapely.geometry.shape(grid.geometry) for grid in grids], [grid.code for grid in grids])
+        return GridIndex(
+            [shapely.geometry.shape(grid.geometry) for grid in grids], [grid.code for grid in grids]
+        )
 
 
 class GridIndex:
@@ -92,14 +94,20 @@ class GridIndex:
         if self._asked < PAYS_AFTER <= self._asked + count:
             self.raster = rastered(self._polygons, self.exactly)
         self._asked += count
-        return self._mostly_from(self.raster, np.asarray(places)) if self.raster else self.exactly(places)
+        return (
+            self._mostly_from(self.raster, np.asarray(places))
+            if self.raster
+            else self.exactly(places)
+        )
 
     def exactly(self, places: Places) -> list[Codes]:
         """The same without the raster."""
         found: list[Codes] = [()] * len(places)
         points, polygons = self._tree.query(shapely.points(places), predicate="intersects").tolist()
         for point, polygon in zip(points, polygons, strict=True):
-            codes = self._alone[polygon]  # Shared: a tuple for each point would keep the garbage collector busy.
+            codes = self._alone[
+                polygon
+            ]  # Shared: a tuple for each point would keep the garbage collector busy.
             found[point] = tuple(sorted(found[point] + codes)) if found[point] else codes
         return found
 
@@ -142,7 +150,9 @@ class Frame:
     def is_fine(self) -> bool:
         """Whether floating point tells the cells apart: not so if the bounds are empty, 1e-10 degrees wide, or infinite."""
         cells = np.tile(np.arange(SIDE), (2, 1))
-        return bool(np.all((self.size > 0) & (self.size < np.inf))) and np.array_equal(self.cells(self.centres(cells)), cells)
+        return bool(np.all((self.size > 0) & (self.size < np.inf))) and np.array_equal(
+            self.cells(self.centres(cells)), cells
+        )
 
 
 class Raster:
@@ -152,7 +162,9 @@ class Raster:
     Blocks without a border share the page of their answer: memory grows with the length of the borders.
     """
 
-    def __init__(self, frame: Frame, blocks: NDArray[np.int32], pages: NDArray[Any], answers: NDArray[Any]) -> None:
+    def __init__(
+        self, frame: Frame, blocks: NDArray[np.int32], pages: NDArray[Any], answers: NDArray[Any]
+    ) -> None:
         self.nbytes = blocks.nbytes + pages.nbytes
         self._frame = frame
         self._blocks = blocks
@@ -163,14 +175,20 @@ class Raster:
         """The codes for each of the places (n, 2), and which of the places must be asked exactly."""
         cells = self._frame.cells(np.ascontiguousarray(places.T))  # Numpy is slow on rows of two.
         (column, row), (x, y) = cells >> BITS, cells & (BLOCK - 1)  # Of the block, and in it.
-        known = self._pages.take(self._blocks.take(row * (SIDE // BLOCK) + column) + (y * BLOCK + x))
+        known = self._pages.take(
+            self._blocks.take(row * (SIDE // BLOCK) + column) + (y * BLOCK + x)
+        )
         return self._answers.take(known).tolist(), (known == UNKNOWN).nonzero()[0]
 
 
 def rastered(polygons: Polygons, asked: Callable[[Floats], list[Codes]]) -> Raster | None:
     """A raster that repeats what `asked` answers for places (n, 2); None for a map where it cannot be exact or does not pay."""
     kinds = set(shapely.get_type_id(polygons).tolist())
-    if not kinds or kinds - POLYGONAL or not (frame := Frame(shapely.total_bounds(polygons))).is_fine():
+    if (
+        not kinds
+        or kinds - POLYGONAL
+        or not (frame := Frame(shapely.total_bounds(polygons))).is_fine()
+    ):
         return None
     sides = sides_of(polygons, frame)
     if cells_along(sides).sum() > MOST_MARKS:
@@ -181,10 +199,17 @@ def rastered(polygons: Polygons, asked: Callable[[Floats], list[Codes]]) -> Rast
         return None
     row, column = np.divmod(starts[roots[1:]], SIDE)
     number: dict[Codes, int] = {}
-    known = [number.setdefault(codes, len(number) + 1) for codes in asked(frame.centres(np.array((column, row))).T)]
+    known = [
+        number.setdefault(codes, len(number) + 1)
+        for codes in asked(frame.centres(np.array((column, row))).T)
+    ]
     known_of = np.array([UNKNOWN, *known], np.min_scalar_type(len(number)))
     cells = np.repeat(known_of[region], np.diff(starts, append=SIDE * SIDE))
-    return Raster(frame, *paged(cells, len(number) + 1), np.fromiter([(), *number], dtype=object, count=len(number) + 1))
+    return Raster(
+        frame,
+        *paged(cells, len(number) + 1),
+        np.fromiter([(), *number], dtype=object, count=len(number) + 1),
+    )
 
 
 def paged(cells: NDArray[Any], count: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
@@ -200,7 +225,9 @@ def paged(cells: NDArray[Any], count: int) -> tuple[NDArray[np.int32], NDArray[A
 
 def sides_of(polygons: Polygons, frame: Frame) -> Floats:
     """All sides of all polygons: x, y, x, y counted in cells, of the shape (4, sides)."""
-    degrees, ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(polygons)), return_index=True)
+    degrees, ring = shapely.get_coordinates(
+        shapely.get_rings(shapely.get_parts(polygons)), return_index=True
+    )
     corners = frame.positions(degrees.T)
     return np.asarray(np.concatenate((corners[:, :-1], corners[:, 1:]))[:, ring[1:] == ring[:-1]])
 
@@ -229,7 +256,9 @@ def touched(sides: Floats) -> Integers:
     lowest = np.floor(y0 - MARGIN).astype(np.int64)
     side, nth = repeated(np.floor(y1 + MARGIN).astype(np.int64) - lowest + 1)
     row = lowest[side] + nth
-    height = np.maximum(y1 - y0, 1e-300)[side]  # A level side enters its rows before its start and leaves them after its end.
+    height = np.maximum(y1 - y0, 1e-300)[
+        side
+    ]  # A level side enters its rows before its start and leaves them after its end.
     enters = np.clip((row - MARGIN - y0[side]) / height, 0, 1)
     leaves = np.clip((row + 1 + MARGIN - y0[side]) / height, 0, 1)
     ends = x0[side] + (x1 - x0)[side] * np.array((enters, leaves))
@@ -252,10 +281,14 @@ def regions_of(marks: Flags) -> tuple[Integers, Integers]:
     """
     starts = np.flatnonzero(np.diff(marks, prepend=True))
     free = starts[~marks[starts]]
-    cells = np.concatenate((free[free >= SIDE], free[free < SIDE * (SIDE - 1)] + SIDE))  # Where a run and one above may meet.
+    cells = np.concatenate(
+        (free[free >= SIDE], free[free < SIDE * (SIDE - 1)] + SIDE)
+    )  # Where a run and one above may meet.
     meet = cells[~(marks[cells] | marks[cells - SIDE])]
     region = np.arange(len(starts))
-    region[np.searchsorted(starts, meet, "right") - 1] = np.searchsorted(starts, meet - SIDE, "right") - 1
+    region[np.searchsorted(starts, meet, "right") - 1] = (
+        np.searchsorted(starts, meet - SIDE, "right") - 1
+    )
     while not np.array_equal(region, further := region[region]):
         region = further
     return starts, np.where(marks[starts], MARKED, region)

@@ -12,4 +12,8 @@ def add_generation(schema: str) -> None:
     """Add it to the shards of a schema. A stage takes that of the log which it reads."""
     first = GENERATION if schema == "intake" else "0"
     for name, default in (("generation", first), ("before", "0"), ("start", "0")):
-        op.add_column("shard", sa.Column(name, sa.BigInteger, nullable=False, server_default=sa.text(default)), schema=schema)
+        op.add_column(
+            "shard",
+            sa.Column(name, sa.BigInteger, nullable=False, server_default=sa.text(default)),
+            schema=schema,
+        )

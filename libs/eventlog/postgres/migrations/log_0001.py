@@ -22,23 +22,40 @@ def create_log(schema: str) -> None:
         sa.Column("cause", sa.Text, nullable=False),
         sa.Column("type", sa.Text, nullable=False),
         sa.Column("data", sa.LargeBinary, nullable=False),
-        sa.Column("recorded", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("clock_timestamp()")),
+        sa.Column(
+            "recorded",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.text("clock_timestamp()"),
+        ),
         sa.PrimaryKeyConstraint("shard", "pos", name="log_pkey"),
         schema=schema,
     )
-    op.execute(f"ALTER TABLE {schema}.log ALTER COLUMN data SET STORAGE EXTERNAL")  # Small already; do not try to compress.
+    op.execute(
+        f"ALTER TABLE {schema}.log ALTER COLUMN data SET STORAGE EXTERNAL"
+    )  # Small already; do not try to compress.
     op.create_table(
         "shard",
         sa.Column("shard", sa.Text, primary_key=True),
         sa.Column("pos", sa.BigInteger, nullable=False, server_default=sa.text("0")),
-        sa.Column("ts", sa.BigInteger, nullable=False, server_default=sa.text("'-62135596800000000'::bigint")),
+        sa.Column(
+            "ts",
+            sa.BigInteger,
+            nullable=False,
+            server_default=sa.text("'-62135596800000000'::bigint"),
+        ),
         sa.Column("input", sa.BigInteger, nullable=False, server_default=sa.text("0")),
         sa.Column("epoch", sa.BigInteger, nullable=False, server_default=sa.text("0")),
         sa.Column("owner", sa.Text, nullable=False, server_default=sa.text("''::text")),
         sa.Column(
-            "leased_until", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("'-infinity'::timestamptz")
+            "leased_until",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.text("'-infinity'::timestamptz"),
         ),
         sa.Column("adopted", sa.Integer, nullable=False, server_default=sa.text("0")),
         schema=schema,
     )
-    op.execute(f"ALTER TABLE {schema}.shard SET (fillfactor = 10)")  # One row, written thousands of times: keep it on its page.
+    op.execute(
+        f"ALTER TABLE {schema}.shard SET (fillfactor = 10)"
+    )  # One row, written thousands of times: keep it on its page.
