@@ -56,18 +56,20 @@ def issues() -> Iterator[Draft]:
     chance = random.Random(1)
     for number in range(DECISIONS):
         reference, at = f"D-{number:06}", START + number * 1_000_000
-        point = PlaceClaim("point", chance.uniform(53.32, 53.36), chance.uniform(-6.3, -6.25))
+        point = PlaceClaim(
+            by="point", lat=chance.uniform(53.32, 53.36), lon=chance.uniform(-6.3, -6.25)
+        )
         name = issue_id(DISTRICT, "benchmark", "hotline", reference)
         event = IssueReported(
-            name,
-            "benchmark",
-            "hotline",
-            reference,
-            "Noise",
-            "normal",
-            at + 48 * HOUR_US,
-            (point,),
-            (),
+            issue=name,
+            source="benchmark",
+            line="hotline",
+            reference=reference,
+            category="Noise",
+            urgency="normal",
+            due=at + 48 * HOUR_US,
+            claims=(point,),
+            rules=(),
         )
         yield Draft(at, name, event)
 

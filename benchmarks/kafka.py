@@ -45,7 +45,7 @@ async def measured(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
         log, publisher = PostgresLog("intake", database, Notifier(), "bench"), Publisher(cluster)
         for first in range(0, ROWS, PART):
             drafts = [
-                Draft(n, f"a{n}", VisitMade(f"a{n}", "case", "ann"))
+                Draft(n, f"a{n}", VisitMade(action=f"a{n}", issue="case", by="ann"))
                 for n in range(first, first + PART)
             ]
             await log.append(shard, drafts)

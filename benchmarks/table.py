@@ -31,9 +31,9 @@ from eventlog.codec import Entry, entry
 from eventlog.core.row import Row
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected
-from eventlog.postgres.tables import SERVICE_OF
-from events.catalogue import Instant
+from events.instants import Instant
 from events.reference_data import GridMap
+from events.topology import WRITER
 from gridcall.host.migrations import prepare
 from gridcall.simulation.city.local_time import Clockface
 from gridcall.simulation.city.map_validation import check_map
@@ -220,7 +220,7 @@ async def fresh_tables(database: Database) -> None:
     await database.fetch("DROP SCHEMA IF EXISTS bare CASCADE")
     await database.fetch("CREATE SCHEMA bare")
     for log in ("intake", "cases", "calls"):
-        await database.fetch(f"CREATE TABLE bare.{log} (LIKE {SERVICE_OF[log]}.log INCLUDING ALL)")
+        await database.fetch(f"CREATE TABLE bare.{log} (LIKE {WRITER[log]}.log INCLUDING ALL)")
     await database.fetch("CHECKPOINT")
 
 

@@ -161,9 +161,24 @@ def one_envelope() -> float:
     from eventlog.core.row import Row
     from events import catalogue as e
 
-    holder = e.Assignment("grid", "0503", "05", "city", "w:0503", 1)
-    matter = e.CaseFacts("hotline", "Street Light Outages", "normal", 1_420_089_609_000_000, None)
-    event = e.CaseRouted("c" * 32, matter, holder, "point", (), e.Versions("map", "roster", None))
+    holder = e.Assignment(
+        level="grid", grid="0503", street="05", district="city", worker="w:0503", episode=1
+    )
+    matter = e.CaseFacts(
+        line="hotline",
+        category="Street Light Outages",
+        urgency="normal",
+        reported=1_420_089_609_000_000,
+        due=None,
+    )
+    event = e.CaseRouted(
+        case="c" * 32,
+        matter=matter,
+        holder=holder,
+        located_by="point",
+        rules=(),
+        used=e.Versions("map", "roster", None),
+    )
     row = Row(
         "cases",
         "city",

@@ -22,9 +22,9 @@ from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
 from eventlog.postgres.log import HEAD, READ
 from eventlog.postgres.pool import reached
-from eventlog.postgres.tables import SERVICE_OF
-from events.catalogue import BEGINNING
 from events.errors import Halted
+from events.instants import BEGINNING
+from events.topology import WRITER
 from gridcall.host.migrations import BEHIND, SERVICES
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
@@ -81,9 +81,7 @@ class Snapshot:
 
     def __init__(self, connections: Mapping[str, asyncpg.Connection[asyncpg.Record]]) -> None:
         self._of = {
-            log: connections[service]
-            for log, service in SERVICE_OF.items()
-            if service in connections
+            log: connections[service] for log, service in WRITER.items() if service in connections
         }
 
     async def districts(self) -> list[str]:
@@ -102,7 +100,7 @@ class Snapshot:
 
     async def passed(self, log: str, shard: str) -> tuple[Progress, int]:
         """How far a stage is, and its last position."""
-        found = await self._of[log].fetchrow(HEAD.format(schema=SERVICE_OF[log]), shard)
+        found = await self._of[log].fetchrow(HEAD.format(schema=WRITER[log]), shard)
         return (
             (Progress(found["input"], found["ts"]), found["pos"])
             if found
@@ -125,7 +123,7 @@ class Snapshot:
         """A difference with the envelope of what caused it, where that is a row."""
         log, _, rest = difference.cause.partition("/")
         shard, _, position = rest.rpartition("/")
-        if log in SERVICE_OF:
+        if log in WRITER:
             async for entries in self.entries(log, shard, int(position), int(position) - 1):
                 return replace(difference, cause=enveloped(log, shard, entries[0]).decode())
         return difference
@@ -134,7 +132,7 @@ class Snapshot:
         self, log: str, shard: str, upto: int | None = None, after: int = 0
     ) -> AsyncIterator[list[Entry]]:
         """The entries of a log, in order, after a position and up to another one."""
-        position, sql = after, READ.format(schema=SERVICE_OF[log])
+        position, sql = after, READ.format(schema=WRITER[log])
         while upto is None or position < upto:
             limit = CHUNK if upto is None else min(CHUNK, upto - position)
             found = [

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from eventlog.codec import Wire
-from events.catalogue import CATALOGUE, LINES, EventType, short_type
+from events.catalogue import LINES
+from events.registry import CATALOGUE, EventType, short_type
 
 Schema = dict[str, Any]
 
@@ -160,7 +161,7 @@ def document() -> Schema:
         "info": {
             "title": "gridcall",
             "version": "1",
-            "description": "The logs of gridcall on Kafka. Made from libs/events/catalogue.py; see docs/kafka.md.",
+            "description": "The logs of gridcall on Kafka. Made from libs/events/catalogue/; see docs/kafka.md.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": STRUCTURED,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from typing import Any, TypeGuard
 
-from events import catalogue
+from events.registry import TYPE_OF
+
+CHAPTERS = ("values", "reference", "issues", "cases", "calls", "outcomes")
 
 HEAD = """# Events
 
-Made from `libs/events/catalogue.py` by `make docs`; `make check` fails when they differ.
+Made from `libs/events/catalogue/` by `make docs`; `make check` fails when they differ.
 
 Every event, in the order of a case's life. An event is stored, hashed and published as a CloudEvents 1.0 JSON object
 (`libs/eventlog/codec.py`): sorted keys, no spaces, UTF-8. Beside the attributes of the specification it has these:
@@ -42,16 +44,24 @@ def glossary() -> str:
 
 
 def sections() -> Iterator[tuple[str, list[type[Any]]]]:
-    """The sections of the catalogue's source, with their events and values in its order."""
-    chapters = re.split(r"^# ── (.+?) ─+$", inspect.getsource(catalogue), flags=re.MULTILINE)
-    for title, source in zip(chapters[1::2], chapters[2::2], strict=True):
-        names = re.findall(r"^@(?:event|value).*\nclass (\w+)", source, flags=re.MULTILINE)
-        yield title, [getattr(catalogue, name) for name in names]
+    """Yield each chapter of the catalogue: its title, and its values and events in their order."""
+    for name in CHAPTERS:
+        chapter = import_module(f"events.catalogue.{name}")
+        title = (chapter.__doc__ or "").strip().rstrip(".")
+        yield (
+            title,
+            [each for each in vars(chapter).values() if is_declared(each, chapter.__name__)],
+        )
+
+
+def is_declared(each: object, chapter: str) -> TypeGuard[type[Any]]:
+    """Tell a value or an event of this chapter from what the chapter imports."""
+    return isinstance(each, type) and is_dataclass(each) and each.__module__ == chapter
 
 
 def entry(cls: type[Any]) -> str:
     """An event, or a value that events carry."""
-    kind = catalogue.TYPE_OF.get(cls)
+    kind = TYPE_OF.get(cls)
     words = inspect.cleandoc(cls.__doc__ or "")
     lines = [f"### {cls.__name__}", ""]
     if kind:

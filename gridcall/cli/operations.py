@@ -21,10 +21,11 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected, listen
-from eventlog.postgres.tables import SERVICE_OF
-from events.catalogue import LINES, CaseParked, Instant, RetryAsked, short_type
+from events.catalogue import LINES, CaseParked, RetryAsked
 from events.errors import Unavailable
-from events.instants import rfc3339
+from events.instants import Instant, rfc3339
+from events.registry import short_type
+from events.topology import WRITER
 from gridcall.cli.queries import asked, listed, named
 from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
 from gridcall.demo.live import run_demo
@@ -225,7 +226,7 @@ def status_command(as_json_: bool) -> None:
 
 
 @click.command("tail")
-@click.argument("log", type=click.Choice(list(SERVICE_OF)))
+@click.argument("log", type=click.Choice(list(WRITER)))
 @click.option("--district", metavar="CODE", help="Which; not needed where there is one.")
 @click.option(
     "--after",
@@ -356,7 +357,9 @@ def retry_command(case: str, by: str) -> None:
         said: list[tuple[str, Row | None]] = []
         for district, log in found:
             action = action_id(district, "gridcall", secrets.token_hex(16))
-            (accepted,) = await door.accept(district, [item_of(RetryAsked(action, case, log, by))])
+            (accepted,) = await door.accept(
+                district, [item_of(RetryAsked(action=action, issue=case, log=log, by=by))]
+            )
             rows = await outcomes.wait(district, accepted.position, DECIDED_SECONDS)
             said.append((log, rows[0] if rows else None))
         return said

@@ -91,7 +91,7 @@ def loader(kind: ReferenceKind) -> click.Command:
         except msgspec.DecodeError as error:
             fail(NOTHING_RAN, f"{path}: {error}; docs/reference-data.md shows a {kind}")
         digest, body = encoded(content)
-        event = ReferenceAdopted(kind, name or path.stem, digest)
+        event = ReferenceAdopted(kind=kind, name=name or path.stem, digest=digest)
         adopt_now(district, [event], {digest: body})
 
     return load

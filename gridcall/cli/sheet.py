@@ -11,8 +11,7 @@ import click
 from assessment.core.figures import FLOWS, receipts, sheets
 from assessment.fact_projection import known_of
 from eventlog.postgres.pool import Database, connected
-from events.catalogue import Instant
-from events.instants import rfc3339
+from events.instants import Instant, rfc3339
 from gridcall.cli.operations import the_district
 from gridcall.cli.queries import asked, named
 from gridcall.cli.terminal import NOTHING_RAN, emit, fail

@@ -16,7 +16,7 @@ import click
 
 from embedded.server import url_of
 from eventlog.kafka.topics import Cluster
-from events.catalogue import Instant
+from events.instants import Instant
 from gridcall.cli.map import the_map, the_profile
 from gridcall.cli.terminal import (
     INTERRUPTED,

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from eventlog.postgres.pool import Database, connected, remark, remark_on
-from events.catalogue import LINES, Instant
-from events.instants import instant
+from events.catalogue import LINES
+from events.instants import Instant, instant
 from gridcall.cli.reference_data import adopt
 from gridcall.cli.terminal import NOTHING_RAN, fail
 from gridcall.demo.licheng.district import CODE, PLATFORMS, ZONE, contents

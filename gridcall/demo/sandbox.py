@@ -22,8 +22,8 @@ from pathlib import Path
 
 from embedded.server import lives, started
 from eventlog.postgres.pool import connected
-from events.catalogue import Instant
 from events.errors import GridcallError
+from events.instants import Instant
 from gridcall.demo.live import made_ready, set_clock
 from gridcall.demo.signals import LOOK_SECONDS, pause
 from gridcall.host.migrations import prepare

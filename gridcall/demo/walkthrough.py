@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from events.catalogue import short_type
 from events.errors import GridcallError
 from events.instants import EPOCH, MICROSECOND, instant
+from events.registry import short_type
 from gridcall.cli.terminal import INTERRUPTED, REJECTED, fail
 from gridcall.demo.licheng.district import (
     CODE,

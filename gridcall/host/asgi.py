@@ -16,8 +16,8 @@ from embedded.server import data_folder
 from eventlog.http_log import log_routes
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.pool import connected
-from eventlog.postgres.tables import SERVICE_OF
 from events.errors import Unavailable
+from events.topology import WRITER
 from gridcall.host.host import SERVICES, ServiceHost
 from gridcall.host.lag import lag_of, watch
 from gridcall.host.peers import Peers, has_key, intake_routes, service_key
@@ -49,7 +49,7 @@ def app_of(
             outcomes = Outcomes(system.cases, system.calls, system.notifier)
             app.state.intake = Intake(door, Keys(database), outcomes, database)
             for name, each in system.own.items():
-                prefix = f"/{SERVICE_OF[name]}" if name != "intake" else ""
+                prefix = f"/{WRITER[name]}" if name != "intake" else ""
                 routes = log_routes(each, system.notifier, system.closing)
                 app.include_router(routes, prefix=prefix, dependencies=[Depends(reading_key)])
             if "screen" in services:

@@ -21,10 +21,10 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, listen
-from eventlog.postgres.tables import SERVICE_OF
 from eventlog.runner import BATCH, Processor, Runner, ShardSupervisor
 from events.catalogue import LINES
 from events.errors import GridcallError, Unavailable
+from events.topology import WRITER
 from gridcall.host.contents import Contents, stored
 from gridcall.host.peers import Peers
 from intake.acceptor import Acceptor, ClockLeapt
@@ -93,7 +93,7 @@ class ServiceHost:
         self._is_ending = False
 
     def _log(self, name: str) -> PostgresLog | KafkaLog | HttpLog:
-        if self.elsewhere is None or SERVICE_OF[name] in self.services:
+        if self.elsewhere is None or WRITER[name] in self.services:
             own = self.own[name] = PostgresLog(name, self.stored, self.notifier, this_process())
             return own
         writer = self.elsewhere.log(name)

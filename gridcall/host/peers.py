@@ -18,8 +18,8 @@ from starlette.responses import Response
 from eventlog.http_log import HttpLog
 from eventlog.kafka.topics import Cluster
 from eventlog.postgres.pool import Database
-from eventlog.postgres.tables import SERVICE_OF
 from events.errors import Halted, Unavailable
+from events.topology import WRITER
 from gridcall.host.migrations import KAFKA
 
 PORTS = {"intake": 8311, "routing": 8312, "escalation": 8313, "assessment": 8314, "screen": 8315}
@@ -68,7 +68,7 @@ class Peers:
 
     def log(self, name: str) -> HttpLog:
         """A log as its writer has it."""
-        return HttpLog(name, self.clients[SERVICE_OF[name]])
+        return HttpLog(name, self.clients[WRITER[name]])
 
     async def districts(self) -> dict[str, int]:
         """The districts and their numbers, of intake's list."""

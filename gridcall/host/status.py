@@ -9,8 +9,8 @@ import msgspec
 
 from eventlog.codec import data_decoder
 from eventlog.postgres.pool import Database
-from eventlog.postgres.tables import SERVICE_OF
 from events.instants import rfc3339
+from events.topology import WRITER
 
 STANDS = {
     "case-routed": "routed", "case-queued": "queued", "case-withheld": "routed", "case-visited": "visited",
@@ -62,7 +62,7 @@ async def status(database: Database) -> dict[str, Any]:
 
 async def shards_of(database: Database, log: str) -> list[dict[str, Any]]:
     """Every shard of a log. `lag`: how many rows of the log before it wait to be read."""
-    found = await database.fetch(SHARDS.format(log=log, lag=LAGS[log], schema=SERVICE_OF[log]))
+    found = await database.fetch(SHARDS.format(log=log, lag=LAGS[log], schema=WRITER[log]))
     return [{**record, "ts": rfc3339(record["ts"])} for record in found]
 
 
@@ -84,7 +84,7 @@ async def parked(database: Database) -> list[dict[str, Any]]:
     """Parked cases: where, the last fault, and how many inputs came since the first."""
     rows = []
     for log in ("cases", "calls"):
-        for record in await database.fetch(PARKED.format(log=log, schema=SERVICE_OF[log])):
+        for record in await database.fetch(PARKED.format(log=log, schema=WRITER[log])):
             row = dict(record)
             fault = msgspec.json.decode(row.pop("data")[-1])["fault"]
             rows.append({**row, "fault": fault})

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from events.catalogue import Instant
 from events.errors import GridcallError, Invalid
+from events.instants import Instant
 from gridcall.simulation.city.profile import Lines, Profile
 from gridcall.simulation.city.row_mapper import Adapter, Record
 

@@ -21,8 +21,8 @@ from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft
 from eventlog.core.stage import Stage
 from eventlog.runner import Runner
-from events.catalogue import Instant, ReferenceAdopted, ReferenceKind
-from events.instants import rfc3339
+from events.catalogue import ReferenceAdopted, ReferenceKind
+from events.instants import Instant, rfc3339
 from events.reference_data import Content, GridMap
 from gridcall.simulation.city.defaults import one_worker_per_grid, policies_of
 from gridcall.simulation.city.profile import Profile
@@ -130,8 +130,8 @@ def adoptions(
     for kind, content in adopted:
         digest, body = encoded(content)
         contents[digest] = body
-        events.append(ReferenceAdopted(kind, profile.profile, digest))
-    events.append(ReferenceAdopted("decider", VERSIONS[-1], ""))
+        events.append(ReferenceAdopted(kind=kind, name=profile.profile, digest=digest))
+    events.append(ReferenceAdopted(kind="decider", name=VERSIONS[-1], digest=""))
     return [Draft(at, REFERENCE, event) for event in events], contents
 
 

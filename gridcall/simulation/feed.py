@@ -19,7 +19,8 @@ from typing import BinaryIO, Literal, NamedTuple, cast
 import msgspec
 
 from eventlog.core.row import Draft
-from events.catalogue import EndedAtSource, Instant, IssueReported
+from events.catalogue import EndedAtSource, IssueReported
+from events.instants import Instant
 from gridcall.simulation.city.profile import Lines, Profile
 from gridcall.simulation.csv_source import Read, Rejected, read_files, undisturbed
 

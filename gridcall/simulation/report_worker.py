@@ -20,8 +20,8 @@ from eventlog.codec import Entry
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected
-from events.catalogue import Instant
 from events.errors import Halted
+from events.instants import Instant
 from gridcall.simulation.csv_source import undisturbed
 from gridcall.simulation.reports.tables import LOGS, Tables
 

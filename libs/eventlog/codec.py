@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from eventlog.core.row import Row
-from events.catalogue import CATALOGUE, TYPE_OF, Instant
 from events.errors import Invalid
-from events.instants import instant, rfc3339
+from events.instants import Instant, instant, rfc3339
+from events.registry import CATALOGUE, TYPE_OF
 
 sorted_encoder = msgspec.json.Encoder(order="sorted")
 encoder = msgspec.json.Encoder()

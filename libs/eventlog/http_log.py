@@ -21,8 +21,8 @@ from eventlog.core.log import at
 from eventlog.core.row import Generation, Row, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from events.catalogue import Instant
 from events.errors import Unavailable
+from events.instants import Instant
 
 NDJSON = "application/x-ndjson"
 LIMIT = 1000

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from events.catalogue import CaseFacts, DeadlineRule, Instant
-from events.instants import EPOCH, HOUR_US, MICROSECOND, instant
+from events.catalogue import CaseFacts, DeadlineRule
+from events.instants import EPOCH, HOUR_US, MICROSECOND, Instant, instant
 
 
 def limit_for(matter: CaseFacts, limits: Sequence[DeadlineRule]) -> DeadlineRule | None:

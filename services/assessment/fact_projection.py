@@ -21,8 +21,9 @@ from eventlog.core.log import Source
 from eventlog.core.row import Row
 from eventlog.postgres.log import LEASE_SECONDS, RENEW, PostgresLog
 from eventlog.postgres.pool import Database
-from events.catalogue import BEGINNING, Instant, PoliciesAdopted
+from events.catalogue import PoliciesAdopted
 from events.errors import Conflict, Halted
+from events.instants import BEGINNING, Instant
 
 FEW = 1_000  # Rows: after fewer, what comes next is waited for,
 REST_SECONDS = 0.25  # so long: what comes together is merged together, for half of it speaks of the same facts.

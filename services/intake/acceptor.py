@@ -15,8 +15,8 @@ import asyncpg
 
 from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database
-from events.catalogue import Instant
 from events.errors import GridcallError, Unavailable
+from events.instants import Instant
 from intake.core.submission import Item
 
 COMMIT_ITEMS = (

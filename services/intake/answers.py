@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from eventlog.core.row import Row
 from eventlog.postgres.generation import NewGeneration
-from events.catalogue import TYPE_OF
 from events.errors import Unavailable
 from events.instants import rfc3339
+from events.registry import TYPE_OF
 from httpedge.request_body import JSON, NDJSON, Problem
 from intake.acceptor import Accepted, Busy, ClockLeapt
 from intake.outcomes import sentence

@@ -31,12 +31,10 @@ from pydantic_core.core_schema import chain_schema, no_info_plain_validator_func
 
 from eventlog.codec import encoder, sorted_struct
 from events.catalogue import (
-    TYPE_OF,
     AcknowledgementGiven,
     Action,
     AnswerGiven,
     ClosingAsked,
-    Instant,
     IssueReported,
     IssueWithdrawn,
     Line,
@@ -46,7 +44,8 @@ from events.catalogue import (
     ResolutionClaimed,
     VisitMade,
 )
-from events.instants import RFC_3339, instant_of
+from events.instants import RFC_3339, Instant, instant_of
+from events.registry import TYPE_OF
 from httpedge.request_body import ERRORS, ITEM_BYTES, FieldError, Problem, beneath, invalid, strict
 from intake.core.identity import action_id, issue_id
 from intake.core.submission import Item, written
@@ -266,7 +265,7 @@ class PlaceNamedIn(ActionBy):
     grid: Code
 
     def event(self, action: str, issue: str) -> Action:
-        return PlaceNamed(action, issue, self.by, self.grid)
+        return PlaceNamed(action=action, issue=issue, by=self.by, grid=self.grid)
 
 
 class VisitMadeIn(ActionBy):
@@ -275,7 +274,7 @@ class VisitMadeIn(ActionBy):
     type: Literal["visit_made"]
 
     def event(self, action: str, issue: str) -> Action:
-        return VisitMade(action, issue, self.by)
+        return VisitMade(action=action, issue=issue, by=self.by)
 
 
 class ResolutionClaimedIn(ActionBy):
@@ -285,7 +284,7 @@ class ResolutionClaimedIn(ActionBy):
     root_cause: Word
 
     def event(self, action: str, issue: str) -> Action:
-        return ResolutionClaimed(action, issue, self.by, self.root_cause)
+        return ResolutionClaimed(action=action, issue=issue, by=self.by, root_cause=self.root_cause)
 
 
 class ResolutionCheckedIn(ActionBy):
@@ -295,7 +294,7 @@ class ResolutionCheckedIn(ActionBy):
     holds: bool
 
     def event(self, action: str, issue: str) -> Action:
-        return ResolutionChecked(action, issue, self.by, self.holds)
+        return ResolutionChecked(action=action, issue=issue, by=self.by, holds=self.holds)
 
 
 class ClosingAskedIn(ActionBy):
@@ -304,7 +303,7 @@ class ClosingAskedIn(ActionBy):
     type: Literal["closing_asked"]
 
     def event(self, action: str, issue: str) -> Action:
-        return ClosingAsked(action, issue, self.by)
+        return ClosingAsked(action=action, issue=issue, by=self.by)
 
 
 class ReopeningAskedIn(ActionItem):
@@ -314,7 +313,7 @@ class ReopeningAskedIn(ActionItem):
     because: Literal["recurrence", "unsatisfied"]
 
     def event(self, action: str, issue: str) -> Action:
-        return ReopeningAsked(action, issue, self.because)
+        return ReopeningAsked(action=action, issue=issue, because=self.because)
 
 
 class IssueWithdrawnIn(ActionItem):
@@ -324,7 +323,7 @@ class IssueWithdrawnIn(ActionItem):
     because: Word
 
     def event(self, action: str, issue: str) -> Action:
-        return IssueWithdrawn(action, issue, self.because)
+        return IssueWithdrawn(action=action, issue=issue, because=self.because)
 
 
 class AcknowledgementGivenIn(ActionBy):
@@ -334,7 +333,7 @@ class AcknowledgementGivenIn(ActionBy):
     call: CallId
 
     def event(self, action: str, issue: str) -> Action:
-        return AcknowledgementGiven(action, issue, self.call, self.by)
+        return AcknowledgementGiven(action=action, issue=issue, call=self.call, by=self.by)
 
 
 class AnswerGivenIn(ActionBy):
@@ -344,7 +343,7 @@ class AnswerGivenIn(ActionBy):
     call: CallId
 
     def event(self, action: str, issue: str) -> Action:
-        return AnswerGiven(action, issue, self.call, self.by)
+        return AnswerGiven(action=action, issue=issue, call=self.call, by=self.by)
 
 
 ActionIn = Annotated[

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from eventlog.codec import sorted_struct
-from events.catalogue import Instant, PlaceClaim
-from events.instants import instant_of
+from events.catalogue import PlaceClaim
+from events.instants import Instant, instant_of
 from httpedge.request_body import SPACES
 
 SMALL_BYTES = 4096  # The largest that is ordinary; an issue has some 200.

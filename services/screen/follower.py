@@ -11,8 +11,8 @@ from typing import Any
 from eventlog.core.log import Source
 from eventlog.core.row import Row, Watermark
 from eventlog.notifier import Notifier
-from events.catalogue import BEGINNING, Instant
 from events.errors import Conflict, GridcallError, Unavailable
+from events.instants import BEGINNING, Instant
 from screen.payloads import whole
 from screen.projection import View
 

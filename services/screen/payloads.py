@@ -8,15 +8,14 @@ import msgspec
 
 from eventlog.core.row import Row
 from events.catalogue import (
-    TYPE_OF,
     CallRaised,
     CaseWithheld,
     ClockStarted,
     IssueReported,
     PlaceClaim,
     ReferenceAdopted,
-    short_type,
 )
+from events.registry import TYPE_OF, short_type
 from screen.projection import SHOWN, Call, Case, View, order
 
 HIDDEN = frozenset(

@@ -35,7 +35,6 @@ from events.catalogue import (
     ClockStarted,
     DeadlineMissed,
     Event,
-    Instant,
     IssueReported,
     Level,
     PlaceClaim,
@@ -43,6 +42,7 @@ from events.catalogue import (
     ReferenceAdopted,
     ResolutionRejected,
 )
+from events.instants import Instant
 
 REMEMBERED = 1_000  # Cases that ended.
 SHOWN = 6  # Cases and calls in each column.

@@ -8,14 +8,15 @@ import pytest
 
 from eventlog.core.log import Log
 from eventlog.core.row import Draft, Row, Watermark
-from events.catalogue import BEGINNING, ReferenceAdopted, VisitMade
+from events.catalogue import ReferenceAdopted, VisitMade
 from events.errors import Conflict
+from events.instants import BEGINNING
 
 SHARD = "city"
 
 
 def visit(number: int, at: int) -> Draft:
-    return Draft(at, f"a{number}", VisitMade(f"a{number}", "case", "ann"))
+    return Draft(at, f"a{number}", VisitMade(action=f"a{number}", issue="case", by="ann"))
 
 
 def numbered(log: Log, position: int, time: int, subject: str = "case", sequence: int = 1) -> Row:
@@ -29,7 +30,7 @@ def numbered(log: Log, position: int, time: int, subject: str = "case", sequence
         subject,
         sequence,
         f"intake/{SHARD}/{position}",
-        VisitMade("a", subject, "ann"),
+        VisitMade(action="a", issue=subject, by="ann"),
     )
 
 
@@ -54,7 +55,7 @@ async def an_announced_time_is_never_gone_behind(log: Log) -> None:
 
 
 async def a_row_keeps_its_sequence_within_its_subject(log: Log) -> None:
-    adopted = ReferenceAdopted("map", "m", "")
+    adopted = ReferenceAdopted(kind="map", name="m", digest="")
     rows = await log.append(
         SHARD, [Draft(1, "reference", adopted), visit(1, 1), Draft(1, "reference", adopted)]
     )
@@ -93,7 +94,20 @@ async def rows_come_back_as_they_were_committed(log: Log) -> None:
 
 async def any_text_comes_back_as_it_was(log: Log) -> None:
     text = "a\tb\nc\\n\\x00'\"{1,NULL}\x1f 事项 \U0001f6a7"
-    rows = [Row(log.name, SHARD, 1, 5, 0, 1, "a case", 1, "", VisitMade("a", "a case", text))]
+    rows = [
+        Row(
+            log.name,
+            SHARD,
+            1,
+            5,
+            0,
+            1,
+            "a case",
+            1,
+            "",
+            VisitMade(action="a", issue="a case", by=text),
+        )
+    ]
     await log.commit(SHARD, rows)
     assert list(await log.read(SHARD, 0, 9)) == rows
 

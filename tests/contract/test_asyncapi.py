@@ -20,7 +20,8 @@ from eventlog.codec import envelope
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft, Row
 from eventlog.kafka.topics import Cluster, wanted
-from events.catalogue import CATALOGUE, LINES, TYPE_OF
+from events.catalogue import LINES
+from events.registry import CATALOGUE, TYPE_OF
 from tests.conftest import ROOT
 from tests.unit.test_catalogue import GOLDEN
 from tests.unit.test_properties import drafted, histories, run

@@ -35,9 +35,17 @@ DOCUMENT = ROOT / "docs" / "kafka.md"
 
 
 def reported(line: Any, number: int, category: str) -> e.IssueReported:
-    claims = (e.PlaceClaim("point", 53.335, -6.285),)
+    claims = (e.PlaceClaim(by="point", lat=53.335, lon=-6.285),)
     return e.IssueReported(
-        f"{number:032}", "12345", line, f"2026-{number:06}", category, "normal", None, claims, ()
+        issue=f"{number:032}",
+        source="12345",
+        line=line,
+        reference=f"2026-{number:06}",
+        category=category,
+        urgency="normal",
+        due=None,
+        claims=claims,
+        rules=(),
     )
 
 
@@ -47,7 +55,7 @@ def morning(district: str, last: str) -> list[Row]:
         MAP_ADOPTED,
         reported("hotline", 117, "Street light"),
         reported("grid", 1, "Street light"),
-        e.VisitMade("a" * 32, "b" * 32, "w:17"),
+        e.VisitMade(action="a" * 32, issue="b" * 32, by="w:17"),
         reported("hotline", 118, "井盖"),
         reported("petition", 9, "Roadworks"),
         reported("sentiment", 118, "Rubbish"),

@@ -18,8 +18,8 @@ from eventlog.http_log import HttpLog, log_routes
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected, listen
-from events.catalogue import BEGINNING
 from events.errors import Unavailable
+from events.instants import BEGINNING
 from tests.contract.log_contract import SHARD, visit
 from tests.harness.kafka import Followed, Topics, over_kafka
 

@@ -65,8 +65,8 @@ POLICIES = Policies(
     "Asia/Shanghai",
     DAY,
     (
-        DeadlineRule("hotline", "*", "urgent", 2, "hours"),
-        DeadlineRule("petition", "*", "*", 15, "days"),
+        DeadlineRule(line="hotline", category="*", urgency="urgent", amount=2, unit="hours"),
+        DeadlineRule(line="petition", category="*", urgency="*", amount=15, unit="days"),
     ),
 )
 ADMISSION = AdmissionList(
@@ -87,14 +87,17 @@ def digest(content: Content) -> str:
     return name
 
 
-MAP_ADOPTED = ReferenceAdopted("map", "map-1", digest(GRID_MAP))
-ROSTER_SENT = ReferenceAdopted("roster", "roster-1", digest(ROSTER))
-ROSTER_ADOPTED = RosterAdopted("roster-1", digest(ROSTER), ROSTER.receivers)
-POLICIES_SENT = ReferenceAdopted("policies", "policies-1", digest(POLICIES))
+MAP_ADOPTED = ReferenceAdopted(kind="map", name="map-1", digest=digest(GRID_MAP))
+ROSTER_SENT = ReferenceAdopted(kind="roster", name="roster-1", digest=digest(ROSTER))
+ROSTER_ADOPTED = RosterAdopted(name="roster-1", digest=digest(ROSTER), receivers=ROSTER.receivers)
+POLICIES_SENT = ReferenceAdopted(kind="policies", name="policies-1", digest=digest(POLICIES))
 POLICIES_ADOPTED = PoliciesAdopted(
-    "policies-1", POLICIES.zone, POLICIES.answer_within, POLICIES.limits
+    name="policies-1",
+    zone=POLICIES.zone,
+    answer_within=POLICIES.answer_within,
+    limits=POLICIES.limits,
 )
-ADMISSION_ADOPTED = ReferenceAdopted("admission", "list-2025", digest(ADMISSION))
+ADMISSION_ADOPTED = ReferenceAdopted(kind="admission", name="list-2025", digest=digest(ADMISSION))
 
 LIBRARY = ContentLibrary(CONTENTS)
 routing = Routing("city", LIBRARY)
@@ -102,24 +105,36 @@ escalation = Escalation()
 
 CASE = "c" * 32
 USED = Versions("map-1", "roster-1", None)
-IN_0101 = PlaceClaim("point", 0.1, 0.1)
-ANN = Assignment("grid", "0101", "01", "city", "ann", 1)
+IN_0101 = PlaceClaim(by="point", lat=0.1, lon=0.1)
+ANN = Assignment(level="grid", grid="0101", street="01", district="city", worker="ann", episode=1)
 
 
 def issue(
     *claims: PlaceClaim, category: str = "Rubbish", due: int | None = 5 * DAY, line: Any = "hotline"
 ) -> IssueReported:
     """An issue of the city."""
-    return IssueReported(CASE, "source", line, "R-1", category, "normal", due, claims, ())
+    return IssueReported(
+        issue=CASE,
+        source="source",
+        line=line,
+        reference="R-1",
+        category=category,
+        urgency="normal",
+        due=due,
+        claims=claims,
+        rules=(),
+    )
 
 
 def matter(
     reported: int = DAY, due: int | None = 5 * DAY, category: str = "Rubbish", line: str = "hotline"
 ) -> CaseFacts:
     """What the case of such an issue is about."""
-    return CaseFacts(line, category, "normal", reported, due)
+    return CaseFacts(line=line, category=category, urgency="normal", reported=reported, due=due)
 
 
 def routed(holder: Assignment = ANN, by: str = "point", **of: Any) -> CaseRouted:
     """The case, in a grid."""
-    return CaseRouted(CASE, matter(**of), holder, by, (), USED)
+    return CaseRouted(
+        case=CASE, matter=matter(**of), holder=holder, located_by=by, rules=(), used=USED
+    )

@@ -399,7 +399,7 @@ def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(databa
             narrow = Narrow(wide._pool)
             door = Acceptor(narrow, Notifier())
             items = [
-                item_of(RetryAsked(f"{number:032x}", "c", "cases", "ann"))
+                item_of(RetryAsked(action=f"{number:032x}", issue="c", log="cases", by="ann"))
                 for number in range(SECOND_ITEMS + 1)
             ]
             first = asyncio.create_task(door.accept("city", items[:1]))

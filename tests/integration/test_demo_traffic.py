@@ -60,8 +60,15 @@ from tools.checker.checker import check, read_receipts
 SPEED, PER_HOUR = 3600.0, 25.0
 MONDAY = instant(datetime(2026, 11, 23, 1, tzinfo=UTC))
 CASE = "0" * 32
-HOLDER = Assignment("grid", "370112001001001", "370112001", CODE, "w-370112001001001", 1)
-MATTER = CaseFacts("grid", "rubbish", "normal", MONDAY, None)
+HOLDER = Assignment(
+    level="grid",
+    grid="370112001001001",
+    street="370112001",
+    district=CODE,
+    worker="w-370112001001001",
+    episode=1,
+)
+MATTER = CaseFacts(line="grid", category="rubbish", urgency="normal", reported=MONDAY, due=None)
 
 
 # ── What is sent ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -153,8 +160,24 @@ class Story:
         self.people = People(Receipts(folder), clock_at(MONDAY), self.agenda, 1)
         self.people.begin()
         used = Versions(None, None, None)
-        self.read("cases", CaseRouted(CASE, MATTER, HOLDER, "grid", (), used))
-        self.read("calls", ClockStarted(CASE, HOLDER, 1, MONDAY, MONDAY + HOUR_US, "", None))
+        self.read(
+            "cases",
+            CaseRouted(
+                case=CASE, matter=MATTER, holder=HOLDER, located_by="grid", rules=(), used=used
+            ),
+        )
+        self.read(
+            "calls",
+            ClockStarted(
+                case=CASE,
+                holder=HOLDER,
+                run=1,
+                started=MONDAY,
+                due=MONDAY + HOUR_US,
+                rule="",
+                policies=None,
+            ),
+        )
         self.people._plans[CASE] = plan
 
     def read(self, log: str, event: Event) -> None:
@@ -174,15 +197,24 @@ class Story:
 def raised(to: str) -> CallRaised:
     unit = "370112001" if to == "street" else CODE
     receiver = OnCall(unit, f"{unit}-officer", f"{unit}-deputy")
-    return CallRaised(CASE, HOLDER, f"{CASE}/1", "grid", to, receiver, "deadline", None)  # type: ignore[arg-type]
+    return CallRaised(
+        case=CASE,
+        holder=HOLDER,
+        call=f"{CASE}/1",
+        from_level="grid",
+        to_level=to,  # type: ignore[arg-type]
+        receiver=receiver,
+        because="deadline",
+        answer_due=None,
+    )
 
 
 def test_the_gridworker_visits_and_resolves_and_somebody_else_verifies(tmp_path: Path) -> None:
     story = Story(tmp_path, Plan(MONDAY, 600))
     done = [story.does()]
-    story.read("cases", CaseVisited(CASE, HOLDER, "w"))
+    story.read("cases", CaseVisited(case=CASE, holder=HOLDER, by="w"))
     done.append(story.does())
-    story.read("cases", CaseResolved(CASE, HOLDER, "w", "worn_out"))
+    story.read("cases", CaseResolved(case=CASE, holder=HOLDER, by="w", root_cause="worn_out"))
     done.append(story.does())
     assert [each["type"] for each in done] == [
         "visit_made",
@@ -214,7 +246,7 @@ def test_a_forgotten_case_is_visited_once_somebody_answered_its_call(tmp_path: P
             CASE,
             9,
             "",
-            CallAnswered(CASE, HOLDER, f"{CASE}/1", "o"),
+            CallAnswered(case=CASE, holder=HOLDER, call=f"{CASE}/1", by="o"),
         )
     )
     assert people._plans[CASE] == Plan(MONDAY + 7, 600)

@@ -18,6 +18,7 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected
 from events import catalogue as e
 from events.errors import Conflict
+from events.instants import BEGINNING
 from tests.harness.city import ANN, DAY, POLICIES_ADOPTED, routed
 from tests.unit.test_escalation import BOB, DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
 
@@ -68,14 +69,14 @@ def city() -> dict[str, list[Row]]:
         opened = replace(routed(holder), case=case)
         told["cases"] += [
             (at, case, opened),
-            (at + 50 * DAY, case, e.CaseClosed(case, holder, "eve")),
+            (at + 50 * DAY, case, e.CaseClosed(case=case, holder=holder, by="eve")),
         ]
         calls: list[e.Event] = [
             replace(STARTED, case=case, holder=holder),
             replace(MISSED, case=case, holder=holder),
             replace(STREET_CALLED, case=case, holder=holder),
             replace(DISTRICT_CALLED, case=case, holder=holder),
-            e.CallAnswered(case, holder, FIRST, "officer"),
+            e.CallAnswered(case=case, holder=holder, call=FIRST, by="officer"),
         ]
         told["calls"] += [(at + DAY * days, case, event) for days, event in enumerate(calls)]
     rows: dict[str, list[Row]] = {}
@@ -183,7 +184,7 @@ def test_time_passes_as_far_as_both_logs_are_merged(database: str) -> None:
     async def story(world: World) -> None:
         assessor = await world.assessor()
         await assessor.advance_time()
-        assert (await assessor.sink.watermark(CITY)).watermark == e.BEGINNING
+        assert (await assessor.sink.watermark(CITY)).watermark == BEGINNING
         await caught_up(assessor)
         await world.cases.announce(CITY, 300 * DAY)
         await world.calls.announce(CITY, 200 * DAY)

@@ -34,8 +34,8 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
-from events.catalogue import BEGINNING
 from events.errors import Conflict, Unavailable
+from events.instants import BEGINNING
 from gridcall.simulation.local_cluster import Tasks
 from gridcall.simulation.pipelines.postgres import Tabled
 from tests.contract.log_contract import SHARD, visit

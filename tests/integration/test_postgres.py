@@ -130,7 +130,10 @@ def test_a_reference_that_comes_again_while_commits_are_under_way_is_accepted_on
     async def told() -> None:
         async with connected(database) as db:
             door = Acceptor(db, Notifier())
-            items = [item_of(VisitMade(f"{n % 70:032x}", "case", "ann")) for n in range(700)]
+            items = [
+                item_of(VisitMade(action=f"{n % 70:032x}", issue="case", by="ann"))
+                for n in range(700)
+            ]
             asked = []
             for start in range(0, 700, 7):
                 asked.append(asyncio.create_task(door.accept(SHARD, items[start : start + 7])))

@@ -94,10 +94,14 @@ class Tape:
         )
 
     def life(self, case: str) -> list[Row]:
-        matter = e.CaseFacts("hotline", "Noise", "normal", 0, None)
+        matter = e.CaseFacts(
+            line="hotline", category="Noise", urgency="normal", reported=0, due=None
+        )
         return [
-            self.row(case, e.CaseReported(case, case, case, matter, ())),
-            self.row(case, e.CaseClosed(case, ANN, "eve")),
+            self.row(
+                case, e.CaseReported(case=case, issue=case, reference=case, matter=matter, rules=())
+            ),
+            self.row(case, e.CaseClosed(case=case, holder=ANN, by="eve")),
         ]
 
 
@@ -106,12 +110,16 @@ def test_a_case_that_is_told_of_again_is_not_forgotten_in_the_same_look(
     late: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("screen.projection.REMEMBERED", 3)
-    tape, view, matter = Tape(), View(), e.CaseFacts("hotline", "Noise", "normal", 0, None)
+    tape, view, matter = (
+        Tape(),
+        View(),
+        e.CaseFacts(line="hotline", category="Noise", urgency="normal", reported=0, due=None),
+    )
     for case in "ABC":
         view.take(tape.life(case))
     declined, reopened = (
-        e.InputDeclined("A", "x", "over"),
-        e.CaseReopened("A", matter, ANN, "recurrence"),
+        e.InputDeclined(case="A", input_id="x", because="over"),
+        e.CaseReopened(case="A", matter=matter, holder=ANN, because="recurrence"),
     )
     view.take([*tape.life("D"), tape.row("A", declined if late == "declined" else reopened)])
     assert "A" in view.cases
@@ -119,7 +127,7 @@ def test_a_case_that_is_told_of_again_is_not_forgotten_in_the_same_look(
     for case in "EFGH":
         view.take(tape.life(case))
         whole(view, -1)
-    view.take([tape.row("A", e.CaseClosed("A", ANN, "eve"))])
+    view.take([tape.row("A", e.CaseClosed(case="A", holder=ANN, by="eve"))])
     assert (view.totals["open"], len(view.running)) == (0, 0)
 
 
@@ -151,12 +159,24 @@ def view_counts(case: Any, name: str) -> bool:
 
 def ended(*names: str) -> list[Draft]:
     """These cases are reported, and end."""
-    claims = (e.PlaceClaim("grid", code="0101"),)
+    claims = (e.PlaceClaim(by="grid", code="0101"),)
     reports = [
-        e.IssueReported(name, "s", "hotline", name, "Rubbish", "normal", 9 * DAY, claims, ())
+        e.IssueReported(
+            issue=name,
+            source="s",
+            line="hotline",
+            reference=name,
+            category="Rubbish",
+            urgency="normal",
+            due=9 * DAY,
+            claims=claims,
+            rules=(),
+        )
         for name in names
     ]
-    ends = [e.EndedAtSource(f"{name}#", name, "closed", ()) for name in names]
+    ends = [
+        e.EndedAtSource(action=f"{name}#", issue=name, outcome="closed", rules=()) for name in names
+    ]
     happened: list[Any] = [*reports, *ends]
     return [
         *drafted([], strict=False),
@@ -172,7 +192,16 @@ def test_ended_cases_are_forgotten_and_counted_on_and_known_again_when_they_reop
     view = as_followed(run(drafts))
     assert (list(view.cases), view.totals["ended"], view.totals["open"]) == (["c"], 3, 0)
     view = as_followed(
-        run([*drafts, Draft(2 * DAY, "again", e.ReopeningAsked("again", "a", "recurrence"))])
+        run(
+            [
+                *drafts,
+                Draft(
+                    2 * DAY,
+                    "again",
+                    e.ReopeningAsked(action="again", issue="a", because="recurrence"),
+                ),
+            ]
+        )
     )
     assert (set(view.cases), view.totals["ended"], view.totals["open"]) == ({"a", "c"}, 2, 1)
 

@@ -39,7 +39,6 @@ from events.catalogue import (
     CaseParked,
     EndedAtSource,
     Event,
-    Instant,
     IssueReported,
     PlaceClaim,
     ReferenceAdopted,
@@ -47,6 +46,7 @@ from events.catalogue import (
     VisitMade,
 )
 from events.errors import GridcallError, Unavailable
+from events.instants import Instant
 from gridcall.verify import Snapshot, verified, verify
 from intake.acceptor import Accepted, Acceptor
 from intake.core.identity import action_id, issue_id
@@ -75,20 +75,32 @@ REFERENCES: dict[str, str] = {}  # Of actions, which do not carry them.
 
 def report(name: str, due: Instant | None = None, *claims: PlaceClaim) -> IssueReported:
     return IssueReported(
-        case_of(name), "source", "hotline", name, "Noise", "normal", due, claims, ()
+        issue=case_of(name),
+        source="source",
+        line="hotline",
+        reference=name,
+        category="Noise",
+        urgency="normal",
+        due=due,
+        claims=claims,
+        rules=(),
     )
 
 
 def closing(name: str) -> EndedAtSource:
-    return EndedAtSource(acted(f"{name} closed"), case_of(name), "closed", ())
+    return EndedAtSource(
+        action=acted(f"{name} closed"), issue=case_of(name), outcome="closed", rules=()
+    )
 
 
 def visit(name: str) -> VisitMade:
-    return VisitMade(acted(f"{name} visited"), case_of(name), "ann")
+    return VisitMade(action=acted(f"{name} visited"), issue=case_of(name), by="ann")
 
 
 def retry(name: str, log: Literal["cases", "calls"]) -> RetryAsked:
-    return RetryAsked(acted(f"{name} retried {next(RETRIES)}"), case_of(name), log, "operator")
+    return RetryAsked(
+        action=acted(f"{name} retried {next(RETRIES)}"), issue=case_of(name), log=log, by="operator"
+    )
 
 
 def acted(reference: str) -> str:
@@ -1423,7 +1435,10 @@ async def parked_cases_are_retried(world: InMemory) -> None:
 async def clocks_ran_out_behind_a_parked_case(world: InMemory) -> None:
     poison_until(world.patch, Escalation, "a", "policies", AnswerPassedOn)
     await world.come(10 * S, report("a", 13 * S))
-    await world.come(11 * S, AnswerGiven(acted("a answered"), case_of("a"), "call", "officer"))
+    await world.come(
+        11 * S,
+        AnswerGiven(action=acted("a answered"), issue=case_of("a"), call="call", by="officer"),
+    )
     await world.come(14 * S, POLICIES_SENT, retry("a", "calls"))
     await world.follow()
     await world.announce(16 * S)

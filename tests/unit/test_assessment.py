@@ -13,6 +13,7 @@ from assessment.core.facts import Fact, Key, Stamp, fact_of, merge_into, merged
 from assessment.core.figures import FLOWS, Months, Sheet, receipts, sheets
 from eventlog.core.row import Row
 from events import catalogue as e
+from events.instants import BEGINNING
 from tests.harness.city import ANN, CASE, DAY, routed
 from tests.unit.test_escalation import DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
 
@@ -37,8 +38,8 @@ OVERDUE: tuple[tuple[str, int, e.Event], ...] = (
     ("calls", 5 * DAY, MISSED),
     ("calls", 5 * DAY, STREET_CALLED),
     ("calls", 6 * DAY, DISTRICT_CALLED),
-    ("calls", 40 * DAY, e.CallAnswered(CASE, ANN, FIRST, "officer")),
-    ("cases", 70 * DAY, e.CaseEndedAtSource(CASE, ANN, "closed", ())),
+    ("calls", 40 * DAY, e.CallAnswered(case=CASE, holder=ANN, call=FIRST, by="officer")),
+    ("cases", 70 * DAY, e.CaseEndedAtSource(case=CASE, holder=ANN, outcome="closed", rules=())),
 )
 
 
@@ -67,7 +68,7 @@ def test_a_deadline_that_was_kept_is_in_time_also_if_it_was_kept_in_another_mont
     kept = (
         *OVERDUE[:1],
         ("calls", DAY, replace(STARTED, due=40 * DAY)),
-        ("cases", 35 * DAY, e.CaseClosed(CASE, ANN, "eve")),
+        ("cases", 35 * DAY, e.CaseClosed(case=CASE, holder=ANN, by="eve")),
     )
     assert told(story(*kept)) == [
         ("1970-01", 1, 0, 0, 0, 0, 0, 0, 1, 0),
@@ -86,7 +87,7 @@ def test_a_month_ends_at_the_instant_of_the_figures_if_that_is_earlier() -> None
 
 
 def test_open_cases_alone_make_no_sheet() -> None:
-    facts = story(*OVERDUE[:1], ("cases", 100 * DAY, e.CaseClosed(CASE, ANN, "eve")))
+    facts = story(*OVERDUE[:1], ("cases", 100 * DAY, e.CaseClosed(case=CASE, holder=ANN, by="eve")))
     assert [row[0] for row in told(facts)] == ["1970-01", "1970-04"]
 
 
@@ -105,7 +106,7 @@ def test_months_reach_as_far_as_they_are_asked() -> None:
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Shanghai"])
 def test_months_reach_to_both_ends_of_the_calendar(zone: str) -> None:
     months = Months(zone)
-    assert months.name(e.BEGINNING) == "0001-01"
+    assert months.name(BEGINNING) == "0001-01"
     assert months.name(253_402_300_799_999_999) == "9999-12"
 
 
@@ -123,7 +124,10 @@ def test_a_case_due_before_its_report_is_overdue_from_its_report_on() -> None:
 
 
 def test_a_deadline_missed_before_a_worker_had_the_case_is_not_the_workers() -> None:
-    late, kept = e.ClockHandedOver(CASE, ANN, 1, 2 * DAY), e.ClockHandedOver(CASE, ANN, 1, 50 * DAY)
+    late, kept = (
+        e.ClockHandedOver(case=CASE, holder=ANN, run=1, due=2 * DAY),
+        e.ClockHandedOver(case=CASE, holder=ANN, run=1, due=50 * DAY),
+    )
     assert [
         row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, late)))
     ] == [0]
@@ -133,7 +137,9 @@ def test_a_deadline_missed_before_a_worker_had_the_case_is_not_the_workers() -> 
 
 
 def test_a_case_in_a_queue_is_on_nobodys_sheet() -> None:
-    queue = e.Assignment("district", None, None, "city", None, 0)
+    queue = e.Assignment(
+        level="district", grid=None, street=None, district="city", worker=None, episode=0
+    )
     assert (
         story(("cases", DAY, routed(queue)), ("calls", DAY, replace(STARTED, holder=queue))) == {}
     )
@@ -142,7 +148,12 @@ def test_a_case_in_a_queue_is_on_nobodys_sheet() -> None:
 def test_a_reopened_case_is_a_new_responsibility() -> None:
     again = replace(ANN, episode=2)
     reopened = e.CaseReopened(
-        CASE, e.CaseFacts("hotline", "Rubbish", "normal", DAY, None), again, "recurrence"
+        case=CASE,
+        matter=e.CaseFacts(
+            line="hotline", category="Rubbish", urgency="normal", reported=DAY, due=None
+        ),
+        holder=again,
+        because="recurrence",
     )
     facts = story(*OVERDUE, ("cases", 80 * DAY, reopened))
     assert [(row[0], row[1]) for row in told(facts)] == [
@@ -171,7 +182,18 @@ def test_every_figure_lists_its_events() -> None:
 
 
 def test_events_that_say_nothing_of_a_responsibility_make_no_fact() -> None:
-    silent = Row("calls", "city", 1, DAY, 0, 1, CASE, 1, "", e.ClockStopped(CASE, ANN, 1, DAY))
+    silent = Row(
+        "calls",
+        "city",
+        1,
+        DAY,
+        0,
+        1,
+        CASE,
+        1,
+        "",
+        e.ClockStopped(case=CASE, holder=ANN, run=1, due=DAY),
+    )
     assert fact_of(silent) is None
 
 

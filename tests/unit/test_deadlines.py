@@ -17,7 +17,7 @@ def at(text: str, zone: str) -> int:
 
 
 def days(amount: int) -> DeadlineRule:
-    return DeadlineRule("*", "*", "*", amount, "days")
+    return DeadlineRule(line="*", category="*", urgency="*", amount=amount, unit="days")
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,41 @@ def test_the_day_of_receipt_does_not_count_and_the_last_day_ends_at_24_local(
 
 
 def test_hours_are_hours_also_across_a_change_of_the_clock() -> None:
-    limit = DeadlineRule("*", "*", "*", 24, "hours")
+    limit = DeadlineRule(line="*", category="*", urgency="*", amount=24, unit="hours")
     started = at("2019-03-30T12:00:00", "Europe/Dublin")
     assert due(limit, started, "Europe/Dublin") == at("2019-03-31T13:00:00", "Europe/Dublin")
 
 
 def test_the_first_row_that_fits_counts() -> None:
     rows = [
-        DeadlineRule("hotline", "Water", "*", 2, "hours"),
-        DeadlineRule("hotline", "*", "urgent", 4, "hours"),
+        DeadlineRule(line="hotline", category="Water", urgency="*", amount=2, unit="hours"),
+        DeadlineRule(line="hotline", category="*", urgency="urgent", amount=4, unit="hours"),
         days(5),
     ]
-    assert limit_for(CaseFacts("hotline", "Water", "urgent", 0, None), rows) == rows[0]
-    assert limit_for(CaseFacts("hotline", "Noise", "urgent", 0, None), rows) == rows[1]
-    assert limit_for(CaseFacts("grid", "Water", "urgent", 0, None), rows) == rows[2]
-    assert limit_for(CaseFacts("grid", "Water", "urgent", 0, None), rows[:2]) is None
+    assert (
+        limit_for(
+            CaseFacts(line="hotline", category="Water", urgency="urgent", reported=0, due=None),
+            rows,
+        )
+        == rows[0]
+    )
+    assert (
+        limit_for(
+            CaseFacts(line="hotline", category="Noise", urgency="urgent", reported=0, due=None),
+            rows,
+        )
+        == rows[1]
+    )
+    assert (
+        limit_for(
+            CaseFacts(line="grid", category="Water", urgency="urgent", reported=0, due=None), rows
+        )
+        == rows[2]
+    )
+    assert (
+        limit_for(
+            CaseFacts(line="grid", category="Water", urgency="urgent", reported=0, due=None),
+            rows[:2],
+        )
+        is None
+    )

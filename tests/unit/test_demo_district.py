@@ -161,7 +161,10 @@ def test_every_line_has_a_limit_for_every_matter() -> None:
     for line in LINES:
         for urgency in URGENCIES:
             assert all(
-                limit_for(CaseFacts(line, each.code, urgency, 0, None), limits)
+                limit_for(
+                    CaseFacts(line=line, category=each.code, urgency=urgency, reported=0, due=None),
+                    limits,
+                )
                 for each in district.CATEGORIES
             )
 

@@ -27,24 +27,46 @@ from tests.harness.city import (
 
 CITY = (POLICIES_ADOPTED, ROSTER_ADOPTED)
 DUE = 5 * DAY
-IN_STREET = e.Assignment("street", None, "01", "city", None, 0)
-IN_DISTRICT = e.Assignment("district", None, None, "city", None, 0)
-BOB = e.Assignment("grid", "0102", "01", "city", "bob", 1)
+IN_STREET = e.Assignment(
+    level="street", grid=None, street="01", district="city", worker=None, episode=0
+)
+IN_DISTRICT = e.Assignment(
+    level="district", grid=None, street=None, district="city", worker=None, episode=0
+)
+BOB = e.Assignment(level="grid", grid="0102", street="01", district="city", worker="bob", episode=1)
 
 OFFICER = e.OnCall("01", "officer-01", "deputy-01")
 CITY_OFFICER = e.OnCall("city", "officer-city", None)
 
-STARTED = e.ClockStarted(CASE, ANN, 1, DAY, DUE, "line", "policies-1")
-MISSED = e.DeadlineMissed(CASE, ANN, 1, DUE)
+STARTED = e.ClockStarted(
+    case=CASE, holder=ANN, run=1, started=DAY, due=DUE, rule="line", policies="policies-1"
+)
+MISSED = e.DeadlineMissed(case=CASE, holder=ANN, run=1, due=DUE)
 STREET_CALLED = e.CallRaised(
-    CASE, ANN, f"{CASE}/1", "grid", "street", OFFICER, "deadline", DUE + DAY
+    case=CASE,
+    holder=ANN,
+    call=f"{CASE}/1",
+    from_level="grid",
+    to_level="street",
+    receiver=OFFICER,
+    because="deadline",
+    answer_due=DUE + DAY,
 )
 DISTRICT_CALLED = e.CallRaised(
-    CASE, ANN, f"{CASE}/2", "street", "district", CITY_OFFICER, "silence", DUE + 2 * DAY
+    case=CASE,
+    holder=ANN,
+    call=f"{CASE}/2",
+    from_level="street",
+    to_level="district",
+    receiver=CITY_OFFICER,
+    because="silence",
+    answer_due=DUE + 2 * DAY,
 )
-STOPPED = e.ClockStopped(CASE, ANN, 1, DUE)
-ENDED = e.CaseEndedAtSource(CASE, ANN, "closed", ())
-REOPENED = e.CaseReopened(CASE, matter(due=None), replace(ANN, episode=2), "recurrence")
+STOPPED = e.ClockStopped(case=CASE, holder=ANN, run=1, due=DUE)
+ENDED = e.CaseEndedAtSource(case=CASE, holder=ANN, outcome="closed", rules=())
+REOPENED = e.CaseReopened(
+    case=CASE, matter=matter(due=None), holder=replace(ANN, episode=2), because="recurrence"
+)
 
 DEADLINE = ClockRanOut(Clock(DUE, CASE, "deadline", 1))
 SILENCE = ClockRanOut(Clock(DUE + DAY, CASE, "answer", 1))
@@ -52,11 +74,13 @@ FIRST, SECOND = f"{CASE}/1", f"{CASE}/2"
 
 
 def queued(holder: e.Assignment) -> e.CaseQueued:
-    return e.CaseQueued(CASE, matter(), holder, "none", (), USED)
+    return e.CaseQueued(
+        case=CASE, matter=matter(), holder=holder, located_by="none", rules=(), used=USED
+    )
 
 
 def withdrawn(call: str) -> e.CallWithdrawn:
-    return e.CallWithdrawn(CASE, ANN, call)
+    return e.CallWithdrawn(case=CASE, holder=ANN, call=call)
 
 
 # ── Deadlines ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -67,9 +91,20 @@ def test_the_deadline_that_came_with_the_issue_starts_with_its_case() -> None:
 
 
 def test_without_one_the_first_policy_row_that_fits_starts_it() -> None:
-    urgent = replace(routed(), matter=e.CaseFacts("hotline", "Rubbish", "urgent", DAY, None))
+    urgent = replace(
+        routed(),
+        matter=e.CaseFacts(
+            line="hotline", category="Rubbish", urgency="urgent", reported=DAY, due=None
+        ),
+    )
     by_policy = e.ClockStarted(
-        CASE, ANN, 1, DAY, DAY + 2 * HOUR, "hotline/*/urgent: 2 hours", "policies-1"
+        case=CASE,
+        holder=ANN,
+        run=1,
+        started=DAY,
+        due=DAY + 2 * HOUR,
+        rule="hotline/*/urgent: 2 hours",
+        policies="policies-1",
     )
     given(escalation, *CITY).when(urgent, DAY).then(by_policy)
 
@@ -80,7 +115,12 @@ def test_without_either_no_clock_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    "ended", [ENDED, e.CaseClosed(CASE, ANN, "eve"), e.CaseWithdrawn(CASE, ANN, "a mistake")]
+    "ended",
+    [
+        ENDED,
+        e.CaseClosed(case=CASE, holder=ANN, by="eve"),
+        e.CaseWithdrawn(case=CASE, holder=ANN, because="a mistake"),
+    ],
 )
 def test_a_case_that_ends_stops_its_clock(ended: e.Event) -> None:
     given(escalation, *CITY, STARTED).when(ended).then(STOPPED).when(ended).then()
@@ -94,23 +134,36 @@ def test_another_holder_takes_the_deadline_over() -> None:
     case = (
         given(escalation, *CITY, STARTED)
         .when(routed(BOB))
-        .then(e.ClockHandedOver(CASE, BOB, 1, DUE))
+        .then(e.ClockHandedOver(case=CASE, holder=BOB, run=1, due=DUE))
     )
-    assert case.when(DEADLINE, DUE).events[0] == e.DeadlineMissed(CASE, BOB, 1, DUE)
+    assert case.when(DEADLINE, DUE).events[0] == e.DeadlineMissed(
+        case=CASE, holder=BOB, run=1, due=DUE
+    )
 
 
 def test_a_case_that_reopens_gets_a_new_deadline_from_a_policy_row() -> None:
-    again = replace(REOPENED, matter=e.CaseFacts("petition", "Rubbish", "normal", DAY, None))
+    again = replace(
+        REOPENED,
+        matter=e.CaseFacts(
+            line="petition", category="Rubbish", urgency="normal", reported=DAY, due=None
+        ),
+    )
     day_16_at_24 = (
         (10 + 15) * DAY + DAY - 8 * HOUR
     )  # 15 days after the day of reopening, in Shanghai.
     restarted = e.ClockStarted(
-        CASE, again.holder, 2, 10 * DAY, day_16_at_24, "petition/*/*: 15 days", "policies-1"
+        case=CASE,
+        holder=again.holder,
+        run=2,
+        started=10 * DAY,
+        due=day_16_at_24,
+        rule="petition/*/*: 15 days",
+        policies="policies-1",
     )
     case = given(escalation, *CITY, STARTED, STOPPED).when(again, 10 * DAY).then(restarted)
     assert case.when(ClockRanOut(Clock(day_16_at_24, CASE, "deadline", 2)), day_16_at_24).events[
         0
-    ] == e.DeadlineMissed(CASE, again.holder, 2, day_16_at_24)
+    ] == e.DeadlineMissed(case=CASE, holder=again.holder, run=2, due=day_16_at_24)
 
 
 def test_a_case_that_reopens_without_a_policy_row_has_no_deadline() -> None:
@@ -131,9 +184,30 @@ def test_a_limit_to_answer_counts_from_the_call_not_from_the_deadline() -> None:
 
 @pytest.mark.parametrize(("holder", "level"), [(IN_STREET, "street"), (IN_DISTRICT, "district")])
 def test_a_case_without_a_grid_calls_the_district(holder: e.Assignment, level: Any) -> None:
-    call = e.CallRaised(CASE, holder, FIRST, level, "district", CITY_OFFICER, "deadline", DUE + DAY)
-    case = given(escalation, *CITY, e.ClockStarted(CASE, holder, 1, DAY, DUE, "line", "policies-1"))
-    case.when(DEADLINE, DUE).then(e.DeadlineMissed(CASE, holder, 1, DUE), call)
+    call = e.CallRaised(
+        case=CASE,
+        holder=holder,
+        call=FIRST,
+        from_level=level,
+        to_level="district",
+        receiver=CITY_OFFICER,
+        because="deadline",
+        answer_due=DUE + DAY,
+    )
+    case = given(
+        escalation,
+        *CITY,
+        e.ClockStarted(
+            case=CASE,
+            holder=holder,
+            run=1,
+            started=DAY,
+            due=DUE,
+            rule="line",
+            policies="policies-1",
+        ),
+    )
+    case.when(DEADLINE, DUE).then(e.DeadlineMissed(case=CASE, holder=holder, run=1, due=DUE), call)
 
 
 def test_a_call_not_answered_in_time_goes_up_one_level_and_stays_open() -> None:
@@ -151,24 +225,28 @@ def test_above_the_district_there_is_nobody_to_call() -> None:
 
 
 def test_an_acknowledged_call_still_goes_up_when_it_is_not_answered() -> None:
-    heard = e.CallAcknowledged(CASE, ANN, FIRST, "officer-01")
+    heard = e.CallAcknowledged(case=CASE, holder=ANN, call=FIRST, by="officer-01")
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED)
-    case = case.when(e.AcknowledgementPassedOn(CASE, ANN, FIRST, "officer-01")).then(heard)
+    case = case.when(
+        e.AcknowledgementPassedOn(case=CASE, holder=ANN, call=FIRST, by="officer-01")
+    ).then(heard)
     case.when(SILENCE, DUE + DAY).then(DISTRICT_CALLED)
 
 
 def test_an_answered_call_is_over_and_silent() -> None:
-    answered = e.CallAnswered(CASE, ANN, FIRST, "officer-01")
+    answered = e.CallAnswered(case=CASE, holder=ANN, call=FIRST, by="officer-01")
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED)
-    case = case.when(e.AnswerPassedOn(CASE, ANN, FIRST, "officer-01")).then(answered)
+    case = case.when(e.AnswerPassedOn(case=CASE, holder=ANN, call=FIRST, by="officer-01")).then(
+        answered
+    )
     assert escalation.clocks(case.state) == ()
     case.when(ENDED).then(STOPPED)
 
 
 def test_of_two_open_calls_only_the_one_that_is_answered_ends() -> None:
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED, DISTRICT_CALLED)
-    case = case.when(e.AnswerPassedOn(CASE, ANN, FIRST, "officer-01")).then(
-        e.CallAnswered(CASE, ANN, FIRST, "officer-01")
+    case = case.when(e.AnswerPassedOn(case=CASE, holder=ANN, call=FIRST, by="officer-01")).then(
+        e.CallAnswered(case=CASE, holder=ANN, call=FIRST, by="officer-01")
     )
     case.when(ENDED).then(STOPPED, withdrawn(SECOND))
 
@@ -178,26 +256,35 @@ def test_of_two_open_calls_only_the_one_that_is_answered_ends() -> None:
     [
         (),
         (STARTED,),
-        (STARTED, MISSED, STREET_CALLED, e.CallAnswered(CASE, ANN, FIRST, "x")),
+        (STARTED, MISSED, STREET_CALLED, e.CallAnswered(case=CASE, holder=ANN, call=FIRST, by="x")),
         (STARTED, STOPPED),
     ],
 )
 @pytest.mark.parametrize(
     "action",
-    [e.AcknowledgementPassedOn(CASE, ANN, FIRST, "x"), e.AnswerPassedOn(CASE, ANN, FIRST, "x")],
+    [
+        e.AcknowledgementPassedOn(case=CASE, holder=ANN, call=FIRST, by="x"),
+        e.AnswerPassedOn(case=CASE, holder=ANN, call=FIRST, by="x"),
+    ],
 )
 def test_an_action_on_a_call_that_is_not_open_is_declined(
     past: tuple[e.Event, ...], action: e.Event
 ) -> None:
-    declined = e.CallActionDeclined(CASE, ANN, FIRST, "This call is not open.")
+    declined = e.CallActionDeclined(
+        case=CASE, holder=ANN, call=FIRST, because="This call is not open."
+    )
     given(escalation, *CITY, *past).when(action).then(declined)
 
 
 def test_a_call_is_acknowledged_once() -> None:
-    heard = e.CallAcknowledged(CASE, ANN, FIRST, "officer-01")
+    heard = e.CallAcknowledged(case=CASE, holder=ANN, call=FIRST, by="officer-01")
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED, heard)
-    again = e.CallActionDeclined(CASE, ANN, FIRST, "This call was acknowledged already.")
-    case.when(e.AcknowledgementPassedOn(CASE, ANN, FIRST, "officer-01")).then(again)
+    again = e.CallActionDeclined(
+        case=CASE, holder=ANN, call=FIRST, because="This call was acknowledged already."
+    )
+    case.when(e.AcknowledgementPassedOn(case=CASE, holder=ANN, call=FIRST, by="officer-01")).then(
+        again
+    )
 
 
 def test_without_a_limit_calls_wait_for_ever() -> None:
@@ -215,7 +302,15 @@ def test_without_a_roster_a_call_names_the_unit_alone() -> None:
 
 
 def test_calls_are_numbered_through_all_lives_of_a_case() -> None:
-    again = e.ClockStarted(CASE, replace(ANN, episode=2), 2, 9 * DAY, 10 * DAY, "line", None)
+    again = e.ClockStarted(
+        case=CASE,
+        holder=replace(ANN, episode=2),
+        run=2,
+        started=9 * DAY,
+        due=10 * DAY,
+        rule="line",
+        policies=None,
+    )
     case: Given[Any, Any] = given(
         escalation, *CITY, STARTED, MISSED, STREET_CALLED, STOPPED, withdrawn(FIRST), again
     )
@@ -230,8 +325,8 @@ def test_calls_are_numbered_through_all_lives_of_a_case() -> None:
 def test_what_later_decisions_need_is_written_down() -> None:
     given(escalation).when(POLICIES_ADOPTED).then(POLICIES_ADOPTED)
     given(escalation).when(ROSTER_ADOPTED).then(ROSTER_ADOPTED)
-    given(escalation).when(e.ReferenceAdopted("decider", "2026-11", "")).then(
-        e.ReferenceAdopted("decider", "2026-11", "")
+    given(escalation).when(e.ReferenceAdopted(kind="decider", name="2026-11", digest="")).then(
+        e.ReferenceAdopted(kind="decider", name="2026-11", digest="")
     )
 
 
@@ -241,9 +336,9 @@ def test_maps_are_none_of_its_business() -> None:
 
 def test_a_decider_version_that_is_not_here_stops_the_shard() -> None:
     with pytest.raises(Halted, match="install it"):
-        given(escalation).when(e.ReferenceAdopted("decider", "2099-01", ""))
+        given(escalation).when(e.ReferenceAdopted(kind="decider", name="2099-01", digest=""))
 
 
 def test_what_concerns_no_clock_passes_unheard() -> None:
-    assert escalation.subject(e.CaseVisited(CASE, ANN, "ann")) is None
+    assert escalation.subject(e.CaseVisited(case=CASE, holder=ANN, by="ann")) is None
     assert escalation.subject(routed()) == CASE

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from eventlog.codec import data_decoder
 from events import catalogue as e
-from events.instants import TIME, instant, rfc3339
+from events.instants import BEGINNING, TIME, instant, rfc3339
 from httpedge.request_body import ERRORS, Problem
 from intake.core.identity import action_id, issue_id
 from intake.core.submission import Item, item_of
@@ -89,19 +89,19 @@ def without(value: Json, key: str) -> Json:
 
 def test_an_issue_becomes_one_event_with_its_claims_in_order() -> None:
     assert issue(FULL) == e.IssueReported(
-        issue_id("370112", "hotline-app", "hotline", "12345-2026-000123"),
-        "hotline-app",
-        "hotline",
-        "12345-2026-000123",
-        "夜间施工噪音",
-        "urgent",
-        instant(datetime(2026, 3, 1, 0, 0, 0, 250_000, tzinfo=UTC)),
-        (
-            e.PlaceClaim("point", 36.6812, 117.0712),
-            e.PlaceClaim("grid", code="370112001001"),
-            e.PlaceClaim("street", code="370112001"),
+        issue=issue_id("370112", "hotline-app", "hotline", "12345-2026-000123"),
+        source="hotline-app",
+        line="hotline",
+        reference="12345-2026-000123",
+        category="夜间施工噪音",
+        urgency="urgent",
+        due=instant(datetime(2026, 3, 1, 0, 0, 0, 250_000, tzinfo=UTC)),
+        claims=(
+            e.PlaceClaim(by="point", lat=36.6812, lon=117.0712),
+            e.PlaceClaim(by="grid", code="370112001001"),
+            e.PlaceClaim(by="street", code="370112001"),
         ),
-        (),
+        rules=(),
     )
 
 
@@ -111,19 +111,27 @@ def test_an_issue_becomes_one_event_with_its_claims_in_order() -> None:
 )
 def test_the_least_issue_is_normal_and_has_no_deadline_and_no_place(nothing: Json) -> None:
     assert issue(LEAST | nothing) == e.IssueReported(
-        ISSUE_ID, "hotline-app", "hotline", "R1", "noise", "normal", None, (), ("no_due",)
+        issue=ISSUE_ID,
+        source="hotline-app",
+        line="hotline",
+        reference="R1",
+        category="noise",
+        urgency="normal",
+        due=None,
+        claims=(),
+        rules=("no_due",),
     )
 
 
 @pytest.mark.parametrize(
     ("place", "claims"),
     [
-        ({"point": POINT}, (e.PlaceClaim("point", 36.6812, 117.0712),)),
-        ({"point": {"lon": -180, "lat": 90}}, (e.PlaceClaim("point", 90.0, -180.0),)),
-        ({"street": "S", "point": None}, (e.PlaceClaim("street", code="S"),)),
+        ({"point": POINT}, (e.PlaceClaim(by="point", lat=36.6812, lon=117.0712),)),
+        ({"point": {"lon": -180, "lat": 90}}, (e.PlaceClaim(by="point", lat=90.0, lon=-180.0),)),
+        ({"street": "S", "point": None}, (e.PlaceClaim(by="street", code="S"),)),
         (
             {"street": "S", "grid": "G"},
-            (e.PlaceClaim("grid", code="G"), e.PlaceClaim("street", code="S")),
+            (e.PlaceClaim(by="grid", code="G"), e.PlaceClaim(by="street", code="S")),
         ),
     ],
 )
@@ -453,26 +461,38 @@ def test_an_unknown_field_is_refused_with_the_nearest_name(
 # ── Actions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 HEAD = {"reference": "A1", "issue": BY_LINE}
-IDS = (action_id("370112", "hotline-app", "A1"), ISSUE_ID)
+IDS = {"action": action_id("370112", "hotline-app", "A1"), "issue": ISSUE_ID}
 EVERY: list[tuple[Json, e.Action]] = [
-    ({"type": "place_named", "by": "d-1", "grid": "g-1"}, e.PlaceNamed(*IDS, "d-1", "g-1")),
-    ({"type": "visit_made", "by": "w-1"}, e.VisitMade(*IDS, "w-1")),
+    (
+        {"type": "place_named", "by": "d-1", "grid": "g-1"},
+        e.PlaceNamed(**IDS, by="d-1", grid="g-1"),
+    ),
+    ({"type": "visit_made", "by": "w-1"}, e.VisitMade(**IDS, by="w-1")),
     (
         {"type": "resolution_claimed", "by": "w-1", "root_cause": "no_barrier"},
-        e.ResolutionClaimed(*IDS, "w-1", "no_barrier"),
+        e.ResolutionClaimed(**IDS, by="w-1", root_cause="no_barrier"),
     ),
     (
         {"type": "resolution_checked", "by": "w-2", "holds": False},
-        e.ResolutionChecked(*IDS, "w-2", False),
+        e.ResolutionChecked(**IDS, by="w-2", holds=False),
     ),
-    ({"type": "closing_asked", "by": "w-2"}, e.ClosingAsked(*IDS, "w-2")),
-    ({"type": "reopening_asked", "because": "recurrence"}, e.ReopeningAsked(*IDS, "recurrence")),
-    ({"type": "issue_withdrawn", "because": "sent_twice"}, e.IssueWithdrawn(*IDS, "sent_twice")),
+    ({"type": "closing_asked", "by": "w-2"}, e.ClosingAsked(**IDS, by="w-2")),
+    (
+        {"type": "reopening_asked", "because": "recurrence"},
+        e.ReopeningAsked(**IDS, because="recurrence"),
+    ),
+    (
+        {"type": "issue_withdrawn", "because": "sent_twice"},
+        e.IssueWithdrawn(**IDS, because="sent_twice"),
+    ),
     (
         {"type": "acknowledgement_given", "by": "o-1", "call": "c/1"},
-        e.AcknowledgementGiven(*IDS, "c/1", "o-1"),
+        e.AcknowledgementGiven(**IDS, call="c/1", by="o-1"),
     ),
-    ({"type": "answer_given", "by": "o-1", "call": "c/1"}, e.AnswerGiven(*IDS, "c/1", "o-1")),
+    (
+        {"type": "answer_given", "by": "o-1", "call": "c/1"},
+        e.AnswerGiven(**IDS, call="c/1", by="o-1"),
+    ),
 ]
 
 
@@ -579,9 +599,9 @@ def test_a_reason_is_a_code(own: Json, detail: str) -> None:
 
 def test_a_code_may_have_64_characters_and_a_call_80() -> None:
     claimed = action(HEAD | {"type": "resolution_claimed", "by": "w" * 64, "root_cause": "_" * 64})
-    assert claimed == e.ResolutionClaimed(*IDS, "w" * 64, "_" * 64)
+    assert claimed == e.ResolutionClaimed(**IDS, by="w" * 64, root_cause="_" * 64)
     assert action(HEAD | {"type": "answer_given", "by": "o", "call": "c" * 80}) == e.AnswerGiven(
-        *IDS, "c" * 80, "o"
+        **IDS, call="c" * 80, by="o"
     )
 
 
@@ -614,7 +634,10 @@ def test_anything_else_said_is_other_content(key: str) -> None:
 
 def test_actions_of_two_types_are_other_content_even_with_the_same_fields() -> None:
     assert len({item_of(action(HEAD | own)).content for own, _ in EVERY}) == len(EVERY)
-    assert item_of(e.VisitMade(*IDS, "w-1")).content != item_of(e.ClosingAsked(*IDS, "w-1")).content
+    assert (
+        item_of(e.VisitMade(**IDS, by="w-1")).content
+        != item_of(e.ClosingAsked(**IDS, by="w-1")).content
+    )
 
 
 # ── Any bytes at all ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -843,7 +866,7 @@ def test_that_holds_for_items_changed_on_their_way_too(item: bytes, data: st.Dat
 @given(st.floats(-90, 90), st.floats(-180, 180))
 def test_a_point_is_kept_to_the_last_digit(lat: float, lon: float) -> None:
     assert issue(LEAST | {"place": {"point": {"lat": lat, "lon": lon}}}).claims == (
-        e.PlaceClaim("point", lat, lon),
+        e.PlaceClaim(by="point", lat=lat, lon=lon),
     )
 
 
@@ -851,7 +874,7 @@ def test_a_point_is_kept_to_the_last_digit(lat: float, lon: float) -> None:
 @given(st.datetimes(timezones=st.timezones()))
 def test_any_time_of_rfc_3339_is_kept(moment: datetime) -> None:
     text = moment.isoformat()
-    if re.search(r"[+-]\d\d:\d\d$", text) and e.BEGINNING <= instant(moment) <= instant(
+    if re.search(r"[+-]\d\d:\d\d$", text) and BEGINNING <= instant(moment) <= instant(
         datetime.max.replace(tzinfo=UTC)
     ):
         assert issue(LEAST | {"due": text}).due == instant(moment)

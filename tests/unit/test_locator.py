@@ -327,12 +327,13 @@ def row(position: int, event: e.Event) -> Row:
 @pytest.mark.parametrize("times", [1, FEW])
 def test_each_point_of_each_row_has_its_answer(times: int) -> None:
     school, nowhere, corner = (
-        e.PlaceClaim("point", lat, lon) for lat, lon in ((0.5, 0.5), (9.0, 9.0), (1.0, 1.0))
+        e.PlaceClaim(by="point", lat=lat, lon=lon)
+        for lat, lon in ((0.5, 0.5), (9.0, 9.0), (1.0, 1.0))
     )
     events: list[e.Event] = [
-        issue(school, e.PlaceClaim("grid", code="0101"), nowhere),
+        issue(school, e.PlaceClaim(by="grid", code="0101"), nowhere),
         issue(),
-        e.VisitMade("a1", "c", "ann"),
+        e.VisitMade(action="a1", issue="c", by="ann"),
         issue(corner),
     ]
     answers = [(("0101", "SCHOOL"), ()), (), (), (("0101", "0102", "0201"),)]
@@ -341,4 +342,6 @@ def test_each_point_of_each_row_has_its_answer(times: int) -> None:
 
 
 def test_without_a_map_no_point_has_an_answer() -> None:
-    assert Locator(LIBRARY)(Reference(), [row(1, issue(e.PlaceClaim("point", 0.5, 0.5)))]) == [()]
+    assert Locator(LIBRARY)(
+        Reference(), [row(1, issue(e.PlaceClaim(by="point", lat=0.5, lon=0.5)))]
+    ) == [()]

@@ -34,19 +34,24 @@ from tests.harness.city import (
 CASES = [letter * 32 for letter in "abc"]
 END = 60 * DAY
 LOCATOR = Locator(LIBRARY)
-ADOPTED = [MAP_ADOPTED, ROSTER_SENT, POLICIES_SENT, e.ReferenceAdopted("decider", "2026-11", "")]
+ADOPTED = [
+    MAP_ADOPTED,
+    ROSTER_SENT,
+    POLICIES_SENT,
+    e.ReferenceAdopted(kind="decider", name="2026-11", digest=""),
+]
 
 claims = st.lists(
     st.sampled_from(
         [
-            e.PlaceClaim("point", 0.5, 0.5),
-            e.PlaceClaim("point", 0.1, 0.1),
-            e.PlaceClaim("point", 1.0, 0.0),
-            e.PlaceClaim("point", 50.0, 50.0),
-            e.PlaceClaim("no_point"),
-            e.PlaceClaim("grid", code="0102"),
-            e.PlaceClaim("grid", code="nowhere"),
-            e.PlaceClaim("street", code="02"),
+            e.PlaceClaim(by="point", lat=0.5, lon=0.5),
+            e.PlaceClaim(by="point", lat=0.1, lon=0.1),
+            e.PlaceClaim(by="point", lat=1.0, lon=0.0),
+            e.PlaceClaim(by="point", lat=50.0, lon=50.0),
+            e.PlaceClaim(by="no_point"),
+            e.PlaceClaim(by="grid", code="0102"),
+            e.PlaceClaim(by="grid", code="nowhere"),
+            e.PlaceClaim(by="street", code="02"),
         ]
     ),
     max_size=2,
@@ -55,40 +60,69 @@ people = st.sampled_from(["ann", "bob", "eve"])
 cases = st.sampled_from(CASES)
 calls = st.builds(lambda case, number: f"{case}/{number}", cases, st.integers(1, 3))
 actions = st.one_of(
-    st.builds(e.PlaceNamed, st.just("x"), cases, people, st.sampled_from(["0101", "nowhere"])),
-    st.builds(e.VisitMade, st.just("x"), cases, people),
-    st.builds(e.ResolutionClaimed, st.just("x"), cases, people, st.just("cause")),
-    st.builds(e.ResolutionChecked, st.just("x"), cases, people, st.booleans()),
-    st.builds(e.ClosingAsked, st.just("x"), cases, people),
     st.builds(
-        e.ReopeningAsked, st.just("x"), cases, st.sampled_from(["recurrence", "unsatisfied"])
+        e.PlaceNamed,
+        action=st.just("x"),
+        issue=cases,
+        by=people,
+        grid=st.sampled_from(["0101", "nowhere"]),
     ),
-    st.builds(e.IssueWithdrawn, st.just("x"), cases, st.just("mistake")),
+    st.builds(e.VisitMade, action=st.just("x"), issue=cases, by=people),
     st.builds(
-        e.EndedAtSource, st.just("x"), cases, st.sampled_from(["closed", "withdrawn"]), st.just(())
+        e.ResolutionClaimed,
+        action=st.just("x"),
+        issue=cases,
+        by=people,
+        root_cause=st.just("cause"),
+    ),
+    st.builds(
+        e.ResolutionChecked, action=st.just("x"), issue=cases, by=people, holds=st.booleans()
+    ),
+    st.builds(e.ClosingAsked, action=st.just("x"), issue=cases, by=people),
+    st.builds(
+        e.ReopeningAsked,
+        action=st.just("x"),
+        issue=cases,
+        because=st.sampled_from(["recurrence", "unsatisfied"]),
+    ),
+    st.builds(e.IssueWithdrawn, action=st.just("x"), issue=cases, because=st.just("mistake")),
+    st.builds(
+        e.EndedAtSource,
+        action=st.just("x"),
+        issue=cases,
+        outcome=st.sampled_from(["closed", "withdrawn"]),
+        rules=st.just(()),
     ),
     calls.flatmap(
         lambda call: st.builds(
-            e.AcknowledgementGiven, st.just("x"), st.just(call[:32]), st.just(call), people
+            e.AcknowledgementGiven,
+            action=st.just("x"),
+            issue=st.just(call[:32]),
+            call=st.just(call),
+            by=people,
         )
     ),
     calls.flatmap(
         lambda call: st.builds(
-            e.AnswerGiven, st.just("x"), st.just(call[:32]), st.just(call), people
+            e.AnswerGiven,
+            action=st.just("x"),
+            issue=st.just(call[:32]),
+            call=st.just(call),
+            by=people,
         )
     ),
 )
 issues = st.builds(
     e.IssueReported,
-    cases,
-    st.just("source"),
-    st.sampled_from(e.LINES),
-    st.just("R"),
-    st.sampled_from(["Rubbish", "Roadworks", "Dragons"]),
-    st.sampled_from(e.URGENCIES),
-    st.none() | st.integers(0, 40 * DAY),
-    claims,
-    st.just(()),
+    issue=cases,
+    source=st.just("source"),
+    line=st.sampled_from(e.LINES),
+    reference=st.just("R"),
+    category=st.sampled_from(["Rubbish", "Roadworks", "Dragons"]),
+    urgency=st.sampled_from(e.URGENCIES),
+    due=st.none() | st.integers(0, 40 * DAY),
+    claims=claims,
+    rules=st.just(()),
 )
 inputs = st.one_of(issues, issues, actions, actions, actions, actions)
 histories = st.lists(

@@ -32,39 +32,53 @@ CITY = (MAP_ADOPTED, ROSTER_ADOPTED)
 STRICT_CITY = (*CITY, ADMISSION_ADOPTED)
 STRICT = replace(USED, admission="list-2025")
 
-IN_STREET = e.Assignment("street", None, "01", "city", None, 0)
-IN_DISTRICT = e.Assignment("district", None, None, "city", None, 0)
+IN_STREET = e.Assignment(
+    level="street", grid=None, street="01", district="city", worker=None, episode=0
+)
+IN_DISTRICT = e.Assignment(
+    level="district", grid=None, street=None, district="city", worker=None, episode=0
+)
 
 ROUTED = routed()
-QUEUED = e.CaseQueued(CASE, matter(), IN_STREET, "street", (), USED)
-VISITED = e.CaseVisited(CASE, ANN, "ann")
-RESOLVED = e.CaseResolved(CASE, ANN, "ann", "a broken bin")
-VERIFIED = e.CaseVerified(CASE, ANN, "eve")
-CLOSED = e.CaseClosed(CASE, ANN, "eve")
-WITHDRAWN = e.CaseWithdrawn(CASE, ANN, "a mistake")
-ENDED = e.CaseEndedAtSource(CASE, ANN, "closed", ())
-REOPENED = e.CaseReopened(CASE, matter(due=None), replace(ANN, episode=2), "recurrence")
+QUEUED = e.CaseQueued(
+    case=CASE, matter=matter(), holder=IN_STREET, located_by="street", rules=(), used=USED
+)
+VISITED = e.CaseVisited(case=CASE, holder=ANN, by="ann")
+RESOLVED = e.CaseResolved(case=CASE, holder=ANN, by="ann", root_cause="a broken bin")
+VERIFIED = e.CaseVerified(case=CASE, holder=ANN, by="eve")
+CLOSED = e.CaseClosed(case=CASE, holder=ANN, by="eve")
+WITHDRAWN = e.CaseWithdrawn(case=CASE, holder=ANN, because="a mistake")
+ENDED = e.CaseEndedAtSource(case=CASE, holder=ANN, outcome="closed", rules=())
+REOPENED = e.CaseReopened(
+    case=CASE, matter=matter(due=None), holder=replace(ANN, episode=2), because="recurrence"
+)
 
-VISIT = e.VisitMade("a1", CASE, "ann")
-RESOLUTION = e.ResolutionClaimed("a2", CASE, "ann", "a broken bin")
-CONFIRMATION = e.ResolutionChecked("a3", CASE, "eve", True)
-OBJECTION = e.ResolutionChecked("a4", CASE, "eve", False)
-CLOSING = e.ClosingAsked("a5", CASE, "eve")
-REOPENING = e.ReopeningAsked("a6", CASE, "recurrence")
-WITHDRAWAL = e.IssueWithdrawn("a7", CASE, "a mistake")
-ENDING = e.EndedAtSource("a8", CASE, "closed", ("gap_time",))
-PLACE = e.PlaceNamed("a9", CASE, "dispatcher", "0102")
-ACKNOWLEDGEMENT = e.AcknowledgementGiven("a10", CASE, f"{CASE}/1", "officer-01")
-ANSWER = e.AnswerGiven("a11", CASE, f"{CASE}/1", "officer-01")
+VISIT = e.VisitMade(action="a1", issue=CASE, by="ann")
+RESOLUTION = e.ResolutionClaimed(action="a2", issue=CASE, by="ann", root_cause="a broken bin")
+CONFIRMATION = e.ResolutionChecked(action="a3", issue=CASE, by="eve", holds=True)
+OBJECTION = e.ResolutionChecked(action="a4", issue=CASE, by="eve", holds=False)
+CLOSING = e.ClosingAsked(action="a5", issue=CASE, by="eve")
+REOPENING = e.ReopeningAsked(action="a6", issue=CASE, because="recurrence")
+WITHDRAWAL = e.IssueWithdrawn(action="a7", issue=CASE, because="a mistake")
+ENDING = e.EndedAtSource(action="a8", issue=CASE, outcome="closed", rules=("gap_time",))
+PLACE = e.PlaceNamed(action="a9", issue=CASE, by="dispatcher", grid="0102")
+ACKNOWLEDGEMENT = e.AcknowledgementGiven(
+    action="a10", issue=CASE, call=f"{CASE}/1", by="officer-01"
+)
+ANSWER = e.AnswerGiven(action="a11", issue=CASE, call=f"{CASE}/1", by="officer-01")
 
 
 def reported(of: e.IssueReported, time: int = DAY) -> e.CaseReported:
-    what = e.CaseFacts(of.line, of.category, of.urgency, time, of.due)
-    return e.CaseReported(of.issue, of.issue, of.reference, what, of.rules)
+    what = e.CaseFacts(
+        line=of.line, category=of.category, urgency=of.urgency, reported=time, due=of.due
+    )
+    return e.CaseReported(
+        case=of.issue, issue=of.issue, reference=of.reference, matter=what, rules=of.rules
+    )
 
 
 def declined(action: Any, because: str) -> e.InputDeclined:
-    return e.InputDeclined(CASE, action.action, because)
+    return e.InputDeclined(case=CASE, input_id=action.action, because=because)
 
 
 def holder_of(
@@ -94,14 +108,14 @@ def test_a_dedicated_grid_wins_over_the_basic_grid_around_it_and_that_is_no_dirt
 
 
 def test_a_grid_without_a_worker_is_nobodys_responsibility_yet() -> None:
-    assert holder_of(*CITY, claims=(e.PlaceClaim("grid", code="SCHOOL"),)).holder.episode == 0
+    assert holder_of(*CITY, claims=(e.PlaceClaim(by="grid", code="SCHOOL"),)).holder.episode == 0
 
 
 def test_the_first_claim_that_answers_wins() -> None:
     claims = (
-        e.PlaceClaim("point", 9.0, 9.0),
-        e.PlaceClaim("grid", code="9999"),
-        e.PlaceClaim("grid", code="0201"),
+        e.PlaceClaim(by="point", lat=9.0, lon=9.0),
+        e.PlaceClaim(by="grid", code="9999"),
+        e.PlaceClaim(by="grid", code="0201"),
     )
     placed = holder_of(*CITY, claims=claims, answer=((),))
     assert (placed.holder.grid, placed.located_by, placed.rules) == (
@@ -112,23 +126,26 @@ def test_the_first_claim_that_answers_wins() -> None:
 
 
 def test_rules_of_claims_that_were_not_reached_do_not_count() -> None:
-    placed = holder_of(*CITY, claims=(e.PlaceClaim("grid", code="0201"), e.PlaceClaim("no_point")))
+    placed = holder_of(
+        *CITY, claims=(e.PlaceClaim(by="grid", code="0201"), e.PlaceClaim(by="no_point"))
+    )
     assert placed.rules == ()
 
 
 @pytest.mark.parametrize("rule", ["no_point", "unknown_point"])
 def test_a_missing_or_unknown_point_leaves_its_rule(rule: Any) -> None:
-    placed = holder_of(*CITY, claims=(e.PlaceClaim(rule), e.PlaceClaim("street", code="01")))
+    placed = holder_of(*CITY, claims=(e.PlaceClaim(by=rule), e.PlaceClaim(by="street", code="01")))
     assert (placed.located_by, placed.rules) == ("street", (rule,))
 
 
 def test_known_by_its_street_alone_it_waits_for_the_streets_dispatcher() -> None:
-    report = issue(e.PlaceClaim("street", code="01"))
+    report = issue(e.PlaceClaim(by="street", code="01"))
     given(routing, *CITY).when(report, DAY).then(reported(report), QUEUED)
 
 
 @pytest.mark.parametrize(
-    "claims", [(), (e.PlaceClaim("street", code="99"),), (e.PlaceClaim("grid", code="nowhere"),)]
+    "claims",
+    [(), (e.PlaceClaim(by="street", code="99"),), (e.PlaceClaim(by="grid", code="nowhere"),)],
 )
 def test_known_by_nothing_it_waits_in_the_districts_queue(claims: tuple[e.PlaceClaim, ...]) -> None:
     placed = holder_of(*CITY, claims=claims)
@@ -136,13 +153,15 @@ def test_known_by_nothing_it_waits_in_the_districts_queue(claims: tuple[e.PlaceC
 
 
 def test_without_a_map_everything_waits_in_the_districts_queue() -> None:
-    assert holder_of(claims=(IN_0101, e.PlaceClaim("grid", code="0101"))).holder == IN_DISTRICT
+    assert holder_of(claims=(IN_0101, e.PlaceClaim(by="grid", code="0101"))).holder == IN_DISTRICT
 
 
 def test_the_dispatcher_says_it_lies_here() -> None:
-    bob = e.Assignment("grid", "0102", "01", "city", "bob", 1)
+    bob = e.Assignment(
+        level="grid", grid="0102", street="01", district="city", worker="bob", episode=1
+    )
     given(routing, *CITY, QUEUED).when(PLACE).then(routed(bob, "dispatcher")).when(VISIT).then(
-        e.CaseVisited(CASE, bob, "ann")
+        e.CaseVisited(case=CASE, holder=bob, by="ann")
     )
 
 
@@ -170,9 +189,17 @@ def test_a_category_on_the_list_for_grids_goes_to_the_grid() -> None:
 
 def test_a_category_of_the_street_is_kept_from_the_grid_and_cites_the_row() -> None:
     report = issue(IN_0101, category="Roadworks")
-    street = e.Assignment("street", "0101", "01", "city", None, 0)
+    street = e.Assignment(
+        level="street", grid="0101", street="01", district="city", worker=None, episode=0
+    )
     withheld = e.CaseWithheld(
-        CASE, matter(category="Roadworks"), street, "point", (), STRICT, "list 2025, row 2"
+        case=CASE,
+        matter=matter(category="Roadworks"),
+        holder=street,
+        located_by="point",
+        rules=(),
+        used=STRICT,
+        row="list 2025, row 2",
     )
     given(routing, *STRICT_CITY).when(report, DAY, (("0101",),)).then(reported(report), withheld)
 
@@ -185,13 +212,28 @@ def test_a_category_of_the_district_or_on_no_row_belongs_to_the_district(
     category: str, row: str
 ) -> None:
     report = issue(category=category)
-    withheld = e.CaseWithheld(CASE, matter(category=category), IN_DISTRICT, "none", (), STRICT, row)
+    withheld = e.CaseWithheld(
+        case=CASE,
+        matter=matter(category=category),
+        holder=IN_DISTRICT,
+        located_by="none",
+        rules=(),
+        used=STRICT,
+        row=row,
+    )
     given(routing, *STRICT_CITY).when(report, DAY).then(reported(report), withheld)
 
 
 def test_a_streets_category_without_a_street_waits_until_its_street_is_known() -> None:
     report = issue(category="Roadworks")
-    queued = e.CaseQueued(CASE, matter(category="Roadworks"), IN_DISTRICT, "none", (), STRICT)
+    queued = e.CaseQueued(
+        case=CASE,
+        matter=matter(category="Roadworks"),
+        holder=IN_DISTRICT,
+        located_by="none",
+        rules=(),
+        used=STRICT,
+    )
     given(routing, *STRICT_CITY).when(report, DAY).then(reported(report), queued)
 
 
@@ -211,11 +253,11 @@ def test_the_life_of_a_case() -> None:
     case = case.when(CONFIRMATION).then(VERIFIED)
     case = case.when(CLOSING).then(CLOSED)
     case = case.when(REOPENING).then(REOPENED)
-    case.when(VISIT).then(e.CaseVisited(CASE, replace(ANN, episode=2), "ann"))
+    case.when(VISIT).then(e.CaseVisited(case=CASE, holder=replace(ANN, episode=2), by="ann"))
 
 
 def test_a_rejected_resolution_goes_back_to_its_holder() -> None:
-    rejected = e.ResolutionRejected(CASE, ANN, "eve")
+    rejected = e.ResolutionRejected(case=CASE, holder=ANN, by="eve")
     given(routing, ROUTED, VISITED, RESOLVED).when(OBJECTION).then(rejected).when(RESOLUTION).then(
         RESOLVED
     )
@@ -291,24 +333,34 @@ def test_what_cannot_be_done_is_declined_with_a_sentence(
 def test_an_open_case_ends_when_its_line_withdraws_it_or_its_source_says_so(stage: str) -> None:
     case = given(routing, *CITY, *STAGES[stage])
     holder = IN_STREET if stage == "queued" else ANN
-    case.when(WITHDRAWAL).then(e.CaseWithdrawn(CASE, holder, "a mistake"))
-    case.when(ENDING).then(e.CaseEndedAtSource(CASE, holder, "closed", ("gap_time",)))
+    case.when(WITHDRAWAL).then(e.CaseWithdrawn(case=CASE, holder=holder, because="a mistake"))
+    case.when(ENDING).then(
+        e.CaseEndedAtSource(case=CASE, holder=holder, outcome="closed", rules=("gap_time",))
+    )
 
 
 def test_a_case_that_ended_in_the_queue_reopens_in_the_queue() -> None:
-    ended = e.CaseEndedAtSource(CASE, IN_STREET, "closed", ())
+    ended = e.CaseEndedAtSource(case=CASE, holder=IN_STREET, outcome="closed", rules=())
     case = (
         given(routing, *CITY, QUEUED, ended)
         .when(REOPENING)
-        .then(e.CaseReopened(CASE, matter(due=None), IN_STREET, "recurrence"))
+        .then(
+            e.CaseReopened(
+                case=CASE, matter=matter(due=None), holder=IN_STREET, because="recurrence"
+            )
+        )
     )
     assert case.when(PLACE).events[0] == routed(
-        e.Assignment("grid", "0102", "01", "city", "bob", 1), "dispatcher", due=None
+        e.Assignment(
+            level="grid", grid="0102", street="01", district="city", worker="bob", episode=1
+        ),
+        "dispatcher",
+        due=None,
     )
 
 
 def test_what_was_withdrawn_at_its_source_is_final() -> None:
-    ended = e.CaseEndedAtSource(CASE, ANN, "withdrawn", ())
+    ended = e.CaseEndedAtSource(case=CASE, holder=ANN, outcome="withdrawn", rules=())
     because = "This case was withdrawn: report the matter again."
     given(routing, ROUTED, ended).when(REOPENING).then(declined(REOPENING, because))
 
@@ -318,26 +370,33 @@ def test_what_concerns_a_call_is_passed_on_in_every_stage(stage: str) -> None:
     case = given(routing, *STAGES[stage])
     holder = IN_STREET if stage == "queued" else ANN
     case.when(ACKNOWLEDGEMENT).then(
-        e.AcknowledgementPassedOn(CASE, holder, f"{CASE}/1", "officer-01")
+        e.AcknowledgementPassedOn(case=CASE, holder=holder, call=f"{CASE}/1", by="officer-01")
     )
-    case.when(ANSWER).then(e.AnswerPassedOn(CASE, holder, f"{CASE}/1", "officer-01"))
+    case.when(ANSWER).then(
+        e.AnswerPassedOn(case=CASE, holder=holder, call=f"{CASE}/1", by="officer-01")
+    )
 
 
 def test_an_issue_heard_twice_is_declined() -> None:
     because = "This issue is reported already."
-    given(routing, *CITY, ROUTED).when(issue(IN_0101)).then(e.InputDeclined(CASE, CASE, because))
+    given(routing, *CITY, ROUTED).when(issue(IN_0101)).then(
+        e.InputDeclined(case=CASE, input_id=CASE, because=because)
+    )
 
 
 # ── Too early ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def waits(action: e.Action) -> e.ActionWaits:
-    return e.ActionWaits(CASE, *e.to_fields(action))
+    type_name, data = e.to_fields(action)
+    return e.ActionWaits(issue=CASE, type=type_name, data=data)
 
 
 def test_an_action_before_its_report_waits_and_applies_in_the_reports_own_decision() -> None:
     report = issue(IN_0101)
-    early = e.CaseEndedAtSource(CASE, ANN, "closed", ("gap_time", "ended_before_reported"))
+    early = e.CaseEndedAtSource(
+        case=CASE, holder=ANN, outcome="closed", rules=("gap_time", "ended_before_reported")
+    )
     case = given(routing, *CITY).when(ENDING).then(waits(ENDING))
     case.when(report, DAY, (("0101",),)).then(reported(report), ROUTED, early)
 
@@ -365,16 +424,16 @@ def test_reference_data_is_passed_on_with_what_later_stages_need() -> None:
     case.when(ROSTER_SENT).then(ROSTER_ADOPTED)
     case.when(POLICIES_SENT).then(POLICIES_ADOPTED)
     case.when(ADMISSION_ADOPTED).then(ADMISSION_ADOPTED)
-    case.when(e.ReferenceAdopted("decider", "2026-11", "")).then(
-        e.ReferenceAdopted("decider", "2026-11", "")
+    case.when(e.ReferenceAdopted(kind="decider", name="2026-11", digest="")).then(
+        e.ReferenceAdopted(kind="decider", name="2026-11", digest="")
     )
 
 
 def test_a_decider_version_that_is_not_here_stops_the_shard() -> None:
     with pytest.raises(Halted, match="install it"):
-        given(routing).when(e.ReferenceAdopted("decider", "2099-01", ""))
+        given(routing).when(e.ReferenceAdopted(kind="decider", name="2099-01", digest=""))
 
 
 def test_content_that_is_not_here_stops_the_shard() -> None:
     with pytest.raises(Halted, match="load it again"):
-        given(routing).when(e.ReferenceAdopted("policies", "lost", "0" * 64))
+        given(routing).when(e.ReferenceAdopted(kind="policies", name="lost", digest="0" * 64))

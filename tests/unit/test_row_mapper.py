@@ -67,9 +67,9 @@ def test_a_row_becomes_one_normalised_issue_and_the_action_that_ended_it() -> No
     )
     assert record.issue.issue == issue_id("exampleville", "exampleville-2019", "hotline", "R")
     assert record.issue.claims == (
-        PlaceClaim("point", 53.335, -6.285),
-        PlaceClaim("grid", code="0102"),
-        PlaceClaim("street", code="01"),
+        PlaceClaim(by="point", lat=53.335, lon=-6.285),
+        PlaceClaim(by="grid", code="0102"),
+        PlaceClaim(by="street", code="01"),
     )
     assert record.ending is not None
     assert record.ending.action == action_id("exampleville", "exampleville-2019", "R#ended")
@@ -127,7 +127,7 @@ def test_a_row_with_a_wrong_number_of_cells_is_refused() -> None:
 
 def test_degrees_at_their_ends_are_accepted() -> None:
     assert adapter().read(row(latitude="-90", longitude="+180.0")).issue.claims[0] == PlaceClaim(
-        "point", -90.0, 180.0
+        by="point", lat=-90.0, lon=180.0
     )
 
 

@@ -54,10 +54,12 @@ class Tape:
 
 
 def report(case: str, time: int, due: int | None) -> tuple[e.Event, e.Event]:
-    matter = e.CaseFacts("hotline", "Rubbish", "normal", time, due)
+    matter = e.CaseFacts(
+        line="hotline", category="Rubbish", urgency="normal", reported=time, due=due
+    )
     return (
-        e.CaseReported(case, case, f"ref-{case}", matter, ()),
-        e.CaseRouted(case, matter, ANN, "point", (), USED),
+        e.CaseReported(case=case, issue=case, reference=f"ref-{case}", matter=matter, rules=()),
+        e.CaseRouted(case=case, matter=matter, holder=ANN, located_by="point", rules=(), used=USED),
     )
 
 
@@ -88,14 +90,21 @@ def test_before_an_input_of_time_t_all_that_was_due_before_t_is_fired() -> None:
 def test_what_is_due_at_t_itself_is_not_fired_before_t() -> None:
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 20)))
-    rows = stage.apply(tape.write(20, "a", e.CaseEndedAtSource("a", ANN, "closed", ())))
+    rows = stage.apply(
+        tape.write(20, "a", e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=()))
+    )
     assert said(rows) == [(20, "a", "ClockStopped")]
 
 
 def test_only_a_decisions_first_event_lets_time_pass() -> None:
     tape, stage = escalation_stage()
     rows = stage.apply(
-        tape.write(10, "a", *report("a", 10, 5), e.CaseEndedAtSource("a", ANN, "closed", ()))
+        tape.write(
+            10,
+            "a",
+            *report("a", 10, 5),
+            e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=()),
+        )
     )
     assert said(rows) == [(10, "a", "ClockStarted"), (10, "a", "ClockStopped")]
 
@@ -128,7 +137,9 @@ def test_a_clock_past_its_due_at_its_start_fires_before_the_next_input_of_the_sa
 ):
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 5)))
-    rows = stage.apply(tape.write(10, "a", e.CaseEndedAtSource("a", ANN, "closed", ())))
+    rows = stage.apply(
+        tape.write(10, "a", e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=()))
+    )
     assert [name for _, _, name in said(rows)] == [
         "DeadlineMissed",
         "CallRaised",
@@ -182,7 +193,11 @@ def test_a_gap_or_a_repeat_stops_the_stage() -> None:
 def test_rows_are_numbered_in_their_log_their_decision_and_their_subject() -> None:
     tape, stage = escalation_stage()
     rows = stage.apply(tape.write(10, "a", *report("a", 10, 5)))
-    rows += stage.apply(tape.write(10 + 3 * DAY, "a", e.CaseEndedAtSource("a", ANN, "closed", ())))
+    rows += stage.apply(
+        tape.write(
+            10 + 3 * DAY, "a", e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=())
+        )
+    )
     assert [row.position for row in rows] == list(range(3, 3 + len(rows)))
     assert [row.sequence for row in rows] == list(range(1, 1 + len(rows)))
     assert [(type(row.event).__name__, row.step, row.input, row.cause) for row in rows] == [
@@ -200,8 +215,28 @@ def test_a_batch_is_cut_where_a_map_is_adopted() -> None:
     tape = Tape("intake")
     library = ContentLibrary(CONTENTS)
     stage = Stage(Routing("city", library), "city", Locator(library))
-    before = e.IssueReported("1" * 32, "s", "grid", "r1", "Rubbish", "normal", None, (IN_0101,), ())
-    after = e.IssueReported("2" * 32, "s", "grid", "r2", "Rubbish", "normal", None, (IN_0101,), ())
+    before = e.IssueReported(
+        issue="1" * 32,
+        source="s",
+        line="grid",
+        reference="r1",
+        category="Rubbish",
+        urgency="normal",
+        due=None,
+        claims=(IN_0101,),
+        rules=(),
+    )
+    after = e.IssueReported(
+        issue="2" * 32,
+        source="s",
+        line="grid",
+        reference="r2",
+        category="Rubbish",
+        urgency="normal",
+        due=None,
+        claims=(IN_0101,),
+        rules=(),
+    )
     for time, subject, event in (
         (1, before.issue, before),
         (1, REFERENCE, MAP_ADOPTED),
@@ -250,11 +285,15 @@ def test_a_case_that_cannot_be_decided_is_parked_with_its_later_inputs_and_the_r
     tape, stage = Tape("cases"), Stage(Poisoned(KeyError("surprise"), where), "city")
     rows = stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     rows += stage.apply(tape.write(11, "good", *report("good", 11, 99)))
-    rows += stage.apply(tape.write(12, "bad", e.CaseEndedAtSource("bad", ANN, "closed", ())))
+    rows += stage.apply(
+        tape.write(
+            12, "bad", e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=())
+        )
+    )
     rows += stage.advance_time(50)
     assert [(row.subject, row.event) for row in rows if row.subject == "bad"] == [
-        ("bad", e.CaseParked("bad", "KeyError: 'surprise'")),
-        ("bad", e.InputHeld("bad")),
+        ("bad", e.CaseParked(case="bad", fault="KeyError: 'surprise'")),
+        ("bad", e.InputHeld(case="bad")),
     ]
     assert rows[-1].cause == "cases/city/5"
     assert ("good", "ClockStarted") in [(row.subject, type(row.event).__name__) for row in rows]
@@ -289,7 +328,7 @@ def count_up(counts: Counter[str], name: str) -> int:
 
 
 BETTER = replace(POLICIES_ADOPTED, name="better")
-RETRY = e.RetryPassedOn("bad", "try", "operator")
+RETRY = e.RetryPassedOn(case="bad", action="try", by="operator")
 
 
 def test_a_retry_decides_all_that_was_held_in_its_order_at_its_own_time_and_overdue_clocks_fire_after_it() -> (
@@ -297,13 +336,19 @@ def test_a_retry_decides_all_that_was_held_in_its_order_at_its_own_time_and_over
 ):
     tape, stage = Tape("cases"), Stage(Unready(), "city")
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
-    stage.apply(tape.write(11, "bad", e.AnswerPassedOn("bad", ANN, "bad/1", "officer")))
+    stage.apply(
+        tape.write(11, "bad", e.AnswerPassedOn(case="bad", holder=ANN, call="bad/1", by="officer"))
+    )
     stage.apply(tape.write(30, REFERENCE, BETTER))
     rows = stage.apply(tape.write(40, "bad", RETRY))
     assert [row.event for row in rows] == [
-        e.CaseRetried("bad"),
-        e.ClockStarted("bad", ANN, 1, 10, 20, "line", "better"),
-        e.CallActionDeclined("bad", ANN, "bad/1", "This call is not open."),
+        e.CaseRetried(case="bad"),
+        e.ClockStarted(
+            case="bad", holder=ANN, run=1, started=10, due=20, rule="line", policies="better"
+        ),
+        e.CallActionDeclined(
+            case="bad", holder=ANN, call="bad/1", because="This call is not open."
+        ),
     ]
     assert {(row.time, row.cause) for row in rows} == {(40, f"cases/city/{len(tape.rows)}")}
     assert said(stage.advance_time(50)) == [
@@ -330,7 +375,11 @@ def test_a_retry_that_fails_changes_nothing_and_a_later_one_finds_all_that_was_h
     tape, stage = Tape("cases"), Stage(Unready(), "city")
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     assert said(stage.apply(tape.write(11, "bad", RETRY))) == [(11, "bad", "CaseParked")]
-    stage.apply(tape.write(12, "bad", e.CaseEndedAtSource("bad", ANN, "closed", ())))
+    stage.apply(
+        tape.write(
+            12, "bad", e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=())
+        )
+    )
     stage.apply(tape.write(13, REFERENCE, BETTER))
     rows = stage.apply(tape.write(14, "bad", RETRY))
     assert [name for _, _, name in said(rows)] == ["CaseRetried", "ClockStarted", "ClockStopped"]
@@ -339,9 +388,13 @@ def test_a_retry_that_fails_changes_nothing_and_a_later_one_finds_all_that_was_h
 def test_a_retry_of_what_is_not_parked_is_declined() -> None:
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 20)))
-    (row,) = stage.apply(tape.write(11, "a", e.RetryPassedOn("a", "try", "operator")))
+    (row,) = stage.apply(
+        tape.write(11, "a", e.RetryPassedOn(case="a", action="try", by="operator"))
+    )
     assert row.event == e.InputDeclined(
-        "a", "try", "This case is not parked: there is nothing to decide again."
+        case="a",
+        input_id="try",
+        because="This case is not parked: there is nothing to decide again.",
     )
 
 
@@ -350,7 +403,9 @@ def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_alike(
         tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
         tape.write(10, "bad", *report("bad", 10, 20))
         tape.write(11, "bad", RETRY)
-        tape.write(12, "bad", e.CaseEndedAtSource("bad", ANN, "closed", ()))
+        tape.write(
+            12, "bad", e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=())
+        )
         tape.write(13, REFERENCE, BETTER)
         await source.commit("city", in_sequence(tape.rows))
         one, other = (Runner(Stage(Unready(), "city"), source, sink, 10) for _ in range(2))
@@ -479,7 +534,10 @@ def test_a_watermark_is_believed_only_when_its_position_was_read() -> None:
         tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
         await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
         await source.commit(
-            "city", tape.write(15, "a", e.CaseEndedAtSource("a", ANN, "closed", ()))
+            "city",
+            tape.write(
+                15, "a", e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=())
+            ),
         )
         await source.announce("city", 99)
         runner = Runner(Stage(Escalation(), "city"), source, sink, 2)

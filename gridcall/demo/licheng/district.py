@@ -376,7 +376,7 @@ def limit(
     line: str, category: str, urgency: str, amount: int, unit: Literal["hours", "days"] = "hours"
 ) -> DeadlineRule:
     """A policy row."""
-    return DeadlineRule(line, category, urgency, amount, unit)
+    return DeadlineRule(line=line, category=category, urgency=urgency, amount=amount, unit=unit)
 
 
 LIMITS = (
@@ -452,7 +452,7 @@ PLATFORMS = (
 
 def contents() -> list[tuple[ReferenceAdopted, bytes]]:
     """What is adopted, in this order: decider, map, names, roster, admission list, policies; each with its content."""
-    decider = (ReferenceAdopted("decider", VERSIONS[-1], ""), b"")
+    decider = (ReferenceAdopted(kind="decider", name=VERSIONS[-1], digest=""), b"")
     return [
         decider,
         *(
@@ -472,4 +472,4 @@ def adoption(content: Content) -> tuple[ReferenceAdopted, bytes]:
         AdmissionList: "admission",
         Policies: "policies",
     }
-    return ReferenceAdopted(kinds[type(content)], VERSION, digest), body  # type: ignore[arg-type]
+    return ReferenceAdopted(kind=kinds[type(content)], name=VERSION, digest=digest), body  # type: ignore[arg-type]

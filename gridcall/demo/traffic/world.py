@@ -53,12 +53,11 @@ from events.catalogue import (
     ClockStopped,
     DeadlineRule,
     Event,
-    Instant,
     ResolutionRejected,
 )
 from events.deadlines import due
 from events.errors import GridcallError
-from events.instants import EPOCH, MICROSECOND, rfc3339
+from events.instants import EPOCH, MICROSECOND, Instant, rfc3339
 from gridcall.demo.licheng.district import (
     CODE,
     PLATFORMS,
@@ -439,7 +438,13 @@ class Platforms:
         """Some petitions come with the deadline that the petition office promised."""
         if line != "petition" or self._chance.random() < 0.6:
             return {}
-        days = DeadlineRule(line, "*", "*", self._chance.choice((5, 15, 60)), "days")
+        days = DeadlineRule(
+            line=line,
+            category="*",
+            urgency="*",
+            amount=self._chance.choice((5, 15, 60)),
+            unit="days",
+        )
         return {"due": rfc3339(due(days, self._clock.now(), ZONE))}
 
     def _about(self, post: Post, kind: str, **said: str) -> Post:

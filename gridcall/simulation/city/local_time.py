@@ -6,9 +6,8 @@ import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from events.catalogue import Instant
 from events.errors import Invalid
-from events.instants import DAY_US, MICROSECOND, instant, within
+from events.instants import DAY_US, MICROSECOND, Instant, instant, within
 from gridcall.simulation.city.profile import TimeColumn
 
 LOCAL_EPOCH = datetime(1970, 1, 1)

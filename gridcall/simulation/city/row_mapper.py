@@ -13,14 +13,15 @@ from hashlib import blake2b
 from math import isfinite
 from typing import Literal, NamedTuple
 
-from events.catalogue import EndedAtSource, Instant, IssueReported, Line, PlaceClaim
+from events.catalogue import EndedAtSource, IssueReported, Line, PlaceClaim
 from events.errors import Invalid
+from events.instants import Instant
 from gridcall.simulation.city.local_time import Clockface
 from gridcall.simulation.city.profile import Code, Place, PointColumns, Profile, TimeColumn, is_text
 from intake.core.identity import action_id, issue_id
 
-NO_POINT = PlaceClaim("no_point")
-UNKNOWN_POINT = PlaceClaim("unknown_point")
+NO_POINT = PlaceClaim(by="no_point")
+UNKNOWN_POINT = PlaceClaim(by="unknown_point")
 
 
 class Record(NamedTuple):
@@ -94,7 +95,15 @@ class Adapter:
         claims = tuple([claim for read in self._claims if (claim := read(cells)) is not None])
         category = cells[profile.category.column]
         return IssueReported(
-            issue, profile.profile, line, reference, category, "normal", due, claims, rules
+            issue=issue,
+            source=profile.profile,
+            line=line,
+            reference=reference,
+            category=category,
+            urgency="normal",
+            due=due,
+            claims=claims,
+            rules=rules,
         ), reported
 
     def _ending(
@@ -109,7 +118,7 @@ class Adapter:
             "withdrawn" if self._state(cells) == "withdrawn" else "closed"
         )
         action = action_id(profile.map.district.code, profile.profile, f"{issue.reference}#ended")
-        return ended, EndedAtSource(action, issue.issue, outcome, rules)
+        return ended, EndedAtSource(action=action, issue=issue.issue, outcome=outcome, rules=rules)
 
     def _line(self, cells: Cells) -> Line:
         column = self.profile.line
@@ -172,7 +181,7 @@ def claim_reader(place: Place) -> Callable[[Cells], PlaceClaim | None]:
     @lru_cache(maxsize=65536)  # The same few codes come again and again.
     def claim(cell: str) -> PlaceClaim | None:
         code = code_of(cell, column)
-        return PlaceClaim(by, code=code) if code else None
+        return PlaceClaim(by=by, code=code) if code else None
 
     return lambda cells: claim(cells[column.column])
 
@@ -190,7 +199,7 @@ def point_reader(point: PointColumns) -> Callable[[Cells], PlaceClaim]:
             return NO_POINT
         if unknown and (round(lat, point.decimals), round(lon, point.decimals)) in unknown:
             return UNKNOWN_POINT
-        return PlaceClaim("point", lat, lon)
+        return PlaceClaim(by="point", lat=lat, lon=lon)
 
     return claim
 

@@ -15,10 +15,10 @@ from eventlog.kafka.topics import Cluster, apply, carried, remove
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected, listen, remark, remark_on
-from eventlog.postgres.tables import SERVICE_OF
 from eventlog.runner import Runner, ShardSupervisor
-from events.catalogue import Instant
 from events.errors import Halted
+from events.instants import Instant
+from events.topology import WRITER
 from gridcall.host.contents import Contents, keep, stored
 from gridcall.host.migrations import BEHIND, SERVICES, prepare
 from gridcall.simulation.driver import BATCH
@@ -126,7 +126,7 @@ class Tabled:
         settings = [f"{name} {(await shown(f'SHOW {name}'))[0][0]}" for name in SHOWN]
         name = (await shown("SELECT current_database()"))[0][0]
         apart = [
-            f" --apart {SERVICE_OF[log]}='{url}'"
+            f" --apart {WRITER[log]}='{url}'"
             for log, url in self._urls.items()
             if url != self._urls["intake"]
         ]
@@ -205,7 +205,7 @@ async def over_kafka(
     async with named(urls["intake"], name), AsyncExitStack() as stack:
         logs: dict[str, PostgresLog] = {}
         for log in (*LOGS, "evaluations"):
-            database: Database = await stack.enter_async_context(connected(urls[SERVICE_OF[log]]))
+            database: Database = await stack.enter_async_context(connected(urls[WRITER[log]]))
             logs[log] = PostgresLog(log, database, notifier, "simulate")
         processes = await stack.enter_async_context(
             Processes(folder_of(cluster.prefix, anew), cluster, urls, replicas)
@@ -213,7 +213,7 @@ async def over_kafka(
         for service in BEHIND:
             processes.start(listen(urls[service], notifier))
         pipeline = Tabled(
-            {log: urls[SERVICE_OF[log]] for log in logs},
+            {log: urls[WRITER[log]] for log in logs},
             logs,
             district,
             reader,

@@ -19,7 +19,6 @@ from assessment.core.figures import Sheet, sheets
 from eventlog.codec import Entry, enveloped, row_of
 from eventlog.core.row import Row
 from events.catalogue import (
-    CATALOGUE,
     LINES,
     CallAcknowledged,
     CallAnswered,
@@ -36,11 +35,11 @@ from events.catalogue import (
     ClockStarted,
     DeadlineMissed,
     Event,
-    Instant,
     IssueReported,
     PoliciesAdopted,
 )
-from events.instants import rfc3339
+from events.instants import Instant, rfc3339
+from events.registry import CATALOGUE
 from gridcall.simulation.packed_dict import PackedDict
 
 LOGS = ("intake", "cases", "calls")

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from events.catalogue import Event, Instant, value
+from events.catalogue import Event
+from events.instants import Instant
+from events.registry import value
 
 REFERENCE = "reference"  # The subject of reference data: one per shard, beside the cases.
 NOT_PARKED = "This case is not parked: there is nothing to decide again."

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from eventlog.core.decider import REFERENCE
 from eventlog.core.row import Draft, Generation, Progress, Row, Watermark
-from events.catalogue import BEGINNING, Instant
 from events.errors import Conflict, Truncated
+from events.instants import BEGINNING, Instant
 
 
 class Source(Protocol):

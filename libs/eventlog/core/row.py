@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from events.catalogue import Event, Instant
+from events.catalogue import Event
+from events.instants import Instant
 
 
 class Row(NamedTuple):

@@ -19,8 +19,9 @@ from typing import Generic, TypeVar
 
 from eventlog.core.decider import REFERENCE, Clock, ClockRanOut, Decider, Input
 from eventlog.core.row import Progress, Row
-from events.catalogue import BEGINNING, CaseParked, CaseRetried, Event, InputHeld, Instant
+from events.catalogue import CaseParked, CaseRetried, Event, InputHeld
 from events.errors import Halted
+from events.instants import BEGINNING, Instant
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -165,7 +166,7 @@ class Stage(Generic[S, R]):
         elif self.decider.retries(row.event):
             events = self._retried(name, subject, subject.held)
         else:
-            events = (InputHeld(name),)
+            events = (InputHeld(case=name),)
         if subject.held is not None:
             self._hold(subject.held, row)
         self._append(
@@ -194,7 +195,7 @@ class Stage(Generic[S, R]):
         if events and isinstance(events[0], CaseParked):
             return events
         self._release(subject)
-        return (CaseRetried(name), *events)
+        return (CaseRetried(case=name), *events)
 
     def _release(self, subject: Subject[S]) -> None:
         """The subject hears again. Its clocks run, those too that ran out while it heard nothing."""
@@ -222,7 +223,7 @@ class Stage(Generic[S, R]):
             raise
         except Exception as fault:
             subject.held = subject.held or []
-            return (CaseParked(name, f"{type(fault).__name__}: {fault}"),)
+            return (CaseParked(case=name, fault=f"{type(fault).__name__}: {fault}"),)
         return decided
 
     def _settle(self, subject: Subject[S], state: S) -> None:

@@ -34,8 +34,8 @@ from eventlog.kafka.topics import (
     mark_of,
 )
 from eventlog.notifier import Notifier
-from events.catalogue import BEGINNING
 from events.errors import Conflict, GridcallError, Halted, Invalid, Unavailable
+from events.instants import BEGINNING
 
 ROOM = 5_000  # Rows that wait for who reads them; then the broker keeps the rest.
 PAGE = 1_000

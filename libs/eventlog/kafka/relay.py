@@ -29,8 +29,8 @@ from eventlog.kafka.topics import (
     let_go,
 )
 from eventlog.postgres.log import PostgresLog
-from events.catalogue import BEGINNING
 from events.errors import Halted, Unavailable
+from events.instants import BEGINNING
 
 ROWS = 1000  # In one look at the log.
 BATCH_BYTES = 1 << 18

@@ -22,9 +22,10 @@ from aiokafka.errors import (
     for_code,
 )
 
-from eventlog.postgres.tables import SERVICE_OF
-from events.catalogue import LINES, Instant
+from events.catalogue import LINES
 from events.errors import Halted, Unavailable
+from events.instants import Instant
+from events.topology import WRITER
 
 Headers = list[tuple[str, bytes]]
 
@@ -99,7 +100,7 @@ def carried(cluster: Cluster, districts: int) -> list[Topic]:
     """The topics of the logs and of time for so many districts; the partitions only ever grow."""
     count = max(1, districts)
     return [
-        *(Topic(cluster.topic(log), count, FOR_EVER) for log in SERVICE_OF),
+        *(Topic(cluster.topic(log), count, FOR_EVER) for log in WRITER),
         Topic(cluster.time, count, NEWEST),
     ]
 

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from eventlog.core.row import Generation
-from events.catalogue import BEGINNING, Instant
 from events.errors import Halted
+from events.instants import BEGINNING, Instant
 
 IDENTITY = """
 SELECT (SELECT system_identifier::text FROM pg_control_system()), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)

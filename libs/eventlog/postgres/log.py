@@ -22,9 +22,11 @@ from eventlog.core.log import at, check_follows
 from eventlog.core.row import Draft, Generation, Progress, Row, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database
-from eventlog.postgres.tables import SERVICE_OF
-from events.catalogue import BEGINNING, TYPE_OF, Event, Instant, ReferenceAdopted
+from events.catalogue import Event, ReferenceAdopted
 from events.errors import Conflict, Halted, Unavailable
+from events.instants import BEGINNING, Instant
+from events.registry import TYPE_OF
+from events.topology import WRITER
 
 LEASE_SECONDS = 3.0
 TAIL_ROWS = 8_000
@@ -147,7 +149,7 @@ class PostgresLog:
         self.database = database
         self.notifier = notifier
         self.owner = owner
-        self.schema = SERVICE_OF[name]
+        self.schema = WRITER[name]
         self._heads: dict[str, Head] = {}
         self._tails: defaultdict[str, Tail] = defaultdict(Tail)
         self._sql = {sql: sql.format(schema=self.schema, log=name) for sql in STATEMENTS}

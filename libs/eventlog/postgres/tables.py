@@ -21,12 +21,6 @@ from sqlalchemy import (
     text,
 )
 
-SERVICE_OF = {
-    "intake": "intake",
-    "cases": "routing",
-    "calls": "escalation",
-    "evaluations": "assessment",
-}
 GENERATION = "((EXTRACT(epoch FROM clock_timestamp()) * (1000000)::numeric))::bigint"
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from eventlog.core.decider import ClockRanOut, Decider, Input
-from events.catalogue import Adopted, Event, Instant
+from events.catalogue import Adopted, Event
+from events.instants import Instant
 
 S = TypeVar("S")
 R = TypeVar("R")

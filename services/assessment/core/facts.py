@@ -25,8 +25,8 @@ from events.catalogue import (
     ClockStarted,
     DeadlineMissed,
     Event,
-    Instant,
 )
+from events.instants import Instant
 
 K = TypeVar("K")
 

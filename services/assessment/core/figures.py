@@ -14,8 +14,7 @@ from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from assessment.core.facts import Fact, Key, Stamp
-from events.catalogue import BEGINNING, Instant
-from events.instants import DAY_US, EPOCH, MICROSECOND, instant
+from events.instants import BEGINNING, DAY_US, EPOCH, MICROSECOND, Instant, instant
 
 FLOWS = ("reported", "ended", "due", "in_time", "missed", "calls_raised", "calls_answered")
 STOCKS = {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from eventlog.core.decider import Clock
-from events.catalogue import Assignment, Instant, Level, value
+from events.catalogue import Assignment, Level
+from events.instants import Instant
+from events.registry import value
 
 
 @value

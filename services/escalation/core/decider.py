@@ -37,7 +37,6 @@ from events.catalogue import (
     DeadlineMissed,
     Event,
     InputDeclined,
-    Instant,
     Level,
     OnCall,
     PoliciesAdopted,
@@ -47,6 +46,7 @@ from events.catalogue import (
 )
 from events.deadlines import described, due, limit_for
 from events.errors import Halted
+from events.instants import Instant
 
 VERSIONS = (
     "2026-11",
@@ -94,11 +94,11 @@ class Escalation:
     def decide_reference(self, event: Event, reference: Reference) -> Sequence[Event]:
         """Write down what later decisions need; maps and admission lists are routing's own."""
         match event:
-            case ReferenceAdopted("decider", name) if name not in VERSIONS:
+            case ReferenceAdopted(kind="decider", name=name) if name not in VERSIONS:
                 raise Halted(
                     f"decider {name!r} was adopted; this code has {', '.join(VERSIONS)}: install it"
                 )
-            case PoliciesAdopted() | RosterAdopted() | ReferenceAdopted("decider"):
+            case PoliciesAdopted() | RosterAdopted() | ReferenceAdopted(kind="decider"):
                 return [event]
             case _:
                 return []
@@ -120,7 +120,11 @@ class Escalation:
         match heard.event:
             case CaseRouted() | CaseQueued() | CaseWithheld() as placed:
                 if isinstance(state, Watched):
-                    return [ClockHandedOver(placed.case, placed.holder, state.run, state.due)]
+                    return [
+                        ClockHandedOver(
+                            case=placed.case, holder=placed.holder, run=state.run, due=state.due
+                        )
+                    ]
                 return started(placed, placed.matter.reported, 1, reference)
             case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn() as ended:
                 return over(ended.case, state) if isinstance(state, Watched) else []
@@ -132,7 +136,7 @@ class Escalation:
             case AcknowledgementPassedOn() | AnswerPassedOn() as action:
                 return answered(action, state)
             case RetryPassedOn(case=case, action=retry):
-                return [InputDeclined(case, retry, NOT_PARKED)]
+                return [InputDeclined(case=case, input_id=retry, because=NOT_PARKED)]
             case event:
                 raise AssertionError(f"{event} is no input of escalation")
 
@@ -143,7 +147,9 @@ class Escalation:
         assert isinstance(state, Watched), "a clock runs in a watched case only"
         if clock.kind == "answer":
             return [self._raised(clock.subject, state, "street", "silence", time, reference)]
-        missed = DeadlineMissed(clock.subject, state.holder, state.run, clock.due)
+        missed = DeadlineMissed(
+            case=clock.subject, holder=state.holder, run=state.run, due=clock.due
+        )
         return [
             missed,
             self._raised(clock.subject, state, state.holder.level, "deadline", time, reference),
@@ -165,7 +171,16 @@ class Escalation:
         within = reference.policies.answer_within if reference.policies else None
         call = f"{case}/{state.raised + 1}"
         answer_due = None if within is None else time + within
-        return CallRaised(case, state.holder, call, level, to, receiver, because, answer_due)
+        return CallRaised(
+            case=case,
+            holder=state.holder,
+            call=call,
+            from_level=level,
+            to_level=to,
+            receiver=receiver,
+            because=because,
+            answer_due=answer_due,
+        )
 
     def evolve(self, state: State, event: Event) -> State:
         if isinstance(event, ClockStarted):
@@ -227,7 +242,17 @@ def started(
         return []
     until, rule = promise
     name = reference.policies.name if reference.policies else None
-    return [ClockStarted(case.case, case.holder, run, at, until, rule, name)]
+    return [
+        ClockStarted(
+            case=case.case,
+            holder=case.holder,
+            run=run,
+            started=at,
+            due=until,
+            rule=rule,
+            policies=name,
+        )
+    ]
 
 
 def promised(matter: CaseFacts, at: Instant, reference: Reference) -> tuple[Instant, str] | None:
@@ -243,8 +268,11 @@ def promised(matter: CaseFacts, at: Instant, reference: Reference) -> tuple[Inst
 
 def over(case: str, state: Watched) -> list[Event]:
     """The case ended: its deadline stops, its calls are withdrawn."""
-    stopped = ClockStopped(case, state.holder, state.run, state.due)
-    return [stopped, *(CallWithdrawn(case, state.holder, call.id) for call in state.calls)]
+    stopped = ClockStopped(case=case, holder=state.holder, run=state.run, due=state.due)
+    return [
+        stopped,
+        *(CallWithdrawn(case=case, holder=state.holder, call=call.id) for call in state.calls),
+    ]
 
 
 def opened(event: CallRaised) -> Call:
@@ -268,14 +296,22 @@ def answered(action: CallAction, state: State) -> Sequence[Event]:
     call = next((call for call in calls if call.id == action.call), None)
     if call is None or not isinstance(state, Watched):
         return [
-            CallActionDeclined(action.case, action.holder, action.call, "This call is not open.")
+            CallActionDeclined(
+                case=action.case,
+                holder=action.holder,
+                call=action.call,
+                because="This call is not open.",
+            )
         ]
     if isinstance(action, AnswerPassedOn):
-        return [CallAnswered(action.case, state.holder, action.call, action.by)]
+        return [CallAnswered(case=action.case, holder=state.holder, call=action.call, by=action.by)]
     if call.acknowledged:
         return [
             CallActionDeclined(
-                action.case, action.holder, action.call, "This call was acknowledged already."
+                case=action.case,
+                holder=action.holder,
+                call=action.call,
+                because="This call was acknowledged already.",
             )
         ]
-    return [CallAcknowledged(action.case, state.holder, action.call, action.by)]
+    return [CallAcknowledged(case=action.case, holder=state.holder, call=action.call, by=action.by)]

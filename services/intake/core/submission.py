@@ -6,7 +6,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from eventlog.codec import sorted_encoder
-from events.catalogue import TYPE_OF, Action, IssueReported, RetryAsked
+from events.catalogue import Action, IssueReported, RetryAsked
+from events.registry import TYPE_OF
 
 
 class Item(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from events.catalogue import Action, Assignment, CaseFacts, value
+from events.catalogue import Action, Assignment, CaseFacts
+from events.registry import value
 
 
 @value

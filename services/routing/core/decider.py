@@ -109,12 +109,19 @@ class Routing:
                 policies = self.library.policies(event.digest)
                 return [
                     PoliciesAdopted(
-                        event.name, policies.zone, policies.answer_within, policies.limits
+                        name=event.name,
+                        zone=policies.zone,
+                        answer_within=policies.answer_within,
+                        limits=policies.limits,
                     )
                 ]
             case "roster":
                 return [
-                    RosterAdopted(event.name, event.digest, self.library.receivers(event.digest))
+                    RosterAdopted(
+                        name=event.name,
+                        digest=event.digest,
+                        receivers=self.library.receivers(event.digest),
+                    )
                 ]
             case "decider" if event.name not in VERSIONS:
                 raise Halted(
@@ -126,15 +133,15 @@ class Routing:
     def evolve_reference(self, reference: Reference, event: Event) -> Reference:
         used = reference.used
         match event:
-            case ReferenceAdopted("map", name, digest):
+            case ReferenceAdopted(kind="map", name=name, digest=digest):
                 grids = self.library.grids(digest)
                 return replace(
                     reference, map_digest=digest, grids=grids, used=replace(used, map=name)
                 )
-            case RosterAdopted(name, digest):
+            case RosterAdopted(name=name, digest=digest):
                 workers = self.library.workers(digest)
                 return replace(reference, workers=workers, used=replace(used, roster=name))
-            case ReferenceAdopted("admission", name, digest):
+            case ReferenceAdopted(kind="admission", name=name, digest=digest):
                 rows = {
                     row.category: (row.level, row.rule)
                     for row in self.library.admission(digest).rows
@@ -150,14 +157,21 @@ class Routing:
         if isinstance(event, IssueReported):
             if isinstance(state, Unknown):
                 return self._report(event, heard, state, reference)
-            return [InputDeclined(event.issue, event.issue, "This issue is reported already.")]
+            return [
+                InputDeclined(
+                    case=event.issue,
+                    input_id=event.issue,
+                    because="This issue is reported already.",
+                )
+            ]
         if isinstance(event, RetryAsked):
             if isinstance(state, Unknown) or self.retries(event):
-                return [InputDeclined(event.issue, event.action, NOT_PARKED)]
-            return [RetryPassedOn(event.issue, event.action, event.by)]
+                return [InputDeclined(case=event.issue, input_id=event.action, because=NOT_PARKED)]
+            return [RetryPassedOn(case=event.issue, action=event.action, by=event.by)]
         assert is_action(event), f"{event} is no input of intake"
         if isinstance(state, Unknown):
-            return [ActionWaits(event.issue, *to_fields(event))]
+            type_name, data = to_fields(event)
+            return [ActionWaits(issue=event.issue, type=type_name, data=data)]
         return self._act(event, state, reference)
 
     def _report(
@@ -166,9 +180,17 @@ class Routing:
         line, category, urgency = map(
             intern, (issue.line, issue.category, issue.urgency)
         )  # A year of cases shares a few.
-        matter = CaseFacts(line, category, urgency, heard.time, issue.due)
+        matter = CaseFacts(
+            line=line, category=category, urgency=urgency, reported=heard.time, due=issue.due
+        )
         place = located(issue.claims, heard.answer, reference.grids)
-        reported = CaseReported(issue.issue, issue.issue, issue.reference, matter, issue.rules)
+        reported = CaseReported(
+            case=issue.issue,
+            issue=issue.issue,
+            reference=issue.reference,
+            matter=matter,
+            rules=issue.rules,
+        )
         placed = self._placed(issue.issue, matter, place, reference)
         events: list[Event] = [reported, placed]
         now = self.evolve(state, placed)
@@ -188,50 +210,84 @@ class Routing:
         )
         if held is None:
             level = "street" if place.street is not None and level == "grid" else "district"
-            holder = holder_of(level, None, place.street, self.district, None, 0)
-            return CaseQueued(case, matter, holder, place.by, place.rules, reference.used)
+            holder = assignment(level, None, place.street, self.district, None, 0)
+            return CaseQueued(
+                case=case,
+                matter=matter,
+                holder=holder,
+                located_by=place.by,
+                rules=place.rules,
+                used=reference.used,
+            )
         if level == "grid":
             worker = reference.workers.get(held)
-            holder = holder_of(
+            holder = assignment(
                 "grid", held, place.street, self.district, worker, 1 if worker else 0
             )
-            return CaseRouted(case, matter, holder, place.by, place.rules, reference.used)
-        holder = holder_of(level, place.grid, place.street, self.district, None, 0)
-        return CaseWithheld(case, matter, holder, place.by, place.rules, reference.used, row)
+            return CaseRouted(
+                case=case,
+                matter=matter,
+                holder=holder,
+                located_by=place.by,
+                rules=place.rules,
+                used=reference.used,
+            )
+        holder = assignment(level, place.grid, place.street, self.district, None, 0)
+        return CaseWithheld(
+            case=case,
+            matter=matter,
+            holder=holder,
+            located_by=place.by,
+            rules=place.rules,
+            used=reference.used,
+            row=row,
+        )
 
     def _act(self, action: Action, state: Standing, reference: Reference) -> Sequence[Event]:
         case, holder = state.case, state.holder
         if isinstance(action, EndedAtSource) and not isinstance(state, Over):
-            return [CaseEndedAtSource(case, holder, action.outcome, action.rules)]
+            return [
+                CaseEndedAtSource(
+                    case=case, holder=holder, outcome=action.outcome, rules=action.rules
+                )
+            ]
         match action, state:
             case AcknowledgementGiven(call=call, by=by), _:
-                return [AcknowledgementPassedOn(case, holder, call, by)]
+                return [AcknowledgementPassedOn(case=case, holder=holder, call=call, by=by)]
             case AnswerGiven(call=call, by=by), _:
-                return [AnswerPassedOn(case, holder, call, by)]
+                return [AnswerPassedOn(case=case, holder=holder, call=call, by=by)]
             case ReopeningAsked(because=because), Over(final=False):
                 matter = replace(state.matter, due=None)
-                return [CaseReopened(case, matter, reopened_holder(state), because)]
+                return [
+                    CaseReopened(
+                        case=case, matter=matter, holder=reopened_holder(state), because=because
+                    )
+                ]
             case IssueWithdrawn(
                 because=because
             ), Queued() | Routed() | Visited() | Resolved() | Verified():
-                return [CaseWithdrawn(case, holder, because)]
+                return [CaseWithdrawn(case=case, holder=holder, because=because)]
             case PlaceNamed(grid=grid), Queued() if grid in reference.grids.entries:
                 place = Located(grid, reference.grids.entries[grid].street, "dispatcher", ())
                 return [self._placed(case, state.matter, place, reference)]
             case VisitMade(by=by), Routed():
-                return [CaseVisited(case, holder, by)]
+                return [CaseVisited(case=case, holder=holder, by=by)]
             case ResolutionClaimed(by=by, root_cause=root_cause), Visited():
-                return [CaseResolved(case, holder, by, root_cause)]
+                return [CaseResolved(case=case, holder=holder, by=by, root_cause=root_cause)]
             case ResolutionChecked(by=by, holds=holds), Resolved(by=resolver) if by != resolver:
                 return [
-                    CaseVerified(case, holder, by)
+                    CaseVerified(case=case, holder=holder, by=by)
                     if holds
-                    else ResolutionRejected(case, holder, by)
+                    else ResolutionRejected(case=case, holder=holder, by=by)
                 ]
             case ClosingAsked(by=by), Verified():
-                return [CaseClosed(case, holder, by)]
+                return [CaseClosed(case=case, holder=holder, by=by)]
             case _:
-                return [InputDeclined(case, action.action, declined_because(action, state))]
+                return [
+                    InputDeclined(
+                        case=case, input_id=action.action, because=declined_because(action, state)
+                    )
+                ]
 
     def evolve(self, state: State, event: Event) -> State:
         match event:
@@ -278,7 +334,19 @@ def gone_on(state: Standing, event: Event) -> State:
     raise AssertionError(f"{event} is no event of a case")
 
 
-holder_of = lru_cache(maxsize=65536)(Assignment)  # A grid's cases share one holder.
+@lru_cache(maxsize=65536)
+def assignment(
+    level: Level,
+    grid: str | None,
+    street: str | None,
+    district: str,
+    worker: str | None,
+    episode: int,
+) -> Assignment:
+    """Return an assignment; the cases of a grid share one, so that a year of them takes less memory."""
+    return Assignment(
+        level=level, grid=grid, street=street, district=district, worker=worker, episode=episode
+    )
 
 
 def early(action: Action) -> Action:

@@ -1,0 +1,201 @@
+"""The life of a case, and what routing passes on to later stages."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from events.catalogue.values import Assignment, CaseFacts, Versions
+from events.registry import Words, event
+
+
+@event("cases", case_stage="reported", words=Words(en="Case opened", zh="立为事项"))
+class CaseReported:
+    """A case was opened by an issue, whose id it takes."""
+
+    case: str
+    issue: str
+    reference: str
+    matter: CaseFacts
+    rules: tuple[str, ...]
+
+
+@event(
+    "cases",
+    personal=True,
+    case_stage="routed",
+    words=Words(en="Routed to its grid", zh="转办到网格"),
+)
+class CaseRouted:
+    """A case was given to a grid. `located_by`: point, grid or dispatcher; `rules`: the dirt met on the way there."""
+
+    case: str
+    matter: CaseFacts
+    holder: Assignment
+    located_by: str
+    rules: tuple[str, ...]
+    used: Versions
+
+
+@event(
+    "cases", case_stage="queued", words=Words(en="Waits for a dispatcher", zh="地点不明，等待分派")
+)
+class CaseQueued:
+    """A case could not be located: it waits for the dispatcher of its street if that is known, else of its district."""
+
+    case: str
+    matter: CaseFacts
+    holder: Assignment
+    located_by: str
+    rules: tuple[str, ...]
+    used: Versions
+
+
+@event(
+    "cases",
+    case_stage="withheld",
+    words=Words(en="Kept from the grids", zh="准入清单不许下交网格，由上级承办"),
+)
+class CaseWithheld:
+    """The admission list keeps this category from the grids: the level that owns it has the case. `row` cites why."""
+
+    case: str
+    matter: CaseFacts
+    holder: Assignment
+    located_by: str
+    rules: tuple[str, ...]
+    used: Versions
+    row: str
+
+
+@event("cases", personal=True, case_stage="visited", words=Words(en="Visited", zh="已走访"))
+class CaseVisited:
+    """The case was visited by those who hold it."""
+
+    case: str
+    holder: Assignment
+    by: str
+
+
+@event(
+    "cases",
+    personal=True,
+    case_stage="resolved",
+    words=Words(en="Resolved, not yet verified", zh="报称已化解，等待核查"),
+)
+class CaseResolved:
+    """A claim: the matter is solved. It becomes a fact when somebody else has verified it."""
+
+    case: str
+    holder: Assignment
+    by: str
+    root_cause: str
+
+
+@event(
+    "cases",
+    personal=True,
+    case_stage="verified",
+    words=Words(en="Verified: it is solved", zh="核查属实，确已化解"),
+)
+class CaseVerified:
+    """A fact: somebody other than the one who resolved it confirmed that the matter is solved."""
+
+    case: str
+    holder: Assignment
+    by: str
+
+
+@event(
+    "cases",
+    personal=True,
+    case_stage="visited",
+    words=Words(en="Check failed: not solved", zh="核查未通过，继续办理"),
+)
+class ResolutionRejected:
+    """The check failed: the matter is not solved, and its holder goes on."""
+
+    case: str
+    holder: Assignment
+    by: str
+
+
+@event("cases", personal=True, case_stage="closed", words=Words(en="Case closed", zh="事项办结"))
+class CaseClosed:
+    """A verified case was closed."""
+
+    case: str
+    holder: Assignment
+    by: str
+
+
+@event(
+    "cases",
+    personal=True,
+    case_stage="reopened",
+    words=Words(en="Case reopened", zh="事项重新办理"),
+)
+class CaseReopened:
+    """An ended case is open again, with its last holder, as a new episode. `matter.due` is None: a policy row decides."""
+
+    case: str
+    matter: CaseFacts
+    holder: Assignment
+    because: str
+
+
+@event(
+    "cases",
+    personal=True,
+    case_stage="withdrawn",
+    words=Words(en="Withdrawn by its line", zh="来源撤回，事项了结"),
+)
+class CaseWithdrawn:
+    """The case ended because its line took the issue back."""
+
+    case: str
+    holder: Assignment
+    because: str
+
+
+@event(
+    "cases",
+    personal=True,
+    case_stage="ended",
+    words=Words(en="Ended at its source", zh="事项已在来源处了结"),
+)
+class CaseEndedAtSource:
+    """The case ended as its source's record says. `ended_before_reported` is among the rules if its ending came first."""
+
+    case: str
+    holder: Assignment
+    outcome: Literal["closed", "withdrawn"]
+    rules: tuple[str, ...]
+
+
+@event("cases", personal=True, words=Words(en="Acknowledgement passed on", zh="签收已转达"))
+class AcknowledgementPassedOn:
+    """Routing passes an acknowledgement on to the keeper of the calls."""
+
+    case: str
+    holder: Assignment
+    call: str
+    by: str
+
+
+@event("cases", personal=True, words=Words(en="Answer passed on", zh="应答已转达"))
+class AnswerPassedOn:
+    """Routing passes an answer on to the keeper of the calls."""
+
+    case: str
+    holder: Assignment
+    call: str
+    by: str
+
+
+@event("cases", personal=True, words=Words(en="Retry passed on", zh="重试要求已转达"))
+class RetryPassedOn:
+    """Routing passes a retry on to the keeper of the calls."""
+
+    case: str
+    action: str
+    by: str

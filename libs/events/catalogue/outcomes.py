@@ -1,0 +1,57 @@
+"""Outcomes of inputs that changed nothing, came too early, or wait behind a parked case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from events.registry import Words, event
+
+
+@event(
+    "cases",
+    words=Words(en="An action came early: it waits for its report", zh="动作先到，等待上报"),
+)
+class ActionWaits:
+    """An action came before the report that it is about. It applies at the report, in that same decision.
+
+    `type` and `data` are the action as intake wrote it.
+    """
+
+    issue: str
+    type: str
+    data: dict[str, Any]
+
+
+@event("cases", "calls", words=Words(en="An action was declined", zh="动作未被接受"))
+class InputDeclined:
+    """An issue or action changed nothing. `because` is a sentence for the one who sent it."""
+
+    case: str
+    input_id: str
+    because: str
+
+
+@event("cases", "calls", words=Words(en="Parked by a fault of ours", zh="系统故障，事项搁置"))
+class CaseParked:
+    """Deciding this case failed: a fault of ours. Its inputs wait in order until a retry; everything else goes on."""
+
+    case: str
+    fault: str
+
+
+@event(
+    "cases",
+    "calls",
+    words=Words(en="An action waits behind the parked case", zh="动作排在搁置事项之后"),
+)
+class InputHeld:
+    """An input of a parked case waits behind it. The row's cause says which."""
+
+    case: str
+
+
+@event("cases", "calls", words=Words(en="Parked case goes on", zh="搁置事项恢复办理"))
+class CaseRetried:
+    """A parked case goes on: what was kept behind it is decided here, in its order, in this same decision."""
+
+    case: str

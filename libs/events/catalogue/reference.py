@@ -1,0 +1,43 @@
+"""Reference data is adopted: maps, rosters, lists, policies, decider versions."""
+
+from __future__ import annotations
+
+from events.catalogue.values import DeadlineRule, OnCall, ReferenceKind
+from events.registry import Words, event
+
+
+@event("intake", "cases", "calls", words=Words(en="Reference data adopted", zh="基础数据启用"))
+class ReferenceAdopted:
+    """From here on this version holds. `kind`: map, names, roster, admission, policies or decider.
+
+    `digest` is the SHA-256 of the content, which is committed beside the log; a decider has a name only.
+    """
+
+    kind: ReferenceKind
+    name: str
+    digest: str
+
+
+@event("cases", "calls", words=Words(en="Deadline policies adopted", zh="时限规则启用"))
+class PoliciesAdopted:
+    """Deadline policies hold from here on, for clocks that start from here on.
+
+    `zone` is the district's IANA time zone; `answer_within` is how long a call may stay unanswered, in microseconds.
+    """
+
+    name: str
+    zone: str
+    answer_within: int | None
+    limits: tuple[DeadlineRule, ...]
+
+
+@event("cases", "calls", personal=True, words=Words(en="Roster adopted", zh="一格四员名册启用"))
+class RosterAdopted:
+    """A roster holds from here on. It names who receives the calls of each unit; gridworkers lie in its content."""
+
+    name: str
+    digest: str
+    receivers: tuple[OnCall, ...]
+
+
+Adopted = ReferenceAdopted | PoliciesAdopted | RosterAdopted

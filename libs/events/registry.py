@@ -1,0 +1,95 @@
+"""The registry of events: each declares itself once, and everything else reads it here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar, dataclass_transform, overload
+
+T = TypeVar("T")
+
+
+class Words(NamedTuple):
+    """The name of an event for people, in each language of the screen."""
+
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventType:
+    """The declaration of an event, beside its fields.
+
+    `logs` are the logs that carry it. `personal` says that it names a worker or an officer by code.
+    `case_stage` is the stage in which it puts its case, None if the case stays where it is.
+    """
+
+    name: str
+    version: int
+    cls: type[Any]
+    logs: tuple[str, ...]
+    personal: bool
+    case_stage: str | None
+    words: Words
+
+    @property
+    def short(self) -> str:
+        """The name without prefix and version: `gridcall.call-raised.v1` → `call-raised`."""
+        return short_type(self.name)
+
+
+CATALOGUE: dict[str, EventType] = {}
+TYPE_OF: dict[type[Any], EventType] = {}
+
+
+def short_type(type_name: str) -> str:
+    """Return a type name without prefix and version: `gridcall.call-raised.v1` → `call-raised`."""
+    return type_name.removeprefix("gridcall.").rpartition(".")[0]
+
+
+@overload
+def value(cls: type[T], /) -> type[T]: ...
+
+
+@overload
+def value(*, kw_only: bool) -> Callable[[type[T]], type[T]]: ...
+
+
+@dataclass_transform(frozen_default=True)
+def value(cls: type[T] | None = None, /, *, kw_only: bool = False) -> Any:
+    """Make a class a value: what events and states are made of. The type checker keeps it immutable.
+
+    Python's own frozen dataclasses take three times as long to make, and making them is much of
+    what a decider does.
+    """
+    if cls is not None:
+        return dataclass(slots=True, unsafe_hash=True)(cls)
+    return dataclass(slots=True, unsafe_hash=True, kw_only=kw_only)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def event(
+    *logs: str,
+    words: Words,
+    version: int = 1,
+    personal: bool = False,
+    case_stage: str | None = None,
+) -> Callable[[type[T]], type[T]]:
+    """Make a class an event of `logs`, with keyword-only fields, and enter it in the catalogue."""
+
+    def enter(cls: type[T]) -> type[T]:
+        made = value(kw_only=True)(cls)
+        dashed = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+        CATALOGUE[f"gridcall.{dashed}.v{version}"] = TYPE_OF[made] = EventType(
+            name=f"gridcall.{dashed}.v{version}",
+            version=version,
+            cls=made,
+            logs=logs,
+            personal=personal,
+            case_stage=case_stage,
+            words=words,
+        )
+        return made
+
+    return enter
