@@ -16,12 +16,15 @@ help: ## print the targets
 
 setup: .venv/ready ## make .venv, with bin/gridcall
 
-.venv/ready: requirements.lock pyproject.toml
+.venv/packages: requirements.lock
 	@test -n "$(PYTHON)" || { echo "gridcall needs Python 3.11 or later with venv: apt-get install python3-venv"; exit 1; }
 	@echo "Making .venv with $(PYTHON): $$(grep -c == requirements.lock) packages are downloaded, once; that takes about a minute ..."
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock || \
 	  { echo "The packages could not be installed. Is there a network, and room on the disk? Then run the same again."; exit 1; }
+	@touch $@
+
+.venv/ready: .venv/packages pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index -e .
 	@touch $@
 
