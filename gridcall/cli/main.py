@@ -19,9 +19,10 @@ MODULES = {
     "gridcall.demo.walkthrough": ("demo",),
     "gridcall.cli.map": ("map",),
     "gridcall.cli.operations": (
-        "up", "status", "tail", "parked", "retry", "doctor", "verify",
-        "intake", "routing", "escalation", "assessment", "screen",
+        "status", "tail", "parked", "retry", "doctor", "verify",
     ),
+    "gridcall.cli.services": ("intake", "routing", "escalation", "assessment", "screen"),
+    "gridcall.cli.up": ("up",),
     "gridcall.cli.dead_letters": ("quarantine",),
     "gridcall.cli.reference_data": ("names", "roster", "admission", "policies"),
     "gridcall.cli.sheet": ("sheet",),

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable
-from inspect import cleandoc
-from typing import Literal, NoReturn
 
 import click
 
@@ -18,186 +15,25 @@ from embedded.server import data_folder, server_url, url_of
 from eventlog.codec import enveloped
 from eventlog.core.row import Row
 from eventlog.notifier import Notifier
-from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected, listen
-from events.catalogue import LINES, CaseParked, RetryAsked
+from events.catalogue import CaseParked, RetryAsked
 from events.errors import Unavailable
 from events.instants import Instant, rfc3339
 from events.registry import short_type
 from events.topology import WRITER
 from gridcall.cli.queries import asked, listed, named
 from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
-from gridcall.demo.live import run_demo
-from gridcall.host.asgi import app_apart, app_of
-from gridcall.host.host import SERVICES
-from gridcall.host.migrations import SERVICES as SCHEMAS
 from gridcall.host.migrations import prepare
-from gridcall.host.peers import PORTS, Peers
 from gridcall.host.status import parked, status
 from gridcall.simulation.reports.tables import as_json
 from gridcall.verify import Verified, verify
-from httpedge.server import serve
 from intake.acceptor import AHEAD_US_MAX, Acceptor, now_us
-from intake.api_keys import READER, Keys
 from intake.core.identity import action_id
 from intake.core.submission import item_of
 from intake.outcomes import Outcomes
 
 DECIDED_SECONDS = 10  # How long `retry` waits for what became of it.
-AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
-
-
-# ── Running ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@click.command("up")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8311, show_default=True, type=click.IntRange(0, 65535))
-@click.option(
-    "--service",
-    "services",
-    multiple=True,
-    type=click.Choice(SERVICES),
-    help="Only this service; may be given again.",
-)
-@click.option("--http", type=click.Choice(["h11", "httptools"]), default="httptools", hidden=True)
-@click.option(
-    "--development-key",
-    is_flag=True,
-    help="Make a key for all lines of the only district, and print it.",
-)
-@click.option(
-    "--demo",
-    is_flag=True,
-    help="A district that lives: it is loaded, and four simulated lines post to it.",
-)
-@click.option(
-    "--speed",
-    default=60.0,
-    show_default=True,
-    type=click.FloatRange(0.1, 3600),
-    help="Of the demo's time.",
-)
-def up_command(
-    host: str,
-    port: int,
-    services: tuple[str, ...],
-    http: Literal["h11", "httptools"],
-    development_key: bool,
-    demo: bool,
-    speed: float,
-) -> None:
-    """Run all services in one process, on GRIDCALL_DATABASE_URL or on a Postgres that is started for it.
-
-    \b
-    Ctrl-C or SIGTERM answers what was taken, lets the shards go, and ends.
-    Example:     gridcall up --development-key
-    """
-    url = server_url()
-    asyncio.run(prepared(url))
-    check_port(host, port)
-    if demo:
-        app = app_of(url, SERVICES, speed, open_screen=True)
-        run_demo(url, data_folder(), speed, lambda on_up: serve(app, host, port, http, on_up))
-        return
-    if development_key:
-        district, secret = asked(development)
-        click.echo(f"a key for all lines of {district}, and for reading logs: {secret}")
-    serve(app_of(url, services or SERVICES), host, port, http)
-
-
-def database_of(service: str) -> str:
-    """The database of a service that is alone: on the embedded Postgres, intake has the one that commands ask."""
-    if service == "intake" or "GRIDCALL_DATABASE_URL" in os.environ:
-        return server_url()
-    return url_of(f"gridcall_{service}")
-
-
-def service_command(service: str) -> click.Command:
-    """The command that runs one service, in a process and on a database of its own."""
-
-    @click.command(service, short_help=f"Run {service} alone; the others are reached over Kafka.")
-    @click.option("--host", default="127.0.0.1", show_default=True)
-    @click.option(
-        "--port", default=PORTS[service], show_default=True, type=click.IntRange(0, 65535)
-    )
-    @click.option(
-        "--fed",
-        is_flag=True,
-        hidden=True,
-        help="For simulate: time passes with what is fed, alone.",
-    )
-    def command(host: str, port: int, fed: bool) -> None:
-        elsewhere = Peers.from_environment()
-        url = "" if service == "screen" else database_of(service)
-        if url:
-            asyncio.run(prepared(url, service))
-        check_port(host, port)
-        serve(app_apart(url, service, elsewhere, fed), host, port)
-
-    about = f"""Run {service} in a process of its own. Any number of them may stand beside each other.
-
-    \b
-    GRIDCALL_DATABASE_URL   its database, and no other service's  [default: one of the embedded Postgres]
-    GRIDCALL_KAFKA          the broker, as 127.0.0.1:19092
-    GRIDCALL_SERVICE_KEY    a secret that all services share
-    GRIDCALL_INTAKE_URL     where intake is; in the same way the other services  [default: this machine, see --port]
-
-    \b
-    Ctrl-C or SIGTERM answers what was taken, lets the shards go, and ends.
-    Example:     gridcall {service} --port {PORTS[service]}
-    """
-    command.help = cleandoc(about)
-    return command
-
-
-async def prepared(url: str, *services: str) -> None:
-    """Bring the schemas of services, or of all, up to date, as soon as the database answers: it may be starting too."""
-    first = services[0] if services else "intake"
-    deadline = time.monotonic() + AWAY_SECONDS
-    while True:
-        try:
-            await prepare(url, services=services or tuple(SCHEMAS))
-            async with connected(url, size=1, check=DatabaseCheck(data_folder(), url, first).check):
-                return
-        except Unavailable as fault:
-            if time.monotonic() > deadline:
-                raise
-            click.echo(f"waiting for the database: {fault}", err=True)
-            await asyncio.sleep(0.5)  # Nothing announces that a database is back.
-
-
-def check_port(host: str, port: int) -> None:
-    """Say it where a port is taken, before anything starts."""
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((host, port))
-        except OSError as error:
-            fail(
-                UNREACHABLE,
-                f"port {port} of {host} cannot be used: {error.strerror}; name another one: gridcall up --port {port + 1}",
-            )
-
-
-async def development(database: Database) -> tuple[str, str]:
-    """A key for the only district."""
-    districts = await database.fetch("SELECT shard FROM intake.shard")
-    if len(districts) != 1:
-        return no_district(len(districts))
-    district = districts[0]["shard"]
-    return district, await Keys(database).add(district, "development", [*LINES, READER])
-
-
-def no_district(count: int) -> NoReturn:
-    """A development key stands for one district."""
-    what = (
-        "no district yet: gridcall map load DIR --profile FILE"
-        if count == 0
-        else "several districts: gridcall key add"
-    )
-    fail(NOTHING_RAN, f"--development-key: there is {what}")
 
 
 # ── Asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -521,6 +357,6 @@ def as_record(found: Verified) -> dict[str, object]:
 
 
 COMMANDS = {
-    "up": up_command, "status": status_command, "tail": tail_command, "parked": parked_command, "retry": retry_command,
-    "doctor": doctor_command, "verify": verify_command, **{service: service_command(service) for service in PORTS},
+    "status": status_command, "tail": tail_command, "parked": parked_command, "retry": retry_command,
+    "doctor": doctor_command, "verify": verify_command,
 }  # fmt: skip
