@@ -24,22 +24,20 @@ from table import Line, own_server, settings, told
 
 from embedded.server import PostgresServer
 from eventlog.core.row import Draft
-from eventlog.core.stage import Stage
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
-from eventlog.runner import BATCH, Runner
+from eventlog.runner import BATCH
 from events.catalogue import IssueReported, PlaceClaim
-from gridcall.host.contents import Contents, keep, stored
 from gridcall.host.migrations import prepare
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
 from gridcall.simulation.driver import adoptions
 from httpedge.server import collect_seldom
 from intake.core.identity import issue_id
-from routing.core.decider import Routing
-from routing.reference_store import ContentLibrary
-from routing.spatial.locator import Locator
+from intake.store import IntakeStore
+from routing.contents import Contents
+from routing.stage import routing_stages
 
 CITY = Path(__file__).parent.parent / "profiles" / "exampleville"
 DISTRICT = "exampleville"
@@ -83,7 +81,7 @@ async def filled(url: str) -> None:
     await prepare(url, anew=True)
     async with connected(url) as database:
         print(await settings(database), flush=True)
-        await keep(database, contents)
+        await IntakeStore(database).add_contents(contents)
         log, drafts = PostgresLog("intake", database, Notifier()), [*drafts, *issues()]
         for start in range(0, len(drafts), BATCH):
             await log.append(DISTRICT, drafts[start : start + BATCH])
@@ -99,14 +97,13 @@ async def decisions_per_second(server: PostgresServer, template: str) -> float:
         "CHECKPOINT",
     )
     async with connected(server.get_uri(name)) as database:
-        source, sink = (
-            PostgresLog(log, database, Notifier(), "benchmark") for log in ("intake", "cases")
-        )
-        contents = Contents(stored(database))
-        library = ContentLibrary(contents)
-        stage = Stage(Routing(DISTRICT, library), DISTRICT, Locator(library))
-        runner = Runner(stage, source, sink, BATCH, contents.fetch)
-        assert await sink.lease(DISTRICT)
+        logs = {
+            log: PostgresLog(log, database, Notifier(), "benchmark") for log in ("intake", "cases")
+        }
+        contents = Contents(IntakeStore(database).contents)
+        runner = routing_stages(contents, contents.fetch).runner(DISTRICT, logs, BATCH)
+        stage = runner.stage
+        assert await logs["cases"].lease(DISTRICT)
         await runner.step()
         begun, before = time.perf_counter(), stage.input
         while await runner.step():

@@ -16,7 +16,6 @@ import asyncpg
 
 from assessment.core.facts import Fact, Key, merge_into
 from assessment.fact_projection import FACTS, MERGED, key_of, packed
-from escalation.core.decider import Escalation
 from eventlog.codec import Entry, entry, enveloped, row_of
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
@@ -26,9 +25,8 @@ from events.errors import Halted
 from events.instants import BEGINNING
 from events.topology import WRITER
 from gridcall.host.migrations import BEHIND, SERVICES
-from routing.core.decider import Routing
-from routing.reference_store import ContentLibrary
-from routing.spatial.locator import Locator
+from gridcall.pipeline import pipeline
+from intake.store import IntakeStore
 
 CHUNK = 1000
 
@@ -83,16 +81,15 @@ class Snapshot:
         self._of = {
             log: connections[service] for log, service in WRITER.items() if service in connections
         }
+        self._intake = IntakeStore(connections["intake"])
 
     async def districts(self) -> list[str]:
         """The districts that have a log."""
-        found = await self._of["intake"].fetch("SELECT shard FROM intake.shard ORDER BY shard")
-        return [record["shard"] for record in found]
+        return await self._intake.district_codes()
 
     async def contents(self) -> dict[str, bytes]:
         """The contents of reference data, by digest."""
-        found = await self._of["intake"].fetch("SELECT digest, body FROM intake.content")
-        return {record["digest"]: record["body"] for record in found}
+        return await self._intake.all_contents()
 
     async def has_begun(self, shard: str) -> bool:
         """Whether routing has begun with a district: else there is nothing to compare."""
@@ -204,9 +201,8 @@ async def verified(
     snapshot: Snapshot, district: str, progress: Callable[[int], None] = lambda inputs: None
 ) -> Verified:
     """Fold a district's inputs again, and compare. Ends at the first difference."""
-    library = ContentLibrary(await snapshot.contents())
-    routing = Stage(Routing(district, library), district, Locator(library))
-    escalation = Stage(Escalation(), district)
+    stages = pipeline(await snapshot.contents())
+    routing, escalation = (each.make(district) for each in stages)
     facts, merged = dict[Key, Fact](), await snapshot.merged(district)
 
     def heard(row: Row) -> None:

@@ -10,7 +10,6 @@ import click
 import msgspec
 
 from eventlog.content_codec import encoded
-from eventlog.core.decider import REFERENCE
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database
@@ -18,9 +17,9 @@ from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.reference_data import AdmissionList, Content, Names, Policies, Roster
 from gridcall.cli.queries import asked
 from gridcall.cli.terminal import NOTHING_RAN, fail
-from gridcall.host.contents import keep
 from gridcall.simulation.city.profile import DISTRICT_CODE
 from intake.acceptor import AHEAD_US_MAX, now_us, timed
+from intake.store import IntakeStore
 
 
 class DistrictCode(click.ParamType[str]):
@@ -52,15 +51,12 @@ async def adopt(
 ) -> list[str]:
     """Append what does not hold already; what was adopted."""
     log = PostgresLog("intake", database, Notifier())
-    known: dict[str, ReferenceAdopted] = {}
-    sql = "SELECT data FROM intake.log WHERE shard = $1 AND subject = $2 ORDER BY pos"
-    for record in await database.fetch(sql, district, REFERENCE):
-        event = msgspec.json.decode(record["data"], type=ReferenceAdopted)
-        known[event.kind] = event
+    store = IntakeStore(database)
+    known = await store.references_in_force(district)
     new = [event for event in events if known.get(event.kind) != event]
-    await keep(database, contents)
+    await store.add_contents(contents)
     if new:
-        await timed(database.fetch("SELECT intake.check_clock($1, $2)", now_us(), AHEAD_US_MAX))
+        await timed(store.check_clock(now_us(), AHEAD_US_MAX))
         await log.adopt(district, new)
     return [f"{event.kind} {event.name} adopted" for event in new]
 

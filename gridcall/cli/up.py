@@ -23,6 +23,7 @@ from gridcall.host.migrations import SERVICES as SCHEMAS
 from gridcall.host.migrations import prepare
 from httpedge.server import serve
 from intake.api_keys import READER, Keys
+from intake.store import IntakeStore
 
 AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
 
@@ -114,10 +115,10 @@ def check_port(host: str, port: int) -> None:
 
 async def development(database: Database) -> tuple[str, str]:
     """A key for the only district."""
-    districts = await database.fetch("SELECT shard FROM intake.shard")
+    districts = await IntakeStore(database).district_codes()
     if len(districts) != 1:
         return no_district(len(districts))
-    district = districts[0]["shard"]
+    district = districts[0]
     return district, await Keys(database).add(district, "development", [*LINES, READER])
 
 

@@ -11,9 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from assessment.fact_projection import Assessor
-from escalation.core.decider import Escalation
+from escalation.stage import escalation_stages
 from eventlog.core.log import Source
-from eventlog.core.stage import Stage
 from eventlog.http_log import HttpLog
 from eventlog.kafka.reader import KafkaLog
 from eventlog.kafka.relay import Publisher, Relay
@@ -21,17 +20,16 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, listen
-from eventlog.runner import BATCH, Processor, Runner, ShardSupervisor
+from eventlog.runner import Processor, ShardSupervisor
 from events.catalogue import LINES
 from events.errors import GridcallError, Unavailable
 from events.topology import WRITER
-from gridcall.host.contents import Contents, stored
 from gridcall.host.peers import Peers
 from intake.acceptor import Acceptor, ClockLeapt
 from intake.inbound.consumer import Inbound
-from routing.core.decider import Routing
-from routing.reference_store import ContentLibrary
-from routing.spatial.locator import Locator
+from intake.store import IntakeStore
+from routing.contents import Contents
+from routing.stage import routing_stages
 from screen.follower import Follower
 from screen.routes import Screen
 
@@ -82,13 +80,14 @@ class ServiceHost:
         self.intake, self.cases, self.calls = (self._log(name) for name in LOGS)
         if "assessment" in services:
             self._log("evaluations")  # Nobody here reads it.
-        self._contents = Contents(elsewhere.contents if elsewhere else stored(self.stored))
+        lookup = elsewhere.contents if elsewhere else IntakeStore(self.stored).contents
+        contents = Contents(lookup)
+        self._routing = routing_stages(contents, contents.fetch)
+        self._escalation = escalation_stages()
         self._speed = speed
         self._fed = fed
         self.closing = asyncio.Event()
-        self.screen = Screen(self._contents.of, self.closing)
-        self._library = ContentLibrary(self._contents)
-        self._locator = Locator(self._library)
+        self.screen = Screen(lambda digest: lookup([digest]), self.closing)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_ending = False
 
@@ -199,14 +198,12 @@ class ServiceHost:
         """The districts and their numbers."""
         if self.elsewhere and "intake" not in self.services:
             return await self.elsewhere.districts()
-        return dict(
-            map(tuple, await self.stored.fetch("SELECT shard, number FROM intake.district"))
-        )
+        return await IntakeStore(self.stored).districts()
 
     def _keep(self, district: str) -> None:
         makers: dict[str, tuple[str, Callable[[], Processor]]] = {
-            "routing": ("cases", lambda: self._routing(district)),
-            "escalation": ("calls", lambda: self._escalation(district)),
+            "routing": ("cases", lambda: self._routing.runner(district, self._logs())),
+            "escalation": ("calls", lambda: self._escalation.runner(district, self._logs())),
             "assessment": ("evaluations", lambda: self._assessment(district)),
         }
         for service, (sink, made) in makers.items():
@@ -247,12 +244,8 @@ class ServiceHost:
             except GridcallError:
                 await asyncio.sleep(AGAIN_SECONDS)  # Nothing announces that a writer is back.
 
-    def _routing(self, district: str) -> Runner[Any, Any]:
-        stage = Stage(Routing(district, self._library), district, self._locator)
-        return Runner(stage, self.intake, self.own["cases"], BATCH, self._contents.fetch)
-
-    def _escalation(self, district: str) -> Runner[Any, Any]:
-        return Runner(Stage(Escalation(), district), self.cases, self.own["calls"], BATCH)
+    def _logs(self) -> dict[str, Any]:
+        return {each.name: each for each in (self.intake, self.cases, self.calls)}
 
     def _assessment(self, district: str) -> Assessor:
         return Assessor(district, self.cases, self.calls, self.own["evaluations"], MERGED_ROWS)

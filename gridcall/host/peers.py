@@ -21,6 +21,7 @@ from eventlog.postgres.pool import Database
 from events.errors import Halted, Unavailable
 from events.topology import WRITER
 from gridcall.host.migrations import KAFKA
+from intake.store import IntakeStore
 
 PORTS = {"intake": 8311, "routing": 8312, "escalation": 8313, "assessment": 8314, "screen": 8315}
 KEY = "GRIDCALL_SERVICE_KEY"
@@ -120,12 +121,12 @@ def intake_routes(database: Database) -> APIRouter:
 
     @router.get("/districts")
     async def districts() -> Response:
-        found = await database.fetch("SELECT shard, number FROM intake.district")
-        return Response(msgspec.json.encode(dict(map(tuple, found))), media_type="application/json")
+        found = await IntakeStore(database).districts()
+        return Response(msgspec.json.encode(found), media_type="application/json")
 
     @router.get("/contents/{digest}")
     async def content(digest: Annotated[str, "hex SHA-256"]) -> Response:
-        found = await database.fetch("SELECT body FROM intake.content WHERE digest = $1", digest)
-        return Response(found[0]["body"], media_type=OCTETS) if found else Response(status_code=404)
+        body = (await IntakeStore(database).contents([digest])).get(digest)
+        return Response(status_code=404) if body is None else Response(body, media_type=OCTETS)
 
     return router

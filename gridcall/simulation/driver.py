@@ -13,24 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from escalation.core.decider import Escalation
 from eventlog.codec import Entry, entry
 from eventlog.content_codec import encoded
 from eventlog.core.decider import REFERENCE
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft
-from eventlog.core.stage import Stage
-from eventlog.runner import Runner
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.instants import Instant, rfc3339
 from events.reference_data import Content, GridMap
+from gridcall.pipeline import pipeline
 from gridcall.simulation.city.defaults import one_worker_per_grid, policies_of
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.feed import Feed, without_collecting
 from gridcall.simulation.reports.tables import REJECTED_COLUMNS, as_json, write_csv
-from routing.core.decider import VERSIONS, Routing
-from routing.reference_store import ContentLibrary
-from routing.spatial.locator import Locator
+from routing.core.decider import VERSIONS
 
 BATCH = 1000
 
@@ -78,15 +74,12 @@ class InMemory:
         self.cases = MemoryLog("cases", readers=("calls", "tables"))
         self.calls = MemoryLog("calls", readers=("tables",))
         self._contents: dict[str, bytes] = {}
-        library = ContentLibrary(self._contents)
-        self.routing = Stage(Routing(district, library), district, Locator(library))
-        self.escalation = Stage(Escalation(), district)
-        self._runners = (
-            Runner(self.routing, self.intake, self.cases, batch),
-            Runner(self.escalation, self.cases, self.calls, batch),
+        self._logs = {log.name: log for log in (self.intake, self.cases, self.calls)}
+        self.routing, self.escalation = (
+            stages.runner(district, self._logs, batch) for stages in pipeline(self._contents)
         )
         self._reader = reader
-        self._read = {"intake": 0, "cases": 0, "calls": 0}
+        self._read = dict.fromkeys(self._logs, 0)
 
     async def adopt(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
         self._contents.update(contents)
@@ -102,14 +95,14 @@ class InMemory:
         await self._follow()
 
     async def settled(self) -> Instant:
-        return self.escalation.watermark
+        return self.escalation.stage.watermark
 
     async def _follow(self) -> None:
-        for runner in self._runners:
-            await runner.catch_up()
-        self.intake.passed("cases", self.district, self.routing.input)
-        self.cases.passed("calls", self.district, self.escalation.input)
-        for log in (self.intake, self.cases, self.calls):
+        await self.routing.catch_up()
+        await self.escalation.catch_up()
+        self.intake.passed("cases", self.district, self.routing.stage.input)
+        self.cases.passed("calls", self.district, self.escalation.stage.input)
+        for log in self._logs.values():
             rows = await log.read(self.district, self._read[log.name], 2**63)
             self._reader.read(log.name, self.district, [entry(row) for row in rows])
             self._read[log.name] += len(rows)

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import asyncpg
 
@@ -35,6 +35,8 @@ SELECT * FROM intake.accept($1, string_to_array($2, ','), $3::text::uuid[], $4::
 TICK = "SELECT * FROM intake.tick($1, $2, $3)"
 CLOCK_LEAPT = "GC001"
 IDLE_US = 900_000
+
+T = TypeVar("T")
 
 
 class Busy(GridcallError):
@@ -199,7 +201,7 @@ class Acceptor:
             self._bell.notify("intake", record["shard"])
 
 
-async def timed(asked: Awaitable[list[asyncpg.Record]]) -> list[asyncpg.Record]:
+async def timed(asked: Awaitable[T]) -> T:
     """What was asked of a function that gives times. Raises ClockLeapt where the clock must be confirmed first."""
     try:
         return await asked

@@ -290,14 +290,14 @@ def test_a_parked_case_is_open_counted_and_reported(
     feed = read_feed(profile, lines, INPUTS, until)
     tables = Tables()
     pipeline = InMemory("exampleville", tables)
-    decide = pipeline.routing.decider.decide
+    decide = pipeline.routing.stage.decider.decide
 
     def failing(heard: Any, state: Any, reference: Any) -> Any:
         if getattr(heard.event, "reference", "") == "E-001":
             raise ZeroDivisionError("poison")
         return decide(heard, state, reference)
 
-    monkeypatch.setattr(pipeline.routing.decider, "decide", failing)
+    monkeypatch.setattr(pipeline.routing.stage.decider, "decide", failing)
     done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, tables, pipeline))
     assert done.summary["issues"]["parked"] == 1
     assert sum(done.summary["issues"].values()) == done.summary["accepted"]

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from escalation.core.decider import Escalation
-from eventlog.core.stage import Stage
+from escalation.stage import escalation_stages
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
-from eventlog.runner import Runner
 from events.errors import Halted
 from gridcall.verify import Verified, verify
 from tests.conftest import execute
@@ -114,9 +112,9 @@ def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
 
     async def stepped() -> int:
         async with connected(database, size=2) as db:
-            cases, calls = (PostgresLog(log, db, Notifier(), "test") for log in ("cases", "calls"))
-            await calls.lease("exampleville")
-            runner = Runner(Stage(Escalation(), "exampleville"), cases, calls, 100)
+            logs = {log: PostgresLog(log, db, Notifier(), "test") for log in ("cases", "calls")}
+            await logs["calls"].lease("exampleville")
+            runner = escalation_stages().runner("exampleville", logs, 100)
             await runner.step()
             before = found_in_now(await verify(database))
             await runner.advance_time()

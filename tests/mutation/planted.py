@@ -23,7 +23,7 @@ import pytest
 from assessment.core.facts import Key
 from escalation.core.decider import Escalation
 from eventlog.codec import Entry, data_decoder, entry
-from eventlog.core.decider import REFERENCE, Clock, ClockRanOut, Decider, Input
+from eventlog.core.decider import REFERENCE, Clock, ClockRanOut, Input
 from eventlog.core.log import Log, MemoryLog
 from eventlog.core.row import Draft, Progress, Row, Watermark
 from eventlog.core.stage import Answer, Stage, Subject
@@ -47,14 +47,14 @@ from events.catalogue import (
 )
 from events.errors import GridcallError, Unavailable
 from events.instants import Instant
+from gridcall.pipeline import pipeline
 from gridcall.verify import Snapshot, verified, verify
 from intake.acceptor import Accepted, Acceptor
 from intake.core.identity import action_id, issue_id
 from intake.core.submission import Item, item_of
 from routing.core.decider import Routing
-from routing.spatial.locator import Locator
 from tests.contract.log_contract import a_commit_that_does_not_follow_is_refused_whole
-from tests.harness.city import CONTENTS, IN_0101, LIBRARY, MAP_ADOPTED, POLICIES_SENT, ROSTER_SENT
+from tests.harness.city import CONTENTS, IN_0101, MAP_ADOPTED, POLICIES_SENT, ROSTER_SENT
 from tools.checker import checker
 
 CITY = "city"
@@ -188,9 +188,9 @@ class World(ABC):
             await self.owner(log).go()
 
     def runner(self, log: str, process: str) -> Runner[Any, Any]:
-        decider: Decider[Any, Any] = Routing(CITY, LIBRARY) if log == "cases" else Escalation()
-        stage = Stage(decider, CITY, Locator(LIBRARY) if log == "cases" else None)
-        return Runner(stage, self.log(SOURCE_OF[log], process), self.log(log, process), ALL)
+        (stages,) = (each for each in pipeline(CONTENTS) if each.sink == log)
+        logs = {name: self.log(name, process) for name in (stages.source, log)}
+        return stages.runner(CITY, logs, ALL)
 
     async def judged(self) -> set[str]:
         """All that was noticed, at last by new owners, by verify, by the checker, and by whoever posted."""

@@ -11,29 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assessment.core.facts import Fact, Key, merge_into
-from escalation.core.decider import Escalation
 from eventlog.codec import envelope, opened
 from eventlog.core.decider import REFERENCE
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft, Row
-from eventlog.core.stage import Stage
-from eventlog.runner import Runner
 from events import catalogue as e
-from routing.spatial.locator import Locator
+from gridcall.pipeline import pipeline
 from tests.harness.city import (
     ADMISSION_ADOPTED,
+    CONTENTS,
     DAY,
     HOUR,
-    LIBRARY,
     MAP_ADOPTED,
     POLICIES_SENT,
     ROSTER_SENT,
-    routing,
 )
 
 CASES = [letter * 32 for letter in "abc"]
 END = 60 * DAY
-LOCATOR = Locator(LIBRARY)
+ROUTING, ESCALATION = PIPELINE = pipeline(CONTENTS)
 ADOPTED = [
     MAP_ADOPTED,
     ROSTER_SENT,
@@ -151,10 +147,8 @@ def run(drafts: list[Draft], chance: random.Random | None = None) -> list[Row]:
 
     async def fed() -> list[Row]:
         intake, out, called = MemoryLog("intake"), MemoryLog("cases"), MemoryLog("calls")
-        runners: list[Runner[Any, Any]] = [
-            Runner(Stage(routing, "city", LOCATOR), intake, out, 100),
-            Runner(Stage(Escalation(), "city"), out, called, 100),
-        ]
+        logs = {log.name: log for log in (intake, out, called)}
+        runners = [stages.runner("city", logs, 100) for stages in PIPELINE]
         left = list(drafts)
         while left:
             size = chance.randint(1, 4) if chance else len(left)
@@ -308,9 +302,9 @@ def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
 ) -> None:
     rows = run(drafted(history, strict=strict))
     heard = [row for row in rows if row.log == "cases"]
-    live = Stage(Escalation(), "city")
+    live = ESCALATION.make("city")
     done = live.apply(heard[: chance.randint(0, len(heard))])
-    recalled = Stage(Escalation(), "city")
+    recalled = ESCALATION.make("city")
     recalled.replay([opened(envelope(row)) for row in done], {})
     assert {name: (s.state, s.sequence, s.parked) for name, s in recalled.subjects.items()} == {
         name: (s.state, s.sequence, s.parked) for name, s in live.subjects.items() if s.sequence
@@ -329,7 +323,7 @@ def test_routings_state_is_the_fold_of_its_own_published_rows(
     history: list[Any], strict: bool
 ) -> None:
     rows = [row for row in run(drafted(history, strict=strict)) if row.log == "cases"]
-    one, other = Stage(routing, "city", LOCATOR), Stage(routing, "city", LOCATOR)
+    one, other = ROUTING.make("city"), ROUTING.make("city")
     one.replay(rows, {})
     other.replay([opened(envelope(row)) for row in rows], {})
     assert {name: s.state for name, s in one.subjects.items()} == {

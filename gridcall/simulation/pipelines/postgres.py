@@ -5,28 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from functools import partial
 
-from escalation.core.decider import Escalation
 from eventlog.core.row import Draft
-from eventlog.core.stage import Stage
 from eventlog.kafka.relay import unpublished
 from eventlog.kafka.topics import Cluster, apply, carried, remove
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected, listen, remark, remark_on
-from eventlog.runner import Runner, ShardSupervisor
+from eventlog.runner import ShardSupervisor
 from events.errors import Halted
 from events.instants import Instant
 from events.topology import WRITER
-from gridcall.host.contents import Contents, keep, stored
 from gridcall.host.migrations import BEHIND, SERVICES, prepare
+from gridcall.pipeline import pipeline
 from gridcall.simulation.driver import BATCH
 from gridcall.simulation.local_cluster import Processes, Tasks, folder_of
 from gridcall.simulation.report_worker import TablesApart
-from routing.core.decider import Routing
-from routing.reference_store import ContentLibrary
-from routing.spatial.locator import Locator
+from intake.store import IntakeStore
+from routing.contents import Contents
 
 ROOM = 6  # How many batches a log may be ahead of its reader: what was written last is still at hand (TAIL_ROWS).
 ROOM_APART = (
@@ -65,7 +62,7 @@ class Tabled:
     async def adopt(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
         fed = (await self.intake.watermark(self.district)).position
         if fed == 0:
-            await keep(self.intake.database, contents)
+            await IntakeStore(self.intake.database).add_contents(contents)
             await self.intake.append(self.district, drafts)
         return max(0, fed - len(drafts))
 
@@ -138,27 +135,16 @@ class Keepers(Tasks):
 
     def __init__(self, logs: Logs, district: str, batch: int) -> None:
         super().__init__()
-        intake, cases, calls = (logs[name] for name in LOGS)
-        contents = Contents(stored(intake.database))
-        library = ContentLibrary(contents)
-        locator = Locator(library)
-
-        def routing() -> Runner[Any, Any]:
-            return Runner(
-                Stage(Routing(district, library), district, locator),
-                intake,
-                cases,
-                batch,
-                contents.fetch,
+        contents = Contents(IntakeStore(logs["intake"].database).contents)
+        self.keepers = [
+            ShardSupervisor(
+                district,
+                logs[stages.sink],
+                logs[stages.sink].notifier,
+                partial(stages.runner, district, logs, batch),
             )
-
-        def escalation() -> Runner[Any, Any]:
-            return Runner(Stage(Escalation(), district), cases, calls, batch)
-
-        self.keepers = (
-            ShardSupervisor(district, cases, cases.notifier, routing),
-            ShardSupervisor(district, calls, calls.notifier, escalation),
-        )
+            for stages in pipeline(contents, contents.fetch)
+        ]
         for keeper in self.keepers:
             self.start(keeper.run())
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -53,6 +53,13 @@ BUSY = (
 )
 
 T = TypeVar("T")
+
+
+class Connected(Protocol):
+    """A database, or one connection to it: whatever runs a statement."""
+
+    async def fetch(self, sql: str, /, *args: object) -> list[asyncpg.Record]:
+        """Return the rows of a statement."""
 
 
 class Database:

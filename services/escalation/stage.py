@@ -1,0 +1,18 @@
+"""Escalation's stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from escalation.core.decider import Escalation
+from eventlog.core.stage import Stage
+from eventlog.stages import Stages
+
+
+def escalation_stages() -> Stages:
+    """Return the stages of all districts."""
+
+    def make(district: str) -> Stage[Any, Any]:
+        return Stage(Escalation(), district)
+
+    return Stages(make=make, source="cases", sink="calls")

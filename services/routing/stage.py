@@ -1,0 +1,27 @@
+"""Routing's stage: its decider, with compiled reference data and a locator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eventlog.core.stage import Stage
+from eventlog.runner import nothing_to_fetch
+from eventlog.stages import Fetch, Stages
+from routing.core.decider import Routing
+from routing.reference_store import ContentLibrary
+from routing.spatial.locator import Locator
+
+
+def routing_stages(contents: Mapping[str, bytes], fetch: Fetch = nothing_to_fetch) -> Stages:
+    """Return the stages of all districts, which share compiled maps.
+
+    `fetch` adds to `contents` what the next rows adopt.
+    """
+    library = ContentLibrary(contents)
+    locator = Locator(library)
+
+    def make(district: str) -> Stage[Any, Any]:
+        return Stage(Routing(district, library), district, locator)
+
+    return Stages(make=make, source="intake", sink="cases", fetch=fetch)
