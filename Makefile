@@ -49,11 +49,12 @@ broker:
 test-long: setup ## the campaigns: a whole real year in every batch size
 	$(BIN)/pytest -m long
 
-check: setup ## ruff, mypy --strict, import contracts, documents that match the code
+check: setup ## ruff, mypy --strict, import contracts, language, documents that match the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m tools.language
 	@PYTHONPATH=libs:. $(BIN)/python -m tools.event_reference | diff -u docs/events.md - || { echo "docs/events.md is old: make docs"; exit 1; }
 	@PYTHONPATH=libs:. $(BIN)/python -m tools.asyncapi | diff -u docs/asyncapi.json - || { echo "docs/asyncapi.json is old: make docs"; exit 1; }
 

@@ -1,0 +1,1 @@
+"""Check the language of the repository: names, docstrings, words, widths, sentences, subjects."""
