@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 
 from assessment.core.facts import Fact, Key, merge_into
-from assessment.fact_projection import FACTS, MERGED, key_of, packed
+from assessment.store import encode_fact, encoded_facts, merged_logs
 from eventlog.codec import Entry, entry, enveloped, row_of
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
@@ -106,15 +106,12 @@ class Snapshot:
 
     async def merged(self, shard: str) -> dict[str, int]:
         """How far assessment has merged each log."""
-        return {
-            name: position
-            for name, position, _ in await self._of["evaluations"].fetch(MERGED, shard)
-        }
+        logs = await merged_logs(self._of["evaluations"], shard)
+        return {name: merged.position for name, merged in logs.items()}
 
     async def facts(self, shard: str) -> dict[Key, bytes]:
         """The facts that it has."""
-        found = await self._of["evaluations"].fetch(FACTS, shard)
-        return {key_of(record): record["fact"] for record in found}
+        return await encoded_facts(self._of["evaluations"], shard)
 
     async def with_cause(self, difference: Difference) -> Difference:
         """A difference with the envelope of what caused it, where that is a row."""
@@ -243,7 +240,7 @@ async def verified(
 
 def differing(folded: Mapping[Key, Fact], stored: Mapping[Key, bytes]) -> Difference | None:
     """The first fact that is not what the fold says."""
-    here = {key: packed(fact) for key, fact in folded.items()}
+    here = {key: encode_fact(fact) for key, fact in folded.items()}
     for place, key in enumerate(sorted(here.keys() | stored.keys()), start=1):
         if here.get(key) != stored.get(key):
             cause = f"case {key.case}, episode {key.episode}, worker {key.worker}"

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from assessment.core.figures import FLOWS, receipts, sheets
-from assessment.fact_projection import known_of
+from assessment.store import FactStore
 from eventlog.postgres.pool import Database, connected
 from events.instants import Instant, rfc3339
 from gridcall.cli.operations import the_district
@@ -56,9 +56,9 @@ async def sheets_with_receipts(
     name = district or await the_district(database)
     if url := apart.get("assessment"):
         async with connected(url, size=1) as own:
-            facts, zone, until = await known_of(own, name, worker)
+            facts, zone, until = await FactStore(own).worker_facts(name, worker)
     else:
-        facts, zone, until = await known_of(database, name, worker)
+        facts, zone, until = await FactStore(database).worker_facts(name, worker)
     made = sheets(facts.items(), zone, until)
     return [
         {**asdict(sheet), "receipts": receipts(facts.items(), zone, until, worker, sheet.period)}

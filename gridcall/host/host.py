@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from assessment.fact_projection import Assessor
+from assessment.fact_projection import FactProjection
 from escalation.stage import escalation_stages
 from eventlog.core.log import Source
 from eventlog.http_log import HttpLog
@@ -247,5 +247,7 @@ class ServiceHost:
     def _logs(self) -> dict[str, Any]:
         return {each.name: each for each in (self.intake, self.cases, self.calls)}
 
-    def _assessment(self, district: str) -> Assessor:
-        return Assessor(district, self.cases, self.calls, self.own["evaluations"], MERGED_ROWS)
+    def _assessment(self, district: str) -> FactProjection:
+        return FactProjection(
+            district, self.cases, self.calls, self.own["evaluations"], MERGED_ROWS
+        )

@@ -1,4 +1,4 @@
-"""The facts in assessment's database are those of a fresh fold, whoever merged them, in whatever steps."""
+"""Sentences about the fact projection: the stored facts are those of a fresh fold, whoever merged them, in any steps."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
+import asyncpg
 import pytest
 
 from assessment.core.facts import Fact, Key, merge_into
-from assessment.fact_projection import FACTS, Assessor, key_of, known_of, packed
+from assessment.fact_projection import FactProjection
+from assessment.store import FactStore, encode_fact, encoded_facts
 from eventlog.core.row import Row
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
@@ -38,37 +41,40 @@ class World:
     def sink(self, owner: str) -> PostgresLog:
         return PostgresLog("evaluations", self.database, Notifier(), owner)
 
-    async def assessor(self, batch: int = 1000, owner: str = "a") -> Assessor:
-        """One that owns the district."""
+    async def projection(self, batch: int = 1000, owner: str = "a") -> FactProjection:
+        """Return a projection that owns the district."""
         sink = self.sink(owner)
         assert await sink.lease(CITY)
-        made = Assessor(CITY, self.cases, self.calls, sink, batch)
+        made = FactProjection(CITY, self.cases, self.calls, sink, batch)
         await made.replay()
         return made
 
     def folded(self, **upto: int) -> dict[Key, bytes]:
-        """The facts of a fresh fold."""
+        """Return the facts of a fresh fold."""
         facts: dict[Key, Fact] = {}
         for name, rows in self.rows.items():
             merge_into(facts, rows[: upto.get(name)])
-        return {key: packed(fact) for key, fact in facts.items()}
+        return {key: encode_fact(fact) for key, fact in facts.items()}
 
     async def stored(self) -> dict[Key, bytes]:
-        return {key_of(each): each["fact"] for each in await self.database.fetch(FACTS, CITY)}
+
+        async def read(connection: asyncpg.Connection[Any]) -> dict[Key, bytes]:
+            return await encoded_facts(connection, CITY)
+
+        return await self.database.on_connection(read)
 
 
 def city() -> dict[str, list[Row]]:
-    """What happens to many cases of two workers, each log in an order of its own."""
+    """Return the history of many cases of two workers, each log in an order of its own."""
     chance = random.Random(6)
-    told: dict[str, list[tuple[int, str, e.Event]]] = {
+    history: dict[str, list[tuple[int, str, e.Event]]] = {
         "cases": [(0, "", POLICIES_ADOPTED)],
         "calls": [],
     }
     for number in range(CASES):
         case, at, holder = f"case-{number}", DAY * number, chance.choice((ANN, BOB))
-        opened = replace(routed(holder), case=case)
-        told["cases"] += [
-            (at, case, opened),
+        history["cases"] += [
+            (at, case, replace(routed(holder), case=case)),
             (at + 50 * DAY, case, e.CaseClosed(case=case, holder=holder, by="eve")),
         ]
         calls: list[e.Event] = [
@@ -78,9 +84,9 @@ def city() -> dict[str, list[Row]]:
             replace(DISTRICT_CALLED, case=case, holder=holder),
             e.CallAnswered(case=case, holder=holder, call=FIRST, by="officer"),
         ]
-        told["calls"] += [(at + DAY * days, case, event) for days, event in enumerate(calls)]
+        history["calls"] += [(at + DAY * days, case, event) for days, event in enumerate(calls)]
     rows: dict[str, list[Row]] = {}
-    for log, events in told.items():
+    for log, events in history.items():
         sequences: dict[str, int] = {}
         rows[log] = []
         for position, (time, case, event) in enumerate(
@@ -106,91 +112,91 @@ async def world(url: str) -> AsyncIterator[World]:
         yield made
 
 
-def told(url: str, story: Callable[[World], Awaitable[None]]) -> None:
-    async def run() -> None:
+def run(url: str, story: Callable[[World], Awaitable[None]]) -> None:
+    async def main() -> None:
         async with world(url) as made:
             await story(made)
 
-    asyncio.run(run())
+    asyncio.run(main())
 
 
-async def caught_up(assessor: Assessor) -> None:
-    while await assessor.step():
+async def catch_up(projection: FactProjection) -> None:
+    while await projection.step():
         pass
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
 def test_facts_are_those_of_a_fresh_fold_for_any_batch_size(batch: int, database: str) -> None:
     async def story(world: World) -> None:
-        await caught_up(await world.assessor(batch))
+        await catch_up(await world.projection(batch))
         assert await world.stored() == world.folded()
         assert len(world.folded()) == CASES
 
-    told(database, story)
+    run(database, story)
 
 
-def test_the_next_owner_goes_on_where_the_last_one_stopped(database: str) -> None:
+def test_the_next_owner_continues_where_the_last_one_stopped(database: str) -> None:
     async def story(world: World) -> None:
-        first = await world.assessor(9)
+        first = await world.projection(9)
         await first.step()
         await first.step()
         assert await world.stored() == world.folded(cases=18, calls=18)
         await first.sink.release(CITY)
-        second = await world.assessor(9, "b")
+        second = await world.projection(9, "b")
         assert second.read == {"cases": 18, "calls": 18}
-        await caught_up(second)
+        await catch_up(second)
         assert await world.stored() == world.folded()
 
-    told(database, story)
+    run(database, story)
 
 
 def test_a_zombie_merges_nothing(database: str) -> None:
     async def story(world: World) -> None:
-        zombie = await world.assessor(9)
+        zombie = await world.projection(9)
         await zombie.sink.release(CITY)
-        await world.assessor(9, "b")
+        await world.projection(9, "b")
         with pytest.raises(Conflict, match="has another owner"):
             await zombie.step()
         assert await world.stored() == {}
 
-    told(database, story)
+    run(database, story)
 
 
 def test_no_row_is_left_out(database: str) -> None:
     async def story(world: World) -> None:
-        assessor = await world.assessor(9)
-        assessor.read["calls"] = 3
+        projection = await world.projection(9)
+        projection.read["calls"] = 3
         with pytest.raises(Conflict, match="calls/city is not merged up to 3"):
-            await assessor.step()
+            await projection.step()
         assert await world.stored() == {}
 
-    told(database, story)
+    run(database, story)
 
 
 def test_a_log_of_another_generation_is_merged_from_its_beginning(database: str) -> None:
     async def story(world: World) -> None:
-        await caught_up(await world.assessor())
+        await catch_up(await world.projection())
         await world.database.fetch("DELETE FROM escalation.log WHERE pos > 20")
         await world.database.fetch("UPDATE escalation.shard SET pos = 20, generation = 7")
         world.rows["calls"] = world.rows["calls"][:20]
         world.calls.forget(CITY)
-        await caught_up(await world.assessor())
+        await catch_up(await world.projection())
         assert await world.stored() == world.folded()
 
-    told(database, story)
+    run(database, story)
 
 
 def test_time_passes_as_far_as_both_logs_are_merged(database: str) -> None:
     async def story(world: World) -> None:
-        assessor = await world.assessor()
-        await assessor.advance_time()
-        assert (await assessor.sink.watermark(CITY)).watermark == BEGINNING
-        await caught_up(assessor)
+        projection = await world.projection()
+        await projection.advance_time()
+        assert (await projection.sink.watermark(CITY)).watermark == BEGINNING
+        await catch_up(projection)
         await world.cases.announce(CITY, 300 * DAY)
         await world.calls.announce(CITY, 200 * DAY)
-        await assessor.advance_time()
-        known = await known_of(world.database, CITY, "ann")
-        assert (known.until, known.zone) == (200 * DAY, "Asia/Shanghai")
-        assert {key.worker for key in known.facts} == {"ann"}
+        await projection.advance_time()
+        ann = await FactStore(world.database).worker_facts(CITY, "ann")
+        assert (ann.until, ann.zone) == (200 * DAY, "Asia/Shanghai")
+        assert {key.worker for key in ann.facts} == {"ann"}
 
-    told(database, story)
+    run(database, story)
