@@ -36,7 +36,7 @@ from eventlog.postgres.pool import connected  # noqa: E402
 from gridcall.host.migrations import prepare  # noqa: E402
 from intake.acceptor import Acceptor  # noqa: E402
 from intake.api_keys import Key  # noqa: E402
-from intake.ingest_endpoint import Issues  # noqa: E402
+from intake.submissions import IssueSubmission  # noqa: E402
 from tests.e2e.test_separate_services import Apart  # noqa: E402
 from tests.harness.broker import Broker, running_broker  # noqa: E402
 from tests.harness.live import made_up_city  # noqa: E402
@@ -88,7 +88,7 @@ class ServiceHost(Apart):
 async def accept(url: str) -> None:
     """Issues in intake's log."""
     issues, key = (
-        Issues(Key("", DISTRICT, "bench", frozenset()), "hotline"),
+        IssueSubmission(Key("", DISTRICT, "bench", frozenset()), "hotline"),
         Requests("http://none"),
     )
     async with connected(url) as database:

@@ -23,9 +23,9 @@ from gridcall.host.lag import lag_of, watch
 from gridcall.host.peers import Peers, has_key, intake_routes, service_key
 from intake.acceptor import Acceptor
 from intake.api_keys import READER, Keys
-from intake.app import make_app, reading_key
 from intake.ingest_endpoint import Intake
 from intake.outcomes import Outcomes
+from intake.routes import make_app, reading_key
 from screen.routes import screen_routes
 
 POOL = 12  # Connections of a process at most: the door needs two for each district that is busy, and some to look things up.

@@ -46,7 +46,8 @@ from events.catalogue import (
 )
 from events.instants import RFC_3339, Instant, instant_of
 from events.registry import TYPE_OF
-from httpedge.request_body import ERRORS, ITEM_BYTES, FieldError, Problem, beneath, invalid, strict
+from httpedge.problems import ERRORS_MAX, FieldError, Problem, child_pointer, invalid
+from httpedge.strict_json import ITEM_BYTES_MAX, check_strict
 from intake.core.identity import action_id, issue_id
 from intake.core.submission import Item, written
 from intake.ordinary import SMALL_BYTES, Issue, claims_of, ordinary
@@ -390,7 +391,7 @@ def reference_of(text: str) -> str | None:
 def check_parts(item: bytes) -> None:
     """Raises Problem 422 for an item of crumbs, before anybody looks at each."""
     if (
-        SMALL_BYTES < len(item) <= ITEM_BYTES
+        SMALL_BYTES < len(item) <= ITEM_BYTES_MAX
         and item.count(b",") + item.count(b"{") + item.count(b"[") > PARTS
     ):
         raise invalid(
@@ -406,7 +407,7 @@ def issue_of(item: bytes) -> Issue:
 def examined(item: bytes) -> Issue:
     """The same of any item, in some ten times the time: it finds everything that is wrong."""
     check_parts(item)
-    strict(item)
+    check_strict(item, "issue or action")
     try:
         issue: IssueIn = read_issue(item)
     except ValidationError as error:
@@ -419,7 +420,7 @@ def examined(item: bytes) -> Issue:
 def action_of(item: bytes) -> ActionIn:
     """The action that an item is. Raises Problem 422 (413 for its size) with everything that is wrong."""
     check_parts(item)
-    strict(item)
+    check_strict(item, "issue or action")
     try:
         action: ActionIn = read_action(item)
     except ValidationError as error:
@@ -502,7 +503,7 @@ KNOWN: dict[Loc, tuple[str, ...]] = {
 def problem_of(what: Literal["issue", "action"], error: ValidationError) -> Problem:
     """The Problem that lists everything that pydantic found."""
     count = error.error_count()
-    if count > ERRORS:  # No slip of a pen; and to list them would cost more than they did.
+    if count > ERRORS_MAX:  # No slip of a pen; and to list them would cost more than they did.
         return invalid(
             f"{count:,} fields of this {what} are wrong or unknown: see what an {what} may have."
         )
@@ -527,7 +528,7 @@ def pointer_of(what: Literal["issue", "action"], error: ErrorDetails) -> str:
         if what == "issue"
         else [step for step in error["loc"][1:] if step not in (BY_ID, BY_LINE)]
     )
-    return reduce(beneath, map(str, steps), "")
+    return reduce(child_pointer, map(str, steps), "")
 
 
 def sentence_of(error: ErrorDetails, *, guess: bool) -> str:

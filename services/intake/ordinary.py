@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from eventlog.codec import sorted_struct
 from events.catalogue import PlaceClaim
 from events.instants import Instant, instant_of
-from httpedge.request_body import SPACES
+from httpedge.strict_json import SPACES
 
 SMALL_BYTES = 4096  # The largest that is ordinary; an issue has some 200.
 

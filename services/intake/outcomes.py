@@ -11,10 +11,6 @@ from eventlog.notifier import Notifier
 from events.catalogue import (
     AcknowledgementPassedOn,
     AnswerPassedOn,
-    CallActionDeclined,
-    Event,
-    InputDeclined,
-    InputHeld,
     RetryPassedOn,
 )
 
@@ -35,7 +31,7 @@ class Outcomes:
         except TimeoutError:
             return []
 
-    async def found(self, district: str, position: int) -> Sequence[Row]:
+    async def find(self, district: str, position: int) -> Sequence[Row]:
         """The outcome, if it is there already."""
         return (
             await self.wait(district, position, 0.5)
@@ -77,14 +73,3 @@ class Outcomes:
             else:
                 low = middle + 1
         return low
-
-
-def sentence(event: Event) -> str | None:
-    """Why nothing was done, where nothing was."""
-    match event:
-        case InputDeclined(because=because) | CallActionDeclined(because=because):
-            return because
-        case InputHeld():
-            return "This case is parked: a fault of gridcall. What was sent is kept, and waits behind it."
-        case _:
-            return None

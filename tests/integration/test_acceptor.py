@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -19,12 +18,11 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database, connected
 from events.catalogue import RetryAsked
 from events.errors import Unavailable
-from httpedge.request_body import Problem
-from httpedge.server import OneWrite
+from httpedge.problems import Problem
+from httpedge.request_body import read_body
 from intake.acceptor import SECOND_ITEMS, Acceptor
-from intake.app import make_app
 from intake.core.submission import item_of
-from intake.ingest_endpoint import Deadline, Request, body_of
+from intake.routes import make_app
 from tests.conftest import execute
 from tests.harness.live import Process, asked, client, made_up_city
 
@@ -296,44 +294,16 @@ def test_a_sender_who_stops_half_way_stores_nothing(live: tuple[Process, str]) -
     assert rows(live) == before
 
 
-def test_every_body_that_does_not_come_is_refused_at_its_own_deadline() -> None:
-    deadline = Deadline(0.05)
-
+def test_a_body_that_does_not_come_in_time_is_refused() -> None:
     async def nothing() -> dict[str, Any]:
         return await asyncio.Event().wait()  # type: ignore[return-value]
 
-    async def something() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"{}"}
-
-    async def waited(receive: Any) -> float:
-        """Whoever does not come in time is refused; so long after it was asked for."""
-        begun = time.monotonic()
-        with pytest.raises(Problem) as refused:
-            await body_of(Request("/actions", None, [], {}, receive), lambda count: None, deadline)
-        assert (refused.value.status, refused.value.kind) == (408, "slow")
-        return time.monotonic() - begun
-
     async def story() -> None:
-        for _ in range(2):  # Also after a while in which nobody was waited for.
-            first = asyncio.create_task(waited(nothing))
-            await asyncio.sleep(deadline.seconds / 2)
-            assert (
-                await body_of(
-                    Request("/actions", None, [], {}, something), lambda count: None, deadline
-                )
-                == b"{}"
-            )
-            assert min(await asyncio.gather(first, waited(nothing))) >= deadline.seconds
+        with pytest.raises(Problem) as refused:
+            await read_body(nothing, {}, lambda count: None, seconds_max=0.05)
+        assert (refused.value.status, refused.value.kind) == (408, "slow")
 
     asyncio.run(asyncio.wait_for(story(), 10))
-
-
-def test_an_answer_is_sent_in_one_piece(live: tuple[Process, str]) -> None:
-    host, port = live[0].url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as line:
-        for _ in range(5):
-            line.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
-            assert line.recv(4096).endswith(b'\r\n\r\n{"status":"alive"}')
 
 
 def test_a_fault_of_ours_is_a_problem_too() -> None:
@@ -411,34 +381,5 @@ def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(databa
             assert narrow.refused.is_set()
             assert sorted(each.position for (each,) in accepted) == list(range(1, len(items) + 1))
             assert all(each.fresh for (each,) in accepted)
-
-    asyncio.run(told())
-
-
-class Recorded(asyncio.Transport):
-    """What a server has handed over."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-
-    def write(self, data: Any) -> None:
-        self.written.append(bytes(data))
-
-
-def test_an_answer_is_one_write_and_much_is_handed_over_at_once() -> None:
-    async def told() -> None:
-        transport = Recorded()
-        one = OneWrite(transport, asyncio.get_running_loop())
-        one.write(b"head ")
-        one.write(b"body")
-        assert not transport.written
-        await asyncio.sleep(0)
-        assert transport.written == [b"head body"]
-        for _ in range(5):
-            one.write(b"x" * 4_000)
-        assert len(transport.written) == 2, (
-            "whoever writes a lot in small pieces hears at once when it is too much"
-        )
 
     asyncio.run(told())

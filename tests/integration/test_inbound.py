@@ -23,7 +23,7 @@ from intake.inbound import consumer as inbound
 from intake.inbound.cloudevents import ISSUE_TYPE
 from intake.inbound.consumer import Inbound
 from intake.inbound.dead_letters import Kept, Quarantine
-from intake.ingest_endpoint import Issues
+from intake.submissions import IssueSubmission
 from tests.contract.test_asyncapi import check
 from tests.harness.broker import Broker
 from tests.harness.kafka import until
@@ -192,7 +192,7 @@ def test_an_issue_enters_like_a_post_and_is_answered(tell: Callable[[Told], None
         assert [first["data"]["position"], second["data"]["position"]] == [1, 2]
         assert await upstream.accepted(2) == ["R-1", "R-2"]
         key = Key("", DISTRICT, SOURCE, frozenset())
-        item, _ = Issues(key, "hotline").read(json.dumps(issue("R-1")).encode())
+        item, _ = IssueSubmission(key, "hotline").read(json.dumps(issue("R-1")).encode())
         (posted,) = await Acceptor(upstream.database, Notifier()).accept(DISTRICT, [item])
         assert (posted.fresh, posted.code) == (False, first["data"]["tracking"]), (
             "by whichever way it comes, it is one"

@@ -17,10 +17,10 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpedge.request_body import Problem
-from intake.answers import Result
+from httpedge.problems import Problem
 from intake.core.identity import issue_id
 from intake.inbound.cloudevents import ISSUE_TYPE, Record, Sent, read, receipt, sent
+from intake.results import Result
 
 ISSUE = {
     "reference": "R-1",

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from eventlog.codec import data_decoder
 from events import catalogue as e
 from events.instants import BEGINNING, TIME, instant, rfc3339
-from httpedge.request_body import ERRORS, Problem
+from httpedge.problems import ERRORS_MAX, Problem
 from intake.core.identity import action_id, issue_id
 from intake.core.submission import Item, item_of
 from intake.issues import (
@@ -73,7 +73,7 @@ def action(value: Json) -> e.Action:
 
 
 def refused(read: Callable[[bytes], object], value: object) -> list[tuple[str, str]]:
-    """What is wrong with an item: pointer and sentence of each error."""
+    """Return pointer and sentence of each error of an item."""
     with pytest.raises(Problem) as raised:
         read(value if isinstance(value, bytes) else sent(value))
     assert (raised.value.status, raised.value.kind) == (422, "invalid")
@@ -340,7 +340,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 
 def test_an_item_of_unknown_fields_is_not_listed_without_end() -> None:
-    assert len(refused(issue_of, LEAST | {f"k{i}": 1 for i in range(ERRORS)})) == ERRORS
+    assert len(refused(issue_of, LEAST | {f"k{i}": 1 for i in range(ERRORS_MAX)})) == ERRORS_MAX
     with pytest.raises(Problem) as raised:
         issue_of(sent(LEAST | {f"k{i}": 1 for i in range(4000)}))
     assert (
@@ -397,7 +397,7 @@ def test_personal_data_is_refused_by_name_and_never_repeated(key: str) -> None:
         said = (
             "".join(traceback.format_exception(raised.value))
             + repr(raised.value)
-            + json.dumps(raised.value.as_json("/"))
+            + json.dumps(raised.value.to_members("/"))
         )
         assert PHONE not in said
         assert raised.value.__context__ is None
@@ -415,7 +415,7 @@ def test_personal_data_is_refused_inside_a_place_too() -> None:
 def test_what_a_field_holds_is_not_repeated_by_strictness_either(end: bytes) -> None:
     with pytest.raises(Problem) as raised:
         issue_of(b'{"phone":"' + PHONE.encode() + end)
-    assert PHONE not in json.dumps(raised.value.as_json("/"))
+    assert PHONE not in json.dumps(raised.value.to_members("/"))
     assert raised.value.__context__ is None
 
 
@@ -698,7 +698,7 @@ def read_or_refused(item: bytes) -> None:
         try:
             assert len(read().content) == 16
         except Problem as problem:
-            json.dumps(problem.as_json("/"), ensure_ascii=False).encode()
+            json.dumps(problem.to_members("/"), ensure_ascii=False).encode()
 
 
 @settings(max_examples=300, deadline=None)
@@ -728,7 +728,7 @@ def test_a_good_item_that_was_changed_on_its_way_is_read_or_refused(
 
 
 def check_quick(item: bytes) -> bool:
-    """Whether an item is read quickly; then the slow way makes the same of it, to the byte."""
+    """Tell if an item is read quickly; then the slow way makes the same of it, to the byte."""
     quick = ordinary(item)
     if quick is None:
         return False

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 
 from eventlog.codec import sorted_encoder
-from httpedge.request_body import JSON, FieldError, Problem, invalid, media_type, strict
-from intake.answers import Result
+from httpedge.items import JSON, media_type
+from httpedge.problems import FieldError, Problem, invalid
+from httpedge.strict_json import check_strict
 from intake.core.submission import Item
 from intake.issues import issue_item, issue_of
+from intake.results import Result
 
 ISSUE_TYPE = "gridcall.issue.v1"
 RECEIPT_TYPE = "gridcall.receipt.v1"
@@ -78,7 +80,7 @@ def sent(record: Record) -> Sent:
 
 def structured(value: bytes) -> Sent:
     """The value is the event."""
-    strict(value)
+    check_strict(value, "issue or action")
     try:
         members = members_of(value)
     except msgspec.DecodeError as fault:
@@ -207,7 +209,7 @@ def receipt(place: str, cause: str | None, answer: Result | Problem) -> bytes:
     `data` is what a POST would have been answered.
     """
     data: dict[str, Any]
-    data = answer.as_json(place) if isinstance(answer, Problem) else msgspec.to_builtins(answer)
+    data = answer.to_members(place) if isinstance(answer, Problem) else msgspec.to_builtins(answer)
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": place,

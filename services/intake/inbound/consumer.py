@@ -21,14 +21,15 @@ from eventlog.kafka.topics import CONTENT_TYPE, Cluster, administrator, counted,
 from eventlog.postgres.generation import NewGeneration
 from eventlog.postgres.pool import Database
 from events.errors import Unavailable
-from httpedge.request_body import Problem
+from httpedge.problems import Problem
 from intake.acceptor import Acceptor, Busy, ClockLeapt
-from intake.answers import Result, result_of
 from intake.api_keys import INBOUND, Keys
 from intake.core.submission import Item
 from intake.inbound.cloudevents import Record, read, receipt, sent
 from intake.inbound.dead_letters import Quarantine, Refused, columns
-from intake.ingest_endpoint import TOGETHER, conflict
+from intake.ingest_endpoint import COMMIT_ITEMS_MAX
+from intake.refusals import conflict
+from intake.results import Result, result_of
 
 LEASE_SECONDS = 5.0
 LOOK_MS = 1000
@@ -154,7 +155,7 @@ class Inbound:
             await self._placed(consumer, places)
             while set(await self._leased(count)) == set(places):
                 try:
-                    found = await consumer.getmany(timeout_ms=LOOK_MS, max_records=TOGETHER)
+                    found = await consumer.getmany(timeout_ms=LOOK_MS, max_records=COMMIT_ITEMS_MAX)
                     for partition, records in found.items():
                         await self._take(partition.partition, records)
                 except (OffsetOutOfRangeError, TopicReplaced):
@@ -218,7 +219,7 @@ class Inbound:
         problem = Problem(410, "gone", "Deleted before it was read", detail)
         log.error("%s/%s: %s", self.topic, number, detail)
         await self._pass(
-            number, Place(first, b""), [Refused(number, last, None, problem.as_json(place))]
+            number, Place(first, b""), [Refused(number, last, None, problem.to_members(place))]
         )
 
     # ── What it reads ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -242,7 +243,7 @@ class Inbound:
                 answers,
             )
             refused = [
-                Refused(number, offset, record, answer.said.as_json(self._place(number, offset)))
+                Refused(number, offset, record, answer.said.to_members(self._place(number, offset)))
                 for (offset, record), answer in zip(records, answers, strict=True)
                 if isinstance(answer.said, Problem)
             ]
@@ -324,7 +325,7 @@ class Inbound:
                 await self._answer(each.partition, [each.place], [record], [answer])
                 if isinstance(answer.said, Problem):
                     await self._quarantine.still(
-                        each.id, answer.said.as_json(self._place(each.partition, each.place))
+                        each.id, answer.said.to_members(self._place(each.partition, each.place))
                     )
                 else:
                     await self._quarantine.discard([each.id])

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from eventlog.postgres.pool import Database
-from httpedge.request_body import ITEM_BYTES
+from httpedge.strict_json import ITEM_BYTES_MAX
 from intake.inbound.cloudevents import Record
 
 COLUMNS = "id, line, partition, place, at, again, problem, key, headers, value, size"
@@ -115,7 +115,7 @@ def columns(refused: Sequence[Refused]) -> list[list[Any]]:
         [record.key if record else None for _, record in rows],
         [msgspec.msgpack.encode(list(record.headers)) if record else None for _, record in rows],
         [
-            record.value[:ITEM_BYTES] if record and record.value is not None else None
+            record.value[:ITEM_BYTES_MAX] if record and record.value is not None else None
             for _, record in rows
         ],
         [len(record.value or b"") if record else 0 for _, record in rows],

@@ -1,0 +1,58 @@
+"""Refusals: the problem that a sender gets for each error of the intake API."""
+
+from __future__ import annotations
+
+from starlette.requests import ClientDisconnect
+
+from eventlog.postgres.generation import NewGeneration
+from events.errors import Unavailable
+from httpedge.memory_budget import OverBudget
+from httpedge.problems import Problem
+from intake.acceptor import Busy, ClockLeapt
+
+# The errors for which `to_problem` knows a problem.
+REFUSALS = (
+    Problem,
+    Unavailable,
+    Busy,
+    OverBudget,
+    ClockLeapt,
+    NewGeneration,
+    ClientDisconnect,
+)
+SEND_AGAIN = "Send the same again, with the same references: nothing is stored twice."
+FAULT = Problem(500, "fault", "A fault of gridcall", f"This is a fault of gridcall. {SEND_AGAIN}")
+
+
+def to_problem(error: Exception) -> Problem:
+    """Return what the sender can do about one of REFUSALS."""
+    match error:
+        case Problem():
+            return error
+        case ClientDisconnect():
+            return Problem(400, "gone", "Gone", "The body stopped half-way; nothing was stored.")
+        case ClockLeapt():
+            detail = (
+                f"{error}. An operator looks which of the two is right, and confirms:"
+                " gridcall clock confirm"
+            )
+            return Problem(503, "clock", "The clock leapt", detail)
+        case NewGeneration():
+            detail = (
+                f"{error}. Nothing is accepted until an operator has looked, and goes on with:"
+                " gridcall restore accept"
+            )
+            return Problem(503, "generation", "Another database", detail)
+        case Busy() | OverBudget():
+            return Problem(503, "busy", "Busy", SEND_AGAIN)
+        case _:
+            return Problem(503, "away", "The database is away", SEND_AGAIN)
+
+
+def conflict(reference: str) -> Problem:
+    """Refuse a reference that was posted before with other content."""
+    detail = (
+        f"{reference!r} was posted before with other content, and that stands. A correction is an"
+        " action of its own: post it to /actions, or report the matter under a new reference."
+    )
+    return Problem(409, "other-content", "Known with other content", detail)

@@ -1,0 +1,161 @@
+"""The intake API over HTTP: the only way into gridcall.
+
+Here are the routes that ask. What is posted is answered by ingest_endpoint.py. Every refusal is a
+problem document that says what the sender can do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, FastAPI, Path, Request
+from fastapi.security import HTTPBearer
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from events.catalogue import LINES
+from events.instants import rfc3339
+from httpedge.guard import Guard
+from httpedge.openapi import content, ref
+from httpedge.problems import Problem
+from httpedge.responses import handle_problems, json_response
+from intake.api_keys import READER, Key
+from intake.authorization import authorize, check_line, other_district
+from intake.core.identity import issue_id
+from intake.ingest_endpoint import IngestEndpoint, Intake
+from intake.issues import reference_of
+from intake.openapi import TAG, complete
+from intake.refusals import FAULT, REFUSALS, to_problem
+from intake.results import HEX_ID, Health, Progress, outcome_of
+
+CODE = re.compile("[0-9a-f]{32}")
+IDENTITY = "SELECT id, shard, pos, ts, code FROM intake.identity"
+BEARER = Depends(
+    HTTPBearer(auto_error=False, scheme_name="key", description="`gridcall key add` makes a key.")
+)
+LineName = Annotated[
+    str, Path(description="One of the four lines.", json_schema_extra={"enum": list(LINES)})
+]
+Reference = Annotated[
+    str, Path(description="The line's own.", json_schema_extra={"minLength": 1, "maxLength": 200})
+]
+TrackingCode = Annotated[
+    str,
+    Path(description="`tracking` of an answer.", json_schema_extra={"pattern": HEX_ID}),
+]
+PROGRESS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "What is known", "content": content(ref("schemas", "Progress"))}
+}
+HEALTH: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It is", "content": content(ref("schemas", "Health"))}
+}
+
+router = APIRouter(default_response_class=Response)
+
+
+@router.get("/track/{code}", tags=[TAG], responses=PROGRESS)
+async def track(request: Request, code: TrackingCode) -> Response:
+    """Return what became of an input, by its tracking code.
+
+    The code is the key: it has 128 random bits.
+    """
+    intake: Intake = request.app.state.intake
+    sql = f"{IDENTITY} WHERE code = $1::text::uuid"
+    found = await intake.database.fetch(sql, code) if CODE.fullmatch(code) else []
+    if not found:
+        detail = "No such tracking code. It is the `tracking` of the answer to a post."
+        raise Problem(404, "unknown", "Not known", detail)
+    return await progress_response(intake, *found[0])
+
+
+@router.get(
+    "/issues/{line}/{reference:path}", tags=[TAG], dependencies=[BEARER], responses=PROGRESS
+)
+async def get_issue(request: Request, line: LineName, reference: Reference) -> Response:
+    """Return what became of an issue, by the line's own reference, with a key of that line."""
+    intake: Intake = request.app.state.intake
+    check_line(line)
+    key = await request_key(request, line)
+    name = reference_of(reference)
+    sql = f"{IDENTITY} WHERE id = $1::text::uuid"
+    found = (
+        await intake.database.fetch(sql, issue_id(key.district, key.source, line, name))
+        if name
+        else []
+    )
+    if not found:
+        detail = f"No issue {reference[:200]!r} came through {line} with this key; post it."
+        raise Problem(404, "unknown", "Not known", detail)
+    return await progress_response(intake, *found[0])
+
+
+async def progress_response(
+    intake: Intake, item: UUID, shard: str, position: int, time: int, code: UUID
+) -> Response:
+    """Return an accepted input, and its outcome if there is one."""
+    outcome = outcome_of(await intake.outcomes.find(shard, position))
+    return json_response(Progress(item.hex, code.hex, position, rfc3339(time), outcome))
+
+
+@router.get("/livez", tags=["health"], responses=HEALTH)
+async def livez() -> Response:
+    """Confirm that the process runs."""
+    return json_response(Health("alive"))
+
+
+@router.get("/readyz", tags=["health"], responses=HEALTH)
+async def readyz(request: Request) -> Response:
+    """Confirm that the process can accept: its database answers."""
+    await request.app.state.intake.database.fetch("SELECT 1")
+    return json_response(Health("ready"))
+
+
+async def reading_key(request: Request, shard: str, _: Annotated[object, BEARER]) -> None:
+    """Demand a key for reading the logs of a district: they name workers by code."""
+    key = await request_key(request, READER)
+    if shard != key.district:
+        raise other_district(key)
+
+
+async def request_key(request: Request, line: str) -> Key:
+    """Return the key of a request. Raises Problem 401 or 403."""
+    authorization = request.headers.get("authorization", "")
+    return await authorize(request.app.state.intake.keys, authorization, line)
+
+
+class Application(FastAPI):
+    """FastAPI behind the guard and the ingest endpoint.
+
+    As middleware of FastAPI both would stand behind its error handling, which answers faults of
+    ours without the headers that the guard adds.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._front = Guard(IngestEndpoint(super().__call__, self.state))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._front(scope, receive, send)
+
+
+def make_app(lifespan: Callable[[FastAPI], Any]) -> FastAPI:
+    """Return the application of intake. `lifespan` sets `app.state.intake`."""
+    app = Application(
+        title="gridcall intake",
+        version="1",
+        description="The intake API of gridcall: the only way in.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.include_router(router)
+    handle_problems(app, REFUSALS, to_problem, FAULT)
+    describe = app.openapi
+    app.openapi = cache(lambda: complete(describe()))  # type: ignore[method-assign]
+    return app
