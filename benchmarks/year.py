@@ -30,7 +30,7 @@ from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
 from gridcall.simulation.driver import InMemory, simulate
 from gridcall.simulation.feed import read_feed, without_collecting
-from gridcall.simulation.reports.tables import Tables
+from gridcall.simulation.reports.reader import ReportReader
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
 UNTIL = "2016-01-13T00:00:00"
@@ -118,9 +118,9 @@ def in_parts(
             feed = read_feed(profile, lines, paths, until)
         timed.counts["read"] = feed.rows
         with tempfile.TemporaryDirectory() as folder:
-            tables = Tables()
-            pipeline = InMemory(profile.map.district.code, tables)
-            run = asyncio.run(simulate(profile, grids, feed, until, Path(folder), tables, pipeline))
+            reader = ReportReader()
+            pipeline = InMemory(profile.map.district.code, reader)
+            run = asyncio.run(simulate(profile, grids, feed, until, Path(folder), reader, pipeline))
     bodies = [b"x" * 350 for log in run.summary["log"].values() for _ in range(log["positions"])]
     return bodies, pstats.Stats(profiler, stream=io.StringIO()) if profile_of else None
 
@@ -128,7 +128,7 @@ def in_parts(
 @contextmanager
 def watched(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> Iterator[None]:
     """Take the time of the stages and of the tables' reader, from outside."""
-    apply, read, concluded = Stage.apply, Tables.read, Tables.concluded
+    apply, read, conclude = Stage.apply, ReportReader.read, ReportReader.conclude
 
     def call(name: str, count: int, function: Callable[..., Any], *args: Any) -> Any:
         with timed.of(name, count):
@@ -143,17 +143,17 @@ def watched(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> Iterat
             rows,
         )
 
-    def timed_read(self: Tables, log: str, shard: str, entries: Any) -> Any:
+    def timed_read(self: ReportReader, log: str, shard: str, entries: Any) -> Any:
         return call("tables", len(entries), read, self, log, shard, entries)
 
-    def timed_concluded(self: Tables, *args: Any) -> Any:
-        return call("write", len(self.cases), concluded, self, *args)
+    def timed_conclude(self: ReportReader, *args: Any) -> Any:
+        return call("write", len(self.cases), conclude, self, *args)
 
-    Stage.apply, Tables.read, Tables.concluded = timed_apply, timed_read, timed_concluded  # type: ignore[method-assign]
+    Stage.apply, ReportReader.read, ReportReader.conclude = timed_apply, timed_read, timed_conclude  # type: ignore[method-assign]
     try:
         yield
     finally:
-        Stage.apply, Tables.read, Tables.concluded = apply, read, concluded  # type: ignore[method-assign]
+        Stage.apply, ReportReader.read, ReportReader.conclude = apply, read, conclude  # type: ignore[method-assign]
 
 
 def one_envelope() -> float:

@@ -13,7 +13,7 @@ from eventlog.postgres.pool import Database
 from events.catalogue import LINES
 from gridcall.cli.queries import asked, listed
 from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, emit, fail
-from gridcall.simulation.reports.tables import as_json
+from gridcall.simulation.reports.files import as_json
 from intake.inbound.dead_letters import Kept, Quarantine
 
 TRIED_SECONDS = 15  # How long `retry` waits for the intake that reads the line.

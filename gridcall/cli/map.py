@@ -14,7 +14,7 @@ from gridcall.cli.terminal import NOTHING_RAN, emit, fail
 from gridcall.simulation.city.map_validation import Checked, check_map
 from gridcall.simulation.city.profile import Lines, Profile, ProfileError, load_profile
 from gridcall.simulation.driver import adoptions
-from gridcall.simulation.reports.tables import as_json
+from gridcall.simulation.reports.files import as_json
 
 
 @click.group("map")

@@ -26,7 +26,7 @@ from gridcall.cli.queries import asked, listed, named
 from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, Bar, emit, fail
 from gridcall.host.migrations import prepare
 from gridcall.host.status import parked, status
-from gridcall.simulation.reports.tables import as_json
+from gridcall.simulation.reports.files import as_json
 from gridcall.verify import Verified, verify
 from intake.acceptor import AHEAD_US_MAX, Acceptor, now_us
 from intake.core.identity import action_id

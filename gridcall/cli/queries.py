@@ -12,7 +12,7 @@ from embedded.server import server_url
 from eventlog.postgres.pool import Database, connected
 from gridcall.cli.terminal import NOTHING_RAN, emit, fail
 from gridcall.host.migrations import prepare
-from gridcall.simulation.reports.tables import as_json
+from gridcall.simulation.reports.files import as_json
 
 T = TypeVar("T")
 

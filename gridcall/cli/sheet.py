@@ -15,7 +15,7 @@ from events.instants import Instant, rfc3339
 from gridcall.cli.operations import the_district
 from gridcall.cli.queries import asked, named
 from gridcall.cli.terminal import NOTHING_RAN, emit, fail
-from gridcall.simulation.reports.tables import as_json
+from gridcall.simulation.reports.files import as_json
 
 
 @click.command("sheet")

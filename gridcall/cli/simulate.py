@@ -36,7 +36,7 @@ from gridcall.simulation.driver import BATCH, InMemory, Pipeline, Run, results_f
 from gridcall.simulation.feed import Feed, read_apart, without_collecting
 from gridcall.simulation.pipelines.postgres import Tabled, over_kafka, tabled
 from gridcall.simulation.report_worker import tables_apart
-from gridcall.simulation.reports.tables import as_json
+from gridcall.simulation.reports.files import as_json
 
 READER_HELP = (
     "How the stages read: from tables of Postgres, over Kafka, or in memory without any store."

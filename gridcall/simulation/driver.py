@@ -25,7 +25,7 @@ from gridcall.pipeline import pipeline
 from gridcall.simulation.city.defaults import one_worker_per_grid, policies_of
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.feed import Feed, without_collecting
-from gridcall.simulation.reports.tables import REJECTED_COLUMNS, as_json, write_csv
+from gridcall.simulation.reports.files import REJECTED_COLUMNS, as_json, write_csv
 from routing.core.decider import VERSIONS
 
 BATCH = 1000
@@ -37,7 +37,7 @@ class Reader(Protocol):
     def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
         """Take the next entries of one log. The logs among each other come in an order that keeps cause before effect."""
 
-    def concluded(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
+    def conclude(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
         """Write the three tables into a folder; give what summary.json says of them."""
 
 
@@ -178,7 +178,7 @@ def concluded(
         "duplicates": feed.duplicates,
         "after_until": feed.after_until,
         "accepted": feed.accepted,
-        **reader.concluded(folder, profile.map.district.code, until),
+        **reader.conclude(folder, profile.map.district.code, until),
         "published": published(folder / "cases.csv", feed, profile.published is not None),
     }
     (folder / "summary.json").write_bytes(as_json(summary))

@@ -1,47 +1,49 @@
-"""Many things by name, each packed while nothing is said of it: bytes take less than half of the memory of objects."""
+"""A dictionary of packed values, because bytes take less than half the memory of objects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-import msgspec
-
 T = TypeVar("T")
-packed = msgspec.msgpack.Encoder().encode
+Pack = Callable[[T], bytes]
+Unpack = Callable[[str, bytes], T]
 
 
 class PackedDict(Generic[T]):
-    """Things of one kind, in the order in which they came. What is new or was taken out may be changed until it is put back."""
+    """Values by key, in the order in which they were added.
 
-    def __init__(self, kind: type[T]) -> None:
+    A value that was added or looked up may be changed until `put_back` packs it again.
+    """
+
+    def __init__(self, pack: Pack[T], unpack: Unpack[T]) -> None:
+        self._pack = pack
+        self._unpack = unpack
         self._packed: dict[str, bytes] = {}
         self._out: dict[str, T] = {}
-        self._unpacked = msgspec.msgpack.Decoder(kind).decode
 
     def __len__(self) -> int:
         return len(self._packed)
 
-    def __setitem__(self, name: str, thing: T) -> None:
-        self._out[name] = thing
+    def __setitem__(self, key: str, value: T) -> None:
+        self._out[key] = value
 
-    def __getitem__(self, name: str) -> T:
-        """Take a thing out. Raises KeyError where there is none."""
-        if name not in self._out:
-            self._out[name] = self._unpacked(self._packed[name])
-        return self._out[name]
+    def __getitem__(self, key: str) -> T:
+        """Take a value out. Raises KeyError if there is none."""
+        value = self._out.get(key)
+        if value is None:
+            value = self._out[key] = self._unpack(key, self._packed[key])
+        return value
 
-    def put_back(self) -> None:
-        """Pack all that is out."""
-        for name, thing in self._out.items():
-            self._packed[name] = packed(thing)
+    def put_back(self, at_least: int = 0) -> None:
+        """Pack all values that are out, if they are that many."""
+        if len(self._out) < at_least:
+            return
+        for key, value in self._out.items():
+            self._packed[key] = self._pack(value)
         self._out.clear()
 
     def values(self) -> Iterator[T]:
-        """A copy of each thing, one at a time. All must have been put back."""
+        """Return a copy of each value, one at a time. All must have been put back."""
         assert not self._out
-        return map(self._unpacked, self._packed.values())
-
-    def items(self) -> Iterator[tuple[str, T]]:
-        """The same, each with its name."""
-        return zip(self._packed, self.values(), strict=True)
+        return (self._unpack(key, data) for key, data in self._packed.items())

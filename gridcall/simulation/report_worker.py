@@ -23,7 +23,7 @@ from eventlog.postgres.pool import Database, connected
 from events.errors import Halted
 from events.instants import Instant
 from gridcall.simulation.csv_source import undisturbed
-from gridcall.simulation.reports.tables import LOGS, Tables
+from gridcall.simulation.reports.reader import LOGS, ReportReader
 
 Part = tuple[str, str, list[Entry]]
 Heads = dict[str, int]
@@ -57,7 +57,7 @@ class TablesApart:
         except BrokenPipeError:
             self._answer()
 
-    def concluded(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
+    def conclude(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
         """Write the three tables into a folder; give what summary.json says of them."""
         with suppress(BrokenPipeError):
             self._parts.send_bytes(CONCLUDE)
@@ -117,14 +117,14 @@ def serve(parts: Connection, answers: Connection) -> None:
 def made(parts: Connection) -> tuple[dict[str, Any], int]:
     """The summary of what comes through a pipe, and how much this process's memory grew at most, in KiB."""
     shared_kib = getrusage(RUSAGE_SELF).ru_maxrss
-    tables = Tables()
-    asyncio.run(read_all(tables, parts))
+    reader = ReportReader()
+    asyncio.run(read_all(reader, parts))
     folder, district, until = parts.recv()
-    summary = tables.concluded(folder, district, until)
+    summary = reader.conclude(folder, district, until)
     return summary, getrusage(RUSAGE_SELF).ru_maxrss - shared_kib
 
 
-async def read_all(tables: Tables, parts: Connection) -> None:
+async def read_all(reader: ReportReader, parts: Connection) -> None:
     """Read what comes through a pipe, or what it says that there is to read, until it asks to conclude."""
     async with AsyncExitStack() as stack:
         databases: dict[
@@ -132,7 +132,7 @@ async def read_all(tables: Tables, parts: Connection) -> None:
         ] = {}  # Connected to once: what asyncio leaves of a connection is not collected.
         while (message := parts.recv_bytes()) != CONCLUDE:
             if message.startswith(ENTRIES):
-                tables.read(*part.decode(message[1:]))
+                reader.read(*part.decode(message[1:]))
                 continue
             urls, shard, heads = look.decode(message[1:])
             for url in urls.values():
@@ -140,11 +140,11 @@ async def read_all(tables: Tables, parts: Connection) -> None:
                     databases[url] = await stack.enter_async_context(connected(url, size=1))
             for name in LOGS:  # Causes before effects.
                 await looked(
-                    tables, PostgresLog(name, databases[urls[name]], Notifier()), shard, heads[name]
+                    reader, PostgresLog(name, databases[urls[name]], Notifier()), shard, heads[name]
                 )
 
 
-async def looked(tables: Tables, log: PostgresLog, shard: str, head: int) -> None:
+async def looked(reader: ReportReader, log: PostgresLog, shard: str, head: int) -> None:
     """Read what a log has up to its head."""
-    while (done := tables.logs[log.name].positions) < head:
-        tables.read(log.name, shard, await log.entries(shard, done, min(LOOK_ROWS, head - done)))
+    while (done := reader.logs[log.name].positions) < head:
+        reader.read(log.name, shard, await log.entries(shard, done, min(LOOK_ROWS, head - done)))

@@ -24,7 +24,10 @@ from gridcall.simulation.city.profile import load_profile
 from gridcall.simulation.driver import InMemory, adoptions, published, results_folder, simulate
 from gridcall.simulation.feed import Feed, read_feed
 from gridcall.simulation.report_worker import tables_apart
-from gridcall.simulation.reports.tables import Tables, round_half_even, write_csv
+from gridcall.simulation.reports.cases import case_rows
+from gridcall.simulation.reports.evaluations import round_half_even
+from gridcall.simulation.reports.files import write_csv
+from gridcall.simulation.reports.reader import ReportReader
 from tests.conftest import ROOT
 from tools.reference_model.model import oracle
 
@@ -52,7 +55,7 @@ def run(
     grids = check_map(city, profile.map).grids
     assert grids is not None
     feed = read_feed(profile, lines, inputs, at)
-    tables = Tables()
+    tables = ReportReader()
     pipeline = InMemory(profile.map.district.code, tables, batch)
     with results_folder(out) as folder:
         assert (
@@ -288,7 +291,7 @@ def test_a_parked_case_is_open_counted_and_reported(
     assert grids is not None
     until = Clockface(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
     feed = read_feed(profile, lines, INPUTS, until)
-    tables = Tables()
+    tables = ReportReader()
     pipeline = InMemory("exampleville", tables)
     decide = pipeline.routing.stage.decider.decide
 
@@ -302,7 +305,7 @@ def test_a_parked_case_is_open_counted_and_reported(
     assert done.summary["issues"]["parked"] == 1
     assert sum(done.summary["issues"].values()) == done.summary["accepted"]
     assert "1 cases are parked" in done.failed[0]
-    row = next(row for row in tables.case_rows("exampleville") if row[0] == "E-001")
+    row = next(row for row in case_rows(tables.cases.values(), "exampleville") if row[0] == "E-001")
     assert row[-3:-1] == ("open", "none")
 
 
@@ -313,7 +316,7 @@ def test_a_fault_in_the_process_that_makes_the_tables_ends_the_run(
     with tables_apart() as tables:
         tables.read("intake", "city", [gap])
         with pytest.raises(Halted, match="tables' process ended"):
-            tables.concluded(tmp_path, "city", 0)
+            tables.conclude(tmp_path, "city", 0)
     assert "a gap, or a repeat" in capfd.readouterr().err
 
 
@@ -367,7 +370,7 @@ def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(
     monkeypatch.setattr("routing.core.decider.to_fields", failing)
     for batch in (1, 1000):
         feed = read_feed(profile, lines, INPUTS, until)
-        tables = Tables()
+        tables = ReportReader()
         pipeline = InMemory("exampleville", tables, batch)
         done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, tables, pipeline, batch))
         assert done.summary["issues"]["parked"] == 2

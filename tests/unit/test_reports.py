@@ -1,4 +1,4 @@
-"""The tables keep what the logs say of each case packed, and lose nothing by it."""
+"""The reports keep each case and each call packed, and lose nothing by it."""
 
 from __future__ import annotations
 
@@ -10,36 +10,48 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assessment.core.facts import Fact, Key, merge_into
+from assessment.core.facts import Fact, Key, Stamp, merge_into
 from assessment.core.figures import sheets
+from casebook import Call, Case
 from eventlog.codec import entry
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Row
 from gridcall.simulation.packed_dict import PackedDict
-from gridcall.simulation.reports.tables import CallLine, Tables
+from gridcall.simulation.reports.evaluations import facts_of
+from gridcall.simulation.reports.reader import ReportReader
+from gridcall.simulation.reports.records import (
+    CallRecord,
+    CaseRecord,
+    pack_call,
+    pack_case,
+    unpack_call,
+    unpack_case,
+)
 from tests.unit.test_properties import END, drafted, histories, run
 
 
 @settings(max_examples=150, deadline=None)
 @given(histories, st.booleans(), st.randoms(use_true_random=False))
-def test_the_facts_and_figures_of_the_tables_are_those_of_all_rows_merged(
+def test_the_facts_and_figures_of_the_reports_are_those_of_all_rows_merged(
     history: list[Any], strict: bool, chance: random.Random
 ) -> None:
     drafts = drafted(history, strict=strict)
     rows = run(drafts)
     merged: dict[Key, Fact] = {}
     merge_into(merged, rows)
-    tables = Tables()
+    reader = ReportReader()
     for part in causes_first(
         [*asyncio.run(MemoryLog("intake").append("city", drafts)), *rows], chance
     ):
-        tables.read(part[0].log, "city", [entry(row) for row in part])
-    assert dict(tables.facts()) == merged
-    assert sheets(tables.facts(), tables.zone, END) == sheets(merged.items(), tables.zone, END)
+        reader.read(part[0].log, "city", [entry(row) for row in part])
+    reader.cases.put_back()
+    facts = dict(facts_of(reader.cases.values()))
+    assert facts == merged
+    assert sheets(facts.items(), reader.zone, END) == sheets(merged.items(), reader.zone, END)
 
 
 def causes_first(rows: list[Row], chance: random.Random) -> list[list[Row]]:
-    """The rows of three logs in parts of any size, in an order in which no row comes before the one that it follows from."""
+    """Return the rows of three logs in parts of any size, no row before the one that caused it."""
     of = {log: [row for row in rows if row.log == log] for log in ("intake", "cases", "calls")}
     cause = {"cases": "intake", "calls": "cases"}
     done, parts = dict.fromkeys(of, 0), []
@@ -52,34 +64,55 @@ def causes_first(rows: list[Row], chance: random.Random) -> list[list[Row]]:
     return parts
 
 
-CALL = CallLine(1, "R-1", "c", "grid", "street", "01", "deadline", None)
+def call(name: str, unit: str) -> CallRecord:
+    """Return the record of an open call."""
+    return CallRecord(Call(name, "c", "grid", "street", unit, "deadline", 1, None), "R-1")
 
 
-def test_what_was_changed_is_put_back_in_its_place() -> None:
-    calls = PackedDict(CallLine)
-    calls["first"], calls["second"] = (
-        CALL,
-        CallLine(2, "R-2", "c", "grid", "street", "02", "deadline", 3),
-    )
-    calls.put_back()
-    calls["first"].outcome = "answered"
-    calls.put_back()
-    assert [(name, call.unit, call.outcome) for name, call in calls.items()] == [
-        ("first", "01", "answered"),
-        ("second", "02", "open"),
+def calls(*records: CallRecord) -> PackedDict[CallRecord]:
+    """Return these records, packed."""
+    packed = PackedDict(pack_call, unpack_call)
+    for record in records:
+        packed[record.call.id] = record
+    packed.put_back()
+    return packed
+
+
+def test_a_changed_call_is_put_back_in_its_place() -> None:
+    packed = calls(call("first", "01"), call("second", "02"))
+    packed["first"].call.answered = 5
+    packed.put_back()
+    assert [(each.call.id, each.call.unit, each.call.answered) for each in packed.values()] == [
+        ("first", "01", 5),
+        ("second", "02", None),
     ]
-    assert len(calls) == 2
+    assert len(packed) == 2
 
 
-def test_looking_at_all_changes_nothing() -> None:
-    calls = PackedDict(CallLine)
-    calls["first"] = CALL
-    calls.put_back()
-    for call in calls.values():
-        call.outcome = "answered"
-    assert [call.outcome for call in calls.values()] == ["open"]
+def test_few_calls_stay_unpacked_until_they_are_enough() -> None:
+    packed = calls(call("first", "01"))
+    packed["first"].call.answered = 5
+    packed.put_back(at_least=2)
+    assert packed["first"].call.answered == 5
+    packed.put_back(at_least=1)
+    assert [each.call.answered for each in packed.values()] == [5]
 
 
-def test_a_shelf_has_only_what_was_put_into_it() -> None:
+def test_a_look_at_all_calls_changes_none() -> None:
+    packed = calls(call("first", "01"))
+    for record in packed.values():
+        record.call.answered = 5
+    assert [record.call.answered for record in packed.values()] == [None]
+
+
+def test_an_unknown_call_is_a_key_error() -> None:
     with pytest.raises(KeyError):
-        PackedDict(CallLine)["nobody"]
+        calls()["nobody"]
+
+
+def test_a_packed_case_is_the_same_case_again() -> None:
+    fact = Fact("0102", "01", raised=(Stamp(7, "calls", 3),))
+    flags = ("no_due", "no_point")
+    case = Case("c", "R-1", "hotline", grid="0102", data_flags=flags, due=9, outcome="closed")
+    record = CaseRecord(case, {(1, "ann"): fact})
+    assert unpack_case("c", pack_case(record)) == record

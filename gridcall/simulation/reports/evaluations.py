@@ -1,0 +1,33 @@
+"""evaluations.csv: a row for each worker and month in which something was counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from assessment.core.facts import Fact, Key
+from assessment.core.figures import Sheet
+from gridcall.simulation.reports.records import CaseRecord
+
+SHEET_COLUMNS = (
+    "period", "worker", "grid", "street", "reported", "ended", "due", "in_time", "missed",
+    "on_time_bp", "open_at_end", "overdue_at_end", "calls_raised", "calls_answered",
+)  # fmt: skip
+
+
+def facts_of(records: Iterable[CaseRecord]) -> Iterator[tuple[Key, Fact]]:
+    """Return the facts of all cases, from which the sheets are summed."""
+    for record in records:
+        for (episode, worker), fact in record.facts.items():
+            yield Key(record.case.id, episode, worker), fact
+
+
+def sheet_row(sheet: Sheet) -> Sequence[str]:
+    """Return a row; on_time_bp is 10000·in_time/due, rounded half to even."""
+    on_time_bp = round_half_even(10_000 * sheet.in_time, sheet.due) if sheet.due else ""
+    return [str(getattr(sheet, column, on_time_bp)) for column in SHEET_COLUMNS]
+
+
+def round_half_even(numerator: int, denominator: int) -> int:
+    """Return numerator / denominator, rounded half to even, in integers."""
+    whole, rest = divmod(numerator, denominator)
+    return whole + (2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1))

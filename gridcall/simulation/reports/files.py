@@ -1,0 +1,44 @@
+"""The form of the files: CSV and JSON to the byte, as docs/simulate.md describes them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from events.instants import Instant, rfc3339
+
+REJECTED_COLUMNS = ("file", "line", "reference", "column", "value", "reason")
+
+
+def time_cell(time: Instant | None) -> str:
+    """Return an instant as a cell, empty for None."""
+    return "" if time is None else rfc3339(time)
+
+
+class LineFeeds:
+    """A file for a csv.writer that ends lines with CR LF: each is written with LF.
+
+    So the writer quotes a cell that holds either of them.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        return self._file.write(line.removesuffix("\r\n") + "\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write UTF-8 with LF. A cell is quoted only if it holds a comma, a quote, CR or LF."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(LineFeeds(file), lineterminator="\r\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def as_json(value: Any) -> bytes:
+    """Return JSON in UTF-8 with sorted keys, two spaces and a final newline."""
+    return (json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()

@@ -1,0 +1,141 @@
+"""The reader behind the reports: it follows the logs of `simulate` and knows nothing else.
+
+The contract of the files is docs/simulate.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, get_args
+
+from assessment.core.facts import COUNTED, fact_of, merge_under
+from assessment.core.figures import sheets
+from casebook import CALL_EVENTS, CallEvent, Case, evolve_call, evolve_case, raised_call
+from eventlog.codec import Entry, enveloped, row_of
+from eventlog.core.row import Row
+from events.catalogue import (
+    CallRaised,
+    CaseClosed,
+    CaseEndedAtSource,
+    CaseParked,
+    CaseQueued,
+    CaseReopened,
+    CaseRouted,
+    CaseWithdrawn,
+    CaseWithheld,
+    ClockStarted,
+    DeadlineMissed,
+    IssueReported,
+    PoliciesAdopted,
+)
+from events.instants import Instant
+from events.registry import CATALOGUE
+from gridcall.simulation.packed_dict import PackedDict
+from gridcall.simulation.reports.calls import CALL_COLUMNS, call_rows
+from gridcall.simulation.reports.cases import CASE_COLUMNS, case_rows
+from gridcall.simulation.reports.evaluations import SHEET_COLUMNS, facts_of, sheet_row
+from gridcall.simulation.reports.files import write_csv
+from gridcall.simulation.reports.records import (
+    CallRecord,
+    CaseRecord,
+    pack_call,
+    pack_case,
+    unpack_call,
+    unpack_case,
+)
+from gridcall.simulation.reports.summary import count_calls, count_cases
+
+LOGS = ("intake", "cases", "calls")
+UNPACKED_MAX = 4_000  # Rows of several logs about one case come close together.
+# The events that change a column of cases.csv. To decode the others, too, would take longer.
+CaseEvent = (
+    ClockStarted | CaseRouted | CaseEndedAtSource | DeadlineMissed | CaseQueued | CaseWithheld
+    | CaseClosed | CaseWithdrawn | CaseReopened
+)  # fmt: skip
+READ_EVENTS = {
+    IssueReported, PoliciesAdopted, CaseParked, *get_args(CaseEvent), *CALL_EVENTS, *COUNTED,
+}  # fmt: skip
+READ_TYPES = frozenset(kind.name for kind in CATALOGUE.values() if kind.cls in READ_EVENTS)
+
+
+@dataclass(slots=True)
+class LogSum:
+    """The number of rows read of a log, and the digest of their envelopes, each followed by LF."""
+
+    positions: int
+    sha256: Any
+
+
+class ReportReader:
+    """Cases and calls as the rows so far describe them.
+
+    Each log is read in its order, and a row never before the row that caused it.
+    """
+
+    def __init__(self) -> None:
+        self.cases = PackedDict(pack_case, unpack_case)
+        self.calls = PackedDict(pack_call, unpack_call)
+        self.parked: set[str] = set()  # A case may be parked before it is reported.
+        self.logs = {log: LogSum(0, sha256()) for log in LOGS}
+        self.zone = "UTC"
+
+    def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
+        """Fold the next entries of one log."""
+        if not entries:
+            return
+        sum_ = self.logs[log]
+        assert entries[0].position == sum_.positions + 1, "a gap, or a repeat"
+        sum_.positions = entries[-1].position
+        sum_.sha256.update(b"\n".join([enveloped(log, shard, entry) for entry in entries]) + b"\n")
+        for entry in entries:
+            if entry.type in READ_TYPES:
+                self._fold(row_of(log, shard, entry))
+        self.cases.put_back(UNPACKED_MAX)
+        self.calls.put_back(UNPACKED_MAX)
+
+    def conclude(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
+        """Write the three tables into a folder; return their part of summary.json."""
+        self.cases.put_back()
+        self.calls.put_back()
+        records = self.cases.values
+        write_csv(folder / "cases.csv", CASE_COLUMNS, case_rows(records(), district))
+        write_csv(folder / "calls.csv", CALL_COLUMNS, call_rows(self.calls.values()))
+        rows = map(sheet_row, sheets(facts_of(records()), self.zone, until))
+        write_csv(folder / "evaluations.csv", SHEET_COLUMNS, rows)
+        return self.summary()
+
+    def summary(self) -> dict[str, Any]:
+        """Return the part of summary.json that comes from the logs."""
+        return {
+            **count_cases(self.cases.values(), self.parked),
+            "cases": len(self.cases),
+            "calls": count_calls(self.calls.values()),
+            "log": {
+                log: {"positions": sum_.positions, "sha256": sum_.sha256.hexdigest()}
+                for log, sum_ in self.logs.items()
+            },
+        }
+
+    def _fold(self, row: Row) -> None:
+        event = row.event
+        if isinstance(event, CaseEvent):
+            evolve_case(self.cases[event.case].case, row)
+        elif isinstance(event, CallRaised):
+            reference = self.cases[event.case].case.reference
+            self.calls[event.call] = CallRecord(raised_call(event, row.time), reference)
+        elif isinstance(event, CallEvent):
+            evolve_call(self.calls[event.call].call, event, row.time)
+        elif isinstance(event, IssueReported):
+            case = Case(event.issue)
+            evolve_case(case, row)
+            self.cases[event.issue] = CaseRecord(case, {})
+        elif isinstance(event, CaseParked):
+            self.parked.add(event.case)
+        elif isinstance(event, PoliciesAdopted):
+            self.zone = event.zone
+        if counted := fact_of(row):
+            key, fact = counted
+            merge_under(key[1:], fact, self.cases[key.case].facts)

@@ -1,0 +1,60 @@
+"""summary.json: the counts of cases and calls."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+
+from casebook import Case
+from events.catalogue import LINES
+from gridcall.simulation.reports.cases import case_state, case_verdict
+from gridcall.simulation.reports.records import CallRecord, CaseRecord
+
+DATA_FLAGS = (
+    "closed_without_time", "ended_before_reported", "gap_time", "in_two_grids", "no_due",
+    "no_point", "outside_map", "overlap_time", "unknown_point",
+)  # fmt: skip
+CASE_COUNTS = {
+    "issues": ("open", "closed", "withdrawn", "awaiting_dispatcher", "parked"),
+    "located_by": ("point", "grid", "street", "none"),
+    "lines": LINES,
+    "verdicts": ("none", "on_time", "overdue", "running"),
+    "rules": DATA_FLAGS,
+}
+CALL_COUNTS = ("raised", "answered", "withdrawn", "open")
+
+
+def count_cases(records: Iterable[CaseRecord], parked: Container[str]) -> dict[str, object]:
+    """Return the counts of cases, and how many have no grid and are on nobody's sheet."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    not_attributed = 0
+    for record in records:
+        case = record.case
+        counts["issues"]["parked" if case.id in parked else issue_state(case)] += 1
+        counts["located_by"][case.located_by] += 1
+        counts["lines"][case.line] += 1
+        counts["verdicts"][case_verdict(case)] += 1
+        counts["rules"].update(case.data_flags)
+        not_attributed += not case.grid
+    return {
+        **{name: with_zeros(counts[name], keys) for name, keys in CASE_COUNTS.items()},
+        "not_attributed": not_attributed,
+    }
+
+
+def issue_state(case: Case) -> str:
+    """Return the state under which an issue that is not parked is counted."""
+    return "awaiting_dispatcher" if case.open and not case.grid else case_state(case)
+
+
+def count_calls(records: Iterable[CallRecord]) -> Mapping[str, Mapping[str, int]]:
+    """Return the counts of calls by level."""
+    counts: dict[str, Counter[str]] = {"street": Counter(), "district": Counter()}
+    for record in records:
+        counts[record.call.to_level].update(("raised", record.call.outcome))
+    return {level: with_zeros(of_level, CALL_COUNTS) for level, of_level in counts.items()}
+
+
+def with_zeros(counts: Counter[str], keys: Sequence[str]) -> dict[str, int]:
+    """Return counts in which all keys are present, 0 included."""
+    return {key: counts[key] for key in (*keys, *sorted(counts.keys() - set(keys)))}

@@ -1,0 +1,178 @@
+"""The fold of one case over `intake`, `cases` and `calls`.
+
+Facts that two logs carry are the same in both. Each log must be read in its own order. The order in
+which the logs are read against each other changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from eventlog.core.row import Row
+from events.catalogue import (
+    AcknowledgementGiven,
+    AcknowledgementPassedOn,
+    ActionWaits,
+    AnswerGiven,
+    AnswerPassedOn,
+    Assignment,
+    CallAcknowledged,
+    CallActionDeclined,
+    CallAnswered,
+    CallRaised,
+    CallWithdrawn,
+    CaseClosed,
+    CaseEndedAtSource,
+    CaseFacts,
+    CaseParked,
+    CaseQueued,
+    CaseReopened,
+    CaseReported,
+    CaseResolved,
+    CaseRetried,
+    CaseRouted,
+    CaseVerified,
+    CaseVisited,
+    CaseWithdrawn,
+    CaseWithheld,
+    ClockHandedOver,
+    ClockStarted,
+    ClockStopped,
+    ClosingAsked,
+    DeadlineMissed,
+    EndedAtSource,
+    InputDeclined,
+    InputHeld,
+    IssueReported,
+    IssueWithdrawn,
+    Level,
+    PlaceNamed,
+    PoliciesAdopted,
+    ReferenceAdopted,
+    ReopeningAsked,
+    ResolutionChecked,
+    ResolutionClaimed,
+    ResolutionRejected,
+    RetryAsked,
+    RetryPassedOn,
+    RosterAdopted,
+    VisitMade,
+)
+from events.instants import Instant
+from events.registry import TYPE_OF
+
+
+@dataclass(slots=True)
+class Case:
+    """A case as the rows so far describe it. All its fields are plain, so that it packs small.
+
+    `stage` is the `case_stage` that its last event declares. `level`, `grid`, `street` and `worker`
+    say who answers for it. `missed` says that its present deadline ran out. `ended` and `outcome`
+    are None while it is open. `parked_in` names the logs in which it is parked. `line` is empty
+    until a row says what the case is about.
+    """
+
+    id: str
+    reference: str = ""
+    line: str = ""
+    category: str = ""
+    urgency: str = "normal"
+    reported: Instant = 0
+    stage: str = "reported"
+    level: Level = "grid"
+    grid: str | None = None
+    street: str | None = None
+    worker: str | None = None
+    located_by: str = "none"
+    data_flags: tuple[str, ...] = ()
+    due: Instant | None = None
+    missed: bool = False
+    ended: Instant | None = None
+    outcome: Literal["closed", "withdrawn"] | None = None
+    parked_in: tuple[str, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """True while somebody must still act."""
+        return self.ended is None
+
+    @property
+    def overdue(self) -> bool:
+        """True while the case is open beyond its deadline."""
+        return self.missed and self.ended is None
+
+
+def evolve_case(case: Case, row: Row) -> None:
+    """Change a case by the next row about it. Rows about its calls change the calls (call.py)."""
+    event = row.event
+    match event:
+        case IssueReported():
+            case.reference, case.line, case.reported = event.reference, event.line, row.time
+            case.category, case.urgency = event.category, event.urgency
+            add_flags(case, event.rules)
+        case CaseReported():
+            case.reference, case.reported = event.reference, event.matter.reported
+            describe(case, event.matter)
+            add_flags(case, event.rules)
+        case CaseRouted() | CaseQueued() | CaseWithheld():
+            assign(case, event.holder)
+            case.located_by = event.located_by
+            add_flags(case, event.rules)
+        case ClockStarted():
+            case.due, case.missed = event.due, False
+        case DeadlineMissed():
+            case.missed = True
+        case CaseEndedAtSource():
+            case.ended, case.outcome = row.time, event.outcome
+            add_flags(case, event.rules)
+        case CaseClosed():
+            case.ended, case.outcome = row.time, "closed"
+        case CaseWithdrawn():
+            case.ended, case.outcome = row.time, "withdrawn"
+        case CaseReopened():
+            case.ended = case.outcome = None
+            describe(case, event.matter)
+            assign(case, event.holder)
+        case CaseParked():
+            case.parked_in = tuple(sorted({*case.parked_in, row.log}))
+        case CaseRetried():
+            case.parked_in = tuple(log for log in case.parked_in if log != row.log)
+        case CaseVisited() | CaseResolved() | CaseVerified() | ResolutionRejected():
+            pass  # The stage says it all.
+        case (
+            CallRaised() | CallAcknowledged() | CallAnswered() | CallWithdrawn()
+            | CallActionDeclined()
+        ):  # fmt: skip
+            pass
+        case (
+            ReferenceAdopted() | PoliciesAdopted() | RosterAdopted()
+            | PlaceNamed() | VisitMade() | ResolutionClaimed() | ResolutionChecked()
+            | ClosingAsked() | ReopeningAsked() | IssueWithdrawn() | EndedAtSource()
+            | AcknowledgementGiven() | AnswerGiven() | RetryAsked()
+            | AcknowledgementPassedOn() | AnswerPassedOn() | RetryPassedOn()
+            | ClockHandedOver() | ClockStopped()
+            | ActionWaits() | InputDeclined() | InputHeld()
+        ):  # fmt: skip
+            pass  # Inputs, reference data and outcomes that leave the case as it is.
+        case unreachable:
+            assert_never(unreachable)
+    if stage := TYPE_OF[type(event)].case_stage:
+        case.stage = stage
+
+
+def describe(case: Case, facts: CaseFacts) -> None:
+    """Set the fields that say what the case is about."""
+    case.line, case.category, case.urgency = facts.line, facts.category, facts.urgency
+
+
+def assign(case: Case, assignment: Assignment) -> None:
+    """Set the fields that say who answers for the case."""
+    case.level, case.grid = assignment.level, assignment.grid
+    case.street, case.worker = assignment.street, assignment.worker
+
+
+def add_flags(case: Case, flags: tuple[str, ...]) -> None:
+    """Add flags about dirt in the source's data, sorted, each once."""
+    if flags:
+        case.data_flags = tuple(sorted({*case.data_flags, *flags}))

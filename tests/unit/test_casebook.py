@@ -1,0 +1,178 @@
+"""The casebook: what readers know of a case and of a call after any rows."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import casebook.case
+from casebook import CALL_EVENTS, Call, Case, evolve_call, evolve_case, raised_call
+from eventlog.core.row import Row
+from events import catalogue as e
+from events.registry import CATALOGUE, TYPE_OF
+from tests.harness.city import ANN, HOUR
+from tests.unit.test_properties import drafted, histories, run
+
+FACTS = e.CaseFacts(line="hotline", category="Noise", urgency="urgent", reported=HOUR, due=None)
+REPORTED = e.CaseReported(case="c", issue="c", reference="R-1", matter=FACTS, rules=("no_due",))
+ROUTED = e.CaseRouted(
+    case="c", matter=FACTS, holder=ANN, located_by="point", rules=("in_two_grids", "no_due"),
+    used=e.Versions(None, None, None),
+)  # fmt: skip
+CLOCK = e.ClockStarted(
+    case="c", holder=ANN, run=1, started=HOUR, due=9 * HOUR, rule="line", policies=None
+)
+MISSED = e.DeadlineMissed(case="c", holder=ANN, run=1, due=9 * HOUR)
+CLOSED = e.CaseClosed(case="c", holder=ANN, by="ann")
+REOPENED = e.CaseReopened(case="c", matter=FACTS, holder=ANN, because="recurrence")
+RAISED = e.CallRaised(
+    case="c", holder=ANN, call="c/1", from_level="grid", to_level="street",
+    receiver=e.OnCall("01", "olga", None), because="deadline", answer_due=10 * HOUR,
+)  # fmt: skip
+
+
+def row(event: e.Event, time: int = HOUR, log: str = "cases") -> Row:
+    """Return a row of a log with this event of the case c."""
+    return Row(log, "city", 1, time, 1, 1, "c", 1, "", event)
+
+
+def case_after(*events: e.Event) -> Case:
+    """Return the case c after these events, one an hour."""
+    case = Case("c")
+    for hours, event in enumerate(events, 1):
+        evolve_case(case, row(event, hours * HOUR))
+    return case
+
+
+def call_after(*events: Any) -> Call:
+    """Return the call after these events, one an hour, the first of which raised it."""
+    call = raised_call(events[0], HOUR)
+    for hours, event in enumerate(events[1:], 2):
+        evolve_call(call, event, hours * HOUR)
+    return call
+
+
+def test_a_reported_case_is_open_and_described_by_its_facts() -> None:
+    case = case_after(REPORTED)
+    assert (case.open, case.stage, case.line, case.category) == (
+        True,
+        "reported",
+        "hotline",
+        "Noise",
+    )
+    assert (case.reference, case.urgency, case.reported) == ("R-1", "urgent", HOUR)
+
+
+def test_a_routed_case_is_held_by_its_grid_and_each_data_flag_is_listed_once() -> None:
+    case = case_after(REPORTED, ROUTED)
+    assert (case.stage, case.level, case.grid, case.worker) == ("routed", "grid", ANN.grid, "ann")
+    assert case.data_flags == ("in_two_grids", "no_due")
+
+
+def test_a_case_is_overdue_from_its_miss_until_it_ends() -> None:
+    assert not case_after(REPORTED, CLOCK).overdue
+    assert case_after(REPORTED, CLOCK, MISSED).overdue
+    assert not case_after(REPORTED, CLOCK, MISSED, CLOSED).overdue
+
+
+def test_a_new_clock_forgets_the_miss_of_the_clock_before() -> None:
+    again = replace(CLOCK, run=2, due=30 * HOUR)
+    case = case_after(REPORTED, CLOCK, MISSED, CLOSED, REOPENED, again)
+    assert (case.due, case.missed) == (30 * HOUR, False)
+
+
+@pytest.mark.parametrize(
+    ("event", "stage", "outcome"),
+    [
+        (CLOSED, "closed", "closed"),
+        (e.CaseWithdrawn(case="c", holder=ANN, because="mistake"), "withdrawn", "withdrawn"),
+        (e.CaseEndedAtSource(case="c", holder=ANN, outcome="closed", rules=()), "ended", "closed"),
+    ],
+)
+def test_a_case_ends_with_its_outcome(event: e.Event, stage: str, outcome: str) -> None:
+    case = case_after(REPORTED, ROUTED, event)
+    assert (case.open, case.stage, case.outcome, case.ended) == (False, stage, outcome, 3 * HOUR)
+
+
+def test_a_reopened_case_is_open_as_if_it_had_never_ended() -> None:
+    case = case_after(REPORTED, ROUTED, CLOSED, REOPENED)
+    assert (case.open, case.stage, case.outcome, case.ended) == (True, "reopened", None, None)
+
+
+def test_a_case_may_be_parked_in_two_logs_and_goes_on_in_one() -> None:
+    case = Case("c")
+    for log in ("calls", "cases", "calls"):
+        evolve_case(case, row(e.CaseParked(case="c", fault="ours"), log=log))
+    assert case.parked_in == ("calls", "cases")
+    evolve_case(case, row(e.CaseRetried(case="c"), log="calls"))
+    assert "calls" not in case.parked_in
+
+
+def test_a_raised_call_is_open_until_it_is_answered() -> None:
+    acknowledged = e.CallAcknowledged(case="c", holder=ANN, call="c/1", by="olga")
+    answered = e.CallAnswered(case="c", holder=ANN, call="c/1", by="olga")
+    assert (call_after(RAISED).outcome, call_after(RAISED).end) == ("open", None)
+    call = call_after(RAISED, acknowledged, answered)
+    assert (call.unit, call.acknowledged, call.answered) == ("01", 2 * HOUR, 3 * HOUR)
+    assert (call.outcome, call.end) == ("answered", 3 * HOUR)
+
+
+def test_a_call_is_withdrawn_when_its_case_ends() -> None:
+    call = call_after(RAISED, e.CallWithdrawn(case="c", holder=ANN, call="c/1"))
+    assert (call.outcome, call.end) == ("withdrawn", 2 * HOUR)
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories, st.randoms(use_true_random=False))
+def test_a_case_is_the_same_in_whatever_order_its_logs_are_read(
+    history: list[Any], chance: random.Random
+) -> None:
+    rows = [row for row in run(drafted(history, strict=False)) if getattr(row.event, "case", None)]
+    shuffled = sorted(rows, key=lambda row: chance.random())
+    by_log = {log: iter([row for row in rows if row.log == log]) for log in ("cases", "calls")}
+    mixed = [next(by_log[row.log]) for row in shuffled]
+    assert cases_of(mixed) == cases_of(rows)
+
+
+def cases_of(rows: list[Row]) -> dict[str, Case]:
+    """Return the cases of these rows."""
+    cases: dict[str, Case] = {}
+    for row in rows:
+        name = row.event.case  # type: ignore[union-attr]
+        evolve_case(cases.setdefault(name, Case(name)), row)
+    return cases
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories)
+def test_the_stage_is_the_one_that_the_last_event_declares(history: list[Any]) -> None:
+    stages: dict[str, str] = {}
+    rows = [row for row in run(drafted(history, strict=False)) if getattr(row.event, "case", None)]
+    for row in rows:
+        if stage := TYPE_OF[type(row.event)].case_stage:
+            stages[row.subject] = stage
+    assert stages == {name: case.stage for name, case in cases_of(rows).items() if name in stages}
+
+
+@pytest.mark.parametrize("kind", CATALOGUE.values(), ids=lambda kind: kind.short)
+def test_every_event_is_known_to_the_casebook(kind: Any) -> None:
+    path = Path(casebook.case.__file__)
+    name = kind.cls.__name__
+    assert re.search(rf"\b{name}\(\)", path.read_text()), f"{name} is not in libs/casebook/case.py"
+
+
+def test_every_event_about_a_call_is_known_to_the_casebook() -> None:
+    named = {kind.cls for kind in CATALOGUE.values() if kind.logs == ("calls",) and has_call(kind)}
+    assert named - {e.CallActionDeclined} == CALL_EVENTS, "libs/casebook/call.py: CallEvent"
+
+
+def has_call(kind: Any) -> bool:
+    """Return True for an event that names a call."""
+    return "call" in kind.cls.__dataclass_fields__
