@@ -9,10 +9,10 @@ PORT ?= 8311
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up-kafka kafka test test-long check chaos bench soak docs lock clean
+.PHONY: help setup run up-kafka kafka unit contract integration e2e mutation test test-long check fmt chaos bench soak docs lock clean
 
 help: ## print the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 setup: .venv/ready ## make .venv, with bin/gridcall
 
@@ -38,13 +38,31 @@ kafka: ## start a Kafka broker on this machine (KAFKA_PORT=19092); it is fetched
 up-kafka: setup ## start a broker, and each service in a process and on a database of its own; Ctrl-C ends them
 	@deploy/kafka/up
 
-test: setup broker ## run all tests; GRIDCALL_DATA names the folder of real data
-	$(BIN)/pytest -m "not long"
+# A tier is a folder of tests. Without real data, Kafka or a browser a test is skipped by name; where CI is set it fails.
+PYTEST := $(BIN)/pytest -m "not long"
 
-# Java and Maven are installed where that may be done; without them the tests over Kafka say so and, in CI, fail.
+unit: setup ## the tests without database, broker or network, with few examples of each property: seconds
+	$(PYTEST) tests/unit
+
+contract: setup broker ## one suite for every implementation of a log, and for every published format
+	$(PYTEST) tests/contract
+
+integration: setup broker ## the parts with a real Postgres and a real Kafka; GRIDCALL_DATA names the folder of real data
+	$(PYTEST) tests/integration
+
+e2e: setup broker ## the whole system as its users start it, with a real browser
+	$(PYTEST) tests/e2e
+
+mutation: setup ## take each rule of the logs away, and see that something notices
+	$(PYTEST) tests/mutation
+
+test: setup broker ## run the tests of all tiers, with many examples of each property
+	$(PYTEST) --hypothesis-profile=thorough
+
+# Java and Maven are installed where that is possible.
 .PHONY: broker
 broker:
-	@deploy/kafka/broker install || echo "The tests over Kafka are not run: there is no Java or no Maven, and they cannot be installed here."
+	@deploy/kafka/broker install || echo "skipped: the tests over Kafka need Java and Maven: apt-get install default-jdk-headless maven"
 
 test-long: setup ## the campaigns: a whole real year in every batch size
 	$(BIN)/pytest -m long
@@ -57,6 +75,10 @@ check: setup ## ruff, mypy --strict, import contracts, language, documents that 
 	@$(BIN)/python -m tools.language
 	@PYTHONPATH=libs:. $(BIN)/python -m tools.event_reference | diff -u docs/events.md - || { echo "docs/events.md is old: make docs"; exit 1; }
 	@PYTHONPATH=libs:. $(BIN)/python -m tools.asyncapi | diff -u docs/asyncapi.json - || { echo "docs/asyncapi.json is old: make docs"; exit 1; }
+
+fmt: setup ## format the code, and mend what ruff can mend
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
 
 chaos: setup broker ## load while processes, database and broker are hurt (SECONDS=300, and 600), the checker; a year that is killed ten times
 	PYTHONPATH=libs:services:. $(BIN)/python -m tests.harness.chaos --seconds $(or $(SECONDS),300)

@@ -37,9 +37,9 @@ from gridcall.host.migrations import prepare  # noqa: E402
 from intake.acceptor import Acceptor  # noqa: E402
 from intake.api_keys import Key  # noqa: E402
 from intake.submissions import IssueSubmission  # noqa: E402
-from tests.e2e.test_separate_services import Apart  # noqa: E402
 from tests.harness.broker import Broker, running_broker  # noqa: E402
 from tests.harness.live import made_up_city  # noqa: E402
+from tests.harness.separate_services import Apart  # noqa: E402
 
 ROUNDS = 3
 ISSUES, FOR_FAST = 60_000, 5_000

@@ -1,4 +1,4 @@
-"""Where real data lies, and what happens where it does not."""
+"""Fixtures of every tier. Each service starts when a test asks for it, so that a unit test waits for none."""
 
 from __future__ import annotations
 
@@ -9,36 +9,44 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
+from hypothesis import settings
 
 from embedded.server import started
 from gridcall.host.migrations import prepare
 from tests.harness.broker import Broker, missing, running_broker
 from tests.harness.kafka import PARTITIONS, PARTITIONS_MAX, Topics, make_topics
+from tests.harness.paths import ROOT
+from tests.harness.postgres import execute
+from tests.harness.requirements import require
 
-ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("GRIDCALL_DATA", ROOT.parent / "shared" / "data"))
 
-signal.signal(
-    signal.SIGINT, signal.default_int_handler
-)  # A background job ignores it, and so would all that it starts.
+# Profiles of hypothesis: few examples while one works, many with --hypothesis-profile=thorough.
+settings.register_profile("quick", max_examples=20, deadline=None)
+settings.register_profile("thorough", max_examples=300, deadline=None)
+settings.load_profile("quick")
+
+# A shell starts a background job with SIGINT ignored, and its children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of real data. Without it a test is skipped by name, and fails where CI is set."""
-    if not (DATA / "boston311_2015").is_dir():
-        sentence = (
-            f"no real data in {DATA}: set GRIDCALL_DATA to the folder that has boston311_2015"
-        )
-        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    """Return the folder of real data."""
+    require(
+        (DATA / "boston311_2015").is_dir(),
+        f"no real data in {DATA}: set GRIDCALL_DATA to the folder that has boston311_2015",
+    )
     return DATA
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a server of its own, which every command that is tried uses; its database `empty` has every schema, no row."""
+    """Start a Postgres server and return its URL. Its database `empty` has every schema and no row.
+
+    Commands that tests run use this server, too, because they inherit the environment.
+    """
     server = started(tmp_path_factory.mktemp("home"))
     asyncio.run(prepare(server.get_uri("empty")))
     os.environ["GRIDCALL_HOME"] = str(tmp_path_factory.mktemp("folder"))
@@ -48,7 +56,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def database(postgres: str) -> Iterator[str]:
-    """The URL of a database of its own with every schema."""
+    """Return the URL of a new database that has every schema."""
     name = f"test_{secrets.token_hex(6)}"
     asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE empty"))
     yield postgres.replace("/postgres?", f"/{name}?")
@@ -57,10 +65,12 @@ def database(postgres: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A real Kafka broker. Without Java or Maven a test is skipped by name, and fails where CI is set."""
-    if lacks := missing():
-        sentence = f"no Kafka broker without {' and '.join(lacks)}: apt-get install default-jdk-headless maven"
-        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    """Start a Kafka broker."""
+    programs = " and ".join(missing())
+    require(
+        not programs,
+        f"no Kafka broker without {programs}: apt-get install default-jdk-headless maven",
+    )
     with running_broker(tmp_path_factory.mktemp("kafka")) as broker:
         asyncio.run(make_topics(broker.cluster, PARTITIONS_MAX))
         yield broker
@@ -68,16 +78,5 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture
 def topics(broker: Broker) -> Topics:
-    """Partitions that no other test uses: the same topics serve all."""
+    """Return the broker and a partition that no other test uses. All tests share the topics."""
     return Topics(broker, next(PARTITIONS))
-
-
-# What a connection raises while databases are made, dropped, cut or crashed.
-HURT = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-
-
-async def execute(url: str, sql: str) -> None:
-    """One statement on a connection of its own."""
-    connection = await asyncpg.connect(url)
-    await connection.execute(sql)
-    await connection.close()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,25 +20,14 @@ from eventlog.core.row import Draft, Row
 from eventlog.kafka.topics import Cluster, wanted
 from events.catalogue import LINES
 from events.registry import CATALOGUE, TYPE_OF
-from tests.conftest import ROOT
-from tests.unit.test_catalogue import GOLDEN
-from tests.unit.test_properties import drafted, histories, run
+from tests.harness.histories import drafted, histories, run
+from tests.harness.paths import GOLDEN, ROOT
+from tests.harness.published_schema import check
+from tests.harness.requirements import require
 from tools.asyncapi import document, printed
 
 FOLDER = ROOT / "tests" / "contract" / "asyncapi"
 EVENTS = [json.loads(line) for line in GOLDEN.read_bytes().splitlines()]
-CHECKS: dict[str, jsonschema_rs.Draft7Validator] = {}
-
-
-def check(name: str) -> jsonschema_rs.Draft7Validator:
-    """What holds a payload against the message of that name."""
-    if name not in CHECKS:
-        whole = {
-            "$ref": f"#/components/messages/{name}/payload",
-            "components": document()["components"],
-        }
-        CHECKS[name] = jsonschema_rs.Draft7Validator(whole, validate_formats=True)
-    return CHECKS[name]
 
 
 # ── The document ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -54,10 +41,9 @@ def test_the_document_is_made_from_the_catalogue() -> None:
 
 @pytest.fixture(scope="session")
 def parser() -> Path:
-    """AsyncAPI's own parser. Without Node.js a test is skipped by name, and fails where CI is set."""
-    if lacks := [program for program in ("node", "npm") if shutil.which(program) is None]:
-        sentence = f"no AsyncAPI parser without {' and '.join(lacks)}: apt-get install nodejs npm"
-        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    """Install AsyncAPI's own parser and return the program that calls it."""
+    missing = " and ".join(name for name in ("node", "npm") if shutil.which(name) is None)
+    require(not missing, f"no AsyncAPI parser without {missing}: apt-get install nodejs npm")
     lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]

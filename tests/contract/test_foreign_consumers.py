@@ -19,9 +19,10 @@ from eventlog.core.decider import REFERENCE
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft, Row
 from events import catalogue as e
-from tests.conftest import ROOT
 from tests.harness.broker import Broker
 from tests.harness.city import MAP_ADOPTED
+from tests.harness.paths import ROOT
+from tests.harness.requirements import require
 
 BEGUN = 1_793_606_400_000_000  # 2026-11-02T08:00:00Z
 MINUTE = 60_000_000
@@ -96,9 +97,11 @@ def publish(producer: Any, topic: str, rows: Sequence[Row], generation: int) -> 
 
 def read(program: str, broker: Broker, topic: str) -> subprocess.CompletedProcess[str]:
     """What a program says that has nothing of gridcall on its path."""
-    if program == "java" and shutil.which("javac") is None:
-        sentence = "no program in Java without its compiler: apt-get install default-jdk-headless"
-        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    if program == "java":
+        require(
+            shutil.which("javac") is not None,
+            "no program in Java without its compiler: apt-get install default-jdk-headless",
+        )
     command = [*PROGRAMS[program], broker.address, "--topic", topic, "--until-end"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
         "LC_ALL": "C.UTF-8"

@@ -15,9 +15,9 @@ import httpx
 import pytest
 import schemathesis
 
-from tests.conftest import execute
-from tests.harness.live import Process, asked, made_up_city
-from tests.integration.test_cli import environment
+from tests.harness.commands import asked, environment
+from tests.harness.live import Process, made_up_city
+from tests.harness.postgres import execute
 
 NDJSON = "application/x-ndjson"
 # Whatever schemathesis looks for, and what it only warns of. A key stands for one district, so that is the one to ask for.

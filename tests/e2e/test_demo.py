@@ -15,10 +15,10 @@ import pytest
 
 from gridcall.demo.licheng.district import CODE
 from gridcall.demo.live import made_ready
-from tests.conftest import ROOT
-from tests.e2e.test_up import rows
-from tests.harness.live import Process, asked, made_up_city, on
-from tests.integration.test_cli import gridcall
+from tests.harness.commands import asked, gridcall, on
+from tests.harness.live import Process, made_up_city
+from tests.harness.paths import ROOT
+from tests.harness.postgres import rows
 from tools.checker.checker import check, read_receipts
 
 RUNNING = ["pgrep", "-f", "gridcall.demo.traffic.world"]

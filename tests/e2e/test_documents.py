@@ -6,17 +6,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.conftest import ROOT
-from tests.integration.test_cli import PATHS
+from tests.harness.paths import GRIDCALL_SCRIPT, PATHS, ROOT
 
 TRANSCRIPT = re.compile(r"```console\n(.*?)```", re.DOTALL)
-SCRIPT = f'#!/bin/sh\nexec "{sys.executable}" -m gridcall "$@"\n'
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +22,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clone")
     shutil.copytree(ROOT / "profiles", folder / "profiles")
     (folder / "bin").mkdir()
-    (folder / "bin" / "gridcall").write_text(SCRIPT, encoding="utf-8")
+    (folder / "bin" / "gridcall").write_text(GRIDCALL_SCRIPT, encoding="utf-8")
     (folder / "bin" / "gridcall").chmod(0o755)
     command = "gridcall simulate --profile profiles/exampleville.yaml --map profiles/exampleville"
     command += " --input profiles/exampleville/*.csv --until 2020-01-01 --out out/exampleville"

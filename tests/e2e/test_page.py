@@ -20,8 +20,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 
 from gridcall.demo.licheng.district import CODE
 from intake.core.identity import issue_id
-from tests.conftest import execute
 from tests.harness.live import Process
+from tests.harness.postgres import execute
+from tests.harness.requirements import require
 
 CHROMIUM = "/usr/bin/chromium"
 INSTALL = (
@@ -58,15 +59,16 @@ def demo(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
 
 @pytest.fixture(scope="module")
 def browser(demo: Demo) -> Iterator[Browser]:
-    """Debian's Chromium, installed where that is allowed; else the tests are skipped by name, and fail where CI is set.
+    """Run Debian's Chromium, and install it first where that is allowed.
 
-    The demo comes first: the browser's loop runs in this thread as long as it is open.
+    The demo comes first, because the browser's loop runs in this thread as long as it is open.
     """
     if not shutil.which("chromium") and shutil.which("apt-get") and os.geteuid() == 0:
         subprocess.run(["sh", "-c", INSTALL], check=False, capture_output=True)
-    if not shutil.which("chromium"):
-        sentence = "no Chromium: apt-get install chromium fonts-noto-cjk"
-        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    require(
+        shutil.which("chromium") is not None,
+        "no Chromium: apt-get install chromium fonts-noto-cjk",
+    )
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield running

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.e2e.test_documents import SCRIPT
+from tests.harness.commands import environment
 from tests.harness.live import UP
-from tests.integration.test_cli import environment
+from tests.harness.paths import GRIDCALL_SCRIPT, ROOT
 
 PAGES = ("README.md", "README.zh-CN.md")
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
@@ -59,7 +58,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "profiles", folder / "profiles")
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
-    (programs / "gridcall").write_text(SCRIPT, encoding="utf-8")
+    (programs / "gridcall").write_text(GRIDCALL_SCRIPT, encoding="utf-8")
     (programs / "gridcall").chmod(0o755)
     return folder
 

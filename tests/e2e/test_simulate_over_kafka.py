@@ -15,11 +15,11 @@ import pytest
 
 from gridcall.host.migrations import SERVICES
 from gridcall.simulation.local_cluster import free_ports
-from tests.conftest import ROOT
-from tests.e2e.test_separate_services import soon
 from tests.harness.broker import SCRIPT, Broker
-from tests.integration.test_cli import environment
-from tests.integration.test_simulate_on_postgres import command, files, ran, reached
+from tests.harness.commands import environment
+from tests.harness.paths import ROOT
+from tests.harness.simulation import command, files, ran, reached
+from tests.harness.waiting import soon
 
 IDENTITY = re.compile(rb'"id":"(\w+/[^"]+)"')
 LOGS = ("intake", "cases", "calls")

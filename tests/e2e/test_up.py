@@ -17,12 +17,11 @@ import pytest
 from embedded.server import started
 from eventlog.postgres.pool import PINNED
 from gridcall.host.migrations import prepare
-from tests.conftest import execute
 from tests.harness.chaos import restarted
-from tests.harness.live import Process, asked, client, made_up_city
-from tests.integration.test_acceptor import issue
-from tests.integration.test_simulate import CITY
-from tests.unit.test_row_mapper import changed_profile
+from tests.harness.commands import asked
+from tests.harness.exampleville import CITY, changed_profile, issue
+from tests.harness.live import Process, client, made_up_city
+from tests.harness.postgres import execute, rows
 
 OUTCOME = {"prefer": "wait=10"}
 
@@ -40,14 +39,6 @@ def processes() -> Iterator[list[Process]]:
     yield running
     for process in running:
         process.end(signal.SIGKILL)
-
-
-def rows(url: str, sql: str, *arguments: object) -> list[Any]:
-    async def found() -> list[Any]:
-        connection = await asyncpg.connect(url)
-        return list(await connection.fetch(sql, *arguments))
-
-    return asyncio.run(found())
 
 
 def dumped(url: str, schema: str) -> list[Any]:

@@ -18,8 +18,8 @@ from gridcall.demo import sandbox as houses
 from gridcall.demo.presenter import SENTENCES
 from gridcall.demo.sandbox import Sandbox, StepFailed
 from gridcall.demo.walkthrough import STEPS, answer_in, figures_in, json_of, spoken
-from tests.e2e.test_documents import SCRIPT
-from tests.integration.test_cli import environment
+from tests.harness.commands import environment
+from tests.harness.paths import GRIDCALL_SCRIPT
 
 TOLD_SECONDS_MAX = 180  # Some thirty where nothing else is at work.
 DEMO = [sys.executable, "-m", "gridcall", "demo", "--fast"]
@@ -138,7 +138,7 @@ def test_a_command_that_hangs_ends_with_all_that_it_started(
 
 def test_without_curl_the_same_bytes_are_sent(tmp_path: Path) -> None:
     """Both print what they sent, as an echo sees it."""
-    (tmp_path / "gridcall").write_text(SCRIPT)
+    (tmp_path / "gridcall").write_text(GRIDCALL_SCRIPT)
     echo = subprocess.Popen(
         [sys.executable, "-c", ECHO],
         stdout=subprocess.PIPE,

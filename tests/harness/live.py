@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import httpx
 
-from tests.conftest import ROOT
-from tests.integration.test_cli import environment
-from tests.integration.test_simulate import CITY, PROFILE
+from tests.harness.commands import asked, on
+from tests.harness.exampleville import CITY, PROFILE
+from tests.harness.paths import ROOT
 
 UP = re.compile(r"gridcall is up on (http://\S+)")
 
@@ -46,31 +46,6 @@ class Process:
         if self.running.poll() is None:
             self.running.send_signal(blow)
         return self.running.wait(timeout=30)
-
-
-def on(database: str) -> dict[str, str]:
-    return {**environment(), "GRIDCALL_DATABASE_URL": database}
-
-
-def gridcall_on(database: str, *words: object) -> subprocess.CompletedProcess[str]:
-    """A command on a database."""
-    command = [sys.executable, "-m", "gridcall", *map(str, words)]
-    return subprocess.run(
-        command,
-        env=on(database),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
-def asked(database: str, *words: object) -> str:
-    """What a command says on stdout."""
-    done = gridcall_on(database, *words)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def made_up_city(database: str) -> str:

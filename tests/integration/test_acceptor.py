@@ -23,20 +23,10 @@ from httpedge.request_body import read_body
 from intake.acceptor import SECOND_ITEMS, Acceptor
 from intake.core.submission import item_of
 from intake.routes import make_app
-from tests.conftest import execute
-from tests.harness.live import Process, asked, client, made_up_city
-
-POINT = {"lat": 53.335, "lon": -6.285}
-
-
-def issue(reference: str, **more: Any) -> dict[str, Any]:
-    return {
-        "reference": reference,
-        "category": "Noise",
-        "place": {"point": POINT},
-        "due": "2030-01-01T00:00:00Z",
-        **more,
-    }
+from tests.harness.commands import asked
+from tests.harness.exampleville import POINT, issue
+from tests.harness.live import Process, client, made_up_city
+from tests.harness.postgres import execute
 
 
 @pytest.fixture(scope="module")

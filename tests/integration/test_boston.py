@@ -16,8 +16,8 @@ import yaml
 
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
-from tests.conftest import ROOT
-from tests.integration.test_simulate import run, table, watermarks
+from tests.harness.paths import ROOT
+from tests.harness.simulation import run, table, watermarks
 from tools.reference_model.model import oracle
 
 PROFILE = ROOT / "profiles" / "boston311_2015.yaml"

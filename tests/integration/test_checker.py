@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.conftest import ROOT
+from tests.harness.paths import ROOT
 from tools.checker.checker import KINDS, Receipt, Violation, check, identity, main
 
 Event = tuple[str, dict[str, Any]]

@@ -19,24 +19,13 @@ from pathlib import Path
 import pytest
 
 from gridcall.cli.main import MODULES
-from tests.conftest import ROOT
-from tests.integration.test_simulate import CITY, INPUTS, PROFILE, UNTIL
-from tests.unit.test_row_mapper import changed_profile
+from tests.harness.commands import environment, gridcall
+from tests.harness.exampleville import CITY, INPUTS, PROFILE, UNTIL, changed_profile
+from tests.harness.paths import ROOT
+from tests.harness.requirements import require
 
-PATHS = os.pathsep.join(str(ROOT / part) for part in ("libs", "services", "."))
 HEADER = "id;channel;type;opened;target;closed;status;area;ward;latitude;longitude;verdict\n"
 GOOD = "R;Phone;Noise;2019-06-03T09:00:00;07/06/2019;2019-06-05T09:00:00;Done;102;Ward 1;53.3350;-6.2850;OK\n"
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": PATHS, "COLUMNS": "120"}
-
-
-def gridcall(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gridcall", *map(str, words)]
-    return subprocess.run(
-        command, env=environment(), capture_output=True, text=True, check=False, timeout=120
-    )
 
 
 def simulate(
@@ -228,9 +217,8 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 16 KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        sentence = "a full disk needs root to mount one"
-        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    mounts = os.geteuid() == 0 and shutil.which("mount") is not None
+    require(mounts, "a full disk needs root to mount one")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], check=True)
     yield folder
     subprocess.run(["umount", folder], check=True)

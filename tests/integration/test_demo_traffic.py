@@ -52,9 +52,10 @@ from gridcall.demo.traffic.world import (
     planned,
 )
 from intake.issues import action_of, issue_of
-from tests.conftest import ROOT
 from tests.harness.chaos import BEHIND
-from tests.harness.live import Process, on
+from tests.harness.commands import on
+from tests.harness.live import Process
+from tests.harness.paths import ROOT
 from tools.checker.checker import check, read_receipts
 
 SPEED, PER_HOUR = 3600.0, 25.0

@@ -22,8 +22,8 @@ from eventlog.postgres.pool import Database, connected
 from events import catalogue as e
 from events.errors import Conflict
 from events.instants import BEGINNING
+from tests.harness.calls import BOB, DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
 from tests.harness.city import ANN, DAY, POLICIES_ADOPTED, routed
-from tests.unit.test_escalation import BOB, DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
 
 CITY = "city"
 CASES = 40

@@ -22,10 +22,12 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from events.errors import Halted
 from gridcall.host.migrations import prepare
-from tests.conftest import ROOT
 from tests.contract.log_contract import SHARD, numbered, visit
-from tests.harness.live import Process, asked, client, made_up_city, on
-from tests.integration.test_acceptor import issue
+from tests.harness.commands import asked, on
+from tests.harness.exampleville import issue
+from tests.harness.live import Process, client, made_up_city
+from tests.harness.paths import ROOT
+from tests.harness.requirements import require
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 USER = "pgserver"
@@ -74,9 +76,10 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    if not (BINARIES / "pg_basebackup").exists():
-        sentence = f"no Postgres 15 in {BINARIES}: apt-get install postgresql-15"
-        pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)
+    require(
+        (BINARIES / "pg_basebackup").exists(),
+        f"no Postgres 15 in {BINARIES}: apt-get install postgresql-15",
+    )
     made = Server(tmp_path)
     made.start()
     asyncio.run(prepare(made.url))

@@ -24,11 +24,11 @@ from intake.inbound.cloudevents import ISSUE_TYPE
 from intake.inbound.consumer import Inbound
 from intake.inbound.dead_letters import Kept, Quarantine
 from intake.submissions import IssueSubmission
-from tests.contract.test_asyncapi import check
 from tests.harness.broker import Broker
-from tests.harness.kafka import until
-from tests.harness.live import gridcall_on
-from tests.integration.test_acceptor import issue
+from tests.harness.commands import gridcall_on
+from tests.harness.exampleville import issue
+from tests.harness.published_schema import check
+from tests.harness.waiting import until
 
 DISTRICT, SOURCE = "exampleville", "city-12345"
 PREFIXES = count()

@@ -40,7 +40,8 @@ from gridcall.simulation.local_cluster import Tasks
 from gridcall.simulation.pipelines.postgres import Tabled
 from tests.contract.log_contract import SHARD, visit
 from tests.harness.broker import running_broker
-from tests.harness.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka, until
+from tests.harness.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka
+from tests.harness.waiting import until
 
 Told = Callable[[Kafka], Awaitable[None]]
 GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"

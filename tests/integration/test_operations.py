@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, execute
-from tests.e2e.test_separate_services import soon
-from tests.harness.live import Process, asked, client, made_up_city, on
-from tests.integration.test_acceptor import issue
-from tests.integration.test_cli import gridcall
+from tests.harness.commands import asked, gridcall, on
+from tests.harness.exampleville import issue
+from tests.harness.live import Process, client, made_up_city
+from tests.harness.paths import ROOT
+from tests.harness.postgres import execute
+from tests.harness.waiting import soon
 
 POISONED = """
 from gridcall.cli.main import entry

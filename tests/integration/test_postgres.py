@@ -41,9 +41,10 @@ from gridcall.host.migrations import SERVICES, prepare
 from intake.acceptor import Acceptor
 from intake.core.submission import item_of
 from intake.tables import METADATA as INTAKE
-from tests.conftest import ROOT, execute
 from tests.contract.log_contract import CONTRACT, SHARD, numbered, visit
-from tests.integration.test_simulate import CITY, PROFILE
+from tests.harness.exampleville import CITY, PROFILE
+from tests.harness.paths import ROOT
+from tests.harness.postgres import execute
 
 
 class Forgetful(PostgresLog):

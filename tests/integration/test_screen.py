@@ -23,12 +23,12 @@ from events import catalogue as e
 from screen.follower import Follower
 from screen.payloads import timeline, whole
 from screen.projection import View
-from tests.conftest import execute
-from tests.e2e.test_up import rows
 from tests.harness.city import ANN, DAY
-from tests.harness.live import Process, asked, client, made_up_city
-from tests.integration.test_acceptor import issue
-from tests.unit.test_properties import END, drafted, histories, run
+from tests.harness.commands import asked
+from tests.harness.exampleville import issue
+from tests.harness.histories import END, drafted, histories, run
+from tests.harness.live import Process, client, made_up_city
+from tests.harness.postgres import execute, rows
 
 LOGS = ("intake", "cases", "calls")
 

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from time import monotonic
 
-from tests.conftest import ROOT
-from tests.harness.live import Process, asked, client, made_up_city, on
+from tests.harness.commands import asked, on
+from tests.harness.live import Process, client, made_up_city
+from tests.harness.paths import ROOT
 
 
 def test_a_sheet_names_the_events_that_it_counts(database: str) -> None:

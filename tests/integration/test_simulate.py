@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import json
 import os
-import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,54 +18,19 @@ from events.errors import Halted
 from gridcall.simulation.city.local_time import Clockface
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
-from gridcall.simulation.driver import InMemory, adoptions, published, results_folder, simulate
+from gridcall.simulation.driver import InMemory, adoptions, published, simulate
 from gridcall.simulation.feed import Feed, read_feed
 from gridcall.simulation.report_worker import tables_apart
 from gridcall.simulation.reports.cases import case_rows
 from gridcall.simulation.reports.evaluations import round_half_even
 from gridcall.simulation.reports.files import write_csv
 from gridcall.simulation.reports.reader import ReportReader
-from tests.conftest import ROOT
+from tests.harness.exampleville import CITY, INPUTS, PROFILE, UNTIL
+from tests.harness.paths import ROOT
+from tests.harness.simulation import run, table, watermarks
 from tools.reference_model.model import oracle
 
-PROFILE = ROOT / "profiles" / "exampleville.yaml"
-CITY = ROOT / "profiles" / "exampleville"
-INPUTS = sorted(CITY.glob("*.csv"))
-UNTIL = "2020-01-01"
 FILES = ("cases.csv", "calls.csv", "evaluations.csv", "rejected.csv", "summary.json")
-
-Mark = Callable[[int, int], int | None]
-
-
-def run(
-    out: Path,
-    profile_path: Path = PROFILE,
-    city: Path = CITY,
-    inputs: Sequence[Path] = INPUTS,
-    until: str = UNTIL,
-    batch: int = 1000,
-    mark: Mark = lambda last, following: None,
-) -> dict[str, bytes]:
-    """One run in this process; the bytes of its files."""
-    profile, lines = load_profile(profile_path)
-    at = Clockface(profile.zone).instant(datetime.fromisoformat(until))[0]
-    grids = check_map(city, profile.map).grids
-    assert grids is not None
-    feed = read_feed(profile, lines, inputs, at)
-    tables = ReportReader()
-    pipeline = InMemory(profile.map.district.code, tables, batch)
-    with results_folder(out) as folder:
-        assert (
-            asyncio.run(
-                simulate(profile, grids, feed, at, folder, tables, pipeline, batch, mark)
-            ).failed
-            == ()
-        )
-    return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
-
-
-def table(content: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(content.decode().splitlines()))
 
 
 @pytest.fixture(scope="module")
@@ -230,12 +192,6 @@ def test_input_files_in_any_order_write_the_same_bytes(
     tmp_path: Path, files: dict[str, bytes]
 ) -> None:
     assert run(tmp_path / "out", inputs=INPUTS[::-1]) == files
-
-
-def watermarks(seed: int) -> Mark:
-    """Announce time at random places: not at all, at the last input's time, at the next one's, or between."""
-    chance = random.Random(seed)
-    return lambda last, following: chance.choice([None, last, following, (last + following) // 2])
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -15,12 +15,12 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from events.errors import Halted
 from gridcall.verify import Verified, verify
-from tests.conftest import execute
-from tests.e2e.test_separate_services import soon
+from tests.harness.commands import gridcall
+from tests.harness.exampleville import issue
 from tests.harness.live import Process, client, made_up_city
-from tests.integration.test_acceptor import issue
-from tests.integration.test_cli import gridcall
-from tests.integration.test_simulate_on_postgres import command, ran
+from tests.harness.postgres import execute
+from tests.harness.simulation import command, ran
+from tests.harness.waiting import soon
 
 LEFT = "simulate_exampleville-2019"
 COLUMNS = "shard, ts, input, n, subject, seq, cause, type, data"

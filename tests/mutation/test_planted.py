@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.harness.paths import ROOT
 from tests.mutation.planted import HEAD, HISTORIES, PLANTED, History, Planted, Weakening, outcome
 
 

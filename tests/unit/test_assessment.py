@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assessment.core.facts import Fact, Key, Stamp, fact_of, merge_into, merged
@@ -14,8 +14,8 @@ from assessment.core.figures import FLOWS, Months, Sheet, receipts, sheets
 from eventlog.core.row import Row
 from events import catalogue as e
 from events.instants import BEGINNING
+from tests.harness.calls import DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
 from tests.harness.city import ANN, CASE, DAY, routed
-from tests.unit.test_escalation import DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
 
 UNTIL = 400 * DAY  # 1971-02-05
 
@@ -229,7 +229,6 @@ many = st.lists(stamp, max_size=3).map(lambda found: tuple(sorted(set(found))))
 some_facts = st.builds(Fact, st.just("g"), st.just("s"), stamps, stamps, stamps, stamps, many, many)
 
 
-@settings(max_examples=200)
 @given(some_facts, some_facts, some_facts)
 def test_merging_is_commutative_associative_and_idempotent(a: Fact, b: Fact, c: Fact) -> None:
     assert merged(a, b) == merged(b, a)

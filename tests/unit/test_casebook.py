@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import casebook.case
@@ -18,7 +18,7 @@ from eventlog.core.row import Row
 from events import catalogue as e
 from events.registry import CATALOGUE, TYPE_OF
 from tests.harness.city import ANN, HOUR
-from tests.unit.test_properties import drafted, histories, run
+from tests.harness.histories import drafted, histories, run
 
 FACTS = e.CaseFacts(line="hotline", category="Noise", urgency="urgent", reported=HOUR, due=None)
 REPORTED = e.CaseReported(case="c", issue="c", reference="R-1", matter=FACTS, rules=("no_due",))
@@ -129,7 +129,6 @@ def test_a_call_is_withdrawn_when_its_case_ends() -> None:
     assert (call.outcome, call.end) == ("withdrawn", 2 * HOUR)
 
 
-@settings(max_examples=60, deadline=None)
 @given(histories, st.randoms(use_true_random=False))
 def test_a_case_is_the_same_in_whatever_order_its_logs_are_read(
     history: list[Any], chance: random.Random
@@ -150,7 +149,6 @@ def cases_of(rows: list[Row]) -> dict[str, Case]:
     return cases
 
 
-@settings(max_examples=60, deadline=None)
 @given(histories)
 def test_the_stage_is_the_one_that_the_last_event_declares(history: list[Any]) -> None:
     stages: dict[str, str] = {}

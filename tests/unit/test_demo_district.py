@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,7 +17,6 @@ from events.deadlines import limit_for
 from gridcall.demo.licheng import district
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import MapFiles
-from tests.conftest import ROOT
 
 FILES = {
     "district": {"code": "370112", "name": "历城区"},
@@ -43,30 +39,6 @@ def test_a_grid_has_15_digits_of_its_own_and_every_community_a_basic_grid() -> N
     assert len(codes) == 2707
     assert all(len(code) == 15 and code.isdecimal() for code in codes)
     assert {grid.code[:12] for grid in BASIC} == {unit.code for unit in district.communities()}
-
-
-def digest_of_all() -> str:
-    return sha256(
-        b"".join(event.digest.encode() + body for event, body in district.contents())
-    ).hexdigest()
-
-
-def test_it_is_the_same_to_the_byte_each_time() -> None:
-    program = "from tests.unit.test_demo_district import digest_of_all; print(digest_of_all())"
-    known = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(("libs", "services", ".")),
-        "PYTHONHASHSEED": "7",
-    }
-    again = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env=known,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert again.stdout.strip() == digest_of_all()
 
 
 def test_contents_are_what_their_digests_say_in_the_order_of_their_adoption() -> None:

@@ -11,6 +11,17 @@ from eventlog.core.decider import Clock, ClockRanOut
 from eventlog.testing.sentences import Given, given
 from events import catalogue as e
 from events.errors import Halted
+from tests.harness.calls import (
+    BOB,
+    CITY_OFFICER,
+    DISTRICT_CALLED,
+    DUE,
+    FIRST,
+    MISSED,
+    SECOND,
+    STARTED,
+    STREET_CALLED,
+)
 from tests.harness.city import (
     ANN,
     CASE,
@@ -26,42 +37,13 @@ from tests.harness.city import (
 )
 
 CITY = (POLICIES_ADOPTED, ROSTER_ADOPTED)
-DUE = 5 * DAY
 IN_STREET = e.Assignment(
     level="street", grid=None, street="01", district="city", worker=None, episode=0
 )
 IN_DISTRICT = e.Assignment(
     level="district", grid=None, street=None, district="city", worker=None, episode=0
 )
-BOB = e.Assignment(level="grid", grid="0102", street="01", district="city", worker="bob", episode=1)
 
-OFFICER = e.OnCall("01", "officer-01", "deputy-01")
-CITY_OFFICER = e.OnCall("city", "officer-city", None)
-
-STARTED = e.ClockStarted(
-    case=CASE, holder=ANN, run=1, started=DAY, due=DUE, rule="line", policies="policies-1"
-)
-MISSED = e.DeadlineMissed(case=CASE, holder=ANN, run=1, due=DUE)
-STREET_CALLED = e.CallRaised(
-    case=CASE,
-    holder=ANN,
-    call=f"{CASE}/1",
-    from_level="grid",
-    to_level="street",
-    receiver=OFFICER,
-    because="deadline",
-    answer_due=DUE + DAY,
-)
-DISTRICT_CALLED = e.CallRaised(
-    case=CASE,
-    holder=ANN,
-    call=f"{CASE}/2",
-    from_level="street",
-    to_level="district",
-    receiver=CITY_OFFICER,
-    because="silence",
-    answer_due=DUE + 2 * DAY,
-)
 STOPPED = e.ClockStopped(case=CASE, holder=ANN, run=1, due=DUE)
 ENDED = e.CaseEndedAtSource(case=CASE, holder=ANN, outcome="closed", rules=())
 REOPENED = e.CaseReopened(
@@ -70,7 +52,6 @@ REOPENED = e.CaseReopened(
 
 DEADLINE = ClockRanOut(Clock(DUE, CASE, "deadline", 1))
 SILENCE = ClockRanOut(Clock(DUE + DAY, CASE, "answer", 1))
-FIRST, SECOND = f"{CASE}/1", f"{CASE}/2"
 
 
 def queued(holder: e.Assignment) -> e.CaseQueued:

@@ -12,7 +12,7 @@ from typing import Any
 from unicodedata import combining, normalize
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eventlog.codec import data_decoder
@@ -701,19 +701,16 @@ def read_or_refused(item: bytes) -> None:
             json.dumps(problem.to_members("/"), ensure_ascii=False).encode()
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=80) | st.text('{}[]",:\\u0d8 1e.-', max_size=80).map(str.encode))
 def test_any_bytes_are_read_or_refused(item: bytes) -> None:
     read_or_refused(item)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(values | issues | actions, st.booleans())
 def test_any_json_is_read_or_refused(value: Any, escaped: bool) -> None:
     read_or_refused(json.dumps(value, ensure_ascii=escaped).encode(errors="surrogatepass"))
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sampled_from([sent(FULL), *(sent(HEAD | own) for own, _ in EVERY)]), st.data())
 def test_a_good_item_that_was_changed_on_its_way_is_read_or_refused(
     item: bytes, data: st.DataObject
@@ -847,13 +844,11 @@ nearly = objects(
 ).map(str.encode)
 
 
-@settings(max_examples=1500, deadline=None)
 @given(nearly | issues.map(sent))
 def test_what_is_read_quickly_is_what_is_read_slowly(item: bytes) -> None:
     check_quick(item)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sampled_from([sent(FULL), sent(LEAST), json.dumps(FULL).encode()]), st.data())
 def test_that_holds_for_items_changed_on_their_way_too(item: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(item)))
@@ -862,7 +857,6 @@ def test_that_holds_for_items_changed_on_their_way_too(item: bytes, data: st.Dat
     )
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.floats(-90, 90), st.floats(-180, 180))
 def test_a_point_is_kept_to_the_last_digit(lat: float, lon: float) -> None:
     assert issue(LEAST | {"place": {"point": {"lat": lat, "lon": lon}}}).claims == (
@@ -870,7 +864,6 @@ def test_a_point_is_kept_to_the_last_digit(lat: float, lon: float) -> None:
     )
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.datetimes(timezones=st.timezones()))
 def test_any_time_of_rfc_3339_is_kept(moment: datetime) -> None:
     text = moment.isoformat()
@@ -880,7 +873,6 @@ def test_any_time_of_rfc_3339_is_kept(moment: datetime) -> None:
         assert issue(LEAST | {"due": text}).due == instant(moment)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60))
 def test_what_a_text_becomes_stays_what_it_is(text: str) -> None:
     try:
@@ -905,7 +897,6 @@ def test_the_schema_says_what_the_door_takes() -> None:
     assert set(ACTION.json_schema()["discriminator"]["mapping"]) == set(ACTIONS)
 
 
-@settings(max_examples=500, deadline=None)
 @given(st.text(max_size=6) | st.text(" \t\u0085\u00a0\u3000\u2028\u200b/a区\x00", max_size=6))
 def test_the_patterns_of_the_schema_are_those_of_the_door(text: str) -> None:
     schema = ISSUE.json_schema()["properties"]

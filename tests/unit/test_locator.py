@@ -17,8 +17,8 @@ from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
 from routing.core.reference import Reference
 from routing.spatial.locator import Codes, GridIndex, Locator
-from tests.conftest import ROOT
 from tests.harness.city import DAY, GRID_MAP, LIBRARY, digest, issue
+from tests.harness.paths import ROOT
 
 Floats = NDArray[np.float64]
 Shapes = list[shapely.Geometry]

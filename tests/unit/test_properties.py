@@ -2,173 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import Counter, defaultdict
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assessment.core.facts import Fact, Key, merge_into
 from eventlog.codec import envelope, opened
 from eventlog.core.decider import REFERENCE
-from eventlog.core.log import MemoryLog
-from eventlog.core.row import Draft, Row
+from eventlog.core.row import Row
 from events import catalogue as e
-from gridcall.pipeline import pipeline
-from tests.harness.city import (
-    ADMISSION_ADOPTED,
-    CONTENTS,
-    DAY,
-    HOUR,
-    MAP_ADOPTED,
-    POLICIES_SENT,
-    ROSTER_SENT,
-)
+from tests.harness.histories import END, PIPELINE, drafted, histories, run
 
-CASES = [letter * 32 for letter in "abc"]
-END = 60 * DAY
-ROUTING, ESCALATION = PIPELINE = pipeline(CONTENTS)
-ADOPTED = [
-    MAP_ADOPTED,
-    ROSTER_SENT,
-    POLICIES_SENT,
-    e.ReferenceAdopted(kind="decider", name="2026-11", digest=""),
-]
-
-claims = st.lists(
-    st.sampled_from(
-        [
-            e.PlaceClaim(by="point", lat=0.5, lon=0.5),
-            e.PlaceClaim(by="point", lat=0.1, lon=0.1),
-            e.PlaceClaim(by="point", lat=1.0, lon=0.0),
-            e.PlaceClaim(by="point", lat=50.0, lon=50.0),
-            e.PlaceClaim(by="no_point"),
-            e.PlaceClaim(by="grid", code="0102"),
-            e.PlaceClaim(by="grid", code="nowhere"),
-            e.PlaceClaim(by="street", code="02"),
-        ]
-    ),
-    max_size=2,
-).map(tuple)
-people = st.sampled_from(["ann", "bob", "eve"])
-cases = st.sampled_from(CASES)
-calls = st.builds(lambda case, number: f"{case}/{number}", cases, st.integers(1, 3))
-actions = st.one_of(
-    st.builds(
-        e.PlaceNamed,
-        action=st.just("x"),
-        issue=cases,
-        by=people,
-        grid=st.sampled_from(["0101", "nowhere"]),
-    ),
-    st.builds(e.VisitMade, action=st.just("x"), issue=cases, by=people),
-    st.builds(
-        e.ResolutionClaimed,
-        action=st.just("x"),
-        issue=cases,
-        by=people,
-        root_cause=st.just("cause"),
-    ),
-    st.builds(
-        e.ResolutionChecked, action=st.just("x"), issue=cases, by=people, holds=st.booleans()
-    ),
-    st.builds(e.ClosingAsked, action=st.just("x"), issue=cases, by=people),
-    st.builds(
-        e.ReopeningAsked,
-        action=st.just("x"),
-        issue=cases,
-        because=st.sampled_from(["recurrence", "unsatisfied"]),
-    ),
-    st.builds(e.IssueWithdrawn, action=st.just("x"), issue=cases, because=st.just("mistake")),
-    st.builds(
-        e.EndedAtSource,
-        action=st.just("x"),
-        issue=cases,
-        outcome=st.sampled_from(["closed", "withdrawn"]),
-        rules=st.just(()),
-    ),
-    calls.flatmap(
-        lambda call: st.builds(
-            e.AcknowledgementGiven,
-            action=st.just("x"),
-            issue=st.just(call[:32]),
-            call=st.just(call),
-            by=people,
-        )
-    ),
-    calls.flatmap(
-        lambda call: st.builds(
-            e.AnswerGiven,
-            action=st.just("x"),
-            issue=st.just(call[:32]),
-            call=st.just(call),
-            by=people,
-        )
-    ),
-)
-issues = st.builds(
-    e.IssueReported,
-    issue=cases,
-    source=st.just("source"),
-    line=st.sampled_from(e.LINES),
-    reference=st.just("R"),
-    category=st.sampled_from(["Rubbish", "Roadworks", "Dragons"]),
-    urgency=st.sampled_from(e.URGENCIES),
-    due=st.none() | st.integers(0, 40 * DAY),
-    claims=claims,
-    rules=st.just(()),
-)
-inputs = st.one_of(issues, issues, actions, actions, actions, actions)
-histories = st.lists(
-    st.tuples(st.integers(0, 5 * DAY) | st.sampled_from([0, HOUR, DAY]), inputs), max_size=25
-)
+ROUTING, ESCALATION = PIPELINE
 
 
-def drafted(history: list[tuple[int, Any]], *, strict: bool) -> list[Draft]:
-    """The history as the door would write it: every issue once, every action with an id of its own."""
-    adopted = [*ADOPTED, ADMISSION_ADOPTED] if strict else ADOPTED
-    drafts = [Draft(0, REFERENCE, event) for event in adopted]
-    at, seen = 0, set()
-    for number, (later, event) in enumerate(history):
-        at += later
-        if isinstance(event, e.IssueReported):
-            if event.issue not in seen:
-                drafts.append(Draft(at, event.issue, event))
-            seen.add(event.issue)
-        else:
-            drafts.append(Draft(at, f"x{number}", event))
-    return drafts
-
-
-def run(drafts: list[Draft], chance: random.Random | None = None) -> list[Row]:
-    """All rows of `cases` and `calls`; with `chance`, in batches of any size and with watermarks anywhere."""
-
-    async def fed() -> list[Row]:
-        intake, out, called = MemoryLog("intake"), MemoryLog("cases"), MemoryLog("calls")
-        logs = {log.name: log for log in (intake, out, called)}
-        runners = [stages.runner("city", logs, 100) for stages in PIPELINE]
-        left = list(drafts)
-        while left:
-            size = chance.randint(1, 4) if chance else len(left)
-            part, left = left[:size], left[size:]
-            await intake.append("city", part)
-            if chance and left and chance.random() < 0.5:
-                await intake.announce("city", chance.randint(part[-1].at, left[0].at))
-            for runner in runners:
-                runner.batch = chance.randint(1, 5) if chance else 100
-                if not chance or chance.random() < 0.7:
-                    await runner.catch_up()
-        await intake.announce("city", END)
-        for runner in runners:
-            await runner.catch_up()
-        return [*await out.read("city", 0, 10_000), *await called.read("city", 0, 10_000)]
-
-    return asyncio.run(fed())
-
-
-@settings(max_examples=150, deadline=None)
 @given(histories, st.booleans(), st.integers(0, 2**32))
 def test_splitting_a_history_into_batches_changes_nothing(
     history: list[Any], strict: bool, seed: int
@@ -193,7 +43,6 @@ ENDINGS = (e.CaseClosed, e.CaseWithdrawn, e.CaseEndedAtSource)
 SAYS_NOTHING = (e.ActionWaits, e.InputDeclined, e.AcknowledgementPassedOn, e.AnswerPassedOn)
 
 
-@settings(max_examples=200, deadline=None)
 @given(histories, st.booleans())
 def test_no_illegal_transition_is_reachable(history: list[Any], strict: bool) -> None:
     last: dict[str, type[Any] | None] = defaultdict(lambda: None)
@@ -211,7 +60,6 @@ def test_no_illegal_transition_is_reachable(history: list[Any], strict: bool) ->
         last[row.subject] = kind
 
 
-@settings(max_examples=200, deadline=None)
 @given(histories, st.booleans())
 def test_every_input_has_its_outcome(history: list[Any], strict: bool) -> None:
     drafts = drafted(history, strict=strict)
@@ -230,7 +78,6 @@ def sequences(rows: list[Row]) -> dict[str, list[int]]:
     return of
 
 
-@settings(max_examples=200, deadline=None)
 @given(histories, st.booleans())
 def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silent(
     history: list[Any], strict: bool
@@ -295,7 +142,6 @@ def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silen
     assert all(call.case in silences for call in still_silent)
 
 
-@settings(max_examples=100, deadline=None)
 @given(histories, st.booleans(), st.randoms(use_true_random=False))
 def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
     history: list[Any], strict: bool, chance: random.Random
@@ -317,7 +163,6 @@ def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
     ) + live.advance_time(END)
 
 
-@settings(max_examples=100, deadline=None)
 @given(histories, st.booleans())
 def test_routings_state_is_the_fold_of_its_own_published_rows(
     history: list[Any], strict: bool
@@ -332,7 +177,6 @@ def test_routings_state_is_the_fold_of_its_own_published_rows(
     assert one.reference == other.reference
 
 
-@settings(max_examples=100, deadline=None)
 @given(histories, st.randoms(use_true_random=False))
 def test_facts_merged_in_any_order_are_equal(history: list[Any], chance: random.Random) -> None:
     rows = run(drafted(history, strict=False))

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assessment.core.facts import Fact, Key, Stamp, merge_into
@@ -27,10 +27,9 @@ from gridcall.simulation.reports.records import (
     unpack_call,
     unpack_case,
 )
-from tests.unit.test_properties import END, drafted, histories, run
+from tests.harness.histories import END, drafted, histories, run
 
 
-@settings(max_examples=150, deadline=None)
 @given(histories, st.booleans(), st.randoms(use_true_random=False))
 def test_the_facts_and_figures_of_the_reports_are_those_of_all_rows_merged(
     history: list[Any], strict: bool, chance: random.Random

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from httpedge.items import COMMAS_MAX, ITEMS_MAX, split_items
@@ -121,7 +121,6 @@ def test_other_encodings_than_gzip_are_refused(encoding: str) -> None:
     )
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=300), st.integers(1, 50), st.sampled_from(["gzip", "GZIP", "x-gzip"]))
 def test_gzip_is_unzipped_wherever_its_chunks_are_cut(
     body: bytes, size: int, encoding: str
@@ -129,7 +128,6 @@ def test_gzip_is_unzipped_wherever_its_chunks_are_cut(
     assert received(pieces(gzip.compress(body), size), encoding) == body
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.integers(1, 50), st.integers(0, 220), st.binary(max_size=3))
 def test_gzip_that_was_changed_on_its_way_is_unzipped_alike_or_refused(
     body: bytes, size: int, at: int, change: bytes
@@ -340,7 +338,6 @@ values = st.recursive(
 spaces = st.text(" \t\r\n", max_size=2)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(values, st.booleans()), min_size=1, max_size=5), spaces)
 def test_items_that_are_put_together_are_cut_apart_again(
     parts: list[tuple[Any, bool]], space: str
@@ -363,7 +360,6 @@ def finite(value: Any) -> Any:
     )
 
 
-@settings(max_examples=500, deadline=None)
 @given(
     st.binary(max_size=60) | st.text('[]{}",:\\u0d8 1aNe.-\n', max_size=60).map(str.encode),
     st.sampled_from([JSON, LINES]),
@@ -543,7 +539,6 @@ def test_texts_made_to_be_slow_are_not() -> None:
         assert problem(lambda item=item: check_strict(item)).status == 422  # type: ignore[misc]
 
 
-@settings(max_examples=500, deadline=None)
 @given(
     values,
     st.booleans(),
@@ -575,7 +570,6 @@ words = [
 ]
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.lists(st.sampled_from(words), max_size=25))
 def test_the_cheap_answer_is_never_yes_where_the_exact_one_is_no(parts: list[str]) -> None:
     item = "".join(parts).encode()
@@ -599,7 +593,6 @@ members = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
 @given(members)
 def test_doubled_keys_are_found_exactly_where_python_finds_them(text: str) -> None:
     doubled = False

@@ -20,7 +20,8 @@ from gridcall.simulation.city.local_time import Clockface
 from gridcall.simulation.city.profile import Code, Profile, ProfileError, TimeColumn, load_profile
 from gridcall.simulation.city.row_mapper import Adapter, code_of
 from intake.core.identity import action_id, issue_id
-from tests.conftest import ROOT
+from tests.harness.exampleville import changed_profile
+from tests.harness.paths import ROOT
 
 PROFILE_PATH = ROOT / "profiles" / "exampleville.yaml"
 PROFILE, LINES = load_profile(PROFILE_PATH)
@@ -283,14 +284,6 @@ def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) 
 
 
 # ── Profiles ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def changed_profile(folder: Path, old: str, new: str) -> Path:
-    text = PROFILE_PATH.read_text(encoding="utf-8")
-    assert old in text
-    path = folder / "profile.yaml"
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    return path
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,26 @@
+"""Statements and faults of the Postgres server that tests use."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+# Errors that a connection raises while databases are made, dropped, cut or crashed.
+HURT = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
+
+async def execute(url: str, sql: str) -> None:
+    """One statement on a connection of its own."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(sql)
+    await connection.close()
+
+
+def rows(url: str, sql: str, *arguments: object) -> list[Any]:
+    async def found() -> list[Any]:
+        connection = await asyncpg.connect(url)
+        return list(await connection.fetch(sql, *arguments))
+
+    return asyncio.run(found())

@@ -1,0 +1,22 @@
+"""A unit test has no database, no broker and no network. What needs one belongs to another tier."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from typing import Any, NoReturn
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_input_or_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a unit test that connects to a server or starts a process."""
+
+    def refused(*_: Any, **__: Any) -> NoReturn:
+        raise AssertionError(
+            "a unit test neither connects nor starts a process: move it to tests/integration"
+        )
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(subprocess.Popen, "__init__", refused)

@@ -1,0 +1,115 @@
+"""House rules of this repository that no other tool checks.
+
+Each list of exceptions names what is still to be mended. Entries leave it; none is added.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.harness.paths import ROOT
+
+LINES_MAX = 400
+SUFFIXES = {".py", ".js", ".css", ".json", ".html"}
+TOO_LONG = {
+    "gridcall/demo/licheng/district.py",
+    "gridcall/demo/traffic/world.py",
+    "gridcall/demo/walkthrough.py",
+    "gridcall/simulation/city/profile.py",
+    "libs/eventlog/kafka/reader.py",
+    "libs/httpedge/request_body.py",
+    "services/intake/app.py",
+    "services/intake/ingest_endpoint.py",
+    "services/intake/issues.py",
+    "services/screen/static/screen.js",
+    "services/screen/words.json",
+}
+SLEEPS = {"time.sleep", "asyncio.sleep", "sleep"}
+SLEEPING = {
+    "tests/contract/test_readers.py": 2,
+    "tests/e2e/test_walkthrough.py": 2,
+    "tests/integration/test_acceptor.py": 1,
+    "tests/integration/test_demo_traffic.py": 3,
+    "tests/integration/test_inbound.py": 1,
+    "tests/integration/test_kafka.py": 2,
+    "tests/integration/test_postgres.py": 1,
+}
+CLOCKS = {"time.monotonic", "monotonic", "time.perf_counter", "perf_counter", "time.time"}
+CLOCK_READING = {
+    "tests/contract/test_readers.py": 2,
+    "tests/e2e/test_demo.py": 2,
+    "tests/e2e/test_page.py": 3,
+    "tests/e2e/test_up.py": 2,
+    "tests/e2e/test_walkthrough.py": 2,
+    "tests/integration/test_acceptor.py": 2,
+    "tests/integration/test_sheet.py": 2,
+    "tests/unit/test_issues.py": 2,
+}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def files(*folders: str, pattern: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob(pattern))
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in nodes(path):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def calls(path: Path, wanted: Callable[[ast.Call], bool]) -> int:
+    return sum(isinstance(node, ast.Call) and wanted(node) for node in nodes(path))
+
+
+def is_wait(call: ast.Call) -> bool:
+    """Return whether a call waits for a length of time. A sleep of 0 only lets other tasks run."""
+    return ast.unparse(call.func) in SLEEPS and ast.unparse(call.args[0]) != "0"
+
+
+def is_clock(call: ast.Call) -> bool:
+    return ast.unparse(call.func) in CLOCKS
+
+
+def excess(wanted: Callable[[ast.Call], bool], allowed: dict[str, int]) -> dict[str, int]:
+    """Return the test modules with more of such calls than are allowed."""
+    found = {name_of(path): calls(path, wanted) for path in files("tests", pattern="test_*.py")}
+    return {name: count for name, count in found.items() if count > allowed.get(name, 0)}
+
+
+def test_no_test_is_imported_by_another_module() -> None:
+    wrong = [
+        f"{name_of(path)} imports {name}"
+        for path in files("tests", "benchmarks", "tools", pattern="*.py")
+        for name in imports(path)
+        if name.startswith("tests.") and (".test_" in name or ".conftest" in name)
+    ]
+    assert not wrong, "move what is shared to tests/harness"
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    long = {
+        name_of(path)
+        for path in files("libs", "services", "gridcall", pattern="*.*")
+        if path.suffix in SUFFIXES and len(path.read_bytes().splitlines()) > LINES_MAX
+    }
+    assert long <= TOO_LONG, "split the file, because it has a second subject"
+
+
+def test_no_test_waits_for_a_length_of_time() -> None:
+    assert not excess(is_wait, SLEEPING), "await an event, or use tests.harness.waiting"
+
+
+def test_no_test_judges_by_a_clock() -> None:
+    assert not excess(is_clock, CLOCK_READING), "count calls instead of seconds"
