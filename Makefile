@@ -9,7 +9,8 @@ PORT ?= 8311
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up-kafka kafka unit contract integration e2e mutation test test-long check fmt chaos bench soak docs lock clean
+.PHONY: help setup run up-kafka kafka unit contract integration e2e mutation test test-long
+.PHONY: check fmt chaos bench soak docs lock clean
 
 help: ## print the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,16 +39,17 @@ kafka: ## start a Kafka broker on this machine (KAFKA_PORT=19092); it is fetched
 up-kafka: setup ## start a broker, and each service in a process and on a database of its own; Ctrl-C ends them
 	@deploy/kafka/up
 
-# A tier is a folder of tests. Without real data, Kafka or a browser a test is skipped by name; where CI is set it fails.
+# A tier is a folder of tests. A test that lacks real data, Kafka or a browser is skipped by
+# name. Where CI is set, it fails.
 PYTEST := $(BIN)/pytest -m "not long"
 
-unit: setup ## the tests without database, broker or network, with few examples of each property: seconds
+unit: setup ## tests without database, broker or network, and few examples: seconds
 	$(PYTEST) tests/unit
 
-contract: setup broker ## one suite for every implementation of a log, and for every published format
+contract: setup broker ## one suite for every kind of log, and for every published format
 	$(PYTEST) tests/contract
 
-integration: setup broker ## the parts with a real Postgres and a real Kafka; GRIDCALL_DATA names the folder of real data
+integration: setup broker ## parts with a real Postgres and Kafka (GRIDCALL_DATA: real data)
 	$(PYTEST) tests/integration
 
 e2e: setup broker ## the whole system as its users start it, with a real browser
@@ -56,13 +58,14 @@ e2e: setup broker ## the whole system as its users start it, with a real browser
 mutation: setup ## take each rule of the logs away, and see that something notices
 	$(PYTEST) tests/mutation
 
-test: setup broker ## run the tests of all tiers, with many examples of each property
+test: setup broker ## all tiers, with many examples of each property
 	$(PYTEST) --hypothesis-profile=thorough
 
 # Java and Maven are installed where that is possible.
 .PHONY: broker
 broker:
-	@deploy/kafka/broker install || echo "skipped: the tests over Kafka need Java and Maven: apt-get install default-jdk-headless maven"
+	@deploy/kafka/broker install || echo "skipped: the tests over Kafka need Java and Maven." \
+	  "Run: apt-get install default-jdk-headless maven"
 
 test-long: setup ## the campaigns: a whole real year in every batch size
 	$(BIN)/pytest -m long

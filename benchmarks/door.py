@@ -32,7 +32,7 @@ from table import Line, cpu_seconds, own_server, settings, told
 from embedded.server import PostgresServer
 from eventlog.postgres.pool import connected
 from gridcall.host.migrations import prepare
-from tests.harness.live import Process, made_up_city
+from tests.harness.live import Process, adopt_exampleville
 
 ROUNDS, CONNECTIONS = 3, 64
 WARM, ALONE, ARRAYS, ITEMS = 1_000, 25_000, 1_000, 100  # Requests; issues in an array.
@@ -262,7 +262,7 @@ def up(server: PostgresServer, name: str, *options: str) -> Iterator[tuple[Proce
     """`gridcall up` on a database of its own, which knows the made-up city."""
     url = server.get_uri(name)
     asyncio.run(prepare(url, anew=True))
-    key = made_up_city(url)
+    key = adopt_exampleville(url)
     process = Process(url, *options)
     try:
         yield process, Requests(process.url, key)

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from embedded.server import started
 from gridcall.host.migrations import prepare
-from tests.harness.live import Process, client, made_up_city
+from tests.harness.live import Process, adopt_exampleville, client
 
 GOAL_SECONDS = 2.0
 DELAYS = """
@@ -49,7 +49,7 @@ def main() -> None:
         Path(folder).chmod(0o755)
         url = started(Path(folder)).get_uri("quiet")
         asyncio.run(prepare(url))
-        key = made_up_city(url)
+        key = adopt_exampleville(url)
         process = Process(url)
         begun = time.time() + 3
         dues = [begun + chance.uniform(0, count / 8) for _ in range(count)]

@@ -38,8 +38,8 @@ from intake.acceptor import Acceptor  # noqa: E402
 from intake.api_keys import Key  # noqa: E402
 from intake.submissions import IssueSubmission  # noqa: E402
 from tests.harness.broker import Broker, running_broker  # noqa: E402
-from tests.harness.live import made_up_city  # noqa: E402
-from tests.harness.separate_services import Apart  # noqa: E402
+from tests.harness.live import adopt_exampleville  # noqa: E402
+from tests.harness.separate_services import SeparateServices  # noqa: E402
 
 ROUNDS = 3
 ISSUES, FOR_FAST = 60_000, 5_000
@@ -52,7 +52,7 @@ STAMPED = {
 }  # By the broker: a peer may pass on the time of what it read.
 
 
-class ServiceHost(Apart):
+class ServiceHost(SeparateServices):
     """The services apart, each with a database of its own, on topics of their own."""
 
     def __init__(self, server: PostgresServer, broker: Broker, folder: Path) -> None:
@@ -66,7 +66,7 @@ class ServiceHost(Apart):
         asyncio.run(prepare(self.urls["intake"], anew=True))
         for service in ("routing", "escalation"):
             asyncio.run(prepare(self.urls[service], services=[service], anew=True))
-        self.secret = made_up_city(self.urls["intake"])
+        self.secret = adopt_exampleville(self.urls["intake"])
         topics = [
             topic._replace(settings=topic.settings | STAMPED)
             for topic in wanted(self.broker.cluster, 1)

@@ -20,9 +20,9 @@ from eventlog.core.row import Draft, Row
 from eventlog.kafka.topics import Cluster, wanted
 from events.catalogue import LINES
 from events.registry import CATALOGUE, TYPE_OF
-from tests.harness.histories import drafted, histories, run
+from tests.harness.histories import drafts_of, histories, run
 from tests.harness.paths import GOLDEN, ROOT
-from tests.harness.published_schema import check
+from tests.harness.published_schema import payload_validator
 from tests.harness.requirements import require
 from tools.asyncapi import document, printed
 
@@ -126,9 +126,9 @@ def name_of(reference: dict[str, str]) -> str:
 def test_every_event_of_any_history_is_as_the_document_says(
     history: list[Any], strict: bool
 ) -> None:
-    drafts = drafted(history, strict=strict)
+    drafts = drafts_of(history, strict=strict)
     for row in [*accepted(drafts), *run(drafts)]:
-        check(TYPE_OF[type(row.event)].name).validate(json.loads(envelope(row)))
+        payload_validator(TYPE_OF[type(row.event)].name).validate(json.loads(envelope(row)))
 
 
 def accepted(drafts: list[Draft]) -> list[Row]:
@@ -138,13 +138,13 @@ def accepted(drafts: list[Draft]) -> list[Row]:
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["type"])
 def test_an_event_of_every_kind_is_as_the_document_says(event: dict[str, Any]) -> None:
-    check(event["type"]).validate(event)
+    payload_validator(event["type"]).validate(event)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["type"])
 def test_an_event_with_a_changed_field_is_not_as_the_document_says(event: dict[str, Any]) -> None:
     for changed in changes(event):
-        assert not check(event["type"]).is_valid(changed), changed
+        assert not payload_validator(event["type"]).is_valid(changed), changed
 
 
 def changes(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -201,6 +201,6 @@ def altered(event: dict[str, Any], path: list[Any], value: object) -> dict[str, 
 @pytest.mark.parametrize("watermark", [-62_135_596_800_000_000, 1_420_089_609_000_000])
 def test_a_watermark_is_as_the_document_says(watermark: int) -> None:
     mark = {"generation": 1, "log": "intake", "pos": 0, "shard": "city", "w": watermark}
-    assert check("watermark").is_valid(mark)
-    assert not check("watermark").is_valid({**mark, "log": "unknown"})
-    assert not check("watermark").is_valid({**mark, "more": 1})
+    assert payload_validator("watermark").is_valid(mark)
+    assert not payload_validator("watermark").is_valid({**mark, "log": "unknown"})
+    assert not payload_validator("watermark").is_valid({**mark, "more": 1})

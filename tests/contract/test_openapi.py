@@ -15,8 +15,8 @@ import httpx
 import pytest
 import schemathesis
 
-from tests.harness.commands import asked, environment
-from tests.harness.live import Process, made_up_city
+from tests.harness.commands import environment, read_output
+from tests.harness.live import Process, adopt_exampleville
 from tests.harness.postgres import execute
 
 NDJSON = "application/x-ndjson"
@@ -57,11 +57,11 @@ def live(request: pytest.FixtureRequest, postgres: str) -> Iterator[tuple[Proces
     name = f"openapi_{request.param}"
     asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE empty"))
     url = postgres.replace("/postgres?", f"/{name}?")
-    key = made_up_city(url)
+    key = adopt_exampleville(url)
     process = Process(url, "--http", request.param)
     yield process, key
     assert process.end() == 0
-    assert "rows are equal" in asked(url, "verify")
+    assert "rows are equal" in read_output(url, "verify")
 
 
 def document(live: tuple[Process, str]) -> dict[str, Any]:

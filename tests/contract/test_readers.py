@@ -21,7 +21,7 @@ from eventlog.postgres.pool import connected, listen
 from events.errors import Unavailable
 from events.instants import BEGINNING
 from tests.contract.log_contract import SHARD, visit
-from tests.harness.kafka import Followed, Topics, over_kafka
+from tests.harness.kafka import CaughtUpReader, Topics, over_kafka
 
 
 class Reader(Protocol):
@@ -120,7 +120,7 @@ def test_a_reader(clause: Clause, source: str, database: str) -> None:
 def test_a_reader_over_kafka(clause: Clause, database: str, topics: Topics) -> None:
     async def kept() -> None:
         async with over_kafka(database, topics) as kafka:
-            await clause(kafka.writer, Followed(kafka))
+            await clause(kafka.writer, CaughtUpReader(kafka))
 
     asyncio.run(kept())
 

@@ -15,17 +15,17 @@ import pytest
 
 from gridcall.demo.licheng.district import CODE
 from gridcall.demo.live import made_ready
-from tests.harness.commands import asked, gridcall, on
-from tests.harness.live import Process, made_up_city
+from tests.harness.commands import database_environment, read_output, run_gridcall
+from tests.harness.live import Process, adopt_exampleville
 from tests.harness.paths import ROOT
-from tests.harness.postgres import rows
+from tests.harness.postgres import fetch_rows
 from tools.checker.checker import check, read_receipts
 
 RUNNING = ["pgrep", "-f", "gridcall.demo.traffic.world"]
 
 
 def position(url: str) -> int:
-    return int(rows(url, "SELECT pos FROM intake.shard")[0]["pos"])
+    return int(fetch_rows(url, "SELECT pos FROM intake.shard")[0]["pos"])
 
 
 def grown_by(url: str, count: int) -> None:
@@ -37,9 +37,11 @@ def grown_by(url: str, count: int) -> None:
         "tail",
         "intake",
         "--after",
-        str(rows(url, "SELECT pos FROM intake.shard")[0][0]),
+        str(fetch_rows(url, "SELECT pos FROM intake.shard")[0][0]),
     ]
-    with subprocess.Popen(words, env=on(url), cwd=ROOT, stdout=subprocess.PIPE) as following:
+    with subprocess.Popen(
+        words, env=database_environment(url), cwd=ROOT, stdout=subprocess.PIPE
+    ) as following:
         assert following.stdout is not None
         for _ in range(count):
             assert following.stdout.readline()
@@ -53,17 +55,17 @@ def test_a_demo_that_was_killed_goes_on_where_it_was(
     process = Process(database, "--demo", "--speed", 600)
     grown_by(database, 60)
     process.end(signal.SIGKILL)
-    before = rows(database, "SELECT pos, ts FROM intake.shard")[0]
+    before = fetch_rows(database, "SELECT pos, ts FROM intake.shard")[0]
     started = time.monotonic()
     process = Process(database, "--demo", "--speed", 600)
-    now = rows(database, "SELECT intake.clock() AS now")[0]["now"]
+    now = fetch_rows(database, "SELECT intake.clock() AS now")[0]["now"]
     assert before["ts"] <= now <= before["ts"] + 600_000_000 * (time.monotonic() - started), (
         "meanwhile time stood still"
     )
     grown_by(database, 60)
     assert process.end() == 0
     assert asyncio.run(check(database, read_receipts(tmp_path / "demo" / "receipts.ndjson"))) == []
-    (verified,) = json.loads(asked(database, "verify", "--json"))
+    (verified,) = json.loads(read_output(database, "verify", "--json"))
     assert (verified["district"], verified["difference"]) == (CODE, None)
     assert (
         str(tmp_path)
@@ -72,21 +74,21 @@ def test_a_demo_that_was_killed_goes_on_where_it_was(
 
 
 def test_a_demo_leaves_a_database_with_districts_of_its_own_alone(database: str) -> None:
-    made_up_city(database)
+    adopt_exampleville(database)
     done = subprocess.run(
         [sys.executable, "-m", "gridcall", "up", "--demo", "--port", "0"],
-        env=on(database), capture_output=True, text=True, check=False, timeout=60,
+        env=database_environment(database), capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 2
     assert "districts of its own" in done.stderr
-    assert "exampleville" in asked(database, "status")
+    assert "exampleville" in read_output(database, "status")
 
 
 def test_a_port_that_is_taken_is_said() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = gridcall("up", "--demo", "--port", taken.getsockname()[1])
+        done = run_gridcall("up", "--demo", "--port", taken.getsockname()[1])
     assert done.returncode == 3
     assert "name another one" in done.stderr
 

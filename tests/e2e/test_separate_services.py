@@ -15,12 +15,12 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from gridcall.verify import verify
-from tests.harness.commands import gridcall_on
+from tests.harness.commands import run_on_database
 from tests.harness.exampleville import issue
-from tests.harness.live import client, made_up_city
+from tests.harness.live import adopt_exampleville, client
 from tests.harness.postgres import execute
-from tests.harness.separate_services import SERVICES, apart
-from tests.harness.waiting import soon
+from tests.harness.separate_services import SERVICES, separate_services
+from tests.harness.waiting import wait_until
 
 
 def post(door: httpx.Client, numbers: Iterator[int]) -> None:
@@ -40,9 +40,9 @@ async def passed(url: str, log: str) -> tuple[int, int]:
 
 @pytest.mark.usefixtures("broker")
 def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> None:
-    with apart(postgres, tmp_path) as system:
+    with separate_services(postgres, tmp_path) as system:
         asyncio.run(execute(postgres, "CREATE DATABASE apart_intake"))
-        key = made_up_city(system.urls["intake"])
+        key = adopt_exampleville(system.urls["intake"])
         system.start(*SERVICES)
         url = f"http://127.0.0.1:{system.ports['intake']}"
         with client(url, key) as door:
@@ -62,7 +62,7 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
                     system.broker.do("start")
                 else:
                     system.start(hurt)
-            soon(lambda: system.lag() == 0)
+            wait_until(lambda: system.lag() == 0)
             repeated = door.post("/issues/hotline", json=issue("r1"))
             assert repeated.status_code == 200
         (_, reported), (heard, decided), (followed, _) = (
@@ -80,7 +80,7 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
         assert found.inputs > 180
         assert found.facts > 150
         words = ("sheet", "w:0102", "--apart", f"assessment={system.urls['assessment']}")
-        soon(lambda: "\nreported " in gridcall_on(system.urls["intake"], *words).stdout)
+        wait_until(lambda: "\nreported " in run_on_database(system.urls["intake"], *words).stdout)
         page = httpx.get(
             f"http://127.0.0.1:{system.ports['screen']}/",
             auth=("any", system.key),
@@ -88,7 +88,7 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
             follow_redirects=True,
         )
         assert page.status_code == 200, page.text
-        assert system.asked("routing", "/log/exampleville").status_code == 200
+        assert system.get("routing", "/log/exampleville").status_code == 200
         anybody = httpx.get(
             f"http://127.0.0.1:{system.ports['routing']}/log/exampleville", trust_env=False
         )
@@ -96,4 +96,4 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
         for service, process in system.processes.items():
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=30) in (0, -signal.SIGTERM), service
-        assert "Traceback" not in system.said(), json.dumps(system.said())
+        assert "Traceback" not in system.log_tails(), json.dumps(system.log_tails())

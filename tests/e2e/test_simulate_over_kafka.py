@@ -18,8 +18,8 @@ from gridcall.simulation.local_cluster import free_ports
 from tests.harness.broker import SCRIPT, Broker
 from tests.harness.commands import environment
 from tests.harness.paths import ROOT
-from tests.harness.simulation import command, files, ran, reached
-from tests.harness.waiting import soon
+from tests.harness.simulation import command, read_files, run_command, wait_for_rows
+from tests.harness.waiting import wait_until
 
 IDENTITY = re.compile(rb'"id":"(\w+/[^"]+)"')
 LOGS = ("intake", "cases", "calls")
@@ -48,8 +48,10 @@ def counted(broker: Broker, topic: str) -> int:
 
 def same(data: Path, broker: Broker, folder: Path, months: int) -> None:
     """What was left behind is what memory says, to the byte, and so is what lies on the topics."""
-    assert ran(command(folder / "memory", "memory", data=data, months=months)).returncode == 0
-    assert files(folder / "kafka") == files(folder / "memory")
+    assert (
+        run_command(command(folder / "memory", "memory", data=data, months=months)).returncode == 0
+    )
+    assert read_files(folder / "kafka") == read_files(folder / "memory")
     told = json.loads((folder / "kafka" / "summary.json").read_bytes())["log"]
     for log in LOGS:
         assert counted(broker, f"simulate_boston311-2015.{log}") == told[log]["positions"], log
@@ -94,7 +96,7 @@ def killed_on_the_way(words: list[str], seconds: float, seed: int) -> int:
 
 
 def test_january_has_the_same_bytes_over_kafka(data: Path, broker: Broker, tmp_path: Path) -> None:
-    done = ran(command(tmp_path / "kafka", "kafka", *over(broker), data=data))
+    done = run_command(command(tmp_path / "kafka", "kafka", *over(broker), data=data))
     assert done.returncode == 0, done.stderr
     same(data, broker, tmp_path, months=1)
     verify = re.search(r"gridcall (verify .*)", done.stderr)
@@ -127,14 +129,14 @@ def test_a_run_that_is_killed_takes_its_services_with_it_and_is_gone_on_with(
     with subprocess.Popen(
         words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:
-        soon(
+        wait_until(
             lambda: len(services_of(running.pid)) == len(SERVICES)
         )  # From here on the databases are those of this run.
-        assert asyncio.run(reached(routed, 5000, running))
+        assert asyncio.run(wait_for_rows(routed, 5000, running))
         services = services_of(running.pid)
         running.kill()
-    soon(lambda: all(map(ended, services)))
-    assert ran(words).returncode == 0
+    wait_until(lambda: all(map(ended, services)))
+    assert run_command(words).returncode == 0
     same(data, broker, tmp_path, months=1)
 
 

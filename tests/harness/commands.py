@@ -10,26 +10,29 @@ from tests.harness.paths import PATHS, ROOT
 
 
 def environment() -> dict[str, str]:
+    """Return the environment of a command: the code of this checkout, and a wide terminal."""
     return {**os.environ, "PYTHONPATH": PATHS, "COLUMNS": "120"}
 
 
-def gridcall(*words: object) -> subprocess.CompletedProcess[str]:
+def run_gridcall(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run a command on the database that the environment names."""
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
     return subprocess.run(
         command, env=environment(), capture_output=True, text=True, check=False, timeout=120
     )
 
 
-def on(database: str) -> dict[str, str]:
+def database_environment(database: str) -> dict[str, str]:
+    """Return the environment of a command that uses a database."""
     return {**environment(), "GRIDCALL_DATABASE_URL": database}
 
 
-def gridcall_on(database: str, *words: object) -> subprocess.CompletedProcess[str]:
-    """A command on a database."""
+def run_on_database(database: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run a command on a database."""
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
     return subprocess.run(
         command,
-        env=on(database),
+        env=database_environment(database),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -38,8 +41,8 @@ def gridcall_on(database: str, *words: object) -> subprocess.CompletedProcess[st
     )
 
 
-def asked(database: str, *words: object) -> str:
-    """What a command says on stdout."""
-    done = gridcall_on(database, *words)
+def read_output(database: str, *words: object) -> str:
+    """Run a command on a database, and return its stdout."""
+    done = run_on_database(database, *words)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -121,10 +121,10 @@ histories = st.lists(
 )
 
 
-def drafted(history: list[tuple[int, Any]], *, strict: bool) -> list[Draft]:
-    """The history as the door would write it: every issue once, every action with an id of its own."""
-    adopted = [*ADOPTED, ADMISSION_ADOPTED] if strict else ADOPTED
-    drafts = [Draft(0, REFERENCE, event) for event in adopted]
+def drafts_of(history: list[tuple[int, Any]], *, strict: bool) -> list[Draft]:
+    """Return the history as intake writes it: each issue once, each action with its own id."""
+    reference = [*ADOPTED, ADMISSION_ADOPTED] if strict else ADOPTED
+    drafts = [Draft(0, REFERENCE, event) for event in reference]
     at, seen = 0, set()
     for number, (later, event) in enumerate(history):
         at += later
@@ -138,9 +138,12 @@ def drafted(history: list[tuple[int, Any]], *, strict: bool) -> list[Draft]:
 
 
 def run(drafts: list[Draft], chance: random.Random | None = None) -> list[Row]:
-    """All rows of `cases` and `calls`; with `chance`, in batches of any size and with watermarks anywhere."""
+    """Return all rows of `cases` and `calls`.
 
-    async def fed() -> list[Row]:
+    With `chance`, batches have any size, and watermarks are anywhere.
+    """
+
+    async def feed() -> list[Row]:
         intake, out, called = MemoryLog("intake"), MemoryLog("cases"), MemoryLog("calls")
         logs = {log.name: log for log in (intake, out, called)}
         runners = [stages.runner("city", logs, 100) for stages in PIPELINE]
@@ -160,4 +163,4 @@ def run(drafts: list[Draft], chance: random.Random | None = None) -> list[Row]:
             await runner.catch_up()
         return [*await out.read("city", 0, 10_000), *await called.read("city", 0, 10_000)]
 
-    return asyncio.run(fed())
+    return asyncio.run(feed())

@@ -1,4 +1,4 @@
-"""A log, its relay and its reader over a real broker, in one process, so that each can be hurt alone."""
+"""A log, its relay and its reader over a real broker, in one process. Each can fail alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eventlog.postgres.pool import connected
 from events.errors import Unavailable
 from tests.contract.log_contract import SHARD
 from tests.harness.broker import Broker
-from tests.harness.waiting import until
+from tests.harness.waiting import wait_for_condition
 
 PARTITIONS = count()
 PARTITIONS_MAX = 60
@@ -39,34 +39,34 @@ async def make_topics(cluster: Cluster, partitions: int = 1) -> None:
 
 
 @dataclass
-class Silent:
-    """The writer's log as a reader asks for it; what it was asked is kept, and it may be away."""
+class RecordedLog:
+    """The writer's log as its reader meets it. It records each request, and may be unavailable."""
 
     log: PostgresLog
     name: str = "intake"
-    away: bool = False
-    asked: list[str] = field(default_factory=list)
+    unavailable: bool = False
+    requests: list[str] = field(default_factory=list)
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
-        self._ask("read")
+        self._record("read")
         return await self.log.read(shard, after, limit)
 
     async def row(self, shard: str, position: int) -> Row:
-        self._ask("row")
+        self._record("row")
         return await self.log.row(shard, position)
 
     async def watermark(self, shard: str) -> Watermark:
-        self._ask("watermark")
+        self._record("watermark")
         return await self.log.watermark(shard)
 
     async def generation(self, shard: str) -> Generation:
-        self._ask("generation")
+        self._record("generation")
         return await self.log.generation(shard)
 
-    def _ask(self, what: str) -> None:
-        self.asked.append(what)
-        if self.away:
-            raise Unavailable("the writer is away")
+    def _record(self, what: str) -> None:
+        self.requests.append(what)
+        if self.unavailable:
+            raise Unavailable("the writer is unavailable")
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Kafka:
 
     topics: Topics
     writer: PostgresLog
-    silent: Silent
+    recorded: RecordedLog
     relay: Relay
     reader: KafkaLog
     notifier: Notifier
@@ -88,20 +88,20 @@ class Kafka:
         return task
 
     async def knows_the_generation(self) -> None:
-        """The reader has asked the writer what it must ask, once."""
+        """Let the reader ask the writer once for the generation."""
         await self.reader.watermark(SHARD)
-        self.silent.asked.clear()
+        self.recorded.requests.clear()
 
     async def read(self, after: int, upto: int) -> list[Row]:
         """All rows after one position up to another one, as soon as they are there."""
         rows: list[Row] = []
         async with asyncio.timeout(PATIENCE_SECONDS):
             while after + len(rows) < upto:
-                heard = self.notifier.count("intake", SHARD)
-                found = await self.reader.read(SHARD, after + len(rows), 1000)
-                rows += found
-                if not found:
-                    await self.notifier.wait("intake", SHARD, heard, 1.0)
+                count = self.notifier.count("intake", SHARD)
+                more = await self.reader.read(SHARD, after + len(rows), 1000)
+                rows += more
+                if not more:
+                    await self.notifier.wait("intake", SHARD, count, 1.0)
         return rows
 
 
@@ -113,12 +113,12 @@ async def over_kafka(url: str, topics: Topics, *, relayed: bool = True) -> Async
         writer = PostgresLog("intake", database, Notifier(), "a")
         publisher = Publisher(cluster)
         relay = Relay(writer, SHARD, topics.partition, publisher)
-        silent = Silent(PostgresLog("intake", other, Notifier()))
+        recorded = RecordedLog(PostgresLog("intake", other, Notifier()))
         reader = KafkaLog(
-            "intake", cluster, lambda shard: topics.partition + (shard != SHARD), silent, notifier
+            "intake", cluster, lambda shard: topics.partition + (shard != SHARD), recorded, notifier
         )
         kafka = Kafka(
-            topics, writer, silent, relay, reader, notifier, [asyncio.create_task(reader.run())]
+            topics, writer, recorded, relay, reader, notifier, [asyncio.create_task(reader.run())]
         )
         if relayed:
             kafka.publish()
@@ -133,8 +133,8 @@ async def over_kafka(url: str, topics: Topics, *, relayed: bool = True) -> Async
             assert not faults, faults
 
 
-class Followed:
-    """The reader, asked when it has what the writer has."""
+class CaughtUpReader:
+    """The reader, read only when it has the rows of the writer."""
 
     def __init__(self, kafka: Kafka) -> None:
         self.kafka = kafka
@@ -146,7 +146,7 @@ class Followed:
         async def has_it() -> bool:
             return (await self.kafka.reader.watermark(shard)).position >= head
 
-        await until(has_it)
+        await wait_for_condition(has_it)
         return await self.kafka.reader.read(shard, after, limit)
 
     async def watermark(self, shard: str) -> Watermark:
@@ -156,5 +156,5 @@ class Followed:
         async def has_it() -> bool:
             return await self.kafka.reader.watermark(shard) == wanted
 
-        await until(has_it)
+        await wait_for_condition(has_it)
         return await self.kafka.reader.watermark(shard)

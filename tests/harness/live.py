@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from tests.harness.commands import asked, on
+from tests.harness.commands import database_environment, read_output
 from tests.harness.exampleville import CITY, PROFILE
 from tests.harness.paths import ROOT
 
@@ -27,33 +27,33 @@ class Process:
         self.database = database
         words = [sys.executable, *program, "up", "--port", "0", *map(str, options)]
         self.running = subprocess.Popen(
-            words, env=on(database), cwd=ROOT, stderr=subprocess.PIPE, text=True
+            words, env=database_environment(database), cwd=ROOT, stderr=subprocess.PIPE, text=True
         )
-        self.said: list[str] = []
-        self.url = self._heard()
+        self.output: list[str] = []
+        self.url = self._read_url()
 
-    def _heard(self) -> str:
-        """Where it is, as soon as it says so."""
+    def _read_url(self) -> str:
+        """Return its address as soon as it prints one."""
         assert self.running.stderr is not None
         for line in self.running.stderr:
-            self.said.append(line)
-            if found := UP.search(line):
-                return found[1]
-        raise AssertionError("it ended: " + "".join(self.said))
+            self.output.append(line)
+            if match := UP.search(line):
+                return match[1]
+        raise AssertionError("gridcall ended: " + "".join(self.output))
 
-    def end(self, blow: signal.Signals = signal.SIGTERM) -> int:
-        """End it, and wait for it."""
+    def end(self, sent: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal, and wait until the process has ended."""
         if self.running.poll() is None:
-            self.running.send_signal(blow)
+            self.running.send_signal(sent)
         return self.running.wait(timeout=30)
 
 
-def made_up_city(database: str) -> str:
-    """Adopt the made-up city; a key for all its lines, and for reading logs."""
-    asked(database, "map", "load", CITY, "--profile", PROFILE)
+def adopt_exampleville(database: str) -> str:
+    """Adopt the map of the made-up city, and return a key for all its lines and for reading logs."""
+    read_output(database, "map", "load", CITY, "--profile", PROFILE)
     lines = ("grid", "sentiment", "hotline", "petition", "log")
     options = (word for line in lines for word in ("--line", line))
-    return asked(
+    return read_output(
         database, "key", "add", "--district", "exampleville", "--source", "test", *options
     ).strip()
 

@@ -8,19 +8,26 @@ from typing import Any
 import asyncpg
 
 # Errors that a connection raises while databases are made, dropped, cut or crashed.
-HURT = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+CONNECTION_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 
 async def execute(url: str, sql: str) -> None:
-    """One statement on a connection of its own."""
+    """Execute a statement on a connection of its own."""
     connection = await asyncpg.connect(url)
     await connection.execute(sql)
     await connection.close()
 
 
-def rows(url: str, sql: str, *arguments: object) -> list[Any]:
-    async def found() -> list[Any]:
+def fetch_rows(url: str, sql: str, *arguments: object) -> list[Any]:
+    """Return the rows of a query on a connection of its own."""
+
+    async def fetch() -> list[Any]:
         connection = await asyncpg.connect(url)
         return list(await connection.fetch(sql, *arguments))
 
-    return asyncio.run(found())
+    return asyncio.run(fetch())

@@ -1,4 +1,4 @@
-"""A proxy that is all the network there is between clients and a server, so that it can be cut, or be silent."""
+"""A proxy between clients and a server, whose connections can be cut or be silent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 
 class Proxy:
-    """Passes bytes on between a port of loopback and another one."""
+    """Pass bytes on between two ports of loopback."""
 
     def __init__(self, port: int, to: int) -> None:
         self.port = port
@@ -18,9 +18,9 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Until the end of the block."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+    async def serve(self) -> AsyncIterator[None]:
+        """Pass bytes on until the end of the block."""
+        server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
         try:
             yield
         finally:
@@ -29,17 +29,17 @@ class Proxy:
             self.cut()
 
     def cut(self) -> None:
-        """Cut every connection there is, without a goodbye."""
+        """Abort every connection."""
         for writer in list(self._writers):
             writer.transport.abort()
 
     async def silence(self, seconds: float) -> None:
-        """Connections stay, and nothing comes through."""
+        """Let nothing through for a while, and keep the connections."""
         self._passing.clear()
         await asyncio.sleep(seconds)
         self._passing.set()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
             their_reader, their_writer = await asyncio.open_connection("127.0.0.1", self.to)

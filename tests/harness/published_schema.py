@@ -9,8 +9,8 @@ from tools.asyncapi import document
 CHECKS: dict[str, jsonschema_rs.Draft7Validator] = {}
 
 
-def check(name: str) -> jsonschema_rs.Draft7Validator:
-    """What holds a payload against the message of that name."""
+def payload_validator(name: str) -> jsonschema_rs.Draft7Validator:
+    """Return the validator of the payload of a message."""
     if name not in CHECKS:
         whole = {
             "$ref": f"#/components/messages/{name}/payload",

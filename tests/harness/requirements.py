@@ -1,4 +1,4 @@
-"""What a test needs of the machine."""
+"""Requirements of a test that a machine may lack."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 def require(present: bool, sentence: str) -> None:
-    """Skip the test with `sentence` if what it needs is absent, and fail it where CI is set."""
+    """Skip the test with `sentence` if a requirement is absent, and fail it where CI is set."""
     if present:
         return
     if os.environ.get("CI"):

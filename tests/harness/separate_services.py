@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,29 +16,29 @@ import httpx
 from eventlog.kafka.topics import apply, wanted
 from gridcall.simulation.local_cluster import free_ports
 from tests.harness.broker import Broker, running_broker
-from tests.harness.commands import on
+from tests.harness.commands import database_environment
 from tests.harness.paths import ROOT
 from tests.harness.postgres import execute
-from tests.harness.waiting import soon
+from tests.harness.waiting import wait_until
 
 SERVICES = ("intake", "routing", "escalation", "assessment", "screen")
 
 
-class Apart:
-    """The processes, the broker that they share, and a database each."""
+class SeparateServices:
+    """Processes of the services, the broker that they share, and a database of each."""
 
     def __init__(self, postgres: str, broker: Broker, folder: Path) -> None:
         self.broker = broker
         self.folder = folder
         self.key = secrets.token_hex(16)
         self.urls = {
-            service: postgres.replace("/postgres?", f"/apart_{service}?") for service in SERVICES
+            service: postgres.replace("/postgres?", f"/separate_{service}?") for service in SERVICES
         }
         self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *services: str) -> None:
-        """Start them, and wait until each is ready."""
+        """Start services, and wait until each is ready."""
         addresses = {
             f"GRIDCALL_{name.upper()}_URL": f"http://127.0.0.1:{port}"
             for name, port in self.ports.items()
@@ -49,18 +50,25 @@ class Apart:
         }
         for service in services:
             words = [sys.executable, "-m", "gridcall", service, "--port", str(self.ports[service])]
-            with (self.folder / f"{service}.log").open("ab") as said:
+            with (self.folder / f"{service}.log").open("ab") as log_file:
                 self.processes[service] = subprocess.Popen(
                     words,
-                    env={**on(self.urls[service]), **more, "GRIDCALL_HOME": str(self.folder)},
+                    env={
+                        **database_environment(self.urls[service]),
+                        **more,
+                        "GRIDCALL_HOME": str(self.folder),
+                    },
                     cwd=ROOT,
-                    stderr=said,
+                    stderr=log_file,
                 )
         for service in services:
-            soon(lambda service=service: self.asked(service, "/readyz").status_code == 200)  # type: ignore[misc]
+            wait_until(partial(self.is_ready, service))
 
-    def asked(self, service: str, path: str) -> httpx.Response:
-        """An answer; 503 where nobody answers."""
+    def is_ready(self, service: str) -> bool:
+        return self.get(service, "/readyz").status_code == 200
+
+    def get(self, service: str, path: str) -> httpx.Response:
+        """Return the answer of a service, or 503 if it does not answer."""
         headers = {"Authorization": f"Bearer {self.key}"}
         try:
             return httpx.get(
@@ -70,10 +78,10 @@ class Apart:
             return httpx.Response(503)
 
     def lag(self) -> int:
-        """Rows that wait anywhere; -1 where somebody does not answer."""
+        """Return the number of rows that wait anywhere, or -1 if a service does not answer."""
         total = 0
         for service in SERVICES[:-1]:
-            answer = self.asked(service, "/lag")
+            answer = self.get(service, "/lag")
             if answer.status_code != 200:
                 return -1
             lag = answer.json()["lag"]
@@ -83,28 +91,29 @@ class Apart:
         return total
 
     def kill(self, service: str) -> None:
-        """It has no time to say goodbye."""
+        """Kill a service and wait for its end."""
         self.processes[service].kill()
         self.processes[service].wait()
 
-    def said(self) -> str:
+    def log_tails(self) -> str:
+        """Return the end of each service's log."""
         return "".join(path.read_text()[-3000:] for path in sorted(self.folder.glob("*.log")))
 
 
 @contextmanager
-def apart(postgres: str, folder: Path) -> Iterator[Apart]:
+def separate_services(postgres: str, folder: Path) -> Iterator[SeparateServices]:
     with running_broker(folder / "kafka") as broker:
         asyncio.run(apply(broker.cluster, wanted(broker.cluster, 2)))
-        system = Apart(postgres, broker, folder)
+        system = SeparateServices(postgres, broker, folder)
         try:
             yield system
         except BaseException:
-            sys.stderr.write(system.said())
+            sys.stderr.write(system.log_tails())
             raise
         finally:
             for process in system.processes.values():
                 process.kill()
                 process.wait()
             for service in SERVICES:
-                name = f"apart_{service}"
+                name = f"separate_{service}"
                 asyncio.run(execute(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))

@@ -23,7 +23,7 @@ from gridcall.simulation.reports.reader import ReportReader
 from tests.harness.commands import environment
 from tests.harness.exampleville import CITY, INPUTS, PROFILE, UNTIL
 from tests.harness.paths import ROOT
-from tests.harness.postgres import HURT
+from tests.harness.postgres import CONNECTION_ERRORS
 
 Mark = Callable[[int, int], int | None]
 
@@ -37,7 +37,7 @@ def run(
     batch: int = 1000,
     mark: Mark = lambda last, following: None,
 ) -> dict[str, bytes]:
-    """One run in this process; the bytes of its files."""
+    """Simulate in this process, in memory, and return the bytes of the files."""
     profile, lines = load_profile(profile_path)
     at = Clockface(profile.zone).instant(datetime.fromisoformat(until))[0]
     grids = check_map(city, profile.map).grids
@@ -60,7 +60,10 @@ def table(content: bytes) -> list[dict[str, str]]:
 
 
 def watermarks(seed: int) -> Mark:
-    """Announce time at random places: not at all, at the last input's time, at the next one's, or between."""
+    """Announce time at random places.
+
+    It is not announced, or is the last input's time, the next one's, or a time between them.
+    """
     chance = random.Random(seed)
     return lambda last, following: chance.choice([None, last, following, (last + following) // 2])
 
@@ -99,33 +102,33 @@ def command(
     ]
 
 
-def files(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def ran(words: list[str]) -> subprocess.CompletedProcess[str]:
+def run_command(words: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         words, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
     )
 
 
-async def reached(url: str, rows: int, running: subprocess.Popen[bytes]) -> bool:
-    """Wait until routing has written so many rows; False if the run is over before."""
+async def wait_for_rows(url: str, rows: int, running: subprocess.Popen[bytes]) -> bool:
+    """Wait until routing has written `rows` rows, and return False if the run ends before."""
     while running.poll() is None:
-        with suppress(*HURT):  # It is not made yet, or made anew.
-            if await heard_of(url, rows, running):
+        with suppress(*CONNECTION_ERRORS):  # The database is not there yet, or is made again.
+            if await wait_on_connection(url, rows, running):
                 return True
         await asyncio.sleep(0.1)
     return False
 
 
-async def heard_of(url: str, rows: int, running: subprocess.Popen[bytes]) -> bool:
-    connection, heard = await asyncpg.connect(url), asyncio.Event()
-    await connection.add_listener("gridcall", lambda *_: heard.set())
+async def wait_on_connection(url: str, rows: int, running: subprocess.Popen[bytes]) -> bool:
+    connection, written = await asyncpg.connect(url), asyncio.Event()
+    await connection.add_listener("gridcall", lambda *_: written.set())
     while running.poll() is None:
         if (await connection.fetchval("SELECT max(pos) FROM routing.shard") or 0) >= rows:
             return True
-        heard.clear()
+        written.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(heard.wait(), 1)
+            await asyncio.wait_for(written.wait(), 1)
     return False

@@ -9,15 +9,16 @@ from collections.abc import Awaitable, Callable
 PATIENCE_SECONDS = 60
 
 
-def soon(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until a condition holds, and fail after PATIENCE_SECONDS."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not holds():
-        assert time.monotonic() < until, "it did not come to be in time"
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.05)
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until it holds."""
+async def wait_for_condition(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until a condition holds that is awaited itself."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not await holds():
             await asyncio.sleep(0.02)

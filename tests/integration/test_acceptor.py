@@ -23,9 +23,9 @@ from httpedge.request_body import read_body
 from intake.acceptor import SECOND_ITEMS, Acceptor
 from intake.core.submission import item_of
 from intake.routes import make_app
-from tests.harness.commands import asked
+from tests.harness.commands import read_output
 from tests.harness.exampleville import POINT, issue
-from tests.harness.live import Process, client, made_up_city
+from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute
 
 
@@ -33,11 +33,11 @@ from tests.harness.postgres import execute
 def live(postgres: str) -> Iterator[tuple[Process, str]]:
     asyncio.run(execute(postgres, "CREATE DATABASE live TEMPLATE empty"))
     url = postgres.replace("/postgres?", "/live?")
-    key = made_up_city(url)
+    key = adopt_exampleville(url)
     process = Process(url)
     yield process, key
     assert process.end() == 0
-    assert "rows are equal" in asked(url, "verify")
+    assert "rows are equal" in read_output(url, "verify")
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_a_key_is_for_its_lines_and_its_district_until_it_is_revoked(
 ) -> None:
     process, _ = live
     options = ("--district", "exampleville", "--source", "app", "--line", "grid")
-    key = asked(process.database, "key", "add", *options).strip()
+    key = read_output(process.database, "key", "add", *options).strip()
     with client(process.url, key) as app:
         assert app.post("/issues/grid", json=issue("K-2")).status_code == 202
         assert app.post("/issues/hotline", json=issue("K-2")).status_code == 403
@@ -206,13 +206,14 @@ def test_a_key_is_for_its_lines_and_its_district_until_it_is_revoked(
         assert (other.status_code, other.json()["errors"][0]["pointer"]) == (403, "/district")
     (listed,) = [
         key
-        for key in json.loads(asked(process.database, "key", "list", "--json"))
+        for key in json.loads(read_output(process.database, "key", "list", "--json"))
         if key["source"] == "app"
     ]
     assert key not in json.dumps(listed)
-    asked(process.database, "key", "revoke", listed["id"])
+    read_output(process.database, "key", "revoke", listed["id"])
     keys = {
-        key["source"]: key for key in json.loads(asked(process.database, "key", "list", "--json"))
+        key["source"]: key
+        for key in json.loads(read_output(process.database, "key", "list", "--json"))
     }
     assert keys["app"]["revoked"]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from gridcall.cli.main import MODULES
-from tests.harness.commands import environment, gridcall
+from tests.harness.commands import environment, run_gridcall
 from tests.harness.exampleville import CITY, INPUTS, PROFILE, UNTIL, changed_profile
 from tests.harness.paths import ROOT
 from tests.harness.requirements import require
@@ -37,7 +37,7 @@ def simulate(
     until: str = UNTIL,
 ) -> subprocess.CompletedProcess[str]:
     files = INPUTS if inputs is None else inputs
-    return gridcall(
+    return run_gridcall(
         "simulate", "--profile", profile, "--map", city, "--input", *files, "--until", until, "--out", out, *more
     )  # fmt: skip
 
@@ -111,7 +111,7 @@ def test_who_simulates_imports_no_web_framework() -> None:
 
 @pytest.mark.parametrize("code", ["two words", "a/b", "a\nb", ""])
 def test_what_cannot_be_the_code_of_a_district_is_refused(code: str) -> None:
-    done = gridcall("key", "add", "--district", code, "--source", "12345", "--line", "hotline")
+    done = run_gridcall("key", "add", "--district", code, "--source", "12345", "--line", "hotline")
     assert done.returncode == 2
     assert "is no district's code" in done.stderr
 
@@ -402,7 +402,7 @@ def test_without_a_terminal_there_is_no_bar_and_no_escape(tmp_path: Path) -> Non
 
 
 def test_map_check_names_every_finding() -> None:
-    done = gridcall("map", "check", CITY, "--profile", PROFILE)
+    done = run_gridcall("map", "check", CITY, "--profile", PROFILE)
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         "reported: areas.geojson: a crs member (CRS84): RFC 7946 has none; it is left out",
@@ -419,7 +419,7 @@ def test_map_check_refuses_what_is_larger_than_tolerated(tmp_path: Path) -> None
     strict = changed_profile(
         tmp_path, "overlap: {take: lowest_code, tolerate_m2: any}", "overlap: {tolerate_m2: 36915}"
     )
-    done = gridcall("map", "check", CITY, "--profile", strict, "--json")
+    done = run_gridcall("map", "check", CITY, "--profile", strict, "--json")
     assert done.returncode == 2
     refused = [finding for finding in json.loads(done.stdout) if finding["severity"] == "refused"]
     assert [(finding["kind"], round(finding["area_m2"])) for finding in refused] == [
@@ -429,6 +429,6 @@ def test_map_check_refuses_what_is_larger_than_tolerated(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("command", [["simulate"], ["map", "check"]])
 def test_every_command_helps_with_an_example(command: list[str]) -> None:
-    done = gridcall(*command, "--help")
+    done = run_gridcall(*command, "--help")
     assert done.returncode == 0
     assert "\n  Example:     gridcall" in done.stdout

@@ -53,7 +53,7 @@ from gridcall.demo.traffic.world import (
 )
 from intake.issues import action_of, issue_of
 from tests.harness.chaos import BEHIND
-from tests.harness.commands import on
+from tests.harness.commands import database_environment
 from tests.harness.live import Process
 from tests.harness.paths import ROOT
 from tools.checker.checker import check, read_receipts
@@ -374,7 +374,9 @@ def play_again(door: Process, folder: Path, holds: Callable[[], bool]) -> int:
         str(SPEED),
     ]
     program = subprocess.Popen(
-        [sys.executable, *words, "--per-hour", str(PER_HOUR)], cwd=ROOT, env=on(door.database)
+        [sys.executable, *words, "--per-hour", str(PER_HOUR)],
+        cwd=ROOT,
+        env=database_environment(door.database),
     )
     try:
         asyncio.run(until(holds))

@@ -23,9 +23,9 @@ from eventlog.postgres.pool import connected
 from events.errors import Halted
 from gridcall.host.migrations import prepare
 from tests.contract.log_contract import SHARD, numbered, visit
-from tests.harness.commands import asked, on
+from tests.harness.commands import database_environment, read_output
 from tests.harness.exampleville import issue
-from tests.harness.live import Process, client, made_up_city
+from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.paths import ROOT
 from tests.harness.requirements import require
 
@@ -93,7 +93,13 @@ def refused(url: str) -> str:
     """What `gridcall up` says where it does not start."""
     words = [sys.executable, "-m", "gridcall", "up", "--port", "0"]
     done = subprocess.run(
-        words, env=on(url), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        words,
+        env=database_environment(url),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 3
     return done.stderr
@@ -120,7 +126,7 @@ def posted(url: str, key: str, *references: str) -> list[int]:
 
 
 def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(server: Server) -> None:
-    key = made_up_city(server.url)
+    key = adopt_exampleville(server.url)
     posted(server.url, key, "G-1")
     server.stop()
     backup = server.copied()
@@ -131,13 +137,13 @@ def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(server: 
     said = refused(server.url)
     assert "ends at 5, but 7 was announced: the database was restored" in said
     assert "gridcall restore accept" in said
-    assert "which goes on after position 5" in asked(server.url, "restore", "accept")
+    assert "which goes on after position 5" in read_output(server.url, "restore", "accept")
     assert posted(server.url, key, "G-2", "G-3", "G-4") == [200, 200, 200]
-    assert "8 inputs folded again" in asked(server.url, "verify")
+    assert "8 inputs folded again" in read_output(server.url, "verify")
 
 
 def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
-    key = made_up_city(server.url)
+    key = adopt_exampleville(server.url)
     posted(server.url, key, "P-1")
     standby = server.folder / "standby"
     server.do(
@@ -156,13 +162,13 @@ def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
     server.start(standby)
     server.do("pg_ctl", "-w", "-D", str(standby), "promote")
     assert "timeline 00000002; it was system" in refused(server.url)
-    asked(server.url, "restore", "accept")
+    read_output(server.url, "restore", "accept")
     assert posted(server.url, key, "P-2") == [200]
-    assert "6 inputs folded again" in asked(server.url, "verify")
+    assert "6 inputs folded again" in read_output(server.url, "verify")
 
 
 def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> None:
-    key = made_up_city(server.url)
+    key = adopt_exampleville(server.url)
     posted(server.url, key, "G-1")
     server.stop()
     backup = server.copied()
@@ -179,14 +185,14 @@ def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> N
         while refused_as["type"].endswith(":away"):
             refused_as = door.post("/issues/grid", json=issue("G-4")).json()
         assert "gridcall restore accept" in refused_as["detail"]
-        asked(server.url, "restore", "accept")
+        read_output(server.url, "restore", "accept")
         answer = door.post("/issues/grid", json=issue("G-4"), headers=wait)
         while answer.status_code == 503:
             answer = door.post("/issues/grid", json=issue("G-4"), headers=wait)
         assert answer.status_code == 200
         assert door.post("/issues/grid", json=issue("G-2"), headers=wait).json()["outcome"]
     assert process.end() == 0
-    assert "7 inputs folded again" in asked(server.url, "verify")
+    assert "7 inputs folded again" in read_output(server.url, "verify")
 
 
 @pytest.mark.parametrize("applied", [1, 3])

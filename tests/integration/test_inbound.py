@@ -25,10 +25,10 @@ from intake.inbound.consumer import Inbound
 from intake.inbound.dead_letters import Kept, Quarantine
 from intake.submissions import IssueSubmission
 from tests.harness.broker import Broker
-from tests.harness.commands import gridcall_on
+from tests.harness.commands import run_on_database
 from tests.harness.exampleville import issue
-from tests.harness.published_schema import check
-from tests.harness.waiting import until
+from tests.harness.published_schema import payload_validator
+from tests.harness.waiting import wait_for_condition
 
 DISTRICT, SOURCE = "exampleville", "city-12345"
 PREFIXES = count()
@@ -105,7 +105,7 @@ class Upstream:
         async def there() -> bool:
             return len(await self.database.fetch(sql)) >= wanted
 
-        await until(there)
+        await wait_for_condition(there)
         return [json.loads(row["data"])["reference"] for row in await self.database.fetch(sql)]
 
     async def passed(self, offset: int) -> None:
@@ -115,7 +115,7 @@ class Upstream:
             found = await self.database.fetch("SELECT next FROM intake.inbound")
             return bool(found and found[0]["next"] >= offset)
 
-        await until(is_passed)
+        await wait_for_condition(is_passed)
 
     async def refused(self, wanted: int) -> list[Kept]:
         """What is in quarantine, as soon as it is so much."""
@@ -123,7 +123,7 @@ class Upstream:
         async def there() -> bool:
             return len(await self.quarantine.listed()) >= wanted
 
-        await until(there)
+        await wait_for_condition(there)
         return await self.quarantine.listed()
 
 
@@ -176,7 +176,7 @@ def test_an_issue_enters_like_a_post_and_is_answered(tell: Callable[[Told], None
         await upstream.publish("R-2", category="Graffiti")
         first, second, repeated, other = answers = await upstream.receipts(4)
         for answer in answers:
-            check("receipt").validate(answer)
+            payload_validator("receipt").validate(answer)
         assert [each["data"]["status"] for each in (first, second, repeated, other)] == [
             202,
             202,
@@ -394,7 +394,7 @@ def test_an_operator_lists_shows_retries_and_discards(
 ) -> None:
     async def story(upstream: Upstream) -> None:
         async def said(*words: str) -> tuple[int, str]:
-            done = await asyncio.to_thread(gridcall_on, database, "quarantine", *words)
+            done = await asyncio.to_thread(run_on_database, database, "quarantine", *words)
             return done.returncode, done.stdout
 
         assert await said("list") == (0, "")

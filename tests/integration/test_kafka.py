@@ -41,7 +41,7 @@ from gridcall.simulation.pipelines.postgres import Tabled
 from tests.contract.log_contract import SHARD, visit
 from tests.harness.broker import running_broker
 from tests.harness.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka
-from tests.harness.waiting import until
+from tests.harness.waiting import wait_for_condition
 
 Told = Callable[[Kafka], Awaitable[None]]
 GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
@@ -66,7 +66,7 @@ async def published(kafka: Kafka) -> None:
     async def all_is() -> bool:
         return await unpublished(kafka.writer, SHARD) == 0
 
-    await until(all_is)
+    await wait_for_condition(all_is)
 
 
 async def headers_of(kafka: Kafka) -> Headers:
@@ -94,10 +94,10 @@ def test_rows_come_over_kafka_and_nobody_asks_the_writer(database: str, topics: 
     async def story(kafka: Kafka) -> None:
         await written(kafka, 2999)
         await kafka.knows_the_generation()
-        kafka.silent.away = True
+        kafka.recorded.unavailable = True
         assert numbered(await kafka.read(0, await written(kafka, 1))) == list(range(1, 3001))
         assert numbered(await kafka.read(3000, await written(kafka, 1))) == [3001]
-        assert kafka.silent.asked == []
+        assert kafka.recorded.requests == []
 
     told(database, topics, story)
 
@@ -110,7 +110,7 @@ def test_a_reader_that_comes_late_begins_where_its_next_row_lies(
         last = await written(kafka, 2000)
         await published(kafka)
         assert numbered(await kafka.read(1990, last)) == list(range(1991, 2001))
-        assert not [what for what in kafka.silent.asked if what == "read"]
+        assert not [what for what in kafka.recorded.requests if what == "read"]
 
     told(database, topics, story)
 
@@ -134,7 +134,7 @@ def test_no_time_passes_in_the_midst_of_a_decision(
         async def time_has_passed() -> bool:
             return await kafka.reader.watermark(SHARD) == Watermark(3, 2)
 
-        await until(time_has_passed)
+        await wait_for_condition(time_has_passed)
 
     told(database, topics, story, relayed=False)
 
@@ -164,16 +164,16 @@ def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Topics) -
             "INSERT INTO intake.sent VALUES ($1, 7, 'somebody', '-infinity')", SHARD
         )
         await kafka.knows_the_generation()
-        kafka.silent.away = True
+        kafka.recorded.unavailable = True
         kafka.publish()
         await kafka.reader.read(SHARD, 0, 1)
 
         async def seen() -> bool:
-            return bool(kafka.silent.asked)
+            return bool(kafka.recorded.requests)
 
-        await until(seen)
+        await wait_for_condition(seen)
         assert await kafka.reader.read(SHARD, 0, 10) == []
-        kafka.silent.away = False
+        kafka.recorded.unavailable = False
         assert numbered(await kafka.read(0, 10)) == list(range(1, 11))
 
     told(database, topics, story, relayed=False)
@@ -215,7 +215,7 @@ def test_a_record_that_cannot_be_read_is_a_gap(database: str, topics: Topics) ->
         )
         await producer.stop()
         assert numbered(await kafka.read(0, 3)) == [1, 2, 3]
-        assert "read" in kafka.silent.asked
+        assert "read" in kafka.recorded.requests
 
     told(database, topics, story, relayed=False)
 
@@ -287,7 +287,7 @@ def test_retention_that_passed_while_a_reader_was_away(database: str, topics: To
                 {TopicPartition(TOPIC, topics.partition): RecordsToDelete(before_offset=40)}
             )
         assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
-        assert "read" in kafka.silent.asked
+        assert "read" in kafka.recorded.requests
         assert numbered(await kafka.read(last, await written(kafka, 5))) == list(
             range(last + 1, last + 6)
         )
@@ -349,10 +349,10 @@ def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_when_it
         async def it_failed() -> bool:
             return bool(kafka.reader._told)
 
-        await until(it_failed)
+        await wait_for_condition(it_failed)
         kafka.topics.broker.do("start")
         await kafka.knows_the_generation()
-        kafka.silent.away = True
+        kafka.recorded.unavailable = True
         assert numbered(await kafka.read(1, await written(kafka, 5))) == [2, 3, 4, 5, 6]
 
     with running_broker(tmp_path) as broker:
@@ -373,7 +373,7 @@ def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(
         kafka.topics.broker.do("start")
         assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
         await published(kafka)
-        assert "read" not in kafka.silent.asked
+        assert "read" not in kafka.recorded.requests
 
     with running_broker(tmp_path) as broker:
         asyncio.run(make_topics(broker.cluster))
@@ -532,7 +532,7 @@ def test_the_relay_marks_what_was_acknowledged(
                 patched.setattr(Publisher, "publish", dies)
             await kafka.relay.step()
         await kafka.knows_the_generation()
-        kafka.silent.away = True
+        kafka.recorded.unavailable = True
         kafka.relay.sent = None
         kafka.publish()
         await kafka.reader.read(SHARD, 0, 1)
@@ -540,9 +540,12 @@ def test_the_relay_marks_what_was_acknowledged(
         await published(kafka)
 
         async def seen() -> bool:
-            return bool(kafka.silent.asked) or (await kafka.reader.watermark(SHARD)).position == 11
+            return (
+                bool(kafka.recorded.requests)
+                or (await kafka.reader.watermark(SHARD)).position == 11
+            )
 
-        await until(seen)
+        await wait_for_condition(seen)
         assert (await kafka.reader.watermark(SHARD)).position == (0 if weakened else 11)
 
     told(database, topics, story, relayed=False)
@@ -593,7 +596,7 @@ def test_kafkas_own_tool_shows_how_far_a_log_is_read(
             "intake",
             kafka.topics.broker.cluster,
             lambda _: topics.partition,
-            kafka.silent,
+            kafka.recorded,
             Notifier(),
             group,
         )
@@ -602,7 +605,7 @@ def test_kafkas_own_tool_shows_how_far_a_log_is_read(
         async def is_read() -> bool:
             return bool(await reader.read(SHARD, last - 1, 1))
 
-        await until(is_read)
+        await wait_for_condition(is_read)
 
         async def is_shown() -> bool:
             words = ("--bootstrap-server", topics.broker.address, "--describe", "--group", group)
@@ -610,7 +613,7 @@ def test_kafkas_own_tool_shows_how_far_a_log_is_read(
             lines = [line.split() for line in said.splitlines() if f"{TOPIC} " in line]
             return [line[2:6] for line in lines] == [[str(topics.partition), "100", "100", "0"]]
 
-        await until(is_shown)
+        await wait_for_condition(is_shown)
         following.cancel()
 
     told(database, topics, story)

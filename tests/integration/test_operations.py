@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.commands import asked, gridcall, on
+from tests.harness.commands import database_environment, read_output, run_gridcall
 from tests.harness.exampleville import issue
-from tests.harness.live import Process, client, made_up_city
+from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.paths import ROOT
 from tests.harness.postgres import execute
-from tests.harness.waiting import soon
+from tests.harness.waiting import wait_until
 
 POISONED = """
 from gridcall.cli.main import entry
@@ -41,7 +41,7 @@ def seen(postgres: str) -> str:
     """A database in which one issue was routed, one queued and one called for."""
     asyncio.run(execute(postgres, "CREATE DATABASE seen TEMPLATE empty"))
     url = postgres.replace("/postgres?", "/seen?")
-    key = made_up_city(url)
+    key = adopt_exampleville(url)
     process = Process(url)
     wait = {"prefer": "wait=10"}
     with client(process.url, key) as door:
@@ -49,9 +49,11 @@ def seen(postgres: str) -> str:
         door.post("/issues/hotline", json={"reference": "S-2", "category": "Noise"}, headers=wait)
         door.post("/issues/grid", json=issue("S-3", due="2020-01-01T00:00:00Z"), headers=wait)
         door.get("/escalation/log/exampleville", params={"after": 6, "wait": 10})
-    soon(
+    wait_until(
         lambda: (
-            not any(shard["lag"] for shard in json.loads(asked(url, "status", "--json"))["shards"])
+            not any(
+                shard["lag"] for shard in json.loads(read_output(url, "status", "--json"))["shards"]
+            )
         )
     )
     process.end()
@@ -61,12 +63,18 @@ def seen(postgres: str) -> str:
 def refused(url: str, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
     return subprocess.run(
-        command, env=on(url), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        command,
+        env=database_environment(url),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
 def test_status_tells_positions_lag_owners_and_what_is_open(seen: str) -> None:
-    said = json.loads(asked(seen, "status", "--json"))
+    said = json.loads(read_output(seen, "status", "--json"))
     shards = {shard["log"]: shard for shard in said["shards"]}
     assert {log: shard["position"] for log, shard in shards.items()} == {
         "intake": 7,
@@ -81,13 +89,13 @@ def test_status_tells_positions_lag_owners_and_what_is_open(seen: str) -> None:
         "queued at the district": 1,
         "calls to the street": 1,
     }
-    assert "1 calls to the street, 1 queued at the district, 2 routed at the grid" in asked(
+    assert "1 calls to the street, 1 queued at the district, 2 routed at the grid" in read_output(
         seen, "status"
     )
 
 
 def test_tail_shows_a_log_filtered_and_as_cloudevents(seen: str) -> None:
-    lines = asked(
+    lines = read_output(
         seen, "tail", "cases", "--after", 0, "--no-follow", "--type", "case-", "--json"
     ).splitlines()
     types = [json.loads(line)["type"] for line in lines]
@@ -96,7 +104,7 @@ def test_tail_shows_a_log_filtered_and_as_cloudevents(seen: str) -> None:
     subject = json.loads(lines[0])["subject"]
     assert (
         len(
-            asked(
+            read_output(
                 seen, "tail", "cases", "--after", 0, "--no-follow", "--subject", subject
             ).splitlines()
         )
@@ -107,7 +115,12 @@ def test_tail_shows_a_log_filtered_and_as_cloudevents(seen: str) -> None:
 def test_tail_follows_until_it_is_interrupted(seen: str) -> None:
     words = [sys.executable, "-m", "gridcall", "tail", "intake", "--after", "6"]
     following = subprocess.Popen(
-        words, env=on(seen), cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+        words,
+        env=database_environment(seen),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert following.stdout is not None
     assert "issue-reported" in following.stdout.readline()
@@ -116,12 +129,12 @@ def test_tail_follows_until_it_is_interrupted(seen: str) -> None:
 
 
 def test_parked_cases_are_listed_with_their_fault_and_what_waits(seen: str) -> None:
-    assert json.loads(asked(seen, "parked", "--json")) == []
+    assert json.loads(read_output(seen, "parked", "--json")) == []
     fault = '{"case":"c","fault":"ZeroDivisionError: poison"}'
     parked = INSERTED.format(11, "gridcall.case-parked.v1", fault) + "WHERE pos = 10;"
     held = INSERTED.format(12, "gridcall.input-held.v1", '{"case":"c"}') + "WHERE pos = 10;"
     asyncio.run(execute(seen, parked + held))
-    (found,) = json.loads(asked(seen, "parked", "--json"))
+    (found,) = json.loads(read_output(seen, "parked", "--json"))
     assert (found["position"], found["fault"], found["held"]) == (
         11,
         "ZeroDivisionError: poison",
@@ -131,7 +144,7 @@ def test_parked_cases_are_listed_with_their_fault_and_what_waits(seen: str) -> N
 
 
 def test_doctor_says_what_is_well_and_what_to_do_where_it_is_not(seen: str) -> None:
-    said = asked(seen, "doctor")
+    said = read_output(seen, "doctor")
     assert "fsync on, synchronous_commit on" in said
     assert "ILL" not in said
     asyncio.run(execute(seen, "UPDATE routing.shard SET input = 3"))
@@ -147,8 +160,8 @@ def test_reference_data_are_adopted_once_and_named_by_their_file(seen: str, tmp_
         '{"rows": [{"category": "Noise", "level": "street", "rule": "list 2026, row 1"}]}'
     )
     load = ("admission", "load", path, "--district", "exampleville")
-    assert asked(seen, *load) == "exampleville: admission list-2026 adopted\n"
-    assert "nothing new" in asked(seen, *load)
+    assert read_output(seen, *load) == "exampleville: admission list-2026 adopted\n"
+    assert "nothing new" in read_output(seen, *load)
     path.write_text('{"rows": [{"category": "Noise", "level": "moon", "rule": ""}]}')
     done = refused(seen, *load)
     assert done.returncode == 2
@@ -180,14 +193,14 @@ COMMANDS = (
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_helps_with_an_example(command: list[str]) -> None:
-    done = gridcall(*command, "--help")
+    done = run_gridcall(*command, "--help")
     assert done.returncode == 0
     assert f"\n  Example:     gridcall {' '.join(command)}" in done.stdout
 
 
 def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path: Path) -> None:
     """A fault that goes away with an admission list, in a process of its own."""
-    key = made_up_city(database)
+    key = adopt_exampleville(database)
     assert "is not parked; gridcall parked lists" in refused(database, "retry", "x").stderr
     process = Process(database, program=("-c", POISONED))
     with client(process.url, key) as door:
@@ -200,17 +213,19 @@ def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path
         }
         outcome = door.post("/actions", json=visit, headers={"prefer": "wait=10"}).json()["outcome"]
         assert "waits behind it" in outcome["because"]
-        (parked,) = json.loads(asked(database, "parked", "--json"))
+        (parked,) = json.loads(read_output(database, "parked", "--json"))
         assert (parked["fault"], parked["held"]) == ("KeyError: 'no admission list'", 1)
         again = refused(database, "retry", parked["case"])
         assert again.returncode == 1
         assert "parked again in cases: KeyError" in again.stderr
         rows = [{"category": issue("S-1")["category"], "level": "grid", "rule": "row 1"}]
         (tmp_path / "list.json").write_text(json.dumps({"rows": rows}))
-        asked(database, "admission", "load", tmp_path / "list.json", "--district", "exampleville")
-        assert "goes on in cases" in asked(database, "retry", parked["case"])
-        assert json.loads(asked(database, "parked", "--json")) == []
-        kinds = asked(
+        read_output(
+            database, "admission", "load", tmp_path / "list.json", "--district", "exampleville"
+        )
+        assert "goes on in cases" in read_output(database, "retry", parked["case"])
+        assert json.loads(read_output(database, "parked", "--json")) == []
+        kinds = read_output(
             database, "tail", "cases", "--no-follow", "--after", 0, "--subject", parked["case"]
         )
         words = ("case-retried", "case-reported", "case-routed", "case-visited")

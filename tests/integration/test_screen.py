@@ -24,11 +24,11 @@ from screen.follower import Follower
 from screen.payloads import timeline, whole
 from screen.projection import View
 from tests.harness.city import ANN, DAY
-from tests.harness.commands import asked
+from tests.harness.commands import read_output
 from tests.harness.exampleville import issue
-from tests.harness.histories import END, drafted, histories, run
-from tests.harness.live import Process, client, made_up_city
-from tests.harness.postgres import execute, rows
+from tests.harness.histories import END, drafts_of, histories, run
+from tests.harness.live import Process, adopt_exampleville, client
+from tests.harness.postgres import execute, fetch_rows
 
 LOGS = ("intake", "cases", "calls")
 
@@ -61,7 +61,7 @@ def as_followed(rows: list[Row]) -> View:
 def test_the_view_equals_a_fresh_fold_however_its_logs_were_read(
     history: list[Any], chance: random.Random
 ) -> None:
-    rows = run(drafted(history, strict=False))
+    rows = run(drafts_of(history, strict=False))
     left = {log: [row for row in rows if row.log == log] for log in LOGS}
     view = View()
     while any(left.values()):
@@ -134,7 +134,7 @@ def test_a_case_that_is_told_of_again_is_not_forgotten_in_the_same_look(
 @settings(max_examples=60, deadline=None)
 @given(histories)
 def test_what_is_counted_is_what_is_there(history: list[Any]) -> None:
-    view = fresh(run(drafted(history, strict=False)))
+    view = fresh(run(drafts_of(history, strict=False)))
     cases = [case for case in view.cases.values() if case.counted]
     assert view.totals["open"] == sum(case.open for case in cases)
     assert view.totals["overdue"] == sum(case.open and case.missed for case in cases)
@@ -179,7 +179,7 @@ def ended(*names: str) -> list[Draft]:
     ]
     happened: list[Any] = [*reports, *ends]
     return [
-        *drafted([], strict=False),
+        *drafts_of([], strict=False),
         *(Draft(DAY, str(i), event) for i, event in enumerate(happened)),
     ]
 
@@ -235,7 +235,7 @@ def test_a_follower_takes_causes_before_what_follows_and_nothing_is_late() -> No
 def live(postgres: str) -> Iterator[tuple[Process, str]]:
     asyncio.run(execute(postgres, "CREATE DATABASE screen TEMPLATE empty"))
     url = postgres.replace("/postgres?", "/screen?")
-    key = made_up_city(url)
+    key = adopt_exampleville(url)
     process = Process(url)
     yield process, key
     assert process.end() == 0
@@ -314,7 +314,7 @@ def test_nobody_looks_without_a_key(live: tuple[Process, str], path: str) -> Non
     asks = httpx.get(process.url + path)
     assert (asks.status_code, asks.headers["www-authenticate"][:5]) == (401, "Basic")
     assert httpx.get(process.url + path, headers=basic("gck_wrong")).status_code == 401
-    elsewhere = asked(
+    elsewhere = read_output(
         process.database, "key", "add", "--district", "elsewhere", "--source", "x", "--line", "log"
     ).strip()
     if "exampleville" in path:
@@ -362,7 +362,7 @@ SELECT e.pos FROM escalation.shard e, routing.shard r, intake.shard i WHERE e.in
 def test_whoever_waits_for_what_is_to_come_does_not_hold_the_server_up_when_it_ends(
     database: str,
 ) -> None:
-    key = made_up_city(database)
+    key = adopt_exampleville(database)
     process = Process(database)
     told: list[int] = []
 
@@ -379,7 +379,7 @@ def test_whoever_waits_for_what_is_to_come_does_not_hold_the_server_up_when_it_e
         "GET", f"{process.url}/screen/exampleville/live", headers=basic(key), timeout=30
     ) as stream:
         lines = stream.iter_lines()
-        while not (last := rows(database, CAUGHT_UP)):
+        while not (last := fetch_rows(database, CAUGHT_UP)):
             next(lines)
         polling.start()
         for _ in range(4):  # Two messages, a second apart: the poll has come in meanwhile.

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from time import monotonic
 
-from tests.harness.commands import asked, on
-from tests.harness.live import Process, client, made_up_city
+from tests.harness.commands import database_environment, read_output
+from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.paths import ROOT
 
 
 def test_a_sheet_names_the_events_that_it_counts(database: str) -> None:
-    key = made_up_city(database)
+    key = adopt_exampleville(database)
     process = Process(database)
     try:
         with client(process.url, key) as http:
@@ -31,14 +31,14 @@ def test_a_sheet_names_the_events_that_it_counts(database: str) -> None:
     finally:
         process.end()
     (found,) = sheets
-    routed = asked(
+    routed = read_output(
         database, "tail", "cases", "--no-follow", "--after", 0, "--type", "case-routed"
     ).split()[0]
     assert (found["reported"], found["receipts"]["reported"]) == (1, [f"cases/{routed}"])  # type: ignore[index]
 
 
 def test_a_worker_without_a_case_has_no_sheet(database: str) -> None:
-    made_up_city(database)
+    adopt_exampleville(database)
     done = sheet(database, "w:nobody")
     assert (done.returncode, done.stdout) == (2, "")
     assert "nothing is counted for 'w:nobody'" in done.stderr
@@ -47,5 +47,11 @@ def test_a_worker_without_a_case_has_no_sheet(database: str) -> None:
 def sheet(database: str, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gridcall", "sheet", *words]
     return subprocess.run(
-        command, env=on(database), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        command,
+        env=database_environment(database),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )

@@ -11,23 +11,25 @@ import pytest
 
 from tests.harness.commands import environment
 from tests.harness.paths import ROOT
-from tests.harness.simulation import command, files, ran, reached
+from tests.harness.simulation import command, read_files, run_command, wait_for_rows
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
 def test_the_made_up_city_has_the_same_bytes_on_postgres(batch: int, tmp_path: Path) -> None:
-    assert ran(command(tmp_path / "memory", "memory")).returncode == 1
-    done = ran(command(tmp_path / "table", "table", "--batch", batch))
+    assert run_command(command(tmp_path / "memory", "memory")).returncode == 1
+    done = run_command(command(tmp_path / "table", "table", "--batch", batch))
     assert done.returncode == 1
     assert "fsync on, synchronous_commit on" in done.stderr
-    assert files(tmp_path / "table") == files(tmp_path / "memory")
+    assert read_files(tmp_path / "table") == read_files(tmp_path / "memory")
 
 
 def compared_after_kills(
     data: Path, postgres: str, folder: Path, months: int, kills: int, batch: int
 ) -> None:
     """Kill a run whenever it has got a part further; in the end it has the same bytes as one in memory."""
-    assert ran(command(folder / "memory", "memory", data=data, months=months)).returncode == 0
+    assert (
+        run_command(command(folder / "memory", "memory", data=data, months=months)).returncode == 0
+    )
     rows = json.loads((folder / "memory" / "summary.json").read_bytes())["log"]["cases"][
         "positions"
     ]
@@ -37,12 +39,12 @@ def compared_after_kills(
         running = subprocess.Popen(
             words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        assert asyncio.run(reached(url, rows * kill // (kills + 1), running))
+        assert asyncio.run(wait_for_rows(url, rows * kill // (kills + 1), running))
         running.kill()
         running.wait()
         assert not (folder / "table").exists()
-    assert ran(words).returncode == 0
-    assert files(folder / "table") == files(folder / "memory")
+    assert run_command(words).returncode == 0
+    assert read_files(folder / "table") == read_files(folder / "memory")
 
 
 def test_january_has_the_same_bytes_when_it_is_killed_ten_times(
@@ -60,6 +62,8 @@ def test_the_year_has_the_same_bytes_when_it_is_killed_ten_times(
 
 @pytest.mark.long
 def test_january_has_the_same_bytes_in_batches_of_one(data: Path, tmp_path: Path) -> None:
-    assert ran(command(tmp_path / "memory", "memory", data=data)).returncode == 0
-    assert ran(command(tmp_path / "table", "table", "--batch", 1, data=data)).returncode == 0
-    assert files(tmp_path / "table") == files(tmp_path / "memory")
+    assert run_command(command(tmp_path / "memory", "memory", data=data)).returncode == 0
+    assert (
+        run_command(command(tmp_path / "table", "table", "--batch", 1, data=data)).returncode == 0
+    )
+    assert read_files(tmp_path / "table") == read_files(tmp_path / "memory")

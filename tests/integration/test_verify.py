@@ -15,12 +15,12 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from events.errors import Halted
 from gridcall.verify import Verified, verify
-from tests.harness.commands import gridcall
+from tests.harness.commands import run_gridcall
 from tests.harness.exampleville import issue
-from tests.harness.live import Process, client, made_up_city
+from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute
-from tests.harness.simulation import command, ran
-from tests.harness.waiting import soon
+from tests.harness.simulation import command, run_command
+from tests.harness.waiting import wait_until
 
 LEFT = "simulate_exampleville-2019"
 COLUMNS = "shard, ts, input, n, subject, seq, cause, type, data"
@@ -39,7 +39,7 @@ TAMPERED = {
 @pytest.fixture(scope="module")
 def left(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The database that simulate leaves behind."""
-    assert ran(command(tmp_path_factory.mktemp("left") / "out", "table")).returncode == 1
+    assert run_command(command(tmp_path_factory.mktemp("left") / "out", "table")).returncode == 1
     return postgres.replace("/postgres?", f"/{LEFT}?")
 
 
@@ -80,18 +80,18 @@ def test_the_first_difference_is_shown_with_both_sides_and_its_cause(
     copied: str, tmp_path: Path
 ) -> None:
     asyncio.run(execute(copied, "DELETE FROM routing.log WHERE pos = 40"))
-    done = gridcall("verify", "--database", "tampered")
+    done = run_gridcall("verify", "--database", "tampered")
     assert done.returncode == 1
     assert "exampleville: cases differs at position 40" in done.stdout
     assert '"id":"cases/exampleville/40"' in done.stdout
     assert '"id":"cases/exampleville/41"' in done.stdout
     assert '"id":"intake/exampleville/' in done.stdout
-    (found,) = json.loads(gridcall("verify", "--database", "tampered", "--json").stdout)
+    (found,) = json.loads(run_gridcall("verify", "--database", "tampered", "--json").stdout)
     assert found["difference"]["position"] == 40
 
 
 def test_a_database_that_is_not_there_is_said_to_be_away(left: str) -> None:
-    done = gridcall("verify", "--database", "nowhere")
+    done = run_gridcall("verify", "--database", "nowhere")
     assert done.returncode == 3
     assert "nowhere" in done.stderr
     assert "GRIDCALL_DATABASE_URL" in done.stderr
@@ -100,7 +100,7 @@ def test_a_database_that_is_not_there_is_said_to_be_away(left: str) -> None:
 def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
     database: str,
 ) -> None:
-    key = made_up_city(database)
+    key = adopt_exampleville(database)
     process = Process(database, "--service", "intake", "--service", "routing")
     with client(process.url, key) as door:
         overdue = issue("O-1", due="2020-01-01T00:00:00Z")
@@ -129,7 +129,7 @@ def found_in_now(found: list[Verified]) -> int:
 
 def test_it_does_not_say_that_nothing_is_equal_to_nothing(database: str) -> None:
     """The stages have databases of their own, or have not begun."""
-    made_up_city(database)
+    adopt_exampleville(database)
     with pytest.raises(Halted, match="routing has nothing of exampleville here"):
         asyncio.run(verify(database))
     with pytest.raises(Halted, match="given for all of these or none"):
@@ -137,7 +137,7 @@ def test_it_does_not_say_that_nothing_is_equal_to_nothing(database: str) -> None
 
 
 def test_one_fact_that_was_tampered_with_is_found(database: str) -> None:
-    key = made_up_city(database)
+    key = adopt_exampleville(database)
     process = Process(database)
     with client(process.url, key) as door:
         for number in range(3):
@@ -147,7 +147,7 @@ def test_one_fact_that_was_tampered_with_is_found(database: str) -> None:
                 ).status_code
                 == 200
             )
-    soon(lambda: found_in(database).facts == 3)
+    wait_until(lambda: found_in(database).facts == 3)
     process.end()
     assert found_in(database).difference is None
     one = """("case") = (SELECT min("case") FROM assessment.fact)"""

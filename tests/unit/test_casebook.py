@@ -18,7 +18,7 @@ from eventlog.core.row import Row
 from events import catalogue as e
 from events.registry import CATALOGUE, TYPE_OF
 from tests.harness.city import ANN, HOUR
-from tests.harness.histories import drafted, histories, run
+from tests.harness.histories import drafts_of, histories, run
 
 FACTS = e.CaseFacts(line="hotline", category="Noise", urgency="urgent", reported=HOUR, due=None)
 REPORTED = e.CaseReported(case="c", issue="c", reference="R-1", matter=FACTS, rules=("no_due",))
@@ -133,7 +133,9 @@ def test_a_call_is_withdrawn_when_its_case_ends() -> None:
 def test_a_case_is_the_same_in_whatever_order_its_logs_are_read(
     history: list[Any], chance: random.Random
 ) -> None:
-    rows = [row for row in run(drafted(history, strict=False)) if getattr(row.event, "case", None)]
+    rows = [
+        row for row in run(drafts_of(history, strict=False)) if getattr(row.event, "case", None)
+    ]
     shuffled = sorted(rows, key=lambda row: chance.random())
     by_log = {log: iter([row for row in rows if row.log == log]) for log in ("cases", "calls")}
     mixed = [next(by_log[row.log]) for row in shuffled]
@@ -152,7 +154,9 @@ def cases_of(rows: list[Row]) -> dict[str, Case]:
 @given(histories)
 def test_the_stage_is_the_one_that_the_last_event_declares(history: list[Any]) -> None:
     stages: dict[str, str] = {}
-    rows = [row for row in run(drafted(history, strict=False)) if getattr(row.event, "case", None)]
+    rows = [
+        row for row in run(drafts_of(history, strict=False)) if getattr(row.event, "case", None)
+    ]
     for row in rows:
         if stage := TYPE_OF[type(row.event)].case_stage:
             stages[row.subject] = stage

@@ -14,7 +14,7 @@ from eventlog.codec import envelope, opened
 from eventlog.core.decider import REFERENCE
 from eventlog.core.row import Row
 from events import catalogue as e
-from tests.harness.histories import END, PIPELINE, drafted, histories, run
+from tests.harness.histories import END, PIPELINE, drafts_of, histories, run
 
 ROUTING, ESCALATION = PIPELINE
 
@@ -23,7 +23,7 @@ ROUTING, ESCALATION = PIPELINE
 def test_splitting_a_history_into_batches_changes_nothing(
     history: list[Any], strict: bool, seed: int
 ) -> None:
-    drafts = drafted(history, strict=strict)
+    drafts = drafts_of(history, strict=strict)
     assert run(drafts, random.Random(seed)) == run(drafts)
 
 
@@ -46,7 +46,7 @@ SAYS_NOTHING = (e.ActionWaits, e.InputDeclined, e.AcknowledgementPassedOn, e.Ans
 @given(histories, st.booleans())
 def test_no_illegal_transition_is_reachable(history: list[Any], strict: bool) -> None:
     last: dict[str, type[Any] | None] = defaultdict(lambda: None)
-    for row in run(drafted(history, strict=strict)):
+    for row in run(drafts_of(history, strict=strict)):
         if row.log != "cases" or row.subject == REFERENCE or isinstance(row.event, SAYS_NOTHING):
             continue
         assert not isinstance(row.event, e.CaseParked)
@@ -62,7 +62,7 @@ def test_no_illegal_transition_is_reachable(history: list[Any], strict: bool) ->
 
 @given(histories, st.booleans())
 def test_every_input_has_its_outcome(history: list[Any], strict: bool) -> None:
-    drafts = drafted(history, strict=strict)
+    drafts = drafts_of(history, strict=strict)
     rows = [row for row in run(drafts) if row.log == "cases"]
     answered = {int(row.cause.rpartition("/")[2]) for row in rows}
     assert answered == set(range(1, len(drafts) + 1))
@@ -82,7 +82,7 @@ def sequences(rows: list[Row]) -> dict[str, list[int]]:
 def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silent(
     history: list[Any], strict: bool
 ) -> None:
-    everything = run(drafted(history, strict=strict))
+    everything = run(drafts_of(history, strict=strict))
     decision = {row.position: row.cause for row in everything if row.log == "cases"}
     rows = [row for row in everything if row.log == "calls"]
     open_calls: dict[str, e.CallRaised] = {}
@@ -146,7 +146,7 @@ def test_a_call_exists_exactly_where_a_deadline_was_missed_or_a_street_was_silen
 def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
     history: list[Any], strict: bool, chance: random.Random
 ) -> None:
-    rows = run(drafted(history, strict=strict))
+    rows = run(drafts_of(history, strict=strict))
     heard = [row for row in rows if row.log == "cases"]
     live = ESCALATION.make("city")
     done = live.apply(heard[: chance.randint(0, len(heard))])
@@ -167,7 +167,7 @@ def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
 def test_routings_state_is_the_fold_of_its_own_published_rows(
     history: list[Any], strict: bool
 ) -> None:
-    rows = [row for row in run(drafted(history, strict=strict)) if row.log == "cases"]
+    rows = [row for row in run(drafts_of(history, strict=strict)) if row.log == "cases"]
     one, other = ROUTING.make("city"), ROUTING.make("city")
     one.replay(rows, {})
     other.replay([opened(envelope(row)) for row in rows], {})
@@ -179,7 +179,7 @@ def test_routings_state_is_the_fold_of_its_own_published_rows(
 
 @given(histories, st.randoms(use_true_random=False))
 def test_facts_merged_in_any_order_are_equal(history: list[Any], chance: random.Random) -> None:
-    rows = run(drafted(history, strict=False))
+    rows = run(drafts_of(history, strict=False))
     expected: dict[Key, Fact] = {}
     merge_into(expected, rows)
     chance.shuffle(rows)

@@ -27,14 +27,14 @@ from gridcall.simulation.reports.records import (
     unpack_call,
     unpack_case,
 )
-from tests.harness.histories import END, drafted, histories, run
+from tests.harness.histories import END, drafts_of, histories, run
 
 
 @given(histories, st.booleans(), st.randoms(use_true_random=False))
 def test_the_facts_and_figures_of_the_reports_are_those_of_all_rows_merged(
     history: list[Any], strict: bool, chance: random.Random
 ) -> None:
-    drafts = drafted(history, strict=strict)
+    drafts = drafts_of(history, strict=strict)
     rows = run(drafts)
     merged: dict[Key, Fact] = {}
     merge_into(merged, rows)
