@@ -29,6 +29,7 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from eventlog.runner import BATCH
 from events.catalogue import IssueReported, PlaceClaim
+from events.topology import WRITER
 from gridcall.host.migrations import prepare
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
@@ -82,7 +83,7 @@ async def filled(url: str) -> None:
     async with connected(url) as database:
         print(await settings(database), flush=True)
         await IntakeStore(database).add_contents(contents)
-        log, drafts = PostgresLog("intake", database, Notifier()), [*drafts, *issues()]
+        log, drafts = PostgresLog("intake", "intake", database, Notifier()), [*drafts, *issues()]
         for start in range(0, len(drafts), BATCH):
             await log.append(DISTRICT, drafts[start : start + BATCH])
 
@@ -98,7 +99,8 @@ async def decisions_per_second(server: PostgresServer, template: str) -> float:
     )
     async with connected(server.get_uri(name)) as database:
         logs = {
-            log: PostgresLog(log, database, Notifier(), "benchmark") for log in ("intake", "cases")
+            log: PostgresLog(log, WRITER[log], database, Notifier(), "benchmark")
+            for log in ("intake", "cases")
         }
         contents = Contents(IntakeStore(database).contents)
         runner = routing_stages(contents, contents.fetch).runner(DISTRICT, logs, BATCH)

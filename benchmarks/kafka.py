@@ -20,12 +20,13 @@ from eventlog.codec import enveloped  # noqa: E402
 from eventlog.core.row import Draft  # noqa: E402
 from eventlog.kafka.reader import KafkaLog  # noqa: E402
 from eventlog.kafka.relay import Publisher, Relay  # noqa: E402
-from eventlog.kafka.topics import CONTENT_TYPE, Cluster, apply, wanted  # noqa: E402
+from eventlog.kafka.topics import CONTENT_TYPE, Cluster, apply  # noqa: E402
 from eventlog.notifier import Notifier  # noqa: E402
 from eventlog.postgres.log import PostgresLog  # noqa: E402
 from eventlog.postgres.pool import connected  # noqa: E402
 from events.catalogue import VisitMade  # noqa: E402
 from gridcall.host.migrations import prepare  # noqa: E402
+from gridcall.host.topics import system_topics  # noqa: E402
 from tests.harness.broker import running_broker  # noqa: E402
 
 ROWS, ROUNDS, PART = 50_000, 3, 1000
@@ -42,7 +43,10 @@ async def measured(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
     """One round: its own district, its own partition for the client alone."""
     shard, bare = f"d{round_}", ROUNDS + round_
     async with connected(url) as database:
-        log, publisher = PostgresLog("intake", database, Notifier(), "bench"), Publisher(cluster)
+        log, publisher = (
+            PostgresLog("intake", "intake", database, Notifier(), "bench"),
+            Publisher(cluster),
+        )
         for first in range(0, ROWS, PART):
             drafts = [
                 Draft(n, f"a{n}", VisitMade(action=f"a{n}", issue="case", by="ann"))
@@ -103,7 +107,7 @@ def main() -> None:
         server = started(Path(folder))
         url = server.get_uri("kafka")
         asyncio.run(prepare(url))
-        asyncio.run(apply(broker.cluster, wanted(broker.cluster, 2 * ROUNDS)))
+        asyncio.run(apply(broker.cluster, system_topics(broker.cluster, 2 * ROUNDS)))
         rounds = [asyncio.run(measured(url, broker.cluster, number)) for number in range(ROUNDS)]
         server.cleanup()
     medians = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}

@@ -30,10 +30,11 @@ from door import ITEMS, Requests, as_fast_as_it_goes, asked, at_a_rate, said  # 
 from table import Line, own_server, told  # noqa: E402
 
 from embedded.server import PostgresServer  # noqa: E402
-from eventlog.kafka.topics import Cluster, Topic, apply, remove, wanted  # noqa: E402
+from eventlog.kafka.topics import Cluster, Topic, apply, remove  # noqa: E402
 from eventlog.notifier import Notifier  # noqa: E402
 from eventlog.postgres.pool import connected  # noqa: E402
 from gridcall.host.migrations import prepare  # noqa: E402
+from gridcall.host.topics import system_topics  # noqa: E402
 from intake.acceptor import Acceptor  # noqa: E402
 from intake.api_keys import Key  # noqa: E402
 from intake.submissions import IssueSubmission  # noqa: E402
@@ -69,7 +70,7 @@ class ServiceHost(SeparateServices):
         self.secret = adopt_exampleville(self.urls["intake"])
         topics = [
             topic._replace(settings=topic.settings | STAMPED)
-            for topic in wanted(self.broker.cluster, 1)
+            for topic in system_topics(self.broker.cluster, 1)
         ]
         asyncio.run(remove(self.broker.cluster, topics))
         asyncio.run(apply(self.broker.cluster, topics))

@@ -12,14 +12,16 @@ import click
 
 from embedded.server import data_folder, server_url
 from eventlog.core.row import Generation
-from eventlog.kafka.topics import Cluster, apply, plan, wanted
+from eventlog.kafka.topics import Cluster, apply, plan
 from eventlog.postgres.generation import DatabaseCheck, generations
 from eventlog.postgres.pool import Database, reached
 from events.catalogue import LINES
+from events.topology import UPSTREAM
 from gridcall.cli.queries import asked, listed, named
 from gridcall.cli.reference_data import DistrictCode
 from gridcall.cli.terminal import NOTHING_RAN, REJECTED, fail
 from gridcall.host.migrations import prepare
+from gridcall.host.topics import system_topics
 from intake.acceptor import now_us
 from intake.api_keys import ON_KAFKA, READER, Keys
 
@@ -148,7 +150,7 @@ def restore_accept(apart: tuple[str, ...]) -> None:
                     connections[service] = await asyncpg.connect(its)
                 stack.push_async_callback(connections[service].close)
             intake = connections.pop("intake")
-            await DatabaseCheck(data_folder(), url).accept(intake, connections)
+            await DatabaseCheck(data_folder(), url, "intake").accept(intake, UPSTREAM, connections)
             return await generations("intake", intake)
 
     for district, generation in asyncio.run(accepted()).items():
@@ -193,7 +195,7 @@ def topics_plan(kafka: str, districts: int, as_json_: bool) -> None:
     Exit status: 0 nothing · 1 something
     Example:     gridcall topics plan --kafka 127.0.0.1:19092
     """
-    steps = asyncio.run(plan(cluster := Cluster.named(kafka), wanted(cluster, districts)))
+    steps = asyncio.run(plan(cluster := Cluster.named(kafka), system_topics(cluster, districts)))
     listed([step._asdict() for step in steps], as_json_, "All topics are as they should be.")
     sys.exit(REJECTED if steps else 0)
 
@@ -207,7 +209,7 @@ def topics_apply(kafka: str, districts: int, as_json_: bool) -> None:
     Exit status: 0 all are as they should be · 1 a setting differs
     Example:     gridcall topics apply --kafka 127.0.0.1:19092 --districts 12
     """
-    steps = asyncio.run(apply(cluster := Cluster.named(kafka), wanted(cluster, districts)))
+    steps = asyncio.run(apply(cluster := Cluster.named(kafka), system_topics(cluster, districts)))
     listed([step._asdict() for step in steps], as_json_, "All topics are as they should be.")
     sys.exit(REJECTED if any(step.what == "differs" for step in steps) else 0)
 

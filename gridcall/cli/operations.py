@@ -100,7 +100,7 @@ def tail_command(
         await prepare(url)
         notifier = Notifier()
         async with connected(url, size=2) as database:
-            source = PostgresLog(log, database, notifier)
+            source = PostgresLog(log, WRITER[log], database, notifier)
             name = district or await the_district(database)
             position = (
                 max(0, (await source.watermark(name)).position - 10) if after is None else after
@@ -188,7 +188,7 @@ def retry_command(case: str, by: str) -> None:
             (row["district"], row["log"]) for row in await parked(database) if row["case"] == case
         ]
         notifier = Notifier()
-        logs = [PostgresLog(name, database, notifier) for name in ("cases", "calls")]
+        logs = [PostgresLog(name, WRITER[name], database, notifier) for name in ("cases", "calls")]
         door, outcomes = Acceptor(database, notifier), Outcomes(logs[0], logs[1], notifier)
         said: list[tuple[str, Row | None]] = []
         for district, log in found:

@@ -50,7 +50,7 @@ async def adopt(
     contents: Mapping[str, bytes],
 ) -> list[str]:
     """Append what does not hold already; what was adopted."""
-    log = PostgresLog("intake", database, Notifier())
+    log = PostgresLog("intake", "intake", database, Notifier())
     store = IntakeStore(database)
     known = await store.references_in_force(district)
     new = [event for event in events if known.get(event.kind) != event]

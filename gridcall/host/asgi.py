@@ -42,7 +42,7 @@ def app_of(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        check = DatabaseCheck(data_folder(), url)
+        check = DatabaseCheck(data_folder(), url, "intake")
         async with connected(url, size=POOL, check=check.check) as database:
             system = ServiceHost(url, database, services, check, speed)
             door = system.door or Acceptor(database, system.notifier)

@@ -93,7 +93,9 @@ class ServiceHost:
 
     def _log(self, name: str) -> PostgresLog | KafkaLog | HttpLog:
         if self.elsewhere is None or WRITER[name] in self.services:
-            own = self.own[name] = PostgresLog(name, self.stored, self.notifier, this_process())
+            own = self.own[name] = PostgresLog(
+                name, WRITER[name], self.stored, self.notifier, this_process()
+            )
             return own
         writer = self.elsewhere.log(name)
         if self.door:

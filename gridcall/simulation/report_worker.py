@@ -22,6 +22,7 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected
 from events.errors import Halted
 from events.instants import Instant
+from events.topology import WRITER
 from gridcall.simulation.csv_source import undisturbed
 from gridcall.simulation.reports.reader import LOGS, ReportReader
 
@@ -140,7 +141,10 @@ async def read_all(reader: ReportReader, parts: Connection) -> None:
                     databases[url] = await stack.enter_async_context(connected(url, size=1))
             for name in LOGS:  # Causes before effects.
                 await looked(
-                    reader, PostgresLog(name, databases[urls[name]], Notifier()), shard, heads[name]
+                    reader,
+                    PostgresLog(name, WRITER[name], databases[urls[name]], Notifier()),
+                    shard,
+                    heads[name],
                 )
 
 

@@ -9,13 +9,12 @@ from typing import TypeVar
 import msgspec
 
 from events.errors import Halted
-from events.reference_data import Content
 
-C = TypeVar("C", bound=Content)
+C = TypeVar("C")
 encoder = msgspec.json.Encoder(order="sorted")
 
 
-def encoded(content: Content) -> tuple[str, bytes]:
+def encoded(content: object) -> tuple[str, bytes]:
     """The digest (hex SHA-256) and the bytes of a content; equal contents have equal bytes."""
     body = encoder.encode(content)
     return sha256(body).hexdigest(), body

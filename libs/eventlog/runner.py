@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from eventlog.core.log import Log, Source
 from eventlog.core.row import Generation, Progress, Row
-from eventlog.core.stage import Stage, held_behind
+from eventlog.core.stage import Stage, deferred_positions
 from eventlog.notifier import Notifier
 from events.errors import Conflict, GridcallError, Halted, Unavailable
 
@@ -55,7 +55,7 @@ class Runner(Generic[S, R]):
         self.batch = batch
         self.fetch = fetch
         self._decided: list[Row] = []
-        self._passed = stage.passed
+        self._passed = stage.progress
 
     @property
     def read(self) -> dict[str, int]:
@@ -91,7 +91,7 @@ class Runner(Generic[S, R]):
         await self.fetch(rows)
         for start in range(0, len(rows), PART):
             self._decided += stage.apply(rows[start : start + PART])
-            self._passed = stage.passed
+            self._passed = stage.progress
             await asyncio.sleep(0)
         return len(rows)
 
@@ -111,7 +111,7 @@ class Runner(Generic[S, R]):
                 "restored. If its service folds it again, this goes on by itself; else bring its database back"
             )
         if mark.position == stage.input:
-            await self._commit(stage.advance_time(mark.watermark), stage.passed)
+            await self._commit(stage.advance_time(mark.watermark), stage.progress)
             await self.sink.announce(stage.shard, mark.watermark, stage.input)
 
     async def replay(self) -> None:
@@ -119,12 +119,13 @@ class Runner(Generic[S, R]):
         stage = self.stage
         while rows := await self.sink.read(stage.shard, stage.position, self.batch):
             await self.fetch(rows)
-            stage.replay(rows, await self._held_behind(rows))
+            stage.replay(rows, await self._deferred_inputs(rows))
 
-    async def _held_behind(self, rows: Sequence[Row]) -> dict[str, Row]:
-        """The inputs that wait behind parked subjects, by id: what a retry will decide."""
-        source, shard = self.source, self.stage.shard
-        inputs = [await source.row(shard, position) for position in held_behind(rows, source.name)]
+    async def _deferred_inputs(self, rows: Sequence[Row]) -> dict[str, Row]:
+        """Return the inputs behind parked subjects, by id: a retry will decide them."""
+        source, shard, parking = self.source, self.stage.shard, self.stage.decider.parking
+        positions = deferred_positions(rows, source.name, parking)
+        inputs = [await source.row(shard, position) for position in positions]
         return {row.id: row for row in inputs}
 
     async def _commit(self, rows: Sequence[Row], passed: Progress) -> None:

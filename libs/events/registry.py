@@ -23,6 +23,7 @@ class EventType:
 
     `logs` are the logs that carry it. `personal` says that it names a worker or an officer by code.
     `case_stage` is the stage in which it puts its case, None if the case stays where it is.
+    `reference` says that it adopts reference data.
     """
 
     name: str
@@ -31,12 +32,39 @@ class EventType:
     logs: tuple[str, ...]
     personal: bool
     case_stage: str | None
+    reference: bool
     words: Words
 
     @property
     def short(self) -> str:
         """The name without prefix and version: `gridcall.call-raised.v1` → `call-raised`."""
         return short_type(self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parking:
+    """The events about a parked subject, for a stage that knows no event by name.
+
+    `parked` says that it waits for a retry, `deferred` that an input waits behind it, and `retried` that
+    it goes on. Each names its subject in the field `subject_field`; `parked` has the reason in `fault`.
+    """
+
+    parked: type[Any]
+    deferred: type[Any]
+    retried: type[Any]
+    subject_field: str
+
+    def park(self, subject: str, fault: str) -> Any:
+        """Return the event that parks a subject."""
+        return self.parked(**{self.subject_field: subject}, fault=fault)
+
+    def defer(self, subject: str) -> Any:
+        """Return the event that puts an input behind a parked subject."""
+        return self.deferred(**{self.subject_field: subject})
+
+    def retry(self, subject: str) -> Any:
+        """Return the event that ends the parking of a subject."""
+        return self.retried(**{self.subject_field: subject})
 
 
 CATALOGUE: dict[str, EventType] = {}
@@ -75,6 +103,7 @@ def event(
     version: int = 1,
     personal: bool = False,
     case_stage: str | None = None,
+    reference: bool = False,
 ) -> Callable[[type[T]], type[T]]:
     """Make a class an event of `logs`, with keyword-only fields, and enter it in the catalogue."""
 
@@ -88,6 +117,7 @@ def event(
             logs=logs,
             personal=personal,
             case_stage=case_stage,
+            reference=reference,
             words=words,
         )
         return made

@@ -34,3 +34,6 @@ SERVICE = {service.name: service for service in SERVICES}
 WRITER = {service.log: service.name for service in SERVICES if service.log is not None}
 LOGS = tuple(WRITER)
 STAGES = tuple(service for service in SERVICES if service.log and service.inputs)
+UPSTREAM = {
+    stage.name: WRITER[stage.inputs[-1]] for stage in STAGES
+}  # Stage → the service it follows.

@@ -11,8 +11,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from eventlog.postgres.pool import Database
 from events.catalogue import LINES
+from intake.inbound.topics import INBOUND
 
-INBOUND = "inbound"
 ON_KAFKA = tuple(
     f"{INBOUND}.{line}" for line in LINES
 )  # Beside the four lines: a source that may publish to this topic.

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from eventlog.postgres.tables import metadata_of
 
-METADATA = metadata_of("intake")
+METADATA = metadata_of("intake", begins_generations=True)
 
 Table(
     "content",

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from eventlog.codec import envelope
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft, Row
-from eventlog.kafka.topics import Cluster, wanted
+from eventlog.kafka.topics import Cluster
 from events.catalogue import LINES
 from events.registry import CATALOGUE, TYPE_OF
+from gridcall.host.topics import system_topics
 from tests.harness.histories import drafts_of, histories, run
 from tests.harness.paths import GOLDEN, ROOT
 from tests.harness.published_schema import payload_validator
@@ -104,7 +105,7 @@ def test_every_topic_is_described_as_it_is_made() -> None:
         for channel in document()["channels"].values()
     }
     topics = [
-        topic for topic in wanted(Cluster(""), 7) if topic.name != "gridcall.evaluations"
+        topic for topic in system_topics(Cluster(""), 7) if topic.name != "gridcall.evaluations"
     ]  # No event is of that log yet.
     made = {topic.name: topic for topic in topics}
     assert set(described) == set(made)

@@ -81,7 +81,9 @@ async def over_http(url: str, notifier: Notifier) -> AsyncIterator[HttpLog]:
     async with connected(url, size=2) as database:
         app = FastAPI()
         app.include_router(
-            log_routes(PostgresLog("intake", database, notifier), notifier, asyncio.Event())
+            log_routes(
+                PostgresLog("intake", "intake", database, notifier), notifier, asyncio.Event()
+            )
         )
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
         serving = asyncio.create_task(server.serve())
@@ -98,9 +100,9 @@ async def over_http(url: str, notifier: Notifier) -> AsyncIterator[HttpLog]:
 async def both(url: str, source: str) -> AsyncIterator[tuple[PostgresLog, Reader]]:
     """Somebody who writes, and a reader with connections and a bell of its own."""
     async with connected(url, size=2) as database, connected(url, size=2) as other:
-        writer = PostgresLog("intake", database, Notifier())
+        writer = PostgresLog("intake", "intake", database, Notifier())
         if source == "table":
-            yield writer, PostgresLog("intake", other, Notifier())
+            yield writer, PostgresLog("intake", "intake", other, Notifier())
         else:
             async with over_http(url, Notifier()) as reader:
                 yield writer, reader

@@ -14,6 +14,7 @@ import pytest
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
+from events.topology import WRITER
 from gridcall.verify import verify
 from tests.harness.commands import run_on_database
 from tests.harness.exampleville import issue
@@ -32,8 +33,8 @@ def post(door: httpx.Client, numbers: Iterator[int]) -> None:
 async def passed(url: str, log: str) -> tuple[int, int]:
     """How far a service has read, and written."""
     async with connected(url, size=1) as database:
-        kept = PostgresLog(log, database, Notifier())
-        return (await kept.passed("exampleville")).input, (
+        kept = PostgresLog(log, WRITER[log], database, Notifier())
+        return (await kept.progress("exampleville")).input, (
             await kept.watermark("exampleville")
         ).position
 

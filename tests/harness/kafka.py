@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from eventlog.core.row import Generation, Row, Watermark
 from eventlog.kafka.reader import KafkaLog
 from eventlog.kafka.relay import Publisher, Relay
-from eventlog.kafka.topics import Cluster, apply, wanted
+from eventlog.kafka.topics import Cluster, apply
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from events.errors import Unavailable
+from gridcall.host.topics import system_topics
 from tests.contract.log_contract import SHARD
 from tests.harness.broker import Broker
 from tests.harness.waiting import wait_for_condition
@@ -35,7 +36,7 @@ class Topics(NamedTuple):
 
 async def make_topics(cluster: Cluster, partitions: int = 1) -> None:
     """The topics, with a partition for each test."""
-    await apply(cluster, wanted(cluster, partitions))
+    await apply(cluster, system_topics(cluster, partitions))
 
 
 @dataclass
@@ -110,10 +111,10 @@ async def over_kafka(url: str, topics: Topics, *, relayed: bool = True) -> Async
     """A writer, a relay and a reader; `relayed`: the relay runs."""
     async with connected(url, size=3) as database, connected(url, size=3) as other:
         notifier, cluster = Notifier(), topics.broker.cluster
-        writer = PostgresLog("intake", database, Notifier(), "a")
+        writer = PostgresLog("intake", "intake", database, Notifier(), "a")
         publisher = Publisher(cluster)
         relay = Relay(writer, SHARD, topics.partition, publisher)
-        recorded = RecordedLog(PostgresLog("intake", other, Notifier()))
+        recorded = RecordedLog(PostgresLog("intake", "intake", other, Notifier()))
         reader = KafkaLog(
             "intake", cluster, lambda shard: topics.partition + (shard != SHARD), recorded, notifier
         )

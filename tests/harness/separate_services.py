@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from eventlog.kafka.topics import apply, wanted
+from eventlog.kafka.topics import apply
+from gridcall.host.topics import system_topics
 from gridcall.simulation.local_cluster import free_ports
 from tests.harness.broker import Broker, running_broker
 from tests.harness.commands import database_environment
@@ -103,7 +104,7 @@ class SeparateServices:
 @contextmanager
 def separate_services(postgres: str, folder: Path) -> Iterator[SeparateServices]:
     with running_broker(folder / "kafka") as broker:
-        asyncio.run(apply(broker.cluster, wanted(broker.cluster, 2)))
+        asyncio.run(apply(broker.cluster, system_topics(broker.cluster, 2)))
         system = SeparateServices(postgres, broker, folder)
         try:
             yield system

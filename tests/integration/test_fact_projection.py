@@ -22,6 +22,7 @@ from eventlog.postgres.pool import Database, connected
 from events import catalogue as e
 from events.errors import Conflict
 from events.instants import BEGINNING
+from events.topology import WRITER
 from tests.harness.calls import BOB, DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
 from tests.harness.city import ANN, DAY, POLICIES_ADOPTED, routed
 
@@ -39,7 +40,7 @@ class World:
     rows: dict[str, list[Row]]
 
     def sink(self, owner: str) -> PostgresLog:
-        return PostgresLog("evaluations", self.database, Notifier(), owner)
+        return PostgresLog("evaluations", "assessment", self.database, Notifier(), owner)
 
     async def projection(self, batch: int = 1000, owner: str = "a") -> FactProjection:
         """Return a projection that owns the district."""
@@ -103,7 +104,8 @@ def city() -> dict[str, list[Row]]:
 async def world(url: str) -> AsyncIterator[World]:
     async with connected(url, size=3) as database:
         logs = {
-            name: PostgresLog(name, database, Notifier(), "stage") for name in ("cases", "calls")
+            name: PostgresLog(name, WRITER[name], database, Notifier(), "stage")
+            for name in ("cases", "calls")
         }
         made = World(database, logs["cases"], logs["calls"], city())
         for name, log in logs.items():

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from events.errors import Halted
+from events.topology import UPSTREAM
 from gridcall.host.migrations import prepare
 from tests.contract.log_contract import SHARD, numbered, visit
 from tests.harness.commands import database_environment, read_output
@@ -204,10 +206,10 @@ def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(
     async def told() -> None:
         async with connected(database, size=2) as kept:
             intake, cases = (
-                PostgresLog("intake", kept, Notifier()),
-                PostgresLog("cases", kept, Notifier(), "a"),
+                PostgresLog("intake", "intake", kept, Notifier()),
+                PostgresLog("cases", "routing", kept, Notifier(), "a"),
             )
-            check = DatabaseCheck(tmp_path, database)
+            check = DatabaseCheck(tmp_path, database, "intake")
             await intake.append(SHARD, [visit(number, number) for number in range(1, 4)])
             await kept.on_connection(check.announce)
             before = await intake.generation(SHARD)
@@ -226,7 +228,7 @@ def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(
                 await other.on_connection(
                     lambda stages: kept.on_connection(
                         lambda connection: check.accept(
-                            connection, {"routing": stages, "escalation": stages}
+                            connection, UPSTREAM, {"routing": stages, "escalation": stages}
                         )
                     )
                 )
@@ -238,7 +240,7 @@ def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(
                     Halted, match=r"follows from 3 inputs .* the one in its place has 1"
                 ):
                     await cases.follow(SHARD, now)
-                await kept.on_connection(check.accept)
+                await kept.on_connection(partial(check.accept, upstream=UPSTREAM))
                 assert await intake.generation(SHARD) == now, "it is the database that was accepted"
                 cases.forget(SHARD)
                 assert await cases.lease(SHARD)

@@ -14,15 +14,17 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from eventlog.kafka.relay import Publisher
-from eventlog.kafka.topics import Cluster, administrator, apply, remove, wanted
+from eventlog.kafka.topics import Cluster, administrator, apply, remove
 from eventlog.notifier import Notifier
 from eventlog.postgres.pool import connected
+from gridcall.host.topics import system_topics
 from intake.acceptor import Acceptor
 from intake.api_keys import ON_KAFKA, Key, Keys
 from intake.inbound import consumer as inbound
 from intake.inbound.cloudevents import ISSUE_TYPE
 from intake.inbound.consumer import Inbound
 from intake.inbound.dead_letters import Kept, Quarantine
+from intake.inbound.topics import INBOUND, RECEIPTS, line_topic
 from intake.submissions import IssueSubmission
 from tests.harness.broker import Broker
 from tests.harness.commands import run_on_database
@@ -79,7 +81,7 @@ class Upstream:
 
     async def raw(self, value: bytes | None, headers: list[tuple[str, bytes]] = STRUCTURED) -> None:
         """Any record."""
-        topic = self.cluster.of_line("inbound", "hotline")
+        topic = line_topic(self.cluster, INBOUND, "hotline")
         await self.producer.send_and_wait(topic, value, key=b"k", partition=0, headers=headers)
 
     async def receipts(self, wanted: int) -> list[dict[str, Any]]:
@@ -87,7 +89,7 @@ class Upstream:
         consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=self.cluster.brokers, auto_offset_reset="earliest"
         )
-        consumer.assign([TopicPartition(self.cluster.of_line("receipts", "hotline"), 0)])
+        consumer.assign([TopicPartition(line_topic(self.cluster, RECEIPTS, "hotline"), 0)])
         await consumer.start()
         found: list[dict[str, Any]] = []
         try:
@@ -130,7 +132,7 @@ class Upstream:
 @asynccontextmanager
 async def upstream(broker: Broker, url: str) -> AsyncIterator[Upstream]:
     cluster = Cluster(broker.address, f"inbound{next(PREFIXES)}")
-    await apply(cluster, wanted(cluster, 1))
+    await apply(cluster, system_topics(cluster, 1))
     producer = AIOKafkaProducer(
         bootstrap_servers=cluster.brokers, acks="all", metadata_max_age_ms=1000
     )
@@ -143,7 +145,7 @@ async def upstream(broker: Broker, url: str) -> AsyncIterator[Upstream]:
         finally:
             await made.stop()
             await producer.stop()
-            await remove(cluster, wanted(cluster, 1))
+            await remove(cluster, system_topics(cluster, 1))
 
 
 Told = Callable[[Upstream], Awaitable[None]]
@@ -290,8 +292,8 @@ def test_a_topic_of_a_line_that_is_made_anew_is_read_from_its_beginning(
     async def story(upstream: Upstream) -> None:
         topics = [
             each
-            for each in wanted(upstream.cluster, 1)
-            if each.name == upstream.cluster.of_line("inbound", "hotline")
+            for each in system_topics(upstream.cluster, 1)
+            if each.name == line_topic(upstream.cluster, INBOUND, "hotline")
         ]
         upstream.intake()
         await upstream.publish("R-1", "R-2", "R-3")
@@ -322,7 +324,7 @@ def test_a_partition_that_is_added_is_read_too(
         upstream.intake()
         await upstream.publish("R-1")
         await upstream.accepted(1)
-        topic = upstream.cluster.of_line("inbound", "hotline")
+        topic = line_topic(upstream.cluster, INBOUND, "hotline")
         async with administrator(upstream.cluster) as client:
             await client.create_partitions({topic: NewPartitions(2)})
         event = {
@@ -348,7 +350,7 @@ def test_what_the_broker_deleted_before_it_was_read_is_told(tell: Callable[[Told
         await upstream.passed(1)
         await upstream.stop()
         await upstream.publish(*(f"R-{number}" for number in range(1, 10)))
-        partition = TopicPartition(upstream.cluster.of_line("inbound", "hotline"), 0)
+        partition = TopicPartition(line_topic(upstream.cluster, INBOUND, "hotline"), 0)
         async with administrator(upstream.cluster) as client:
             await client.delete_records({partition: RecordsToDelete(5)})
         upstream.intake()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,9 +27,8 @@ from eventlog.kafka.topics import (
     Step,
     administrator,
     apply,
-    carried,
+    log_topics,
     plan,
-    wanted,
 )
 from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
@@ -36,6 +36,8 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from events.errors import Conflict, Unavailable
 from events.instants import BEGINNING
+from events.topology import LOGS, UPSTREAM, WRITER
+from gridcall.host.topics import system_topics
 from gridcall.simulation.local_cluster import Tasks
 from gridcall.simulation.pipelines.postgres import Tabled
 from tests.contract.log_contract import SHARD, visit
@@ -227,7 +229,10 @@ def test_a_relay_stands_by_while_another_one_has_the_lease(database: str, topics
         async with connected(database, size=2) as other:
             publisher = Publisher(topics.broker.cluster)
             second = Relay(
-                PostgresLog("intake", other, Notifier(), "b"), SHARD, topics.partition, publisher
+                PostgresLog("intake", "intake", other, Notifier(), "b"),
+                SHARD,
+                topics.partition,
+                publisher,
             )
             await written(kafka, 3)
             assert await kafka.relay.step() == 3
@@ -269,11 +274,11 @@ def test_a_district_without_a_partition_is_read_from_its_writer_and_stops_nobody
                 )
         assert numbered(list(rows)) == [1]
         assert numbered(await kafka.read(3, await written(kafka, 3))) == [4, 5, 6]
-        await apply(kafka.topics.broker.cluster, carried(kafka.topics.broker.cluster, 2))
+        await apply(kafka.topics.broker.cluster, log_topics(kafka.topics.broker.cluster, LOGS, 2))
         await published(kafka)
 
     with running_broker(tmp_path) as broker:
-        asyncio.run(apply(broker.cluster, carried(broker.cluster, 1)))
+        asyncio.run(apply(broker.cluster, log_topics(broker.cluster, LOGS, 1)))
         told(database, Topics(broker, 0), story)
 
 
@@ -386,7 +391,8 @@ async def restored(kafka: Kafka, last: int, folder: Path) -> None:
     await database.fetch(f"DELETE FROM intake.log WHERE pos > {last}")
     await database.fetch(f"UPDATE intake.shard SET pos = {last}")
     await database.fetch(f"UPDATE intake.sent SET pos = {last}")
-    await database.on_connection(DatabaseCheck(folder, "").accept)
+    check = DatabaseCheck(folder, "", "intake")
+    await database.on_connection(partial(check.accept, upstream=UPSTREAM))
     kafka.writer.forget(SHARD)
 
 
@@ -557,13 +563,13 @@ async def dies(*_: object) -> None:
 
 def test_topics_are_planned_made_and_checked(tmp_path: Path) -> None:
     async def run(cluster: Cluster) -> None:
-        topics = wanted(cluster, 2)
+        topics = system_topics(cluster, 2)
         assert {step.what for step in await plan(cluster, topics)} == {"make"}
         await apply(cluster, topics)
         assert await plan(cluster, topics) == []
-        grown = await apply(cluster, wanted(cluster, 3))
+        grown = await apply(cluster, system_topics(cluster, 3))
         assert {step.what for step in grown} == {"partitions"}
-        assert await plan(cluster, wanted(cluster, 3)) == []
+        assert await plan(cluster, system_topics(cluster, 3)) == []
         assert await plan(cluster, topics) == [], "partitions never become fewer"
         lasting = [
             topic._replace(settings={**topic.settings, "retention.ms": "60000"})
@@ -627,7 +633,7 @@ def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(
         logs = {
             "intake": kafka.writer,
             **{
-                log: PostgresLog(log, kafka.writer.database, Notifier())
+                log: PostgresLog(log, WRITER[log], kafka.writer.database, Notifier())
                 for log in ("cases", "calls")
             },
         }

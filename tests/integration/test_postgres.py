@@ -37,6 +37,7 @@ from eventlog.postgres.pool import (
 from eventlog.postgres.tables import metadata_of
 from events.catalogue import VisitMade
 from events.errors import Conflict, Halted, Unavailable
+from events.topology import WRITER
 from gridcall.host.migrations import SERVICES, prepare
 from intake.acceptor import Acceptor
 from intake.core.submission import item_of
@@ -60,7 +61,7 @@ async def opened(
     url: str, name: str = "intake", owner: str = "a", kind: type[PostgresLog] = PostgresLog
 ) -> AsyncIterator[PostgresLog]:
     async with connected(url, size=3) as database:
-        yield kind(name, database, Notifier(), owner)
+        yield kind(name, WRITER[name], database, Notifier(), owner)
 
 
 @pytest.mark.parametrize("kind", [PostgresLog, Forgetful])

@@ -281,7 +281,7 @@ def test_the_reference_data_come_first_in_the_log() -> None:
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
     drafts, contents = adoptions(profile, grids, 7)
-    assert [(draft.at, draft.event.kind) for draft in drafts] == [  # type: ignore[union-attr]
+    assert [(draft.at, draft.event.kind) for draft in drafts] == [
         (7, "map"),
         (7, "roster"),
         (7, "policies"),

@@ -14,6 +14,7 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import connected
 from events.errors import Halted
+from events.topology import WRITER
 from gridcall.verify import Verified, verify
 from tests.harness.commands import run_gridcall
 from tests.harness.exampleville import issue
@@ -112,7 +113,10 @@ def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
 
     async def stepped() -> int:
         async with connected(database, size=2) as db:
-            logs = {log: PostgresLog(log, db, Notifier(), "test") for log in ("cases", "calls")}
+            logs = {
+                log: PostgresLog(log, WRITER[log], db, Notifier(), "test")
+                for log in ("cases", "calls")
+            }
             await logs["calls"].lease("exampleville")
             runner = escalation_stages().runner("exampleville", logs, 100)
             await runner.step()

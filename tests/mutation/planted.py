@@ -23,10 +23,10 @@ import pytest
 from assessment.core.facts import Key
 from escalation.core.decider import Escalation
 from eventlog.codec import Entry, data_decoder, entry
-from eventlog.core.decider import REFERENCE, Clock, ClockRanOut, Input
+from eventlog.core.decider import REFERENCE, Input, Result, Timer, TimerFired
 from eventlog.core.log import Log, MemoryLog
 from eventlog.core.row import Draft, Progress, Row, Watermark
-from eventlog.core.stage import Answer, Stage, Subject
+from eventlog.core.stage import Stage, Subject
 from eventlog.notifier import Notifier
 from eventlog.postgres import log as postgres
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
@@ -47,6 +47,7 @@ from events.catalogue import (
 )
 from events.errors import GridcallError, Unavailable
 from events.instants import Instant
+from events.topology import UPSTREAM, WRITER
 from gridcall.pipeline import pipeline
 from gridcall.verify import Snapshot, verified, verify
 from intake.acceptor import Accepted, Acceptor
@@ -60,7 +61,7 @@ from tools.checker import checker
 CITY = "city"
 STAGES = ("cases", "calls")
 SOURCE_OF = {"cases": "intake", "calls": "cases"}
-SCHEMA_OF = {"intake": "intake", "cases": "routing", "calls": "escalation"}
+LOGS = ("intake", "cases", "calls")
 S = 1_000_000  # A second.
 ALL = 10_000
 TRIES = 3
@@ -455,7 +456,7 @@ class OnPostgres(World):
         if process not in self._processes:
             notifier = Notifier()
             self._processes[process] = {
-                log: PostgresLog(log, self.line, notifier, process) for log in SCHEMA_OF
+                log: PostgresLog(log, WRITER[log], self.line, notifier, process) for log in LOGS
             }
         return self._processes[process][name]
 
@@ -506,10 +507,10 @@ class OnPostgres(World):
         return await self.log(log, process).lease(CITY, LEASE_SECONDS)
 
     async def expire(self, log: str) -> None:
-        await self.line.fetch(f"UPDATE {SCHEMA_OF[log]}.shard SET leased_until = '-infinity'")
+        await self.line.fetch(f"UPDATE {WRITER[log]}.shard SET leased_until = '-infinity'")
 
     async def head(self, log: str) -> list[asyncpg.Record]:
-        return await self.line.fetch(f"SELECT pos, ts, input FROM {SCHEMA_OF[log]}.shard")
+        return await self.line.fetch(f"SELECT pos, ts, input FROM {WRITER[log]}.shard")
 
     async def taken_over(self, log: str) -> Owner:
         """Another process owns the shard from now on; the first one has not noticed."""
@@ -736,7 +737,7 @@ async def row_by_row(
 
 @method(Stage, "stop")
 def never_stop(real: object, self: Stage[Any, Any]) -> None:
-    self._stopped = False
+    self._is_stopped = False
 
 
 @method(Runner, "replay")
@@ -868,11 +869,11 @@ def of_what_let_it_pass(changed: Callable[[Input, str, Instant], tuple[Input, st
     return plant
 
 
-class Untied(Clock):
+class Untied(Timer):
     """A clock that knows no order but the due time."""
 
     def __lt__(self, other: object) -> bool:
-        return isinstance(other, Clock) and self.due < other.due
+        return isinstance(other, Timer) and self.due < other.due
 
 
 def untied(patch: pytest.MonkeyPatch) -> None:
@@ -916,7 +917,7 @@ async def unwritten(
 async def believe_at_once(real: object, self: Runner[Any, Any]) -> None:
     await self._commit(*self._taken())
     mark = await self.source.watermark(self.stage.shard)
-    await self._commit(self.stage.advance_time(mark.watermark), self.stage.passed)
+    await self._commit(self.stage.advance_time(mark.watermark), self.stage.progress)
     await self.sink.announce(self.stage.shard, mark.watermark, self.stage.input)
 
 
@@ -983,15 +984,15 @@ async def any_database(real: object, self: DatabaseCheck, connection: object) ->
 # Poison
 
 
-@method(Stage, "_hear")
+@method(Stage, "_apply_to_subject")
 def held_inputs_are_dropped(
-    real: Callable[..., None], self: Stage[Any, Any], name: str, row: Row, answer: Answer
+    real: Callable[..., None], self: Stage[Any, Any], name: str, row: Row, result: Result
 ) -> None:
-    if not self._subject(name).parked:
-        real(name, row, answer)
+    if not self._subject(name).is_parked:
+        real(name, row, result)
 
 
-@method(Stage, "_decided")
+@method(Stage, "_decide")
 def parked_in_memory_only(
     real: Callable[..., Sequence[Event]],
     self: Stage[Any, Any],
@@ -1003,7 +1004,7 @@ def parked_in_memory_only(
     return [event for event in events if not isinstance(event, CaseParked)]
 
 
-@method(Runner, "_held_behind")
+@method(Runner, "_deferred_inputs")
 async def forgetting_what_is_held(
     real: object, self: Runner[Any, Any], rows: Sequence[Row]
 ) -> dict[str, Row]:
@@ -1012,7 +1013,7 @@ async def forgetting_what_is_held(
 
 @method(Stage, "_release")
 def without_clocks(real: object, self: Stage[Any, Any], subject: Subject[Any]) -> None:
-    subject.held = None
+    subject.deferred = None
 
 
 @method(Routing, "_report")
@@ -1364,7 +1365,7 @@ async def a_backup_of_intake_is_restored(world: OnPostgres) -> None:
         await world.come(10 * S, report("a", 99 * S))
         await world.come(11 * S, report("b", 99 * S))
         await world.follow()
-        check = DatabaseCheck(Path(folder), world.url)
+        check = DatabaseCheck(Path(folder), world.url, "intake")
         await world.line.on_connection(check.announce)
         for table in ("log", "identity"):
             await world.line.fetch(f"DELETE FROM intake.{table} WHERE pos = 2")
@@ -1374,7 +1375,7 @@ async def a_backup_of_intake_is_restored(world: OnPostgres) -> None:
             await world.line.on_connection(check.check)
         except NewGeneration as fault:
             world.notice(type(fault).__name__)
-            await world.line.on_connection(check.accept)
+            await world.line.on_connection(partial(check.accept, upstream=UPSTREAM))
         await world.come(12 * S, report("c", 99 * S))
         for log in STAGES:
             await world.owner(log, "begun anew").go()
@@ -1455,7 +1456,7 @@ def poison_until(
         event = heard.event
         ready = (
             getattr(reference, adopted)
-            or isinstance(event, ClockRanOut)
+            or isinstance(event, TimerFired)
             or not isinstance(event, kind)
         )
         if not ready and self.subject(event) == case_of(name):
@@ -1626,7 +1627,7 @@ PLANTED = (
     Planted(
         "recalling all",
         "A new owner recalls its whole log.",
-        (Weakening("`Runner.recall` leaves out the last decision", recall_less),),
+        (Weakening("`Runner.replay` leaves out the last decision", recall_less),),
         an_owner_dies_after_its_commit,
         ("Conflict", "stands still: Conflict"),
     ),
@@ -1727,7 +1728,7 @@ PLANTED = (
     Planted(
         "before a watermark",
         "A watermark w fires what was due before w.",
-        (Weakening("`Stage.pass_time` fires what was due at w, too", at_a_watermark_too),),
+        (Weakening("`Stage.advance_time` fires what was due at w, too", at_a_watermark_too),),
         a_case_is_closed_when_it_is_due,
         ("verify", "checker: deadline"),
     ),
@@ -1741,7 +1742,7 @@ PLANTED = (
     Planted(
         "an order below the due time",
         "Clocks fire in the order (due, case, kind, run).",
-        (Weakening("`Clock` is ordered by its due time alone", untied),),
+        (Weakening("`Timer` is ordered by its due time alone", untied),),
         three_cases_are_due_together,
         ("verify",),
     ),
@@ -1796,7 +1797,7 @@ PLANTED = (
     Planted(
         "believed after reading",
         "A watermark is believed when its position was read.",
-        (Weakening("`Runner.pass_time` believes every watermark", believe_at_once),),
+        (Weakening("`Runner.advance_time` believes every watermark", believe_at_once),),
         half_of_the_rows_are_read,
         ("Conflict", "stands still: Conflict", "checker: lag"),
     ),
@@ -1870,21 +1871,26 @@ PLANTED = (
     Planted(
         "later inputs are held",
         "Later inputs of a parked case are held behind it.",
-        (Weakening("`Stage._hear` drops what a parked case hears", held_inputs_are_dropped),),
+        (
+            Weakening(
+                "`Stage._apply_to_subject` drops the inputs of a parked case",
+                held_inputs_are_dropped,
+            ),
+        ),
         a_case_is_poison,
         ("checker: outcome",),
     ),
     Planted(
         "parked is an event",
         "That a case is parked is an event.",
-        (Weakening("`Stage._decided` parks in memory only", parked_in_memory_only),),
+        (Weakening("`Stage._decide` parks in memory only", parked_in_memory_only),),
         a_case_is_poison,
         ("verify", "checker: outcome"),
     ),
     Planted(
         "a new owner finds what is held",
         "A new owner finds what waits behind a parked case.",
-        (Weakening("`Runner.recall` forgets it", forgetting_what_is_held),),
+        (Weakening("`Runner.replay` forgets it", forgetting_what_is_held),),
         parked_cases_are_retried,
         ("verify", "checker: case", "checker: clock"),
     ),

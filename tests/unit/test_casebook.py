@@ -146,7 +146,7 @@ def cases_of(rows: list[Row]) -> dict[str, Case]:
     """Return the cases of these rows."""
     cases: dict[str, Case] = {}
     for row in rows:
-        name = row.event.case  # type: ignore[union-attr]
+        name = row.event.case
         evolve_case(cases.setdefault(name, Case(name)), row)
     return cases
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eventlog.core.decider import Clock, ClockRanOut
+from eventlog.core.decider import Timer, TimerFired
 from eventlog.testing.sentences import Given, given
 from events import catalogue as e
 from events.errors import Halted
@@ -50,8 +50,8 @@ REOPENED = e.CaseReopened(
     case=CASE, matter=matter(due=None), holder=replace(ANN, episode=2), because="recurrence"
 )
 
-DEADLINE = ClockRanOut(Clock(DUE, CASE, "deadline", 1))
-SILENCE = ClockRanOut(Clock(DUE + DAY, CASE, "answer", 1))
+DEADLINE = TimerFired(Timer(DUE, CASE, "deadline", 1))
+SILENCE = TimerFired(Timer(DUE + DAY, CASE, "answer", 1))
 
 
 def queued(holder: e.Assignment) -> e.CaseQueued:
@@ -142,7 +142,7 @@ def test_a_case_that_reopens_gets_a_new_deadline_from_a_policy_row() -> None:
         policies="policies-1",
     )
     case = given(escalation, *CITY, STARTED, STOPPED).when(again, 10 * DAY).then(restarted)
-    assert case.when(ClockRanOut(Clock(day_16_at_24, CASE, "deadline", 2)), day_16_at_24).events[
+    assert case.when(TimerFired(Timer(day_16_at_24, CASE, "deadline", 2)), day_16_at_24).events[
         0
     ] == e.DeadlineMissed(case=CASE, holder=again.holder, run=2, due=day_16_at_24)
 
@@ -202,7 +202,7 @@ def test_a_call_not_answered_in_time_goes_up_one_level_and_stays_open() -> None:
 
 def test_above_the_district_there_is_nobody_to_call() -> None:
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED, DISTRICT_CALLED)
-    assert escalation.clocks(case.state) == ()
+    assert escalation.timers(case.state) == ()
 
 
 def test_an_acknowledged_call_still_goes_up_when_it_is_not_answered() -> None:
@@ -220,7 +220,7 @@ def test_an_answered_call_is_over_and_silent() -> None:
     case = case.when(e.AnswerPassedOn(case=CASE, holder=ANN, call=FIRST, by="officer-01")).then(
         answered
     )
-    assert escalation.clocks(case.state) == ()
+    assert escalation.timers(case.state) == ()
     case.when(ENDED).then(STOPPED)
 
 
@@ -272,7 +272,7 @@ def test_without_a_limit_calls_wait_for_ever() -> None:
     patient = replace(POLICIES_ADOPTED, answer_within=None)
     case = given(escalation, patient, ROSTER_ADOPTED, STARTED)
     case = case.when(DEADLINE, DUE).then(MISSED, replace(STREET_CALLED, answer_due=None))
-    assert escalation.clocks(case.state) == ()
+    assert escalation.timers(case.state) == ()
 
 
 def test_without_a_roster_a_call_names_the_unit_alone() -> None:
@@ -295,7 +295,7 @@ def test_calls_are_numbered_through_all_lives_of_a_case() -> None:
     case: Given[Any, Any] = given(
         escalation, *CITY, STARTED, MISSED, STREET_CALLED, STOPPED, withdrawn(FIRST), again
     )
-    raised = case.when(ClockRanOut(Clock(10 * DAY, CASE, "deadline", 2)), 10 * DAY).events[1]
+    raised = case.when(TimerFired(Timer(10 * DAY, CASE, "deadline", 2)), 10 * DAY).events[1]
     assert isinstance(raised, e.CallRaised)
     assert raised.call == SECOND
 

@@ -152,8 +152,8 @@ def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
     done = live.apply(heard[: chance.randint(0, len(heard))])
     recalled = ESCALATION.make("city")
     recalled.replay([opened(envelope(row)) for row in done], {})
-    assert {name: (s.state, s.sequence, s.parked) for name, s in recalled.subjects.items()} == {
-        name: (s.state, s.sequence, s.parked) for name, s in live.subjects.items() if s.sequence
+    assert {name: (s.state, s.sequence, s.is_parked) for name, s in recalled.subjects.items()} == {
+        name: (s.state, s.sequence, s.is_parked) for name, s in live.subjects.items() if s.sequence
     }
     assert recalled.reference == live.reference
     left = heard[live.input :]

@@ -82,9 +82,9 @@ def declined(action: Any, because: str) -> e.InputDeclined:
 
 
 def holder_of(
-    *past: e.Event, claims: tuple[e.PlaceClaim, ...], answer: tuple[tuple[str, ...], ...] = ()
+    *past: e.Event, claims: tuple[e.PlaceClaim, ...], result: tuple[tuple[str, ...], ...] = ()
 ) -> Any:
-    placed = given(routing, *past).when(issue(*claims), DAY, answer).events[1]
+    placed = given(routing, *past).when(issue(*claims), DAY, result).events[1]
     assert isinstance(placed, e.CaseRouted | e.CaseQueued | e.CaseWithheld)
     return placed
 
@@ -98,12 +98,12 @@ def test_a_report_goes_to_the_grid_that_contains_its_point() -> None:
 
 
 def test_a_point_in_two_grids_goes_to_the_lowest_code_and_says_so() -> None:
-    placed = holder_of(*CITY, claims=(IN_0101,), answer=(("0201", "0101"),))
+    placed = holder_of(*CITY, claims=(IN_0101,), result=(("0201", "0101"),))
     assert (placed.holder.grid, placed.rules) == ("0101", ("in_two_grids",))
 
 
 def test_a_dedicated_grid_wins_over_the_basic_grid_around_it_and_that_is_no_dirt() -> None:
-    placed = holder_of(*CITY, claims=(IN_0101,), answer=(("0101", "SCHOOL"),))
+    placed = holder_of(*CITY, claims=(IN_0101,), result=(("0101", "SCHOOL"),))
     assert (placed.holder.grid, placed.holder.worker, placed.rules) == ("SCHOOL", None, ())
 
 
@@ -117,7 +117,7 @@ def test_the_first_claim_that_answers_wins() -> None:
         e.PlaceClaim(by="grid", code="9999"),
         e.PlaceClaim(by="grid", code="0201"),
     )
-    placed = holder_of(*CITY, claims=claims, answer=((),))
+    placed = holder_of(*CITY, claims=claims, result=((),))
     assert (placed.holder.grid, placed.located_by, placed.rules) == (
         "0201",
         "grid",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from escalation.core.decider import Escalation
-from eventlog.core.decider import REFERENCE, ClockRanOut, Input
+from eventlog.core.decider import REFERENCE, Input, TimerFired
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Progress, Row, Watermark
 from eventlog.core.stage import Stage
@@ -164,13 +164,13 @@ def test_firing_costs_what_is_due_not_what_is_pending() -> None:
     for i in range(1000):
         stage.apply(tape.write(10, f"c{i}", *report(f"c{i}", 10, DAY + i)))
     asked: list[str] = []
-    clocks = stage.decider.clocks
+    clocks = stage.decider.timers
 
     def counted(state: Any) -> Any:
         asked.append("")
         return clocks(state)
 
-    stage.decider.clocks = counted  # type: ignore[method-assign]
+    stage.decider.timers = counted  # type: ignore[method-assign]
     stage.advance_time(DAY + 1)
     assert len(asked) < 5
 
@@ -265,9 +265,9 @@ class Poisoned(Escalation):
 
     def decide(self, heard: Input, state: Any, reference: Any) -> Sequence[e.Event]:
         event = heard.event
-        case = event.clock.subject if isinstance(event, ClockRanOut) else getattr(event, "case", "")
+        case = event.timer.subject if isinstance(event, TimerFired) else getattr(event, "case", "")
         if case == "bad" and (
-            self.where == "decide" or (self.where == "fire" and isinstance(event, ClockRanOut))
+            self.where == "decide" or (self.where == "fire" and isinstance(event, TimerFired))
         ):
             raise self.fault
         return super().decide(heard, state, reference)
@@ -310,7 +310,7 @@ class Unready(Escalation):
 
     def decide(self, heard: Input, state: Any, reference: Any) -> Sequence[e.Event]:
         event = heard.event
-        case = event.clock.subject if isinstance(event, ClockRanOut) else self.subject(event)
+        case = event.timer.subject if isinstance(event, TimerFired) else self.subject(event)
         if case == "bad" and (reference.policies is None or reference.policies.name != "better"):
             raise KeyError("better")
         return super().decide(heard, state, reference)
@@ -426,7 +426,7 @@ def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_alike(
         await sink.commit("city", rows)
         await third.replay()
         assert third.stage.subjects["bad"].state == other.stage.subjects["bad"].state
-        assert not third.stage.subjects["bad"].parked
+        assert not third.stage.subjects["bad"].is_parked
 
     asyncio.run(run())
 
@@ -437,7 +437,7 @@ def test_what_is_no_fault_of_the_case_stops_the_shard(fault: Exception) -> None:
     rows = tape.write(10, "bad", *report("bad", 10, 20))
     with pytest.raises(type(fault)):
         stage.apply(rows)
-    with pytest.raises(Halted, match="recall its log with a new stage"):
+    with pytest.raises(Halted, match="replay its log with a new stage"):
         stage.apply(rows)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from eventlog.core.row import Draft
 from eventlog.kafka.relay import unpublished
-from eventlog.kafka.topics import Cluster, apply, carried, remove
+from eventlog.kafka.topics import Cluster, apply, log_topics, remove
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, connected, listen, remark, remark_on
@@ -83,7 +83,7 @@ class Tabled:
         watermark = (await self.intake.watermark(self.district)).watermark
         for log in list(self._logs.values())[1:]:
             async for _ in self._moves(log):
-                if (await log.passed(self.district)).watermark >= watermark:
+                if (await log.progress(self.district)).watermark >= watermark:
                     break
         await self._look()
         return watermark
@@ -98,7 +98,7 @@ class Tabled:
     async def _follows(self, log: PostgresLog, head: int) -> None:
         """Wait until a stage is not much behind the log that it reads, which ends at `head`."""
         async for _ in self._moves(log):
-            if (await log.passed(self.district)).input >= head - self._room:
+            if (await log.progress(self.district)).input >= head - self._room:
                 break
 
     async def _moves(self, log: PostgresLog) -> AsyncIterator[None]:
@@ -164,7 +164,7 @@ async def tabled(
     await prepare(url, anew=await remark_on(url) != name)
     async with named(url, name), connected(url) as database:
         notifier = Notifier()
-        logs = {log: PostgresLog(log, database, notifier, "simulate") for log in LOGS}
+        logs = {log: PostgresLog(log, WRITER[log], database, notifier, "simulate") for log in LOGS}
         async with Keepers(logs, district, batch) as keepers:
             yield Tabled(urls, logs, district, reader, keepers, ROOM * batch)
 
@@ -183,7 +183,7 @@ async def over_kafka(
     anew = await remark_on(urls["intake"]) != name
     for service in SERVICES:
         await prepare(urls[service], services=(service,), anew=anew)
-    topics = carried(cluster, 1)
+    topics = log_topics(cluster, LOGS, 1)
     if anew:
         await remove(cluster, topics)
     await apply(cluster, topics)
@@ -192,7 +192,7 @@ async def over_kafka(
         logs: dict[str, PostgresLog] = {}
         for log in (*LOGS, "evaluations"):
             database: Database = await stack.enter_async_context(connected(urls[WRITER[log]]))
-            logs[log] = PostgresLog(log, database, notifier, "simulate")
+            logs[log] = PostgresLog(log, WRITER[log], database, notifier, "simulate")
         processes = await stack.enter_async_context(
             Processes(folder_of(cluster.prefix, anew), cluster, urls, replicas)
         )

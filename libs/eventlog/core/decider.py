@@ -1,27 +1,27 @@
-"""What a service is at heart: a decider. `state = fold(evolve, its events)`, `decide(heard, state) → events`, both pure.
+"""The decider: the pure heart of a service. `state = fold(evolve, events)`; `decide` gives the next events.
 
-A decider knows one subject at a time (in routing and escalation: a case) and the reference data of its shard. The loop around
-it, which gives positions and lets clocks run out, is stage.py; sentences about it are written with spec.py.
+A decider knows one subject at a time (an aggregate) and the reference data of its shard. The stage loop
+(stage.py) gives positions to its events and fires its timers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from events.catalogue import Event
 from events.instants import Instant
-from events.registry import value
+from events.registry import Parking, value
 
-REFERENCE = "reference"  # The subject of reference data: one per shard, beside the cases.
-NOT_PARKED = "This case is not parked: there is nothing to decide again."
+REFERENCE = "reference"  # The subject of reference data: one in each shard, beside the others.
 
 S = TypeVar("S")
 R = TypeVar("R")
 
+Result = tuple[tuple[str, ...], ...]
 
-class Clock(NamedTuple):
-    """A running clock of a subject. Clocks run out in the order of these fields."""
+
+class Timer(NamedTuple):
+    """A running timer of a subject. Timers fire in the order of these fields."""
 
     due: Instant
     subject: str
@@ -30,49 +30,56 @@ class Clock(NamedTuple):
 
     @property
     def id(self) -> str:
-        """What a fired event names as its cause."""
+        """The cause that an event of this timer names."""
         return f"clock/{self.subject}/{self.kind}/{self.run}"
 
 
 @value
-class ClockRanOut:
-    """Heard by the decider that started the clock, at the instant at which it fires."""
+class TimerFired:
+    """The input of the decider that started the timer, at the instant at which it fires."""
 
-    clock: Clock
+    timer: Timer
 
 
 class Input(NamedTuple):
-    """An input as a decider hears it: what, when, and what was asked outside for it (routing: the map)."""
+    """An input of a decider: an event or `TimerFired`, its time, and the result of the look-up for it."""
 
-    event: Event | ClockRanOut
+    event: Any
     time: Instant
-    answer: tuple[tuple[str, ...], ...] = ()
+    result: Result = ()
 
 
 class Decider(Protocol[S, R]):
-    """The pure heart of a stage. S is the state of a subject, R the reference data; both are immutable."""
+    """The pure heart of a stage. S is the state of a subject, R the reference data; both are immutable.
+
+    `log` is the log that the decisions go to, and `parking` the events by which the stage parks a subject.
+    """
 
     log: str
-    initial_state: S  # The state of a subject of which nothing was heard.
-    initial_reference: R  # The reference data before any was adopted.
+    parking: Parking
+    initial_state: S
+    initial_reference: R
 
-    def subject(self, event: Event) -> str | None:
-        """Whom an input concerns that is no reference data; None: nobody, it passes unheard."""
+    def subject(self, event: Any, /) -> str | None:
+        """Return the subject of an input that is no reference data; None if it concerns nobody."""
 
-    def decide_reference(self, event: Event, reference: R) -> Sequence[Event]:
-        """Decide about reference data. Raises Halted where it cannot be followed."""
+    def decide_reference(self, event: Any, reference: R, /) -> Sequence[Any]:
+        """Decide about reference data. Raises Halted if this code cannot follow it."""
 
-    def evolve_reference(self, reference: R, event: Event) -> R:
-        """Evolve the reference data."""
+    def evolve_reference(self, reference: R, event: Any, /) -> R:
+        """Return the reference data after one of the events that `decide_reference` gave."""
 
-    def retries(self, event: Event) -> bool:
-        """Whether an input asks to decide a parked subject again. One that is not parked hears it like any input."""
+    def retries(self, event: Any, /) -> bool:
+        """Tell whether an input asks to decide a parked subject again.
 
-    def decide(self, heard: Input, state: S, reference: R) -> Sequence[Event]:
-        """Decide about one input, or one clock that ran out."""
+        A subject that is not parked gets such an input like any other.
+        """
 
-    def evolve(self, state: S, event: Event) -> S:
-        """The state after one of the subject's own events. Those about parking are the loop's and never come here."""
+    def decide(self, input_: Input, state: S, reference: R, /) -> Sequence[Any]:
+        """Decide about one input or one timer that fired."""
 
-    def clocks(self, state: S) -> Sequence[Clock]:
-        """The clocks that run in this state, the same objects as long as they run."""
+    def evolve(self, state: S, event: Any, /) -> S:
+        """Return the state after one of the subject's events. Those of `parking` never come here."""
+
+    def timers(self, state: S, /) -> Sequence[Timer]:
+        """Return the timers that run in this state: the same objects for as long as they run."""

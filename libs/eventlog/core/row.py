@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from events.catalogue import Event
 from events.instants import Instant
 
 
@@ -26,7 +25,7 @@ class Row(NamedTuple):
     subject: str
     sequence: int
     cause: str
-    event: Event
+    event: Any
 
     @property
     def id(self) -> str:
@@ -42,7 +41,7 @@ class Draft(NamedTuple):
 
     at: Instant
     subject: str
-    event: Event
+    event: Any
 
 
 class Progress(NamedTuple):

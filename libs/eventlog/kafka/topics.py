@@ -6,7 +6,7 @@ A district's number in intake's list is its partition in every topic. Positions 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Any, NamedTuple
@@ -22,10 +22,8 @@ from aiokafka.errors import (
     for_code,
 )
 
-from events.catalogue import LINES
 from events.errors import Halted, Unavailable
 from events.instants import Instant
-from events.topology import WRITER
 
 Headers = list[tuple[str, bytes]]
 
@@ -62,9 +60,9 @@ class Cluster(NamedTuple):
         """The topic of the watermarks."""
         return f"{self.prefix}.time"
 
-    def of_line(self, kind: str, line: str) -> str:
-        """The topic on which issues of a line come in (`inbound`), or are answered (`receipts`)."""
-        return f"{kind}.{line}" if self.prefix == OWN else f"{self.prefix}.{kind}.{line}"
+    def shared_topic(self, name: str) -> str:
+        """Return the topic that other systems know by this name; it has no prefix unless several share it."""
+        return name if self.prefix == OWN else f"{self.prefix}.{name}"
 
 
 class Mark(msgspec.Struct, frozen=True, rename={"position": "pos", "watermark": "w"}):
@@ -96,23 +94,13 @@ class Step(NamedTuple):
     why: str
 
 
-def carried(cluster: Cluster, districts: int) -> list[Topic]:
-    """The topics of the logs and of time for so many districts; the partitions only ever grow."""
-    count = max(1, districts)
+def log_topics(cluster: Cluster, logs: Iterable[str], shards: int) -> list[Topic]:
+    """Return the topics of logs and of time for a number of shards; partitions are never removed."""
+    partitions = max(1, shards)
     return [
-        *(Topic(cluster.topic(log), count, FOR_EVER) for log in WRITER),
-        Topic(cluster.time, count, NEWEST),
+        *(Topic(cluster.topic(log), partitions, FOR_EVER) for log in logs),
+        Topic(cluster.time, partitions, NEWEST),
     ]
-
-
-def wanted(cluster: Cluster, districts: int) -> list[Topic]:
-    """All topics for so many districts: the lines, too."""
-    lines = [
-        Topic(cluster.of_line(kind, line), 1, A_WEEK)
-        for kind in ("inbound", "receipts")
-        for line in LINES
-    ]
-    return [*carried(cluster, districts), *lines]
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()), substr(pg_walf
 """
 HEADS = "SELECT shard, pos, ts FROM {schema}.shard"
 BEGIN = """
-UPDATE intake.shard SET before = generation, start = pos, ts = greatest(ts, $2),
+UPDATE {schema}.shard SET before = generation, start = pos, ts = greatest(ts, $2),
   generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) WHERE shard = $1
 """
 CUT = """
@@ -40,7 +40,6 @@ FROM (SELECT coalesce(max(pos), 0) AS pos FROM {schema}.log WHERE shard = $1 AND
 """
 POSITION = "SELECT pos FROM {schema}.shard WHERE shard = $1"
 UNPUBLISHED = "UPDATE {schema}.sent SET pos = least(pos, $2) WHERE shard = $1"
-STAGES = (("routing", "intake"), ("escalation", "routing"), ("assessment", "escalation"))
 
 
 class NewGeneration(Halted):
@@ -64,7 +63,7 @@ def is_behind(found: Announced, shard: str, head: tuple[int, Instant]) -> bool:
 class DatabaseCheck:
     """Compares a database with what was announced of it. `folder` is the data folder, `schema` whose logs count there."""
 
-    def __init__(self, folder: Path, url: str, schema: str = "intake") -> None:
+    def __init__(self, folder: Path, url: str, schema: str) -> None:
         self._schema = schema
         self._path = folder / f"announced-{sha256(url.encode()).hexdigest()[:12]}.json"
         self._announced: Announced | None = None
@@ -96,40 +95,43 @@ class DatabaseCheck:
     async def accept(
         self,
         connection: asyncpg.Connection[Any],
-        apart: Mapping[str, asyncpg.Connection[Any]] = MappingProxyType({}),
+        upstream: Mapping[str, str],
+        separate: Mapping[str, asyncpg.Connection[Any]] = MappingProxyType({}),
     ) -> None:
         """Go on with the database as it is.
 
-        Of intake's log a new generation begins, unless the database is the one that was announced; time stays. Stages are cut
-        back to what they can have read; they lie in the same database, or `apart`.
+        The checked schema begins a new generation, unless the database is the announced one; its time
+        stays. Each stage in `upstream` (its schema → the schema of the log that it reads, in the order of
+        the stages) is cut back to what it can have read. `separate` has stages in databases of their own.
         """
         connections = {
-            service: apart.get(service, connection) for service in ("intake", *dict(STAGES))
+            schema: separate.get(schema, connection) for schema in (self._schema, *upstream)
         }
         async with AsyncExitStack() as stack:
             for each in {id(each): each for each in connections.values()}.values():
                 await stack.enter_async_context(each.transaction())
             if self._is_another(await self._found(connection)):
                 for shard, time in (await self._newest(connections)).items():
-                    await connection.execute(BEGIN, shard, time)
-            for stage, before in STAGES:
+                    await connection.execute(BEGIN.format(schema=self._schema), shard, time)
+            for stage, before in upstream.items():
                 await cut(stage, connections[stage], await generations(before, connections[before]))
         self._write(await self._found(connection))
 
     async def _newest(
         self, connections: Mapping[str, asyncpg.Connection[Any]]
     ) -> dict[str, Instant]:
-        """How far time has passed in each district that intake has, for whoever was told."""
+        """Return how far time has passed in each shard of the checked schema, as any reader may know it."""
         known = self._read()
         newest = {
             shard: time
-            for shard, _, time in await connections["intake"].fetch(HEADS.format(schema="intake"))
+            for shard, _, time in await connections[self._schema].fetch(
+                HEADS.format(schema=self._schema)
+            )
         }
         told = [(shard, time) for shard, (_, time) in known.heads.items()] if known else []
-        for stage, _ in STAGES:
+        for schema, each in connections.items():
             told += [
-                (shard, time)
-                for shard, _, time in await connections[stage].fetch(HEADS.format(schema=stage))
+                (shard, time) for shard, _, time in await each.fetch(HEADS.format(schema=schema))
             ]
         for shard, time in told:
             if shard in newest:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -22,11 +22,9 @@ from eventlog.core.log import at, check_follows
 from eventlog.core.row import Draft, Generation, Progress, Row, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database
-from events.catalogue import Event, ReferenceAdopted
 from events.errors import Conflict, Halted, Unavailable
 from events.instants import BEGINNING, Instant
 from events.registry import TYPE_OF
-from events.topology import WRITER
 
 LEASE_SECONDS = 3.0
 TAIL_ROWS = 8_000
@@ -128,7 +126,7 @@ def lines(column: Sequence[str]) -> str:
     return joined
 
 
-def types_and_data(events: Sequence[Event]) -> tuple[str, str]:
+def types_and_data(events: Sequence[Any]) -> tuple[str, str]:
     """The names of types, and events in JSON, which never has a line feed in it."""
     names = "\n".join([TYPE_OF[type(event)].name for event in events])
     return names, b"\n".join(map(sorted_encoder.encode, events)).decode()
@@ -142,14 +140,16 @@ class Head(NamedTuple):
 
 
 class PostgresLog:
-    """The log of one service in its database. `owner` names this process in leases."""
+    """The log of one service: the table `log` in a schema of its database. `owner` names this process in leases."""
 
-    def __init__(self, name: str, database: Database, notifier: Notifier, owner: str = "") -> None:
+    def __init__(
+        self, name: str, schema: str, database: Database, notifier: Notifier, owner: str = ""
+    ) -> None:
         self.name = name
         self.database = database
         self.notifier = notifier
         self.owner = owner
-        self.schema = WRITER[name]
+        self.schema = schema
         self._heads: dict[str, Head] = {}
         self._tails: defaultdict[str, Tail] = defaultdict(Tail)
         self._sql = {sql: sql.format(schema=self.schema, log=name) for sql in STATEMENTS}
@@ -195,7 +195,7 @@ class PostgresLog:
     async def watermark(self, shard: str) -> Watermark:
         return (await self.head(shard))[0]
 
-    async def passed(self, shard: str) -> Progress:
+    async def progress(self, shard: str) -> Progress:
         """How far a stage is."""
         found = await self._fetch(HEAD, shard)
         return Progress(found[0]["input"], found[0]["ts"]) if found else Progress(0, BEGINNING)
@@ -214,7 +214,7 @@ class PostgresLog:
         self._written(shard, self._heads.get(shard, Head(0, 0)).epoch, rows)
         return rows
 
-    async def adopt(self, shard: str, events: Sequence[ReferenceAdopted]) -> None:
+    async def adopt(self, shard: str, events: Sequence[Any]) -> None:
         """Append reference data at the door's own time. Their contents are kept before."""
         nothing = numbers([None] * len(events))  # JSON's null is Postgres's NULL.
         await self._fetch(

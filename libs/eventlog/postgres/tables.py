@@ -24,9 +24,12 @@ from sqlalchemy import (
 GENERATION = "((EXTRACT(epoch FROM clock_timestamp()) * (1000000)::numeric))::bigint"
 
 
-def metadata_of(service: str) -> MetaData:
-    """The tables that every service has."""
-    metadata = MetaData(schema=service)
+def metadata_of(schema: str, *, begins_generations: bool = False) -> MetaData:
+    """Return the tables that every service has.
+
+    `begins_generations` is for the log that reads no other one: a shard's first row begins one.
+    """
+    metadata = MetaData(schema=schema)
     Table(
         "log",
         metadata,
@@ -70,7 +73,7 @@ def metadata_of(service: str) -> MetaData:
             "generation",
             BigInteger,
             nullable=False,
-            server_default=text(GENERATION if service == "intake" else "0"),
+            server_default=text(GENERATION if begins_generations else "0"),
         ),
         Column("before", BigInteger, nullable=False, server_default=text("0")),
         Column("start", BigInteger, nullable=False, server_default=text("0")),

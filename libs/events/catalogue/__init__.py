@@ -55,7 +55,15 @@ from events.catalogue.issues import (
     is_action,
     to_fields,
 )
-from events.catalogue.outcomes import ActionWaits, CaseParked, CaseRetried, InputDeclined, InputHeld
+from events.catalogue.outcomes import (
+    NOT_PARKED,
+    PARKING,
+    ActionWaits,
+    CaseParked,
+    CaseRetried,
+    InputDeclined,
+    InputHeld,
+)
 from events.catalogue.reference import Adopted, PoliciesAdopted, ReferenceAdopted, RosterAdopted
 from events.catalogue.values import (
     LINES,
@@ -89,6 +97,8 @@ Event = (
 __all__ = [
     "ACTIONS",
     "LINES",
+    "NOT_PARKED",
+    "PARKING",
     "URGENCIES",
     "AcknowledgementGiven",
     "AcknowledgementPassedOn",

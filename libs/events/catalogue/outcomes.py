@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from events.registry import Words, event
+from events.registry import Parking, Words, event
 
 
 @event(
@@ -55,3 +55,7 @@ class CaseRetried:
     """A parked case goes on: what was kept behind it is decided here, in its order, in this same decision."""
 
     case: str
+
+
+PARKING = Parking(parked=CaseParked, deferred=InputHeld, retried=CaseRetried, subject_field="case")
+NOT_PARKED = "This case is not parked: there is nothing to decide again."

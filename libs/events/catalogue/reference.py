@@ -6,7 +6,13 @@ from events.catalogue.values import DeadlineRule, OnCall, ReferenceKind
 from events.registry import Words, event
 
 
-@event("intake", "cases", "calls", words=Words(en="Reference data adopted", zh="基础数据启用"))
+@event(
+    "intake",
+    "cases",
+    "calls",
+    reference=True,
+    words=Words(en="Reference data adopted", zh="基础数据启用"),
+)
 class ReferenceAdopted:
     """From here on this version holds. `kind`: map, names, roster, admission, policies or decider.
 
@@ -18,7 +24,12 @@ class ReferenceAdopted:
     digest: str
 
 
-@event("cases", "calls", words=Words(en="Deadline policies adopted", zh="时限规则启用"))
+@event(
+    "cases",
+    "calls",
+    reference=True,
+    words=Words(en="Deadline policies adopted", zh="时限规则启用"),
+)
 class PoliciesAdopted:
     """Deadline policies hold from here on, for clocks that start from here on.
 
@@ -31,7 +42,13 @@ class PoliciesAdopted:
     limits: tuple[DeadlineRule, ...]
 
 
-@event("cases", "calls", personal=True, words=Words(en="Roster adopted", zh="一格四员名册启用"))
+@event(
+    "cases",
+    "calls",
+    personal=True,
+    reference=True,
+    words=Words(en="Roster adopted", zh="一格四员名册启用"),
+)
 class RosterAdopted:
     """A roster holds from here on. It names who receives the calls of each unit; gridworkers lie in its content."""
 

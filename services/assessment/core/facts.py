@@ -78,10 +78,10 @@ def fact_of(row: Row) -> tuple[Key, Fact] | None:
     event = row.event
     if type(event) not in COUNTED:
         return None
-    holder: Assignment = event.holder  # type: ignore[union-attr]  # All that are counted have one.
+    holder: Assignment = event.holder  # All that are counted have one.
     if holder.worker is None or (isinstance(event, ClockHandedOver) and event.due < row.time):
         return None  # Nobody's, or a deadline that was missed before this holder had the case.
-    key = Key(event.case, holder.episode, intern(holder.worker))  # type: ignore[union-attr]
+    key = Key(event.case, holder.episode, intern(holder.worker))
     return key, said_of(holder, event, row)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventlog.core.decider import Clock
+from eventlog.core.decider import Timer
 from events.catalogue import Assignment, Level
 from events.instants import Instant
 from events.registry import value
@@ -20,7 +20,7 @@ class Call:
     id: str
     to_level: Level
     acknowledged: bool
-    answer_by: Clock | None
+    answer_by: Timer | None
 
 
 @value
@@ -31,9 +31,9 @@ class Watched:
     run: int
     raised: int
     due: Instant
-    deadline: Clock | None
+    deadline: Timer | None
     calls: tuple[Call, ...]
-    clocks: tuple[Clock, ...]
+    clocks: tuple[Timer, ...]
 
 
 @value
@@ -52,7 +52,7 @@ def watched(
     run: int,
     raised: int,
     due: Instant,
-    deadline: Clock | None,
+    deadline: Timer | None,
     calls: tuple[Call, ...],
 ) -> Watched:
     """A watched case with the clocks that run in it."""

@@ -13,8 +13,10 @@ from functools import lru_cache
 from typing import TypeGuard, get_args
 
 from escalation.core.calls import Call, Over, State, Unwatched, Watched, watched
-from eventlog.core.decider import NOT_PARKED, Clock, ClockRanOut, Input
+from eventlog.core.decider import Input, Timer, TimerFired
 from events.catalogue import (
+    NOT_PARKED,
+    PARKING,
     AcknowledgementPassedOn,
     AnswerPassedOn,
     Because,
@@ -77,6 +79,7 @@ class Escalation:
     """The decider of one district."""
 
     log = "calls"
+    parking = PARKING
     initial_state: State = Unwatched()
     initial_reference = Reference()
 
@@ -86,7 +89,7 @@ class Escalation:
     def retries(self, event: Event) -> bool:
         return isinstance(event, RetryPassedOn)
 
-    def clocks(self, state: State) -> Sequence[Clock]:
+    def timers(self, state: State) -> Sequence[Timer]:
         return state.clocks if isinstance(state, Watched) else ()
 
     # ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -128,7 +131,7 @@ class Escalation:
                 return started(placed, placed.matter.reported, 1, reference)
             case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn() as ended:
                 return over(ended.case, state) if isinstance(state, Watched) else []
-            case ClockRanOut(clock):
+            case TimerFired(clock):
                 return self._ran_out(clock, state, heard.time, reference)
             case CaseReopened() as reopened:
                 run = state.run + 1 if isinstance(state, Over) else 1
@@ -141,7 +144,7 @@ class Escalation:
                 raise AssertionError(f"{event} is no input of escalation")
 
     def _ran_out(
-        self, clock: Clock, state: State, time: Instant, reference: Reference
+        self, clock: Timer, state: State, time: Instant, reference: Reference
     ) -> Sequence[Event]:
         """A deadline calls for help above the holder; a street's silence calls the district."""
         assert isinstance(state, Watched), "a clock runs in a watched case only"
@@ -184,7 +187,7 @@ class Escalation:
 
     def evolve(self, state: State, event: Event) -> State:
         if isinstance(event, ClockStarted):
-            clock = Clock(event.due, event.case, "deadline", event.run)
+            clock = Timer(event.due, event.case, "deadline", event.run)
             raised = state.raised if isinstance(state, Over) else 0
             return watched(event.holder, event.run, raised, event.due, clock, ())
         return gone_on(state, event) if isinstance(state, Watched) else state
@@ -279,7 +282,7 @@ def opened(event: CallRaised) -> Call:
     """The call; a street's silence has a clock, a district has nobody above it."""
     silence = None
     if event.answer_due is not None and event.to_level == "street":
-        silence = Clock(event.answer_due, event.case, "answer", int(event.call.rpartition("/")[2]))
+        silence = Timer(event.answer_due, event.case, "answer", int(event.call.rpartition("/")[2]))
     return Call(event.call, event.to_level, False, silence)
 
 

@@ -23,10 +23,11 @@ from eventlog.postgres.pool import Database
 from events.errors import Unavailable
 from httpedge.problems import Problem
 from intake.acceptor import Acceptor, Busy, ClockLeapt
-from intake.api_keys import INBOUND, Keys
+from intake.api_keys import Keys
 from intake.core.submission import Item
 from intake.inbound.cloudevents import Record, read, receipt, sent
 from intake.inbound.dead_letters import Quarantine, Refused, columns
+from intake.inbound.topics import INBOUND, RECEIPTS, line_topic
 from intake.ingest_endpoint import COMMIT_ITEMS_MAX
 from intake.refusals import conflict
 from intake.results import Result, result_of
@@ -88,9 +89,9 @@ class Inbound:
     ) -> None:
         self.line = line
         self.cluster = cluster
-        self.topic = cluster.of_line(INBOUND, line)
+        self.topic = line_topic(cluster, INBOUND, line)
         self.lag: dict[int, int] = {}  # Records that wait, by partition that this process reads.
-        self._receipts = cluster.of_line("receipts", line)
+        self._receipts = line_topic(cluster, RECEIPTS, line)
         self._database = database
         self._door = door
         self._keys = Keys(database)

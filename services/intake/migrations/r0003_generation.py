@@ -8,4 +8,4 @@ down_revision = "intake_0002"
 
 def upgrade() -> None:
     """Add it."""
-    add_generation("intake")
+    add_generation("intake", begins_generations=True)

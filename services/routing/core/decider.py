@@ -11,8 +11,10 @@ from dataclasses import replace
 from functools import lru_cache
 from sys import intern
 
-from eventlog.core.decider import NOT_PARKED, Clock, Input
+from eventlog.core.decider import Input, Timer
 from events.catalogue import (
+    NOT_PARKED,
+    PARKING,
     AcknowledgementGiven,
     AcknowledgementPassedOn,
     Action,
@@ -80,6 +82,7 @@ class Routing:
     """The decider of one district."""
 
     log = "cases"
+    parking = PARKING
     initial_state: State = Unknown()
     initial_reference = Reference()
 
@@ -96,7 +99,7 @@ class Routing:
     def retries(self, event: Event) -> bool:
         return isinstance(event, RetryAsked) and event.log == self.log
 
-    def clocks(self, state: State) -> Sequence[Clock]:
+    def timers(self, state: State) -> Sequence[Timer]:
         return ()
 
     # ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -183,7 +186,7 @@ class Routing:
         matter = CaseFacts(
             line=line, category=category, urgency=urgency, reported=heard.time, due=issue.due
         )
-        place = located(issue.claims, heard.answer, reference.grids)
+        place = located(issue.claims, heard.result, reference.grids)
         reported = CaseReported(
             case=issue.issue,
             issue=issue.issue,

@@ -10,8 +10,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from eventlog.core.decider import Result
 from eventlog.core.row import Row
-from eventlog.core.stage import Answer
 from events.catalogue import IssueReported
 from routing.core.reference import Reference
 from routing.reference_store import ContentLibrary
@@ -27,8 +27,8 @@ class Locator:
         self._library = library
         self._index = lru_cache(maxsize=2)(self._build_index)
 
-    def __call__(self, reference: Reference, rows: Sequence[Row]) -> Sequence[Answer]:
-        results: list[Answer] = [()] * len(rows)
+    def __call__(self, reference: Reference, rows: Sequence[Row]) -> Sequence[Result]:
+        results: list[Result] = [()] * len(rows)
         points = list(points_of(rows))
         if points and reference.map_digest:
             index = self._index(reference.map_digest)

@@ -8,9 +8,9 @@ from alembic import op
 from eventlog.postgres.tables import GENERATION
 
 
-def add_generation(schema: str) -> None:
-    """Add it to the shards of a schema. A stage takes that of the log which it reads."""
-    first = GENERATION if schema == "intake" else "0"
+def add_generation(schema: str, *, begins_generations: bool = False) -> None:
+    """Add the generation to the shards of a schema. A stage takes that of the log which it reads."""
+    first = GENERATION if begins_generations else "0"
     for name, default in (("generation", first), ("before", "0"), ("start", "0")):
         op.add_column(
             "shard",
