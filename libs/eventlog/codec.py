@@ -1,9 +1,11 @@
-"""A row as a store keeps it (its entry), and as a CloudEvents 1.0 JSON event (its envelope), and back.
+"""A row as a store keeps it (its entry), and as a CloudEvents 1.0 JSON event (its envelope), and
+back.
 
 All of it is pure, and deterministic to the byte (sorted keys, no spaces, UTF-8).
 
-Beside the attributes of the specification it has documented extensions: `position`, `sequence` (within the subject),
-`step` (number within its decision), `input`, `causationid`, `partitionkey` and `dataclassification`.
+Beside the attributes of the specification it has documented extensions: `position`, `sequence`
+(within the subject), `step` (number within its decision), `input`, `causationid`, `partitionkey`
+and `dataclassification`.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ decoder = msgspec.json.Decoder(Received)
 
 
 class Entry(NamedTuple):
-    """A row of a log as a store keeps it, column by column: the event as the name of its type and its fields in JSON."""
+    """A row of a log as a store keeps it, column by column: the event as the name of its type and
+    its fields in JSON.
+    """
 
     position: int
     time: Instant
@@ -78,8 +82,9 @@ class Entry(NamedTuple):
 
 
 def sorted_struct(kind: type[Any]) -> type[msgspec.Struct]:
-    """A struct with the fields of an event, or of a value in one, in the order of their names: `encoder` writes it as
-    `sorted_encoder` writes the event, and it is made and written in a quarter of the time. It checks nothing.
+    """A struct with the fields of an event, or of a value in one, in the order of their names:
+    `encoder` writes it as `sorted_encoder` writes the event, and it is made and written in a
+    quarter of the time. It checks nothing.
     """
     return msgspec.defstruct(
         kind.__name__, sorted((each.name, Any) for each in fields(kind)), gc=False, kw_only=True
@@ -103,7 +108,9 @@ def entry(row: Row) -> Entry:
 
 
 def row_of(log: str, shard: str, kept: Iterable[Any]) -> Row:
-    """The row of an entry, or of a record with the same columns: `row_of(log, shard, entry(row)) == row`."""
+    """The row of an entry, or of a record with the same columns: `row_of(log, shard, entry(row)) ==
+    row`.
+    """
     position, time, input_, step, subject, sequence, cause, type_name, data = kept
     return Row(
         log,
@@ -150,7 +157,9 @@ def enveloped(log: str, shard: str, kept: Entry) -> bytes:
 
 @cache
 def data_decoder(type_name: str) -> msgspec.json.Decoder[Any]:
-    """The decoder of one event's fields. Raises KeyError for a type that the catalogue does not have."""
+    """The decoder of one event's fields. Raises KeyError for a type that the catalogue does not
+    have.
+    """
     return msgspec.json.Decoder(CATALOGUE[type_name].cls)
 
 

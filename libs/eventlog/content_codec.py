@@ -1,4 +1,6 @@
-"""Reference data as bytes under their digest: written at the door, read again by whoever needs the content."""
+"""Reference data as bytes under their digest: written at the door, read again by whoever needs the
+content.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def encoded(content: object) -> tuple[str, bytes]:
 
 
 def decoded(contents: Mapping[str, bytes], digest: str, kind: type[C]) -> C:
-    """The content of a digest. Raises Halted where it is missing: its adoption cannot be followed without it."""
+    """The content of a digest. Raises Halted where it is missing: its adoption cannot be followed
+    without it.
+    """
     if digest not in contents:
         raise Halted(
             f"the content {digest} of an adopted {kind.__name__} is not here; load it again"

@@ -1,4 +1,5 @@
-"""A service's log over HTTP: `GET /log/{shard}?after=&limit=&wait=` as NDJSON, with long poll, and the reader of it.
+"""A service's log over HTTP: `GET /log/{shard}?after=&limit=&wait=` as NDJSON, with long poll, and
+the reader of it.
 
 Every line is an envelope; the head of the log and how far time has passed stand in the headers.
 """
@@ -62,7 +63,9 @@ def described() -> dict[int | str, dict[str, Any]]:
 
 
 def log_routes(log: PostgresLog, notifier: Notifier, closing: asyncio.Event) -> APIRouter:
-    """The route under which a log can be read. Whoever waits is answered when this process is `closing`."""
+    """The route under which a log can be read. Whoever waits is answered when this process is
+    `closing`.
+    """
     router = APIRouter(tags=["log"])
 
     @router.get(
@@ -78,7 +81,9 @@ def log_routes(log: PostgresLog, notifier: Notifier, closing: asyncio.Event) -> 
             float, Query(ge=0, le=30, description="Seconds to wait for the next event.")
         ] = 0,
     ) -> Response:
-        """The events after a position, one CloudEvents JSON a line, in order; with `wait`, at once when there is one."""
+        """The events after a position, one CloudEvents JSON a line, in order; with `wait`, at once
+        when there is one.
+        """
         until = monotonic() + wait
         while True:
             heard = notifier.count(log.name, shard)
@@ -106,7 +111,9 @@ class HttpLog:
         self._client = client
 
     async def read(self, shard: str, after: int, limit: int, wait: float = 0) -> Sequence[Row]:
-        """At most `limit` rows after a position. With `wait`, the answer comes when there is one."""
+        """At most `limit` rows after a position. With `wait`, the answer comes when
+        there is one.
+        """
         answer = await self._get(shard, after=after, limit=min(limit, LIMIT), wait=wait)
         return [opened(line) for line in answer.content.splitlines()]
 

@@ -1,4 +1,6 @@
-"""Wakes readers: whoever commits to a log rings, whoever waits for its next row hears it, in this process or another."""
+"""Wakes readers: whoever commits to a log rings, whoever waits for its next row hears it, in this
+process or another.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ LogName = tuple[str, str]  # log, shard
 
 
 class Notifier:
-    """Rings and waits. A reader takes the count before it looks, and waits for another one: no ring is missed."""
+    """Rings and waits. A reader takes the count before it looks, and waits for another one: no ring
+    is missed.
+    """
 
     def __init__(self) -> None:
         self._counts: defaultdict[LogName, int] = defaultdict(int)

@@ -1,7 +1,8 @@
 """Drives a stage: reads the log before it, applies, commits to its own log, and passes time on.
 
-A shard has one owner at a time. Whatever goes wrong on the way (another owner, a database that is away), what the stage knows
-is thrown away: the next owner recalls the stage's own log and goes on after it.
+A shard has one owner at a time. Whatever goes wrong on the way (another owner, a database that is
+away), what the stage knows is thrown away: the next owner recalls the stage's own log and goes on
+after it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ R = TypeVar("R")
 BATCH = 400
 PART = 200  # Rows applied at a time: in between, what a commit hands over goes on its way.
 QUIET_SECONDS = 1.0  # How long a reader trusts that nobody rang: then it looks by itself.
-PASS_SECONDS = 0.05  # While rows come, time is passed on so often: to do it behind each would be more work than the rows.
+# While rows come, time is passed on so often: to do it behind each would be more work than the
+# rows.
+PASS_SECONDS = 0.05
 AGAIN_SECONDS = 0.2  # Nothing announces that a lease ran out or a database is back.
 STILL_SECONDS = 5.0  # An operator has to act first.
 
@@ -38,7 +41,8 @@ async def nothing_to_fetch(rows: Sequence[Row]) -> None:
 class Runner(Generic[S, R]):
     """One stage between the log that it reads and the log that it writes.
 
-    `fetch` brings what lies beside the log, before rows that need it are applied or recalled: contents of reference data.
+    `fetch` brings what lies beside the log, before rows that need it are applied or recalled:
+    contents of reference data.
     """
 
     def __init__(
@@ -85,7 +89,9 @@ class Runner(Generic[S, R]):
         return count
 
     async def _decide(self) -> int:
-        """Read a batch and apply it, in parts, so that a commit on its way is not held up; the number of rows."""
+        """Read a batch and apply it, in parts, so that a commit on its way is not held up; the
+        number of rows.
+        """
         stage = self.stage
         rows = await self.source.read(stage.shard, stage.input, self.batch)
         await self.fetch(rows)
@@ -146,7 +152,9 @@ class OwnedLog(Log, Protocol):
         """Become the owner of a shard, if nobody is."""
 
     async def follow(self, shard: str, read: Generation) -> None:
-        """Be of the generation of the log that this one follows from. Raises Halted where it has read too much."""
+        """Be of the generation of the log that this one follows from. Raises Halted where it has
+        read too much.
+        """
 
     async def renew(self, shard: str) -> None:
         """Stay the owner. Raises Conflict where somebody else is."""
@@ -179,7 +187,8 @@ class Processor(Protocol):
 
 
 class ShardSupervisor:
-    """Keeps one shard of a service going: owns it when it can, and goes on where the last owner stopped.
+    """Keeps one shard of a service going: owns it when it can, and goes on where the last owner
+    stopped.
 
     `made` gives a fresh runner, whose sink is the owned log.
     """

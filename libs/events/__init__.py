@@ -1,1 +1,3 @@
-"""What all services of gridcall share. Start with catalogue.py: every event, in the order of a case's life."""
+"""What all services of gridcall share. Start with catalogue.py: every event, in the order of a
+case's life.
+"""

@@ -1,6 +1,7 @@
 """Deadlines as pure functions: when is a limit that started then due, and why.
 
-Units are hours and calendar days. In days, the day of receipt is not counted and the last one ends at 24:00 local time.
+Units are hours and calendar days. In days, the day of receipt is not counted and the last one ends
+at 24:00 local time.
 """
 
 from __future__ import annotations

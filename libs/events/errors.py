@@ -7,7 +7,8 @@ GridcallError
 ├── Truncated     the log no longer keeps these rows: ask its archive
 └── Halted        the shard stops before this position until an operator has acted
 
-Anything else that a decider raises is a fault of one case: the case is parked, the shard goes on (stage.py).
+Anything else that a decider raises is a fault of one case: the case is parked, the shard goes on
+(stage.py).
 """
 
 
@@ -30,7 +31,9 @@ class Conflict(GridcallError):
 
 
 class Unavailable(GridcallError):
-    """The store cannot be reached, or is too busy. Whether what was asked happened must be read from it."""
+    """The store cannot be reached, or is too busy. Whether what was asked happened must be read
+    from it.
+    """
 
 
 class Truncated(GridcallError):
@@ -38,4 +41,6 @@ class Truncated(GridcallError):
 
 
 class Halted(GridcallError):
-    """A shard cannot be carried on without an operator, for example by a decider that lacks the adopted version."""
+    """A shard cannot be carried on without an operator, for example by a decider that lacks the
+    adopted version.
+    """

@@ -44,7 +44,9 @@ def rfc3339(time: Instant) -> str:
 
 
 def within(at: Instant) -> Instant:
-    """An instant that can be written with four digits of a year. Raises OverflowError for others."""
+    """An instant that can be written with four digits of a year. Raises OverflowError
+    for others.
+    """
     if BEGINNING <= at <= LATEST:
         return at
     raise OverflowError(at)
@@ -52,8 +54,8 @@ def within(at: Instant) -> Instant:
 
 @lru_cache(maxsize=4096)  # Deadlines that are counted in days all end at the same hour.
 def instant_of(text: str) -> Instant:
-    """The instant of a time of RFC 3339. Raises ValueError for other texts, and where the calendar or the years 1 to 9999
-    lack it.
+    """The instant of a time of RFC 3339. Raises ValueError for other texts, and where the calendar
+    or the years 1 to 9999 lack it.
     """
     try:
         if fits_rfc_3339(text):

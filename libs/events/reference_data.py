@@ -1,4 +1,6 @@
-"""The content of reference data: what a digest stands for. Events carry name and digest, the content lies beside the log."""
+"""The content of reference data: what a digest stands for. Events carry name and digest, the
+content lies beside the log.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from events.catalogue import DeadlineRule, Level, OnCall
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A patch of ground, or (dedicated) one school, hospital, market or firm. `geometry`: GeoJSON in WGS 84 degrees."""
+    """A patch of ground, or (dedicated) one school, hospital, market or firm. `geometry`: GeoJSON
+    in WGS 84 degrees.
+    """
 
     code: str
     street: str
@@ -46,14 +50,18 @@ class AdmissionRow:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionList:
-    """Which categories may be given to a grid at all. A category without a row belongs to the district."""
+    """Which categories may be given to a grid at all. A category without a row belongs to the
+    district.
+    """
 
     rows: tuple[AdmissionRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """The district's time zone, how long a call may stay unanswered (µs; None: no limit), and its limits, first fit first."""
+    """The district's time zone, how long a call may stay unanswered (µs; None: no limit), and its
+    limits, first fit first.
+    """
 
     zone: str
     answer_within: int | None
@@ -62,7 +70,8 @@ class Policies:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What codes are called, by language (`zh`, `en`): the district, its streets, communities and grids, and categories.
+    """What codes are called, by language (`zh`, `en`): the district, its streets, communities and
+    grids, and categories.
 
     `schematic`: the map shows what lies beside what, not where on the ground.
     """

@@ -45,8 +45,9 @@ class EventType:
 class Parking:
     """The events about a parked subject, for a stage that knows no event by name.
 
-    `parked` says that it waits for a retry, `deferred` that an input waits behind it, and `retried` that
-    it goes on. Each names its subject in the field `subject_field`; `parked` has the reason in `fault`.
+    `parked` says that it waits for a retry, `deferred` that an input waits behind it, and `retried`
+    that it goes on. Each names its subject in the field `subject_field`; `parked` has the reason in
+    `fault`.
     """
 
     parked: type[Any]
@@ -86,7 +87,8 @@ def value(*, kw_only: bool) -> Callable[[type[T]], type[T]]: ...
 
 @dataclass_transform(frozen_default=True)
 def value(cls: type[T] | None = None, /, *, kw_only: bool = False) -> Any:
-    """Make a class a value: what events and states are made of. The type checker keeps it immutable.
+    """Make a class a value: what events and states are made of. The type checker keeps it
+    immutable.
 
     Python's own frozen dataclasses take three times as long to make, and making them is much of
     what a decider does.

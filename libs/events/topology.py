@@ -1,4 +1,6 @@
-"""The services, their logs, and the addresses at which they are found: one declaration for all readers."""
+"""The services, their logs, and the addresses at which they are found: one declaration for all
+readers.
+"""
 
 from __future__ import annotations
 

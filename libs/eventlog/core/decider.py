@@ -1,7 +1,8 @@
-"""The decider: the pure heart of a service. `state = fold(evolve, events)`; `decide` gives the next events.
+"""The decider: the pure heart of a service. `state = fold(evolve, events)`; `decide` gives the next
+events.
 
-A decider knows one subject at a time (an aggregate) and the reference data of its shard. The stage loop
-(stage.py) gives positions to its events and fires its timers.
+A decider knows one subject at a time (an aggregate) and the reference data of its shard. The stage
+loop (stage.py) gives positions to its events and fires its timers.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class TimerFired:
 
 
 class Input(NamedTuple):
-    """An input of a decider: an event or `TimerFired`, its time, and the result of the look-up for it."""
+    """An input of a decider: an event or `TimerFired`, its time, and the result of the look-up for
+    it.
+    """
 
     event: Any
     time: Instant
@@ -50,9 +53,11 @@ class Input(NamedTuple):
 
 
 class Decider(Protocol[S, R]):
-    """The pure heart of a stage. S is the state of a subject, R the reference data; both are immutable.
+    """The pure heart of a stage. S is the state of a subject, R the reference data; both are
+    immutable.
 
-    `log` is the log that the decisions go to, and `parking` the events by which the stage parks a subject.
+    `log` is the log that the decisions go to, and `parking` the events by which the stage parks a
+    subject.
     """
 
     log: str
@@ -79,7 +84,9 @@ class Decider(Protocol[S, R]):
         """Decide about one input or one timer that fired."""
 
     def evolve(self, state: S, event: Any, /) -> S:
-        """Return the state after one of the subject's events. Those of `parking` never come here."""
+        """Return the state after one of the subject's events. Those of `parking` never
+        come here.
+        """
 
     def timers(self, state: S, /) -> Sequence[Timer]:
         """Return the timers that run in this state: the same objects for as long as they run."""

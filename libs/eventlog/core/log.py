@@ -1,4 +1,5 @@
-"""A log: per shard one order of rows, without gaps, in which time never goes back. Here its protocol and the one in memory.
+"""A log: per shard one order of rows, without gaps, in which time never goes back. Here its
+protocol and the one in memory.
 
 Every implementation passes the same contract suite (tests/contract/log_contract.py).
 """
@@ -21,7 +22,9 @@ class Source(Protocol):
     name: str
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
-        """At most `limit` rows after a position, in order. Raises Truncated if some of them were dropped."""
+        """At most `limit` rows after a position, in order. Raises Truncated if some of them were
+        dropped.
+        """
 
     async def row(self, shard: str, position: int) -> Row:
         """The row of a position that was read before. Raises Truncated where it is gone."""
@@ -37,7 +40,9 @@ class Log(Source, Protocol):
     """What the shell of a service needs of its own log."""
 
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
-        """Append as the door does: the log gives each draft the next position, a time that never goes back, and a sequence."""
+        """Append as the door does: the log gives each draft the next position, a time that never
+        goes back, and a sequence.
+        """
 
     async def commit(self, shard: str, rows: Sequence[Row], passed: Progress | None = None) -> None:
         """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow.
@@ -46,7 +51,9 @@ class Log(Source, Protocol):
         """
 
     async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
-        """Let time pass up to `w`, without a row, and tell the readers. It may be further already."""
+        """Let time pass up to `w`, without a row, and tell the readers. It may be
+        further already.
+        """
 
 
 def at(log: str, shard: str, position: int, rows: Sequence[Row]) -> Row:
@@ -57,7 +64,9 @@ def at(log: str, shard: str, position: int, rows: Sequence[Row]) -> Row:
 
 
 def check_follows(rows: Sequence[Row]) -> None:
-    """Whether rows follow each other: positions, times, sequences. Raises Conflict where they do not."""
+    """Whether rows follow each other: positions, times, sequences. Raises Conflict where they do
+    not.
+    """
     times = [row.time for row in rows]
     if [row.position for row in rows] != list(
         range(rows[0].position, rows[0].position + len(rows))
@@ -94,7 +103,9 @@ class Kept:
 
 
 class MemoryLog:
-    """A log in memory. With named `readers` it drops a row once all of them have passed it; without any it keeps all."""
+    """A log in memory. With named `readers` it drops a row once all of them have passed it; without
+    any it keeps all.
+    """
 
     def __init__(self, name: str, readers: Iterable[str] = ()) -> None:
         self.name = name

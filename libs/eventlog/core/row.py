@@ -10,10 +10,10 @@ from events.instants import Instant
 class Row(NamedTuple):
     """One event in the order of its district.
 
-    `log`, `shard` and `position` (1, 2, 3 …) name it. `input` is the last position of the input log that
-    was applied when it was made; 0 in a log without one. `step` is its number within its decision and
-    `sequence` its number within its `subject`. `cause` is the id of the input row or the clock from which
-    it follows; "" where something outside caused it.
+    `log`, `shard` and `position` (1, 2, 3 …) name it. `input` is the last position of the input log
+    that was applied when it was made; 0 in a log without one. `step` is its number within its
+    decision and `sequence` its number within its `subject`. `cause` is the id of the input row or
+    the clock from which it follows; "" where something outside caused it.
     """
 
     log: str
@@ -34,9 +34,11 @@ class Row(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """What the door wants to append: the log gives it its position, and the time `at` unless time is further already.
+    """What the door wants to append: the log gives it its position, and the time `at` unless time
+    is further already.
 
-    An accepted input is a subject of its own, so its sequence is 1; only reference data follow each other within one subject.
+    An accepted input is a subject of its own, so its sequence is 1; only reference data follow each
+    other within one subject.
     """
 
     at: Instant
@@ -45,14 +47,18 @@ class Draft(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a stage is: the last position of its input that it applied, and how far time has passed for it."""
+    """How far a stage is: the last position of its input that it applied, and how far time has
+    passed for it.
+    """
 
     input: int
     watermark: Instant
 
 
 class Watermark(NamedTuple):
-    """Up to `position`, nothing more came before `watermark`. A reader believes it only when it has read `position`."""
+    """Up to `position`, nothing more came before `watermark`. A reader believes it only when it has
+    read `position`.
+    """
 
     position: int
     watermark: Instant
@@ -61,7 +67,8 @@ class Watermark(NamedTuple):
 class Generation(NamedTuple):
     """Which database a log is from: a number that grows with each that takes another one's place.
 
-    Up to position `forked_at`, it has the same rows as the one `previous` (0: there was none). 0 where it is not known yet.
+    Up to position `forked_at`, it has the same rows as the one `previous` (0: there was none). 0
+    where it is not known yet.
     """
 
     number: int

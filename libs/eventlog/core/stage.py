@@ -1,13 +1,14 @@
 """The stage loop: fires what is due before an input, decides the input, and numbers the events.
 
-The stage is the shell's only way into a decider and does no I/O: rows in, rows out. The rows out depend on the
-rows in alone, for any cut into batches and for watermarks anywhere. Time passes only with the first row of a
-decision, and a fired event takes its time from its timer.
+The stage is the shell's only way into a decider and does no I/O: rows in, rows out. The rows out
+depend on the rows in alone, for any cut into batches and for watermarks anywhere. Time passes only
+with the first row of a decision, and a fired event takes its time from its timer.
 
-A fault that a decider raises about one subject parks that subject. Its later inputs are deferred behind it, in
-order, while the shard goes on. A retry decides all of them as one decision, or the subject stays parked; timers
-that were due meanwhile fire after it. `SHARD_FAULTS` stop the shard instead, because they are no fault of the
-subject. A stage that was stopped, or whose rows could not be committed, is thrown away: a new one replays the log.
+A fault that a decider raises about one subject parks that subject. Its later inputs are deferred
+behind it, in order, while the shard goes on. A retry decides all of them as one decision, or the
+subject stays parked; timers that were due meanwhile fire after it. `SHARD_FAULTS` stop the shard
+instead, because they are no fault of the subject. A stage that was stopped, or whose rows could not
+be committed, is thrown away: a new one replays the log.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ SHARD_FAULTS = (MemoryError, TimeoutError, OSError, Halted)
 
 
 class Subject(Generic[S]):
-    """The memory of one subject. `deferred` are the inputs behind it while it is parked, else None."""
+    """The memory of one subject. `deferred` are the inputs behind it while it is
+    parked, else None.
+    """
 
     __slots__ = ("deferred", "sequence", "state")
 
@@ -49,7 +52,8 @@ class Subject(Generic[S]):
 class Stage(Generic[S, R]):
     """One shard of one service.
 
-    `lookup` finds, once per batch, what the decider must know from outside the core: a result for each row.
+    `lookup` finds, once per batch, what the decider must know from outside the core: a result for
+    each row.
     """
 
     def __init__(self, decider: Decider[S, R], shard: str, lookup: Lookup[R] | None = None) -> None:
@@ -73,7 +77,9 @@ class Stage(Generic[S, R]):
         return Progress(self.input, self.watermark)
 
     def apply(self, rows: Sequence[Row]) -> list[Row]:
-        """Apply the next rows of the input log; return the rows to append to this stage's own log."""
+        """Apply the next rows of the input log; return the rows to append to this
+        stage's own log.
+        """
         with self._all_or_nothing():
             for batch in cut_at_reference(rows):
                 results = self.lookup(self.reference, batch) if self.lookup else ()
@@ -82,15 +88,19 @@ class Stage(Generic[S, R]):
         return self._take_out()
 
     def advance_time(self, watermark: Instant) -> list[Row]:
-        """Fire what was due before the watermark; return the rows to append to this stage's own log."""
+        """Fire what was due before the watermark; return the rows to append to this stage's own
+        log.
+        """
         with self._all_or_nothing():
             self._fire_before(watermark)
         return self._take_out()
 
     def replay(self, rows: Iterable[Row], inputs: Mapping[str, Row]) -> None:
-        """Take up the next rows of this stage's own log, as a new owner does: the state is their fold.
+        """Take up the next rows of this stage's own log, as a new owner does: the state is their
+        fold.
 
-        `inputs` has, by id, the input rows whose positions `deferred_positions` gives for these rows.
+        `inputs` has, by id, the input rows whose positions `deferred_positions` gives for these
+        rows.
         """
         parking = self.decider.parking
         for row in rows:
@@ -170,7 +180,9 @@ class Stage(Generic[S, R]):
         subject.sequence += len(events)
 
     def _defer(self, deferred: list[Row], row: Row) -> None:
-        """Add an input to those behind a parked subject, unless it is a retry: that has done its work."""
+        """Add an input to those behind a parked subject, unless it is a retry: that has done its
+        work.
+        """
         if not self.decider.retries(row.event):
             deferred.append(row)
 
@@ -203,7 +215,9 @@ class Stage(Generic[S, R]):
         return subject
 
     def _decide(self, name: str, subject: Subject[S], inputs: Sequence[Input]) -> Sequence[Any]:
-        """Make one decision about inputs. If it fails, change nothing and return the parking alone."""
+        """Make one decision about inputs. If it fails, change nothing and return the
+        parking alone.
+        """
         decider, state = self.decider, subject.state
         decided: list[Any] = []
         try:

@@ -1,9 +1,11 @@
-"""Reads a log over Kafka. Its rule is one integer: the next position is taken, what came before is dropped, and a gap, or
-silence, asks the writer's log. Rows of another generation than the writer says are not taken.
+"""Reads a log over Kafka. Its rule is one integer: the next position is taken, what came before is
+dropped, and a gap, or silence, asks the writer's log. Rows of another generation than the writer
+says are not taken.
 
-So nothing that can happen to a topic loses a row or takes one twice: doubled and zombie relays, records below the low
-watermark, a topic that was made anew, another cluster. Offsets are looked for, never stored: record n of a log lies at offset
-n - 1 or, where relays repeated themselves, somewhat later, so that reading begins there.
+So nothing that can happen to a topic loses a row or takes one twice: doubled and zombie relays,
+records below the low watermark, a topic that was made anew, another cluster. Offsets are looked
+for, never stored: record n of a log lies at offset n - 1 or, where relays repeated themselves,
+somewhat later, so that reading begins there.
 """
 
 from __future__ import annotations
@@ -41,10 +43,13 @@ ROOM = 5_000  # Rows that wait for who reads them; then the broker keeps the res
 PAGE = 1_000
 SILENCE_SECONDS = 5.0
 LOOK_MS = 500
-FETCH_MS = 20  # A broker is asked for all partitions together: who has room again waits so long for the answer to the others.
+# A broker is asked for all partitions together: who has room again waits so long for the answer to
+# the others.
+FETCH_MS = 20
 FETCH_BYTES = (
     1 << 16
-)  # It answers when there is so much, or then: a fetch for each few records would be most of the work.
+    # It answers when there is so much, or then: a fetch for each few records would be most of the work.
+)
 HELD_MS = 10  # Nothing announces that a reader has made room.
 AGAIN_SECONDS = 0.5
 LACKING_SECONDS = 5.0
@@ -105,7 +110,9 @@ class Shard:
         self.mark = Watermark(0, BEGINNING)
 
     def takes(self, generation: int, position: int) -> bool:
-        """Whether a record is of the writer's log. One of a later generation than is known asks the writer about it."""
+        """Whether a record is of the writer's log. One of a later generation than is known asks the
+        writer about it.
+        """
         known = self.generation
         self.gap = self.gap or generation > known.number
         return generation == known.number or (
@@ -122,10 +129,11 @@ class Shard:
 
 
 class KafkaLog:
-    """The log of another service, read over Kafka. `partition_of` gives a district's number; -1 while it has none.
+    """The log of another service, read over Kafka. `partition_of` gives a district's number; -1
+    while it has none.
 
-    `group`: under this name the broker is told, now and then, how far its records are read, for tools that show lag. It has no
-    members, and nobody reads on from there.
+    `group`: under this name the broker is told, now and then, how far its records are read, for
+    tools that show lag. It has no members, and nobody reads on from there.
     """
 
     def __init__(
@@ -149,13 +157,14 @@ class KafkaLog:
         self._new = asyncio.Event()
         self._told: set[str] = set()  # What holds, and was said.
 
-    # ── For who reads ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── For who reads ─────────────────────────────────────────────────────────────────────────────
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
         """At most `limit` rows after a position. What is not at hand comes from the writer.
 
-        Raises, once, Conflict where the log has become another generation, and Halted where it became shorter than what was
-        read; Unavailable while the writer has not yet told its generation.
+        Raises, once, Conflict where the log has become another generation, and Halted where it
+        became shorter than what was read; Unavailable while the writer has not yet told its
+        generation.
         """
         known = await self._known(shard, after)
         if known.fault:
@@ -182,8 +191,8 @@ class KafkaLog:
     async def watermark(self, shard: str) -> Watermark:
         """The last position that is known, and up to which instant nothing more comes behind it.
 
-        Without a mark for that very position no time has passed: more of the last row's decision may be on its way, and what
-        one input caused is never torn apart by a deadline.
+        Without a mark for that very position no time has passed: more of the last row's decision
+        may be on its way, and what one input caused is never torn apart by a deadline.
         """
         known = await self._known(shard, 0)
         return known.mark if known.mark.position == known.last else Watermark(known.last, BEGINNING)
@@ -202,7 +211,7 @@ class KafkaLog:
         known.asked = monotonic()
         return known
 
-    # ── What follows the topics ──────────────────────────────────────────────────────────────────────────────────────
+    # ── What follows the topics ───────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
         """Follow the shards that somebody reads, until cancelled."""
@@ -227,9 +236,11 @@ class KafkaLog:
         self._told.add(what)
 
     async def _follow(self) -> None:
-        """With one consumer, until somebody reads another shard or the place of one is to be looked for again.
+        """With one consumer, until somebody reads another shard or the place of one is to be looked
+        for again.
 
-        A consumer is told once what it reads: aiokafka's coordinator may fail where that changes beside it.
+        A consumer is told once what it reads: aiokafka's coordinator may fail where that changes
+        beside it.
         """
         await self._new.wait()
         consumer = AIOKafkaConsumer(
@@ -260,16 +271,19 @@ class KafkaLog:
         try:
             found = await consumer.getmany(*open_, timeout_ms=patience, max_records=PAGE)
         except OffsetOutOfRangeError:
-            self._new.set()  # Retention passed, or another topic of this name: look for the place again.
+            # Retention passed, or another topic of this name: look for the place again.
+            self._new.set()
             return
         for partition, records in found.items():
             self._take(partition, records)
         self._show(consumer)
 
     async def _placed(self, consumer: AIOKafkaConsumer) -> bool:
-        """Begin to read each shard at the latest where its next row can lie; whether there is anything to read.
+        """Begin to read each shard at the latest where its next row can lie; whether there is
+        anything to read.
 
-        A shard without a partition has only its writer for now: its district has no number yet, or the topic lacks it.
+        A shard without a partition has only its writer for now: its district has no number yet, or
+        the topic lacks it.
         """
         self._new.clear()
         shards = {self._partition(each): each for each in self._shards.values()}
@@ -300,7 +314,9 @@ class KafkaLog:
         return True
 
     def _show(self, consumer: AIOKafkaConsumer) -> None:
-        """Tell the broker now and then how far rows are read. Nobody waits for it, nor minds that it does not hear it."""
+        """Tell the broker now and then how far rows are read. Nobody waits for it, nor minds that
+        it does not hear it.
+        """
         if (
             self._group
             and monotonic() - self._shown > SHOWN_SECONDS
@@ -316,7 +332,9 @@ class KafkaLog:
                 await consumer.commit({each: await consumer.position(each) for each in rows})
 
     def _with_room(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-        """The partitions whose rows can be taken. What the others have waits in the client, and then in the broker."""
+        """The partitions whose rows can be taken. What the others have waits in the client, and
+        then in the broker.
+        """
         full = {self._partition(each) for each in self._shards.values() if each.is_full}
         return [partition for partition in consumer.assignment() if partition not in full]
 
@@ -358,7 +376,7 @@ class KafkaLog:
             return row.shard
         return None
 
-    # ── The writer ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── The writer ────────────────────────────────────────────────────────────────────────────────
 
     async def _ask_the_writer(self) -> None:
         """Ask for what did not come, and let go what nobody reads any more."""

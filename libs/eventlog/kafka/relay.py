@@ -1,8 +1,9 @@
-"""The relay: what a service has committed is published to Kafka, in order, after what was published before.
+"""The relay: what a service has committed is published to Kafka, in order, after what was published
+before.
 
-Rows are published after `sent`, and `sent` moves when the broker has acknowledged them: a crash publishes some rows twice, and
-leaves out none. A reader takes each position once (kafka_log.py), so that a relay that is a zombie, doubled or restarted harms
-nobody. No commit waits for a relay.
+Rows are published after `sent`, and `sent` moves when the broker has acknowledged them: a crash
+publishes some rows twice, and leaves out none. A reader takes each position once (kafka_log.py), so
+that a relay that is a zombie, doubled or restarted harms nobody. No commit waits for a relay.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ log = logging.getLogger("gridcall")
 
 
 class Publisher:
-    """A producer that is thrown away when it fails: what became of its batches is not known, and they are published again."""
+    """A producer that is thrown away when it fails: what became of its batches is not known, and
+    they are published again.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
@@ -61,7 +64,9 @@ class Publisher:
     async def publish(
         self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], headers: Headers
     ) -> None:
-        """Publish records (key, value) in their order; returns when all are acknowledged. Raises Unavailable."""
+        """Publish records (key, value) in their order; returns when all are acknowledged. Raises
+        Unavailable.
+        """
         producer: Any = None
         try:
             async with asyncio.timeout(30):
@@ -126,7 +131,9 @@ class Publisher:
 
 
 class Relay:
-    """Publishes one shard of a log, as long as it has the lease: others that stand beside it wait."""
+    """Publishes one shard of a log, as long as it has the lease: others that stand
+    beside it wait.
+    """
 
     def __init__(
         self, source: PostgresLog, shard: str, partition: int, publisher: Publisher

@@ -1,6 +1,8 @@
-"""The topics of Kafka: how they are named, what they must be like, and how they are made and checked.
+"""The topics of Kafka: how they are named, what they must be like, and how they are made and
+checked.
 
-A district's number in intake's list is its partition in every topic. Positions are what counts; offsets are never stored.
+A district's number in intake's list is its partition in every topic. Positions are what counts;
+offsets are never stored.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ Headers = list[tuple[str, bytes]]
 OWN = "gridcall"
 VISIBLE_SECONDS = 60
 LET_GO_SECONDS = 5
-REPLICAS = 3  # Of each topic, where there are so many brokers; then what is acknowledged lies on two at least.
+# Of each topic, where there are so many brokers; then what is acknowledged lies on two at least.
+REPLICAS = 3
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 JSON = ("content-type", b"application/json")
 GENERATION = "generation"
@@ -61,12 +64,16 @@ class Cluster(NamedTuple):
         return f"{self.prefix}.time"
 
     def shared_topic(self, name: str) -> str:
-        """Return the topic that other systems know by this name; it has no prefix unless several share it."""
+        """Return the topic that other systems know by this name; it has no prefix unless several
+        share it.
+        """
         return name if self.prefix == OWN else f"{self.prefix}.{name}"
 
 
 class Mark(msgspec.Struct, frozen=True, rename={"position": "pos", "watermark": "w"}):
-    """A watermark on the topic of time: of this log and district, nothing more came up to `pos` before the instant `w`."""
+    """A watermark on the topic of time: of this log and district, nothing more came up to `pos`
+    before the instant `w`.
+    """
 
     generation: int
     log: str
@@ -87,7 +94,9 @@ class Topic(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What is to be done about a topic: `make` it, add `partitions`, or nothing but to tell an operator what `differs`."""
+    """What is to be done about a topic: `make` it, add `partitions`, or nothing but to tell an
+    operator what `differs`.
+    """
 
     topic: str
     what: str
@@ -95,7 +104,9 @@ class Step(NamedTuple):
 
 
 def log_topics(cluster: Cluster, logs: Iterable[str], shards: int) -> list[Topic]:
-    """Return the topics of logs and of time for a number of shards; partitions are never removed."""
+    """Return the topics of logs and of time for a number of shards; partitions are
+    never removed.
+    """
     partitions = max(1, shards)
     return [
         *(Topic(cluster.topic(log), partitions, FOR_EVER) for log in logs),
@@ -117,9 +128,11 @@ async def administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def let_go(ending: Coroutine[Any, Any, None]) -> None:
-    """Close a client, but wait for it no longer than a moment: a broker that is away may never take leave.
+    """Close a client, but wait for it no longer than a moment: a broker that is away may never take
+    leave.
 
-    In a task of its own, for aiokafka lets the cancellation of its own tasks escape to whoever closes it.
+    In a task of its own, for aiokafka lets the cancellation of its own tasks escape to whoever
+    closes it.
     """
     task = asyncio.create_task(ending)
     await asyncio.wait([task], timeout=LET_GO_SECONDS)
@@ -127,7 +140,9 @@ async def let_go(ending: Coroutine[Any, Any, None]) -> None:
 
 
 def is_ending() -> bool:
-    """Whether this task is to end: a CancelledError may also be of a task of aiokafka's, and is a fault of the broker then."""
+    """Whether this task is to end: a CancelledError may also be of a task of aiokafka's, and is a
+    fault of the broker then.
+    """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -182,7 +197,8 @@ async def settings_of(
 
 
 async def apply(cluster: Cluster, topics: Sequence[Topic]) -> list[Step]:
-    """Make what is not there and add partitions that lack; the steps. What `differs` is left to an operator.
+    """Make what is not there and add partitions that lack; the steps. What `differs` is left to an
+    operator.
 
     Raises Halted where the broker refuses, Unavailable where it cannot be reached.
     """

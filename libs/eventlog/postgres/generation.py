@@ -1,10 +1,12 @@
-"""Which database this is. A generation ends when the database becomes another one: restored, promoted, or exchanged.
+"""Which database this is. A generation ends when the database becomes another one: restored,
+promoted, or exchanged.
 
-What was announced last (the newest position and time of each district) is kept in the data folder. A database that is of
-another system or timeline, or lies behind what was announced, is not the one that it was: nothing is accepted and nothing is
-decided in it until an operator has looked. What he accepts is a new generation of intake's log, and of all that follows from
-it: a stage's log is of the generation of what it read (`PostgresLog.follow`). The generation stands in the shard's row, so that
-a database made anew is another one, too.
+What was announced last (the newest position and time of each district) is kept in the data folder.
+A database that is of another system or timeline, or lies behind what was announced, is not the one
+that it was: nothing is accepted and nothing is decided in it until an operator has looked. What he
+accepts is a new generation of intake's log, and of all that follows from it: a stage's log is of
+the generation of what it read (`PostgresLog.follow`). The generation stands in the shard's row, so
+that a database made anew is another one, too.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ class NewGeneration(Halted):
 
 
 class Announced(NamedTuple):
-    """What was announced of a database: its system and timeline, per district the newest position and time."""
+    """What was announced of a database: its system and timeline, per district the newest position
+    and time.
+    """
 
     system: str
     timeline: str
@@ -61,7 +65,9 @@ def is_behind(found: Announced, shard: str, head: tuple[int, Instant]) -> bool:
 
 
 class DatabaseCheck:
-    """Compares a database with what was announced of it. `folder` is the data folder, `schema` whose logs count there."""
+    """Compares a database with what was announced of it. `folder` is the data folder, `schema`
+    whose logs count there.
+    """
 
     def __init__(self, folder: Path, url: str, schema: str) -> None:
         self._schema = schema
@@ -69,7 +75,9 @@ class DatabaseCheck:
         self._announced: Announced | None = None
 
     async def check(self, connection: asyncpg.Connection[Any]) -> None:
-        """Whether a new connection leads to the database that was announced. Raises NewGeneration where it does not."""
+        """Whether a new connection leads to the database that was announced. Raises NewGeneration
+        where it does not.
+        """
         known, found = self._read(), await self._found(connection)
         if known is None:
             return
@@ -100,9 +108,10 @@ class DatabaseCheck:
     ) -> None:
         """Go on with the database as it is.
 
-        The checked schema begins a new generation, unless the database is the announced one; its time
-        stays. Each stage in `upstream` (its schema → the schema of the log that it reads, in the order of
-        the stages) is cut back to what it can have read. `separate` has stages in databases of their own.
+        The checked schema begins a new generation, unless the database is the announced one; its
+        time stays. Each stage in `upstream` (its schema → the schema of the log that it reads, in
+        the order of the stages) is cut back to what it can have read. `separate` has stages in
+        databases of their own.
         """
         connections = {
             schema: separate.get(schema, connection) for schema in (self._schema, *upstream)
@@ -120,7 +129,9 @@ class DatabaseCheck:
     async def _newest(
         self, connections: Mapping[str, asyncpg.Connection[Any]]
     ) -> dict[str, Instant]:
-        """Return how far time has passed in each shard of the checked schema, as any reader may know it."""
+        """Return how far time has passed in each shard of the checked schema, as any reader may
+        know it.
+        """
         known = self._read()
         newest = {
             shard: time
@@ -145,7 +156,8 @@ class DatabaseCheck:
         return any(is_behind(found, shard, head) for shard, head in known.heads.items())
 
     async def _found(self, connection: asyncpg.Connection[Any]) -> Announced:
-        system, timeline = await connection.fetchrow(IDENTITY)  # type: ignore[misc]  # It has one row.
+        # It has one row.
+        system, timeline = await connection.fetchrow(IDENTITY)  # type: ignore[misc]
         heads = await connection.fetch(HEADS.format(schema=self._schema))
         return Announced(
             system, timeline, {shard: (position, time) for shard, position, time in heads}
@@ -182,7 +194,9 @@ async def generations(schema: str, connection: asyncpg.Connection[Any]) -> dict[
 async def cut(
     stage: str, connection: asyncpg.Connection[Any], read: Mapping[str, Generation]
 ) -> None:
-    """Cut a stage back to what it can have read of the log before it, which is of these generations now."""
+    """Cut a stage back to what it can have read of the log before it, which is of these generations
+    now.
+    """
     for shard, own in (await generations(stage, connection)).items():
         now = read.get(shard, own)
         if own.number != now.number and (own.number or now.previous):

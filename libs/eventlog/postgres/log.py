@@ -1,8 +1,9 @@
-"""The log on Postgres. What is committed is one statement, so that nothing is ever left half-way and no lock is held while
-anybody thinks.
+"""The log on Postgres. What is committed is one statement, so that nothing is ever left half-way
+and no lock is held while anybody thinks.
 
-intake (any number of replicas)  `append` runs intake.append, which gives positions and times under the lock of the shard's row
-a stage (one owner per shard)    `commit` moves the shard's row and inserts the rows, if epoch and position are what it believes
+intake (any number of replicas)  `append` runs intake.append, which gives positions and times under
+the lock of the shard's row a stage (one owner per shard)    `commit` moves the shard's row and
+inserts the rows, if epoch and position are what it believes
 
 A commit whose answer was lost is looked up: the shard's position tells whether it happened.
 """
@@ -80,7 +81,9 @@ STATEMENTS = (READ, COMMIT, ANNOUNCE, LEASE, RENEW, RELEASE, APPEND, MAKE, HEAD,
 
 
 class Tail:
-    """The last rows of a shard that this process wrote itself: who reads them here needs no second look at the table."""
+    """The last rows of a shard that this process wrote itself: who reads them here needs no second
+    look at the table.
+    """
 
     __slots__ = ("rows",)
 
@@ -101,7 +104,9 @@ class Tail:
 
 
 def columns(rows: Sequence[Row]) -> list[str]:
-    """What COMMIT writes of rows, a text for each column: at each element of an array asyncpg would look for long."""
+    """What COMMIT writes of rows, a text for each column: at each element of an array asyncpg would
+    look for long.
+    """
     _, _, _, time, inputs, ns, subjects, seqs, causes, events = zip(*rows, strict=True)
     return [
         *map(numbers, (time, inputs, ns, seqs)),
@@ -140,7 +145,9 @@ class Head(NamedTuple):
 
 
 class PostgresLog:
-    """The log of one service: the table `log` in a schema of its database. `owner` names this process in leases."""
+    """The log of one service: the table `log` in a schema of its database. `owner` names this
+    process in leases.
+    """
 
     def __init__(
         self, name: str, schema: str, database: Database, notifier: Notifier, owner: str = ""
@@ -157,7 +164,7 @@ class PostgresLog:
     async def _fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
         return await self.database.fetch(self._sql[sql], *args)
 
-    # ── Readers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Readers ───────────────────────────────────────────────────────────────────────────────────
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
         written = self._tails[shard].after(after, limit)
@@ -185,11 +192,15 @@ class PostgresLog:
         return Watermark(position, time), Generation(*generation)
 
     def last(self, shard: str) -> int:
-        """The last position that this process knows of: what it wrote, or found when it took the lease."""
+        """The last position that this process knows of: what it wrote, or found when it took the
+        lease.
+        """
         return self._heads[shard].position if shard in self._heads else 0
 
     def epoch(self, shard: str) -> int:
-        """That of the lease which this process took last; it stands in the fence of whatever is written beside the log."""
+        """That of the lease which this process took last; it stands in the fence of whatever is
+        written beside the log.
+        """
         return self._heads[shard].epoch if shard in self._heads else 0
 
     async def watermark(self, shard: str) -> Watermark:
@@ -200,7 +211,7 @@ class PostgresLog:
         found = await self._fetch(HEAD, shard)
         return Progress(found[0]["input"], found[0]["ts"]) if found else Progress(0, BEGINNING)
 
-    # ── The door ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── The door ──────────────────────────────────────────────────────────────────────────────────
 
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
         times, subjects, events = zip(*drafts, strict=True)
@@ -222,10 +233,12 @@ class PostgresLog:
         )
         self.notifier.notify(self.name, shard)
 
-    # ── A stage ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── A stage ───────────────────────────────────────────────────────────────────────────────────
 
     async def lease(self, shard: str, seconds: float = LEASE_SECONDS) -> bool:
-        """Become the owner of a shard, if nobody is. The epoch of the lease stands in the fence of every commit."""
+        """Become the owner of a shard, if nobody is. The epoch of the lease stands in the fence of
+        every commit.
+        """
         await self._fetch(MAKE, shard)
         found = await self._fetch(LEASE, shard, self.owner, seconds)
         if found:
@@ -248,7 +261,9 @@ class PostgresLog:
             await self._fetch(RELEASE, shard, self._heads.pop(shard).epoch)
 
     async def follow(self, shard: str, read: Generation) -> None:
-        """Be of the generation of the log that this one follows from. Raises Halted where it has read too much."""
+        """Be of the generation of the log that this one follows from. Raises Halted where it has
+        read too much.
+        """
         await self._fetch(FOLLOW, shard, self._heads[shard].epoch, *read)
         found = (await self._fetch(HEAD, shard))[0]
         if read.number not in (0, found["generation"]):
@@ -300,7 +315,9 @@ class PostgresLog:
         return Watermark(moved[0]["pos"], moved[0]["ts"])
 
     async def _happened(self, shard: str, epoch: int, rows: Sequence[Row]) -> bool:
-        """Whether a commit whose answer was lost took place. Waits until the database can say so."""
+        """Whether a commit whose answer was lost took place. Waits until the database
+        can say so.
+        """
         while True:
             try:
                 found = await self._fetch(HEAD, shard)

@@ -1,4 +1,6 @@
-"""A service's database: connections with pinned plans, its schema brought up to date, and what is done while it is away."""
+"""A service's database: connections with pinned plans, its schema brought up to date, and what is
+done while it is away.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,10 @@ from sqlalchemy.pool import NullPool
 from eventlog.notifier import Notifier
 from events.errors import Halted, Unavailable
 
-# On a fresh table Postgres would rather scan all of it than use its index, nine times as slow: these connections may not.
-# A session that hangs inside a transaction, or waits for a lock, must not hold a district for longer than two seconds.
+# On a fresh table Postgres would rather scan all of it than use its index, nine times as slow:
+# these connections may not.
+# A session that hangs inside a transaction, or waits for a lock, must not hold a district for
+# longer than two seconds.
 PINNED = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
@@ -39,7 +43,8 @@ GONE = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # Of a session that the server has just ended, while its connection is not closed yet.
+    # Of a session that the server has just ended, while its connection is not closed yet.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.AdminShutdownError,
@@ -63,7 +68,9 @@ class Connected(Protocol):
 
 
 class Database:
-    """A pool of connections to one database. What it raises when the database cannot be reached is Unavailable."""
+    """A pool of connections to one database. What it raises when the database cannot be reached is
+    Unavailable.
+    """
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self._pool = pool
@@ -83,7 +90,9 @@ class Database:
 
 @contextmanager
 def reached() -> Iterator[None]:
-    """A block that asks the database. Raises Unavailable where it is away, goes away, or is too busy to answer in time."""
+    """A block that asks the database. Raises Unavailable where it is away, goes away, or is too
+    busy to answer in time.
+    """
     try:
         yield
     except GONE as fault:
@@ -104,7 +113,9 @@ async def connected(
     size: int = 8,
     check: Callable[[asyncpg.Connection[Any]], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Database]:
-    """A pool of at most `size` connections, each checked when it is new. Raises Unavailable if there is nobody."""
+    """A pool of at most `size` connections, each checked when it is new. Raises Unavailable if
+    there is nobody.
+    """
 
     async def begun(connection: asyncpg.Connection[Any]) -> None:
         session = connection.get_server_pid()
@@ -127,13 +138,17 @@ async def connected(
 
 
 async def nothing_to_reset(connection: object) -> None:
-    """No statement here leaves anything behind in its session: to clear it would be a second round trip for each."""
+    """No statement here leaves anything behind in its session: to clear it would be a second round
+    trip for each.
+    """
 
 
 async def listen(url: str, notifier: Notifier, own: Collection[int] = ()) -> None:
-    """Ring the bell for what other processes commit, until cancelled. While the database is away nobody rings: readers look.
+    """Ring the bell for what other processes commit, until cancelled. While the database is away
+    nobody rings: readers look.
 
-    `own` are the sessions of this process. What they commit was rung already: a second time, every reader would look in vain.
+    `own` are the sessions of this process. What they commit was rung already: a second time, every
+    reader would look in vain.
     """
 
     def notify(connection: object, session: int, channel: str, payload: object) -> None:
@@ -153,7 +168,7 @@ async def listen(url: str, notifier: Notifier, own: Collection[int] = ()) -> Non
         await asyncio.sleep(0.5)  # Nothing announces that a database is back.
 
 
-# ── Schemas ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Schemas ───────────────────────────────────────────────────────────────────────────────────────
 
 
 async def make_database(url: str, *, anew: bool = False) -> None:
@@ -193,7 +208,9 @@ async def remark(url: str, text: str) -> None:
 
 @asynccontextmanager
 async def server_of(url: str) -> AsyncIterator[tuple[asyncpg.Connection[asyncpg.Record], str]]:
-    """A connection to the server of a URL, beside the database that the URL names, and that database's name."""
+    """A connection to the server of a URL, beside the database that the URL names, and that
+    database's name.
+    """
     parts = urlsplit(url)
     with reached():
         connection = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")))

@@ -24,7 +24,9 @@ class Given(Generic[S, R]):
         self.state = state
 
     def when(self, what: Any, at: Instant = 0, result: Result = ()) -> When[S, R]:
-        """Decide about an event or a `TimerFired` at an instant; `result` is that of its look-up."""
+        """Decide about an event or a `TimerFired` at an instant; `result` is that of
+        its look-up.
+        """
         if is_reference(what):
             return When(self, tuple(self.decider.decide_reference(what, self.reference)))
         input_ = Input(what, at, result)

@@ -9,7 +9,9 @@ from events.registry import Words, event
 
 @event("calls", personal=True, words=Words(en="The clock started", zh="开始计时"))
 class ClockStarted:
-    """A deadline runs. `rule` says where it comes from: `line` for one that came with the issue, else the policy row."""
+    """A deadline runs. `rule` says where it comes from: `line` for one that came with the issue,
+    else the policy row.
+    """
 
     case: str
     holder: Assignment
@@ -24,7 +26,9 @@ class ClockStarted:
     "calls", personal=True, words=Words(en="Handed over, same deadline", zh="换人承办，时限不变")
 )
 class ClockHandedOver:
-    """The case went to another holder; its deadline stays what it was and counts for the new one."""
+    """The case went to another holder; its deadline stays what it was and counts for
+    the new one.
+    """
 
     case: str
     holder: Assignment
@@ -56,7 +60,8 @@ class DeadlineMissed:
 class CallRaised:
     """Help is called for from the level that must answer. `because`: deadline or silence.
 
-    The receiver is the unit's officer, or the deputy; `answer_due` is None where calls have no time limit.
+    The receiver is the unit's officer, or the deputy; `answer_due` is None where calls have no time
+    limit.
     """
 
     case: str
@@ -104,7 +109,9 @@ class CallWithdrawn:
     words=Words(en="An action on a call was declined", zh="对呼叫的动作未被接受"),
 )
 class CallActionDeclined:
-    """An acknowledgement or answer changed nothing. `because` is a sentence for the one who gave it."""
+    """An acknowledgement or answer changed nothing. `because` is a sentence for the one who gave
+    it.
+    """
 
     case: str
     holder: Assignment

@@ -26,7 +26,9 @@ class CaseReported:
     words=Words(en="Routed to its grid", zh="转办到网格"),
 )
 class CaseRouted:
-    """A case was given to a grid. `located_by`: point, grid or dispatcher; `rules`: the dirt met on the way there."""
+    """A case was given to a grid. `located_by`: point, grid or dispatcher; `rules`: the dirt met on
+    the way there.
+    """
 
     case: str
     matter: CaseFacts
@@ -40,7 +42,9 @@ class CaseRouted:
     "cases", case_stage="queued", words=Words(en="Waits for a dispatcher", zh="地点不明，等待分派")
 )
 class CaseQueued:
-    """A case could not be located: it waits for the dispatcher of its street if that is known, else of its district."""
+    """A case could not be located: it waits for the dispatcher of its street if that is known, else
+    of its district.
+    """
 
     case: str
     matter: CaseFacts
@@ -56,7 +60,9 @@ class CaseQueued:
     words=Words(en="Kept from the grids", zh="准入清单不许下交网格，由上级承办"),
 )
 class CaseWithheld:
-    """The admission list keeps this category from the grids: the level that owns it has the case. `row` cites why."""
+    """The admission list keeps this category from the grids: the level that owns it has the case.
+    `row` cites why.
+    """
 
     case: str
     matter: CaseFacts
@@ -135,7 +141,9 @@ class CaseClosed:
     words=Words(en="Case reopened", zh="事项重新办理"),
 )
 class CaseReopened:
-    """An ended case is open again, with its last holder, as a new episode. `matter.due` is None: a policy row decides."""
+    """An ended case is open again, with its last holder, as a new episode. `matter.due` is None: a
+    policy row decides.
+    """
 
     case: str
     matter: CaseFacts
@@ -164,7 +172,9 @@ class CaseWithdrawn:
     words=Words(en="Ended at its source", zh="事项已在来源处了结"),
 )
 class CaseEndedAtSource:
-    """The case ended as its source's record says. `ended_before_reported` is among the rules if its ending came first."""
+    """The case ended as its source's record says. `ended_before_reported` is among the rules if its
+    ending came first.
+    """
 
     case: str
     holder: Assignment

@@ -12,9 +12,11 @@ from events.registry import CATALOGUE, TYPE_OF, Words, event
 
 @event("intake", words=Words(en="Issue reported", zh="上报问题"))
 class IssueReported:
-    """An issue came in through a line and was accepted, once. Its id names (district, source, line, reference).
+    """An issue came in through a line and was accepted, once. Its id names (district, source, line,
+    reference).
 
-    `rules` are the rules by which dirt in its times was handled, for example `no_due` or `gap_time`.
+    `rules` are the rules by which dirt in its times was handled, for example `no_due` or
+    `gap_time`.
     """
 
     issue: str
@@ -96,7 +98,9 @@ class IssueWithdrawn:
 
 @event("intake", words=Words(en="Its source says that it ended", zh="来源报告已了结"))
 class EndedAtSource:
-    """The source says when and how its record ended. Imported history, never counted as verified."""
+    """The source says when and how its record ended. Imported history, never counted as
+    verified.
+    """
 
     action: str
     issue: str

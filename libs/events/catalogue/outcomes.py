@@ -12,7 +12,8 @@ from events.registry import Parking, Words, event
     words=Words(en="An action came early: it waits for its report", zh="动作先到，等待上报"),
 )
 class ActionWaits:
-    """An action came before the report that it is about. It applies at the report, in that same decision.
+    """An action came before the report that it is about. It applies at the report, in that same
+    decision.
 
     `type` and `data` are the action as intake wrote it.
     """
@@ -33,7 +34,9 @@ class InputDeclined:
 
 @event("cases", "calls", words=Words(en="Parked by a fault of ours", zh="系统故障，事项搁置"))
 class CaseParked:
-    """Deciding this case failed: a fault of ours. Its inputs wait in order until a retry; everything else goes on."""
+    """Deciding this case failed: a fault of ours. Its inputs wait in order until a retry;
+    everything else goes on.
+    """
 
     case: str
     fault: str
@@ -52,7 +55,9 @@ class InputHeld:
 
 @event("cases", "calls", words=Words(en="Parked case goes on", zh="搁置事项恢复办理"))
 class CaseRetried:
-    """A parked case goes on: what was kept behind it is decided here, in its order, in this same decision."""
+    """A parked case goes on: what was kept behind it is decided here, in its order, in this same
+    decision.
+    """
 
     case: str
 

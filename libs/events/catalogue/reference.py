@@ -16,7 +16,8 @@ from events.registry import Words, event
 class ReferenceAdopted:
     """From here on this version holds. `kind`: map, names, roster, admission, policies or decider.
 
-    `digest` is the SHA-256 of the content, which is committed beside the log; a decider has a name only.
+    `digest` is the SHA-256 of the content, which is committed beside the log; a decider has a name
+    only.
     """
 
     kind: ReferenceKind
@@ -33,7 +34,8 @@ class ReferenceAdopted:
 class PoliciesAdopted:
     """Deadline policies hold from here on, for clocks that start from here on.
 
-    `zone` is the district's IANA time zone; `answer_within` is how long a call may stay unanswered, in microseconds.
+    `zone` is the district's IANA time zone; `answer_within` is how long a call may stay unanswered,
+    in microseconds.
     """
 
     name: str
@@ -50,7 +52,9 @@ class PoliciesAdopted:
     words=Words(en="Roster adopted", zh="一格四员名册启用"),
 )
 class RosterAdopted:
-    """A roster holds from here on. It names who receives the calls of each unit; gridworkers lie in its content."""
+    """A roster holds from here on. It names who receives the calls of each unit; gridworkers lie in
+    its content.
+    """
 
     name: str
     digest: str

@@ -17,10 +17,12 @@ URGENCIES = ("normal", "urgent", "life")
 
 @value(kw_only=True)
 class PlaceClaim:
-    """One thing a report says about its place; claims are tried in order, and the first that answers wins.
+    """One thing a report says about its place; claims are tried in order, and the first that
+    answers wins.
 
-    `point` carries lat and lon in degrees of WGS 84; `grid` and `street` carry a declared code. `no_point` and
-    `unknown_point` say that a point was expected and was missing, or was the source's word for "unknown".
+    `point` carries lat and lon in degrees of WGS 84; `grid` and `street` carry a declared code.
+    `no_point` and `unknown_point` say that a point was expected and was missing, or was the
+    source's word for "unknown".
     """
 
     by: Literal["point", "no_point", "unknown_point", "grid", "street"]
@@ -31,7 +33,9 @@ class PlaceClaim:
 
 @value(kw_only=True)
 class CaseFacts:
-    """What a case is about, as far as its deadline needs to know. `due` is the deadline that its line promised."""
+    """What a case is about, as far as its deadline needs to know. `due` is the deadline that its
+    line promised.
+    """
 
     line: str
     category: str
@@ -42,9 +46,11 @@ class CaseFacts:
 
 @value(kw_only=True)
 class Assignment:
-    """Who answers for a case: the level that holds it, the codes of its place, and the worker, if it is a grid's.
+    """Who answers for a case: the level that holds it, the codes of its place, and the worker, if
+    it is a grid's.
 
-    `episode` counts the responsibilities of one case (1 for its first worker; 0 while no worker has had it).
+    `episode` counts the responsibilities of one case (1 for its first worker; 0 while no worker has
+    had it).
     """
 
     level: Level
@@ -57,7 +63,9 @@ class Assignment:
 
 @value(kw_only=True)
 class DeadlineRule:
-    """A policy row: how long a matter may take. `*` fits any; the first row that fits counts; units: hours, days."""
+    """A policy row: how long a matter may take. `*` fits any; the first row that fits counts;
+    units: hours, days.
+    """
 
     line: str
     category: str

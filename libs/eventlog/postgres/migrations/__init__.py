@@ -1,1 +1,3 @@
-"""How the tables of every service came about: Alembic's environment, and what all services' first steps share."""
+"""How the tables of every service came about: Alembic's environment, and what all services' first
+steps share.
+"""

@@ -7,7 +7,9 @@ from alembic import op
 
 
 def create_sent(schema: str) -> None:
-    """Make `sent` in a schema. It stands apart from `shard`, so that no commit waits for who publishes."""
+    """Make `sent` in a schema. It stands apart from `shard`, so that no commit waits for who
+    publishes.
+    """
     op.create_table(
         "sent",
         sa.Column("shard", sa.Text, primary_key=True),
