@@ -1,14 +1,11 @@
 """The checks of the language refuse planted bad lines, and leave plain English alone."""
 
-from pathlib import Path
-
 import pytest
 
 from tools.language import allowance
 from tools.language.checks import check_source
 from tools.language.commits import Commit, check_subject
 from tools.language.finding import Finding
-from tools.language.imperative import check_imperatives
 from tools.language.source import Source
 
 LONG = " ".join(["word"] * 26)
@@ -102,14 +99,6 @@ def test_a_sentence_over_25_words_is_refused() -> None:
 def test_a_commit_subject_has_an_area_and_at_most_72_characters(subject: str, refused: int) -> None:
     """A subject is checked once for each rule."""
     assert len(list(check_subject(Commit("abc1234", subject)))) == refused
-
-
-def test_ruff_is_asked_for_the_imperative(tmp_path: Path) -> None:
-    """A docstring that describes is refused, one that commands is not."""
-    (tmp_path / "a.py").write_text(
-        'def row():\n    """The row."""\n\n\ndef end():\n    """End."""\n'
-    )
-    assert [(item.path, item.line) for item in check_imperatives(tmp_path, [])] == [("a.py", 2)]
 
 
 def finding(path: str, line: int = 1) -> Finding:

@@ -14,6 +14,7 @@ import pytest
 import events.catalogue  # noqa: F401  # Fills the registry.
 from events.registry import TYPE_OF
 from gridcall.cli.main import main
+from intake.openapi import posted_paths
 
 ROOT = Path(__file__).parents[2]
 RULES = 56
@@ -61,7 +62,10 @@ def route_of(node: ast.AST) -> str | None:
     return None
 
 
-ROUTES = {
+POSTED = {
+    f"{method.upper()} {path}" for path, methods in posted_paths().items() for method in methods
+}
+ROUTES = POSTED | {
     route
     for module in modules("services", "libs", "gridcall")
     for node in ast.walk(module)
