@@ -35,13 +35,13 @@ from events.instants import Instant
 from events.reference_data import GridMap
 from events.topology import WRITER
 from gridcall.host.migrations import prepare
-from gridcall.simulation.city.local_time import Clockface
+from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import Profile, load_profile
 from gridcall.simulation.driver import BATCH, adoptions
 from gridcall.simulation.feed import Feed, read_feed, without_collecting
 from gridcall.simulation.pipelines.postgres import SHOWN, tabled
-from gridcall.simulation.report_worker import TablesApart
+from gridcall.simulation.report_worker import ReportWorker
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -155,7 +155,7 @@ def city(data: Path, months: int) -> City:
     profile, lines = load_profile(PROFILE)
     grids = check_map(data / "boston_geo" / "wgs84", profile.map).grids
     assert grids is not None
-    until = Clockface(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
+    until = LocalClock(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
     return City(profile, grids, read_feed(profile, lines, inputs(data, months), until), until)
 
 
@@ -168,7 +168,7 @@ async def all_stages(server: PostgresServer, url: str, fed: City) -> Spent:
     """Feed everything; until all has followed. The database is made anew before."""
     assert isinstance(fed.feed.inputs, list)
     feed = Feed(fed.feed.inputs.copy())
-    reader = cast(TablesApart, NoTables())
+    reader = cast(ReportWorker, NoTables())
     async with tabled(url, "benchmark", fed.profile.map.district.code, reader) as pipeline:
         await checkpoint(url)
         wall, python, postgres = time.perf_counter(), time.process_time(), cpu_seconds(server)

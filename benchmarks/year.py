@@ -25,7 +25,7 @@ from typing import Any
 
 from eventlog.codec import envelope
 from eventlog.core.stage import Stage
-from gridcall.simulation.city.local_time import Clockface
+from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
 from gridcall.simulation.driver import InMemory, simulate
@@ -113,7 +113,7 @@ def in_parts(
             profile, lines = load_profile(PROFILE)
             grids = check_map(data / "boston_geo" / "wgs84", profile.map).grids
         assert grids is not None
-        until = Clockface(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
+        until = LocalClock(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
         with timed.of("read"):
             feed = read_feed(profile, lines, paths, until)
         timed.counts["read"] = feed.rows

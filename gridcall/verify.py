@@ -260,7 +260,7 @@ async def verify(
     they followed from is there.
     """
     if apart and set(apart) != set(BEHIND):
-        raise Halted(f"--apart is given for all of these or none: {', '.join(BEHIND)}")
+        raise Halted(f"--service-database is given for all of these or none: {', '.join(BEHIND)}")
     async with AsyncExitStack() as stack:
         connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
         for service in (*reversed(BEHIND), "intake"):
@@ -274,9 +274,10 @@ async def verify(
         chosen = districts or await snapshot.districts()
         for name in chosen:
             if not await snapshot.has_begun(name):
+                options = " ".join(f"--service-database {service}=URL" for service in BEHIND)
                 raise Halted(
-                    f"routing has nothing of {name} here: it has not begun, or the stages have databases of their own: "
-                    f"gridcall verify {' '.join(f'--apart {service}=URL' for service in BEHIND)}"
+                    f"routing has nothing of {name} here: it has not begun, or the stages have "
+                    f"databases of their own: gridcall verify {options}"
                 )
         return [await verified(snapshot, name, progress) for name in chosen]
 

@@ -1,4 +1,4 @@
-"""The command line of gridcall. Data on stdout, progress on stderr; an error says what, why and the next command."""
+"""The command line: data on stdout, messages on stderr, an exit status for each outcome."""
 
 from __future__ import annotations
 
@@ -11,36 +11,34 @@ import click
 
 from eventlog.postgres.generation import NewGeneration
 from events.errors import Halted, Unavailable
+from events.topology import SERVICE
 from gridcall.cli.terminal import NOTHING_RAN, OWN_FAULT, TERMINATED, UNREACHABLE, fail
 from intake.acceptor import ClockLeapt
 
-MODULES = {
-    "gridcall.cli.administration": ("key", "clock", "restore", "topics"),
-    "gridcall.demo.walkthrough": ("demo",),
-    "gridcall.cli.map": ("map",),
-    "gridcall.cli.operations": (
-        "status", "tail", "parked", "retry", "doctor", "verify",
-    ),
-    "gridcall.cli.services": ("intake", "routing", "escalation", "assessment", "screen"),
-    "gridcall.cli.up": ("up",),
-    "gridcall.cli.dead_letters": ("quarantine",),
-    "gridcall.cli.reference_data": ("names", "roster", "admission", "policies"),
-    "gridcall.cli.sheet": ("sheet",),
-    "gridcall.cli.simulate": ("simulate",),
+# A command is in the module of its name, except where one module declares several commands.
+MODULE = {
+    name: name
+    for name in (
+        "clock", "demo", "doctor", "key", "map", "parked", "quarantine", "restore", "retry",
+        "sheet", "simulate", "status", "tail", "topics", "up", "verify",
+    )
 }  # fmt: skip
-MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
+MODULE |= dict.fromkeys(("admission", "names", "policies", "roster"), "reference_data")
+MODULE |= dict.fromkeys(SERVICE, "services")
 
 
 class Commands(click.Group):
-    """Imports a command when it is asked for: who simulates a year needs no web framework in memory, nor waits for it."""
+    """A group that imports a command when it is used: `simulate` loads no web framework."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(MODULE_OF)
+        return sorted(MODULE)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in MODULE_OF:
+        if cmd_name not in MODULE:
             return None
-        commands: dict[str, click.Command] = import_module(MODULE_OF[cmd_name]).COMMANDS
+        commands: dict[str, click.Command] = import_module(
+            f"gridcall.cli.{MODULE[cmd_name]}"
+        ).COMMANDS
         return commands[cmd_name]
 
 
@@ -49,28 +47,27 @@ class Commands(click.Group):
 )
 @click.version_option(package_name="gridcall")
 def main() -> None:
-    """Takes citizens' problems from four lines, makes one case of each matter, and calls for help level by level."""
+    """Take citizens' problems from four lines, and follow each matter until it is closed."""
 
 
 def entry() -> None:
-    """The program. A fault of its own has a status of its own, so that nobody takes it for rejected rows."""
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(TERMINATED)
-    )  # What it uses is let go, as the embedded Postgres.
+    """Run the program. A fault of gridcall has an exit status of its own, unlike rejected rows."""
+    # SIGTERM raises SystemExit, so that the embedded Postgres and other resources are released.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         main()
     except NewGeneration as error:
         fail(
             UNREACHABLE,
-            f"{error}. Look which database this is; to go on with it: gridcall restore accept",
+            f"{error}. Check which database this is; to go on with it: gridcall restore accept",
         )
     except ClockLeapt as error:
         fail(
             UNREACHABLE,
-            f"{error}. Look which of the two is right, and confirm: gridcall clock confirm",
+            f"{error}. Check which clock is right, and confirm it: gridcall clock confirm",
         )
     except Unavailable as error:
-        fail(UNREACHABLE, f"{error}; see GRIDCALL_DATABASE_URL, or ask `gridcall doctor`")
+        fail(UNREACHABLE, f"{error}; see GRIDCALL_DATABASE_URL, or run gridcall doctor")
     except Halted as error:
         fail(NOTHING_RAN, str(error))
     except OSError as error:
@@ -80,4 +77,4 @@ def entry() -> None:
         )
     except Exception:
         traceback.print_exc()
-        fail(OWN_FAULT, "this is a fault of gridcall; please report it, with what stands above")
+        fail(OWN_FAULT, "this is a fault of gridcall; please report it with the lines above")

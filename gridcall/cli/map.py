@@ -1,4 +1,4 @@
-"""The map of the grids: checked, and adopted."""
+"""`gridcall map`: a map of grids is checked and adopted."""
 
 from __future__ import annotations
 
@@ -9,97 +9,87 @@ import click
 
 from events.catalogue import ReferenceAdopted
 from events.reference_data import GridMap
-from gridcall.cli.reference_data import adopt_now
+from gridcall.cli.options import json_option, profile_option
+from gridcall.cli.reference_data import adopt_and_report
 from gridcall.cli.terminal import NOTHING_RAN, emit, fail
-from gridcall.simulation.city.map_validation import Checked, check_map
-from gridcall.simulation.city.profile import Lines, Profile, ProfileError, load_profile
+from gridcall.simulation.city.map_validation import CheckedMap, check_map
+from gridcall.simulation.city.profile import Profile, ProfileError, SourceLines, load_profile
 from gridcall.simulation.driver import adoptions
 from gridcall.simulation.reports.files import as_json
+
+folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 
 
 @click.group("map")
 def map_group() -> None:
-    """The map of the grids."""
+    """Check and adopt the map of the grids."""
 
 
 @map_group.command("check")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--profile",
-    "profile_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The city's profile.",
-)
-@click.option("--json", "as_json_", is_flag=True, help="Findings as JSON.")
-def map_check(folder: Path, profile_path: Path, as_json_: bool) -> None:
-    """Check a map: every finding by feature, place and measure.
+@folder_argument
+@profile_option
+@json_option
+def map_check(folder: Path, profile_path: Path, json_output: bool) -> None:
+    """Check a map, and print every finding with its feature, place and measure.
 
     \b
     Exit status: 0 usable, 2 refused.
     Example:     gridcall map check maps/ --profile profiles/exampleville.yaml
     """
-    profile, _ = the_profile(profile_path)
+    profile, _ = read_profile(profile_path)
     checked = check_map(folder, profile.map)
-    if as_json_:
+    if json_output:
         emit(as_json([finding.as_json() for finding in checked.findings]))
     else:
         emit("".join(f"{finding}\n" for finding in checked.findings).encode())
-    click.echo(f"{folder}: {found_in(checked)}", err=True)
+    click.echo(f"{folder}: {counts_of_findings(checked)}", err=True)
     sys.exit(NOTHING_RAN if checked.refused else 0)
 
 
 @map_group.command("load")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--profile",
-    "profile_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The city's profile.",
-)
+@folder_argument
+@profile_option
 def map_load(folder: Path, profile_path: Path) -> None:
-    """Adopt a map in the running system, with the roster and the policies of its profile; the district is made with it.
+    """Adopt a map, and the roster and policies of its profile. A new district is made with them.
 
     \b
     Example:     gridcall map load maps/ --profile profiles/exampleville.yaml
     """
-    profile, _ = the_profile(profile_path)
-    drafts, contents = adoptions(profile, the_map(folder, profile), 0)
+    profile, _ = read_profile(profile_path)
+    drafts, contents = adoptions(profile, read_map(folder, profile), 0)
     events = [draft.event for draft in drafts if isinstance(draft.event, ReferenceAdopted)]
-    adopt_now(profile.map.district.code, events, contents)
+    adopt_and_report(profile.map.district.code, events, contents)
 
 
-def the_profile(path: Path) -> tuple[Profile, Lines]:
-    """The profile, or the end of the program."""
+def read_profile(path: Path) -> tuple[Profile, SourceLines]:
+    """Return a profile and the lines of its keys, or end the program."""
     try:
         return load_profile(path)
     except ProfileError as error:
         fail(NOTHING_RAN, f"the profile cannot be used\n{error}")
 
 
-def the_map(folder: Path, profile: Profile) -> GridMap:
-    """The map, or the end of the program with what refuses it."""
-    checked: Checked = check_map(folder, profile.map)
+def read_map(folder: Path, profile: Profile) -> GridMap:
+    """Return the map of a folder, or end the program with the findings that refuse it."""
+    checked = check_map(folder, profile.map)
     if checked.grids is None:
-        found = "\n".join(str(finding) for finding in checked.refused)
+        reasons = "\n".join(str(finding) for finding in checked.refused)
         fail(
             NOTHING_RAN,
-            f"the map is refused\n{found}\nall findings: gridcall map check {folder} --profile …",
+            f"the map is refused\n{reasons}\nall findings: gridcall map check {folder} --profile …",
         )
     if checked.findings:
-        click.echo(f"{folder}: {found_in(checked)}; gridcall map check names each", err=True)
+        click.echo(
+            f"{folder}: {counts_of_findings(checked)}; gridcall map check names each", err=True
+        )
     return checked.grids
 
 
-def found_in(checked: Checked) -> str:
-    """What was found in a map, in one line."""
+def counts_of_findings(checked: CheckedMap) -> str:
+    """Return the number of grids and of findings by kind, as text."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in checked.kinds().items()) or "nothing"
-    return (
-        f"{len(checked.grids.grids)} grids; found: {kinds}"
-        if checked.grids
-        else f"refused; found: {kinds}"
-    )
+    size = f"{len(checked.grids.grids)} grids" if checked.grids else "refused"
+    return f"{size}; found: {kinds}"
 
 
 COMMANDS = {"map": map_group}

@@ -1,56 +1,38 @@
-"""How commands ask the database, and show rows."""
+"""Access to intake's database for commands."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
-
-import click
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from embedded.server import server_url
 from eventlog.postgres.pool import Database, connected
-from gridcall.cli.terminal import NOTHING_RAN, emit, fail
+from gridcall.cli.terminal import NOTHING_RAN, fail
 from gridcall.host.migrations import prepare
-from gridcall.simulation.reports.files import as_json
+from intake.store import IntakeStore
 
 T = TypeVar("T")
 
 
-def asked(work: Callable[[Database], Awaitable[T]]) -> T:
-    """Ask something of the database, whose schemas are made if they are not there."""
+def run_on_database(query: Callable[[Database], Awaitable[T]]) -> T:
+    """Run a query on the database. Its schemas are made or brought up to date first."""
 
-    async def on_database() -> T:
+    async def connect_and_run() -> T:
         url = server_url()
         await prepare(url)
         async with connected(url, size=2) as database:
-            return await work(database)
+            return await query(database)
 
-    return asyncio.run(on_database())
-
-
-def listed(rows: Sequence[dict[str, Any]], as_json_: bool, empty: str) -> None:
-    """Rows as JSON, or as a table of plain text; what to say where there are none."""
-    if as_json_:
-        emit(as_json(list(rows)))
-    elif not rows:
-        click.echo(empty, err=True)
-    else:
-        names = list(rows[0])
-        cells = [names, *([str(row[name]) for name in names] for row in rows)]
-        widths = [max(len(line[at]) for line in cells) for at in range(len(names))]
-        lines = (
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in cells
-        )
-        emit("".join(f"{line}\n" for line in lines).encode())
+    return asyncio.run(connect_and_run())
 
 
-def named(apart: Sequence[str]) -> dict[str, str]:
-    """The URLs of services with databases of their own, each as SERVICE=URL."""
-    if wrong := [each for each in apart if "=" not in each]:
+async def only_district(database: Database) -> str:
+    """Return the code of the only district, or end the program."""
+    codes = await IntakeStore(database).district_codes()
+    if len(codes) != 1:
         fail(
             NOTHING_RAN,
-            f"--apart {wrong[0]}: write SERVICE=URL, for example routing=postgresql://HOST/routing",
+            f"name a district with --district: there are {', '.join(codes) or 'none yet'}",
         )
-    return dict(each.split("=", 1) for each in apart)
+    return codes[0]

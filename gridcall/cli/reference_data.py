@@ -1,8 +1,7 @@
-"""Reference data are adopted: their contents are kept, and an event of intake's log names them."""
+"""`gridcall names`, `roster`, `admission` and `policies`: reference data are adopted from files."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,56 +9,12 @@ import click
 import msgspec
 
 from eventlog.content_codec import encoded
-from eventlog.notifier import Notifier
-from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import Database
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.reference_data import AdmissionList, Content, Names, Policies, Roster
-from gridcall.cli.queries import asked
+from gridcall.cli.options import district_option
+from gridcall.cli.queries import run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, fail
-from gridcall.simulation.city.profile import DISTRICT_CODE
-from intake.acceptor import AHEAD_US_MAX, now_us, timed
-from intake.store import IntakeStore
-
-
-class DistrictCode(click.ParamType[str]):
-    """The code of a district: it stands in the ids of rows, which are cut at their strokes."""
-
-    name = "code"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not re.fullmatch(DISTRICT_CODE, value):
-            self.fail(
-                f"{value!r} is no district's code: it has neither strokes nor blanks", param, ctx
-            )
-        return value
-
-
-def adopt_now(
-    district: str, events: Sequence[ReferenceAdopted], contents: Mapping[str, bytes]
-) -> None:
-    """Adopt, and say what was."""
-    adopted = asked(lambda database: adopt(database, district, events, contents))
-    click.echo(f"{district}: {', '.join(adopted) or 'nothing new: all of this holds already'}")
-
-
-async def adopt(
-    database: Database,
-    district: str,
-    events: Sequence[ReferenceAdopted],
-    contents: Mapping[str, bytes],
-) -> list[str]:
-    """Append what does not hold already; what was adopted."""
-    log = PostgresLog("intake", "intake", database, Notifier())
-    store = IntakeStore(database)
-    known = await store.references_in_force(district)
-    new = [event for event in events if known.get(event.kind) != event]
-    await store.add_contents(contents)
-    if new:
-        await timed(store.check_clock(now_us(), AHEAD_US_MAX))
-        await log.adopt(district, new)
-    return [f"{event.kind} {event.name} adopted" for event in new]
-
+from intake.adoption import adopt_reference_data
 
 KINDS: dict[ReferenceKind, type[Content]] = {
     "names": Names,
@@ -69,30 +24,46 @@ KINDS: dict[ReferenceKind, type[Content]] = {
 }
 
 
-def loader(kind: ReferenceKind) -> click.Command:
-    """`gridcall roster load FILE` and its kin."""
+def load_command(kind: ReferenceKind) -> click.Command:
+    """Return the command `gridcall KIND load FILE`."""
 
-    @click.command(
-        "load",
-        help=f"Adopt a {kind} from a JSON file.\n\n\b\nExample:     gridcall {kind} load {kind}.json --district licheng",
-    )
+    @click.command("load")
     @click.argument(
         "path", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False)
     )
-    @click.option("--district", required=True, type=DistrictCode(), metavar="CODE")
-    @click.option("--name", help="The version's name; without it the file's.")
+    @district_option
+    @click.option("--name", help="The version's name. Without it: the file's.")
     def load(path: Path, district: str, name: str | None) -> None:
-        try:
-            content = msgspec.json.decode(path.read_bytes(), type=KINDS[kind], strict=True)
-        except msgspec.DecodeError as error:
-            fail(NOTHING_RAN, f"{path}: {error}; docs/reference-data.md shows a {kind}")
-        digest, body = encoded(content)
-        event = ReferenceAdopted(kind=kind, name=name or path.stem, digest=digest)
-        adopt_now(district, [event], {digest: body})
+        event, body = read_content(kind, path, name or path.stem)
+        adopt_and_report(district, [event], {event.digest: body})
 
+    example = f"\b\nExample:     gridcall {kind} load {kind}.json --district licheng"
+    load.help = f"Adopt a {kind} from a JSON file.\n\n{example}"
     return load
 
 
+def read_content(kind: ReferenceKind, path: Path, name: str) -> tuple[ReferenceAdopted, bytes]:
+    """Return the event that adopts a file, and the file's content, or end the program."""
+    try:
+        content = msgspec.json.decode(path.read_bytes(), type=KINDS[kind], strict=True)
+    except msgspec.DecodeError as error:
+        fail(NOTHING_RAN, f"{path}: {error}; docs/reference-data.md shows a {kind}")
+    digest, body = encoded(content)
+    return ReferenceAdopted(kind=kind, name=name, digest=digest), body
+
+
+def adopt_and_report(
+    district: str, events: Sequence[ReferenceAdopted], contents: Mapping[str, bytes]
+) -> None:
+    """Adopt reference data that are not in force yet, and print which."""
+    adoptions = run_on_database(
+        lambda database: adopt_reference_data(database, district, events, contents)
+    )
+    names = ", ".join(f"{event.kind} {event.name} adopted" for event in adoptions)
+    click.echo(f"{district}: {names or 'nothing new: all of this is in force already'}")
+
+
 COMMANDS = {
-    kind: click.Group(kind, [loader(kind)], help=f"The {kind} of a district.") for kind in KINDS
+    kind: click.Group(kind, [load_command(kind)], help=f"Adopt the {kind} of a district.")
+    for kind in KINDS
 }

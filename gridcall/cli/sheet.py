@@ -1,4 +1,4 @@
-"""`gridcall sheet`: the figures of a gridworker, taken from the facts now, each with the events that it counts."""
+"""`gridcall sheet`: the figures of a gridworker, each with the events that it counts."""
 
 from __future__ import annotations
 
@@ -12,67 +12,64 @@ from assessment.core.figures import FLOWS, receipts, sheets
 from assessment.store import FactStore
 from eventlog.postgres.pool import Database, connected
 from events.instants import Instant, rfc3339
-from gridcall.cli.operations import the_district
-from gridcall.cli.queries import asked, named
+from gridcall.cli.options import json_option, only_district_option, service_databases_option
+from gridcall.cli.queries import only_district, run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, emit, fail
 from gridcall.simulation.reports.files import as_json
 
 
 @click.command("sheet")
 @click.argument("worker", metavar="WORKER")
-@click.option("--district", metavar="CODE", help="Which; not needed where there is one.")
-@click.option(
-    "--apart",
-    multiple=True,
-    metavar="assessment=URL",
-    help="Where assessment has a database of its own.",
-)
-@click.option("--json", "as_json_", is_flag=True, help="As JSON.")
+@only_district_option
+@service_databases_option
+@json_option
 def sheet_command(
-    worker: str, district: str | None, apart: tuple[str, ...], as_json_: bool
+    worker: str, district: str | None, service_databases: dict[str, str], json_output: bool
 ) -> None:
-    """A gridworker's figures by month, as far as time has passed, and the events that each of them counts.
+    """Show a gridworker's figures by month, each with the events that it counts.
+
+    They are computed from the facts up to the instant that assessment has reached.
 
     \b
     Exit status: 0 · 2 nothing is counted for this worker
     Example:     gridcall sheet w-0102
     """
-    elsewhere = named(apart)
-    found, until = asked(
-        lambda database: sheets_with_receipts(database, worker, district, elsewhere)
+    worker_sheets, until = run_on_database(
+        lambda database: sheets_with_receipts(database, worker, district, service_databases)
     )
-    if not found:
+    if not worker_sheets:
         fail(
             NOTHING_RAN,
-            f"nothing is counted for {worker!r} yet; a roster names the workers, `gridcall tail cases` their cases",
+            f"nothing is counted for {worker!r} yet; a roster names the workers, `gridcall tail "
+            "cases` their cases",
         )
-    emit(as_json(found) if as_json_ else "\n".join(text_of(each, until) for each in found).encode())
+    if json_output:
+        emit(as_json(worker_sheets))
+    else:
+        emit("\n".join(text(sheet, until) for sheet in worker_sheets).encode())
 
 
 async def sheets_with_receipts(
-    database: Database, worker: str, district: str | None, apart: Mapping[str, str]
+    database: Database, worker: str, district: str | None, service_databases: Mapping[str, str]
 ) -> tuple[list[dict[str, Any]], Instant]:
-    """The sheets of a worker, each with its receipts, at the instant up to which assessment has merged both logs."""
-    name = district or await the_district(database)
-    if url := apart.get("assessment"):
-        async with connected(url, size=1) as own:
-            facts, zone, until = await FactStore(own).worker_facts(name, worker)
+    """Return a worker's sheets with their receipts, and the instant that assessment has reached."""
+    district = district or await only_district(database)
+    if url := service_databases.get("assessment"):
+        async with connected(url, size=1) as assessment:
+            facts, zone, until = await FactStore(assessment).worker_facts(district, worker)
     else:
-        facts, zone, until = await FactStore(database).worker_facts(name, worker)
-    made = sheets(facts.items(), zone, until)
+        facts, zone, until = await FactStore(database).worker_facts(district, worker)
     return [
         {**asdict(sheet), "receipts": receipts(facts.items(), zone, until, worker, sheet.period)}
-        for sheet in made
+        for sheet in sheets(facts.items(), zone, until)
     ], until
 
 
-def text_of(sheet: dict[str, Any], until: Instant) -> str:
-    """A sheet for people: a figure a line, with its events."""
+def text(sheet: dict[str, Any], until: Instant) -> str:
+    """Return a sheet as text: a figure a line, with its events."""
     head = f"{sheet['period']}  {sheet['worker']}, grid {sheet['grid']}, until {rfc3339(until)}\n"
-    return head + "".join(
-        f"{name:15}{sheet[name]:>5}  {' '.join(sheet['receipts'][name])}".rstrip() + "\n"
-        for name in FLOWS
-    )
+    lines = (f"{name:15}{sheet[name]:>5}  {' '.join(sheet['receipts'][name])}" for name in FLOWS)
+    return head + "".join(line.rstrip() + "\n" for line in lines)
 
 
 COMMANDS = {"sheet": sheet_command}

@@ -1,4 +1,4 @@
-"""`gridcall simulate`: the command, from its words to its exit status."""
+"""`gridcall simulate`: a city's historical records run through the real deciders."""
 
 from __future__ import annotations
 
@@ -6,51 +6,71 @@ import asyncio
 import signal
 import sys
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import click
 
 from embedded.server import url_of
 from eventlog.kafka.topics import Cluster
 from events.instants import Instant
-from gridcall.cli.map import the_map, the_profile
+from events.reference_data import GridMap
+from gridcall.cli.map import read_map, read_profile
+from gridcall.cli.options import json_option, profile_option
+from gridcall.cli.progress import ProgressBar
 from gridcall.cli.terminal import (
     INTERRUPTED,
     NOTHING_RAN,
     REJECTED,
     UNREACHABLE,
-    Bar,
     emit,
     fail,
-    summary_table,
+    frame,
 )
 from gridcall.host.migrations import BEHIND, KAFKA
-from gridcall.simulation.city.local_time import Clockface
-from gridcall.simulation.city.profile import Profile
+from gridcall.simulation.city.local_time import LocalClock
+from gridcall.simulation.city.profile import Profile, SourceLines
 from gridcall.simulation.csv_source import InputError
-from gridcall.simulation.driver import BATCH, InMemory, Pipeline, Run, results_folder, simulate
-from gridcall.simulation.feed import Feed, read_apart, without_collecting
+from gridcall.simulation.driver import BATCH, InMemory, Run, results_folder, simulate
+from gridcall.simulation.feed import Feed, read_feed_in_child, without_collecting
 from gridcall.simulation.pipelines.postgres import Tabled, over_kafka, tabled
-from gridcall.simulation.report_worker import tables_apart
+from gridcall.simulation.report_worker import ReportWorker, start_report_worker
 from gridcall.simulation.reports.files import as_json
 
 READER_HELP = (
     "How the stages read: from tables of Postgres, over Kafka, or in memory without any store."
 )
 
+Reader = Literal["memory", "table", "kafka"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A city's records, and the way to run them."""
+
+    profile: Profile
+    source_lines: SourceLines
+    grids: GridMap
+    inputs: tuple[Path, ...]
+    until: Instant
+    out: Path
+    reader: Reader
+    kafka: str
+    replicas: int
+    batch: int
+
+    @property
+    def district(self) -> str:
+        return self.profile.map.district.code
+
 
 @click.command("simulate")
-@click.option(
-    "--profile",
-    "profile_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The city's profile.",
-)
+@profile_option
 @click.option(
     "--map",
     "map_folder",
@@ -103,7 +123,7 @@ READER_HELP = (
 @click.option(
     "--batch", default=BATCH, show_default=True, hidden=True, type=click.IntRange(1, 10_000)
 )
-@click.option("--json", "as_json_", is_flag=True, help="summary.json on stdout.")
+@json_option
 def simulate_command(
     profile_path: Path,
     map_folder: Path,
@@ -111,134 +131,73 @@ def simulate_command(
     more_inputs: tuple[Path, ...],
     until_text: str,
     out: Path,
-    reader: str,
+    reader: Reader,
     replicas: int,
     kafka: str | None,
     batch: int,
-    as_json_: bool,
+    json_output: bool,
 ) -> None:
-    """Send a city's historical records through gridcall, in their own time; tables come out.
+    """Run a city's historical records through gridcall, in their own time, and write tables.
+
+    With --json summary.json is printed, too.
 
     \b
     Exit status: 0 every row accepted · 1 rejected.csv has rows, or a check failed · 2 nothing ran
                  3 the disk cannot be reached · 130 interrupted
-    Example:     gridcall simulate --profile profiles/exampleville.yaml --map maps/ --input 2019.csv \\
-                   --until 2020-01-01 --out out/
+    Example:     gridcall simulate --profile profiles/exampleville.yaml --map maps/ \\
+                   --input 2019.csv --until 2020-01-01 --out out/
     """
-    signal.signal(signal.SIGTERM, interrupted)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
-        with Bar() as bar, without_collecting():
-            paths = (*inputs, *more_inputs)
-            broker = brokers(reader, kafka)
-            run, feed = simulated(
-                profile_path,
-                map_folder,
-                paths,
-                until_text,
-                out,
-                reader,
-                broker,
-                replicas,
-                batch,
-                bar,
+        with ProgressBar() as bar, without_collecting():
+            check_broker(reader, kafka)
+            profile, source_lines = read_profile(profile_path)
+            until = parse_until(until_text, profile)
+            check_out(out)
+            job = Job(
+                profile=profile,
+                source_lines=source_lines,
+                grids=read_map(map_folder, profile),
+                inputs=(*inputs, *more_inputs),
+                until=until,
+                out=out,
+                reader=reader,
+                kafka=kafka or "",
+                replicas=replicas,
+                batch=batch,
             )
-        emit(as_json(run.summary) if as_json_ else summary_table(run.summary))
+            run, feed = run_job(job, bar)
+        emit(as_json(run.summary) if json_output else summary_table(run))
     except KeyboardInterrupt:
         fail(INTERRUPTED, "interrupted; nothing was written")
     except OSError as error:
         fail(
             UNREACHABLE,
-            f"{error.filename or out}: {error.strerror}; make room or name another --out, then run again",
+            f"{error.filename or out}: {error.strerror}; make room or name another --out, then "
+            "run again",
         )
     conclude(run, feed, out)
 
 
-def brokers(reader: str, kafka: str | None) -> str:
-    """Where Kafka is, if it is needed."""
-    if reader == "kafka" and not kafka:
-        fail(
-            NOTHING_RAN,
-            f"--reader kafka needs a broker: make kafka starts one; name it with --kafka HOST:PORT or in {KAFKA}",
-        )
-    return kafka or ""
-
-
-def interrupted(signum: int, frame: object) -> NoReturn:
-    """SIGTERM ends a run like Ctrl-C."""
+def interrupt(signum: int, frame: object) -> NoReturn:
+    """End a run on SIGTERM like on Ctrl-C."""
     raise KeyboardInterrupt
 
 
-def simulated(
-    profile_path: Path,
-    map_folder: Path,
-    inputs: tuple[Path, ...],
-    until_text: str,
-    out: Path,
-    reader: str,
-    kafka: str,
-    replicas: int,
-    batch: int,
-    bar: Bar,
-) -> tuple[Run, Feed]:
-    """Read, run and write."""
-    profile, lines = the_profile(profile_path)
-    until = the_instant(until_text, profile)
-    check_out(out)
-    grids = the_map(map_folder, profile)
-    with tables_apart() as tables, results_folder(out) as folder:
-        try:
-            feed = read_apart(profile, lines, inputs, until, bar.task("Reading", None))
-        except InputError as error:
-            fail(NOTHING_RAN, str(error))
-        started = time.monotonic()
-        total = len(feed.inputs)
-        district, progress = profile.map.district.code, bar.task("Feeding", total)
-
-        async def through(pipeline: Pipeline) -> Run:
-            return await simulate(
-                profile, grids, feed, until, folder, tables, pipeline, batch, progress=progress
-            )
-
-        name = f"{profile.profile} until {until}, inputs {feed.digest}"
-        database = f"simulate_{profile.profile}"
-
-        async def stored_by(made: AbstractAsyncContextManager[Tabled]) -> tuple[Run, str]:
-            async with made as pipeline:
-                run = await through(pipeline)
-                return run, await pipeline.stored()
-
-        if reader == "memory":
-            run, stored = (
-                asyncio.run(through(InMemory(district, tables, batch))),
-                "nothing is committed to a disk",
-            )
-        elif reader == "table":
-            run, stored = asyncio.run(
-                stored_by(tabled(url_of(database), name, district, tables, batch))
-            )
-        else:
-            urls = {
-                "intake": url_of(database),
-                **{each: url_of(f"{database}_{each}") for each in BEHIND},
-            }
-            cluster = Cluster(Cluster.named(kafka).brokers, database)
-            run, stored = asyncio.run(
-                stored_by(over_kafka(urls, cluster, replicas, name, district, tables, batch))
-            )
-        seconds = time.monotonic() - started
-    positions = sum(log["positions"] for log in run.summary["log"].values())
-    memory = (getrusage(RUSAGE_SELF).ru_maxrss + tables.memory_kib) // 1024
-    bar.console.print(
-        f"{total:,} inputs → {positions:,} log rows in {seconds:.1f} s ({total / max(seconds, 1e-9):,.0f} inputs/s); "
-        f"{memory} MiB at most in two processes; {stored}"
-    )
-    return run, feed
+def check_broker(reader: Reader, kafka: str | None) -> None:
+    """End the program if the reader needs a broker and none is named."""
+    if reader == "kafka" and not kafka:
+        fail(
+            NOTHING_RAN,
+            "--reader kafka needs a broker: make kafka starts one; name it with --kafka "
+            f"HOST:PORT or in {KAFKA}",
+        )
 
 
-def the_instant(text: str, profile: Profile) -> Instant:
-    """The instant of --until, local to the profile without an offset, or the end of the program."""
+def parse_until(text: str, profile: Profile) -> Instant:
+    """Return the instant of --until, or end the program. Without an offset it is local."""
     try:
-        return Clockface(profile.zone).instant(datetime.fromisoformat(text))[0]
+        return LocalClock(profile.zone).instant(datetime.fromisoformat(text))[0]
     except (ValueError, OverflowError):
         fail(
             NOTHING_RAN,
@@ -247,16 +206,98 @@ def the_instant(text: str, profile: Profile) -> Instant:
 
 
 def check_out(out: Path) -> None:
-    """Nothing is overwritten."""
+    """End the program if the folder for the results is not empty."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         fail(
             NOTHING_RAN,
-            f"--out {out} is not empty; nothing is overwritten: name a new folder, or remove it first",
+            f"--out {out} is not empty; nothing is overwritten: name a new folder, or remove it "
+            "first",
         )
 
 
+def run_job(job: Job, bar: ProgressBar) -> tuple[Run, Feed]:
+    """Read the records, feed them to a pipeline, and write the results."""
+    with start_report_worker() as reports, results_folder(job.out) as folder:
+        feed = read_inputs(job, bar)
+        started = time.monotonic()
+        total = len(feed.inputs)
+        run, storage = asyncio.run(feed_pipeline(job, feed, reports, folder, bar))
+        seconds = time.monotonic() - started
+    positions = sum(log["positions"] for log in run.summary["log"].values())
+    memory_mib = (getrusage(RUSAGE_SELF).ru_maxrss + reports.memory_kib) // 1024
+    bar.console.print(
+        f"{total:,} inputs → {positions:,} log rows in {seconds:.1f} s "
+        f"({total / max(seconds, 1e-9):,.0f} inputs/s); "
+        f"{memory_mib} MiB at most in two processes; {storage}"
+    )
+    return run, feed
+
+
+def read_inputs(job: Job, bar: ProgressBar) -> Feed:
+    """Return the feed of the job's files, or end the program."""
+    progress = bar.begin("Reading", None)
+    try:
+        return read_feed_in_child(job.profile, job.source_lines, job.inputs, job.until, progress)
+    except InputError as error:
+        fail(NOTHING_RAN, str(error))
+
+
+async def feed_pipeline(
+    job: Job, feed: Feed, reports: ReportWorker, folder: Path, bar: ProgressBar
+) -> tuple[Run, str]:
+    """Feed all inputs. Return the run, and a sentence on the storage of its logs."""
+    progress = bar.begin("Feeding", len(feed.inputs))
+    async with open_pipeline(job, feed, reports) as pipeline:
+        run = await simulate(
+            job.profile,
+            job.grids,
+            feed,
+            job.until,
+            folder,
+            reports,
+            pipeline,
+            job.batch,
+            progress=progress,
+        )
+        if isinstance(pipeline, Tabled):
+            return run, await pipeline.stored()
+        return run, "nothing is committed to a disk"
+
+
+@asynccontextmanager
+async def open_pipeline(
+    job: Job, feed: Feed, reports: ReportWorker
+) -> AsyncIterator[InMemory | Tabled]:
+    """Open the pipeline of the chosen reader.
+
+    A database of the same inputs is continued; any other one of this profile is made again.
+    """
+    if job.reader == "memory":
+        yield InMemory(job.district, reports, job.batch)
+        return
+    name = f"{job.profile.profile} until {job.until}, inputs {feed.digest}"
+    database = f"simulate_{job.profile.profile}"
+    if job.reader == "table":
+        stored = tabled(url_of(database), name, job.district, reports, job.batch)
+    else:
+        urls = {"intake": url_of(database)}
+        urls |= {service: url_of(f"{database}_{service}") for service in BEHIND}
+        cluster = Cluster(Cluster.named(job.kafka).brokers, database)
+        stored = over_kafka(urls, cluster, job.replicas, name, job.district, reports, job.batch)
+    async with stored as pipeline:
+        yield pipeline
+
+
+def summary_table(run: Run) -> bytes:
+    """Return the summary for people."""
+    figures = {
+        name: value for name, value in run.summary.items() if name not in ("profile", "until")
+    }
+    return frame(f"{run.summary['profile']} until {run.summary['until']}", figures)
+
+
 def conclude(run: Run, feed: Feed, out: Path) -> NoReturn:
-    """Say what failed, and end with the status that says so."""
+    """Print what failed, and exit with the status of the run."""
     for failure in run.failed:
         click.echo(f"gridcall: check failed: {failure}", err=True)
     if feed.rejected:

@@ -1,39 +1,33 @@
-"""The terminal: data on stdout, progress on stderr, and how a command ends."""
+"""The terminal: data on stdout, messages on stderr, and the exit status."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
-from rich.text import Text
+
+from gridcall.simulation.reports.files import as_json
 
 REJECTED, NOTHING_RAN, UNREACHABLE, OWN_FAULT, INTERRUPTED, TERMINATED = 1, 2, 3, 70, 130, 143
 
 
-def fail(code: int, message: str) -> NoReturn:
-    """End with a message on stderr."""
+def fail(status: int, message: str) -> NoReturn:
+    """End the program with a message on stderr."""
     click.echo(f"gridcall: {message}", err=True)
-    sys.exit(code)
+    sys.exit(status)
 
 
 def emit(data: bytes) -> None:
-    """Data on stdout. That nobody listens any more is no error; what could not be written is not tried again at the end."""
+    """Write to stdout. A reader that has closed the pipe is no error.
+
+    After an error stdout becomes /dev/null, so that the interpreter does not write again at exit.
+    """
     if sys.stdout is None:
         return
     try:
@@ -45,64 +39,44 @@ def emit(data: bytes) -> None:
             raise
 
 
-class Rate(ProgressColumn):
-    """Rows per second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
-
-
-class Bar(Progress):
-    """A bar on stderr: what, how much, how fast, time left. Without a terminal only what is printed above it.
-
-    It is drawn where it is moved, at most ten times a second, and not by a thread: reading forks, and a fork must meet none.
-    """
-
-    def __init__(self) -> None:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            Rate(),
-            TimeRemainingColumn(),
-        )
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        super().__init__(
-            *columns, console=console, disable=not console.is_terminal, auto_refresh=False
-        )
-        self._drawn = 0.0
-
-    def task(self, description: str, total: int | None) -> Callable[[int], None]:
-        """Begin a task; what is returned moves it on."""
-        task = self.add_task(description, total=total)
-
-        def moved(count: int) -> None:
-            self.advance(task, count)
-            if time.monotonic() - self._drawn > 0.1:
-                self._drawn = time.monotonic()
-                self.refresh()
-
-        return moved
+def print_rows(rows: Sequence[dict[str, Any]], json_output: bool, empty: str) -> None:
+    """Print rows as JSON or as aligned text. Without rows say `empty` on stderr."""
+    if json_output:
+        emit(as_json(list(rows)))
+    elif not rows:
+        click.echo(empty, err=True)
+    else:
+        emit(columns_of_text(rows).encode())
 
 
-def summary_table(summary: dict[str, Any]) -> bytes:
-    """The summary as a table."""
-    table = Table(title=f"{summary['profile']} until {summary['until']}", show_header=False)
+def columns_of_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows as columns of plain text under a header."""
+    names = list(rows[0])
+    lines = [names, *([str(row[name]) for name in names] for row in rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(names))]
+    padded = (
+        [cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines
+    )
+    return "".join("  ".join(cells).rstrip() + "\n" for cells in padded)
+
+
+def frame(title: str, values: dict[str, Any]) -> bytes:
+    """Return nested values as a framed table of dotted names and values."""
+    table = Table(title=title, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for key, value in flattened(summary):
-        table.add_row(key, f"{value:,}" if isinstance(value, int) else str(value))
+    for name, value in flatten(values):
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
     text = io.StringIO()
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    Console(file=text, highlight=False, force_terminal=terminal).print(table)
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    Console(file=text, highlight=False, force_terminal=is_terminal).print(table)
     return text.getvalue().encode()
 
 
-def flattened(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested figures, each under its dotted key."""
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            yield from flattened(inner, f"{prefix}{key}.")
-        elif key not in ("profile", "until"):
-            yield prefix + key, inner
+def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested values, each under its dotted name."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

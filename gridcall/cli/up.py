@@ -14,7 +14,7 @@ from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.pool import Database, connected
 from events.catalogue import LINES
 from events.errors import Unavailable
-from gridcall.cli.queries import asked
+from gridcall.cli.queries import run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, UNREACHABLE, fail
 from gridcall.demo.live import run_demo
 from gridcall.host.asgi import app_of
@@ -79,7 +79,7 @@ def up_command(
         run_demo(url, data_folder(), speed, lambda on_up: serve(app, host, port, http, on_up))
         return
     if development_key:
-        district, secret = asked(development)
+        district, secret = run_on_database(development)
         click.echo(f"a key for all lines of {district}, and for reading logs: {secret}")
     serve(app_of(url, services or SERVICES), host, port, http)
 
@@ -109,7 +109,8 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             fail(
                 UNREACHABLE,
-                f"port {port} of {host} cannot be used: {error.strerror}; name another one: gridcall up --port {port + 1}",
+                f"port {port} of {host} cannot be used: {error.strerror}; name another one: "
+                f"gridcall up --port {port + 1}",
             )
 
 

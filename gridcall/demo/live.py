@@ -18,9 +18,9 @@ import click
 from eventlog.postgres.pool import Database, connected, remark, remark_on
 from events.catalogue import LINES
 from events.instants import Instant, instant
-from gridcall.cli.reference_data import adopt
 from gridcall.cli.terminal import NOTHING_RAN, fail
 from gridcall.demo.licheng.district import CODE, PLATFORMS, ZONE, contents
+from intake.adoption import adopt_reference_data
 from intake.api_keys import READER, Keys
 
 MARK = "gridcall's demo: its clock is no clock"
@@ -77,7 +77,7 @@ async def load(database: Database) -> None:
     """Adopt the demo's reference data, as far as they do not hold already."""
     events = [event for event, _ in contents()]
     bodies = {event.digest: body for event, body in contents() if event.digest}
-    await adopt(database, CODE, events, bodies)
+    await adopt_reference_data(database, CODE, events, bodies)
 
 
 async def make_keys(database: Database, path: Path) -> None:

@@ -15,7 +15,7 @@ LOOK_SECONDS = 0.1
 _heard = False
 
 
-def listen() -> None:
+def defer_signals() -> None:
     """From now on these signals are heard, and do nothing else."""
     for number in SIGNALS:
         signal.signal(number, _hear)
@@ -26,7 +26,7 @@ def _hear(number: int, frame: FrameType | None) -> None:
     _heard = True
 
 
-def heard() -> bool:
+def is_interrupted() -> bool:
     """Whether one of them came."""
     return _heard
 

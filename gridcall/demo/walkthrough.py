@@ -7,22 +7,17 @@ the process is killed, and nothing is lost.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BufferedReader
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import click
-
-from events.errors import GridcallError
 from events.instants import EPOCH, MICROSECOND, instant
 from events.registry import short_type
-from gridcall.cli.terminal import INTERRUPTED, REJECTED, fail
 from gridcall.demo.licheng.district import (
     CODE,
     IN_ENGLISH,
@@ -34,7 +29,6 @@ from gridcall.demo.licheng.district import (
 )
 from gridcall.demo.presenter import Presenter
 from gridcall.demo.sandbox import Sandbox, StepFailed, house
-from gridcall.demo.signals import heard, listen
 
 # How much faster than ours time runs: while one reads, while one waits (an hour in 15 s), and in a hurry.
 READING, WAITING, HURRY = 10, 240, 1200
@@ -45,46 +39,7 @@ CURL = 'curl -s{more} "$DOOR{path}" -H "Authorization: Bearer ${key}"'
 GO_ON = " \\\n    "
 
 
-@click.command("demo")
-@click.option("--fast", is_flag=True, help="No pauses for reading.")
-@click.option(
-    "--lang", type=click.Choice(["en", "zh"]), help="Of what is told.  [default: from LANG]"
-)
-def demo_command(fast: bool, lang: Literal["en", "zh"] | None) -> None:
-    """A story of three minutes: one issue from its post to the sheet, every command run for real and checked.
-
-    It has a folder, a database and a port of its own, disturbs nothing, and leaves nothing behind.
-
-    \b
-    Exit status: 0 every step showed what it should · 1 one did not · 130 interrupted
-    Example:     gridcall demo --lang zh
-    """
-    listen()
-    telling = Presenter(lang or spoken(os.environ), fast)
-    try:
-        told(telling, HURRY if fast else WAITING)
-    except (GridcallError, KeyboardInterrupt) as fault:
-        if (
-            heard()
-        ):  # On a terminal it reaches what a step has started too, and then that is what fails.
-            fail(
-                INTERRUPTED, "interrupted; what the demo had made is gone. Once more: gridcall demo"
-            )
-        if not isinstance(fault, StepFailed):
-            raise
-        fail(
-            REJECTED,
-            f"step {telling.step} did not show what it should: {fault}. Run it again; if it fails again, report all this",
-        )
-
-
-def spoken(environment: Mapping[str, str]) -> Literal["en", "zh"]:
-    """The language that a terminal's locale names."""
-    names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    return "zh" if next(filter(None, names), "").startswith("zh") else "en"
-
-
-def told(telling: Presenter, waiting: float) -> None:
+def present(telling: Presenter, waiting: float) -> None:
     """All of it. `waiting` is how fast time runs where one waits for a deadline."""
     telling.say("begins")
     with house(READING) as place:
@@ -555,6 +510,3 @@ def verify(story: Story) -> None:
 
 
 STEPS = (post, repeat, follow, climb, answer, solve, count, crash, verify)
-
-
-COMMANDS = {"demo": demo_command}

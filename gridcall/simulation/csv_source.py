@@ -20,7 +20,7 @@ import msgspec
 
 from events.errors import GridcallError, Invalid
 from events.instants import Instant
-from gridcall.simulation.city.profile import Lines, Profile
+from gridcall.simulation.city.profile import Profile, SourceLines
 from gridcall.simulation.city.row_mapper import Adapter, Record
 
 csv.field_size_limit(2**31 - 1)
@@ -68,7 +68,7 @@ pack = msgspec.msgpack.encode
 decoder = msgspec.msgpack.Decoder(FileRead)
 
 
-def read_files(profile: Profile, lines: Lines, paths: Sequence[Path]) -> Iterator[FileRead]:
+def read_files(profile: Profile, lines: SourceLines, paths: Sequence[Path]) -> Iterator[FileRead]:
     """Read files, in their order, one per core at a time. Raises InputError for one that cannot be read, or lacks a column."""
     cores = min(len(os.sched_getaffinity(0)), len(paths))
     with ProcessPoolExecutor(cores, get_context("fork"), undisturbed) as pool:
@@ -81,12 +81,12 @@ def undisturbed() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def packed(profile: Profile, lines: Lines, path: Path) -> bytes:
+def packed(profile: Profile, lines: SourceLines, path: Path) -> bytes:
     """What was read of one file, to be sent to another process."""
     return pack(read_file(profile, lines, path))
 
 
-def read_file(profile: Profile, lines: Lines, path: Path) -> FileRead:
+def read_file(profile: Profile, lines: SourceLines, path: Path) -> FileRead:
     """Read one file."""
     rows = numbered_rows(path, profile)
     _, header = next(rows, (1, []))
@@ -123,7 +123,7 @@ def read_as(line: int, record: Record) -> Read:
     )
 
 
-def missing_column(column: str, key: str, lines: Lines, header: Sequence[str]) -> str:
+def missing_column(column: str, key: str, lines: SourceLines, header: Sequence[str]) -> str:
     """The error of a column that is not there: what, who names it, what to do."""
     where = lines.where(tuple(key.split(".")))
     has = ", ".join(header) or "nothing"

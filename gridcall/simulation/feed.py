@@ -21,7 +21,7 @@ import msgspec
 from eventlog.core.row import Draft
 from events.catalogue import EndedAtSource, IssueReported
 from events.instants import Instant
-from gridcall.simulation.city.profile import Lines, Profile
+from gridcall.simulation.city.profile import Profile, SourceLines
 from gridcall.simulation.csv_source import Read, Rejected, read_files, undisturbed
 
 SPOOL_INPUTS = 1000
@@ -133,9 +133,9 @@ def without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def read_apart(
+def read_feed_in_child(
     profile: Profile,
-    lines: Lines,
+    lines: SourceLines,
     paths: Sequence[Path],
     until: Instant,
     progress: Callable[[int], None],
@@ -160,7 +160,7 @@ def read_apart(
 
 def outcome_of_reading(
     profile: Profile,
-    lines: Lines,
+    lines: SourceLines,
     paths: Sequence[Path],
     until: Instant,
     saying: Connection,
@@ -190,7 +190,7 @@ def heard_from(said: Connection, file: BinaryIO, progress: Callable[[int], None]
 
 def read_feed(
     profile: Profile,
-    lines: Lines,
+    lines: SourceLines,
     paths: Iterable[Path],
     until: Instant,
     progress: Callable[[int], None] = lambda rows: None,

@@ -36,7 +36,7 @@ part = msgspec.msgpack.Decoder(Part)
 look = msgspec.msgpack.Decoder(tuple[dict[str, str], str, Heads])
 
 
-class TablesApart:
+class ReportWorker:
     """Tables, made by another process of what is sent to it. Its faults are raised here, with the next thing that is asked."""
 
     def __init__(self, parts: Connection, answers: Connection) -> None:
@@ -80,7 +80,7 @@ class TablesApart:
 
 
 @contextmanager
-def tables_apart() -> Iterator[TablesApart]:
+def start_report_worker() -> Iterator[ReportWorker]:
     """Fork the other process, as early as possible: what is made afterwards is not in its memory."""
     their_parts, parts = Pipe(duplex=False)
     answers, their_answers = Pipe(duplex=False)
@@ -93,7 +93,7 @@ def tables_apart() -> Iterator[TablesApart]:
     their_parts.close()
     their_answers.close()
     try:
-        yield TablesApart(parts, answers)
+        yield ReportWorker(parts, answers)
     finally:
         parts.close()
         answers.close()

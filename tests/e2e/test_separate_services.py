@@ -80,7 +80,7 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
         assert found.difference is None
         assert found.inputs > 180
         assert found.facts > 150
-        words = ("sheet", "w:0102", "--apart", f"assessment={system.urls['assessment']}")
+        words = ("sheet", "w:0102", "--service-database", f"assessment={system.urls['assessment']}")
         wait_until(lambda: "\nreported " in run_on_database(system.urls["intake"], *words).stdout)
         page = httpx.get(
             f"http://127.0.0.1:{system.ports['screen']}/",

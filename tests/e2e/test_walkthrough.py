@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from gridcall.cli.demo import language_of
 from gridcall.demo import sandbox as houses
 from gridcall.demo.presenter import SENTENCES
 from gridcall.demo.sandbox import Sandbox, StepFailed
-from gridcall.demo.walkthrough import STEPS, answer_in, figures_in, json_of, spoken
+from gridcall.demo.walkthrough import STEPS, answer_in, figures_in, json_of
 from tests.harness.commands import environment
 from tests.harness.paths import GRIDCALL_SCRIPT
 
@@ -215,7 +216,7 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_facts() -> None
     ],
 )
 def test_the_language_is_the_locale_s(environment: dict[str, str], language: str) -> None:
-    assert spoken(environment) == language
+    assert language_of(environment) == language
 
 
 def test_what_is_shown_of_an_answer_says_what_was_left_out() -> None:

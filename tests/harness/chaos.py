@@ -80,7 +80,11 @@ class Campaign:
             self.found.lag_seconds = time.monotonic() - begun
         apart = self.apart()
         self.found.violations = await check(self.database, self.found.receipts, apart)
-        words = [word for service, url in apart.items() for word in ("--apart", f"{service}={url}")]
+        words = [
+            word
+            for service, url in apart.items()
+            for word in ("--service-database", f"{service}={url}")
+        ]
         done = await asyncio.to_thread(run_on_database, self.database, "verify", *words)
         self.found.verified = done.stdout + done.stderr
         self.found.wrong += done.returncode

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 
-from gridcall.simulation.city.local_time import Clockface
+from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
 from gridcall.simulation.driver import InMemory, results_folder, simulate
@@ -39,7 +39,7 @@ def run(
 ) -> dict[str, bytes]:
     """Simulate in this process, in memory, and return the bytes of the files."""
     profile, lines = load_profile(profile_path)
-    at = Clockface(profile.zone).instant(datetime.fromisoformat(until))[0]
+    at = LocalClock(profile.zone).instant(datetime.fromisoformat(until))[0]
     grids = check_map(city, profile.map).grids
     assert grids is not None
     feed = read_feed(profile, lines, inputs, at)

@@ -15,12 +15,12 @@ import pytest
 
 from eventlog.codec import Entry
 from events.errors import Halted
-from gridcall.simulation.city.local_time import Clockface
+from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
 from gridcall.simulation.driver import InMemory, adoptions, published, simulate
 from gridcall.simulation.feed import Feed, read_feed
-from gridcall.simulation.report_worker import tables_apart
+from gridcall.simulation.report_worker import start_report_worker
 from gridcall.simulation.reports.cases import case_rows
 from gridcall.simulation.reports.evaluations import round_half_even
 from gridcall.simulation.reports.files import write_csv
@@ -245,7 +245,7 @@ def test_a_parked_case_is_open_counted_and_reported(
     profile, lines = load_profile(PROFILE)
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
-    until = Clockface(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
+    until = LocalClock(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
     feed = read_feed(profile, lines, INPUTS, until)
     tables = ReportReader()
     pipeline = InMemory("exampleville", tables)
@@ -269,7 +269,7 @@ def test_a_fault_in_the_process_that_makes_the_tables_ends_the_run(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     gap = Entry(2, 0, 0, 1, "s", 1, "", "gridcall.visit-made.v1", b"{}")
-    with tables_apart() as tables:
+    with start_report_worker() as tables:
         tables.read("intake", "city", [gap])
         with pytest.raises(Halted, match="tables' process ended"):
             tables.conclude(tmp_path, "city", 0)
@@ -318,7 +318,7 @@ def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(
     profile, lines = load_profile(PROFILE)
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
-    until = Clockface(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
+    until = LocalClock(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
 
     def failing(*_: Any) -> Any:
         raise ZeroDivisionError("poison")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from events.catalogue import PlaceClaim
 from events.errors import Invalid
 from events.instants import rfc3339
-from gridcall.simulation.city.local_time import Clockface
+from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.profile import Code, Profile, ProfileError, TimeColumn, load_profile
 from gridcall.simulation.city.row_mapper import Adapter, code_of
 from intake.core.identity import action_id, issue_id
@@ -266,7 +266,7 @@ AMERICAN = TimeColumn(column="t", formats=("%m/%d/%Y %I:%M:%S %p",))
 def test_local_times(
     zone: str, column: TimeColumn, text: str, utc: str, rules: tuple[str, ...]
 ) -> None:
-    at, met = Clockface(zone).read(column, text)
+    at, met = LocalClock(zone).read(column, text)
     assert (rfc3339(at), met) == (utc, rules)
 
 
@@ -277,7 +277,7 @@ def test_local_times(
 def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) -> None:
     try:
         expected = moment.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
-        at, _ = Clockface(zone).instant(moment)
+        at, _ = LocalClock(zone).instant(moment)
     except OverflowError:
         return
     assert at == (expected - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -17,7 +17,7 @@ MIDNIGHT_OF_1900 = datetime(1900, 1, 1)  # What strptime takes where no date is 
 LocalTime = int  # Microseconds of a wall clock since its 1970-01-01T00:00:00.
 
 
-class Clockface:
+class LocalClock:
     """Reads local times of a zone. A gap moves forward, an overlap takes the first (PEP 495, fold=0); both leave a rule."""
 
     def __init__(self, zone: str) -> None:

@@ -60,7 +60,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedMap:
     """The findings, and the map where none of them refuses it."""
 
     findings: tuple[Finding, ...]
@@ -75,7 +75,7 @@ class Checked:
         return Counter(finding.kind for finding in self.findings)
 
 
-def check_map(folder: Path, files: MapFiles) -> Checked:
+def check_map(folder: Path, files: MapFiles) -> CheckedMap:
     """Read the file of the grids and check it."""
     path = folder / files.grids.file
     try:
@@ -83,7 +83,7 @@ def check_map(folder: Path, files: MapFiles) -> Checked:
             path.read_bytes().removeprefix(BOM_UTF8), type=FeatureCollection
         )
     except OSError as error:
-        return Checked(
+        return CheckedMap(
             (
                 refusal(
                     "file", str(path), f"cannot be read: {error.strerror}; --map names the folder"
@@ -92,7 +92,7 @@ def check_map(folder: Path, files: MapFiles) -> Checked:
             None,
         )
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return Checked(
+        return CheckedMap(
             (refusal("file", str(path), f"not a GeoJSON FeatureCollection: {error}"),), None
         )
     findings = list(crs_findings(document.crs, path.name))
@@ -109,11 +109,11 @@ def check_map(folder: Path, files: MapFiles) -> Checked:
         )
     if not any(finding.severity == "refused" for finding in findings):
         findings += topology(grids, files)
-    checked = Checked(tuple(findings), None)
+    checked = CheckedMap(tuple(findings), None)
     if checked.refused:
         return checked
     ordered = tuple(sorted(grids, key=lambda grid: grid.code))
-    return Checked(checked.findings, GridMap(files.district.code, files.district.name, ordered))
+    return CheckedMap(checked.findings, GridMap(files.district.code, files.district.name, ordered))
 
 
 def refusal(

@@ -308,7 +308,7 @@ def is_text(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-class Lines:
+class SourceLines:
     """At which line of the file each key stands."""
 
     def __init__(self, path: Path, root: yaml.Node) -> None:
@@ -350,7 +350,7 @@ class Lines:
         return f"{self.path}:{self._lines.get(at, 1)}"
 
 
-def load_profile(path: Path) -> tuple[Profile, Lines]:
+def load_profile(path: Path) -> tuple[Profile, SourceLines]:
     """Read a profile. Raises ProfileError with every finding, one a line: file:line: key: what, and what to do."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -362,7 +362,7 @@ def load_profile(path: Path) -> tuple[Profile, Lines]:
             raise ProfileError(
                 f"{path}: a profile is a mapping of keys; start from the one in docs/simulate.md"
             )
-        lines = Lines(path, root)
+        lines = SourceLines(path, root)
     except OSError as error:
         raise ProfileError(
             f"{path}: cannot be read: {error.strerror}; name a profile that exists"
@@ -375,7 +375,7 @@ def load_profile(path: Path) -> tuple[Profile, Lines]:
         raise ProfileError("\n".join(finding(item, lines) for item in error.errors())) from error
 
 
-def finding(item: Any, lines: Lines) -> str:
+def finding(item: Any, lines: SourceLines) -> str:
     """One finding of pydantic as file:line: key: what, and what to do."""
     at = lines.written(tuple(str(step) for step in item["loc"]), missing=item["type"] == "missing")
     key = ".".join(at)

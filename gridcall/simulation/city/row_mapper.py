@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from events.catalogue import EndedAtSource, IssueReported, Line, PlaceClaim
 from events.errors import Invalid
 from events.instants import Instant
-from gridcall.simulation.city.local_time import Clockface
+from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.profile import Code, Place, PointColumns, Profile, TimeColumn, is_text
 from intake.core.identity import action_id, issue_id
 
@@ -46,7 +46,7 @@ class Adapter:
     def __init__(self, profile: Profile, header: Sequence[str]) -> None:
         self.profile = profile
         self.width = len(header)
-        self._times = Clockface(profile.zone)
+        self._times = LocalClock(profile.zone)
         names = [cell.strip() for cell in header]
         self.missing = {
             column: key for column, key in profile.columns().items() if column not in names

@@ -21,7 +21,7 @@ from gridcall.host.migrations import BEHIND, SERVICES, prepare
 from gridcall.pipeline import pipeline
 from gridcall.simulation.driver import BATCH
 from gridcall.simulation.local_cluster import Processes, Tasks, folder_of
-from gridcall.simulation.report_worker import TablesApart
+from gridcall.simulation.report_worker import ReportWorker
 from intake.store import IntakeStore
 from routing.contents import Contents
 
@@ -47,7 +47,7 @@ class Tabled:
         urls: Mapping[str, str],
         logs: Logs,
         district: str,
-        reader: TablesApart,
+        reader: ReportWorker,
         stages: Tasks,
         room: int,
     ) -> None:
@@ -123,7 +123,7 @@ class Tabled:
         settings = [f"{name} {(await shown(f'SHOW {name}'))[0][0]}" for name in SHOWN]
         name = (await shown("SELECT current_database()"))[0][0]
         apart = [
-            f" --apart {WRITER[log]}='{url}'"
+            f" --service-database {WRITER[log]}='{url}'"
             for log, url in self._urls.items()
             if url != self._urls["intake"]
         ]
@@ -157,7 +157,7 @@ class Keepers(Tasks):
 
 @asynccontextmanager
 async def tabled(
-    url: str, name: str, district: str, reader: TablesApart, batch: int = BATCH
+    url: str, name: str, district: str, reader: ReportWorker, batch: int = BATCH
 ) -> AsyncIterator[Tabled]:
     """The pipeline in a database, which goes on where a run of this name was stopped, and begins anew for any other."""
     urls = dict.fromkeys(LOGS, url)
@@ -176,7 +176,7 @@ async def over_kafka(
     replicas: int,
     name: str,
     district: str,
-    reader: TablesApart,
+    reader: ReportWorker,
     batch: int = BATCH,
 ) -> AsyncIterator[Tabled]:
     """The pipeline in a process and a database for each service, `urls`, and its replicas; they read each other over Kafka."""

@@ -1,0 +1,36 @@
+"""`gridcall status`: the progress of every service, and the open cases and calls."""
+
+from __future__ import annotations
+
+import click
+
+from gridcall.cli.options import json_option
+from gridcall.cli.queries import run_on_database
+from gridcall.cli.terminal import emit, print_rows
+from gridcall.host.status import status
+from gridcall.simulation.reports.files import as_json
+
+
+@click.command("status")
+@json_option
+def status_command(json_output: bool) -> None:
+    """Show position, lag and owner of every service in every district, and what is open.
+
+    \b
+    Example:     gridcall status --json
+    """
+    current = run_on_database(status)
+    if json_output:
+        emit(as_json(current))
+        return
+    print_rows(
+        current["shards"],
+        json_output=False,
+        empty="no district yet: gridcall map load DIR --profile FILE",
+    )
+    for district, counts in current["open"].items():
+        text = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
+        emit(f"{district}: {text or 'no case'}\n".encode())
+
+
+COMMANDS = {"status": status_command}
