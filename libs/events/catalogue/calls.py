@@ -117,3 +117,16 @@ class CallActionDeclined:
     holder: Assignment
     call: str
     because: str
+
+
+CallEvent = (
+    ClockStarted
+    | ClockHandedOver
+    | ClockStopped
+    | DeadlineMissed
+    | CallRaised
+    | CallAcknowledged
+    | CallAnswered
+    | CallWithdrawn
+    | CallActionDeclined
+)

@@ -209,3 +209,22 @@ class RetryPassedOn:
     case: str
     action: str
     by: str
+
+
+CaseEvent = (
+    CaseReported
+    | CaseRouted
+    | CaseQueued
+    | CaseWithheld
+    | CaseVisited
+    | CaseResolved
+    | CaseVerified
+    | ResolutionRejected
+    | CaseClosed
+    | CaseReopened
+    | CaseWithdrawn
+    | CaseEndedAtSource
+    | AcknowledgementPassedOn
+    | AnswerPassedOn
+    | RetryPassedOn
+)

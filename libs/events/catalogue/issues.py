@@ -143,6 +143,8 @@ Action = (
     | IssueWithdrawn | EndedAtSource | AcknowledgementGiven | AnswerGiven
 )  # fmt: skip
 
+IssueEvent = IssueReported | Action | RetryAsked
+
 ACTIONS = frozenset(get_args(Action))
 
 

@@ -62,5 +62,7 @@ class CaseRetried:
     case: str
 
 
+OutcomeEvent = ActionWaits | InputDeclined | CaseParked | InputHeld | CaseRetried
+
 PARKING = Parking(parked=CaseParked, deferred=InputHeld, retried=CaseRetried, subject_field="case")
 NOT_PARKED = "This case is not parked: there is nothing to decide again."
