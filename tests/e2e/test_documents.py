@@ -44,7 +44,7 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/simulate.md"])
+@pytest.mark.parametrize("document", ["README.md", "README.zh-CN.md", "docs/simulate.md"])
 def test_every_transcript_is_what_happens(document: str, clone: Path) -> None:
     transcripts = TRANSCRIPT.findall((ROOT / document).read_text(encoding="utf-8"))
     assert transcripts
