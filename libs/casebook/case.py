@@ -42,6 +42,7 @@ from events.catalogue import (
     ClosingAsked,
     DeadlineMissed,
     EndedAtSource,
+    Event,
     InputDeclined,
     InputHeld,
     IssueReported,
@@ -105,7 +106,7 @@ class Case:
 
 def evolve_case(case: Case, row: Row) -> None:
     """Change a case by the next row about it. Rows about its calls change the calls (call.py)."""
-    event = row.event
+    event: Event = row.event
     match event:
         case IssueReported():
             case.reference, case.line, case.reported = event.reference, event.line, row.time

@@ -1,4 +1,4 @@
-"""Keeps the view of one district as new as its logs are."""
+"""The follower of a district: it keeps the projection as new as the logs are, and wakes the pages."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ from eventlog.core.row import Row, Watermark
 from eventlog.notifier import Notifier
 from events.errors import Conflict, GridcallError, Unavailable
 from events.instants import BEGINNING, Instant
-from screen.payloads import whole
-from screen.projection import View
+from events.topology import SERVICE, WRITER
+from screen.core.projection import LOGS, DistrictProjection
+from screen.payloads import district_payload
 
-BATCH = 200  # Rows of each log: the door of the same process is not held up by more.
-QUIET_SECONDS = 1.0  # So often the page hears that nothing has happened.
-PAUSE_SECONDS = 0.1  # Between two looks at the logs: what comes together is shown together.
-AGAIN_SECONDS = 1.0
-STILL_SECONDS = 3.0  # Time that has not passed for so long stands still.
-LOGS = ("intake", "cases", "calls")
-BEFORE = {"cases": "intake", "calls": "cases"}
+BATCH = 200  # Rows of each log at once, so that the intake API of the same process is not delayed.
+QUIET_SECONDS = 1.0  # The page gets a message this often even if nothing happens.
+PAUSE_SECONDS = 0.1  # Between two looks at the logs, so that simultaneous rows are shown together.
+RETRY_SECONDS = 1.0
+STALLED_SECONDS = 3.0  # District time that has not passed for so long counts as late.
+# Log → the log of which its rows are the effects.
+CAUSES = {log: SERVICE[WRITER[log]].inputs[0] for log in LOGS if SERVICE[WRITER[log]].inputs}
 
 log = logging.getLogger("gridcall")
 
 
 class Follower:
-    """Reads the three logs of a district into a view, causes before what follows from them, and wakes the pages."""
+    """Reads the logs of a district into a projection, causes before their effects.
+
+    `version` counts what the pages can see; it grows with time, too.
+    """
 
     def __init__(
         self, district: str, logs: Mapping[str, Source], notifier: Notifier, speed: float
@@ -37,87 +41,86 @@ class Follower:
         self.logs = logs
         self.notifier = notifier
         self.speed = speed
-        self.view = View()
-        self.marks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
-        self.version = 0  # Of what the pages see: it grows with time, too.
-        self._ahead: dict[str, list[Row]] = {name: [] for name in LOGS}
-        self._passed_at = monotonic()
-        self._new = asyncio.Event()
+        self.projection = DistrictProjection()
+        self.watermarks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
+        self.version = 0
+        self._unapplied: dict[str, list[Row]] = {name: [] for name in LOGS}
+        self._advanced_at = monotonic()
+        self._newer = asyncio.Event()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Follow the logs until cancelled. A log that was cut back is read from its beginning."""
         while True:
             try:
-                await self._once()
+                await self._follow()
             except Unavailable as fault:
                 log.warning("the screen of %s waits: %s", self.district, fault)
-                await asyncio.sleep(AGAIN_SECONDS)
-            except (
-                GridcallError
-            ) as fault:  # A log was cut back, or is another one: it is read anew.
+                await asyncio.sleep(RETRY_SECONDS)
+            except GridcallError as fault:
                 log.warning("the screen of %s begins again: %s", self.district, fault)
-                self.view, self._ahead = View(), {name: [] for name in LOGS}
-                await asyncio.sleep(AGAIN_SECONDS)
+                self.projection = DistrictProjection()
+                self._unapplied = {name: [] for name in LOGS}
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _once(self) -> None:
-        heard = {name: self.notifier.count(name, self.district) for name in LOGS}
-        while await self.step():
+    async def _follow(self) -> None:
+        """Apply all rows that are there, wake the pages, and wait for more."""
+        counts = {name: self.notifier.count(name, self.district) for name in LOGS}
+        while await self.apply_batch():
             await asyncio.sleep(0)
-        await self.look()
-        self._wake()
-        await self._rung(heard)
+        await self.read_watermarks()
+        self._wake_pages()
+        await self._wait_for_rows(counts)
 
-    async def step(self) -> int:
-        """Take what can be taken; how many rows that were."""
+    async def apply_batch(self) -> int:
+        """Apply the next rows of each log; return their number."""
         for name in LOGS:
-            if not self._ahead[name]:
-                self._ahead[name] = list(
-                    await self.logs[name].read(self.district, self.view.read[name], BATCH)
-                )
-        ready = {name: self._ready(name) for name in reversed(LOGS)}
-        self.view.take(*ready.values())
+            if not self._unapplied[name]:
+                after = self.projection.positions[name]
+                rows = await self.logs[name].read(self.district, after, BATCH)
+                self._unapplied[name] = list(rows)
+        ready = {name: self._ready_rows(name) for name in reversed(LOGS)}
+        self.projection.apply(*ready.values())
         for name, rows in ready.items():
-            del self._ahead[name][: len(rows)]
-            self._passed(name, rows[-1].time if rows else BEGINNING)
+            del self._unapplied[name][: len(rows)]
+            self._advance(name, rows[-1].time if rows else BEGINNING)
         return sum(map(len, ready.values()))
 
-    def _ready(self, name: str) -> Sequence[Row]:
-        """The rows whose cause was taken."""
-        rows, before = self._ahead[name], BEFORE.get(name)
-        if before is None or not rows:
+    def _ready_rows(self, name: str) -> Sequence[Row]:
+        """Return the rows whose cause has been applied."""
+        rows, cause = self._unapplied[name], CAUSES.get(name)
+        if cause is None or not rows:
             return list(rows)
-        known = self.view.read[before]
-        count = next((i for i, row in enumerate(rows) if row.input > known), len(rows))
+        applied = self.projection.positions[cause]
+        count = next((i for i, row in enumerate(rows) if row.input > applied), len(rows))
         return rows[:count]
 
-    async def look(self) -> None:
-        """How far the logs are. Raises Conflict where one is shorter than what was read of it."""
+    async def read_watermarks(self) -> None:
+        """Read the head of each log. Raises Conflict if a log is shorter than what was read."""
         before = self.now
         for name in LOGS:
-            mark = await self.logs[name].watermark(self.district)
-            self.marks[name] = mark._replace(watermark=self.marks[name].watermark)
-            self._passed(name, mark.watermark)
-            if self.marks[name].position < self.view.read[name]:
+            head = await self.logs[name].watermark(self.district)
+            self.watermarks[name] = self.watermarks[name]._replace(position=head.position)
+            self._advance(name, head.watermark)
+            if head.position < self.projection.positions[name]:
                 raise Conflict(f"{name}/{self.district} ends before what was read of it")
         if self.now != before:
-            self._passed_at = monotonic()
+            self._advanced_at = monotonic()
 
-    def _passed(self, name: str, watermark: Instant) -> None:
-        """Time has passed so far in a log: by a row, or a mark."""
-        self.marks[name] = self.marks[name]._replace(
-            watermark=max(watermark, self.marks[name].watermark)
-        )
+    def _advance(self, name: str, watermark: Instant) -> None:
+        """Advance the watermark of a log, unless it is further already."""
+        known = self.watermarks[name]
+        self.watermarks[name] = known._replace(watermark=max(watermark, known.watermark))
 
-    def _wake(self) -> None:
+    def _wake_pages(self) -> None:
         self.version += 1
-        self._new.set()
-        self._new = asyncio.Event()
+        self._newer.set()
+        self._newer = asyncio.Event()
 
-    async def _rung(self, heard: Mapping[str, int]) -> None:
-        """Until something new is in a log, at most a second; then as long as it takes to show more at once."""
+    async def _wait_for_rows(self, counts: Mapping[str, int]) -> None:
+        """Wait for a new row in any log, at most QUIET_SECONDS, and then for those close behind."""
         waiting = {
             asyncio.ensure_future(
-                self.notifier.wait(name, self.district, heard[name], QUIET_SECONDS)
+                self.notifier.wait(name, self.district, counts[name], QUIET_SECONDS)
             )
             for name in LOGS
         }
@@ -128,42 +131,42 @@ class Follower:
                 each.cancel()
         await asyncio.sleep(PAUSE_SECONDS)
 
-    async def newer(self, version: int) -> None:
-        """Until there is something newer to show."""
+    async def wait_for_newer(self, version: int) -> None:
+        """Wait until there is more to show than at this version."""
         if self.version <= version:
-            await self._new.wait()
+            await self._newer.wait()
 
     @property
     def now(self) -> Instant:
-        """How far time has passed in the district."""
-        return self.marks["intake"].watermark
+        """The instant up to which time has passed in the district."""
+        return self.watermarks["intake"].watermark
 
-    def told(self, since: int) -> dict[str, Any]:
-        """What the page is told, with the grids that changed after a version of the view."""
-        policies = self.view.references.get("policies in force")
+    def live_payload(self, since: int) -> dict[str, Any]:
+        """Return a live message, with the grids that changed after a version of the projection."""
+        policies = self.projection.policies
         return {
             "now": self.now,
             "speed": self.speed,
-            "zone": getattr(policies, "zone", "UTC"),
+            "zone": policies.zone if policies else "UTC",
             "lag": self.lag(),
-            **whole(self.view, since),
+            **district_payload(self.projection, since),
         }
 
     def lag(self) -> dict[str, float]:
-        """How many rows wait to be read by each stage and by the screen, and by how many seconds all of it is late."""
-        view, marks = self.view, self.marks
+        """Return the rows that each stage and the screen have still to read, and the delay."""
+        projection, watermarks = self.projection, self.watermarks
         waiting = {
             name: 0
-            if marks[name].watermark >= marks[before].watermark
-            else max(0, marks[before].position - view.applied[name])
-            for name, before in BEFORE.items()
+            if watermarks[name].watermark >= watermarks[cause].watermark
+            else max(0, watermarks[cause].position - projection.applied[name])
+            for name, cause in CAUSES.items()
         }
-        unread = sum(marks[name].position - view.read[name] for name in LOGS)
-        begun = marks["calls"].watermark > BEGINNING
-        late = max(0, self.now - marks["calls"].watermark) / 1e6 / self.speed if begun else 0
-        still = monotonic() - self._passed_at
-        return {
-            **waiting,
-            "rows": unread,
-            "seconds": round(max(late, still if still > STILL_SECONDS else 0), 1),
-        }
+        unread = sum(watermarks[name].position - projection.positions[name] for name in LOGS)
+        return {**waiting, "rows": unread, "seconds": round(self._delay_seconds(), 1)}
+
+    def _delay_seconds(self) -> float:
+        """Return the seconds by which `calls` is late, or since district time last passed."""
+        last = self.watermarks[LOGS[-1]].watermark
+        late = max(0, self.now - last) / 1e6 / self.speed if last > BEGINNING else 0
+        stalled = monotonic() - self._advanced_at
+        return max(late, stalled if stalled > STALLED_SECONDS else 0)

@@ -1,76 +1,89 @@
-"""What the screen tells the page: plain values for JSON, as docs/screen.md lists them."""
+"""The payloads of the screen: plain values for JSON, as docs/screen.md lists them."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
+from casebook import Call, Case
 from eventlog.core.row import Row
 from events.catalogue import (
     CallRaised,
+    CaseQueued,
+    CaseRouted,
     CaseWithheld,
     ClockStarted,
     IssueReported,
     PlaceClaim,
     ReferenceAdopted,
 )
-from events.registry import TYPE_OF, short_type
-from screen.projection import SHOWN, Call, Case, View, order
+from events.registry import TYPE_OF
+from screen.core.deadlines import Deadlines
+from screen.core.projection import LATEST_MAX, CaseFile, DistrictProjection, row_order
 
-HIDDEN = frozenset(
+Payload = dict[str, Any]
+E = TypeVar("E")
+
+TOTALS = ("open", "overdue", "calling", "queued", "ended", "parked")
+LINE_COUNTS = ("accepted", "open", "overdue")
+GRID_COUNTS = ("open", "overdue", "calling")
+# Fields of events that the screen leaves out: other members have them, or they name people.
+HIDDEN_FIELDS = frozenset(
     {
-        "case",
-        "holder",
-        "matter",
-        "claims",
-        "used",
-        "rules",
-        "issue",
-        "source",
-        "reference",
-        "receiver",
+        "by", "case", "holder", "matter", "claims", "used", "rules", "issue", "source",
+        "reference", "receiver",
     }
-)
-COUNTS = ("open", "overdue", "calling", "queued", "ended", "parked")
+)  # fmt: skip
 
 
-def whole(view: View, since: int) -> dict[str, Any]:
-    """Everything, but of the grids those alone that changed after a version of the view."""
-    grids = [grid for grid, version in view.touched.items() if version > since]
+def district_payload(projection: DistrictProjection, since: int) -> Payload:
+    """Return a whole district; of its grids only those that changed after version `since`."""
     return {
-        "totals": {name: view.totals[name] for name in COUNTS},
-        "lines": {line: line_told(view, line) for line in view.lines},
-        "ladder": ladder(view),
-        "events": [event_told(view, row) for row in reversed(view.events)],
-        "grids": {grid: [view.grids[grid][name] for name in COUNTS[:3]] for grid in grids},
+        "totals": {name: projection.totals[name] for name in TOTALS},
+        "lines": {line: line_payload(projection, line) for line in projection.lines},
+        "ladder": ladder_payload(projection),
+        "events": [event_payload(projection, row) for row in reversed(projection.events)],
+        "grids": {
+            grid: [projection.grids[grid][name] for name in GRID_COUNTS]
+            for grid, version in projection.grid_versions.items()
+            if version > since
+        },
     }
 
 
-def line_told(view: View, line: str) -> dict[str, Any]:
-    """A line: its counts, and the issues that came last."""
-    counts, known = view.lines[line], view.cases
-    latest = [case_told(known[case]) for case in reversed(view.latest[line]) if case in known]
-    return {name: counts[name] for name in ("accepted", "open", "overdue")} | {"latest": latest}
-
-
-def ladder(view: View) -> dict[str, Any]:
-    """Who must act next: the grid before a deadline, the street and the district before a call goes unanswered."""
-    steps: dict[str, Any] = {
-        "grid": [case_told(view.cases[case]) for case in view.running.first(SHOWN)]
-    }
-    for level, calls in view.called.items():
-        cases = [(view.case_of_call(call), call) for call in calls.first(SHOWN)]
-        steps[level] = [call_told(case, case.calls[call]) for case, call in cases]
+def line_payload(projection: DistrictProjection, line: str) -> Payload:
+    """Return the counts of a line and its latest cases."""
+    counts, files = projection.lines[line], projection.files
+    latest = [files[case] for case in reversed(projection.latest[line]) if case in files]
     return {
-        **steps,
-        "counts": {"grid": len(view.running)}
-        | {level: len(calls) for level, calls in view.called.items()},
+        **{name: counts[name] for name in LINE_COUNTS},
+        "latest": [case_payload(file) for file in latest],
     }
 
 
-def case_told(case: Case) -> dict[str, Any]:
-    """A case in a list."""
+def ladder_payload(projection: DistrictProjection) -> Payload:
+    """Return who must act next at each level: a grid on a case, a street or the district on a call."""
+    levels: Mapping[str, Deadlines] = {"grid": projection.running, **projection.called}
+    files = projection.files
+    return {
+        "grid": [case_payload(files[case]) for case in levels["grid"].first(LATEST_MAX)],
+        **{level: calls_payload(projection, level) for level in projection.called},
+        "counts": {level: len(deadlines) for level, deadlines in levels.items()},
+    }
+
+
+def calls_payload(projection: DistrictProjection, level: str) -> list[Payload]:
+    """Return the open calls to a level, the soonest limit first."""
+    calls = projection.called[level].first(LATEST_MAX)
+    files = [(projection.file_of_call(call), call) for call in calls]
+    return [call_payload(file.case, file.calls[call]) for file, call in files]
+
+
+def case_payload(file: CaseFile) -> Payload:
+    """Return a case for a list."""
+    case = file.case
     return {
         "case": case.id,
         "reference": case.reference,
@@ -79,16 +92,16 @@ def case_told(case: Case) -> dict[str, Any]:
         "urgency": case.urgency,
         "grid": case.grid,
         "street": case.street,
-        "state": "parked" if case.parked else case.state,
+        "state": "parked" if file.parked else case.stage,
         "reported": case.reported,
         "due": case.due,
-        "overdue": case.open and case.missed,
-        "calling": case.calling,
+        "overdue": case.overdue,
+        "calling": file.highest_call,
     }
 
 
-def call_told(case: Case, call: Call) -> dict[str, Any]:
-    """A call in a list."""
+def call_payload(case: Case, call: Call) -> Payload:
+    """Return a call for a list."""
     return {
         "call": call.id,
         "case": case.id,
@@ -96,50 +109,79 @@ def call_told(case: Case, call: Call) -> dict[str, Any]:
         "line": case.line,
         "grid": case.grid,
         "street": case.street,
-        "to": call.to,
+        "to": call.to_level,
         "unit": call.unit,
         "because": call.because,
         "raised": call.raised,
         "answer_due": call.answer_due,
-        "acknowledged": call.acknowledged,
+        "acknowledged": call.acknowledged is not None,
     }
 
 
-def event_told(view: View, row: Row) -> dict[str, Any]:
-    """An event in a list."""
-    case = view.cases.get(row.subject) or Case(row.subject)
-    place = {"line": case.line, "grid": case.grid, "street": case.street}
+def event_payload(projection: DistrictProjection, row: Row) -> Payload:
+    """Return an event for a list."""
+    file = projection.files.get(row.subject)
+    case = file.case if file else Case(row.subject)
     to = {"to": row.event.to_level} if isinstance(row.event, CallRaised) else {}
-    return {"id": row.id, "ts": row.time, "type": word(row), "case": case.id, **place, **to}
-
-
-def word(row: Row) -> str:
-    """The type of an event in one word."""
-    return short_type(TYPE_OF[type(row.event)].name)
-
-
-def timeline(case: Case) -> dict[str, Any]:
-    """The life of a case, and why it lies where it lies and is due when it is due."""
-    rows = sorted(case.rows, key=order)
     return {
-        "case": case_told(case),
-        "why_here": why_here(case),
-        "why_due": why_due(case.clock),
+        "id": row.id,
+        "ts": row.time,
+        "type": type_name(row),
+        "case": case.id,
+        "line": case.line,
+        "grid": case.grid,
+        "street": case.street,
+        **to,
+    }
+
+
+def type_name(row: Row) -> str:
+    """Return the type of an event without prefix and version."""
+    return TYPE_OF[type(row.event)].short
+
+
+def case_file_payload(file: CaseFile) -> Payload:
+    """Return the life of a case, and the reasons for its place and its deadline."""
+    rows = sorted(file.rows, key=row_order)
+    return {
+        "case": case_payload(file),
+        "why_here": place_payload(file),
+        "why_due": clock_payload(last_event(file, ClockStarted)),
         "timeline": [
-            {"id": row.id, "ts": row.time, "log": row.log, "type": word(row), "detail": detail(row)}
+            {
+                "id": row.id,
+                "ts": row.time,
+                "log": row.log,
+                "type": type_name(row),
+                "detail": detail_payload(row),
+            }
             for row in rows
         ],
     }
 
 
-def why_here(case: Case) -> dict[str, Any] | None:
-    """Which claim about its place won, and by which versions of reference data."""
-    placed = case.placed
+def last_event(file: CaseFile, kind: type[E]) -> E | None:
+    """Return the last event of a kind in the life of a case."""
+    return next((row.event for row in reversed(file.rows) if isinstance(row.event, kind)), None)
+
+
+def last_placement(file: CaseFile) -> CaseRouted | CaseQueued | CaseWithheld | None:
+    """Return the last event that gave the case a place."""
+    for row in reversed(file.rows):
+        if isinstance(row.event, CaseRouted | CaseQueued | CaseWithheld):
+            return row.event
+    return None
+
+
+def place_payload(file: CaseFile) -> Payload | None:
+    """Return the claims about the place, the one that won, and the reference data used."""
+    placed = last_placement(file)
     if placed is None:
         return None
+    issue = last_event(file, IssueReported)
     return {
         "by": placed.located_by,
-        "claims": [claim_told(claim) for claim in case.claims],
+        "claims": [claim_payload(claim) for claim in issue.claims] if issue else [],
         "level": placed.holder.level,
         "grid": placed.holder.grid,
         "street": placed.holder.street,
@@ -149,38 +191,39 @@ def why_here(case: Case) -> dict[str, Any] | None:
     }
 
 
-def claim_told(claim: PlaceClaim) -> dict[str, Any]:
-    """A claim about a place."""
+def claim_payload(claim: PlaceClaim) -> Payload:
+    """Return a claim about a place."""
     return {"by": claim.by, "lat": claim.lat, "lon": claim.lon, "code": claim.code}
 
 
-def why_due(clock: ClockStarted | None) -> dict[str, Any] | None:
-    """By which rule, from when until when: one interval, as long as limits count hours and calendar days alone."""
+def clock_payload(clock: ClockStarted | None) -> Payload | None:
+    """Return the rule of a deadline and the intervals that it counts.
+
+    There is one interval, as long as limits count only hours and calendar days.
+    """
     if clock is None:
         return None
-    intervals = [[clock.started, clock.due, clock.rule]]
     return {
         "rule": clock.rule,
         "policies": clock.policies,
         "started": clock.started,
         "due": clock.due,
-        "intervals": intervals,
+        "intervals": [[clock.started, clock.due, clock.rule]],
     }
 
 
-def detail(row: Row) -> dict[str, Any]:
-    """What an event says beside its case. Who did it is no business of this screen: it shows matters, not people."""
+def detail_payload(row: Row) -> Payload:
+    """Return the fields of an event that say more than its type, without the people in it."""
     if isinstance(row.event, IssueReported | ReferenceAdopted):
         return {}
-    fields: dict[str, Any] = msgspec.to_builtins(row.event)
-    shown = {
+    fields: Payload = msgspec.to_builtins(row.event)
+    detail = {
         name: value
         for name, value in fields.items()
-        if name not in HIDDEN and name != "by" and value is not None
+        if name not in HIDDEN_FIELDS and value is not None
     }
-    holder, receiver = fields.get("holder"), fields.get("receiver")
-    if holder:
-        shown["level"] = holder["level"]
-    if receiver:
-        shown["unit"] = receiver["unit"]
-    return shown
+    if holder := fields.get("holder"):
+        detail["level"] = holder["level"]
+    if receiver := fields.get("receiver"):
+        detail["unit"] = receiver["unit"]
+    return detail

@@ -1,11 +1,11 @@
-"""The screen's routes: the page, its map, its live stream, and the life of a case. It is read only."""
+"""The routes of the screen, all read only: the page, its map, its live stream, the life of a case."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -16,34 +16,53 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.responses import Response
 
 from eventlog.content_codec import decoded
-from events.catalogue import ReferenceAdopted
 from events.reference_data import GridMap, Names
+from screen.core.map_svg import map_payload
 from screen.follower import Follower
-from screen.map_svg import drawn
-from screen.payloads import timeline
+from screen.payloads import case_file_payload
+from screen.words import choose_language, words
 
 HOME = Path(__file__).parent
-FILES = {"screen.css": "text/css; charset=utf-8", "screen.js": "text/javascript; charset=utf-8"}
+MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+STATIC_FILES = {
+    path.name: MEDIA_TYPES[path.suffix]
+    for path in sorted((HOME / "static").iterdir())
+    if path.suffix in MEDIA_TYPES
+}
+SCRIPTS = [name for name in STATIC_FILES if name.endswith(".js")]
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-SHARED = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
-PAUSE_SECONDS = 0.2  # A page hears at most five times a second.
-LANGUAGES = ("zh", "en")
+HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
+PAUSE_SECONDS = 0.2  # A page gets at most five messages a second.
 
-pages = Environment(loader=FileSystemLoader(HOME / "templates"), autoescape=select_autoescape())
+templates = Environment(loader=FileSystemLoader(HOME / "templates"), autoescape=select_autoescape())
 
 
-class Drawn(NamedTuple):
-    """A map as the page draws it, in JSON, and what its district is called, by language."""
+class RenderedMap(NamedTuple):
+    """A map as JSON for the page, and the names of its district by language."""
 
     names: Mapping[str, str]
     body: bytes
 
 
+NO_MAP = RenderedMap(
+    {},
+    msgspec.json.encode(
+        {
+            "name": "", "schematic": False, "width": 1000, "height": 700,
+            "grids": [], "streets": [], "names": {},
+        }
+    ),
+)  # fmt: skip
+
+
 class Screen:
-    """What the routes need: a follower for each district, and the contents of reference data by digest."""
+    """The state behind the routes: a follower for each district, and the rendered maps.
+
+    `contents` returns reference data by digest. `closing` is set when the server ends.
+    """
 
     def __init__(
         self, contents: Callable[[str], Awaitable[Mapping[str, bytes]]], closing: asyncio.Event
@@ -51,76 +70,64 @@ class Screen:
         self.followers: dict[str, Follower] = {}
         self.closing = closing
         self._contents = contents
-        self._maps: dict[tuple[str, str], Drawn] = {}
+        self._maps: dict[tuple[str, str], RenderedMap] = {}
 
-    async def map_of(self, follower: Follower) -> Drawn:
-        """The map in force as the page draws it; where none was adopted yet, an empty one."""
-        map_digest, names_digest = (self._digest(follower, kind) for kind in ("map", "names"))
-        known = (map_digest, names_digest)
-        if known not in self._maps:
-            contents = {**await self._contents(map_digest), **await self._contents(names_digest)}
-            if map_digest not in contents:
-                return Drawn({}, msgspec.json.encode(EMPTY))
-            named = decoded(contents, names_digest, Names) if names_digest in contents else None
-            grid_map = decoded(contents, map_digest, GridMap)
-            names = {
-                "zh": grid_map.name,
-                **(named.names.get(grid_map.district, {}) if named else {}),
-            }
-            self._maps[known] = Drawn(names, msgspec.json.encode(drawn(grid_map, named)))
-        return self._maps[known]
+    async def rendered_map(self, follower: Follower) -> RenderedMap:
+        """Return the map in force, or an empty one before the first adoption."""
+        digests = self._digest(follower, "map"), self._digest(follower, "names")
+        if digests not in self._maps:
+            contents = {**await self._contents(digests[0]), **await self._contents(digests[1])}
+            if digests[0] not in contents:
+                return NO_MAP
+            self._maps[digests] = render_map(contents, *digests)
+        return self._maps[digests]
+
+    async def district_name(self, district: str, language: str) -> str:
+        """Return the name of a district in a language, else in Chinese, else its code."""
+        names = (await self.rendered_map(self.followers[district])).names
+        return names.get(language) or names.get("zh") or district
 
     def _digest(self, follower: Follower, kind: str) -> str:
-        adopted = follower.view.references.get(kind)
-        return adopted.digest if isinstance(adopted, ReferenceAdopted) else ""
+        reference = follower.projection.references.get(kind)
+        return reference.digest if reference else ""
 
 
-EMPTY: dict[str, Any] = {
-    "name": "", "schematic": False, "width": 1000, "height": 700, "grids": [], "streets": [], "names": {},
-}  # fmt: skip
+def render_map(contents: Mapping[str, bytes], map_digest: str, names_digest: str) -> RenderedMap:
+    """Return a map as the page draws it, with the names that were adopted beside it."""
+    grid_map = decoded(contents, map_digest, GridMap)
+    names = decoded(contents, names_digest, Names) if names_digest in contents else None
+    of_district = names.names.get(grid_map.district, {}) if names else {}
+    body = msgspec.json.encode(map_payload(grid_map, names))
+    return RenderedMap({"zh": grid_map.name, **of_district}, body)
 
 
-@cache
-def words(language: str) -> dict[str, str]:
-    """Every word of the page in a language."""
-    found: dict[str, dict[str, str]] = msgspec.json.decode((HOME / "words.json").read_bytes())
-    return found[language]
-
-
-def language_of(request: Request, asked: str | None) -> str:
-    """The language that was asked for, else the first one of the browser's that is there, else Chinese."""
-    if asked in LANGUAGES:
-        return str(asked)
-    wanted = (
-        part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")
-    )
-    return next((language for language in wanted if language in LANGUAGES), LANGUAGES[0])
-
-
-@lru_cache(maxsize=16)  # The map takes longer than a post may wait; it is the same for every page.
-def zipped(body: bytes) -> bytes:
-    """Compressed."""
+@lru_cache(maxsize=16)  # A map takes longer than a post may wait; it is the same for every page.
+def gzip_body(body: bytes) -> bytes:
+    """Return a body compressed, the same bytes each time."""
     return gzip.compress(body, 6, mtime=0)
 
 
-def packed(request: Request, body: bytes, kind: str) -> Response:
-    """Compressed, if whoever asks can unpack it."""
-    headers = {**SHARED, "Vary": "Accept-Encoding"}
+def body_response(request: Request, body: bytes, media_type: str) -> Response:
+    """Return a response with this body, compressed for a client that accepts that."""
+    headers = {**HEADERS, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(
-            zipped(body), headers={**headers, "Content-Encoding": "gzip"}, media_type=kind
-        )
-    return Response(body, headers=headers, media_type=kind)
+        body, headers["Content-Encoding"] = gzip_body(body), "gzip"
+    return Response(body, headers=headers, media_type=media_type)
 
 
-def not_there(what: str) -> Response:
-    """Problem details of what is not there."""
-    body = {"type": "about:blank", "title": "Not found", "status": 404, "detail": what}
-    return Response(msgspec.json.encode(body), 404, SHARED, "application/problem+json")
+def json_response(request: Request, payload: Any) -> Response:
+    """Return a response with this payload as JSON."""
+    return body_response(request, msgspec.json.encode(payload), "application/json")
+
+
+def not_found(detail: str) -> Response:
+    """Return 404 with problem details."""
+    body = {"type": "about:blank", "title": "Not found", "status": 404, "detail": detail}
+    return Response(msgspec.json.encode(body), 404, HEADERS, "application/problem+json")
 
 
 def screen_routes(screen: Screen) -> APIRouter:
-    """All of them; none is part of the door's OpenAPI document."""
+    """Return all routes. None is part of the OpenAPI document of the intake API."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
@@ -129,74 +136,74 @@ def screen_routes(screen: Screen) -> APIRouter:
         lang: Annotated[str | None, Query()] = None,
         district: Annotated[str | None, Query()] = None,
     ) -> Response:
-        language = language_of(request, lang)
-        named = [
-            {"code": code, "name": await called(screen, code, language)}
-            for code in sorted(screen.followers)
-        ]
-        chosen = (
-            district if district in screen.followers else next((each["code"] for each in named), "")
-        )
-        made = pages.get_template("page.html").render(
-            lang=language, words=words(language), districts=named, district=chosen
-        )
-        return packed(request, made.encode(), "text/html; charset=utf-8")
+        language = choose_language(lang, request.headers.get("accept-language", ""))
+        html = await render_page(screen, language, district)
+        return body_response(request, html.encode(), "text/html; charset=utf-8")
 
     @router.get("/static/screen/{name}")
     async def static(request: Request, name: str) -> Response:
-        if name not in FILES:
-            return not_there(f"there is no file {name!r}")
-        return packed(request, (HOME / "static" / name).read_bytes(), FILES[name])
+        if name not in STATIC_FILES:
+            return not_found(f"there is no file {name!r}")
+        return body_response(request, (HOME / "static" / name).read_bytes(), STATIC_FILES[name])
 
     @router.get("/screen/{district}/map")
-    async def the_map(request: Request, district: str) -> Response:
+    async def district_map(request: Request, district: str) -> Response:
         if district not in screen.followers:
-            return not_there(f"there is no district {district!r}")
-        return packed(
-            request, (await screen.map_of(screen.followers[district])).body, "application/json"
-        )
+            return not_found(f"there is no district {district!r}")
+        rendered = await screen.rendered_map(screen.followers[district])
+        return body_response(request, rendered.body, "application/json")
 
     @router.get("/screen/{district}/cases/{case}")
     async def case(request: Request, district: str, case: str) -> Response:
-        found = (
-            screen.followers[district].view.cases.get(case)
-            if district in screen.followers
-            else None
-        )
-        if found is None:
-            return not_there(
+        follower = screen.followers.get(district)
+        file = follower.projection.files.get(case) if follower else None
+        if file is None:
+            return not_found(
                 "the screen does not remember this case; gridcall tail cases --subject shows it"
             )
-        return packed(request, msgspec.json.encode(timeline(found)), "application/json")
+        return json_response(request, case_file_payload(file))
 
     @router.get("/screen/{district}/live", response_class=EventSourceResponse)
     async def live(district: str) -> AsyncIterator[ServerSentEvent]:
         if district in screen.followers:
-            async for body in told(screen, screen.followers[district]):
-                yield ServerSentEvent(raw_data=body.decode())
+            async for message in live_messages(screen, screen.followers[district]):
+                yield ServerSentEvent(raw_data=message.decode())
 
     return router
 
 
-async def called(screen: Screen, district: str, language: str) -> str:
-    """What a district is called in a language, else in the map's own, else its code."""
-    names = (await screen.map_of(screen.followers[district])).names
-    return names.get(language) or names.get("zh") or district
+async def render_page(screen: Screen, language: str, district: str | None) -> str:
+    """Return the page of a district, or of the first one if there is no such district."""
+    codes = sorted(screen.followers)
+    districts = [
+        {"code": code, "name": await screen.district_name(code, language)} for code in codes
+    ]
+    return templates.get_template("page.html").render(
+        lang=language,
+        words=words(language),
+        districts=districts,
+        district=district if district in codes else next(iter(codes), ""),
+        scripts=SCRIPTS,
+    )
 
 
-async def told(screen: Screen, follower: Follower) -> AsyncIterator[bytes]:
-    """What one page is told, until it goes, or the server, or what the view was folded from: then the page asks anew."""
+async def live_messages(screen: Screen, follower: Follower) -> AsyncIterator[bytes]:
+    """Yield the messages for one page.
+
+    The stream ends with the server, and when the projection is folded again: then the page connects
+    again and gets all grids.
+    """
     closing = asyncio.ensure_future(screen.closing.wait())
     version, since = -1, 0
     try:
-        view = follower.view
-        while not closing.done() and follower.view is view:
-            newer = asyncio.ensure_future(follower.newer(version))
+        projection = follower.projection
+        while not closing.done() and follower.projection is projection:
+            newer = asyncio.ensure_future(follower.wait_for_newer(version))
             await asyncio.wait({newer, closing}, return_when=asyncio.FIRST_COMPLETED)
             newer.cancel()
             version = follower.version
-            yield msgspec.json.encode(follower.told(since))
-            since = view.version
+            yield msgspec.json.encode(follower.live_payload(since))
+            since = projection.version
             await asyncio.wait({closing}, timeout=PAUSE_SECONDS)
     finally:
         closing.cancel()

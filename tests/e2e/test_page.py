@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 
 from gridcall.demo.licheng.district import CODE
 from intake.core.identity import issue_id
+from screen.routes import STATIC_FILES
 from tests.harness.live import Process
 from tests.harness.postgres import execute
 from tests.harness.requirements import require
@@ -184,7 +185,8 @@ def test_a_case_that_could_not_be_fetched_is_fetched_again(browser: Browser, dem
 
 def test_the_whole_page_is_small(browser: Browser, demo: Demo) -> None:
     """Of all that is loaded before the first message."""
-    paths = ("/", "/static/screen/screen.css", "/static/screen/screen.js", f"/screen/{CODE}/map")
+    static = [f"/static/screen/{name}" for name in STATIC_FILES]
+    paths = ["/", *static, f"/screen/{CODE}/map"]
     sizes = {}
     with httpx.Client(base_url=demo.url, headers={"accept-encoding": "gzip"}) as http:
         for path in paths:

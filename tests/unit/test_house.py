@@ -24,7 +24,6 @@ TOO_LONG = {
     "services/intake/ingest_endpoint.py",
     "services/intake/issues.py",
     "services/screen/static/screen.js",
-    "services/screen/words.json",
 }
 SLEEPS = {"time.sleep", "asyncio.sleep", "sleep"}
 SLEEPING = {

@@ -28,6 +28,7 @@ from events.catalogue import (
     CaseWithheld,
     ClockStarted,
     DeadlineMissed,
+    Event,
     IssueReported,
     PoliciesAdopted,
 )
@@ -120,7 +121,7 @@ class ReportReader:
         }
 
     def _fold(self, row: Row) -> None:
-        event = row.event
+        event: Event = row.event
         if isinstance(event, CaseEvent):
             evolve_case(self.cases[event.case].case, row)
         elif isinstance(event, CallRaised):

@@ -1,4 +1,4 @@
-"""The map as the page draws it: paths in a plane of 1,000 units' width."""
+"""The map for the page: SVG paths in a plane that is 1,000 units wide."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ WIDTH = 1000
 Ring = Sequence[Sequence[float]]
 
 
-def drawn(grid_map: GridMap, names: Names | None) -> dict[str, Any]:
-    """Every grid as an SVG path, the dedicated ones last, so that they lie on top; and what codes are called."""
+def map_payload(grid_map: GridMap, names: Names | None) -> dict[str, Any]:
+    """Return every grid as an SVG path, and the names of codes by language.
+
+    Dedicated grids are last, so that they are drawn above the grids around them.
+    """
     plane = Plane(grid_map)
     ordered = sorted(grid_map.grids, key=lambda grid: (grid.dedicated, grid.code))
     return {
@@ -33,7 +36,7 @@ def drawn(grid_map: GridMap, names: Names | None) -> dict[str, Any]:
 
 
 def by_street(grid_map: GridMap) -> dict[str, list[Grid]]:
-    """The grids of each street."""
+    """Return the grids of each street."""
     streets: dict[str, list[Grid]] = {}
     for grid in grid_map.grids:
         streets.setdefault(grid.street, []).append(grid)
@@ -41,7 +44,7 @@ def by_street(grid_map: GridMap) -> dict[str, list[Grid]]:
 
 
 def rings(grid: Grid) -> Iterator[Ring]:
-    """All rings of a polygon or of several."""
+    """Yield all rings of a polygon or of several."""
     shape = grid.geometry
     for polygon in (
         shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
@@ -50,28 +53,28 @@ def rings(grid: Grid) -> Iterator[Ring]:
 
 
 class Plane:
-    """Degrees to units: equirectangular, true in the middle of the district."""
+    """The projection from degrees to units: equirectangular, true in the middle of the district."""
 
     def __init__(self, grid_map: GridMap) -> None:
         points = [point for grid in grid_map.grids for ring in rings(grid) for point in ring]
         lons, lats = [point[0] for point in points], [point[1] for point in points]
         self.west, self.north = min(lons), max(lats)
-        self._shrunk = cos(radians((min(lats) + max(lats)) / 2))
-        self._scale = WIDTH / ((max(lons) - self.west) * self._shrunk)
+        self._shrink = cos(radians((min(lats) + max(lats)) / 2))
+        self._scale = WIDTH / ((max(lons) - self.west) * self._shrink)
         self.height = round((self.north - min(lats)) * self._scale)
 
-    def at(self, point: Sequence[float]) -> tuple[int, int]:
-        """Tenths of a unit, from the upper left corner."""
-        x = (point[0] - self.west) * self._shrunk * self._scale
+    def tenths(self, point: Sequence[float]) -> tuple[int, int]:
+        """Return a point in tenths of a unit from the upper left corner."""
+        x = (point[0] - self.west) * self._shrink * self._scale
         y = (self.north - point[1]) * self._scale
         return round(10 * x), round(10 * y)
 
     def path(self, grid: Grid) -> str:
-        """An SVG path in tenths, by steps: short, and it packs well."""
+        """Return an SVG path in tenths of a unit. Relative steps keep it short and compress well."""
         return "".join(self._ring(ring) for ring in rings(grid))
 
     def _ring(self, ring: Ring) -> str:
-        corners = [self.at(point) for point in ring[:-1]]
+        corners = [self.tenths(point) for point in ring[:-1]]
         moves = [f"M{corners[0][0]} {corners[0][1]}"]
         for (x, y), (a, b) in pairwise(corners):
             if (a, b) != (x, y):
@@ -81,7 +84,7 @@ class Plane:
         return "".join([*moves, "z"])
 
     def middle(self, grids: Sequence[Grid]) -> tuple[int, int]:
-        """The middle of a street's box, in units."""
-        points = [self.at(point) for grid in grids for ring in rings(grid) for point in ring]
+        """Return the middle of the bounding box of some grids, in units."""
+        points = [self.tenths(point) for grid in grids for ring in rings(grid) for point in ring]
         xs, ys = [x for x, _ in points], [y for _, y in points]
         return (min(xs) + max(xs)) // 20, (min(ys) + max(ys)) // 20
