@@ -30,7 +30,8 @@ Every event, in the order of a case's life. An event is stored, hashed and publi
 | `partitionkey` | the district |
 | `dataclassification` | `personal` where a worker or an officer is named by code, else `internal` |
 
-Instants in `data` are integers: microseconds since 1970-01-01T00:00:00Z. null means unknown, or not applicable.
+An `Instant` in `data` is an integer: microseconds since 1970-01-01T00:00:00Z. null means unknown, or not
+applicable. `Code`, `Word` and `CallId` are texts with limits (`libs/events/texts.py`).
 """
 
 

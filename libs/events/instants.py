@@ -5,8 +5,17 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Annotated, NamedTuple
 
-Instant = int
+
+class Epoch(NamedTuple):
+    """The unit and the origin of an instant, which tell its type from a plain number."""
+
+    unit: str
+    origin: str
+
+
+Instant = Annotated[int, Epoch("us", "1970-01-01T00:00:00Z")]
 BEGINNING: Instant = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z: before it, no log has a time.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

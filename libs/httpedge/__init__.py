@@ -1,1 +1,1 @@
-"""What every HTTP service shares at its edge: request budgets, strict JSON, problems, the server."""
+"""The edge of HTTP: requests within their budgets, strict JSON, problem documents, the server."""

@@ -34,7 +34,7 @@ ADDED_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"
 
 
 class Guard:
-    """An ASGI application that stands before another one."""
+    """An ASGI application before another one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -114,7 +114,7 @@ def framing_problem(
         return Problem(414, "address", "Too long an address", detail)
     if is_repeated:
         return broken_frame(
-            "A header stands twice of which there may be one: Host, Authorization, Content-Length"
+            "A header occurs twice of which there may be one: Host, Authorization, Content-Length"
             " or another."
         )
     if b"transfer-encoding" in headers and not is_chunked_alone(headers):

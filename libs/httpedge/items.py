@@ -9,7 +9,7 @@ from itertools import islice
 
 import msgspec
 
-from httpedge.problems import Problem, malformed, too_many
+from httpedge.problems import Problem, malformed_body, too_many
 from httpedge.strict_json import (
     BYTE_ORDER_MARK,
     DEPTH_MAX,
@@ -35,7 +35,7 @@ def split_items(body: bytes, content_type: str) -> list[bytes]:
     check_text(body)
     items = split_lines(body) if name in NDJSON else split_values(body)
     if not items:
-        raise malformed("There is no item in the body: send at least one.")
+        raise malformed_body("There is no item in the body: send at least one.")
     check_count(items)
     return items
 
@@ -57,14 +57,14 @@ def media_type(content_type: str) -> str:
 def check_text(body: bytes) -> None:
     """Raise Problem 422 unless a body is text in UTF-8 without a byte order mark."""
     if not body or body.isspace():
-        raise malformed("The body is empty: send at least one item.")
+        raise malformed_body("The body is empty: send at least one item.")
     if body.startswith(BYTE_ORDER_MARK):
-        raise malformed(
+        raise malformed_body(
             "The body starts with a byte order mark (EF BB BF), which JSON does not have: leave it"
             " out."
         )
     if not body.isascii() and (fault := utf8_fault(body)):
-        raise malformed(f"The body is {fault}: send JSON in UTF-8.")
+        raise malformed_body(f"The body is {fault}: send JSON in UTF-8.")
 
 
 def check_count(items: Sequence[object]) -> None:
@@ -89,7 +89,7 @@ def split_values(body: bytes) -> list[bytes]:
     """Return the one object of a body, or the elements of its array. Raises Problem."""
     bracket = body.lstrip()[:1]
     if bracket not in (b"{", b"["):
-        raise malformed(
+        raise malformed_body(
             "The body is neither an object nor an array: send one object, or an array of them."
         )
     if body.count(b",") > COMMAS_MAX:
@@ -101,9 +101,9 @@ def split_values(body: bytes) -> list[bytes]:
         raws = [decode_raw(body)] if bracket == b"{" else decode_raw_array(body)
     except msgspec.DecodeError as fault:
         detail = f"The body is not JSON, or it stops half-way: {fault}. Send the whole of it."
-        raise malformed(detail) from None
+        raise malformed_body(detail) from None
     except RecursionError:
         detail = f"The body nests far too deep: an item may have {DEPTH_MAX} levels."
-        raise malformed(detail) from None
+        raise malformed_body(detail) from None
     check_count(raws)
     return [bytes(raw) for raw in raws]

@@ -31,7 +31,8 @@ ALWAYS = (400, 405, 414, 431, 500)
 POSTED = (408, 409, 413, 415, 422)
 PROBLEM_SCHEMA: Schema = {
     "type": "object",
-    "description": "Why something was refused, and what to do (RFC 9457). Nothing of it was stored.",
+    "description": "Why something was refused, and what to do (RFC 9457)."
+    " Nothing of it was stored.",
     "required": ["type", "title", "status", "detail", "instance"],
     "properties": {
         "type": {"type": "string", "pattern": f"^{TYPE_PREFIX}"},

@@ -15,7 +15,7 @@ UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class FieldError(NamedTuple):
-    """What is wrong with one field: a JSON pointer (RFC 6901) into the item, and a sentence."""
+    """An error of one field: a JSON pointer (RFC 6901) into the item, and a sentence."""
 
     pointer: str
     detail: str
@@ -66,7 +66,7 @@ def bad_gzip(detail: str) -> Problem:
     return Problem(400, "bad-gzip", "Not a gzip stream", detail)
 
 
-def malformed(detail: str) -> Problem:
+def malformed_body(detail: str) -> Problem:
     """Refuse a body that cannot be cut, so that none of its items is taken."""
     return Problem(422, "malformed", "Not JSON that can be cut into items", detail)
 

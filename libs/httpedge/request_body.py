@@ -50,7 +50,7 @@ class GzipBody:
         self._bytes += inflate(self._stream, chunk, REQUEST_BYTES_MAX + 1 - len(self._bytes))
         if max(self._received, len(self._bytes)) > REQUEST_BYTES_MAX:
             self._bytes.clear()
-            refuse_size("more came, or lay in the gzip stream")
+            refuse_size("more came, or was in the gzip stream")
 
     def content(self) -> bytes:
         """Return all of it, unzipped. Raises Problem 400 for half a stream, 413 for a bomb."""
@@ -112,7 +112,7 @@ async def read_body(
     reserve: Callable[[int], None],
     seconds_max: float = BODY_SECONDS_MAX,
 ) -> bytes:
-    """Read the body of a request; `reserve` is told how many bytes of it are in memory.
+    """Read the body of a request; `reserve` gets how many bytes of it are in memory.
 
     Raises Problem 408 if it does not come in time, 413, 415 or 400; ClientDisconnect.
     """

@@ -80,23 +80,27 @@ def handle_problems(
     `to_problem` translates the errors in `refusals`; `fault` stands for all that nobody expects.
     """
 
-    async def refused(request: Request, error: Any) -> Response:
+    async def answer_refusal(request: Request, error: Any) -> Response:
         return problem_response(to_problem(error), request.scope["path"])
 
-    async def http(request: Request, error: Any) -> Response:
+    async def answer_http_error(request: Request, error: Any) -> Response:
         headers = {
             name: value.replace("GET", "GET, HEAD") for name, value in (error.headers or {}).items()
         }
         problem = http_problem(error.status_code, str(error.detail))
         return problem_response(problem, request.scope["path"], headers)
 
-    async def malformed(request: Request, error: Any) -> Response:
+    async def answer_wrong_parameter(request: Request, error: Any) -> Response:
         return problem_response(parameter_problem(error), request.scope["path"])
 
-    async def unexpected(request: Request, error: Exception) -> Response:
+    async def answer_fault(request: Request, error: Exception) -> Response:
         return problem_response(fault, request.scope["path"])
 
-    handlers: dict[Any, Any] = dict.fromkeys(refusals, refused)
-    handlers |= {HTTPException: http, RequestValidationError: malformed, Exception: unexpected}
+    handlers: dict[Any, Any] = dict.fromkeys(refusals, answer_refusal)
+    handlers |= {
+        HTTPException: answer_http_error,
+        RequestValidationError: answer_wrong_parameter,
+        Exception: answer_fault,
+    }
     for error, handler in handlers.items():
         app.add_exception_handler(error, handler)

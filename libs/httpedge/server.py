@@ -57,7 +57,7 @@ def serve(
     http: Literal["h11", "httptools"] = "httptools",
     on_up: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C, then drain. `on_up` is told the address once it answers."""
+    """Serve until SIGTERM or Ctrl-C, then drain. `on_up` gets the address once it answers."""
     for ending in (signal.SIGTERM, signal.SIGINT):
         # The server hears it, drains, and raises it again: by then all is done.
         signal.signal(ending, lambda *_: None)

@@ -40,7 +40,8 @@ def check_strict(item: bytes, name: str = "item") -> None:
     """
     if len(item) > ITEM_BYTES_MAX:
         raise too_large(
-            f"An item may have {ITEM_BYTES_MAX:,} bytes, and this one has {len(item):,}: shorten it."
+            f"An item may have {ITEM_BYTES_MAX:,} bytes, and this one has {len(item):,}:"
+            " shorten it."
         )
     if not is_plainly_strict(item):
         check_thoroughly(item, name)

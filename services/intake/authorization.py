@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from events.catalogue import LINES
+from events.catalogue import LINES, Line
 from httpedge.problems import FieldError, Problem
 from intake.api_keys import Key, Keys
 
@@ -28,11 +28,12 @@ async def authorize(keys: Keys, authorization: str, *lines: str) -> Key:
     return key
 
 
-def check_line(line: str) -> None:
-    """Raise Problem 404 for an unknown line."""
+def check_line(line: str) -> Line:
+    """Return a line of that name. Raises Problem 404 for an unknown one."""
     if line not in LINES:
         detail = f"{line[:40]!r} is no line; the four lines are {', '.join(LINES)}."
         raise Problem(404, "unknown-line", "No such line", detail)
+    return line
 
 
 def check_district(district: str | None, key: Key) -> None:

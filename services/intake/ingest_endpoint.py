@@ -1,6 +1,6 @@
 """The two paths that are posted to: read a request, accept its items, answer each.
 
-They stand before FastAPI, which serves all other routes. Finding a route and solving its
+They come before FastAPI, which serves all other routes. Finding a route and solving its
 dependencies takes FastAPI longer than it takes here to read, accept and answer an issue.
 """
 
@@ -132,8 +132,8 @@ async def authorized_submission(request: Request, keys: Keys) -> Submission:
     authorization = request.header(b"authorization")
     if request.line is None:
         return ActionSubmission(await authorize(keys, authorization, *LINES))
-    check_line(request.line)
-    return IssueSubmission(await authorize(keys, authorization, request.line), request.line)
+    line = check_line(request.line)
+    return IssueSubmission(await authorize(keys, authorization, line), line)
 
 
 async def split_in_turn(intake: Intake, body: bytes, content_type: str) -> list[bytes]:
@@ -163,7 +163,7 @@ async def read_single(
 async def accept_single(
     intake: Intake, request: Request, submission: Submission, item: Item, reference: str
 ) -> Response:
-    """Accept one item: 202 if it is new, 200 if it is a repeat or has its outcome, 409 if it differs."""
+    """Accept one item: 202 if it is new, 200 if it is a repeat or has its outcome, else 409."""
     district = submission.key.district
     (accepted,) = await intake.acceptor.accept(district, [item])
     if not accepted.same:

@@ -22,7 +22,8 @@ from httpedge.openapi import (
     text_header,
 )
 from intake.ingest_endpoint import WAIT_SECONDS_MAX
-from intake.issues import ACTION, ISSUE
+from intake.parsing.action import ACTION
+from intake.parsing.issue import ISSUE
 from intake.results import Health, Progress, Result
 
 TAG = "intake"
@@ -135,8 +136,8 @@ def components() -> Schema:
         },
         "Problem": PROBLEM_SCHEMA,
     }
-    for name, adapter in (("Issue", ISSUE), ("Action", ACTION)):
-        schema = adapter.json_schema(ref_template="#/components/schemas/{model}")
+    for name, parser in (("Issue", ISSUE), ("Action", ACTION)):
+        schema = parser.schema.json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[name] = {**schema, "title": name}
     return {

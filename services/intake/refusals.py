@@ -52,7 +52,7 @@ def to_problem(error: Exception) -> Problem:
 def conflict(reference: str) -> Problem:
     """Refuse a reference that was posted before with other content."""
     detail = (
-        f"{reference!r} was posted before with other content, and that stands. A correction is an"
+        f"{reference!r} was posted before with other content, and that remains. A correction is an"
         " action of its own: post it to /actions, or report the matter under a new reference."
     )
     return Problem(409, "other-content", "Known with other content", detail)

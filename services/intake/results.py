@@ -21,7 +21,9 @@ Id = Annotated[
     str,
     Meta(pattern=HEX_ID, description="Of the issue or the action; it follows from who sent it."),
 ]
-Code = Annotated[str, Meta(pattern=HEX_ID, description="Whoever has it may ask what became of it.")]
+Code = Annotated[
+    str, Meta(pattern=HEX_ID, description="Anyone who has it may ask what became of it.")
+]
 Position = Annotated[int, Meta(ge=1, description="In intake's log of the district.")]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 

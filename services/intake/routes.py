@@ -27,8 +27,8 @@ from intake.api_keys import READER, Key
 from intake.authorization import authorize, check_line, other_district
 from intake.core.identity import issue_id
 from intake.ingest_endpoint import IngestEndpoint, Intake
-from intake.issues import reference_of
 from intake.openapi import TAG, complete
+from intake.parsing.issue import stored_reference
 from intake.refusals import FAULT, REFUSALS, to_problem
 from intake.results import HEX_ID, Health, Progress, outcome_of
 
@@ -65,11 +65,11 @@ async def track(request: Request, code: TrackingCode) -> Response:
     """
     intake: Intake = request.app.state.intake
     sql = f"{IDENTITY} WHERE code = $1::text::uuid"
-    found = await intake.database.fetch(sql, code) if CODE.fullmatch(code) else []
-    if not found:
+    identity = await intake.database.fetch(sql, code) if CODE.fullmatch(code) else []
+    if not identity:
         detail = "No such tracking code. It is the `tracking` of the answer to a post."
         raise Problem(404, "unknown", "Not known", detail)
-    return await progress_response(intake, *found[0])
+    return await progress_response(intake, *identity[0])
 
 
 @router.get(
@@ -80,17 +80,17 @@ async def get_issue(request: Request, line: LineName, reference: Reference) -> R
     intake: Intake = request.app.state.intake
     check_line(line)
     key = await request_key(request, line)
-    name = reference_of(reference)
+    name = stored_reference(reference)
     sql = f"{IDENTITY} WHERE id = $1::text::uuid"
-    found = (
+    identity = (
         await intake.database.fetch(sql, issue_id(key.district, key.source, line, name))
         if name
         else []
     )
-    if not found:
+    if not identity:
         detail = f"No issue {reference[:200]!r} came through {line} with this key; post it."
         raise Problem(404, "unknown", "Not known", detail)
-    return await progress_response(intake, *found[0])
+    return await progress_response(intake, *identity[0])
 
 
 async def progress_response(
@@ -130,7 +130,7 @@ async def request_key(request: Request, line: str) -> Key:
 class Application(FastAPI):
     """FastAPI behind the guard and the ingest endpoint.
 
-    As middleware of FastAPI both would stand behind its error handling, which answers faults of
+    As middleware of FastAPI both would be behind its error handling, which answers faults of
     ours without the headers that the guard adds.
     """
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import quote
 
+from events.catalogue import Line
 from intake.api_keys import Key
 from intake.authorization import check_district
 from intake.core.submission import Item, item_of
-from intake.issues import action_event, action_of, issue_item, issue_of
+from intake.parsing.action import parse_action
+from intake.parsing.issue import parse_issue
 
 
 class IssueSubmission(NamedTuple):
     """Issues of a line."""
 
     key: Key
-    line: str
+    line: Line
 
     def read(self, item: bytes) -> tuple[Item, str]:
         """Return an issue as the acceptor takes it, and its reference. Raises Problem."""
-        issue = issue_of(item)
+        issue = parse_issue(item)
         check_district(issue.district, self.key)
-        return issue_item(issue, self.key.district, self.key.source, self.line), issue.reference
+        event = issue.to_event(self.key.district, self.key.source, self.line)
+        return item_of(event), issue.reference
 
     def location(self, reference: str, code: str) -> str:
         """Return the path that tells what became of an issue."""
@@ -37,9 +40,10 @@ class ActionSubmission(NamedTuple):
 
     def read(self, item: bytes) -> tuple[Item, str]:
         """Return an action as the acceptor takes it, and its reference. Raises Problem."""
-        action = action_of(item)
+        action = parse_action(item)
         check_district(action.district, self.key)
-        return item_of(action_event(action, self.key.district, self.key.source)), action.reference
+        event = action.to_event(self.key.district, self.key.source)
+        return item_of(event), action.reference
 
     def location(self, reference: str, code: str) -> str:
         """Return the path that tells what became of an action."""

@@ -51,7 +51,8 @@ from gridcall.demo.traffic.world import (
     lines,
     planned,
 )
-from intake.issues import action_of, issue_of
+from intake.parsing.action import parse_action
+from intake.parsing.issue import parse_issue
 from tests.harness.chaos import BEHIND
 from tests.harness.commands import database_environment
 from tests.harness.live import Process
@@ -89,7 +90,7 @@ def a_thousand(folder: Path) -> list[tuple[float, Post]]:
 def is_taken(post: Post) -> bool:
     """Whether the door would take it."""
     try:
-        (issue_of if post.line else action_of)(post.body.encode())
+        (parse_issue if post.line else parse_action)(post.body.encode())
     except Exception:
         return False
     return True

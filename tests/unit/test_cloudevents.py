@@ -112,7 +112,7 @@ WRONG: dict[str, tuple[Record, int, str]] = {
     "a header twice": (
         Record(None, b"{}", [("ce_id", b"a"), ("CE_ID", b"b")]),
         422,
-        "stands twice",
+        "occurs twice",
     ),
     "a header that is no text": (
         Record(None, b"{}", [("content-type", b"\xff")]),

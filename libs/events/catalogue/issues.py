@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeGuard, get_args
 from events.catalogue.values import Line, PlaceClaim
 from events.instants import Instant
 from events.registry import CATALOGUE, TYPE_OF, Words, event
+from events.texts import CallId, Code, Word
 
 
 @event("intake", words=Words(en="Issue reported", zh="上报问题"))
@@ -36,8 +37,8 @@ class PlaceNamed:
 
     action: str
     issue: str
-    by: str
-    grid: str
+    by: Code
+    grid: Code
 
 
 @event("intake", personal=True, words=Words(en="Somebody went there", zh="上门走访"))
@@ -46,7 +47,7 @@ class VisitMade:
 
     action: str
     issue: str
-    by: str
+    by: Code
 
 
 @event("intake", personal=True, words=Words(en="Said to be solved", zh="报称化解"))
@@ -55,8 +56,8 @@ class ResolutionClaimed:
 
     action: str
     issue: str
-    by: str
-    root_cause: str
+    by: Code
+    root_cause: Word
 
 
 @event("intake", personal=True, words=Words(en="Resolution checked", zh="核查化解情况"))
@@ -65,7 +66,7 @@ class ResolutionChecked:
 
     action: str
     issue: str
-    by: str
+    by: Code
     holds: bool
 
 
@@ -75,7 +76,7 @@ class ClosingAsked:
 
     action: str
     issue: str
-    by: str
+    by: Code
 
 
 @event("intake", words=Words(en="Reopening asked for", zh="要求重新办理"))
@@ -93,7 +94,7 @@ class IssueWithdrawn:
 
     action: str
     issue: str
-    because: str
+    because: Word
 
 
 @event("intake", words=Words(en="Its source says that it ended", zh="来源报告已了结"))
@@ -114,8 +115,8 @@ class AcknowledgementGiven:
 
     action: str
     issue: str
-    call: str
-    by: str
+    call: CallId
+    by: Code
 
 
 @event("intake", personal=True, words=Words(en="Its receiver answers the call", zh="应答呼叫"))
@@ -124,8 +125,8 @@ class AnswerGiven:
 
     action: str
     issue: str
-    call: str
-    by: str
+    call: CallId
+    by: Code
 
 
 @event("intake", personal=True, words=Words(en="Retry asked for", zh="要求重试搁置事项"))

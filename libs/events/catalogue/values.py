@@ -11,7 +11,7 @@ Level = Literal["grid", "street", "district"]
 Line = Literal["grid", "sentiment", "hotline", "petition"]
 ReferenceKind = Literal["map", "names", "roster", "admission", "policies", "decider"]
 Because = Literal["deadline", "silence"]
-LINES = ("grid", "sentiment", "hotline", "petition")
+LINES: tuple[Line, ...] = ("grid", "sentiment", "hotline", "petition")
 URGENCIES = ("normal", "urgent", "life")
 
 

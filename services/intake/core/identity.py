@@ -1,4 +1,4 @@
-"""Identity: who said it, through which line, under which reference. The same three words are the same issue, for ever."""
+"""Identities: the same source, line and reference are the same issue, for ever."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import msgspec
 
 
 def issue_id(district: str, source: str, line: str, reference: str) -> str:
-    """The id of an issue: the first 32 hex digits of SHA-256 over the JSON array of these four."""
+    """Return the id of an issue: the first 32 hex digits of SHA-256 over these four as JSON."""
     return identity(district, source, line, reference)
 
 
 def action_id(district: str, source: str, reference: str) -> str:
-    """The id of an action: likewise over these three."""
+    """Return the id of an action: the first 32 hex digits of SHA-256 over these three as JSON."""
     return identity(district, source, reference)
 
 
 def identity(*words: str) -> str:
-    """The first 32 hex digits of SHA-256 over a JSON array in UTF-8, without spaces."""
+    """Return the first 32 hex digits of SHA-256 over a JSON array in UTF-8, without spaces."""
     return sha256(msgspec.json.encode(words)).hexdigest()[:32]

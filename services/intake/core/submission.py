@@ -1,4 +1,4 @@
-"""What the door accepts: an event with its identity, already written, and what "the same content" means."""
+"""Items: events as the acceptor takes them, with identity and a digest of their content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from events.registry import TYPE_OF
 
 
 class Item(NamedTuple):
-    """What is to be accepted: its identity, the type of its event, the event's fields in JSON, and the digest of both."""
+    """An event to be accepted: its identity, its type, its fields in JSON, and their digest.
+
+    The same content is the same BLAKE2b digest of type, NUL and JSON. The type belongs to it,
+    because a visit and a wish to close have the same fields.
+    """
 
     id: str
     type: str
@@ -20,19 +24,9 @@ class Item(NamedTuple):
 
 
 def item_of(event: IssueReported | Action | RetryAsked) -> Item:
-    """An event as the door takes it."""
+    """Return an event as the acceptor takes it."""
     name = event.issue if isinstance(event, IssueReported) else event.action
-    return written(name, TYPE_OF[type(event)].name, sorted_encoder.encode(event))
-
-
-def written(name: str, type_name: str, data: bytes) -> Item:
-    """The same of an event whose deterministic JSON is `data`.
-
-    The same content is the same BLAKE2b digest of type, NUL and JSON: a visit and a wish to close have the same fields.
-    """
-    return Item(
-        name,
-        type_name,
-        data,
-        blake2b(b"%b\0%b" % (type_name.encode(), data), digest_size=16).digest(),
-    )
+    type_name = TYPE_OF[type(event)].name
+    data = sorted_encoder.encode(event)
+    digest = blake2b(b"%b\0%b" % (type_name.encode(), data), digest_size=16).digest()
+    return Item(name, type_name, data, digest)

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 
 from eventlog.codec import sorted_encoder
+from events.catalogue import Line
 from httpedge.items import JSON, media_type
 from httpedge.problems import FieldError, Problem, invalid
 from httpedge.strict_json import check_strict
-from intake.core.submission import Item
-from intake.issues import issue_item, issue_of
+from intake.core.submission import Item, item_of
+from intake.parsing.issue import parse_issue
 from intake.results import Result
 
 ISSUE_TYPE = "gridcall.issue.v1"
@@ -63,7 +64,7 @@ def sent(record: Record) -> Sent:
     once = [name.lower() for name, _ in record.headers if name.lower() in UNIQUE]
     if len(once) > len(set(once)):
         raise not_an_event(
-            "A header stands twice of which there may be one: content-type, or one of CloudEvents."
+            "A header occurs twice of which there may be one: content-type, or one of CloudEvents."
         )
     if record.value is None:
         raise not_an_event("The record has no value: publish a CloudEvent with an issue in it.")
@@ -169,12 +170,12 @@ def refuse(detail: str) -> NoReturn:
 # ── Whose it is ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read(event: Sent, line: str, districts: Sequence[str]) -> tuple[str, Item, str]:
+def read(event: Sent, line: Line, districts: Sequence[str]) -> tuple[str, Item, str]:
     """The district of an event, its issue as the door takes it, and its reference. Raises Problem.
 
     `districts` are those for which its source may publish to this line.
     """
-    issue = issue_of(event.issue)
+    issue = parse_issue(event.issue)
     if not districts:
         detail = f"{event.source!r} may not publish to inbound.{line}: an operator allows it with gridcall key add."
         raise Problem(403, "other-source", "A source that is not known", detail)
@@ -197,7 +198,7 @@ def read(event: Sent, line: str, districts: Sequence[str]) -> tuple[str, Item, s
             detail,
             (FieldError("/data/district", "is not one of them"),),
         )
-    return district, issue_item(issue, district, event.source, line), issue.reference
+    return district, item_of(issue.to_event(district, event.source, line)), issue.reference
 
 
 # ── What is answered ─────────────────────────────────────────────────────────────────────────────────────────────────

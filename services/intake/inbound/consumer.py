@@ -20,6 +20,7 @@ from eventlog.kafka.relay import Publisher
 from eventlog.kafka.topics import CONTENT_TYPE, Cluster, administrator, counted, is_ending, let_go
 from eventlog.postgres.generation import NewGeneration
 from eventlog.postgres.pool import Database
+from events.catalogue import Line
 from events.errors import Unavailable
 from httpedge.problems import Problem
 from intake.acceptor import Acceptor, Busy, ClockLeapt
@@ -80,7 +81,7 @@ class Inbound:
 
     def __init__(
         self,
-        line: str,
+        line: Line,
         cluster: Cluster,
         database: Database,
         door: Acceptor,
