@@ -1,1 +1,4 @@
-"""Assessment: facts → figures, from `cases` and `calls` alone. Its own log stays empty until sheets are sealed."""
+"""Assessment: facts and figures, from `cases` and `calls` alone.
+
+Its own log stays empty until sheets are sealed.
+"""

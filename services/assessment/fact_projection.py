@@ -1,7 +1,7 @@
 """The facts of a district, projected from `cases` and `calls`.
 
-The owner of the district's lease merges the next rows of a log, and records the position of that log
-in the same transaction. No row is merged twice, whoever died meanwhile and whatever answer was lost.
+The owner of the district's lease merges the next rows of a log, and records the position of that
+log in the same transaction. So no row is merged twice, even if a process dies or an answer is lost.
 What is merged cannot be taken out again. If a log has become another generation, all facts are
 forgotten and merged again.
 """
@@ -68,13 +68,12 @@ class FactProjection:
         return most
 
     async def advance_time(self) -> None:
-        """Announce the instant before which both logs are merged, so that figures can be taken at it."""
+        """Announce the instant before which both logs are merged: figures are taken at it."""
         marks = {name: await log.watermark(self.district) for name, log in self.logs.items()}
         for name, position in self.read.items():
-            if marks[name].position < position:
-                raise Halted(
-                    f"{name}/{self.district} ends at {marks[name].position}, but {position} was read before"
-                )
+            if (end := marks[name].position) < position:
+                where = f"{name}/{self.district}"
+                raise Halted(f"{where} ends at {end}, but {position} was read before")
         if all(marks[name].position == position for name, position in self.read.items()):
             watermark = min(mark.watermark for mark in marks.values())
             await self.sink.announce(self.district, watermark, self.read[self.source.name])

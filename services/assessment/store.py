@@ -1,4 +1,4 @@
-"""Assessment's tables: how far each log is merged, and the facts, one row for each key. All SQL on them is here."""
+"""Assessment's tables: the merged position of each log, and the facts, one row for each key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import asyncpg
 import msgspec
 
-from assessment.core.facts import Fact, Facts, Key, merged
+from assessment.core.facts import Fact, Facts, Key, merge
 from eventlog.postgres.log import LEASE_SECONDS, RENEW
 from eventlog.postgres.pool import Database
 from events.errors import Conflict
@@ -55,7 +55,7 @@ class MergedLog(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """The rows of a log after `after`, up to `position`, are merged; `zone` is the one they adopt, if any."""
+    """The merging of a log from `after` to `position`; `zone` is the one it adopts, if any."""
 
     log: str
     after: int
@@ -72,7 +72,7 @@ class WorkerFacts(NamedTuple):
 
 
 class FactStore:
-    """The facts of all districts in one database. Writing needs the epoch of the district's lease."""
+    """The facts of all districts of a database. Writing needs the epoch of a district's lease."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -101,9 +101,9 @@ class FactStore:
     async def merge(
         self, district: str, epoch: int, advances: Sequence[Advance], facts: Facts
     ) -> None:
-        """Merge facts into the stored ones, and advance the logs that they come from, in one transaction.
+        """Merge facts into the stored ones and advance their logs, in one transaction.
 
-        Raises Conflict if the lease has another owner, or a log is merged up to another position.
+        Raises Conflict if the lease has another owner, or if a log is merged up to another place.
         """
 
         async def write(connection: Connection) -> None:
@@ -141,13 +141,13 @@ async def encoded_facts(connection: Connection, district: str) -> dict[Key, byte
 
 
 async def hold(connection: Connection, district: str, epoch: int) -> None:
-    """Stay the owner of a district until the transaction ends. Raises Conflict if it has another one."""
+    """Stay the owner of a district until the transaction ends. Raises Conflict if others are."""
     if not await connection.fetch(HOLD, district, epoch, LEASE_SECONDS):
         raise Conflict(f"evaluations/{district} has another owner")
 
 
 async def advance_log(connection: Connection, district: str, advance: Advance) -> None:
-    """Record how far a log is merged. Raises Conflict if it was merged up to another position."""
+    """Record how far a log is merged. Raises Conflict if it was merged up to another place."""
     if not await connection.fetch(ADVANCE, district, *advance):
         raise Conflict(f"{advance.log}/{district} is not merged up to {advance.after}")
 
@@ -160,7 +160,7 @@ async def merge_facts(connection: Connection, district: str, facts: Facts) -> No
         for record in await connection.fetch(STORED, district, *columns)
     }
     bodies = [
-        encode_fact(merged(stored[key], fact) if key in stored else fact)
+        encode_fact(merge(stored[key], fact) if key in stored else fact)
         for key, fact in facts.items()
     ]
     await connection.execute(STORE, district, *columns, bodies)

@@ -1,4 +1,4 @@
-"""Assessment's tables beside its log: how far the logs are merged, and the facts that they say, one row for each key."""
+"""Assessment's tables beside its log: the merged position of each log, and the facts."""
 
 from __future__ import annotations
 

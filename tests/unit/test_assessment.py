@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assessment.core.facts import Fact, Key, Stamp, fact_of, merge_into, merged
+from assessment.core.facts import Fact, Key, Stamp, fact_of, merge, merge_into
 from assessment.core.figures import FLOWS, Months, Sheet, receipts, sheets
 from eventlog.core.row import Row
 from events import catalogue as e
@@ -219,7 +219,7 @@ def test_facts_merged_in_any_order_and_grouping_are_equal(
     whole: dict[Key, Fact] = {}
     for group in groups:
         for key, fact in group.items():
-            whole[key] = merged(whole[key], fact) if key in whole else fact
+            whole[key] = merge(whole[key], fact) if key in whole else fact
     assert whole == expected
 
 
@@ -231,9 +231,9 @@ some_facts = st.builds(Fact, st.just("g"), st.just("s"), stamps, stamps, stamps,
 
 @given(some_facts, some_facts, some_facts)
 def test_merging_is_commutative_associative_and_idempotent(a: Fact, b: Fact, c: Fact) -> None:
-    assert merged(a, b) == merged(b, a)
-    assert merged(merged(a, b), c) == merged(a, merged(b, c))
-    assert merged(a, a) == a
+    assert merge(a, b) == merge(b, a)
+    assert merge(merge(a, b), c) == merge(a, merge(b, c))
+    assert merge(a, a) == a
 
 
 def test_a_sheet_has_no_figure_that_is_not_declared() -> None:

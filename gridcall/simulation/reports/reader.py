@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 
-from assessment.core.facts import COUNTED, fact_of, merge_under
+from assessment.core.facts import COUNTED, fact_of, merge_fact
 from assessment.core.figures import sheets
 from casebook import CALL_EVENTS, CallEvent, Case, evolve_call, evolve_case, raised_call
 from eventlog.codec import Entry, enveloped, row_of
@@ -139,4 +139,4 @@ class ReportReader:
             self.zone = event.zone
         if counted := fact_of(row):
             key, fact = counted
-            merge_under(key[1:], fact, self.cases[key.case].facts)
+            merge_fact(self.cases[key.case].facts, key[1:], fact)

@@ -1,38 +1,85 @@
-"""Facts: what the streams say about one worker's responsibility for one case. Merging rows is commutative and associative.
+"""Facts: what the logs say about one worker's responsibility for one case.
 
-Every event of `cases` and `calls` that matters here becomes one sparse row; the rows of one key are merged into one, in any
-order and any grouping, with the same result. An instant is kept together with the event that it comes from, so that each
-figure can list its events. An event must be merged once: its reader drops what it has read before.
+Each event of `cases` and `calls` that counts becomes one sparse row. Rows of a key merge into one,
+with the same result in any order and any grouping. An instant is kept with the event that it comes
+from, so that each figure can list its events. An event is merged once: its reader drops what it has
+read before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from sys import intern
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeGuard, TypeVar, assert_never, get_args
 
 from eventlog.core.row import Row
 from events.catalogue import (
-    Assignment,
+    AcknowledgementPassedOn,
+    ActionWaits,
+    Adopted,
+    AnswerPassedOn,
+    CallAcknowledged,
+    CallActionDeclined,
     CallAnswered,
+    CallEvent,
     CallRaised,
+    CallWithdrawn,
     CaseClosed,
     CaseEndedAtSource,
+    CaseEvent,
+    CaseParked,
+    CaseQueued,
     CaseReopened,
+    CaseReported,
+    CaseResolved,
+    CaseRetried,
     CaseRouted,
+    CaseVerified,
+    CaseVisited,
     CaseWithdrawn,
+    CaseWithheld,
     ClockHandedOver,
     ClockStarted,
+    ClockStopped,
     DeadlineMissed,
-    Event,
+    InputDeclined,
+    InputHeld,
+    OutcomeEvent,
+    PoliciesAdopted,
+    ReferenceAdopted,
+    ResolutionRejected,
+    RetryPassedOn,
+    RosterAdopted,
 )
 from events.instants import Instant
 
 K = TypeVar("K")
 
+Counted = (
+    CaseRouted | CaseReopened | CaseEndedAtSource | CaseClosed | CaseWithdrawn
+    | ClockStarted | ClockHandedOver | DeadlineMissed | CallRaised | CallAnswered
+)  # fmt: skip
+"""The events that say something about a responsibility. Each names its case and its holder."""
+
+Uncounted = (
+    CaseReported | CaseQueued | CaseWithheld | CaseVisited | CaseResolved | CaseVerified
+    | ResolutionRejected | AcknowledgementPassedOn | AnswerPassedOn | RetryPassedOn
+    | ClockStopped | CallAcknowledged | CallWithdrawn | CallActionDeclined
+    | ActionWaits | InputDeclined | CaseParked | InputHeld | CaseRetried
+    | ReferenceAdopted | PoliciesAdopted | RosterAdopted
+)  # fmt: skip
+"""The others: each event of `cases` and `calls` is in one of the two."""
+
+COUNTED = frozenset(get_args(Counted))
+
+
+def is_counted(event: Counted | Uncounted) -> TypeGuard[Counted]:
+    """Tell whether an event says something about a responsibility."""
+    return type(event) in COUNTED
+
 
 class Stamp(NamedTuple):
-    """An instant and the event (log, position) that it comes from. Where two meet, the earlier one stays."""
+    """An instant and the event (log, position) that it comes from. Of two, the earlier stays."""
 
     at: Instant
     log: str
@@ -48,9 +95,10 @@ class Key(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What is known of a responsibility. None: nothing yet. `due` is the deadline itself, stamped by its clock's start.
+    """A responsibility as far as it is known; None where nothing is yet.
 
-    `raised` and `answered` are the calls of the case meanwhile, sorted; `grid` and `street` are where it lies.
+    `due` is the deadline itself, stamped by its clock's start. `raised` and `answered` are the
+    calls of the case meanwhile, sorted; `grid` and `street` are its place.
     """
 
     grid: str
@@ -63,35 +111,24 @@ class Fact(NamedTuple):
     answered: tuple[Stamp, ...] = ()
 
 
-COUNTED = frozenset(
-    {
-        CaseRouted, CaseReopened, CaseEndedAtSource, CaseClosed, CaseWithdrawn,
-        ClockStarted, ClockHandedOver, DeadlineMissed, CallRaised, CallAnswered,
-    }
-)  # fmt: skip
-
 Facts = Mapping[Key, Fact]
 
 
 def fact_of(row: Row) -> tuple[Key, Fact] | None:
-    """The sparse row of one event; None if it says nothing about a worker's responsibility."""
-    event = row.event
-    if type(event) not in COUNTED:
+    """Return the sparse row of an event; None if it says nothing about a worker."""
+    event: CaseEvent | CallEvent | OutcomeEvent | Adopted = row.event
+    if not is_counted(event) or event.holder.worker is None:
         return None
-    holder: Assignment = event.holder  # All that are counted have one.
-    if holder.worker is None or (isinstance(event, ClockHandedOver) and event.due < row.time):
-        return None  # Nobody's, or a deadline that was missed before this holder had the case.
-    key = Key(event.case, holder.episode, intern(holder.worker))
-    return key, said_of(holder, event, row)
+    if isinstance(event, ClockHandedOver) and event.due < row.time:
+        return None  # The deadline was missed before this holder had the case.
+    key = Key(event.case, event.holder.episode, intern(event.holder.worker))
+    return key, sparse_fact(event, row)
 
 
-def said_of(holder: Assignment, event: Event, row: Row) -> Fact:
-    """What one event says about the responsibility of its holder."""
-    grid, street, now = (
-        intern(holder.grid or ""),
-        intern(holder.street or ""),
-        Stamp(row.time, row.log, row.position),
-    )
+def sparse_fact(event: Counted, row: Row) -> Fact:
+    """Return what one event says about the responsibility of its holder."""
+    grid, street = intern(event.holder.grid or ""), intern(event.holder.street or "")
+    now = Stamp(row.time, row.log, row.position)
     match event:
         case CaseRouted() | CaseReopened():
             return Fact(grid, street, now)
@@ -105,11 +142,12 @@ def said_of(holder: Assignment, event: Event, row: Row) -> Fact:
             return Fact(grid, street, raised=(now,))
         case CallAnswered():
             return Fact(grid, street, answered=(now,))
-    raise AssertionError(f"{event} counts nowhere")
+        case unreachable:
+            assert_never(unreachable)
 
 
-def merged(one: Fact, other: Fact) -> Fact:
-    """Two rows of one key as one."""
+def merge(one: Fact, other: Fact) -> Fact:
+    """Return two facts of one key as one."""
     return Fact(
         one.grid if one.grid <= other.grid else other.grid,
         one.street if one.street <= other.street else other.street,
@@ -123,19 +161,19 @@ def merged(one: Fact, other: Fact) -> Fact:
 
 
 def earlier(one: Stamp | None, other: Stamp) -> Stamp:
-    """The earlier of two stamps."""
+    """Return the earlier of two stamps."""
     return other if one is None else min(one, other)
 
 
 def merge_into(facts: dict[Key, Fact], rows: Iterable[Row]) -> None:
-    """Merge the facts of these rows of a log into what is known."""
+    """Merge the facts of rows of a log into those of a dictionary."""
     for row in rows:
-        found = fact_of(row)
-        if found is not None:
-            merge_under(*found, facts)
+        keyed = fact_of(row)
+        if keyed is not None:
+            merge_fact(facts, *keyed)
 
 
-def merge_under(key: K, fact: Fact, facts: dict[K, Fact]) -> None:
-    """Merge a fact into what is known under its key."""
+def merge_fact(facts: dict[K, Fact], key: K, fact: Fact) -> None:
+    """Merge a fact into the one of its key."""
     known = facts.get(key)
-    facts[key] = fact if known is None else merged(known, fact)
+    facts[key] = fact if known is None else merge(known, fact)

@@ -1,6 +1,6 @@
-"""Figures: sums of facts per gridworker and month, taken at an instant T; only instants before T count.
+"""Figures: sums of facts per gridworker and month, at an instant T; only what is before T counts.
 
-`counted` declares once what counts where; the sums and their receipts both come from it.
+`counts_of` declares once what counts where; the sums and their receipts both come from it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ STOCKS = {
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The figures of one worker in one month (YYYY-MM, local). Stocks hold at its end, or at T if that is earlier."""
+    """The figures of one worker in one month (YYYY-MM, local).
+
+    Stocks are those at its end, or at T if that is earlier.
+    """
 
     period: str
     worker: str
@@ -44,8 +47,8 @@ class Sheet:
     calls_answered: int
 
 
-def counted(fact: Fact) -> Iterator[tuple[str, Stamp]]:
-    """What of a fact counts, and by which instant its month is chosen."""
+def counts_of(fact: Fact) -> Iterator[tuple[str, Stamp]]:
+    """Yield each flow and stock to which a fact adds one, and the stamp that chooses its month."""
     reported, due, missed, ended = fact.reported, fact.due, fact.missed, fact.ended
     if reported:
         yield "reported", reported
@@ -76,7 +79,7 @@ class Months:
         self._end: Instant = BEGINNING
 
     def name(self, at: Instant) -> str:
-        """The month (YYYY-MM) in which an instant lies."""
+        """Return the month (YYYY-MM) of an instant."""
         i = bisect_right(self._starts, at) - 1
         if i < 0 or at >= self._end:
             self._extend(self._year(at))
@@ -87,9 +90,7 @@ class Months:
         moment = EPOCH + at * MICROSECOND
         try:
             return moment.astimezone(self._zone).year
-        except (
-            OverflowError
-        ):  # The last hours of the year 9999, or the first of the year 1, are another year there.
+        except OverflowError:  # In the zone it is a year before 1 or after 9999.
             return moment.year
 
     def _extend(self, year: int) -> None:
@@ -102,7 +103,7 @@ class Months:
 
 
 def sheets(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant) -> list[Sheet]:
-    """One sheet per worker and month in which a flow was counted, by month, then worker."""
+    """Return a sheet for each worker and month with a flow, by month, then worker."""
     months = Months(zone)
     sums: defaultdict[str, defaultdict[str, Counter[str]]] = defaultdict(
         lambda: defaultdict(Counter)
@@ -113,53 +114,52 @@ def sheets(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant) -> list
             (fact.grid, fact.street), places.get(key.worker, (fact.grid, fact.street))
         )
         of_worker = sums[key.worker]
-        for what, stamp in counted(fact):
+        for name, stamp in counts_of(fact):
             if stamp.at < until:
-                of_worker[months.name(stamp.at)][what] += 1
-    made = (
+                of_worker[months.name(stamp.at)][name] += 1
+    unordered = (
         sheet
         for worker, by_month in sums.items()
         for sheet in sheets_of(worker, places[worker], by_month)
     )
-    return sorted(made, key=lambda sheet: (sheet.period, sheet.worker))
+    return sorted(unordered, key=lambda sheet: (sheet.period, sheet.worker))
 
 
 def sheets_of(
     worker: str, place: tuple[str, str], by_month: dict[str, Counter[str]]
 ) -> Iterator[Sheet]:
-    """A worker's sheets; stocks are running sums over all months up to each."""
+    """Yield the sheets of a worker; stocks are running sums over all months up to each."""
     periods = sorted(by_month)
     changes = [
         (stock(by_month[period], "open"), stock(by_month[period], "overdue")) for period in periods
     ]
-    stocks = accumulate(
-        changes, lambda so_far, change: (so_far[0] + change[0], so_far[1] + change[1])
-    )
+    stocks = accumulate(changes, lambda total, change: (total[0] + change[0], total[1] + change[1]))
     for period, (open_at_end, overdue_at_end) in zip(periods, stocks, strict=True):
         month = by_month[period]
         if any(month[flow] for flow in FLOWS):
             yield Sheet(
-                period, worker, *place, month["reported"], month["ended"], month["due"], month["in_time"], month["missed"],
+                period, worker, *place,
+                month["reported"], month["ended"], month["due"], month["in_time"], month["missed"],
                 open_at_end, overdue_at_end, month["calls_raised"], month["calls_answered"],
             )  # fmt: skip
 
 
 def stock(month: Counter[str], name: str) -> int:
-    """How much a stock changed in a month."""
-    return sum(sign * month[what] for what, (of, sign) in STOCKS.items() if of == name)
+    """Return the change of a stock in a month."""
+    return sum(sign * month[change] for change, (of, sign) in STOCKS.items() if of == name)
 
 
 def receipts(
     facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant, worker: str, period: str
 ) -> dict[str, list[str]]:
-    """For each figure of a sheet, the ids (log/position) of the events that were counted, in order."""
+    """Return for each figure of a sheet the ids (log/position) of its events, in order."""
     months = Months(zone)
     listed: dict[str, list[Stamp]] = {flow: [] for flow in FLOWS}
     for key, fact in facts:
         if key.worker == worker:
-            for what, stamp in counted(fact):
-                if what in listed and stamp.at < until and months.name(stamp.at) == period:
-                    listed[what].append(stamp)
+            for name, stamp in counts_of(fact):
+                if name in listed and stamp.at < until and months.name(stamp.at) == period:
+                    listed[name].append(stamp)
     return {
         flow: [f"{stamp.log}/{stamp.position}" for stamp in sorted(stamps)]
         for flow, stamps in listed.items()
