@@ -1,4 +1,4 @@
-"""What was published of the log of escalation."""
+"""Add how far the log of escalation is published."""
 
 from eventlog.postgres.migrations.sent_0002 import create_sent
 

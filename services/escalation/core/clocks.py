@@ -1,0 +1,142 @@
+"""Clocks: the deadline of a case, from its start to its end or to the moment it is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, assert_never
+
+from escalation.core import calls
+from escalation.core.case import (
+    CaseEnded,
+    CasePlaced,
+    Ended,
+    Outcome,
+    State,
+    Unwatched,
+    Watched,
+    end,
+    watch,
+)
+from escalation.core.reference import Reference
+from eventlog.core.decider import Timer
+from events.catalogue import (
+    CaseFacts,
+    CaseReopened,
+    ClockHandedOver,
+    ClockStarted,
+    ClockStopped,
+    DeadlineMissed,
+)
+from events.deadlines import described, due, limit_for
+from events.instants import Instant
+
+KIND = "deadline"
+
+
+class Deadline(NamedTuple):
+    """The instant until which a case is in time, and the rule that says so."""
+
+    due: Instant
+    rule: str
+
+
+def decide_placement(case: CasePlaced, state: State, reference: Reference) -> Sequence[Outcome]:
+    """Start the clock of a placed case at its report; a new holder takes over a running one."""
+    match state:
+        case Watched():
+            return [
+                ClockHandedOver(case=case.case, holder=case.holder, run=state.run, due=state.due)
+            ]
+        case Unwatched() | Ended():
+            return start(case, case.matter.reported, 1, reference)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def decide_reopening(
+    case: CaseReopened, state: State, time: Instant, reference: Reference
+) -> Sequence[Outcome]:
+    """Start the next deadline of a case at its reopening."""
+    match state:
+        case Ended():
+            return start(case, time, state.run + 1, reference)
+        case Unwatched() | Watched():
+            return start(case, time, 1, reference)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def decide_end(case: CaseEnded, state: State) -> Sequence[Outcome]:
+    """Stop the clock of a case and withdraw its calls."""
+    match state:
+        case Watched():
+            stopped = ClockStopped(
+                case=case.case, holder=state.holder, run=state.run, due=state.due
+            )
+            return [stopped, *calls.withdraw(case.case, state)]
+        case Unwatched() | Ended():
+            return []
+        case unreachable:
+            assert_never(unreachable)
+
+
+def decide_miss(
+    timer: Timer, state: Watched, time: Instant, reference: Reference
+) -> Sequence[Outcome]:
+    """Record a missed deadline and call for help above the holder."""
+    case, holder = timer.subject, state.holder
+    missed = DeadlineMissed(case=case, holder=holder, run=state.run, due=timer.due)
+    return [missed, calls.raise_call(case, state, holder.level, "deadline", time, reference)]
+
+
+def start(
+    case: CasePlaced | CaseReopened, time: Instant, run: int, reference: Reference
+) -> Sequence[Outcome]:
+    """Start a clock, if the case has a deadline."""
+    deadline = deadline_of(case.matter, time, reference)
+    if deadline is None:
+        return []
+    return [
+        ClockStarted(
+            case=case.case,
+            holder=case.holder,
+            run=run,
+            started=time,
+            due=deadline.due,
+            rule=deadline.rule,
+            policies=reference.policies.name if reference.policies else None,
+        )
+    ]
+
+
+def deadline_of(facts: CaseFacts, time: Instant, reference: Reference) -> Deadline | None:
+    """Return the deadline that came with the issue, else that of the first policy row that fits."""
+    if facts.due is not None:
+        return Deadline(facts.due, "line")
+    policies = reference.policies
+    limit = limit_for(facts, policies.limits) if policies else None
+    if policies is None or limit is None:
+        return None
+    return Deadline(due(limit, time, policies.zone), described(limit))
+
+
+def evolve_start(state: State, event: ClockStarted) -> Watched:
+    """Return a watched case; the calls of its earlier deadlines count on."""
+    timer = Timer(event.due, event.case, KIND, event.run)
+    raised = state.raised if isinstance(state, Ended) else 0
+    return watch(event.holder, event.run, raised, event.due, timer, ())
+
+
+def evolve_handover(state: Watched, event: ClockHandedOver) -> Watched:
+    """Return the case with its new holder."""
+    return watch(event.holder, state.run, state.raised, state.due, state.deadline, state.calls)
+
+
+def evolve_miss(state: Watched) -> Watched:
+    """Return the case without the timer of its deadline."""
+    return watch(state.holder, state.run, state.raised, state.due, None, state.calls)
+
+
+def evolve_stop(state: Watched) -> Ended:
+    """Return the case after its end."""
+    return end(state.run, state.raised)
