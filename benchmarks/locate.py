@@ -62,7 +62,7 @@ def ways(index: GridIndex, tree: shapely.STRtree, places: Floats) -> Ways:
 
     few = places[:SAMPLE].tolist()
     return {
-        GRIDCALL: (POINTS, lambda: [index.containing(some) for some in batches(places)]),
+        GRIDCALL: (POINTS, lambda: [index.grids_at(some) for some in batches(places)]),
         TREE: (POINTS, lambda: [query(shapely.points(some)) for some in batches(places)]),
         ONE_BY_ONE: (SAMPLE, lambda: [query(shapely.Point(place)) for place in few]),
     }
@@ -101,7 +101,7 @@ def main() -> None:
     places = random_places(np.random.default_rng(1), POINTS)
     corners = shapely.get_num_coordinates(polygons).sum()
     print(f"{len(polygons):,} polygons, {corners:,} corners; {POINTS:,} points")
-    answers = [answer for some in batches(places) for answer in index.containing(some)]
+    answers = [answer for some in batches(places) for answer in index.grids_at(some)]
     print(f"mismatches: {sum(map(tuple.__ne__, expected_codes(tree, codes, places), answers))}\n")
     rate = rates(ways(index, tree, places))
     print(f"{'':28}{'points/s':>12}{'gridcall ×':>12}")

@@ -26,7 +26,7 @@ from gridcall.simulation.city.defaults import one_worker_per_grid, policies_of
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.feed import Feed, without_collecting
 from gridcall.simulation.reports.files import REJECTED_COLUMNS, as_json, write_csv
-from routing.core.decider import VERSIONS
+from routing.core.reference import VERSIONS
 
 BATCH = 1000
 

@@ -1,1 +1,4 @@
-"""Routing: locates what was reported, admits it, and keeps the life of each case. Writes `cases`, reads `intake`."""
+"""Routing: locates reports, admits them, and decides the life of each case.
+
+Reads `intake`, writes `cases`.
+"""

@@ -1,4 +1,4 @@
-"""Contents by digest, compiled for the decider."""
+"""The contents of reference data by digest, compiled for the decider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ContentLibrary:
         self.contents = contents
 
     def map(self, digest: str) -> GridMap:
-        """A map with its polygons."""
+        """Return a map with its polygons."""
         return decoded(self.contents, digest, GridMap)
 
     def grids(self, digest: str) -> Grids:

@@ -119,7 +119,7 @@ def hard_places(shapes: Shapes) -> Floats:
 def test_a_point_is_in_the_grids_that_shapely_finds_one_by_one(name: str) -> None:
     shapes = MAPS[name]
     places = hard_places(shapes)
-    assert GridIndex(shapes, codes_of(shapes)).containing(places) == one_by_one(shapes, places)
+    assert GridIndex(shapes, codes_of(shapes)).grids_at(places) == one_by_one(shapes, places)
 
 
 @pytest.mark.parametrize("name", ["random 0", "two alike", "wedges"])
@@ -127,7 +127,7 @@ def test_codes_come_in_ascending_order_whatever_the_order_of_the_map(name: str) 
     shapes = MAPS[name]
     places = hard_places(shapes)
     index = GridIndex(shapes[::-1], codes_of(shapes)[::-1])
-    assert index.containing(places) == one_by_one(shapes, places)
+    assert index.grids_at(places) == one_by_one(shapes, places)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1_000])
@@ -135,8 +135,8 @@ def test_the_size_of_a_batch_does_not_matter(size: int) -> None:
     shapes = MAPS["random 1"]
     index, places = GridIndex(shapes, codes_of(shapes)), hard_places(shapes)
     batches = [places[i : i + size] for i in range(0, len(places), size)]
-    assert [codes for batch in batches for codes in index.containing(batch)] == (
-        index.containing(places)
+    assert [codes for batch in batches for codes in index.grids_at(batch)] == (
+        index.grids_at(places)
     )
 
 
@@ -145,12 +145,12 @@ def test_the_size_of_a_batch_does_not_matter(size: int) -> None:
 )
 def test_a_point_that_is_nowhere_is_in_no_grid(place: tuple[float, float]) -> None:
     index = GridIndex([shapely.box(0, 0, 1, 1)], ["0101"])
-    assert index.containing([place, (0.5, 0.5)]) == [(), ("0101",)]
+    assert index.grids_at([place, (0.5, 0.5)]) == [(), ("0101",)]
 
 
 @pytest.mark.parametrize("shapes", [[], [shapely.Polygon()]])
 def test_a_map_without_ground_contains_no_point(shapes: Shapes) -> None:
-    assert GridIndex(shapes, codes_of(shapes)).containing([(0.5, 0.5)]) == [()]
+    assert GridIndex(shapes, codes_of(shapes)).grids_at([(0.5, 0.5)]) == [()]
 
 
 def test_the_grids_of_a_real_city_with_all_of_its_dirt(data: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_grids_of_a_real_city_with_all_of_its_dirt(data: Path) -> None:
     west, south, east, north = shapely.total_bounds(shapes)
     inside = np.random.default_rng(0).uniform((west, south), (east, north), (300, 2))
     places = np.concatenate((corners, inside))
-    assert GridIndex(shapes, codes_of(shapes)).containing(places) == one_by_one(shapes, places)
+    assert GridIndex(shapes, codes_of(shapes)).grids_at(places) == one_by_one(shapes, places)
 
 
 # ── Reports and their claims ─────────────────────────────────────────────────────────────────────

@@ -263,16 +263,16 @@ class Poisoned(Escalation):
         self.fault = fault
         self.where = where
 
-    def decide(self, heard: Input, state: Any, reference: Any) -> Sequence[e.Event]:
-        event = heard.event
+    def decide(self, input_: Input, state: Any, reference: Any) -> Sequence[Any]:
+        event = input_.event
         case = event.timer.subject if isinstance(event, TimerFired) else getattr(event, "case", "")
         if case == "bad" and (
             self.where == "decide" or (self.where == "fire" and isinstance(event, TimerFired))
         ):
             raise self.fault
-        return super().decide(heard, state, reference)
+        return super().decide(input_, state, reference)
 
-    def evolve(self, state: Any, event: e.Event) -> Any:
+    def evolve(self, state: Any, event: Any) -> Any:
         if self.where == "evolve" and isinstance(event, e.ClockStarted) and event.case == "bad":
             raise self.fault
         return super().evolve(state, event)
@@ -308,12 +308,12 @@ def test_a_case_whose_clock_cannot_be_fired_is_parked_and_its_clocks_are_silent(
 class Unready(Escalation):
     """Cannot decide about the case `bad` before other policies are adopted: a fault that goes away."""
 
-    def decide(self, heard: Input, state: Any, reference: Any) -> Sequence[e.Event]:
-        event = heard.event
+    def decide(self, input_: Input, state: Any, reference: Any) -> Sequence[Any]:
+        event = input_.event
         case = event.timer.subject if isinstance(event, TimerFired) else self.subject(event)
         if case == "bad" and (reference.policies is None or reference.policies.name != "better"):
             raise KeyError("better")
-        return super().decide(heard, state, reference)
+        return super().decide(input_, state, reference)
 
 
 def in_sequence(rows: Sequence[Row]) -> list[Row]:

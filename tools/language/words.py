@@ -116,7 +116,7 @@ BANNED_WORDS: tuple[BannedWord, ...] = (
         allowed=r"apart from|\d+ ?(m|metres|meters|µs|ms|s) apart|far apart|taken apart|--apart",
     ),
     prose("--apart", "--service-database"),
-    prose("whoever|whomever", "who, a client, anyone who"),
+    prose("whoever|whomever", "who, a client, anyone who", allowed="Whoever resolved a case"),
     prose("bells?", "notifier"),
     prose("rings? (the|a|its|his|for)|rung|to ring", "notify"),
     prose("doors?", "intake, the intake API", allowed=r"front doors?|next door|door to door"),
@@ -128,7 +128,11 @@ BANNED_WORDS: tuple[BannedWord, ...] = (
     prose("house", "sandbox, or layout", allowed=r"in[- ]house|house (number|rule)s?"),
     prose("ILL", "FAIL", case=True),
     prose("all is well|is well|are well|: well", "ok"),
-    prose("lies?|lay", "is, are", allowed=r"lay(s|ing)? out|lies? about|lie \d+-\d+ m off"),
+    prose(
+        "lies?|lay",
+        "is, are",
+        allowed=r"lay(s|ing)? out|lies? about|lie \d+-\d+ m off|say where it lies",
+    ),
     prose(
         "stands?",
         "is, are, remains",

@@ -32,7 +32,7 @@ from events.reference_data import (
     Policies,
     Roster,
 )
-from routing.core.decider import VERSIONS
+from routing.core.reference import VERSIONS
 
 CODE = "370112"
 ZONE = "Asia/Shanghai"

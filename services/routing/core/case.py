@@ -1,76 +1,77 @@
-"""The states of a case in routing: one type per stage, so that a message heard twice has nowhere to go."""
+"""The states of a case in routing: one type per stage, so that no flags can contradict."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from events.catalogue import Action, Assignment, CaseFacts
+from events.catalogue import (
+    Action,
+    ActionWaits,
+    Assignment,
+    CaseEvent,
+    CaseFacts,
+    InputDeclined,
+)
 from events.registry import value
 
 
 @value
-class Unknown:
-    """Nothing was reported; `waiting` are the actions that came before their report, in the door's order."""
+class Unreported:
+    """A case before its report. `deferred` are the actions that came first, in intake's order."""
 
-    waiting: tuple[Action, ...] = ()
+    deferred: tuple[Action, ...] = ()
 
 
 @value
-class Standing:
-    """A case that was reported."""
+class Reported:
+    """A case after its report. Its stages share the id, the facts and the holder."""
 
     case: str
-    matter: CaseFacts
+    facts: CaseFacts
     holder: Assignment
 
 
 @value
-class Queued(Standing):
-    """It lies in a dispatcher's queue, because nobody knows its grid."""
+class Queued(Reported):
+    """A case in a dispatcher's queue, because its grid is unknown."""
 
 
 @value
-class Routed(Standing):
-    """Somebody holds it, and has not been there yet."""
+class Routed(Reported):
+    """A case whose holder has not visited it yet."""
 
 
 @value
-class Visited(Standing):
-    """Its holder has been there, and works on it."""
+class Visited(Reported):
+    """A case that its holder has visited, and works on."""
 
 
 @value
-class Resolved(Standing):
-    """`by` says that it is solved; somebody else is to confirm it."""
+class Resolved(Reported):
+    """A case that `by` calls solved; another person is to confirm it."""
 
     by: str
 
 
 @value
-class Verified(Standing):
-    """Somebody else confirmed that it is solved."""
+class Verified(Reported):
+    """A case that another person confirmed to be solved."""
 
 
 @value
-class Over(Standing):
-    """It ended. `final` cases do not reopen; `queued` ones never had a holder beside the dispatcher."""
+class Ended(Reported):
+    """A case after its end. A `final` one does not reopen; a `queued` one reopens in the queue."""
 
     final: bool
     queued: bool
 
 
-State = Unknown | Queued | Routed | Visited | Resolved | Verified | Over
+OpenCase = Queued | Routed | Visited | Resolved | Verified
+Case = OpenCase | Ended
+State = Unreported | Case
+
+Outcome = CaseEvent | ActionWaits | InputDeclined
+"""The events that routing decides and folds; those of parking are the stage's own."""
 
 
-def over(state: Standing, *, final: bool) -> Over:
-    """A case after its end."""
-    return Over(state.case, state.matter, state.holder, final, isinstance(state, Queued))
-
-
-def reopened_holder(state: Over) -> Assignment:
-    """The last holder again; a worker's responsibility begins anew."""
-    return (
-        replace(state.holder, episode=state.holder.episode + 1)
-        if state.holder.worker
-        else state.holder
-    )
+def end(state: Case, *, final: bool) -> Ended:
+    """Return the state of a case after its end."""
+    return Ended(state.case, state.facts, state.holder, final, isinstance(state, Queued))

@@ -1,58 +1,76 @@
-"""Where a report lies, decided from what it claims: pure. Which polygons contain a point was asked outside (locate.py)."""
+"""The place of a report, decided from its claims and the look-up of its points."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from events.catalogue import PlaceClaim
 from routing.core.reference import Grids
 
 
-class Located(NamedTuple):
-    """The answer: a grid and its street, a street alone, or neither; by which claim; and the dirt met on the way."""
+class Location(NamedTuple):
+    """A grid and its street, a street alone, or neither.
+
+    `by` names the claim that gave it; `data_flags` are those of all claims that were tried.
+    """
 
     grid: str | None
     street: str | None
     by: str
-    rules: tuple[str, ...]
+    data_flags: tuple[str, ...]
 
 
-def located(
-    claims: Sequence[PlaceClaim], answer: Sequence[tuple[str, ...]], grids: Grids
-) -> Located:
-    """The first claim that answers wins. `answer` has, for each point claim, the codes of the grids that contain it."""
-    hits = iter(answer)
-    rules: list[str] = []
+class Place(NamedTuple):
+    """The place that one claim gives, and the dirt that was met there."""
+
+    grid: str | None = None
+    street: str | None = None
+    data_flags: tuple[str, ...] = ()
+
+
+def locate(
+    claims: Sequence[PlaceClaim], results: Sequence[tuple[str, ...]], grids: Grids
+) -> Location:
+    """Return the place of the first claim that has one.
+
+    `results` has, for each point claim, the codes of the grids that contain it.
+    """
+    grids_at = iter(results)
+    data_flags: list[str] = []
     for claim in claims:
-        grid, street, dirt = answered(claim, hits, grids)
-        rules += dirt
-        if street is not None:
-            return Located(grid, street, claim.by, tuple(rules))
-    return Located(None, None, "none", tuple(rules))
+        place = place_of(claim, grids_at, grids)
+        data_flags += place.data_flags
+        if place.street is not None:
+            return Location(place.grid, place.street, claim.by, tuple(data_flags))
+    return Location(None, None, "none", tuple(data_flags))
 
 
-def answered(
-    claim: PlaceClaim, hits: Iterator[tuple[str, ...]], grids: Grids
-) -> tuple[str | None, str | None, tuple[str, ...]]:
-    """What one claim answers: grid, street, and the rules that handled its dirt."""
-    code = claim.code
-    if claim.by == "point":
-        inside = next(hits, ())
-        if not inside:
-            return None, None, ("outside_map",)
-        grid, tied = chosen(inside, grids)
-        return grid, grids.entries[grid].street, ("in_two_grids",) if tied else ()
-    if claim.by == "grid":
-        entry = grids.entries.get(code or "")
-        return (code, entry.street, ()) if entry else (None, None, ())
-    if claim.by == "street":
-        return None, code if code in grids.streets else None, ()
-    return None, None, (claim.by,)
+def place_of(claim: PlaceClaim, grids_at: Iterator[tuple[str, ...]], grids: Grids) -> Place:
+    """Return the place that one claim gives. A point claim takes the next of `grids_at`."""
+    code = claim.code or ""
+    match claim.by:
+        case "point":
+            return place_among(next(grids_at, ()), grids)
+        case "grid":
+            entry = grids.entries.get(code)
+            return Place(code, entry.street) if entry else Place()
+        case "street":
+            return Place(street=code) if code in grids.streets else Place()
+        case "no_point" | "unknown_point":
+            return Place(data_flags=(claim.by,))
+        case unreachable:
+            assert_never(unreachable)
 
 
-def chosen(inside: Sequence[str], grids: Grids) -> tuple[str, bool]:
-    """A dedicated grid wins over the basic grid around it; among equals the lowest code, and then it was a tie."""
-    dedicated = [code for code in inside if grids.entries[code].dedicated]
-    equals = dedicated or inside
-    return min(equals), len(equals) > 1
+def place_among(codes: Sequence[str], grids: Grids) -> Place:
+    """Return the grid that a point belongs to, of those that contain it.
+
+    A dedicated grid wins over the basic grid around it; of several equals the lowest code wins.
+    """
+    if not codes:
+        return Place(data_flags=("outside_map",))
+    dedicated = [code for code in codes if grids.entries[code].dedicated]
+    equals = dedicated or codes
+    grid = min(equals)
+    return Place(grid, grids.entries[grid].street, ("in_two_grids",) if len(equals) > 1 else ())

@@ -1,4 +1,4 @@
-"""What was published of the log of routing."""
+"""Add how far the log of routing is published."""
 
 from eventlog.postgres.migrations.sent_0002 import create_sent
 

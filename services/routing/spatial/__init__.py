@@ -1,1 +1,1 @@
-"""Which grids contain a point."""
+"""The look-up of the grids that contain a point."""

@@ -1,4 +1,4 @@
-"""Points to grids: which grids contain a point, border included. The stage looks it up once per batch, outside the core."""
+"""Points to grids: the look-up of routing, made once per batch, outside the core."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Places = Sequence[tuple[float, float]] | NDArray[np.float64]
 
 
 class Locator:
-    """The look-up of routing: for each row, for each of its point claims, the codes of the grids there."""
+    """Looks up, for each row and each of its point claims, the codes of the grids there."""
 
     def __init__(self, library: ContentLibrary) -> None:
         self._library = library
@@ -32,7 +32,7 @@ class Locator:
         points = list(points_of(rows))
         if points and reference.map_digest:
             index = self._index(reference.map_digest)
-            codes = index.containing([(lon, lat) for _, lon, lat in points])
+            codes = index.grids_at([(lon, lat) for _, lon, lat in points])
             for (i, _, _), grids in zip(points, codes, strict=True):
                 results[i] = (*results[i], grids)
         return results
@@ -53,16 +53,17 @@ def points_of(rows: Sequence[Row]) -> Iterator[tuple[int, float, float]]:
 
 
 class GridIndex:
-    """The polygons of a map in an STRtree. `polygons` and `codes` have the same order and length."""
+    """The polygons of a map in an STRtree. `polygons` and `codes` have the same order."""
 
     def __init__(self, polygons: Any, codes: Sequence[str]) -> None:
         self._tree = shapely.STRtree(polygons)
         self._single = [(code,) for code in codes]
 
-    def containing(self, places: Places) -> list[Codes]:
-        """Return for each place the codes of all grids that contain it, in ascending order.
+    def grids_at(self, places: Places) -> list[Codes]:
+        """Return for each place the codes of all grids that contain it, border included, in order.
 
-        `places` have the shape (n, 2): longitude and latitude in degrees. A place that is not finite is in no grid.
+        `places` have the shape (n, 2): longitude and latitude in degrees. A place that is not
+        finite is in no grid.
         """
         grids: list[Codes] = [()] * len(places)
         pairs = self._tree.query(shapely.points(places), predicate="intersects").tolist()
