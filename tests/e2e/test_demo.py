@@ -19,7 +19,8 @@ from tests.harness.commands import database_environment, read_output, run_gridca
 from tests.harness.live import Process, adopt_exampleville
 from tests.harness.paths import ROOT
 from tests.harness.postgres import fetch_rows
-from tools.checker.checker import check, read_receipts
+from tools.checker.examination import check
+from tools.checker.receipts import read_receipts
 
 RUNNING = ["pgrep", "-f", "gridcall.demo.traffic.world"]
 

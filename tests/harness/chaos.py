@@ -31,7 +31,8 @@ from embedded.server import begin, started
 from gridcall.host.migrations import prepare
 from tests.harness.commands import read_output, run_on_database
 from tests.harness.live import Process, adopt_exampleville
-from tools.checker.checker import Violation, check
+from tools.checker.examination import check
+from tools.checker.report import Violation
 
 FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2 + ("assessment",) * 2
 PER_SECOND = 230  # More than the 200 that are asked for: a door that is dead or paused keeps its callers waiting.

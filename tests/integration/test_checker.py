@@ -15,7 +15,10 @@ import asyncpg
 import pytest
 
 from tests.harness.paths import ROOT
-from tools.checker.checker import KINDS, Receipt, Violation, check, identity, main
+from tools.checker.__main__ import main
+from tools.checker.examination import check
+from tools.checker.receipts import Receipt, identity
+from tools.checker.report import KINDS, Violation
 
 Event = tuple[str, dict[str, Any]]
 Table = list[dict[str, Any]]
@@ -503,9 +506,9 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     "an answer is about nothing": (answer_more(202, "B1", 99), "lost", "accepted as position 99"),
     "a conflict is with nothing": (answer_more(409, "B1", None), "lost", "answered 409"),
     "an input is in the log twice": (copy("intake", "visit-made"), "twice", "which is in the log before"),
-    "a repeat was answered with another position": (answer(-5, position=2), "position", "answered with 1 before"),
-    "an answer has another position than the log": (answer(1, position=7), "position", "answered with position 7"),
-    "an answer has no position": (answer(1, position=None), "position", "position None"),
+    "a repeat was answered with another position": (answer(-5, pos=2), "position", "answered with 1 before"),
+    "an answer has another position than the log": (answer(1, pos=7), "position", "answered with position 7"),
+    "an answer has no position": (answer(1, pos=None), "position", "position None"),
     "a refused input is in the log": (answer(1, status=422), "refused", "refused with 422"),
     "an input has no outcome": (remove("cases", "input-declined"), "outcome", "no outcome in cases"),
     "an input is decided twice": (copy("cases", "input-declined", input=24), "outcome", "decides intake/north/6 again"),
@@ -525,16 +528,16 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     "a case is in two states": (decide("cases", "withdrawn", withdrawn), "state", "which is withdrawn"),
     "a parked case goes on": (decide("cases", "poison", withdrawn), "state", "which is parked"),
     # 3
-    "a position is left out": (change("calls", "call-acknowledged", position="+1"), "gap", "follows position"),
-    "a row landed behind its shard": (move_head("calls", position=-1), "head", "row says"),
+    "a position is left out": (change("calls", "call-acknowledged", pos="+1"), "gap", "follows position"),
+    "a row landed behind its shard": (move_head("calls", pos=-1), "head", "row says"),
     "a row is not there any more": (remove("calls", "call-acknowledged"), "head", "row says"),
     "a shard has no row": (forget_head("cases"), "head", "has no row"),
-    "time goes back": (change("intake", "answer-given", time=14), "time", "before it at"),
-    "a shard's time is behind its log": (move_head("intake", time=-30), "time", "shard's row says 70"),
-    "an outcome has another time than its cause": (change("cases", "answer-passed-on", time=61), "time", "its cause intake"),
-    "a subject's numbers have a gap": (change("cases", "case-withdrawn", sequence="+1"), "sequence", "after number 2"),
+    "time goes back": (change("intake", "answer-given", ts=14), "time", "before it at"),
+    "a shard's time is behind its log": (move_head("intake", ts=-30), "time", "shard's row says 70"),
+    "an outcome has another time than its cause": (change("cases", "answer-passed-on", ts=61), "time", "its cause intake"),
+    "a subject's numbers have a gap": (change("cases", "case-withdrawn", seq="+1"), "sequence", "after number 2"),
     "a step is left out": (change("cases", "case-routed", n=3), "step", "after step 1"),
-    "a decision has two times": (change("cases", "case-visited", time="+1"), "step", "another input, cause, time"),
+    "a decision has two times": (change("cases", "case-visited", ts="+1"), "step", "another input, cause, time"),
     "an input is no decision of its own": (change("intake", "visit-made", n=2), "step", "of its own"),
     "the input goes back": (change("calls", "clock-handed-over", input=1), "input", "the row before it after"),
     "the input is not there": (change("calls", "call-acknowledged", input=99), "input", "but the last one is"),
@@ -557,7 +560,7 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     "an outcome is of an unknown type": (change("cases", "case-visited", type="gridcall.seen.v1"), "unreadable", "seen"),
     "a call is of an unknown type": (change("calls", "call-acknowledged", type="gridcall.seen.v1"), "unreadable", "seen"),
     # 5
-    "a deadline was missed before its time": (change("calls", "deadline-missed", time=19), "deadline", "should be at 20"),
+    "a deadline was missed before its time": (change("calls", "deadline-missed", ts=19), "deadline", "should be at 20"),
     "a deadline was missed before what the door saw first": (
         change("calls", "deadline-missed", input="-1"), "deadline", "too early"),
     "a deadline was missed after what came later": (change("calls", "deadline-missed", input="+1"), "deadline", "too late"),
@@ -603,7 +606,7 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     "there was no silence": (
         decide("calls", "withheld", call_again(2, "street", "district"), cause="clock/CASE/answer/1"),
         "silence", "no street is asked and silent"),
-    "a silence was called before its time": (change("calls", "call-raised", 1, time=29), "silence", "should be at 30"),
+    "a silence was called before its time": (change("calls", "call-raised", 1, ts=29), "silence", "should be at 30"),
     "a silence was called too late": (change("calls", "call-raised", 1, input="+1"), "silence", "too late"),
     "a silence called the wrong level": (tell("calls", "call-raised", 1, to_level="street"), "silence", "street → street"),
     "a call may stay unanswered too long": (tell("calls", "call-raised", answer_due=31), "silence", "by the policies in force"),
@@ -619,7 +622,7 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     # 8
     "routing has not caught up": (move_head("cases", input=-1), "lag", "cases/north has applied intake"),
     "escalation has not caught up": (move_head("calls", input=-1), "lag", "calls/north has applied cases"),
-    "a stage is further than its source": (move_head("calls", time=1), "ahead", "calls/north is at time 101"),
+    "a stage is further than its source": (move_head("calls", ts=1), "ahead", "calls/north is at time 101"),
 }  # fmt: skip
 
 
@@ -769,10 +772,12 @@ def test_a_database_that_is_not_there_cannot_be_checked(
 
 
 def test_the_checker_imports_nothing_of_gridcalls() -> None:
-    tree = ast.parse((ROOT / "tools" / "checker" / "checker.py").read_text())
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = {node.module or "" for node in imports if isinstance(node, ast.ImportFrom)}
-    names |= {
-        alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names
-    }
-    assert {name.partition(".")[0] for name in names} <= {*sys.stdlib_module_names, "asyncpg"}
+    for path in sorted((ROOT / "tools" / "checker").glob("*.py")):
+        names = set[str]()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                names.add(node.module or "")
+            elif isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+        foreign = {name for name in names if not name.startswith("tools.checker.")}
+        assert {name.partition(".")[0] for name in foreign} <= {*sys.stdlib_module_names, "asyncpg"}

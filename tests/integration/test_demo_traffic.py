@@ -57,7 +57,8 @@ from tests.harness.chaos import BEHIND
 from tests.harness.commands import database_environment
 from tests.harness.live import Process
 from tests.harness.paths import ROOT
-from tools.checker.checker import check, read_receipts
+from tools.checker.examination import check
+from tools.checker.receipts import read_receipts
 
 SPEED, PER_HOUR = 3600.0, 25.0
 MONDAY = instant(datetime(2026, 11, 23, 1, tzinfo=UTC))

@@ -56,7 +56,10 @@ from intake.core.submission import Item, item_of
 from routing.core.decider import Routing
 from tests.contract.log_contract import a_commit_that_does_not_follow_is_refused_whole
 from tests.harness.city import CONTENTS, IN_0101, MAP_ADOPTED, POLICIES_SENT, ROSTER_SENT
-from tools.checker import checker
+from tools.checker import examination
+from tools.checker import rows as checker_rows
+from tools.checker.receipts import Receipt
+from tools.checker.report import Report, Violation
 
 CITY = "city"
 STAGES = ("cases", "calls")
@@ -246,7 +249,7 @@ class World(ABC):
         """Whether verify finds no difference."""
 
     @abstractmethod
-    async def violations(self) -> Sequence[checker.Violation]: ...
+    async def violations(self) -> Sequence[Violation]: ...
 
     @abstractmethod
     async def compare_with_clients(self) -> None:
@@ -322,21 +325,27 @@ class Lists(Snapshot):
             yield [entry(row) for row in rows]
 
 
-class Tables(checker.Tables):
+class Tables(checker_rows.Tables):
     """What the checker reads, of logs in memory."""
 
     def __init__(self, logs: dict[str, Faulty]) -> None:
         self._logs = logs
 
-    async def head(self, log: str, shard: str) -> checker.Head:
+    async def head(self, log: str, shard: str) -> checker_rows.Head:
         position, time = await self._logs[log].watermark(shard)
-        return checker.Head(position, time, self._logs[log].applied)
+        return checker_rows.Head(position, time, self._logs[log].applied)
 
-    async def rows(self, log: str, shard: str) -> AsyncIterator[checker.Row]:
+    async def rows(self, log: str, shard: str) -> AsyncIterator[checker_rows.Row]:
         for row in await self._logs[log].rows():
             *columns, type_name, data = entry(row)
-            yield checker.Row._make(
-                (log, shard, *columns, checker.kind_of(type_name), checker.parsed(data))
+            yield checker_rows.Row._make(
+                (
+                    log,
+                    shard,
+                    *columns,
+                    checker_rows.kind_of(type_name),
+                    checker_rows.parse_data(data),
+                )
             )
 
 
@@ -370,9 +379,9 @@ class InMemory(World):
     async def equal(self) -> bool:
         return (await verified(Lists(self.logs), CITY)).difference is None
 
-    async def violations(self) -> Sequence[checker.Violation]:
-        found = checker.Report()
-        await checker.examine_shard(CITY, Tables(self.logs), {}, found)
+    async def violations(self) -> Sequence[Violation]:
+        found = Report()
+        await examination.examine_shard(CITY, Tables(self.logs), {}, found)
         return found.violations
 
 
@@ -549,8 +558,8 @@ class OnPostgres(World):
     async def equal(self) -> bool:
         return all(found.difference is None for found in await verify(self.url))
 
-    async def violations(self) -> Sequence[checker.Violation]:
-        return await checker.check(self.url, [receipt(sent) for sent in self.sent])
+    async def violations(self) -> Sequence[Violation]:
+        return await examination.check(self.url, [receipt(sent) for sent in self.sent])
 
     async def compare_with_clients(self) -> None:
         for item, answer, watch in self.sent:
@@ -559,7 +568,7 @@ class OnPostgres(World):
                     self.notice("clients")
 
 
-def receipt(sent: Sent) -> checker.Receipt:
+def receipt(sent: Sent) -> Receipt:
     """What the checker is told of an answer."""
     event, answer = data_decoder(sent.item.type).decode(sent.item.data), sent.answer
     known = {
@@ -1089,7 +1098,7 @@ async def a_second_process_wants_the_shard(world: OnPostgres) -> None:
     await world.follow()
 
 
-@history(on_postgres, "Away")
+@history(on_postgres, "Unavailable")
 async def a_commit_lands_after_its_retry(world: OnPostgres) -> None:
     await world.come(10 * S, report("a", 99 * S))
     world.line.lose("WITH fence", "later")
@@ -1098,7 +1107,7 @@ async def a_commit_lands_after_its_retry(world: OnPostgres) -> None:
     await world.land()
 
 
-@history(on_postgres, "Away")
+@history(on_postgres, "Unavailable")
 async def a_watermark_lands_after_its_retry(world: OnPostgres) -> None:
     await world.come(10 * S, report("a", 99 * S))
     await world.follow()
@@ -1131,7 +1140,7 @@ async def an_answer_is_lost_after_the_commit(world: OnPostgres) -> None:
     await world.follow()
 
 
-@history(on_postgres, "Away")
+@history(on_postgres, "Unavailable")
 async def an_answer_is_lost_before_the_commit(world: OnPostgres) -> None:
     await world.come(10 * S, report("a", 99 * S))
     world.line.lose("written", "never")
@@ -1140,7 +1149,7 @@ async def an_answer_is_lost_before_the_commit(world: OnPostgres) -> None:
     await world.follow()
 
 
-@history(in_memory, "Away", "CannotGoOn")
+@history(in_memory, "Unavailable", "Halted")
 async def a_commit_fails_and_its_stage_goes_on(world: InMemory) -> None:
     await world.come(10 * S, report("a", 20 * S))
     world.logs["cases"].away_at = 1
@@ -1152,7 +1161,7 @@ async def a_commit_fails_and_its_stage_goes_on(world: InMemory) -> None:
     await owner.go()
 
 
-@history(in_memory, "Away")
+@history(in_memory, "Unavailable")
 async def the_second_commit_fails(world: InMemory) -> None:
     world.logs["cases"].away_at = 2
     await world.come(10 * S, report("a", 20 * S))
@@ -1173,14 +1182,14 @@ async def an_owner_dies_after_its_commit(world: InMemory) -> None:
 # Readers
 
 
-@history(in_memory, "CannotGoOn")
+@history(in_memory, "Halted")
 async def a_row_is_lost_on_the_way(world: InMemory) -> None:
     await world.come(10 * S, report("a", 20 * S), closing("a"), report("b", 99 * S))
     world.logs["intake"].garbled = lambda rows: [row for row in rows if row.position != 2]
     await world.follow()
 
 
-@history(in_memory, "CannotGoOn")
+@history(in_memory, "Halted")
 async def a_row_comes_twice(world: InMemory) -> None:
     await world.come(10 * S, report("a", 20 * S), visit("a"))
     world.logs["intake"].garbled = lambda rows: [*rows, *rows[1:]]
@@ -1330,7 +1339,7 @@ async def a_map_is_adopted_between_two_reports(world: InMemory) -> None:
 # The door
 
 
-@history(on_postgres, "Away")
+@history(on_postgres, "Unavailable")
 async def a_reference_comes_again(world: OnPostgres) -> None:
     world.line.lose("intake.accept", "later")
     for _ in range(3):
@@ -1663,7 +1672,7 @@ PLANTED = (
         "What a process keeps of a log that it writes has no gap.",
         (HOLED_TAIL,),
         a_shard_comes_back_to_its_first_owner,
-        ("CannotGoOn",),
+        ("Halted",),
     ),
     Planted(
         "a tail without a hole, read over gaps",
@@ -1677,7 +1686,7 @@ PLANTED = (
         "Positions are given under the lock of the shard's row.",
         (FROM_A_SEQUENCE,),
         two_commits_cross,
-        ("CannotGoOn",),
+        ("Halted",),
     ),
     Planted(
         "positions in the order of commits, read over gaps",
