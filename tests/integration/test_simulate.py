@@ -323,7 +323,7 @@ def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(
     def failing(*_: Any) -> Any:
         raise ZeroDivisionError("poison")
 
-    monkeypatch.setattr("routing.core.decider.to_fields", failing)
+    monkeypatch.setattr("routing.core.steps.defer.to_fields", failing)
     for batch in (1, 1000):
         feed = read_feed(profile, lines, INPUTS, until)
         tables = ReportReader()

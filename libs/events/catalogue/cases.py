@@ -211,20 +211,16 @@ class RetryPassedOn:
     by: str
 
 
-CaseEvent = (
-    CaseReported
-    | CaseRouted
-    | CaseQueued
-    | CaseWithheld
-    | CaseVisited
-    | CaseResolved
-    | CaseVerified
-    | ResolutionRejected
-    | CaseClosed
-    | CaseReopened
-    | CaseWithdrawn
-    | CaseEndedAtSource
-    | AcknowledgementPassedOn
-    | AnswerPassedOn
-    | RetryPassedOn
-)
+CasePlaced = CaseRouted | CaseQueued | CaseWithheld
+"""The case has a holder: a new one, or its first."""
+
+CaseEnded = CaseEndedAtSource | CaseClosed | CaseWithdrawn
+"""The case has ended."""
+
+CaseProgress = CaseReported | CaseVisited | CaseResolved | CaseVerified | ResolutionRejected
+"""The case is worked on. Its holder and its deadline stay, so that later stages do nothing."""
+
+CallAction = AcknowledgementPassedOn | AnswerPassedOn
+"""The receiver of a call does something about it."""
+
+CaseEvent = CasePlaced | CaseEnded | CaseProgress | CaseReopened | CallAction | RetryPassedOn

@@ -14,59 +14,45 @@ from typing import NamedTuple, TypeGuard, TypeVar, assert_never, get_args
 
 from eventlog.core.row import Row
 from events.catalogue import (
-    AcknowledgementPassedOn,
-    ActionWaits,
     Adopted,
-    AnswerPassedOn,
     CallAcknowledged,
+    CallAction,
     CallActionDeclined,
     CallAnswered,
     CallEvent,
     CallRaised,
     CallWithdrawn,
     CaseClosed,
+    CaseEnded,
     CaseEndedAtSource,
     CaseEvent,
-    CaseParked,
+    CaseProgress,
     CaseQueued,
     CaseReopened,
-    CaseReported,
-    CaseResolved,
-    CaseRetried,
     CaseRouted,
-    CaseVerified,
-    CaseVisited,
     CaseWithdrawn,
     CaseWithheld,
     ClockHandedOver,
     ClockStarted,
     ClockStopped,
     DeadlineMissed,
-    InputDeclined,
-    InputHeld,
     OutcomeEvent,
-    PoliciesAdopted,
-    ReferenceAdopted,
-    ResolutionRejected,
     RetryPassedOn,
-    RosterAdopted,
 )
 from events.instants import Instant
 
 K = TypeVar("K")
 
 Counted = (
-    CaseRouted | CaseReopened | CaseEndedAtSource | CaseClosed | CaseWithdrawn
+    CaseRouted | CaseReopened | CaseEnded
     | ClockStarted | ClockHandedOver | DeadlineMissed | CallRaised | CallAnswered
 )  # fmt: skip
 """The events that say something about a responsibility. Each names its case and its holder."""
 
 Uncounted = (
-    CaseReported | CaseQueued | CaseWithheld | CaseVisited | CaseResolved | CaseVerified
-    | ResolutionRejected | AcknowledgementPassedOn | AnswerPassedOn | RetryPassedOn
+    CaseQueued | CaseWithheld | CaseProgress | CallAction | RetryPassedOn
     | ClockStopped | CallAcknowledged | CallWithdrawn | CallActionDeclined
-    | ActionWaits | InputDeclined | CaseParked | InputHeld | CaseRetried
-    | ReferenceAdopted | PoliciesAdopted | RosterAdopted
+    | OutcomeEvent | Adopted
 )  # fmt: skip
 """The others: each event of `cases` and `calls` is in one of the two."""
 

@@ -12,7 +12,6 @@ from typing import assert_never
 
 from escalation.core.case import (
     Call,
-    CallAction,
     Ended,
     Outcome,
     State,
@@ -27,6 +26,7 @@ from events.catalogue import (
     AnswerPassedOn,
     Because,
     CallAcknowledged,
+    CallAction,
     CallActionDeclined,
     CallAnswered,
     CallRaised,

@@ -7,43 +7,25 @@ from typing import TypeGuard, get_args
 
 from eventlog.core.decider import Timer
 from events.catalogue import (
-    AcknowledgementPassedOn,
-    ActionWaits,
-    AnswerPassedOn,
     Assignment,
+    CallAction,
     CallEvent,
-    CaseClosed,
-    CaseEndedAtSource,
-    CaseParked,
-    CaseQueued,
+    CaseEnded,
+    CasePlaced,
+    CaseProgress,
     CaseReopened,
-    CaseReported,
-    CaseResolved,
-    CaseRetried,
-    CaseRouted,
-    CaseVerified,
-    CaseVisited,
-    CaseWithdrawn,
-    CaseWithheld,
     InputDeclined,
-    InputHeld,
     Level,
-    ResolutionRejected,
+    OutcomeEvent,
     RetryPassedOn,
 )
 from events.instants import Instant
 from events.registry import value
 
-CasePlaced = CaseRouted | CaseQueued | CaseWithheld
-CaseEnded = CaseEndedAtSource | CaseClosed | CaseWithdrawn
-CallAction = AcknowledgementPassedOn | AnswerPassedOn
 Relevant = CasePlaced | CaseEnded | CaseReopened | CallAction | RetryPassedOn
 """The events of `cases` that concern clocks or calls."""
 
-Irrelevant = (
-    CaseReported | CaseVisited | CaseResolved | CaseVerified | ResolutionRejected
-    | ActionWaits | InputDeclined | CaseParked | InputHeld | CaseRetried
-)  # fmt: skip
+Irrelevant = CaseProgress | OutcomeEvent
 """The others: each event of `cases` is in one of the two."""
 
 Outcome = CallEvent | InputDeclined

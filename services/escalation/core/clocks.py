@@ -7,8 +7,6 @@ from typing import NamedTuple, assert_never
 
 from escalation.core import calls
 from escalation.core.case import (
-    CaseEnded,
-    CasePlaced,
     Ended,
     Outcome,
     State,
@@ -20,7 +18,9 @@ from escalation.core.case import (
 from escalation.core.reference import Reference
 from eventlog.core.decider import Timer
 from events.catalogue import (
+    CaseEnded,
     CaseFacts,
+    CasePlaced,
     CaseReopened,
     ClockHandedOver,
     ClockStarted,

@@ -9,6 +9,7 @@ from typing import assert_never
 from events.catalogue import (
     Assignment,
     CaseFacts,
+    CasePlaced,
     CaseQueued,
     CaseRouted,
     CaseWithheld,
@@ -30,8 +31,6 @@ from routing.core.location import Location
 from routing.core.reference import Reference
 from routing.core.refusals import HAS_ENDED, refuse
 
-Placement = CaseRouted | CaseQueued | CaseWithheld
-
 
 def decide(action: PlaceNamed, state: Case, reference: Reference) -> Sequence[Outcome]:
     """Place a queued case in the grid that a dispatcher names."""
@@ -50,7 +49,7 @@ def decide(action: PlaceNamed, state: Case, reference: Reference) -> Sequence[Ou
             assert_never(unreachable)
 
 
-def evolve(event: Placement) -> Queued | Routed:
+def evolve(event: CasePlaced) -> Queued | Routed:
     """Return a placed case."""
     match event:
         case CaseRouted() | CaseWithheld():
@@ -61,7 +60,7 @@ def evolve(event: Placement) -> Queued | Routed:
             assert_never(unreachable)
 
 
-def place_case(case: str, facts: CaseFacts, location: Location, reference: Reference) -> Placement:
+def place_case(case: str, facts: CaseFacts, location: Location, reference: Reference) -> CasePlaced:
     """Return the placement of a case.
 
     The admission list gives its category to the grid, the street or the district. While the unit of
