@@ -18,7 +18,7 @@ from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import load_profile
 from tests.harness.paths import ROOT
 from tests.harness.simulation import run, table, watermarks
-from tools.reference_model.model import oracle
+from tools.reference_model.files import expected_files
 
 PROFILE = ROOT / "profiles" / "boston311_2015.yaml"
 UNTIL = "2016-01-13T00:00:00"
@@ -163,7 +163,7 @@ def test_every_missed_deadline_has_its_calls_and_nothing_else_has(year: dict[str
 def test_another_program_that_reads_the_contract_gets_the_same_january(
     data: Path, january: dict[str, bytes]
 ) -> None:
-    expected = oracle(PROFILE, the_map(data), inputs(data, "01"), UNTIL)
+    expected = expected_files(PROFILE, the_map(data), inputs(data, "01"), UNTIL)
     for name in ("cases.csv", "calls.csv", "evaluations.csv"):
         assert january[name].decode() == expected[name]
     summary = json.loads(january["summary.json"])
@@ -222,7 +222,7 @@ def test_the_whole_year_in_any_batch_size_with_watermarks_and_files_in_reverse(
 def test_another_program_that_reads_the_contract_gets_the_same_year(
     data: Path, year: dict[str, bytes]
 ) -> None:
-    expected = oracle(PROFILE, the_map(data), inputs(data), UNTIL)
+    expected = expected_files(PROFILE, the_map(data), inputs(data), UNTIL)
     for name in ("cases.csv", "calls.csv", "evaluations.csv"):
         assert year[name].decode() == expected[name]
 

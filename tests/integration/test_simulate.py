@@ -28,7 +28,7 @@ from gridcall.simulation.reports.reader import ReportReader
 from tests.harness.exampleville import CITY, INPUTS, PROFILE, UNTIL
 from tests.harness.paths import ROOT
 from tests.harness.simulation import run, table, watermarks
-from tools.reference_model.model import oracle
+from tools.reference_model.files import expected_files
 
 FILES = ("cases.csv", "calls.csv", "evaluations.csv", "rejected.csv", "summary.json")
 
@@ -49,7 +49,7 @@ def cases(files: dict[str, bytes]) -> dict[str, dict[str, str]]:
 def test_another_program_that_reads_the_contract_gets_the_same_tables(
     files: dict[str, bytes],
 ) -> None:
-    expected = oracle(PROFILE, CITY, INPUTS, UNTIL)
+    expected = expected_files(PROFILE, CITY, INPUTS, UNTIL)
     for name in ("cases.csv", "calls.csv", "evaluations.csv"):
         assert files[name].decode() == expected[name]
     assert rejections(files["rejected.csv"]) == rejections(expected["rejected.csv"].encode())
@@ -336,7 +336,7 @@ def test_calls_that_may_not_wait_at_all_name_the_street_before_the_district(tmp_
     hasty = tmp_path / "hasty.yaml"
     hasty.write_text(PROFILE.read_text(encoding="utf-8").replace("PT24H", "PT0S"), encoding="utf-8")
     files = run(tmp_path / "out", hasty)
-    assert files["calls.csv"].decode() == oracle(hasty, CITY, INPUTS, UNTIL)["calls.csv"]
+    assert files["calls.csv"].decode() == expected_files(hasty, CITY, INPUTS, UNTIL)["calls.csv"]
     levels = [row["to"] for row in table(files["calls.csv"]) if row["reference"] == "E-002"]
     assert levels == ["street", "district"]
 
