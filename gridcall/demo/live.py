@@ -1,4 +1,4 @@
-"""`gridcall up --demo`: a district that lives, in a database where time runs faster."""
+"""`gridcall up --demo`: a living district, in a database whose time runs faster."""
 
 from __future__ import annotations
 
@@ -19,69 +19,60 @@ from eventlog.postgres.pool import Database, connected, remark, remark_on
 from events.catalogue import LINES
 from events.instants import Instant, instant
 from gridcall.cli.terminal import NOTHING_RAN, fail
-from gridcall.demo.licheng.district import CODE, PLATFORMS, ZONE, contents
+from gridcall.demo.licheng.contents import contents
+from gridcall.demo.licheng.platforms import PLATFORMS
+from gridcall.demo.licheng.units import CODE, ZONE
 from intake.adoption import adopt_reference_data
 from intake.api_keys import READER, Keys
+from intake.store import IntakeStore
 
-MARK = "gridcall's demo: its clock is no clock"
+REMARK = "gridcall's demo: its clock is no clock"  # On the database.
 PEOPLE = "people"
-CLOCK = """
-CREATE OR REPLACE FUNCTION intake.clock() RETURNS bigint LANGUAGE sql VOLATILE AS
-$$ SELECT {start} + (((extract(epoch FROM clock_timestamp()) * 1000000)::bigint - {wall}) * {speed})::bigint $$
-"""
-UNCHECKED = """
-CREATE OR REPLACE FUNCTION intake.check_clock(now_us bigint, ahead_us_max bigint) RETURNS void LANGUAGE sql AS $$ SELECT $$
-"""
-WALL = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+END_SECONDS = 30
 
 
-async def made_ready(url: str, folder: Path, speed: float) -> bool:
-    """The demo's district, keys and clock, in a database that has nothing else; whether it was there already."""
+async def prepare_demo(url: str, folder: Path, speed: float) -> bool:
+    """Prepare the demo's district, keys and clock in a database without other districts.
+
+    Return True if the demo was there already.
+    """
     async with connected(url, size=2) as database:
-        found = {
-            record["shard"]: record["ts"]
-            for record in await database.fetch("SELECT shard, ts FROM intake.shard")
-        }
-        if found and (await remark_on(url) != MARK or set(found) != {CODE}):
+        store = IntakeStore(database)
+        times = await store.district_times()
+        if times and (await remark_on(url) != REMARK or set(times) != {CODE}):
             fail(
                 NOTHING_RAN,
-                "this database has districts of its own, and a demo changes the clock: name another GRIDCALL_HOME",
+                "this database has districts of its own, and a demo changes the clock: "
+                "name another GRIDCALL_HOME",
             )
-        await remark(url, MARK)
-        await set_clock(
-            database, found.get(CODE) or monday_morning(datetime.now(ZoneInfo(ZONE))), speed
-        )
-        await load(database)
-        if not found:
-            rmtree(
-                folder, ignore_errors=True
-            )  # Keys and receipts of another district, which is gone.
+        await remark(url, REMARK)
+        start = times.get(CODE) or monday_morning(datetime.now(ZoneInfo(ZONE)))
+        await store.scale_clock(start, speed)
+        await adopt_district(database)
+        if not times:
+            rmtree(folder, ignore_errors=True)  # Keys and receipts of a district that is gone.
         await make_keys(database, folder / "keys.json")
-        return bool(found)
-
-
-async def set_clock(database: Database, start: Instant, speed: float) -> None:
-    """From now on the district's time goes on from `start`, `speed` times as fast as the wall's."""
-    wall = (await database.fetch(WALL))[0][0]
-    await database.fetch(CLOCK.format(start=int(start), wall=int(wall), speed=float(speed)))
-    await database.fetch(UNCHECKED)
+        return bool(times)
 
 
 def monday_morning(now: datetime) -> Instant:
-    """Eight o'clock on the Monday of this week: a demo begins when people begin to work."""
+    """Return eight o'clock on the Monday of this week, the start of a new demo."""
     monday = now.date() - timedelta(days=now.weekday())
     return instant(datetime.combine(monday, time(8), now.tzinfo))
 
 
-async def load(database: Database) -> None:
-    """Adopt the demo's reference data, as far as they do not hold already."""
+async def adopt_district(database: Database) -> None:
+    """Adopt the demo's reference data that are not in force yet."""
     events = [event for event, _ in contents()]
     bodies = {event.digest: body for event, body in contents() if event.digest}
     await adopt_reference_data(database, CODE, events, bodies)
 
 
 async def make_keys(database: Database, path: Path) -> None:
-    """A key for each platform, one for people and one that reads; kept in a file that only its owner reads."""
+    """Make a key for each platform, one for people and one for reading logs.
+
+    They are stored in a file that only its owner can read. An existing file is kept.
+    """
     if path.exists():
         return
     keys = Keys(database)
@@ -95,64 +86,62 @@ async def make_keys(database: Database, path: Path) -> None:
         json.dump({"platforms": platforms, "people": people, "reader": reader}, file, indent=1)
 
 
-class World:
-    """The four lines and the people, as a process of its own that ends with this one, however it ends."""
+class TrafficProcess:
+    """The process of platforms and people. It ends with this process, even if that is killed."""
 
     def __init__(self, folder: Path, speed: float) -> None:
         self._folder = folder
         self._speed = speed
         self._process: subprocess.Popen[bytes] | None = None
 
-    def begin(self, url: str) -> None:
-        """Let it post to this address. It ends when its standard input does."""
-        options = [
-            "--url",
-            url,
-            "--folder",
-            str(self._folder),
-            "--speed",
-            str(self._speed),
-            "--until-input-ends",
-        ]
-        words = [sys.executable, "-m", "gridcall.demo.traffic.world", *options]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+    def start(self, url: str) -> None:
+        """Start it with the address of the intake API. It ends when its standard input does."""
+        options = ["--url", url, "--folder", str(self._folder), "--speed", str(self._speed)]
+        command = [sys.executable, "-m", "gridcall.demo.traffic", *options, "--until-input-ends"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
 
-    def end(self) -> None:
+    def stop(self) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=END_SECONDS)
 
 
 def run_demo(
     url: str, home: Path, speed: float, serve: Callable[[Callable[[str], None]], None]
 ) -> None:
-    """Make it ready, say what is to be seen, and run until it is ended. `serve` calls back with the address."""
+    """Prepare the demo, print what a visitor can see, and run until the end of `serve`.
+
+    `serve` calls back with the address.
+    """
     folder = home / "demo"
     click.echo(
-        "The demo district: Licheng, Jinan; 17 streets, 632 communities, 2,707 grids on a schematic map ...",
+        "The demo district: Licheng, Jinan; 17 streets, 632 communities, 2,707 grids "
+        "on a schematic map ...",
         err=True,
     )
-    again = asyncio.run(made_ready(url, folder, speed))
-    world = World(folder, speed)
+    continued = asyncio.run(prepare_demo(url, folder, speed))
+    traffic = TrafficProcess(folder, speed)
 
-    def begin(address: str) -> None:
-        world.begin(address)
-        for line in seen(address, speed, again):
+    def start(address: str) -> None:
+        traffic.start(address)
+        for line in introduction(address, speed, continued):
             click.echo(line, err=True)
 
     try:
-        serve(begin)
+        serve(start)
     finally:
-        world.end()
+        traffic.stop()
 
 
-def seen(address: str, speed: float, again: bool) -> Sequence[str]:
-    """What a newcomer reads in the terminal."""
+def introduction(address: str, speed: float, continued: bool) -> Sequence[str]:
+    """Return the lines for a newcomer."""
+    state = "continued from the last run" if continued else "a new one"
+    hour = f"an hour passes in {3600 / speed:,.0f} s"
     return (
         "",
-        f"  Open   {address}/          四线并举 · the district, live ({'it goes on where it was' if again else 'a new one'})",
-        f"  Time   runs {speed:g} times as fast: an hour passes in {3600 / speed:,.0f} s; it stands still while nothing runs",
-        "  Stop   with Ctrl-C; the same command goes on where it was",
+        f"  Open   {address}/          四线并举 · the district, live ({state})",
+        f"  Time   runs {speed:g} times as fast: {hour}; it stops while nothing runs",
+        "  Stop   with Ctrl-C; the same command continues",
         "  Post   an issue of your own: the README has the curl line",
         "",
     )

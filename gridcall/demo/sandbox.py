@@ -1,6 +1,6 @@
-"""A gridcall of its own for a few minutes: a folder, its Postgres, one process of all services, and a shell beside them.
+"""A gridcall of its own for a few minutes: a folder, a Postgres, one process of all services, a shell.
 
-It disturbs nothing: no port, database or folder of another gridcall is used, and at its end nothing of it is left.
+It uses no port, database or folder of another gridcall, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -24,110 +24,108 @@ from embedded.server import lives, started
 from eventlog.postgres.pool import connected
 from events.errors import GridcallError
 from events.instants import Instant
-from gridcall.demo.live import made_ready, set_clock
-from gridcall.demo.signals import LOOK_SECONDS, pause
+from gridcall.demo.live import prepare_demo
+from gridcall.demo.signals import POLL_SECONDS, pause
 from gridcall.host.migrations import prepare
+from intake.store import IntakeStore
 
 UP = re.compile(r"gridcall is up on (http://\S+)")
 UP_SECONDS, END_SECONDS, COMMAND_SECONDS = 60, 15, 120
 SOURCE = "hotline-12345"
-NOT_OURS = ("GRIDCALL_DATABASE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+REMOVED_VARIABLES = ("GRIDCALL_DATABASE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 class StepFailed(GridcallError):
-    """Something else happened than what is told. The sentence says what."""
+    """A step of the walk-through showed something else than it should. The sentence says what."""
 
 
 class Sandbox:
-    """What runs while the story is told. `environment` is what the reader's shell has."""
+    """The gridcall of a walk-through. `environment` is that of the reader's shell."""
 
     def __init__(self, folder: Path, speed: float) -> None:
         self.folder = folder
         self.speed = speed
         self.environment = {
-            name: value for name, value in os.environ.items() if name not in NOT_OURS
+            name: value for name, value in os.environ.items() if name not in REMOVED_VARIABLES
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._url = ""
-        self._at, self._known = 0, 0.0
+        self._district_time, self._read_at = 0, 0.0
 
-    def furnish(self, url: str) -> None:
-        """The demo's district, its keys, and the programs that are typed."""
+    def prepare(self, url: str) -> None:
+        """Prepare the demo's district and its keys, and put `gridcall` on the PATH."""
         self._url = url
         asyncio.run(prepare(url))
-        asyncio.run(made_ready(url, self.folder / "demo", self.speed))
+        asyncio.run(prepare_demo(url, self.folder / "demo", self.speed))
         keys = json.loads((self.folder / "demo" / "keys.json").read_text())
         programs = self.folder / "bin"
         programs.mkdir()
-        self._program(programs / "gridcall", "gridcall")
-        if shutil.which("curl") is None:
-            self._program(programs / "curl", "gridcall.demo.curl")
+        program = programs / "gridcall"
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m gridcall "$@"\n')
+        program.chmod(0o755)
         path = os.pathsep.join((str(programs), self.environment.get("PATH", os.defpath)))
-        self.environment |= {"GRIDCALL_HOME": str(self.folder), "PATH": path}
         self.environment |= {
+            "GRIDCALL_HOME": str(self.folder),
+            "PATH": path,
             "KEY": keys["platforms"][SOURCE],
             "PEOPLE": keys["people"],
             "READER": keys["reader"],
         }
 
-    def _program(self, path: Path, module: str) -> None:
-        path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {module} "$@"\n')
-        path.chmod(0o755)
+    # ── Time ─────────────────────────────────────────────────────────────────────────────────────
 
-    # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    def set_speed(self, speed: float) -> None:
+        """Set the speed of the district's time in relation to the wall clock."""
+        self._district_time, self._read_at = asyncio.run(self._scale(speed)), time.monotonic()
+        self.speed = speed
 
-    def let_time_run(self, speed: float) -> None:
-        """From now on the district's time runs so much faster than ours."""
-        self._at, self._known, self.speed = asyncio.run(self._set(speed)), time.monotonic(), speed
-
-    async def _set(self, speed: float) -> Instant:
+    async def _scale(self, speed: float) -> Instant:
         async with connected(self._url, size=1) as database:
-            now: Instant = (await database.fetch("SELECT intake.clock()"))[0][0]
-            await set_clock(database, now, speed)
+            store = IntakeStore(database)
+            now = await store.clock()
+            await store.scale_clock(now, speed)
         return now
 
-    def left(self, due: Instant) -> float:
-        """How many seconds of ours are left until an instant of the district."""
-        return max(0.0, (due - self._at) / 1e6 / self.speed - (time.monotonic() - self._known))
+    def seconds_until(self, due: Instant) -> float:
+        """Return the wall clock's seconds until an instant of the district."""
+        elapsed = time.monotonic() - self._read_at
+        return max(0.0, (due - self._district_time) / 1e6 / self.speed - elapsed)
 
-    # ── The process of all services ──────────────────────────────────────────────────────────────────────────────────
+    # ── The process of all services ──────────────────────────────────────────────────────────────
 
     @property
     def pid(self) -> int:
-        """Of the process that runs all services."""
         assert self._process is not None
         return self._process.pid
 
-    def open(self) -> None:
-        """Start `gridcall up`, and wait until it says where it is. What it says is kept in `up.log`."""
+    def start(self) -> None:
+        """Start `gridcall up`, and wait until it prints its address. Its output is in `up.log`."""
         log = self.folder / "up.log"
-        with log.open("wb") as said:
-            words = [sys.executable, "-m", "gridcall", "up", "--port", "0"]
-            self._process = subprocess.Popen(  # noqa: S603
-                words,
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gridcall", "up", "--port", "0"],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
-        until = time.monotonic() + UP_SECONDS
-        while not (found := UP.search(log.read_text())):
-            if self._process.poll() is not None or time.monotonic() > until:
-                raise StepFailed(
-                    f"gridcall up did not start: {log.read_text().strip() or 'it said nothing'}"
-                )
+        end = time.monotonic() + UP_SECONDS
+        while not (address := UP.search(log.read_text())):
+            if self._process.poll() is not None or time.monotonic() > end:
+                output_text = log.read_text().strip() or "it printed nothing"
+                raise StepFailed(f"gridcall up did not start: {output_text}")
             pause()
-        self.environment["DOOR"] = found[1]
+        self.environment["DOOR"] = address[1]
 
     def kill(self) -> None:
-        """`kill -9`: it has no time to say goodbye."""
+        """Kill it with SIGKILL, which it cannot handle."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
-    def close(self) -> None:
-        """End it, as Ctrl-C would."""
+    def stop(self) -> None:
+        """End it as Ctrl-C would."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.terminate()
@@ -136,32 +134,34 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self.kill()
 
-    # ── The shell ────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── The shell ────────────────────────────────────────────────────────────────────────────────
 
     def run(self, command: str, meanwhile: Callable[[], None] = lambda: None) -> str:
-        """What a command says on stdout; `meanwhile` is called while it runs. Raises StepFailed where it fails."""
-        with self.began(command) as process:
-            until = time.monotonic() + COMMAND_SECONDS
+        """Return a command's stdout. `meanwhile` is called while it runs.
+
+        Raises StepFailed if it fails or does not end.
+        """
+        with self.start_command(command) as process:
+            end = time.monotonic() + COMMAND_SECONDS
             while True:
                 try:
-                    said, wrong = process.communicate(timeout=LOOK_SECONDS)
+                    output, errors = process.communicate(timeout=POLL_SECONDS)
                     break
                 except subprocess.TimeoutExpired:
                     pause(0)
-                    if time.monotonic() > until:
+                    if time.monotonic() > end:
                         raise StepFailed(
                             f"this did not end within {COMMAND_SECONDS} s: {command}"
                         ) from None
                     meanwhile()
         if process.returncode:
-            raise StepFailed(
-                f"this ended with status {process.returncode}: {command}\n{(wrong or said).decode().strip()}"
-            )
-        return said.decode()
+            text = (errors or output).decode().strip()
+            raise StepFailed(f"this ended with status {process.returncode}: {command}\n{text}")
+        return output.decode()
 
     @contextmanager
-    def began(self, command: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A command that runs; it ends with the block at the latest."""
+    def start_command(self, command: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a command. It ends with the block at the latest, with all its children."""
         process = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", command],
             env=self.environment,
@@ -179,25 +179,28 @@ class Sandbox:
 
 
 @contextmanager
-def house(speed: float) -> Iterator[Sandbox]:
-    """A furnished house whose door is open. However the block ends, its processes end, and its folder goes."""
+def open_sandbox(speed: float) -> Iterator[Sandbox]:
+    """Open a running sandbox. At the end its processes are stopped and its folder is deleted."""
     folder = Path(tempfile.mkdtemp(prefix="gridcall-demo-"))
-    made = Sandbox(folder, speed)
+    sandbox = Sandbox(folder, speed)
     try:
-        with postgres(folder) as url:
+        with postgres_in(folder) as url:
             try:
-                made.furnish(url)
-                made.open()
-                yield made
+                sandbox.prepare(url)
+                sandbox.start()
+                yield sandbox
             finally:
-                made.close()
+                sandbox.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """An embedded server in this folder; the URL of gridcall's database on it. It ends also where its start was interrupted."""
+def postgres_in(folder: Path) -> Iterator[str]:
+    """Open an embedded server in a folder, and yield the URL of gridcall's database.
+
+    The server is ended even if its start was interrupted.
+    """
     try:
         yield str(started(folder).get_uri("gridcall"))
     finally:
@@ -205,12 +208,12 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 def end_server(data: Path) -> None:
-    """End the server of a data folder, whoever else is said to use it: the folder goes."""
+    """End the server of a data folder, even if other processes are registered as its users."""
     try:
         pid = int((data / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGINT)  # Postgres's word for: now, but properly.
+        os.kill(pid, signal.SIGINT)  # Postgres's signal for a fast shutdown.
     except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
         return
-    until = time.monotonic() + END_SECONDS
-    while lives(pid) and time.monotonic() < until:
-        time.sleep(LOOK_SECONDS)
+    end = time.monotonic() + END_SECONDS
+    while lives(pid) and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)

@@ -1,6 +1,7 @@
-"""Ctrl-C while the story is told: it is heard at once, and obeyed where the story waits.
+"""Ctrl-C during the walk-through: noticed at once, obeyed when the walk-through waits.
 
-As an exception it could come between the start of a server and the note that it runs, or into code that swallows it.
+An exception could arrive between the start of a server and the note that it runs, or inside code
+that swallows it.
 """
 
 from __future__ import annotations
@@ -10,31 +11,31 @@ import time
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
-_heard = False
+_interrupted = False
 
 
 def defer_signals() -> None:
-    """From now on these signals are heard, and do nothing else."""
+    """From now on only note these signals."""
     for number in SIGNALS:
-        signal.signal(number, _hear)
+        signal.signal(number, _note)
 
 
-def _hear(number: int, frame: FrameType | None) -> None:
-    global _heard
-    _heard = True
+def _note(number: int, frame: FrameType | None) -> None:
+    global _interrupted
+    _interrupted = True
 
 
 def is_interrupted() -> bool:
-    """Whether one of them came."""
-    return _heard
+    """Return True after one of the signals."""
+    return _interrupted
 
 
-def pause(seconds: float = LOOK_SECONDS) -> None:
-    """Wait. Raises KeyboardInterrupt where it was asked for before or meanwhile."""
-    until = time.monotonic() + seconds
-    while not _heard and (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, LOOK_SECONDS))
-    if _heard:
+def pause(seconds: float = POLL_SECONDS) -> None:
+    """Wait. Raises KeyboardInterrupt if a signal has arrived before or meanwhile."""
+    end = time.monotonic() + seconds
+    while not _interrupted and (remaining := end - time.monotonic()) > 0:
+        time.sleep(min(remaining, POLL_SECONDS))
+    if _interrupted:
         raise KeyboardInterrupt

@@ -18,17 +18,11 @@ from zoneinfo import ZoneInfo
 
 from events.instants import EPOCH, MICROSECOND, instant
 from events.registry import short_type
-from gridcall.demo.licheng.district import (
-    CODE,
-    IN_ENGLISH,
-    ZONE,
-    boxes,
-    degrees,
-    names_of_grids,
-    streets,
-)
+from gridcall.demo.licheng.grid_map import grid_boxes, to_degrees
+from gridcall.demo.licheng.names import STREETS_IN_ENGLISH, grid_names
+from gridcall.demo.licheng.units import CODE, ZONE, streets
 from gridcall.demo.presenter import Presenter
-from gridcall.demo.sandbox import Sandbox, StepFailed, house
+from gridcall.demo.sandbox import Sandbox, StepFailed, open_sandbox
 
 # How much faster than ours time runs: while one reads, while one waits (an hour in 15 s), and in a hurry.
 READING, WAITING, HURRY = 10, 240, 1200
@@ -42,7 +36,7 @@ GO_ON = " \\\n    "
 def present(telling: Presenter, waiting: float) -> None:
     """All of it. `waiting` is how fast time runs where one waits for a deadline."""
     telling.say("begins")
-    with house(READING) as place:
+    with open_sandbox(READING) as place:
         story = Story(place, telling, waiting)
         for step in STEPS:
             telling.begin(step.__name__)
@@ -172,20 +166,20 @@ def local(us: int) -> str:
 
 def a_school() -> tuple[str, str]:
     """The first dedicated grid that is a school: its code and its name."""
-    return next((code, name) for code, name in names_of_grids() if "学校" in name)
+    return next((code, name) for code, name in grid_names() if "学校" in name)
 
 
 def middle_of(grid: str) -> dict[str, float]:
     """A point in the middle of a grid."""
-    x, y, width, height = boxes()[grid]
-    lon, lat = degrees(x + width // 2, y + height // 2)
+    x, y, width, height = grid_boxes()[grid]
+    lon, lat = to_degrees(x + width // 2, y + height // 2)
     return {"lat": lat, "lon": lon}
 
 
 def street_of(grid: str, lang: str) -> str:
     """The name of a grid's street, in a language."""
     name = next(street.name for street in streets() if street.code == grid[:9])
-    return name if lang == "zh" else f"{IN_ENGLISH[name]} Street"
+    return name if lang == "zh" else f"{STREETS_IN_ENGLISH[name]} Street"
 
 
 # ── The story ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,14 +248,16 @@ class Story:
         """Ask escalation's log until it has the call to a level; what came until then. What came after it is kept."""
         command = self.polling()
         self.telling.command(command)
-        until = time.monotonic() + self.house.left(due) + PATIENCE_SECONDS
+        until = time.monotonic() + self.house.seconds_until(due) + PATIENCE_SECONDS
         while not (calls := [event for event in self.ahead if is_call(event, to_level)]):
             expect(
                 time.monotonic() < until,
                 f"the limit of {local(due)} has passed, and nobody called the {to_level}",
             )
             self.ahead += seen_in_log(
-                self.house.run(self.polling(), lambda: self.telling.waits(self.house.left(due)))
+                self.house.run(
+                    self.polling(), lambda: self.telling.waits(self.house.seconds_until(due))
+                )
             )
         upto = self.ahead.index(calls[0]) + 1
         found, self.ahead = self.ahead[:upto], self.ahead[upto:]
@@ -349,7 +345,7 @@ def follow(story: Story) -> None:
 
 def climb(story: Story) -> None:
     """A missed deadline calls the street; a silent street calls the district."""
-    story.house.let_time_run(story.waiting)
+    story.house.set_speed(story.waiting)
     to_street = story.await_call("street", story.due)
     missed, street = the("deadline-missed", to_street), the("call-raised", to_street)
     expect(
@@ -365,7 +361,7 @@ def climb(story: Story) -> None:
         f"the district was called because of {district.data['because']}",
     )
     story.calls = [street, district]
-    story.house.let_time_run(READING)
+    story.house.set_speed(READING)
     story.telling.result("district", officer=district.data["receiver"]["officer"])
 
 
@@ -438,7 +434,7 @@ def crash(story: Story) -> None:
     before = killed_meanwhile(story, burst, kill)
     story.telling.command("gridcall up &")
     story.house.kill()  # It is dead; only its end was not waited for yet.
-    story.house.open()
+    story.house.start()
     after = story.typed(burst).split()
     story.telling.output(" ".join(after))
     known, new = after.count("200"), after.count("202")
@@ -476,7 +472,7 @@ def killed_meanwhile(story: Story, burst: str, kill: str) -> list[str]:
     """The statuses of a burst in the middle of which the process is killed."""
     story.telling.command(burst)
     said = b""
-    with story.house.began(burst) as process:
+    with story.house.start_command(burst) as process:
         assert isinstance(process.stdout, BufferedReader)
         while said.count(b" ") < KILLED_AFTER and (more := process.stdout.read1()):
             said += more

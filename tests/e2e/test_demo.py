@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from gridcall.demo.licheng.district import CODE
-from gridcall.demo.live import made_ready
+from gridcall.demo.licheng.units import CODE
+from gridcall.demo.live import prepare_demo
 from tests.harness.commands import database_environment, read_output, run_gridcall
 from tests.harness.live import Process, adopt_exampleville
 from tests.harness.paths import ROOT
@@ -22,7 +22,7 @@ from tests.harness.postgres import fetch_rows
 from tools.checker.examination import check
 from tools.checker.receipts import read_receipts
 
-RUNNING = ["pgrep", "-f", "gridcall.demo.traffic.world"]
+RUNNING = ["pgrep", "-f", "gridcall.demo.traffic"]
 
 
 def position(url: str) -> int:
@@ -99,9 +99,9 @@ def test_the_keys_and_receipts_of_a_district_that_is_gone_go_with_it(
 ) -> None:
     for name in ("keys.json", "receipts.ndjson"):
         (tmp_path / name).write_text("{}")
-    assert not asyncio.run(made_ready(database, tmp_path, 60))
+    assert not asyncio.run(prepare_demo(database, tmp_path, 60))
     keys = (tmp_path / "keys.json").read_text()
     assert "people" in keys
     assert not (tmp_path / "receipts.ndjson").exists()
-    assert asyncio.run(made_ready(database, tmp_path, 60))
+    assert asyncio.run(prepare_demo(database, tmp_path, 60))
     assert (tmp_path / "keys.json").read_text() == keys, "the second time it goes on with them"

@@ -18,7 +18,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
-from gridcall.demo.licheng.district import CODE
+from gridcall.demo.licheng.units import CODE
 from intake.core.identity import issue_id
 from screen.routes import STATIC_FILES
 from tests.harness.live import Process

@@ -120,7 +120,7 @@ def test_a_gridcall_that_does_not_start_is_said_with_its_own_words(tmp_path: Pat
     house.environment |= {**environment(), "GRIDCALL_HOME": "/dev/null/folder"}
     del house.environment["GRIDCALL_DATABASE_URL"]
     with pytest.raises(StepFailed, match="did not start: gridcall: /dev/null"):
-        house.open()
+        house.start()
 
 
 def test_a_command_that_fails_is_said_with_its_own_words(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from hashlib import sha256
 
-from gridcall.demo.licheng import district
+from gridcall.demo.licheng.contents import contents
 from tests.harness.paths import PATHS, ROOT
 
 PRINT_DIGEST = """
@@ -17,8 +17,7 @@ print(digest_of_district())
 
 
 def digest_of_district() -> str:
-    contents = district.contents()
-    return sha256(b"".join(event.digest.encode() + body for event, body in contents)).hexdigest()
+    return sha256(b"".join(event.digest.encode() + body for event, body in contents())).hexdigest()
 
 
 def test_another_process_with_another_hash_seed_makes_the_same_district() -> None:

@@ -34,23 +34,16 @@ from events.catalogue import (
     Versions,
 )
 from events.instants import HOUR_US, instant
-from gridcall.demo.licheng.district import CODE
-from gridcall.demo.live import made_ready
-from gridcall.demo.traffic.world import (
-    PEOPLE,
-    Agenda,
-    Clock,
-    KeyRefused,
-    Keys,
-    People,
-    Plan,
-    Platforms,
-    Post,
-    Receipts,
-    asked_until_answered,
-    lines,
-    planned,
-)
+from gridcall.demo.licheng.units import CODE
+from gridcall.demo.live import prepare_demo
+from gridcall.demo.traffic.agenda import Agenda
+from gridcall.demo.traffic.client import PEOPLE, KeyRefused, Keys, request
+from gridcall.demo.traffic.clock import DistrictClock
+from gridcall.demo.traffic.people import People
+from gridcall.demo.traffic.plans import Plan, plan_case
+from gridcall.demo.traffic.platforms import Platforms
+from gridcall.demo.traffic.receipts import Post, Receipts
+from gridcall.demo.traffic.world import run_world
 from intake.parsing.action import parse_action
 from intake.parsing.issue import parse_issue
 from tests.harness.chaos import BEHIND
@@ -77,15 +70,15 @@ MATTER = CaseFacts(line="grid", category="rubbish", urgency="normal", reported=M
 # ── What is sent ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def clock_at(instant_: int) -> Clock:
-    clock = Clock(60)
-    clock.hear(instant_)
+def clock_at(instant_: int) -> DistrictClock:
+    clock = DistrictClock(60)
+    clock.set(instant_)
     return clock
 
 
 def a_thousand(folder: Path) -> list[tuple[float, Post]]:
     platforms = Platforms(Receipts(folder), clock_at(MONDAY), random.Random(1))
-    return [sent for _ in range(1000) for sent in platforms.anything()]
+    return [sent for _ in range(1000) for sent in platforms.report_any()]
 
 
 def is_taken(post: Post) -> bool:
@@ -137,18 +130,18 @@ def test_the_same_seed_sends_the_same(tmp_path: Path) -> None:
 def test_what_was_never_answered_is_known_again_and_numbers_go_on(tmp_path: Path) -> None:
     receipts = Receipts(tmp_path)
     heard, initial_state = (
-        Post(receipts.number(), "grid-app", "grid", f"r-{i}", "{}") for i in range(2)
+        Post(receipts.next_number(), "grid-app", "grid", f"r-{i}", "{}") for i in range(2)
     )
     for post in (heard, initial_state):
-        receipts.sending(post, MONDAY)
-    receipts.answered(heard, MONDAY, 202, {"id": "x", "position": 7})
+        receipts.record_sending(post, MONDAY)
+    receipts.record_answer(heard, MONDAY, 202, {"id": "x", "position": 7})
     receipts.close()
     with receipts.path.open("a") as file:
         file.write('{"post": 3, "sta')
     again = Receipts(tmp_path)
     assert list(again.unanswered.values()) == [initial_state]
-    assert again.number() == 3
-    again.sending(Post(3, "grid-app", "grid", "r-3", "{}"), MONDAY)
+    assert again.next_number() == 3
+    again.record_sending(Post(3, "grid-app", "grid", "r-3", "{}"), MONDAY)
     assert [receipt["post"] for receipt in read_receipts(again.path)] == [1, 2, 1, 3]
 
 
@@ -161,7 +154,7 @@ class Story:
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.agenda, self._pos = Agenda(1e9), 0
         self.people = People(Receipts(folder), clock_at(MONDAY), self.agenda, 1)
-        self.people.begin()
+        self.people.activate()
         used = Versions(None, None, None)
         self.read(
             "cases",
@@ -181,7 +174,7 @@ class Story:
                 policies=None,
             ),
         )
-        self.people._plans[CASE] = plan
+        self.people.plans[CASE] = plan
 
     def read(self, log: str, event: Event) -> None:
         self._pos += 1
@@ -237,7 +230,7 @@ def test_the_district_acknowledges_and_answers_every_call(tmp_path: Path) -> Non
 
 def test_a_forgotten_case_is_visited_once_somebody_answered_its_call(tmp_path: Path) -> None:
     people = Story(tmp_path, Plan(None, 600)).people
-    people._plans[CASE] = Plan(None, 600)
+    people.plans[CASE] = Plan(None, 600)
     people.read(
         Row(
             "calls",
@@ -252,14 +245,14 @@ def test_a_forgotten_case_is_visited_once_somebody_answered_its_call(tmp_path: P
             CallAnswered(case=CASE, holder=HOLDER, call=f"{CASE}/1", by="o"),
         )
     )
-    assert people._plans[CASE] == Plan(MONDAY + 7, 600)
+    assert people.plans[CASE] == Plan(MONDAY + 7, 600)
 
 
 def test_one_short_deadline_in_six_is_missed_and_hardly_one_of_fifteen_days() -> None:
     def missed(hours: int) -> int:
         due = MONDAY + hours * HOUR_US
-        plans = [planned(CASE, MONDAY, due, random.Random(i)) for i in range(1000)]
-        return sum(plan.begins is None or plan.takes > hours * 3600 for plan in plans)
+        plans = [plan_case(MONDAY, due, random.Random(i)) for i in range(1000)]
+        return sum(plan.begins is None or plan.seconds > hours * 3600 for plan in plans)
 
     assert 120 < missed(2) < 230
     assert missed(15 * 24) < 20
@@ -269,10 +262,10 @@ def test_one_short_deadline_in_six_is_missed_and_hardly_one_of_fifteen_days() ->
 def test_the_agenda_ends_when_told_to_even_while_something_is_put_on_it(moments: int) -> None:
     async def ended() -> bool:
         agenda = Agenda(60)
-        agenda.put(7200, lambda: None)
+        agenda.add(7200, lambda: None)
         waiting = asyncio.create_task(agenda.next())
         await asyncio.sleep(0.01)
-        agenda.put(3600, lambda: None)
+        agenda.add(3600, lambda: None)
         for _ in range(moments):
             await asyncio.sleep(0)
         waiting.cancel()
@@ -297,7 +290,7 @@ def answer_to(*answers: httpx.Response) -> tuple[httpx.Response, list[bytes]]:
         async with httpx.AsyncClient(
             base_url="http://door", transport=httpx.MockTransport(door)
         ) as http:
-            return await asked_until_answered(http, "POST", "/issues/grid", "key", "{}")
+            return await request(http, "POST", "/issues/grid", "key", "{}")
 
     return asyncio.run(asked()), sent
 
@@ -318,7 +311,7 @@ def test_a_key_that_is_refused_is_not_tried_again() -> None:
 @pytest.fixture
 def door(database: str, tmp_path: Path) -> Iterator[Process]:
     """The demo district in a running gridcall, whose time runs 3,600 times as fast; keys are in the folder."""
-    asyncio.run(made_ready(database, tmp_path, SPEED))
+    asyncio.run(prepare_demo(database, tmp_path, SPEED))
     process = Process(database)
     yield process
     process.end(signal.SIGKILL)
@@ -356,7 +349,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 async def play(url: str, folder: Path, holds: Callable[[], bool]) -> None:
     keys = msgspec.json.decode((folder / "keys.json").read_bytes(), type=Keys)
-    playing = asyncio.create_task(lines(url, keys, folder, SPEED, 1, PER_HOUR))
+    playing = asyncio.create_task(run_world(url, keys, folder, SPEED, 1, PER_HOUR))
     await until(lambda: holds() or playing.done())
     playing.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -367,7 +360,7 @@ def play_again(door: Process, folder: Path, holds: Callable[[], bool]) -> int:
     """The same as a program that is ended by SIGTERM; how it ended."""
     words = [
         "-m",
-        "gridcall.demo.traffic.world",
+        "gridcall.demo.traffic",
         "--url",
         door.url,
         "--folder",

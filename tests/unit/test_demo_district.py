@@ -14,7 +14,14 @@ from shapely.geometry import shape
 from eventlog.content_codec import encoded
 from events.catalogue import LINES, URGENCIES, CaseFacts
 from events.deadlines import limit_for
-from gridcall.demo.licheng import district
+from gridcall.demo.licheng.admission import CATEGORIES, admission
+from gridcall.demo.licheng.contents import contents
+from gridcall.demo.licheng.grid_map import district_map
+from gridcall.demo.licheng.names import district_names
+from gridcall.demo.licheng.platforms import PLATFORMS
+from gridcall.demo.licheng.policies import policies
+from gridcall.demo.licheng.roster import roster
+from gridcall.demo.licheng.units import communities, streets
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import MapFiles
 
@@ -23,29 +30,29 @@ FILES = {
     "streets": {"from": "street"},
     "grids": {"file": "grids.geojson", "code": "code"},
 }
-GRIDS = district.district_map().grids
+GRIDS = district_map().grids
 BASIC = [grid for grid in GRIDS if not grid.dedicated]
 DEDICATED = [grid for grid in GRIDS if grid.dedicated]
 
 
 def test_it_has_17_streets_632_communities_and_2707_grids() -> None:
-    assert (len(district.streets()), len(district.communities())) == (17, 632)
+    assert (len(streets()), len(communities())) == (17, 632)
     assert (len(BASIC), len(DEDICATED)) == (1209, 1498)
-    assert {grid.street for grid in GRIDS} == {street.code for street in district.streets()}
+    assert {grid.street for grid in GRIDS} == {street.code for street in streets()}
 
 
 def test_a_grid_has_15_digits_of_its_own_and_every_community_a_basic_grid() -> None:
     codes = {grid.code for grid in GRIDS}
     assert len(codes) == 2707
     assert all(len(code) == 15 and code.isdecimal() for code in codes)
-    assert {grid.code[:12] for grid in BASIC} == {unit.code for unit in district.communities()}
+    assert {grid.code[:12] for grid in BASIC} == {unit.code for unit in communities()}
 
 
 def test_contents_are_what_their_digests_say_in_the_order_of_their_adoption() -> None:
-    kinds = [event.kind for event, _ in district.contents()]
+    kinds = [event.kind for event, _ in contents()]
     assert kinds == ["decider", "map", "names", "roster", "admission", "policies"]
-    assert all(event.digest == sha256(body).hexdigest() for event, body in district.contents()[1:])
-    assert msgspec.json.decode(district.contents()[1][1])["district"] == "370112"
+    assert all(event.digest == sha256(body).hexdigest() for event, body in contents()[1:])
+    assert msgspec.json.decode(contents()[1][1])["district"] == "370112"
 
 
 def test_basic_grids_tile_the_district_by_the_projects_own_check(tmp_path: Path) -> None:
@@ -103,33 +110,33 @@ def test_rings_are_closed_counter_clockwise_in_seven_decimals_within_the_distric
 
 
 def test_whatever_has_a_code_has_a_name() -> None:
-    names = district.district_names().names
-    assert district.district_names().schematic
+    names = district_names().names
+    assert district_names().schematic
     assert all(
         names[grid.code]["zh"] and names[grid.street]["en"] and names[grid.code[:12]]["zh"]
         for grid in GRIDS
     )
-    assert all({"zh", "en"} == names[row.category].keys() for row in district.admission().rows)
+    assert all({"zh", "en"} == names[row.category].keys() for row in admission().rows)
     assert names["370112001001001"] == {"zh": "甸柳社区第一网格（基础）"}
 
 
 def test_every_grid_has_a_gridworker_and_every_street_and_the_district_take_calls() -> None:
-    roster = district.roster()
-    assert roster.workers.keys() == {grid.code for grid in GRIDS}
-    assert {receiver.unit for receiver in roster.receivers} == {
+    district_roster = roster()
+    assert district_roster.workers.keys() == {grid.code for grid in GRIDS}
+    assert {receiver.unit for receiver in district_roster.receivers} == {
         "370112",
         *(grid.street for grid in GRIDS),
     }
-    assert all(receiver.officer and receiver.deputy for receiver in roster.receivers)
+    assert all(receiver.officer and receiver.deputy for receiver in district_roster.receivers)
 
 
 def test_a_complaint_about_staff_never_goes_to_a_grid() -> None:
-    (row,) = [row for row in district.admission().rows if row.category == "conduct"]
+    (row,) = [row for row in admission().rows if row.category == "conduct"]
     assert (row.level, "discipline inspection" in row.rule) == ("district", True)
 
 
 def test_every_line_has_a_limit_for_every_matter() -> None:
-    limits = district.policies().limits
+    limits = policies().limits
     for line in LINES:
         for urgency in URGENCIES:
             assert all(
@@ -137,10 +144,10 @@ def test_every_line_has_a_limit_for_every_matter() -> None:
                     CaseFacts(line=line, category=each.code, urgency=urgency, reported=0, due=None),
                     limits,
                 )
-                for each in district.CATEGORIES
+                for each in CATEGORIES
             )
 
 
 def test_17_platforms_post_through_all_four_lines() -> None:
-    assert len({platform.source for platform in district.PLATFORMS}) == 17
-    assert {platform.line for platform in district.PLATFORMS} == set(LINES)
+    assert len({platform.source for platform in PLATFORMS}) == 17
+    assert {platform.line for platform in PLATFORMS} == set(LINES)

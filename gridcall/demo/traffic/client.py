@@ -1,0 +1,61 @@
+"""Requests to gridcall's HTTP APIs, repeated until they are answered."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import httpx
+import msgspec
+
+from events.errors import GridcallError
+
+PEOPLE = "people"  # The source of people's actions.
+RETRY_SECONDS, RETRY_SECONDS_MAX = 0.5, 5.0
+RETRIED_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+
+
+class KeyRefused(GridcallError):
+    """A key is not valid for a request. Nothing can be sent until a new one is made."""
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """`keys.json`: a secret for each platform, one for people's actions, one for reading logs."""
+
+    platforms: dict[str, str]
+    people: str
+    reader: str
+
+    def secret_of(self, source: str) -> str:
+        """Return the secret with which a source posts."""
+        return self.people if source == PEOPLE else self.platforms[source]
+
+
+async def request(
+    http: httpx.AsyncClient, method: str, path: str, key: str, body: str | None = None
+) -> httpx.Response:
+    """Return the answer to a request, which is repeated while gridcall is unavailable or busy.
+
+    Raises KeyRefused if repetition is of no use.
+    """
+    headers = {"authorization": f"Bearer {key}"}
+    if body:
+        headers["content-type"] = "application/json"
+    while True:
+        pause = RETRY_SECONDS
+        with suppress(httpx.TransportError):
+            answer = await http.request(method, path, content=body, headers=headers)
+            if answer.status_code in (401, 403):
+                raise KeyRefused(
+                    f"{method} {path} was answered {answer.status_code}: {answer.text}"
+                )
+            if answer.status_code not in RETRIED_STATUSES:
+                return answer
+            pause = retry_seconds(answer)
+        await asyncio.sleep(pause)
+
+
+def retry_seconds(answer: httpx.Response) -> float:
+    """Return the pause that an answer demands before the next attempt."""
+    text = answer.headers.get("retry-after", "")
+    return min(float(text), RETRY_SECONDS_MAX) if text.isdecimal() else RETRY_SECONDS
