@@ -103,7 +103,7 @@ async def decisions_per_second(server: PostgresServer, template: str) -> float:
             for log in ("intake", "cases")
         }
         contents = Contents(IntakeStore(database).contents)
-        runner = routing_stages(contents, contents.fetch).runner(DISTRICT, logs, BATCH)
+        runner = routing_stages(contents, contents.fetch).processor(DISTRICT, logs, BATCH)
         stage = runner.stage
         assert await logs["cases"].lease(DISTRICT)
         await runner.step()

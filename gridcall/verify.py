@@ -23,12 +23,12 @@ from eventlog.postgres.log import HEAD, READ
 from eventlog.postgres.pool import reached
 from events.errors import Halted
 from events.instants import BEGINNING
-from events.topology import WRITER
-from gridcall.host.migrations import BEHIND, SERVICES
+from events.topology import STAGES, WRITER
 from gridcall.pipeline import pipeline
 from intake.store import IntakeStore
 
 CHUNK = 1000
+BEHIND = tuple(service.name for service in STAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,10 @@ async def verify(
                     at_one_instant(apart.get(service, url))
                 )
         snapshot = Snapshot(
-            {service: connections.get(service, connections["intake"]) for service in SERVICES}
+            {
+                service: connections.get(service, connections["intake"])
+                for service in WRITER.values()
+            }
         )
         chosen = districts or await snapshot.districts()
         for name in chosen:

@@ -13,6 +13,7 @@ from eventlog.postgres.generation import NewGeneration
 from events.errors import Halted, Unavailable
 from events.topology import SERVICE
 from gridcall.cli.terminal import NOTHING_RAN, OWN_FAULT, TERMINATED, UNREACHABLE, fail
+from httpedge.ports import PortTaken
 from intake.acceptor import ClockLeapt
 
 # A command is in the module of its name, except where one module declares several commands.
@@ -66,6 +67,8 @@ def entry() -> None:
             UNREACHABLE,
             f"{error}. Check which clock is right, and confirm it: gridcall clock confirm",
         )
+    except PortTaken as error:
+        fail(UNREACHABLE, str(error))
     except Unavailable as error:
         fail(UNREACHABLE, f"{error}; see GRIDCALL_DATABASE_URL, or run gridcall doctor")
     except Halted as error:

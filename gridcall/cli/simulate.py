@@ -20,6 +20,7 @@ from embedded.server import url_of
 from eventlog.kafka.topics import Cluster
 from events.instants import Instant
 from events.reference_data import GridMap
+from events.topology import WRITER
 from gridcall.cli.map import read_map, read_profile
 from gridcall.cli.options import json_option, profile_option
 from gridcall.cli.progress import ProgressBar
@@ -32,7 +33,6 @@ from gridcall.cli.terminal import (
     fail,
     frame,
 )
-from gridcall.host.migrations import BEHIND, KAFKA
 from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.profile import Profile, SourceLines
 from gridcall.simulation.csv_source import InputError
@@ -42,6 +42,7 @@ from gridcall.simulation.pipelines.postgres import Tabled, over_kafka, tabled
 from gridcall.simulation.report_worker import ReportWorker, start_report_worker
 from gridcall.simulation.reports.files import as_json
 
+KAFKA = "GRIDCALL_KAFKA"
 READER_HELP = (
     "How the stages read: from tables of Postgres, over Kafka, or in memory without any store."
 )
@@ -280,8 +281,8 @@ async def open_pipeline(
     if job.reader == "table":
         stored = tabled(url_of(database), name, job.district, reports, job.batch)
     else:
-        urls = {"intake": url_of(database)}
-        urls |= {service: url_of(f"{database}_{service}") for service in BEHIND}
+        urls = {service: url_of(f"{database}_{service}") for service in WRITER.values()}
+        urls["intake"] = url_of(database)
         cluster = Cluster(Cluster.named(job.kafka).brokers, database)
         stored = over_kafka(urls, cluster, job.replicas, name, job.district, reports, job.batch)
     async with stored as pipeline:

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import time
 from typing import Literal, NoReturn
 
 import click
 
 from embedded.server import data_folder, server_url
-from eventlog.postgres.generation import DatabaseCheck
-from eventlog.postgres.pool import Database, connected
+from eventlog.postgres.pool import Database
+from eventlog.program import prepare_database
 from events.catalogue import LINES
-from events.errors import Unavailable
 from gridcall.cli.queries import run_on_database
-from gridcall.cli.terminal import NOTHING_RAN, UNREACHABLE, fail
+from gridcall.cli.terminal import NOTHING_RAN, fail
 from gridcall.demo.live import run_demo
-from gridcall.host.asgi import app_of
-from gridcall.host.host import SERVICES
-from gridcall.host.migrations import SERVICES as SCHEMAS
-from gridcall.host.migrations import prepare
+from gridcall.host.app import ALL, make_host_app
+from gridcall.host.migrations import MIGRATIONS
+from httpedge.ports import check_port
 from httpedge.server import serve
 from intake.api_keys import READER, Keys
 from intake.store import IntakeStore
-
-AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
 
 
 @click.command("up")
@@ -35,7 +29,7 @@ AWAY_SECONDS = 60  # How long `up` waits for a database before it gives up.
     "--service",
     "services",
     multiple=True,
-    type=click.Choice(SERVICES),
+    type=click.Choice(ALL),
     help="Only this service; may be given again.",
 )
 @click.option("--http", type=click.Choice(["h11", "httptools"]), default="httptools", hidden=True)
@@ -65,72 +59,42 @@ def up_command(
     demo: bool,
     speed: float,
 ) -> None:
-    """Run all services in one process, on GRIDCALL_DATABASE_URL or on a Postgres that is started for it.
+    """Run all services in one process, on GRIDCALL_DATABASE_URL or on an embedded Postgres.
 
     \b
-    Ctrl-C or SIGTERM answers what was taken, lets the shards go, and ends.
+    Ctrl-C or SIGTERM answers what was accepted, releases the shards, and ends.
     Example:     gridcall up --development-key
     """
     url = server_url()
-    asyncio.run(prepared(url))
+    asyncio.run(prepare_database(url, MIGRATIONS))
     check_port(host, port)
     if demo:
-        app = app_of(url, SERVICES, speed, open_screen=True)
+        app = make_host_app(url, ALL, speed, open_screen=True)
         run_demo(url, data_folder(), speed, lambda on_up: serve(app, host, port, http, on_up))
         return
     if development_key:
-        district, secret = run_on_database(development)
+        district, secret = run_on_database(add_development_key)
         click.echo(f"a key for all lines of {district}, and for reading logs: {secret}")
-    serve(app_of(url, services or SERVICES), host, port, http)
+    serve(make_host_app(url, services or ALL), host, port, http)
 
 
-async def prepared(url: str, *services: str) -> None:
-    """Bring the schemas of services, or of all, up to date, as soon as the database answers: it may be starting too."""
-    first = services[0] if services else "intake"
-    deadline = time.monotonic() + AWAY_SECONDS
-    while True:
-        try:
-            await prepare(url, services=services or tuple(SCHEMAS))
-            async with connected(url, size=1, check=DatabaseCheck(data_folder(), url, first).check):
-                return
-        except Unavailable as fault:
-            if time.monotonic() > deadline:
-                raise
-            click.echo(f"waiting for the database: {fault}", err=True)
-            await asyncio.sleep(0.5)  # Nothing announces that a database is back.
-
-
-def check_port(host: str, port: int) -> None:
-    """Say it where a port is taken, before anything starts."""
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((host, port))
-        except OSError as error:
-            fail(
-                UNREACHABLE,
-                f"port {port} of {host} cannot be used: {error.strerror}; name another one: "
-                f"gridcall up --port {port + 1}",
-            )
-
-
-async def development(database: Database) -> tuple[str, str]:
-    """A key for the only district."""
+async def add_development_key(database: Database) -> tuple[str, str]:
+    """Return the only district, and a new key for all its lines."""
     districts = await IntakeStore(database).district_codes()
     if len(districts) != 1:
-        return no_district(len(districts))
-    district = districts[0]
-    return district, await Keys(database).add(district, "development", [*LINES, READER])
+        refuse_development_key(len(districts))
+    lines = [*LINES, READER]
+    return districts[0], await Keys(database).add(districts[0], "development", lines)
 
 
-def no_district(count: int) -> NoReturn:
-    """A development key stands for one district."""
-    what = (
+def refuse_development_key(count: int) -> NoReturn:
+    """Exit because a development key needs exactly one district."""
+    problem = (
         "no district yet: gridcall map load DIR --profile FILE"
         if count == 0
         else "several districts: gridcall key add"
     )
-    fail(NOTHING_RAN, f"--development-key: there is {what}")
+    fail(NOTHING_RAN, f"--development-key: there is {problem}")
 
 
 COMMANDS = {"up": up_command}

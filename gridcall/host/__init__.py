@@ -1,1 +1,1 @@
-"""All services of a process, and what they need of each other."""
+"""All services in one process."""

@@ -1,4 +1,4 @@
-"""The services of gridcall: their schemas, and how all of them are brought up to date in one database."""
+"""The schemas of all services, and one database that has them all."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import intake
 import routing
 from eventlog.postgres.pool import make_database, migrate
 
-SERVICES = {
-    module.__name__: Path(module.__path__[0])
+MIGRATIONS = {
+    module.__name__: Path(module.__path__[0]) / "migrations"
     for module in (intake, routing, escalation, assessment)
 }
-KAFKA = "GRIDCALL_KAFKA"  # Where the broker is.
-BEHIND = tuple(SERVICES)[1:]  # Those that follow from intake's log.
 
 
 async def prepare(
-    url: str, *, services: Collection[str] = tuple(SERVICES), anew: bool = False
+    url: str, *, services: Collection[str] = tuple(MIGRATIONS), anew: bool = False
 ) -> None:
-    """Make the database of a URL if it is not there, and bring the schemas of services up to date."""
+    """Create the database of a URL if it is missing, and bring schemas up to date.
+
+    With `anew`, forget first what is in it.
+    """
     await make_database(url, anew=anew)
     for service in services:
-        await migrate(url, service, SERVICES[service] / "migrations")
+        await migrate(url, service, MIGRATIONS[service])

@@ -76,7 +76,7 @@ class InMemory:
         self._contents: dict[str, bytes] = {}
         self._logs = {log.name: log for log in (self.intake, self.cases, self.calls)}
         self.routing, self.escalation = (
-            stages.runner(district, self._logs, batch) for stages in pipeline(self._contents)
+            stages.processor(district, self._logs, batch) for stages in pipeline(self._contents)
         )
         self._reader = reader
         self._read = dict.fromkeys(self._logs, 0)

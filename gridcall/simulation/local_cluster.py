@@ -19,11 +19,11 @@ from typing import Any
 from embedded.server import data_folder
 from eventlog.kafka.topics import Cluster
 from events.errors import Halted
-from gridcall.host.migrations import SERVICES
+from events.topology import WRITER
 
 END_SECONDS = 20
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
-TOLD_BYTES = 2000
+QUOTED_BYTES = 2000
 
 
 class Tasks:
@@ -67,11 +67,12 @@ class Processes(Tasks):
         common = {
             "GRIDCALL_HOME": str(folder),
             "GRIDCALL_KAFKA": f"{cluster.brokers}/{cluster.prefix}",
+            "GRIDCALL_FED": "true",
         }
         common["GRIDCALL_SERVICE_KEY"] = secrets.token_urlsafe()
-        drawn = iter(free_ports(replicas * len(SERVICES)))
+        drawn = iter(free_ports(replicas * len(WRITER)))
         for number in range(replicas):
-            ports = {service: next(drawn) for service in SERVICES}
+            ports = {service: next(drawn) for service in WRITER.values()}
             addresses = {
                 f"GRIDCALL_{service.upper()}_URL": f"http://127.0.0.1:{port}"
                 for service, port in ports.items()
@@ -82,26 +83,21 @@ class Processes(Tasks):
                     **common,
                     **addresses,
                     "GRIDCALL_DATABASE_URL": urls[service],
+                    "GRIDCALL_PORT": str(port),
                 }
-                self.start(
-                    self._kept(service, port, folder / f"{service}-{number}.log", environment)
-                )
+                self.start(self._keep(service, folder / f"{service}-{number}.log", environment))
 
-    async def _kept(
-        self, service: str, port: int, said: Path, environment: Mapping[str, str]
-    ) -> None:
-        words = [
-            "-m",
-            "gridcall",
-            service,
-            "--port",
-            str(port),
-            *(["--fed"] if service == "intake" else []),
-        ]
+    async def _keep(self, service: str, errors: Path, environment: Mapping[str, str]) -> None:
+        """Run a service, and start it again after it was killed. Raises Halted if it exits."""
         while True:
-            with said.open("ab") as file:
+            with errors.open("ab") as file:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, *words, env=environment, stderr=file, preexec_fn=end_with_parent
+                    sys.executable,
+                    "-m",
+                    service,
+                    env=environment,
+                    stderr=file,
+                    preexec_fn=end_with_parent,
                 )
             try:
                 status = await process.wait()
@@ -109,8 +105,8 @@ class Processes(Tasks):
                 await ended(process)
                 raise
             if status >= 0:
-                told = said.read_text(errors="replace")[-TOLD_BYTES:]
-                raise Halted(f"{service} ended by itself with {status}; {said} says why:\n{told}")
+                text = errors.read_text(errors="replace")[-QUOTED_BYTES:]
+                raise Halted(f"{service} exited with {status}; {errors} says why:\n{text}")
 
 
 def end_with_parent() -> None:

@@ -18,7 +18,7 @@ Fetch = Callable[[Sequence[Row]], Awaitable[None]]
 class Stages:
     """The stages of a service by shard. Each reads the log `source` and writes the log `sink`.
 
-    `fetch` brings what lies beside `source` before a runner applies the rows that need it.
+    `fetch` fetches what rows of `source` refer to before a runner applies the rows that need it.
     """
 
     make: Callable[[str], Stage[Any, Any]]
@@ -26,6 +26,13 @@ class Stages:
     sink: str
     fetch: Fetch = nothing_to_fetch
 
-    def runner(self, shard: str, logs: Mapping[str, Log], batch: int = BATCH) -> Runner[Any, Any]:
+    @property
+    def sources(self) -> tuple[str]:
+        """Return the one log that the stage reads."""
+        return (self.source,)
+
+    def processor(
+        self, shard: str, logs: Mapping[str, Log], batch: int = BATCH
+    ) -> Runner[Any, Any]:
         """Return a runner with a fresh stage, between two of the logs."""
         return Runner(self.make(shard), logs[self.source], logs[self.sink], batch, self.fetch)

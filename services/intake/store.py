@@ -28,7 +28,8 @@ INSERT INTO intake.confirmed_clock (ahead_us) VALUES (intake.clock() - $1) RETUR
 WALL_CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 SCALE_CLOCK = """
 CREATE OR REPLACE FUNCTION intake.clock() RETURNS bigint LANGUAGE sql VOLATILE AS $$
-  SELECT {start} + (((extract(epoch FROM clock_timestamp()) * 1000000)::bigint - {wall}) * {speed})::bigint
+  SELECT {start}
+    + (((extract(epoch FROM clock_timestamp()) * 1000000)::bigint - {wall}) * {speed})::bigint
 $$
 """
 TRUST_CLOCK = """
@@ -38,14 +39,14 @@ RETURNS void LANGUAGE sql AS $$ SELECT $$
 
 
 class IntakeStore:
-    """The tables of intake, as other parts of a process read them. Every method is one statement."""
+    """The tables of intake, as other parts of a process read them."""
 
     def __init__(self, database: Connected) -> None:
         self._database = database
 
     # ── Districts ────────────────────────────────────────────────────────────────────────────────
 
-    async def districts(self) -> dict[str, int]:
+    async def shards(self) -> dict[str, int]:
         """Return the number of each district: its partition, which never changes."""
         return dict(map(tuple, await self._database.fetch(DISTRICTS)))
 
@@ -73,9 +74,9 @@ class IntakeStore:
 
     async def references_in_force(self, district: str) -> dict[ReferenceKind, ReferenceAdopted]:
         """Return the newest adoption of each kind of reference data."""
-        found = await self._database.fetch(REFERENCES, district, REFERENCE)
-        adopted = [msgspec.json.decode(each["data"], type=ReferenceAdopted) for each in found]
-        return {event.kind: event for event in adopted}
+        records = await self._database.fetch(REFERENCES, district, REFERENCE)
+        events = [msgspec.json.decode(each["data"], type=ReferenceAdopted) for each in records]
+        return {event.kind: event for event in events}
 
     # ── The clock ────────────────────────────────────────────────────────────────────────────────
 

@@ -31,11 +31,11 @@ class Contents(Mapping[str, bytes]):
 
         A content that intake does not have stays missing. The decider says so.
         """
-        adopted = [
+        named = [
             row.event.digest
             for row in rows
             if isinstance(row.event, ReferenceAdopted | RosterAdopted)
         ]
-        missing = [digest for digest in adopted if digest and digest not in self._known]
+        missing = [digest for digest in named if digest and digest not in self._known]
         if missing:
             self._known.update(await self._lookup(missing))

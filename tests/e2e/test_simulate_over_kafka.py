@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gridcall.host.migrations import SERVICES
+from events.topology import WRITER
 from gridcall.simulation.local_cluster import free_ports
 from tests.harness.broker import SCRIPT, Broker
 from tests.harness.commands import environment
@@ -66,7 +66,7 @@ def services_of(pid: int) -> list[int]:
     return [
         child
         for child, said in words.items()
-        if {service.encode() for service in SERVICES} & set(said)
+        if {service.encode() for service in WRITER.values()} & set(said)
     ]
 
 
@@ -130,7 +130,7 @@ def test_a_run_that_is_killed_takes_its_services_with_it_and_is_gone_on_with(
         words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:
         wait_until(
-            lambda: len(services_of(running.pid)) == len(SERVICES)
+            lambda: len(services_of(running.pid)) == len(WRITER)
         )  # From here on the databases are those of this run.
         assert asyncio.run(wait_for_rows(routed, 5000, running))
         services = services_of(running.pid)

@@ -208,8 +208,9 @@ class OverKafka(Campaign):
         environment |= {
             "GRIDCALL_KAFKA": self.broker.address,
             "GRIDCALL_SERVICE_KEY": self.service_key,
+            "GRIDCALL_PORT": str(self.ports[number]),
         }
-        words = [sys.executable, "-m", "gridcall", service, "--port", str(self.ports[number])]
+        words = [sys.executable, "-m", service]
         with self._log_of(number).open("ab") as said:
             return subprocess.Popen(
                 words,

@@ -146,7 +146,7 @@ def run(drafts: list[Draft], chance: random.Random | None = None) -> list[Row]:
     async def feed() -> list[Row]:
         intake, out, called = MemoryLog("intake"), MemoryLog("cases"), MemoryLog("calls")
         logs = {log.name: log for log in (intake, out, called)}
-        runners = [stages.runner("city", logs, 100) for stages in PIPELINE]
+        runners = [stages.processor("city", logs, 100) for stages in PIPELINE]
         left = list(drafts)
         while left:
             size = chance.randint(1, 4) if chance else len(left)

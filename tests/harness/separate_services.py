@@ -50,7 +50,7 @@ class SeparateServices:
             "GRIDCALL_SERVICE_KEY": self.key,
         }
         for service in services:
-            words = [sys.executable, "-m", "gridcall", service, "--port", str(self.ports[service])]
+            words = [sys.executable, "-m", service]
             with (self.folder / f"{service}.log").open("ab") as log_file:
                 self.processes[service] = subprocess.Popen(
                     words,
@@ -58,6 +58,7 @@ class SeparateServices:
                         **database_environment(self.urls[service]),
                         **more,
                         "GRIDCALL_HOME": str(self.folder),
+                        "GRIDCALL_PORT": str(self.ports[service]),
                     },
                     cwd=ROOT,
                     stderr=log_file,

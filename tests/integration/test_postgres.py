@@ -38,7 +38,7 @@ from eventlog.postgres.tables import metadata_of
 from events.catalogue import VisitMade
 from events.errors import Conflict, Halted, Unavailable
 from events.topology import WRITER
-from gridcall.host.migrations import SERVICES, prepare
+from gridcall.host.migrations import MIGRATIONS, prepare
 from intake.acceptor import Acceptor
 from intake.core.submission import item_of
 from intake.tables import METADATA as INTAKE
@@ -206,7 +206,7 @@ def test_the_migrations_make_the_schema(service: str, metadata: MetaData, databa
 def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
     postgres: str, tmp_path: Path
 ) -> None:
-    now, before = SERVICES["intake"] / "migrations", tmp_path / "migrations"
+    now, before = MIGRATIONS["intake"], tmp_path / "migrations"
     shutil.copytree(now, before, ignore=shutil.ignore_patterns("r0005*", "__pycache__"))
     kept = ("0" * 31 + "a", b"\0\xff" * 8, "f" * 32)
 

@@ -118,7 +118,7 @@ def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
                 for log in ("cases", "calls")
             }
             await logs["calls"].lease("exampleville")
-            runner = escalation_stages().runner("exampleville", logs, 100)
+            runner = escalation_stages().processor("exampleville", logs, 100)
             await runner.step()
             before = found_in_now(await verify(database))
             await runner.advance_time()

@@ -194,7 +194,7 @@ class World(ABC):
     def runner(self, log: str, process: str) -> Runner[Any, Any]:
         (stages,) = (each for each in pipeline(CONTENTS) if each.sink == log)
         logs = {name: self.log(name, process) for name in (stages.source, log)}
-        return stages.runner(CITY, logs, ALL)
+        return stages.processor(CITY, logs, ALL)
 
     async def judged(self) -> set[str]:
         """All that was noticed, at last by new owners, by verify, by the checker, and by whoever posted."""

@@ -16,8 +16,8 @@ from eventlog.postgres.pool import Database, connected, listen, remark, remark_o
 from eventlog.runner import ShardSupervisor
 from events.errors import Halted
 from events.instants import Instant
-from events.topology import WRITER
-from gridcall.host.migrations import BEHIND, SERVICES, prepare
+from events.topology import STAGES, WRITER
+from gridcall.host.migrations import prepare
 from gridcall.pipeline import pipeline
 from gridcall.simulation.driver import BATCH
 from gridcall.simulation.local_cluster import Processes, Tasks, folder_of
@@ -141,7 +141,7 @@ class Keepers(Tasks):
                 district,
                 logs[stages.sink],
                 logs[stages.sink].notifier,
-                partial(stages.runner, district, logs, batch),
+                partial(stages.processor, district, logs, batch),
             )
             for stages in pipeline(contents, contents.fetch)
         ]
@@ -181,7 +181,7 @@ async def over_kafka(
 ) -> AsyncIterator[Tabled]:
     """The pipeline in a process and a database for each service, `urls`, and its replicas; they read each other over Kafka."""
     anew = await remark_on(urls["intake"]) != name
-    for service in SERVICES:
+    for service in WRITER.values():
         await prepare(urls[service], services=(service,), anew=anew)
     topics = log_topics(cluster, LOGS, 1)
     if anew:
@@ -196,8 +196,8 @@ async def over_kafka(
         processes = await stack.enter_async_context(
             Processes(folder_of(cluster.prefix, anew), cluster, urls, replicas)
         )
-        for service in BEHIND:
-            processes.start(listen(urls[service], notifier))
+        for stage in STAGES:
+            processes.start(listen(urls[stage.name], notifier))
         pipeline = Tabled(
             {log: urls[WRITER[log]] for log in logs},
             logs,

@@ -1,0 +1,89 @@
+"""All services in one process, on one database: `gridcall up`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+
+import assessment.app
+import escalation.app
+import routing.app
+from embedded.server import data_folder
+from eventlog.host import HostedService, ServiceHost
+from eventlog.http_log import log_routes
+from eventlog.postgres.generation import DatabaseCheck
+from eventlog.postgres.pool import connected
+from eventlog.program import CONNECTIONS
+from events.topology import SERVICES, WRITER
+from intake.api_keys import READER
+from intake.app import IntakeService
+from intake.routes import make_app, reading_key
+from intake.store import IntakeStore
+from screen.app import ScreenService
+from screen.routes import screen_routes
+
+ALL = tuple(service.name for service in SERVICES)
+STAGES: dict[str, Callable[[ServiceHost], HostedService]] = {
+    "routing": routing.app.make_service,
+    "escalation": escalation.app.make_service,
+    "assessment": assessment.app.make_service,
+}
+BASIC = HTTPBasic(realm="gridcall: any name, and a key for reading logs as the password")
+
+
+def make_host_app(
+    url: str, chosen: Collection[str] = ALL, speed: float = 1.0, open_screen: bool = False
+) -> FastAPI:
+    """Return the application of all services, or of `chosen` ones. The intake API is always there.
+
+    `speed` is how fast the districts' time runs. An `open_screen` asks for no key: for a demo.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        check = DatabaseCheck(data_folder(), url, "intake")
+        async with connected(url, size=CONNECTIONS, check=check.check) as database:
+            store = IntakeStore(database)
+            host = ServiceHost(
+                url=url, database=database, check=check, directory=store, writers=WRITER
+            )
+            intake = IntakeService(host)
+            app.state.intake = intake.api
+            services: dict[str, HostedService] = {"intake": intake}
+            services |= {name: STAGES[name](host) for name in STAGES if name in chosen}
+            if "screen" in chosen:
+                screen = services["screen"] = ScreenService(host, speed)
+                guards = [] if open_screen else [Depends(check_screen_key)]
+                app.include_router(screen_routes(screen.screen), dependencies=guards)
+            include_logs(app, host)
+            app.state.close = host.close
+            async with host.run(*(services[name] for name in ALL if name in chosen)):
+                yield
+
+    return make_app(lifespan)
+
+
+def include_logs(app: FastAPI, host: ServiceHost) -> None:
+    """Add the route of each log: intake's at /log, another one behind its service's name."""
+    for name, log in host.logs.items():
+        prefix = f"/{WRITER[name]}" if name != "intake" else ""
+        routes = log_routes(log, host.notifier, host.closing)
+        app.include_router(routes, prefix=prefix, dependencies=[Depends(reading_key)])
+
+
+async def check_screen_key(
+    request: Request, sent: Annotated[HTTPBasicCredentials, Depends(BASIC)]
+) -> None:
+    """Raise 401 unless the password is a key for reading the logs of this district."""
+    key = await request.app.state.intake.keys.of(sent.password)
+    district = request.path_params.get("district")
+    if key is None or READER not in key.lines or district not in (None, key.district):
+        raise HTTPException(
+            401,
+            "The password is a key made by `gridcall key add --line log`",
+            {"WWW-Authenticate": "Basic"},
+        )

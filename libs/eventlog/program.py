@@ -1,0 +1,212 @@
+"""A service as a program: settings from the environment, migrations, HTTP, and the orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import JSONResponse, Response
+
+from embedded.server import data_folder, url_of
+from eventlog.host import HostedService, ServiceHost
+from eventlog.kafka.topics import Cluster
+from eventlog.lag import lag_of, watch_lag
+from eventlog.peers import Directory, Peers
+from eventlog.postgres.generation import DatabaseCheck, NewGeneration
+from eventlog.postgres.pool import Database, connected, make_database, migrate
+from eventlog.settings import ServiceSettings, StoringSettings, load_settings, variables
+from events.errors import Halted, Unavailable
+from httpedge.ports import PortTaken, check_port
+from httpedge.server import serve
+
+CONNECTIONS = 12  # Intake needs two for each busy district, and some for look-ups.
+PATIENCE_SECONDS = 60  # A database that starts beside its service is waited for.
+RETRY_SECONDS = 0.5
+NOTHING_RAN, UNREACHABLE, TERMINATED = 2, 3, 143
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A service that can run alone.
+
+    `writers` names the service of each log, and `directory` the one that lists the shards.
+    `open_directory` is set for that one itself. A service without `migrations` stores nothing.
+    """
+
+    name: str
+    settings: type[ServiceSettings]
+    make: Callable[[ServiceHost, Any], HostedService]
+    writers: Mapping[str, str]
+    directory: str
+    migrations: Path | None = None
+    embedded_database: str = ""
+    open_directory: Callable[[Database], Directory] | None = None
+    make_app: Callable[[Lifespan], FastAPI] | None = None
+
+
+# ── From the command line ────────────────────────────────────────────────────────────────────────
+
+
+def main(program: Program) -> NoReturn:
+    """Run a program, and exit with 2 for wrong settings or 3 for an unreachable database."""
+    if len(sys.argv) > 1:
+        sys.stdout.write(usage(program))
+        sys.exit(0 if sys.argv[1] in ("-h", "--help") else NOTHING_RAN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        run(program, load_settings(program.settings))
+    except (Unavailable, NewGeneration, PortTaken) as fault:
+        exit_with(UNREACHABLE, program, fault)
+    except Halted as fault:
+        exit_with(NOTHING_RAN, program, fault)
+    sys.exit(0)
+
+
+def exit_with(status: int, program: Program, fault: Exception) -> NoReturn:
+    """Write why a program ends, and exit."""
+    sys.stderr.write(f"{program.name}: {fault}\n")
+    sys.exit(status)
+
+
+def usage(program: Program) -> str:
+    """Return the variables that a program reads, one a line."""
+    rows = variables(program.settings)
+    width = max(len(name) for name, _ in rows)
+    lines = [f"  {name:{width}}  {meaning}\n" for name, meaning in rows]
+    return f"python -m {program.name} is described by the environment:\n{''.join(lines)}"
+
+
+def run(program: Program, settings: ServiceSettings) -> None:
+    """Bring the schema up to date, then serve until SIGTERM or Ctrl-C."""
+    url = ""
+    if program.migrations and isinstance(settings, StoringSettings):
+        url = settings.database_url or url_of(program.embedded_database)
+        asyncio.run(prepare_database(url, {program.name: program.migrations}))
+    check_port(settings.host, settings.port)
+    serve(service_app(program, settings, url), settings.host, settings.port)
+
+
+async def prepare_database(url: str, migrations: Mapping[str, Path], schema: str = "") -> None:
+    """Bring schemas up to date as soon as the database answers, and check that it is the same.
+
+    `schema` is the one whose progress is checked: the first one if not given. Raises Unavailable
+    after PATIENCE_SECONDS.
+    """
+    check = DatabaseCheck(data_folder(), url, schema or next(iter(migrations)))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            await make_database(url)
+            for name, folder in migrations.items():
+                await migrate(url, name, folder)
+            async with connected(url, size=1, check=check.check):
+                return
+        except Unavailable as fault:
+            if time.monotonic() > deadline:
+                raise
+            sys.stderr.write(f"waiting for the database: {fault}\n")
+            await asyncio.sleep(RETRY_SECONDS)  # Nothing announces that a database is back.
+
+
+# ── Over HTTP ────────────────────────────────────────────────────────────────────────────────────
+
+
+def service_app(program: Program, settings: ServiceSettings, url: str) -> FastAPI:
+    """Return the application of a service that runs alone."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # It logs every single retry.
+        async with AsyncExitStack() as stack:
+            host = await stack.enter_async_context(open_host(program, settings, url))
+            service = program.make(host, settings)
+            service.include_routes(app, settings.service_key.get_secret_value())
+            app.include_router(health_routes(host))
+            app.state.close = host.close
+            await stack.enter_async_context(host.run(service))
+            host.start(watch_lag(host))
+            yield
+
+    make_app = program.make_app or (lambda lifespan: plain_app(program.name, lifespan))
+    return make_app(lifespan)
+
+
+def plain_app(name: str, lifespan: Lifespan) -> FastAPI:
+    """Return an application without a public API."""
+    return FastAPI(title=f"gridcall {name}", lifespan=lifespan, docs_url=None, redoc_url=None)
+
+
+@asynccontextmanager
+async def open_host(
+    program: Program, settings: ServiceSettings, url: str
+) -> AsyncIterator[ServiceHost]:
+    """Connect a service to its database and to its peers, for the length of the block."""
+    check = DatabaseCheck(data_folder(), url, program.name)
+    peers = Peers(
+        cluster=Cluster.named(settings.kafka),
+        key=settings.service_key.get_secret_value(),
+        urls=settings.peer_urls,
+        writers=program.writers,
+        directory=program.directory,
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(peers.connect())
+        database = None
+        directory: Directory = peers
+        if url:
+            pool = connected(url, size=CONNECTIONS, check=check.check)
+            database = await stack.enter_async_context(pool)
+            if program.open_directory:
+                directory = program.open_directory(database)
+        yield ServiceHost(
+            url=url,
+            database=database,
+            check=check,
+            directory=directory,
+            writers=program.writers,
+            peers=peers,
+            service=program.name,
+        )
+
+
+def health_routes(host: ServiceHost) -> APIRouter:
+    """Return the routes that tell if a service has started, runs, can work, and how far it is."""
+    router = APIRouter(tags=["health"], include_in_schema=False)
+
+    @router.get("/startupz")
+    @router.get("/livez")
+    async def alive() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz")
+    async def ready() -> Response:
+        try:
+            await host.check_database()
+        except Unavailable as fault:
+            return unavailable(fault)
+        return JSONResponse({"status": "ready"})
+
+    @router.get("/lag")
+    async def lag() -> Response:
+        try:
+            return JSONResponse({"lag": await lag_of(host)})
+        except Unavailable as fault:
+            return unavailable(fault)
+
+    return router
+
+
+def unavailable(fault: Unavailable) -> Response:
+    """Return 503 and the reason."""
+    return JSONResponse({"status": "away", "because": str(fault)}, 503)

@@ -1,0 +1,105 @@
+"""The settings of a service program: environment variables, each with what it is and an example."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from events.errors import Halted
+
+PREFIX = "GRIDCALL_"
+
+
+class ServiceSettings(BaseSettings):
+    """The settings of every service. A field `x_url` of a subclass is the address of x."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    host: str = Field("127.0.0.1", description="the address to listen on", examples=["127.0.0.1"])
+    port: int = Field(
+        0, ge=0, le=65535, description="the port to listen on; 0 is any free one", examples=["8311"]
+    )
+    kafka: str = Field(description="the broker's address", examples=["127.0.0.1:19092"])
+    service_key: SecretStr = Field(
+        description="a secret that all services share",
+        examples=["the output of openssl rand -hex 24"],
+    )
+
+    @property
+    def peer_urls(self) -> dict[str, str]:
+        """Return the addresses of other services by name."""
+        names = [name for name in type(self).model_fields if is_peer_url(name)]
+        return {name.removesuffix("_url"): getattr(self, name) for name in names}
+
+
+class StoringSettings(ServiceSettings):
+    """The settings of a service that has a database."""
+
+    database_url: str = Field(
+        "",
+        description="the database of this service alone; without it one of the embedded Postgres",
+        examples=["postgresql://HOST/NAME"],
+    )
+
+
+def is_peer_url(field: str) -> bool:
+    """Return True for a field that has the address of another service."""
+    return field.endswith("_url") and field != "database_url"
+
+
+def port_setting(port: int) -> Any:
+    """Return the field of a port, with its default."""
+    return Field(
+        port,
+        ge=0,
+        le=65535,
+        description="the port to listen on; 0 is any free one",
+        examples=[str(port)],
+    )
+
+
+def peer_setting(name: str, port: int) -> Any:
+    """Return the field of a peer's address. Without a setting it is on this machine."""
+    url = f"http://127.0.0.1:{port}"
+    return Field(url, description=f"the address of {name}", examples=[url])
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def load_settings(kind: type[S], **overrides: Any) -> S:
+    """Read settings from the environment.
+
+    Raises Halted with a sentence for each variable that is missing or wrong.
+    """
+    try:
+        return kind(**overrides)
+    except ValidationError as fault:
+        raise Halted("; ".join(explanation(kind, error) for error in fault.errors())) from None
+
+
+def explanation(kind: type[ServiceSettings], error: Any) -> str:
+    """Return a sentence that names the variable, what it is, and an example."""
+    name = str(error["loc"][0])
+    problem = "is not set" if error["type"] == "missing" else f"is wrong ({error['msg']})"
+    return f"{variable(name)} {problem}: it is {meaning(kind, name)}"
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def meaning(kind: type[ServiceSettings], field: str) -> str:
+    """Return what a setting is, with an example."""
+    known = kind.model_fields[field]
+    example = f", for example {known.examples[0]}" if known.examples else ""
+    return f"{known.description}{example}"
+
+
+def variables(kind: type[ServiceSettings]) -> list[tuple[str, str]]:
+    """Return every variable of a program with its meaning, required ones first."""
+    fields = sorted(kind.model_fields, key=lambda name: not kind.model_fields[name].is_required())
+    return [(variable(field), meaning(kind, field)) for field in fields]

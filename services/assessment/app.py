@@ -1,0 +1,27 @@
+"""Assessment as a program: it merges `cases` and `calls` into facts and writes `evaluations`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assessment.settings import AssessmentSettings
+from assessment.stage import AssessmentStages
+from eventlog.host import ServiceHost, StageService
+from eventlog.program import Program
+from events.topology import WRITER
+
+
+def make_service(host: ServiceHost, _: object = None) -> StageService:
+    """Return assessment on a host."""
+    return StageService(host, AssessmentStages())
+
+
+PROGRAM = Program(
+    name="assessment",
+    settings=AssessmentSettings,
+    make=make_service,
+    writers=WRITER,
+    directory="intake",
+    migrations=Path(__file__).parent / "migrations",
+    embedded_database="gridcall_assessment",
+)

@@ -1,0 +1,59 @@
+"""The screen as a program: it follows three logs and shows them. It stores nothing."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+
+from eventlog.host import HostedService, ServiceHost
+from eventlog.program import Program
+from events.topology import WRITER
+from screen.core.projection import LOGS
+from screen.follower import Follower
+from screen.routes import Screen, screen_routes
+from screen.settings import ScreenSettings
+
+BASIC = HTTPBasic(realm="gridcall: any name, and GRIDCALL_SERVICE_KEY as the password")
+
+
+class ScreenService(HostedService):
+    """A follower for each district, and the pages. `speed` is how fast a district's time runs."""
+
+    def __init__(self, host: ServiceHost, speed: float = 1.0) -> None:
+        super().__init__(host)
+        self.screen = Screen(lambda digest: host.directory.contents([digest]), host.closing)
+        self._logs = {name: host.source(name) for name in LOGS}
+        self._speed = speed
+
+    def include_routes(self, app: FastAPI, key: str) -> None:
+        """Add the pages. The services' key is their password."""
+
+        async def check(sent: Annotated[HTTPBasicCredentials, Depends(BASIC)]) -> None:
+            if not secrets.compare_digest(sent.password.encode(), key.encode()):
+                raise HTTPException(
+                    401, "The password is GRIDCALL_SERVICE_KEY", {"WWW-Authenticate": "Basic"}
+                )
+
+        app.include_router(screen_routes(self.screen), dependencies=[Depends(check)])
+
+    def begin(self, shard: str) -> None:
+        follower = Follower(shard, self._logs, self.host.notifier, self._speed)
+        self.screen.followers[shard] = follower
+        self.host.start(follower.run())
+
+
+def make_service(host: ServiceHost, _: object = None) -> ScreenService:
+    """Return the screen on a host."""
+    return ScreenService(host)
+
+
+PROGRAM = Program(
+    name="screen",
+    settings=ScreenSettings,
+    make=make_service,
+    writers=WRITER,
+    directory="intake",
+)

@@ -1,0 +1,83 @@
+"""The environment of a service program: what is required, and what an error tells an operator."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+from eventlog.program import Program, usage
+from eventlog.settings import ServiceSettings, load_settings
+from events.errors import Halted
+from events.topology import SERVICE, SERVICES
+
+NAMES = [service.name for service in SERVICES]
+
+
+def program(name: str) -> Program:
+    found: Program = import_module(f"{name}.app").PROGRAM
+    return found
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOST", "PORT", "KAFKA", "SERVICE_KEY", "DATABASE_URL", "ROUTING_URL", "FED"):
+        monkeypatch.delenv(f"GRIDCALL_{name}", raising=False)
+
+
+@pytest.fixture
+def required(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRIDCALL_KAFKA", "127.0.0.1:19092")
+    monkeypatch.setenv("GRIDCALL_SERVICE_KEY", "secret")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_error_names_the_variable_and_what_it_is_and_an_example(name: str) -> None:
+    with pytest.raises(Halted) as fault:
+        load_settings(program(name).settings)
+    said = str(fault.value)
+    assert "GRIDCALL_KAFKA is not set: it is the broker's address" in said
+    assert "for example 127.0.0.1:19092" in said
+    assert "GRIDCALL_SERVICE_KEY is not set" in said
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("required")
+def test_the_port_is_that_of_the_topology(name: str) -> None:
+    settings = load_settings(program(name).settings)
+    assert settings.port == SERVICE[name].port
+    assert settings.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("required")
+def test_a_service_has_the_address_of_each_service_whose_log_it_reads(name: str) -> None:
+    urls = load_settings(program(name).settings).peer_urls
+    writers = {program(name).writers[log] for log in SERVICE[name].inputs}
+    assert writers <= urls.keys()
+
+
+@pytest.mark.usefixtures("required")
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRIDCALL_KAFKA", "")
+    with pytest.raises(Halted, match="GRIDCALL_KAFKA is not set"):
+        load_settings(program("routing").settings)
+
+
+@pytest.mark.usefixtures("required")
+def test_a_wrong_port_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRIDCALL_PORT", "65536")
+    with pytest.raises(Halted, match="GRIDCALL_PORT is wrong"):
+        load_settings(program("screen").settings)
+
+
+@pytest.mark.usefixtures("required")
+def test_the_shared_key_is_not_shown() -> None:
+    assert "secret" not in repr(load_settings(ServiceSettings))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_lists_every_variable(name: str) -> None:
+    listed = usage(program(name))
+    for field in program(name).settings.model_fields:
+        assert f"GRIDCALL_{field.upper()} " in listed
