@@ -1,9 +1,9 @@
-"""Points to grids: routing's index beside shapely's STRtree alone, on a made-up district of 2,707 grids.
+"""Points to grids: routing's index beside shapely's STRtree alone, on a district of 2,707 grids.
 
 python benchmarks/locate.py
 
-Each way starts from degrees, as a batch of reports gives them. Ours ends with a tuple of codes for each point, the tree with
-pairs of numbers. The ways take turns; a rate is the median of the rounds.
+Each way starts from degrees, as a batch of reports gives them. Ours ends with a tuple of codes for
+each point, the tree with pairs of numbers. The ways take turns; a rate is the median of the rounds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def random_places(rng: np.random.Generator, count: int) -> Floats:
 
 
 def make_district() -> NDArray[np.object_]:
-    """Return basic grids that share their borders and fill the district, and small dedicated ones anywhere in them."""
+    """Return basic grids that fill the district, and small dedicated ones anywhere in them."""
     rng = np.random.default_rng(2707)
     outline = shapely.box(WEST, SOUTH, EAST, NORTH)
     seeds = shapely.multipoints(random_places(rng, BASIC))

@@ -1,4 +1,4 @@
-"""Sentences about the fact projection: the stored facts are those of a fresh fold, whoever merged them, in any steps."""
+"""Sentences about the fact projection: the stored facts are those of a fresh fold."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class World:
         await made.replay()
         return made
 
-    def folded(self, **upto: int) -> dict[Key, bytes]:
+    def fresh_fold(self, **upto: int) -> dict[Key, bytes]:
         """Return the facts of a fresh fold."""
         facts: dict[Key, Fact] = {}
         for name, rows in self.rows.items():
             merge_into(facts, rows[: upto.get(name)])
         return {key: encode_fact(fact) for key, fact in facts.items()}
 
-    async def stored(self) -> dict[Key, bytes]:
+    async def stored_facts(self) -> dict[Key, bytes]:
 
         async def read(connection: asyncpg.Connection[Any]) -> dict[Key, bytes]:
             return await encoded_facts(connection, CITY)
@@ -131,8 +131,8 @@ async def catch_up(projection: FactProjection) -> None:
 def test_facts_are_those_of_a_fresh_fold_for_any_batch_size(batch: int, database: str) -> None:
     async def story(world: World) -> None:
         await catch_up(await world.projection(batch))
-        assert await world.stored() == world.folded()
-        assert len(world.folded()) == CASES
+        assert await world.stored_facts() == world.fresh_fold()
+        assert len(world.fresh_fold()) == CASES
 
     run(database, story)
 
@@ -142,12 +142,12 @@ def test_the_next_owner_continues_where_the_last_one_stopped(database: str) -> N
         first = await world.projection(9)
         await first.step()
         await first.step()
-        assert await world.stored() == world.folded(cases=18, calls=18)
+        assert await world.stored_facts() == world.fresh_fold(cases=18, calls=18)
         await first.sink.release(CITY)
         second = await world.projection(9, "b")
         assert second.read == {"cases": 18, "calls": 18}
         await catch_up(second)
-        assert await world.stored() == world.folded()
+        assert await world.stored_facts() == world.fresh_fold()
 
     run(database, story)
 
@@ -159,7 +159,7 @@ def test_a_zombie_merges_nothing(database: str) -> None:
         await world.projection(9, "b")
         with pytest.raises(Conflict, match="has another owner"):
             await zombie.step()
-        assert await world.stored() == {}
+        assert await world.stored_facts() == {}
 
     run(database, story)
 
@@ -170,7 +170,7 @@ def test_no_row_is_left_out(database: str) -> None:
         projection.read["calls"] = 3
         with pytest.raises(Conflict, match="calls/city is not merged up to 3"):
             await projection.step()
-        assert await world.stored() == {}
+        assert await world.stored_facts() == {}
 
     run(database, story)
 
@@ -183,7 +183,7 @@ def test_a_log_of_another_generation_is_merged_from_its_beginning(database: str)
         world.rows["calls"] = world.rows["calls"][:20]
         world.calls.forget(CITY)
         await catch_up(await world.projection())
-        assert await world.stored() == world.folded()
+        assert await world.stored_facts() == world.fresh_fold()
 
     run(database, story)
 

@@ -1,4 +1,4 @@
-"""Facts merge in any order; figures count what was due; every figure lists its events."""
+"""Sentences about assessment: facts merge in any order, and every figure lists its events."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.harness.city import ANN, CASE, DAY, routed
 UNTIL = 400 * DAY  # 1971-02-05
 
 
-def story(*told: tuple[str, int, e.Event]) -> dict[Key, Fact]:
+def story(*events: tuple[str, int, e.Event]) -> dict[Key, Fact]:
     facts: dict[Key, Fact] = {}
     merge_into(
         facts,
         [
             Row(log, "city", position, time, 0, 1, CASE, position, "", event)
-            for position, (log, time, event) in enumerate(told, 1)
+            for position, (log, time, event) in enumerate(events, 1)
         ],
     )
     return facts
@@ -43,7 +43,9 @@ OVERDUE: tuple[tuple[str, int, e.Event], ...] = (
 )
 
 
-def told(facts: dict[Key, Fact], until: int = UNTIL, zone: str = "UTC") -> list[tuple[Any, ...]]:
+def figures_of(
+    facts: dict[Key, Fact], until: int = UNTIL, zone: str = "UTC"
+) -> list[tuple[Any, ...]]:
     return [
         (
             sheet.period,
@@ -56,7 +58,7 @@ def told(facts: dict[Key, Fact], until: int = UNTIL, zone: str = "UTC") -> list[
 
 
 def test_a_missed_deadline_counts_in_its_month_and_the_ending_in_its_own() -> None:
-    assert told(story(*OVERDUE)) == [
+    assert figures_of(story(*OVERDUE)) == [
         #           reported, ended, due, in_time, missed, raised, answered, open, overdue
         ("1970-01", 1, 0, 1, 0, 1, 2, 0, 1, 1),
         ("1970-02", 0, 0, 0, 0, 0, 0, 1, 1, 1),
@@ -65,12 +67,12 @@ def test_a_missed_deadline_counts_in_its_month_and_the_ending_in_its_own() -> No
 
 
 def test_a_deadline_that_was_kept_is_in_time_also_if_it_was_kept_in_another_month() -> None:
-    kept = (
+    in_time = (
         *OVERDUE[:1],
         ("calls", DAY, replace(STARTED, due=40 * DAY)),
         ("cases", 35 * DAY, e.CaseClosed(case=CASE, holder=ANN, by="eve")),
     )
-    assert told(story(*kept)) == [
+    assert figures_of(story(*in_time)) == [
         ("1970-01", 1, 0, 0, 0, 0, 0, 0, 1, 0),
         ("1970-02", 0, 1, 1, 1, 0, 0, 0, 0, 0),
     ]
@@ -78,29 +80,29 @@ def test_a_deadline_that_was_kept_is_in_time_also_if_it_was_kept_in_another_mont
 
 def test_what_is_due_later_than_the_instant_of_the_figures_does_not_count_yet() -> None:
     facts = story(*OVERDUE[:1], ("calls", DAY, STARTED))
-    assert [row[3] for row in told(facts, 5 * DAY)] == [0]
-    assert [row[3] for row in told(facts, 5 * DAY + 1)] == [1]
+    assert [row[3] for row in figures_of(facts, 5 * DAY)] == [0]
+    assert [row[3] for row in figures_of(facts, 5 * DAY + 1)] == [1]
 
 
 def test_a_month_ends_at_the_instant_of_the_figures_if_that_is_earlier() -> None:
-    assert told(story(*OVERDUE), 6 * DAY) == [("1970-01", 1, 0, 1, 0, 1, 1, 0, 1, 1)]
+    assert figures_of(story(*OVERDUE), 6 * DAY) == [("1970-01", 1, 0, 1, 0, 1, 1, 0, 1, 1)]
 
 
 def test_open_cases_alone_make_no_sheet() -> None:
     facts = story(*OVERDUE[:1], ("cases", 100 * DAY, e.CaseClosed(case=CASE, holder=ANN, by="eve")))
-    assert [row[0] for row in told(facts)] == ["1970-01", "1970-04"]
+    assert [row[0] for row in figures_of(facts)] == ["1970-01", "1970-04"]
 
 
 def test_months_are_those_of_the_zone() -> None:
     facts = story(("cases", 31 * DAY - 1, routed()))
-    assert [row[0] for row in told(facts, zone="Asia/Shanghai")] == ["1970-02"]
-    assert [row[0] for row in told(facts, zone="UTC")] == ["1970-01"]
+    assert [row[0] for row in figures_of(facts, zone="Asia/Shanghai")] == ["1970-02"]
+    assert [row[0] for row in figures_of(facts, zone="UTC")] == ["1970-01"]
 
 
-def test_months_reach_as_far_as_they_are_asked() -> None:
+def test_months_reach_as_far_as_needed() -> None:
     months = Months("Europe/Dublin")
-    asked = [months.name(at) for at in (0, 50 * 365 * DAY, -10 * 365 * DAY, 1)]
-    assert asked == ["1970-01", "2019-12", "1960-01", "1970-01"]
+    names = [months.name(at) for at in (0, 50 * 365 * DAY, -10 * 365 * DAY, 1)]
+    assert names == ["1970-01", "2019-12", "1960-01", "1970-01"]
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Shanghai"])
@@ -117,22 +119,24 @@ def test_a_case_due_before_its_report_is_overdue_from_its_report_on() -> None:
         ("calls", 40 * DAY, MISSED),
     )
     facts = story(("cases", 40 * DAY, routed()), *past[1:])
-    assert [(row[0], row[3], row[5], row[-1]) for row in told(facts)] == [
+    assert [(row[0], row[3], row[5], row[-1]) for row in figures_of(facts)] == [
         ("1970-01", 1, 1, 0),
         ("1970-02", 0, 0, 1),
     ]
 
 
 def test_a_deadline_missed_before_a_worker_had_the_case_is_not_the_workers() -> None:
-    late, kept = (
+    late, early = (
         e.ClockHandedOver(case=CASE, holder=ANN, run=1, due=2 * DAY),
         e.ClockHandedOver(case=CASE, holder=ANN, run=1, due=50 * DAY),
     )
     assert [
-        row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, late)))
+        row[3]
+        for row in figures_of(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, late)))
     ] == [0]
     assert [
-        row[3] for row in told(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, kept)))
+        row[3]
+        for row in figures_of(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, early)))
     ] == [1]
 
 
@@ -156,7 +160,7 @@ def test_a_reopened_case_is_a_new_responsibility() -> None:
         because="recurrence",
     )
     facts = story(*OVERDUE, ("cases", 80 * DAY, reopened))
-    assert [(row[0], row[1]) for row in told(facts)] == [
+    assert [(row[0], row[1]) for row in figures_of(facts)] == [
         ("1970-01", 1),
         ("1970-02", 0),
         ("1970-03", 1),
@@ -197,7 +201,7 @@ def test_events_that_say_nothing_of_a_responsibility_make_no_fact() -> None:
     assert fact_of(silent) is None
 
 
-# ── Any order ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Any order ────────────────────────────────────────────────────────────────────────────────────
 
 ROWS = [
     Row(log, "city", position, time, 0, 1, CASE, position, "", event)
@@ -225,7 +229,7 @@ def test_facts_merged_in_any_order_and_grouping_are_equal(
 
 stamp = st.builds(Stamp, st.integers(0, 9), st.sampled_from(["calls", "cases"]), st.integers(1, 9))
 stamps = st.none() | stamp
-many = st.lists(stamp, max_size=3).map(lambda found: tuple(sorted(set(found))))
+many = st.lists(stamp, max_size=3).map(lambda stamps: tuple(sorted(set(stamps))))
 some_facts = st.builds(Fact, st.just("g"), st.just("s"), stamps, stamps, stamps, stamps, many, many)
 
 

@@ -1,4 +1,4 @@
-"""Sentences about escalation: deadlines run, are missed, and calls climb until they are answered."""
+"""Sentences about escalation: deadlines are missed, and calls climb until they are answered."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from tests.harness.city import (
     MAP_ADOPTED,
     POLICIES_ADOPTED,
     ROSTER_ADOPTED,
-    USED,
     escalation,
     matter,
     routed,
@@ -54,17 +53,11 @@ DEADLINE = TimerFired(Timer(DUE, CASE, "deadline", 1))
 SILENCE = TimerFired(Timer(DUE + DAY, CASE, "answer", 1))
 
 
-def queued(holder: e.Assignment) -> e.CaseQueued:
-    return e.CaseQueued(
-        case=CASE, matter=matter(), holder=holder, located_by="none", rules=(), used=USED
-    )
-
-
-def withdrawn(call: str) -> e.CallWithdrawn:
+def withdrawal_of(call: str) -> e.CallWithdrawn:
     return e.CallWithdrawn(case=CASE, holder=ANN, call=call)
 
 
-# ── Deadlines ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Deadlines ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_deadline_that_came_with_the_issue_starts_with_its_case() -> None:
@@ -107,7 +100,7 @@ def test_a_case_that_ends_stops_its_clock(ended: e.Event) -> None:
     given(escalation, *CITY, STARTED).when(ended).then(STOPPED).when(ended).then()
 
 
-def test_a_case_without_a_clock_ends_without_a_word() -> None:
+def test_a_case_without_a_clock_ends_in_silence() -> None:
     given(escalation, *CITY).when(ENDED).then()
 
 
@@ -151,7 +144,7 @@ def test_a_case_that_reopens_without_a_policy_row_has_no_deadline() -> None:
     given(escalation, *CITY, STARTED, STOPPED).when(REOPENED, 10 * DAY).then().when(ENDED).then()
 
 
-# ── Calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Calls ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_missed_deadline_calls_the_street() -> None:
@@ -197,7 +190,7 @@ def test_a_call_not_answered_in_time_goes_up_one_level_and_stays_open() -> None:
         .when(SILENCE, DUE + DAY)
         .then(DISTRICT_CALLED)
     )
-    case.when(ENDED).then(STOPPED, withdrawn(FIRST), withdrawn(SECOND))
+    case.when(ENDED).then(STOPPED, withdrawal_of(FIRST), withdrawal_of(SECOND))
 
 
 def test_above_the_district_there_is_nobody_to_call() -> None:
@@ -206,19 +199,19 @@ def test_above_the_district_there_is_nobody_to_call() -> None:
 
 
 def test_an_acknowledged_call_still_goes_up_when_it_is_not_answered() -> None:
-    heard = e.CallAcknowledged(case=CASE, holder=ANN, call=FIRST, by="officer-01")
+    acknowledged = e.CallAcknowledged(case=CASE, holder=ANN, call=FIRST, by="officer-01")
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED)
     case = case.when(
         e.AcknowledgementPassedOn(case=CASE, holder=ANN, call=FIRST, by="officer-01")
-    ).then(heard)
+    ).then(acknowledged)
     case.when(SILENCE, DUE + DAY).then(DISTRICT_CALLED)
 
 
 def test_an_answered_call_is_over_and_silent() -> None:
-    answered = e.CallAnswered(case=CASE, holder=ANN, call=FIRST, by="officer-01")
+    answer = e.CallAnswered(case=CASE, holder=ANN, call=FIRST, by="officer-01")
     case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED)
     case = case.when(e.AnswerPassedOn(case=CASE, holder=ANN, call=FIRST, by="officer-01")).then(
-        answered
+        answer
     )
     assert escalation.timers(case.state) == ()
     case.when(ENDED).then(STOPPED)
@@ -229,7 +222,7 @@ def test_of_two_open_calls_only_the_one_that_is_answered_ends() -> None:
     case = case.when(e.AnswerPassedOn(case=CASE, holder=ANN, call=FIRST, by="officer-01")).then(
         e.CallAnswered(case=CASE, holder=ANN, call=FIRST, by="officer-01")
     )
-    case.when(ENDED).then(STOPPED, withdrawn(SECOND))
+    case.when(ENDED).then(STOPPED, withdrawal_of(SECOND))
 
 
 @pytest.mark.parametrize(
@@ -251,15 +244,15 @@ def test_of_two_open_calls_only_the_one_that_is_answered_ends() -> None:
 def test_an_action_on_a_call_that_is_not_open_is_declined(
     past: tuple[e.Event, ...], action: e.Event
 ) -> None:
-    declined = e.CallActionDeclined(
+    refusal = e.CallActionDeclined(
         case=CASE, holder=ANN, call=FIRST, because="This call is not open."
     )
-    given(escalation, *CITY, *past).when(action).then(declined)
+    given(escalation, *CITY, *past).when(action).then(refusal)
 
 
 def test_a_call_is_acknowledged_once() -> None:
-    heard = e.CallAcknowledged(case=CASE, holder=ANN, call=FIRST, by="officer-01")
-    case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED, heard)
+    acknowledged = e.CallAcknowledged(case=CASE, holder=ANN, call=FIRST, by="officer-01")
+    case = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED, acknowledged)
     again = e.CallActionDeclined(
         case=CASE, holder=ANN, call=FIRST, because="This call was acknowledged already."
     )
@@ -293,17 +286,17 @@ def test_calls_are_numbered_through_all_lives_of_a_case() -> None:
         policies=None,
     )
     case: Given[Any, Any] = given(
-        escalation, *CITY, STARTED, MISSED, STREET_CALLED, STOPPED, withdrawn(FIRST), again
+        escalation, *CITY, STARTED, MISSED, STREET_CALLED, STOPPED, withdrawal_of(FIRST), again
     )
     raised = case.when(TimerFired(Timer(10 * DAY, CASE, "deadline", 2)), 10 * DAY).events[1]
     assert isinstance(raised, e.CallRaised)
     assert raised.call == SECOND
 
 
-# ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Reference data ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_later_decisions_need_is_written_down() -> None:
+def test_what_later_decisions_need_is_recorded() -> None:
     given(escalation).when(POLICIES_ADOPTED).then(POLICIES_ADOPTED)
     given(escalation).when(ROSTER_ADOPTED).then(ROSTER_ADOPTED)
     given(escalation).when(e.ReferenceAdopted(kind="decider", name="2026-11", digest="")).then(
@@ -311,7 +304,7 @@ def test_what_later_decisions_need_is_written_down() -> None:
     )
 
 
-def test_maps_are_none_of_its_business() -> None:
+def test_maps_are_routings_own() -> None:
     given(escalation).when(MAP_ADOPTED).then()
 
 
@@ -320,6 +313,6 @@ def test_a_decider_version_that_is_not_here_stops_the_shard() -> None:
         given(escalation).when(e.ReferenceAdopted(kind="decider", name="2099-01", digest=""))
 
 
-def test_what_concerns_no_clock_passes_unheard() -> None:
+def test_what_concerns_no_clock_changes_nothing() -> None:
     assert escalation.subject(e.CaseVisited(case=CASE, holder=ANN, by="ann")) is None
     assert escalation.subject(routed()) == CASE

@@ -1,4 +1,4 @@
-"""Sentences about polygons: a point is in the grids that shapely finds one by one, whatever the map and the batch."""
+"""Sentences about polygons: a point is in the grids that shapely finds one by one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Sentences about routing: where a case goes, and what may happen to it there."""
+"""Sentences about routing: the place of a case, and the steps of its life."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -68,20 +69,28 @@ ACKNOWLEDGEMENT = e.AcknowledgementGiven(
 ANSWER = e.AnswerGiven(action="a11", issue=CASE, call=f"{CASE}/1", by="officer-01")
 
 
-def reported(of: e.IssueReported, time: int = DAY) -> e.CaseReported:
-    what = e.CaseFacts(
-        line=of.line, category=of.category, urgency=of.urgency, reported=time, due=of.due
+def case_of(report: e.IssueReported, time: int = DAY) -> e.CaseReported:
+    facts = e.CaseFacts(
+        line=report.line,
+        category=report.category,
+        urgency=report.urgency,
+        reported=time,
+        due=report.due,
     )
     return e.CaseReported(
-        case=of.issue, issue=of.issue, reference=of.reference, matter=what, rules=of.rules
+        case=report.issue,
+        issue=report.issue,
+        reference=report.reference,
+        matter=facts,
+        rules=report.rules,
     )
 
 
-def declined(action: Any, because: str) -> e.InputDeclined:
+def refusal(action: Any, because: str) -> e.InputDeclined:
     return e.InputDeclined(case=CASE, input_id=action.action, because=because)
 
 
-def holder_of(
+def placement_of(
     *past: e.Event, claims: tuple[e.PlaceClaim, ...], result: tuple[tuple[str, ...], ...] = ()
 ) -> Any:
     placed = given(routing, *past).when(issue(*claims), DAY, result).events[1]
@@ -89,26 +98,26 @@ def holder_of(
     return placed
 
 
-# ── Where it lies ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Place ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_report_goes_to_the_grid_that_contains_its_point() -> None:
     report = issue(IN_0101)
-    given(routing, *CITY).when(report, DAY, (("0101",),)).then(reported(report), ROUTED)
+    given(routing, *CITY).when(report, DAY, (("0101",),)).then(case_of(report), ROUTED)
 
 
 def test_a_point_in_two_grids_goes_to_the_lowest_code_and_says_so() -> None:
-    placed = holder_of(*CITY, claims=(IN_0101,), result=(("0201", "0101"),))
+    placed = placement_of(*CITY, claims=(IN_0101,), result=(("0201", "0101"),))
     assert (placed.holder.grid, placed.rules) == ("0101", ("in_two_grids",))
 
 
 def test_a_dedicated_grid_wins_over_the_basic_grid_around_it_and_that_is_no_dirt() -> None:
-    placed = holder_of(*CITY, claims=(IN_0101,), result=(("0101", "SCHOOL"),))
+    placed = placement_of(*CITY, claims=(IN_0101,), result=(("0101", "SCHOOL"),))
     assert (placed.holder.grid, placed.holder.worker, placed.rules) == ("SCHOOL", None, ())
 
 
 def test_a_grid_without_a_worker_is_nobodys_responsibility_yet() -> None:
-    assert holder_of(*CITY, claims=(e.PlaceClaim(by="grid", code="SCHOOL"),)).holder.episode == 0
+    assert placement_of(*CITY, claims=(e.PlaceClaim(by="grid", code="SCHOOL"),)).holder.episode == 0
 
 
 def test_the_first_claim_that_answers_wins() -> None:
@@ -117,7 +126,7 @@ def test_the_first_claim_that_answers_wins() -> None:
         e.PlaceClaim(by="grid", code="9999"),
         e.PlaceClaim(by="grid", code="0201"),
     )
-    placed = holder_of(*CITY, claims=claims, result=((),))
+    placed = placement_of(*CITY, claims=claims, result=((),))
     assert (placed.holder.grid, placed.located_by, placed.rules) == (
         "0201",
         "grid",
@@ -126,7 +135,7 @@ def test_the_first_claim_that_answers_wins() -> None:
 
 
 def test_rules_of_claims_that_were_not_reached_do_not_count() -> None:
-    placed = holder_of(
+    placed = placement_of(
         *CITY, claims=(e.PlaceClaim(by="grid", code="0201"), e.PlaceClaim(by="no_point"))
     )
     assert placed.rules == ()
@@ -134,13 +143,15 @@ def test_rules_of_claims_that_were_not_reached_do_not_count() -> None:
 
 @pytest.mark.parametrize("rule", ["no_point", "unknown_point"])
 def test_a_missing_or_unknown_point_leaves_its_rule(rule: Any) -> None:
-    placed = holder_of(*CITY, claims=(e.PlaceClaim(by=rule), e.PlaceClaim(by="street", code="01")))
+    placed = placement_of(
+        *CITY, claims=(e.PlaceClaim(by=rule), e.PlaceClaim(by="street", code="01"))
+    )
     assert (placed.located_by, placed.rules) == ("street", (rule,))
 
 
 def test_known_by_its_street_alone_it_waits_for_the_streets_dispatcher() -> None:
     report = issue(e.PlaceClaim(by="street", code="01"))
-    given(routing, *CITY).when(report, DAY).then(reported(report), QUEUED)
+    given(routing, *CITY).when(report, DAY).then(case_of(report), QUEUED)
 
 
 @pytest.mark.parametrize(
@@ -148,15 +159,17 @@ def test_known_by_its_street_alone_it_waits_for_the_streets_dispatcher() -> None
     [(), (e.PlaceClaim(by="street", code="99"),), (e.PlaceClaim(by="grid", code="nowhere"),)],
 )
 def test_known_by_nothing_it_waits_in_the_districts_queue(claims: tuple[e.PlaceClaim, ...]) -> None:
-    placed = holder_of(*CITY, claims=claims)
+    placed = placement_of(*CITY, claims=claims)
     assert (type(placed), placed.holder, placed.located_by) == (e.CaseQueued, IN_DISTRICT, "none")
 
 
 def test_without_a_map_everything_waits_in_the_districts_queue() -> None:
-    assert holder_of(claims=(IN_0101, e.PlaceClaim(by="grid", code="0101"))).holder == IN_DISTRICT
+    assert (
+        placement_of(claims=(IN_0101, e.PlaceClaim(by="grid", code="0101"))).holder == IN_DISTRICT
+    )
 
 
-def test_the_dispatcher_says_it_lies_here() -> None:
+def test_the_dispatcher_names_the_grid() -> None:
     bob = e.Assignment(
         level="grid", grid="0102", street="01", district="city", worker="bob", episode=1
     )
@@ -167,24 +180,22 @@ def test_the_dispatcher_says_it_lies_here() -> None:
 
 def test_the_dispatcher_cannot_name_a_grid_that_is_not_there() -> None:
     wrong = replace(PLACE, grid="nowhere")
-    given(routing, *CITY, QUEUED).when(wrong).then(
-        declined(wrong, "The map has no grid 'nowhere'.")
-    )
+    given(routing, *CITY, QUEUED).when(wrong).then(refusal(wrong, "The map has no grid 'nowhere'."))
 
 
 def test_a_case_that_has_its_place_is_in_nobodys_queue() -> None:
     given(routing, *CITY, ROUTED).when(PLACE).then(
-        declined(PLACE, "This case has its place: it is in nobody's queue.")
+        refusal(PLACE, "This case has its place: it is in nobody's queue.")
     )
 
 
-# ── Admission ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Admission ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_category_on_the_list_for_grids_goes_to_the_grid() -> None:
     report = issue(IN_0101)
     admitted = replace(ROUTED, used=STRICT)
-    given(routing, *STRICT_CITY).when(report, DAY, (("0101",),)).then(reported(report), admitted)
+    given(routing, *STRICT_CITY).when(report, DAY, (("0101",),)).then(case_of(report), admitted)
 
 
 def test_a_category_of_the_street_is_kept_from_the_grid_and_cites_the_row() -> None:
@@ -201,7 +212,7 @@ def test_a_category_of_the_street_is_kept_from_the_grid_and_cites_the_row() -> N
         used=STRICT,
         row="list 2025, row 2",
     )
-    given(routing, *STRICT_CITY).when(report, DAY, (("0101",),)).then(reported(report), withheld)
+    given(routing, *STRICT_CITY).when(report, DAY, (("0101",),)).then(case_of(report), withheld)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +232,7 @@ def test_a_category_of_the_district_or_on_no_row_belongs_to_the_district(
         used=STRICT,
         row=row,
     )
-    given(routing, *STRICT_CITY).when(report, DAY).then(reported(report), withheld)
+    given(routing, *STRICT_CITY).when(report, DAY).then(case_of(report), withheld)
 
 
 def test_a_streets_category_without_a_street_waits_until_its_street_is_known() -> None:
@@ -234,7 +245,7 @@ def test_a_streets_category_without_a_street_waits_until_its_street_is_known() -
         rules=(),
         used=STRICT,
     )
-    given(routing, *STRICT_CITY).when(report, DAY).then(reported(report), queued)
+    given(routing, *STRICT_CITY).when(report, DAY).then(case_of(report), queued)
 
 
 def test_a_dispatcher_cannot_give_a_grid_what_the_list_keeps_from_it() -> None:
@@ -243,7 +254,7 @@ def test_a_dispatcher_cannot_give_a_grid_what_the_list_keeps_from_it() -> None:
     assert [type(event) for event in placed] == [e.CaseWithheld]
 
 
-# ── The life of a case ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── The life of a case ───────────────────────────────────────────────────────────────────────────
 
 
 def test_the_life_of_a_case() -> None:
@@ -263,10 +274,10 @@ def test_a_rejected_resolution_goes_back_to_its_holder() -> None:
     )
 
 
-def test_whoever_resolved_a_case_cannot_verify_it() -> None:
+def test_a_person_cannot_verify_their_own_resolution() -> None:
     own = replace(CONFIRMATION, by="ann")
     because = "Whoever resolved a case cannot verify it: somebody else confirms."
-    given(routing, ROUTED, VISITED, RESOLVED).when(own).then(declined(own, because))
+    given(routing, ROUTED, VISITED, RESOLVED).when(own).then(refusal(own, because))
 
 
 STAGES: dict[str, tuple[e.Event, ...]] = {
@@ -280,53 +291,52 @@ STAGES: dict[str, tuple[e.Event, ...]] = {
     "ended": (ROUTED, ENDED),
 }
 QUEUE = "This case is in a dispatcher's queue: say where it lies first."
-OVER = "This case has ended: reopen it first."
-OPEN = "This case is open: there is nothing to reopen."
-PLACED = "This case has its place: it is in nobody's queue."
-BEEN = "This case was visited already."
-NOT_BEEN = "Nobody has been there: visit first."
-SOLVED = "This case is resolved already."
+ENDED_ALREADY = "This case has ended: reopen it first."
+IS_OPEN = "This case is open: there is nothing to reopen."
+FINAL = "This case was withdrawn: report the matter again."
+HAS_PLACE = "This case has its place: it is in nobody's queue."
+VISITED_ALREADY = "This case was visited already."
+NOT_VISITED = "Nobody has been there: visit first."
+RESOLVED_ALREADY = "This case is resolved already."
 NO_CLAIM = "No resolution is waiting to be checked."
 UNVERIFIED = "This case is not verified: it cannot be closed."
-REFUSALS: list[tuple[Any, dict[str, str]]] = [
-    (VISIT, {"queued": QUEUE, "visited": BEEN, "resolved": BEEN, "verified": BEEN}),
-    (RESOLUTION, {"queued": QUEUE, "routed": NOT_BEEN, "resolved": SOLVED, "verified": SOLVED}),
-    (
-        CONFIRMATION,
-        {"queued": QUEUE, "routed": NO_CLAIM, "visited": NO_CLAIM, "verified": NO_CLAIM},
-    ),
-    (
-        CLOSING,
-        {"queued": QUEUE, "routed": UNVERIFIED, "visited": UNVERIFIED, "resolved": UNVERIFIED},
-    ),
-    (PLACE, {"routed": PLACED, "visited": PLACED, "resolved": PLACED, "verified": PLACED}),
-    (WITHDRAWAL, {}),
-    (ENDING, {}),
-    (REOPENING, dict.fromkeys(("queued", "routed", "visited", "resolved", "verified"), OPEN)),
+
+# A row for each action and a column for each of STAGES: None if it is done, else why it is not.
+WHILE_OPEN, ONCE_ENDED, ALWAYS = [None] * 5, [ENDED_ALREADY] * 3, [None] * 8
+REFUSALS: list[tuple[Any, Sequence[str | None]]] = [
+    (PLACE, [None, *[HAS_PLACE] * 4, *ONCE_ENDED]),
+    (VISIT, [QUEUE, None, *[VISITED_ALREADY] * 3, *ONCE_ENDED]),
+    (RESOLUTION, [QUEUE, NOT_VISITED, None, *[RESOLVED_ALREADY] * 2, *ONCE_ENDED]),
+    (CONFIRMATION, [QUEUE, NO_CLAIM, NO_CLAIM, None, NO_CLAIM, *ONCE_ENDED]),
+    (CLOSING, [QUEUE, *[UNVERIFIED] * 3, None, *ONCE_ENDED]),
+    (REOPENING, [*[IS_OPEN] * 5, None, FINAL, None]),
+    (WITHDRAWAL, [*WHILE_OPEN, *ONCE_ENDED]),
+    (ENDING, [*WHILE_OPEN, *ONCE_ENDED]),
+    (ACKNOWLEDGEMENT, ALWAYS),
+    (ANSWER, ALWAYS),
 ]
 
 
 @pytest.mark.parametrize(
-    ("stage", "action", "because"),
+    ("action", "stage", "because"),
     [
-        (stage, action, because)
-        for action, refusals in REFUSALS
-        for stage, because in refusals.items()
-    ]
-    + [
-        (stage, action, OVER)
-        for action, _ in REFUSALS
-        if action is not REOPENING
-        for stage in ("closed", "withdrawn", "ended")
-    ]
-    + [("withdrawn", REOPENING, "This case was withdrawn: report the matter again.")],
+        (action, stage, because)
+        for action, sentences in REFUSALS
+        for stage, because in zip(STAGES, sentences, strict=True)
+    ],
 )
-def test_what_cannot_be_done_is_declined_with_a_sentence(
-    stage: str, action: Any, because: str
+def test_an_action_is_done_or_declined_with_a_sentence(
+    action: Any, stage: str, because: str | None
 ) -> None:
     case = given(routing, *CITY, *STAGES[stage])
-    after = case.when(action).then(declined(action, because))
-    assert after.state == case.state
+    if because is None:
+        assert not isinstance(case.when(action).events[0], e.InputDeclined)
+    else:
+        assert case.when(action).then(refusal(action, because)).state == case.state
+
+
+def test_every_action_has_a_row_of_refusals() -> None:
+    assert {type(action) for action, _ in REFUSALS} == e.ACTIONS
 
 
 @pytest.mark.parametrize("stage", ["queued", "routed", "visited", "resolved", "verified"])
@@ -362,7 +372,7 @@ def test_a_case_that_ended_in_the_queue_reopens_in_the_queue() -> None:
 def test_what_was_withdrawn_at_its_source_is_final() -> None:
     ended = e.CaseEndedAtSource(case=CASE, holder=ANN, outcome="withdrawn", rules=())
     because = "This case was withdrawn: report the matter again."
-    given(routing, ROUTED, ended).when(REOPENING).then(declined(REOPENING, because))
+    given(routing, ROUTED, ended).when(REOPENING).then(refusal(REOPENING, because))
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -377,17 +387,17 @@ def test_what_concerns_a_call_is_passed_on_in_every_stage(stage: str) -> None:
     )
 
 
-def test_an_issue_heard_twice_is_declined() -> None:
+def test_an_issue_that_is_reported_twice_is_declined() -> None:
     because = "This issue is reported already."
     given(routing, *CITY, ROUTED).when(issue(IN_0101)).then(
         e.InputDeclined(case=CASE, input_id=CASE, because=because)
     )
 
 
-# ── Too early ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Too early ────────────────────────────────────────────────────────────────────────────────────
 
 
-def waits(action: e.Action) -> e.ActionWaits:
+def waits_for_report(action: e.Action) -> e.ActionWaits:
     type_name, data = e.to_fields(action)
     return e.ActionWaits(issue=CASE, type=type_name, data=data)
 
@@ -397,25 +407,25 @@ def test_an_action_before_its_report_waits_and_applies_in_the_reports_own_decisi
     early = e.CaseEndedAtSource(
         case=CASE, holder=ANN, outcome="closed", rules=("gap_time", "ended_before_reported")
     )
-    case = given(routing, *CITY).when(ENDING).then(waits(ENDING))
-    case.when(report, DAY, (("0101",),)).then(reported(report), ROUTED, early)
+    case = given(routing, *CITY).when(ENDING).then(waits_for_report(ENDING))
+    case.when(report, DAY, (("0101",),)).then(case_of(report), ROUTED, early)
 
 
-def test_waiting_actions_apply_in_the_doors_order() -> None:
+def test_waiting_actions_apply_in_the_order_of_intake() -> None:
     report = issue(IN_0101)
-    case = given(routing, *CITY, waits(VISIT), waits(RESOLUTION))
-    case.when(report, DAY, (("0101",),)).then(reported(report), ROUTED, VISITED, RESOLVED)
+    case = given(routing, *CITY, waits_for_report(VISIT), waits_for_report(RESOLUTION))
+    case.when(report, DAY, (("0101",),)).then(case_of(report), ROUTED, VISITED, RESOLVED)
 
 
 def test_a_waiting_action_that_cannot_be_done_is_declined_then() -> None:
     report = issue(IN_0101)
-    case = given(routing, *CITY, waits(RESOLUTION))
+    case = given(routing, *CITY, waits_for_report(RESOLUTION))
     case.when(report, DAY, (("0101",),)).then(
-        reported(report), ROUTED, declined(RESOLUTION, NOT_BEEN)
+        case_of(report), ROUTED, refusal(RESOLUTION, NOT_VISITED)
     )
 
 
-# ── Reference data ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Reference data ───────────────────────────────────────────────────────────────────────────────
 
 
 def test_reference_data_is_passed_on_with_what_later_stages_need() -> None:
