@@ -1,1 +1,1 @@
-"""One screen for district, street and community. It reads the logs and nothing else, and decides nothing."""
+"""The screen of a district. It reads the logs and nothing else, and decides nothing."""

@@ -1,4 +1,4 @@
-"""The follower of a district: it keeps the projection as new as the logs are, and wakes the pages."""
+"""The follower of a district keeps the projection as new as the logs, and wakes the pages."""
 
 from __future__ import annotations
 

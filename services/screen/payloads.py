@@ -64,7 +64,7 @@ def line_payload(projection: DistrictProjection, line: str) -> Payload:
 
 
 def ladder_payload(projection: DistrictProjection) -> Payload:
-    """Return who must act next at each level: a grid on a case, a street or the district on a call."""
+    """Return who must act next: a grid on a case, a street or the district on a call."""
     levels: Mapping[str, Deadlines] = {"grid": projection.running, **projection.called}
     files = projection.files
     return {

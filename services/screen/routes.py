@@ -1,4 +1,4 @@
-"""The routes of the screen, all read only: the page, its map, its live stream, the life of a case."""
+"""The read-only routes of the screen: the page, its map, its live stream, the life of a case."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ TOO_LONG = {
     "services/intake/app.py",
     "services/intake/ingest_endpoint.py",
     "services/intake/issues.py",
-    "services/screen/static/screen.js",
 }
 SLEEPS = {"time.sleep", "asyncio.sleep", "sleep"}
 SLEEPING = {

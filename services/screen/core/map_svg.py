@@ -53,7 +53,7 @@ def rings(grid: Grid) -> Iterator[Ring]:
 
 
 class Plane:
-    """The projection from degrees to units: equirectangular, true in the middle of the district."""
+    """The map projection: equirectangular, true in the middle of the district."""
 
     def __init__(self, grid_map: GridMap) -> None:
         points = [point for grid in grid_map.grids for ring in rings(grid) for point in ring]

@@ -1,0 +1,25 @@
+// The latest events of the district.
+
+import { formatClock, formatFull } from "./district_time.js";
+import { byId, setClass, setText, setTitle } from "./dom.js";
+import { placeOf, setBriefName } from "./names.js";
+import { buildRow, linkRow, showRows } from "./rows.js";
+import { alarmOf } from "./states.js";
+import { words } from "./words.js";
+
+export function showEvents(events) {
+  showRows(byId("events"), events, (event) => event.id, buildEvent, updateEvent);
+}
+
+const buildEvent = () => buildRow("since", "what", "who");
+
+function updateEvent(row, event) {
+  const { since, what, who } = row.parts;
+  linkRow(row, event);
+  setText(since, formatClock(event.ts));
+  setTitle(since, formatFull(event.ts));
+  setText(what, words(["event", event.type, event.to].filter(Boolean).join(".")));
+  setTitle(what, what.textContent);
+  setClass(what, `what ${alarmOf(event.type)}`);
+  setBriefName(who, placeOf(event));
+}
