@@ -1,8 +1,10 @@
-// Reads what the hotline reported from the topic gridcall.intake, with kafka-clients and Jackson alone (needs a JDK of 17):
+// Reads the hotline's issues from the topic gridcall.intake, with kafka-clients and Jackson alone.
+// A JDK of 17 runs it:
 //
-//   java -cp 'deploy/kafka/target/libs/*' examples/kafka/ReadIntake.java ADDRESS [--topic gridcall.intake] [--until-end]
+//   java -cp 'deploy/kafka/target/libs/*' examples/kafka/ReadIntake.java \
+//     ADDRESS [--topic gridcall.intake] [--until-end]
 //
-// Its order is kept with one integer per district, as docs/kafka.md says.
+// One integer per district decides the order, as docs/kafka.md says.
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -32,13 +34,15 @@ public class ReadIntake {
         }
         List<String> options = List.of(words);
         boolean untilEnd = options.contains("--until-end");
-        String topic = options.contains("--topic") ? words[options.indexOf("--topic") + 1] : "gridcall.intake";
+        int named = options.indexOf("--topic");
+        String topic = named < 0 ? "gridcall.intake" : words[named + 1];
         Properties settings = new Properties();
         settings.put("bootstrap.servers", words[0]);
         settings.put("auto.offset.reset", "none");
-        try (var consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+        var bytes = new ByteArrayDeserializer();
+        try (var consumer = new KafkaConsumer<>(settings, bytes, bytes)) {
             List<TopicPartition> partitions = consumer.partitionsFor(topic).stream()
-                .map(found -> new TopicPartition(topic, found.partition())).toList();
+                .map(partition -> new TopicPartition(topic, partition.partition())).toList();
             if (partitions.isEmpty()) {
                 System.err.println("there is no topic " + topic + " on " + words[0]);
                 System.exit(1);
@@ -46,42 +50,49 @@ public class ReadIntake {
             consumer.assign(partitions);
             consumer.seekToBeginning(partitions);
             Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
-            while (!untilEnd || ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue())) {
-                for (ConsumerRecord<byte[], byte[]> found : consumer.poll(Duration.ofSeconds(1))) {
-                    take(found);
+            while (!untilEnd || ends.keySet().stream()
+                    .anyMatch(partition -> consumer.position(partition) < ends.get(partition))) {
+                for (ConsumerRecord<byte[], byte[]> each : consumer.poll(Duration.ofSeconds(1))) {
+                    take(each);
                 }
             }
         }
     }
 
     /** Print a record if it is the next of its district, and an issue of the hotline. */
-    static void take(ConsumerRecord<byte[], byte[]> found) throws Exception {
-        JsonNode event = JSON.readTree(found.value());
-        byte[] header = found.headers().lastHeader("generation").value();
+    static void take(ConsumerRecord<byte[], byte[]> each) throws Exception {
+        JsonNode event = JSON.readTree(each.value());
+        byte[] header = each.headers().lastHeader("generation").value();
         long generation = Long.parseLong(new String(header, StandardCharsets.UTF_8));
-        if (!isNext(event.get("partitionkey").asText(), generation, event.get("position").asLong())) {
+        String district = event.get("partitionkey").asText();
+        if (!isNext(district, generation, event.get("position").asLong())) {
             return;
         }
         JsonNode data = event.get("data");
-        if (event.get("type").asText().equals("gridcall.issue-reported.v1") && data.get("line").asText().equals("hotline")) {
-            System.out.println(String.join("  ", event.get("id").asText(), event.get("time").asText(),
+        if (event.get("type").asText().equals("gridcall.issue-reported.v1")
+                && data.get("line").asText().equals("hotline")) {
+            System.out.println(String.join("  ",
+                event.get("id").asText(), event.get("time").asText(),
                 data.get("reference").asText(), data.get("category").asText()));
         }
     }
 
-    /** Whether this record is the next one; a repeat is not. Ends the program at a gap. */
+    /** Return true for the next record, false for a repeat. Ends the program at a gap. */
     static boolean isNext(String district, long generation, long position) {
         Taken known = LAST.getOrDefault(district, new Taken(generation, 0));
         long last = known.position();
         if (generation > known.generation() && position <= last) {
-            System.err.printf("%s: generation %d begins; forget what came from position %d on%n", district, generation, position);
+            System.err.printf("%s: generation %d begins; drop the rows from position %d on%n",
+                district, generation, position);
             last = position - 1;
         }
         if (generation < known.generation() || position <= last) {
             return false;
         }
         if (position > last + 1) {
-            System.err.printf("%s: a gap after position %d: ask the service for GET /log/%s?after=%d%n", district, last, district, last);
+            System.err.printf(
+                "%s: a gap after position %d: ask the service for GET /log/%s?after=%d%n",
+                district, last, district, last);
             System.exit(1);
         }
         LAST.put(district, new Taken(generation, position));

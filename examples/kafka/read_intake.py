@@ -1,8 +1,9 @@
-"""Reads what the hotline reported from the topic gridcall.intake, with nothing of gridcall's: confluent-kafka and jsonschema.
+"""Read the hotline's issues from the topic gridcall.intake, without gridcall's code.
 
 python examples/kafka/read_intake.py ADDRESS [--topic gridcall.intake] [--until-end]
 
-Every event is held against docs/asyncapi.json. Its order is kept with one integer per district, as docs/kafka.md says.
+The program needs confluent-kafka and jsonschema. It validates every event against
+docs/asyncapi.json. One integer per district decides the order, as docs/kafka.md says.
 """
 
 from __future__ import annotations
@@ -23,24 +24,26 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 
 
 class Order:
-    """Which records are the next of their district: the generation and the last position of each."""
+    """The generation and the last position of each district, which decide the next record."""
 
     def __init__(self) -> None:
         self.last: dict[str, tuple[int, int]] = {}
 
     def takes(self, district: str, generation: int, position: int) -> bool:
-        """Whether this record is the next one; a repeat is not. Raises SystemExit at a gap."""
+        """Return True for the next record, False for a repeat. Raises SystemExit at a gap."""
         known, last = self.last.get(district, (generation, 0))
         if generation > known and position <= last:
             sys.stderr.write(
-                f"{district}: generation {generation} begins; forget what came from position {position} on\n"
+                f"{district}: generation {generation} begins;"
+                f" drop the rows from position {position} on\n"
             )
             last = position - 1
         if generation < known or position <= last:
             return False
         if position > last + 1:
             sys.exit(
-                f"{district}: a gap after position {last}: ask the service for GET /log/{district}?after={last}"
+                f"{district}: a gap after position {last}:"
+                f" ask the service for GET /log/{district}?after={last}"
             )
         self.last[district] = (generation, position)
         return True
@@ -76,11 +79,9 @@ def read(address: str, topic: str, until_end: bool) -> None:
 
 
 def take(record: Any, order: Order, checks: dict[str, Draft7Validator]) -> None:
-    """Check a record, and print it if it is the next of its district, and an issue of the hotline."""
+    """Check a record. Print it if it is the next of its district and an issue of the hotline."""
     event = json.loads(record.value())
-    if (
-        event["type"] in checks
-    ):  # A new event has a new name. It is not for us, but its position counts.
+    if event["type"] in checks:  # The type of a new event is unknown, but its position counts.
         checks[event["type"]].validate(event)
     generation = int(dict(record.headers())["generation"])
     if order.takes(event["partitionkey"], generation, event["position"]):
@@ -93,7 +94,7 @@ def take(record: Any, order: Order, checks: dict[str, Draft7Validator]) -> None:
 
 
 def checks_of(document: Any) -> dict[str, Draft7Validator]:
-    """For each message of the topic, by its name, what checks its payload."""
+    """Return a validator of the payload for each message of the topic, by its name."""
     registry: Registry[Any] = Registry().with_resource(
         "urn:gridcall", DRAFT7.create_resource(document)
     )
@@ -105,9 +106,7 @@ def checks_of(document: Any) -> dict[str, Draft7Validator]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description="Prints the hotline's issues from gridcall.intake."
-    )
+    parser = argparse.ArgumentParser(description="Print the hotline's issues from gridcall.intake.")
     parser.add_argument("address", help="host:port of a broker")
     parser.add_argument(
         "--topic", default="gridcall.intake", help="its name in your cluster, if it is another one"

@@ -136,9 +136,7 @@ def test_a_program_that_is_not_ours_prints_what_the_hotline_reported(
         ]
         said = [line for line in done.stdout.splitlines() if line.startswith(f"intake/{district}/")]
         assert [line.split("  ")[0] for line in said] == [row.id for row in hotline]
-        assert (
-            f"{district}: generation 2 begins; forget what came from position 7 on\n" in done.stderr
-        )
+        assert f"{district}: generation 2 begins; drop the rows from position 7 on\n" in done.stderr
         assert said[-1].endswith("  Noise")
     assert len(done.stdout.splitlines()) == len(DISTRICTS) * 3
     shown = [

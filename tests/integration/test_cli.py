@@ -121,7 +121,7 @@ def test_a_missing_column_names_file_line_key_and_what_to_do(tmp_path: Path) -> 
     done = simulate(tmp_path / "out", inputs=written(tmp_path, "id;channel\nR;Phone\n"))
     assert done.returncode == 2
     assert (
-        f"{tmp_path / 'rows.csv'}:1: no column 'type', which category.column names ({PROFILE}:8)"
+        f"{tmp_path / 'rows.csv'}:1: no column 'type', which category.column names ({PROFILE}:11)"
         in done.stderr
     )
     assert "correct the profile: the file has id, channel" in done.stderr
@@ -131,7 +131,7 @@ def test_a_missing_column_names_file_line_key_and_what_to_do(tmp_path: Path) -> 
 def test_an_unknown_profile_key_names_the_nearest_known_one(tmp_path: Path) -> None:
     done = simulate(tmp_path / "out", profile=changed_profile(tmp_path, "category:", "categroy:"))
     assert done.returncode == 2
-    assert "profile.yaml:8: categroy: unknown key; did you mean 'category'?" in done.stderr
+    assert "profile.yaml:11: categroy: unknown key; did you mean 'category'?" in done.stderr
 
 
 def test_an_out_that_is_not_empty_is_not_overwritten(tmp_path: Path) -> None:

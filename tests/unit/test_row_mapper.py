@@ -293,14 +293,14 @@ def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) 
             "category:",
             "categroy:",
             [
-                "profile.yaml:8: categroy: unknown key; did you mean 'category'?",
+                "profile.yaml:11: categroy: unknown key; did you mean 'category'?",
                 "category: this key is missing",
             ],
         ),
         (
             "decimals: 4",
             "decimal: 4",
-            ["profile.yaml:13: place.0.point.decimal: unknown key; did you mean 'decimals'?"],
+            ["profile.yaml:19: place.0.point.decimal: unknown key; did you mean 'decimals'?"],
         ),
         (
             "{from: ward_no",
@@ -313,7 +313,7 @@ def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) 
             ["profile.yaml:4: zone:", "not a zone of the IANA database"],
         ),
         ("format: 1", "format: 2", ["profile.yaml:3: format:"]),
-        ("Phone: hotline", "Phone: telephone", ["profile.yaml:7: line.values.Phone:", "'hotline'"]),
+        ("Phone: hotline", "Phone: telephone", ["profile.yaml:9: line.values.Phone:", "'hotline'"]),
         (r"'(\d+)$'", r"'\d+$'", ["place.2.street.keep:", "group 1 is what is kept"]),
         (r"'\.0$'", "'['", ["place.1.grid.drop:", "not a regular expression"]),
         ("PT24H", "24 hours", ["calls.answer_within:"]),
@@ -332,7 +332,7 @@ def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) 
             "%d/%m/%Y %H:%M",
             "%d/%m/%Q",
             [
-                "profile.yaml:9: reported.formats.1:",
+                "profile.yaml:12: reported.formats.1:",
                 "not a format of strptime: 'Q' is a bad directive",
             ],
         ),
@@ -340,7 +340,7 @@ def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) 
         (
             "merge: never",
             "merge: never\nmerge: never",
-            ["profile.yaml:24: merge: this key stands here twice"],
+            ["profile.yaml:30: merge: this key stands here twice"],
         ),
         (
             "  - point: {lat: latitude",
@@ -353,7 +353,7 @@ def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) 
         (
             "name: Exampleville",
             'name: "\\0"',
-            ["profile.yaml:17: map.district.name: NUL or half a character"],
+            ["profile.yaml:23: map.district.name: NUL or half a character"],
         ),
         ("Phone: hotline", '"\\ud800": hotline', ["NUL or half a character"]),
         (

@@ -10,8 +10,11 @@ from tools.language.finding import Finding
 WHY = "the first line is not in the imperative (D401)"
 
 
-def check_imperatives(root: Path, paths: list[str]) -> list[Finding]:
-    """Return a finding for each D401 of ruff."""
+def check_imperatives(root: Path, below: list[str]) -> list[Finding]:
+    """Return a finding for each D401 of ruff, below folders and modules of Python."""
+    paths = [path for path in below if path.endswith(".py") or (root / path).is_dir()]
+    if below and not paths:
+        return []
     command = [sys.executable, "-m", "ruff", "check", "--select", "D401", "--exit-zero"]
     command += ["--output-format", "json", "--no-cache", *paths]
     answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
