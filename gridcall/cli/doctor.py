@@ -14,7 +14,7 @@ from eventlog.postgres.pool import Database
 from events.errors import GridcallError, Unavailable
 from gridcall.cli.queries import run_on_database
 from gridcall.cli.terminal import UNREACHABLE
-from gridcall.host.status import status
+from gridcall.host.status import shards_of_all_logs
 from intake.acceptor import AHEAD_US_MAX, now_us
 from intake.store import IntakeStore
 
@@ -87,7 +87,7 @@ def check_clock() -> str:
 
 def check_shards() -> str:
     """Return the number of shards. None may lag behind."""
-    shards = run_on_database(status)["shards"]
+    shards = run_on_database(shards_of_all_logs)
     lags = [
         f"{shard['log']}/{shard['district']} is {shard['lag']:,} behind"
         for shard in shards

@@ -1,91 +1,110 @@
-"""What is asked of the tables of all services: how far they are, and what is open."""
+"""The state of a system on one database: positions, lag, open and parked cases."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from eventlog.codec import data_decoder
+from assessment.store import FactStore
+from casebook import CALL_EVENTS, Call, Case, evolve_call, evolve_case, raised_call
 from eventlog.postgres.pool import Database
+from eventlog.postgres.survey import Head, Survey
+from events.catalogue import PARKING, CallRaised
 from events.instants import rfc3339
-from events.topology import WRITER
+from events.registry import CATALOGUE, TYPE_OF
+from events.topology import LOGS, SERVICE, WRITER
 
-STANDS = {
-    "case-routed": "routed", "case-queued": "queued", "case-withheld": "routed", "case-visited": "visited",
-    "resolution-rejected": "visited", "case-resolved": "resolved", "case-verified": "verified", "case-reopened": "reopened",
-    "case-closed": "", "case-withdrawn": "", "case-ended-at-source": "",
-}  # fmt: skip
-SHARDS = """
-SELECT s.shard AS district, '{log}' AS log, s.pos AS position, s.ts, coalesce({lag}, 0) AS lag, s.epoch,
-  CASE WHEN s.leased_until > clock_timestamp() THEN s.owner ELSE '' END AS owner
-FROM {schema}.shard s ORDER BY s.shard
-"""
-LAG = "(SELECT b.pos FROM {before}.shard b WHERE b.shard = s.shard) - {read}"
-MERGED = "(SELECT m.pos FROM assessment.merged m WHERE m.shard = s.shard AND m.log = 'calls')"
-LAGS = {
-    "intake": "0",
-    "cases": LAG.format(before="intake", read="s.input"),
-    "calls": LAG.format(before="routing", read="s.input"),
-    "evaluations": LAG.format(before="escalation", read=MERGED),
-}
-STANDING = """
-SELECT DISTINCT ON (subject) type, data FROM routing.log WHERE shard = $1 AND type = ANY ($2) ORDER BY subject, seq DESC
-"""
-CALLING = """
-SELECT r.data FROM escalation.log r WHERE r.shard = $1 AND r.type = 'gridcall.call-raised.v1' AND NOT EXISTS (
-  SELECT FROM escalation.log e WHERE e.shard = r.shard AND e.subject = r.subject AND e.pos > r.pos
-    AND e.type IN ('gridcall.call-answered.v1', 'gridcall.call-withdrawn.v1')
-    AND convert_from(e.data, 'UTF8')::json ->> 'call' = convert_from(r.data, 'UTF8')::json ->> 'call')
-"""
-PARKED = """
-SELECT p.shard AS district, '{log}' AS log, max(p.pos) AS position, p.subject AS case, array_agg(p.data ORDER BY p.pos) AS data,
-  (SELECT count(*) FROM {schema}.log h WHERE h.shard = p.shard AND h.subject = p.subject AND h.pos > min(p.pos)
-    AND h.type = 'gridcall.input-held.v1') AS held
-FROM {schema}.log p WHERE p.type = 'gridcall.case-parked.v1' AND NOT EXISTS (
-  SELECT FROM {schema}.log r WHERE r.shard = p.shard AND r.subject = p.subject AND r.pos > p.pos
-    AND r.type = 'gridcall.case-retried.v1')
-GROUP BY p.shard, p.subject ORDER BY p.shard, max(p.pos)
-"""
+STAGE_EVENTS = [kind.cls for kind in CATALOGUE.values() if kind.case_stage]
+
+Positions = Mapping[str, int]  # District → position.
 
 
 async def status(database: Database) -> dict[str, Any]:
-    """Positions, lag and leases of every shard; open cases and calls by stage and level."""
-    shards = [shard for log in LAGS for shard in await shards_of(database, log)]
+    """Return the shards of every log, and what is open in each district."""
+    shards = await shards_of_all_logs(database)
     districts = sorted({shard["district"] for shard in shards})
     return {
         "shards": shards,
-        "open": {district: await opened(database, district) for district in districts},
+        "open": {district: await count_open(database, district) for district in districts},
     }
 
 
-async def shards_of(database: Database, log: str) -> list[dict[str, Any]]:
-    """Every shard of a log. `lag`: how many rows of the log before it wait to be read."""
-    found = await database.fetch(SHARDS.format(log=log, lag=LAGS[log], schema=WRITER[log]))
-    return [{**record, "ts": rfc3339(record["ts"])} for record in found]
+async def shards_of_all_logs(database: Database) -> list[dict[str, Any]]:
+    """Return position, time, lag, epoch and owner of every shard, log by log."""
+    heads = {log: await survey(log, database).heads() for log in LOGS}
+    shards = []
+    for log in LOGS:
+        cause = next(reversed(SERVICE[WRITER[log]].inputs), None)
+        written = {head.shard: head.position for head in heads[cause]} if cause else {}
+        applied = await applied_positions(log, heads[log], database)
+        shards += [shard_status(log, head, written, applied) for head in heads[log]]
+    return shards
 
 
-async def opened(database: Database, district: str) -> dict[str, int]:
-    """How many cases stand where, and how many calls are open at which level: the last word of each."""
+def survey(log: str, database: Database) -> Survey:
+    """Return the survey of a log."""
+    return Survey(log, WRITER[log], database)
+
+
+async def applied_positions(log: str, heads: list[Head], database: Database) -> Positions:
+    """Return the last position of the input log that each shard of a log has applied."""
+    if log != "evaluations":
+        return {head.shard: head.input for head in heads}
+    merged = {head.shard: await FactStore(database).merged_logs(head.shard) for head in heads}
+    return {shard: logs["calls"].position for shard, logs in merged.items() if "calls" in logs}
+
+
+def shard_status(log: str, head: Head, written: Positions, applied: Positions) -> dict[str, Any]:
+    """Return a shard. Its lag is the number of input rows that are written and not applied."""
+    district = head.shard
+    known = district in written and district in applied
+    return {
+        "district": district,
+        "log": log,
+        "position": head.position,
+        "ts": rfc3339(head.time),
+        "lag": written[district] - applied[district] if known else 0,
+        "epoch": head.epoch,
+        "owner": head.owner,
+    }
+
+
+async def count_open(database: Database, district: str) -> dict[str, int]:
+    """Return the number of open cases by stage and level, and of open calls by level."""
     counts: Counter[str] = Counter()
-    words = {f"gridcall.{name}.v1": said for name, said in STANDS.items()}
-    for record in await database.fetch(STANDING, district, list(words)):
-        if said := words[record["type"]]:
-            counts[
-                f"{said} at the {data_decoder(record['type']).decode(record['data']).holder.level}"
-            ] += 1
-    for record in await database.fetch(CALLING, district):
-        counts[f"calls to the {msgspec.json.decode(record['data'])['to_level']}"] += 1
+    for row in await survey("cases", database).latest_rows(district, STAGE_EVENTS):
+        case = Case(row.subject)
+        evolve_case(case, row)
+        if case.open:
+            counts[f"{case.stage} at the {case.level}"] += 1
+    for call in await open_calls(database, district):
+        counts[f"calls to the {call.to_level}"] += 1
     return dict(counts)
 
 
+async def open_calls(database: Database, district: str) -> list[Call]:
+    """Return the calls that are neither answered nor withdrawn."""
+    calls: dict[str, Call] = {}
+    for row in await survey("calls", database).rows_of(district, CALL_EVENTS):
+        if isinstance(row.event, CallRaised):
+            calls[row.event.call] = raised_call(row.event, row.time)
+        else:
+            evolve_call(calls[row.event.call], row.event, row.time)
+    return [call for call in calls.values() if call.end is None]
+
+
 async def parked(database: Database) -> list[dict[str, Any]]:
-    """Parked cases: where, the last fault, and how many inputs came since the first."""
-    rows = []
-    for log in ("cases", "calls"):
-        for record in await database.fetch(PARKED.format(log=log, schema=WRITER[log])):
-            row = dict(record)
-            fault = msgspec.json.decode(row.pop("data")[-1])["fault"]
-            rows.append({**row, "fault": fault})
-    return rows
+    """Return the parked cases with their last fault, and how many inputs wait behind each."""
+    return [
+        {
+            "district": each.shard,
+            "log": log,
+            "position": each.position,
+            "case": each.subject,
+            "held": each.deferred,
+            "fault": each.fault,
+        }
+        for log in TYPE_OF[PARKING.parked].logs
+        for each in await survey(log, database).parked(PARKING)
+    ]

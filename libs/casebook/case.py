@@ -140,7 +140,7 @@ def evolve_case(case: Case, row: Row) -> None:
         case CaseRetried():
             case.parked_in = tuple(log for log in case.parked_in if log != row.log)
         case CaseVisited() | CaseResolved() | CaseVerified() | ResolutionRejected():
-            pass  # The stage says it all.
+            assign(case, event.holder)
         case (
             CallRaised() | CallAcknowledged() | CallAnswered() | CallWithdrawn()
             | CallActionDeclined()

@@ -76,6 +76,13 @@ def test_a_routed_case_is_held_by_its_grid_and_each_data_flag_is_listed_once() -
     assert case.data_flags == ("in_two_grids", "no_due")
 
 
+def test_the_last_event_of_an_open_case_is_enough_to_know_its_stage_and_its_holder() -> None:
+    visited = e.CaseVisited(case="c", holder=ANN, by="ann")
+    for event in (ROUTED, visited, REOPENED):
+        case, whole = case_after(event), case_after(REPORTED, ROUTED, event)
+        assert (case.stage, case.level, case.grid) == (whole.stage, whole.level, whole.grid)
+
+
 def test_a_case_is_overdue_from_its_miss_until_it_ends() -> None:
     assert not case_after(REPORTED, CLOCK).overdue
     assert case_after(REPORTED, CLOCK, MISSED).overdue
