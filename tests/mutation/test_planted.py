@@ -1,4 +1,4 @@
-"""Each rule that the logs stand on is missed when it is not there (tests/mutation/planted.py, docs/planted-bugs.md)."""
+"""Each rule of the logs is missed when it is removed (docs/planted-bugs.md)."""
 
 from __future__ import annotations
 
@@ -7,48 +7,57 @@ import asyncio
 import pytest
 
 from tests.harness.paths import ROOT
-from tests.mutation.planted import HEAD, HISTORIES, PLANTED, History, Planted, Weakening, outcome
+from tests.mutation.faults import HISTORIES, History, PlantedFault
+from tests.mutation.table import HEAD, PLANTED_FAULTS
+from tests.mutation.table import outcomes_of as outcomes_of_world
+from tests.mutation.weakening import Weakening
 
 
-def noticed(
-    told: History, weakened: tuple[Weakening, ...], request: pytest.FixtureRequest
+def outcomes_of(
+    history: History, weakened: tuple[Weakening, ...], request: pytest.FixtureRequest
 ) -> set[str]:
-    url = request.getfixturevalue("database") if told.stored else ""
-    return asyncio.run(outcome(told, weakened, url))
+    url = request.getfixturevalue("database") if history.needs_database else ""
+    return asyncio.run(outcomes_of_world(history, weakened, url))
 
 
-def finders(found: set[str]) -> set[str]:
-    """Whether verify and the checker are among them."""
-    return {what.partition(":")[0] for what in found} & {"verify", "checker"}
+def finders(outcomes: set[str]) -> set[str]:
+    """Return verify and the checker if they are among the outcomes."""
+    return {what.partition(":")[0] for what in outcomes} & {"verify", "checker"}
 
 
-@pytest.mark.parametrize("told", HISTORIES.values(), ids=lambda told: told.name)
-def test_with_the_rule_it_is_fine(told: History, request: pytest.FixtureRequest) -> None:
-    assert not finders(set(told.usual))
-    assert noticed(told, (), request) == set(told.usual)
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=lambda history: history.name)
+def test_with_the_rule_it_is_fine(history: History, request: pytest.FixtureRequest) -> None:
+    assert not finders(set(history.usual))
+    assert outcomes_of(history, (), request) == set(history.usual)
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
-def test_without_the_rule_it_is_caught(planted: Planted, request: pytest.FixtureRequest) -> None:
-    found, usual = noticed(planted.history, planted.weakened, request), set(planted.history.usual)
+@pytest.mark.parametrize("planted", PLANTED_FAULTS, ids=lambda planted: planted.name)
+def test_without_the_rule_it_is_caught(
+    planted: PlantedFault, request: pytest.FixtureRequest
+) -> None:
+    outcomes, usual = (
+        outcomes_of(planted.history, planted.weakened, request),
+        set(planted.history.usual),
+    )
     if planted.masked_by:
-        assert found == usual
-    assert set(planted.caught_by) <= found - usual
-    assert finders(set(planted.caught_by)) == finders(found)
+        assert outcomes == usual
+    assert set(planted.caught_by) <= outcomes - usual
+    assert finders(set(planted.caught_by)) == finders(outcomes)
 
 
 def test_none_goes_free() -> None:
-    for planted in PLANTED:
+    for planted in PLANTED_FAULTS:
         assert bool(planted.caught_by) != bool(planted.masked_by), planted.name
         if planted.masked_by:
             assert any(
-                set(planted.weakened) < set(other.weakened) and other.caught_by for other in PLANTED
+                set(planted.weakened) < set(other.weakened) and other.caught_by
+                for other in PLANTED_FAULTS
             ), planted.name
 
 
 def test_every_history_is_one_of_a_planted_bug_and_every_name_is_its_own() -> None:
-    assert {planted.history.name for planted in PLANTED} == HISTORIES.keys()
-    assert len({planted.name for planted in PLANTED}) == len(PLANTED)
+    assert {planted.history.name for planted in PLANTED_FAULTS} == HISTORIES.keys()
+    assert len({planted.name for planted in PLANTED_FAULTS}) == len(PLANTED_FAULTS)
 
 
 def test_the_document_is_the_table() -> None:
@@ -58,4 +67,4 @@ def test_the_document_is_the_table() -> None:
         .partition("\n## Over Kafka\n")[0]
     )
     shown = [line for line in page.splitlines() if line.startswith("|")]
-    assert shown == [*HEAD.splitlines(), *(planted.line for planted in PLANTED)]
+    assert shown == [*HEAD.splitlines(), *(planted.line for planted in PLANTED_FAULTS)]

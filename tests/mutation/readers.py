@@ -1,0 +1,151 @@
+"""Readers of a log: no gap, no repeat, and positions in the order of commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from eventlog.core.row import Row
+from eventlog.core.stage import Stage
+from eventlog.notifier import Notifier
+from eventlog.postgres.log import Tail
+from intake.acceptor import Acceptor
+from tests.mutation.faults import PlantedFault, history
+from tests.mutation.inputs import S, closing, report, visit
+from tests.mutation.memory import InMemory, in_memory
+from tests.mutation.postgres import OnPostgres, on_postgres
+from tests.mutation.weakening import Weakening, method
+
+
+@method(Stage, "_apply")
+def apply_over_gaps(
+    real: Callable[..., None], self: Stage[Any, Any], row: Row, answer: Any
+) -> None:
+    self.input = max(self.input, row.position - 1)
+    real(row, answer)
+
+
+@method(Stage, "_apply")
+def apply_again(real: Callable[..., None], self: Stage[Any, Any], row: Row, answer: Any) -> None:
+    self.input = min(self.input, row.position - 1)
+    real(row, answer)
+
+
+@method(Tail, "add")
+def add_over_gap(real: object, self: Tail, rows: Sequence[Row]) -> None:
+    self.rows += rows
+
+
+HOLED_TAIL = Weakening("`Tail.add` keeps older rows although others wrote in between", add_over_gap)
+NO_GAP_RULE = Weakening("`Stage` applies a row also after a gap", apply_over_gaps)
+ID_SEQUENCE = """
+CREATE OR REPLACE FUNCTION intake.accept(
+  a_shard text, ids text[], contents uuid[], codes uuid[], types text[], datas text[],
+  now_us bigint, ahead_us_max bigint)
+RETURNS TABLE (id uuid, pos bigint, ts bigint, code uuid, content uuid) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  INSERT INTO intake.shard (shard) SELECT a_shard
+    WHERE NOT EXISTS (SELECT FROM intake.shard WHERE shard = a_shard);
+  INSERT INTO intake.log (shard, pos, ts, input, n, subject, seq, cause, type, data)
+    SELECT a_shard, nextval('positions'), intake.clock(), 0, 1, subject, 1, '', type,
+      convert_to(data, 'UTF8')
+    FROM unnest(ids, types, datas) AS item (subject, type, data);
+  UPDATE intake.shard s
+    SET pos = greatest(s.pos, currval('positions')), ts = greatest(s.ts, intake.clock())
+    WHERE s.shard IN (SELECT shard FROM intake.shard WHERE shard = a_shard FOR UPDATE SKIP LOCKED);
+  INSERT INTO intake.identity (id, shard, pos, ts, content, code)
+    SELECT id, a_shard, currval('positions'), intake.clock(), content, code
+    FROM unnest(ids::uuid[], contents, codes) AS item (id, content, code);
+  RETURN QUERY SELECT NULL::uuid, currval('positions'), intake.clock(), NULL::uuid, NULL::uuid;
+END $$
+"""
+FROM_A_SEQUENCE = Weakening(
+    "`intake.accept` takes positions from an id sequence, without the lock",
+    sql=("CREATE SEQUENCE positions", ID_SEQUENCE),
+)
+
+
+@history(in_memory, "Halted")
+async def a_row_is_lost_on_the_way(world: InMemory) -> None:
+    await world.come(10 * S, report("a", 20 * S), closing("a"), report("b", 99 * S))
+    world.logs["intake"].garble = lambda rows: [row for row in rows if row.position != 2]
+    await world.follow()
+
+
+@history(in_memory, "Halted")
+async def a_row_comes_twice(world: InMemory) -> None:
+    await world.come(10 * S, report("a", 20 * S), visit("a"))
+    world.logs["intake"].garble = lambda rows: [*rows, *rows[1:]]
+    await world.follow()
+
+
+@history(on_postgres)
+async def a_shard_comes_back_to_its_first_owner(world: OnPostgres) -> None:
+    for number, process in enumerate(("a", "b", "a")):
+        await world.come((number + 1) * 10 * S, report(process + str(number), 99 * S))
+        await world.expire("cases")
+        world.owner("cases", process).die()
+        await world.owner("cases", process).go()
+    await world.owner("calls").go()
+
+
+@history(on_postgres)
+async def two_commits_cross(world: OnPostgres) -> None:
+    await world.come(5 * S, report("before", 99 * S))
+    async with world.open_input(10 * S, report("a", 99 * S)):
+        other = asyncio.create_task(
+            world.post(Acceptor(world.connection, Notifier()), report("b", 99 * S))
+        )
+        await world.wait_until_locked(other)
+        await world.follow()
+    await other
+    await world.come(20 * S, report("after", 99 * S))
+    await world.follow()
+
+
+FAULTS = (
+    PlantedFault(
+        "no gap",
+        "A reader accepts the next position only.",
+        (NO_GAP_RULE,),
+        a_row_is_lost_on_the_way,
+        ("verify", "checker: outcome"),
+    ),
+    PlantedFault(
+        "no repeat",
+        "A reader refuses a position that it has.",
+        (Weakening("`Stage` applies a row again", apply_again),),
+        a_row_comes_twice,
+        ("verify", "checker: outcome"),
+    ),
+    PlantedFault(
+        "a tail without a hole",
+        "The tail that a process stores of its own log has no gap.",
+        (HOLED_TAIL,),
+        a_shard_comes_back_to_its_first_owner,
+        ("Halted",),
+    ),
+    PlantedFault(
+        "a tail without a hole, read over gaps",
+        "The same, without the rule about gaps.",
+        (HOLED_TAIL, NO_GAP_RULE),
+        a_shard_comes_back_to_its_first_owner,
+        ("verify", "checker: clock"),
+    ),
+    PlantedFault(
+        "positions in the order of commits",
+        "Positions are given under the lock of the shard's row.",
+        (FROM_A_SEQUENCE,),
+        two_commits_cross,
+        ("Halted",),
+    ),
+    PlantedFault(
+        "positions in the order of commits, read over gaps",
+        "The same, without the rule about gaps.",
+        (FROM_A_SEQUENCE, NO_GAP_RULE),
+        two_commits_cross,
+        ("verify", "checker: outcome"),
+    ),
+)
