@@ -36,7 +36,7 @@ from eventlog.postgres.pool import connected  # noqa: E402
 from gridcall.host.migrations import prepare  # noqa: E402
 from gridcall.host.topics import system_topics  # noqa: E402
 from intake.acceptor import Acceptor  # noqa: E402
-from intake.api_keys import Key  # noqa: E402
+from intake.api_keys import ApiKey  # noqa: E402
 from intake.submissions import IssueSubmission  # noqa: E402
 from tests.harness.broker import Broker, running_broker  # noqa: E402
 from tests.harness.live import adopt_exampleville  # noqa: E402
@@ -89,7 +89,7 @@ class ServiceHost(SeparateServices):
 async def accept(url: str) -> None:
     """Issues in intake's log."""
     issues, key = (
-        IssueSubmission(Key("", DISTRICT, "bench", frozenset()), "hotline"),
+        IssueSubmission(ApiKey("", DISTRICT, "bench", frozenset()), "hotline"),
         Requests("http://none"),
     )
     async with connected(url) as database:

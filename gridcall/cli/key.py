@@ -8,7 +8,7 @@ from events.catalogue import LINES
 from gridcall.cli.options import district_option, json_option
 from gridcall.cli.queries import run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, fail, print_rows
-from intake.api_keys import ON_KAFKA, READER, Keys
+from intake.api_keys import ON_KAFKA, READER, ApiKeys
 
 
 @click.group("key")
@@ -38,7 +38,7 @@ def key_add(district: str, source: str, lines: tuple[str, ...]) -> None:
     \b
     Example:     gridcall key add --district licheng --source 12345 --line hotline
     """
-    click.echo(run_on_database(lambda database: Keys(database).add(district, source, lines)))
+    click.echo(run_on_database(lambda database: ApiKeys(database).add(district, source, lines)))
 
 
 @key_group.command("list")
@@ -49,7 +49,7 @@ def key_list(json_output: bool) -> None:
     \b
     Example:     gridcall key list
     """
-    keys = run_on_database(lambda database: Keys(database).listed())
+    keys = run_on_database(lambda database: ApiKeys(database).all())
     rows = [
         {
             **key._asdict(),
@@ -70,7 +70,7 @@ def key_revoke(key_id: str) -> None:
     \b
     Example:     gridcall key revoke 3f2a91c0
     """
-    if not run_on_database(lambda database: Keys(database).revoke(key_id)):
+    if not run_on_database(lambda database: ApiKeys(database).revoke(key_id)):
         fail(NOTHING_RAN, f"no valid key {key_id!r}; gridcall key list shows all")
 
 

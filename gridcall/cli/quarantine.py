@@ -15,7 +15,8 @@ from gridcall.cli.options import json_option
 from gridcall.cli.queries import run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, emit, fail, print_rows
 from gridcall.simulation.reports.files import as_json
-from intake.inbound.dead_letters import Kept, Quarantine
+from intake.inbound.dead_letters import DeadLetter
+from intake.store import InboundStore
 
 RETRY_SECONDS = 15
 POLL_SECONDS = 0.2  # Intake retries in another process, which sends no notification.
@@ -39,7 +40,7 @@ def list_command(line: str | None, json_output: bool) -> None:
     \b
     Example:     gridcall quarantine list --line hotline
     """
-    records = run_on_database(lambda database: Quarantine(database).listed(line))
+    records = run_on_database(lambda database: InboundStore(database).dead_letters(line))
     rows = [
         {
             **identity(record),
@@ -73,7 +74,7 @@ def show_command(record_id: int, json_output: bool) -> None:
         emit("".join(f"{printable(line)}\n" for line in description(record)).encode())
 
 
-def description(record: Kept) -> list[str]:
+def description(record: DeadLetter) -> list[str]:
     """Return the lines that describe a record."""
     problem = record.problem
     lines = [f"{name:9}  {value}" for name, value in identity(record).items()]
@@ -124,14 +125,14 @@ def retry_command(ids: tuple[int, ...], line: str | None) -> None:
         raise SystemExit(REJECTED)
 
 
-async def retry(database: Database, ids: Sequence[int]) -> list[Kept]:
+async def retry(database: Database, ids: Sequence[int]) -> list[DeadLetter]:
     """Mark records for retry, wait for intake, and return those that are still in quarantine."""
     if not ids:
         return []
-    quarantine = Quarantine(database)
-    await quarantine.retry(ids)
+    store = InboundStore(database)
+    await store.retry(ids)
     for _ in range(round(RETRY_SECONDS / POLL_SECONDS)):
-        remaining = await quarantine.listed(ids=ids)
+        remaining = await store.dead_letters(ids=ids)
         if not any(record.again for record in remaining):
             break
         await asyncio.sleep(POLL_SECONDS)
@@ -149,18 +150,18 @@ def discard_command(ids: tuple[int, ...], line: str | None) -> None:
     """
     selected = [record.id for record in select(ids, line)]
     click.echo(
-        f"{run_on_database(lambda database: Quarantine(database).discard(selected))} discarded"
+        f"{run_on_database(lambda database: InboundStore(database).discard(selected))} discarded"
     )
 
 
-def select(ids: Sequence[int], line: str | None = None) -> list[Kept]:
+def select(ids: Sequence[int], line: str | None = None) -> list[DeadLetter]:
     """Return the records of these ids, or of a line, or end the program."""
     if not ids and line is None:
         fail(
             NOTHING_RAN,
             "name records by ID, or all of a line with --line; gridcall quarantine list shows them",
         )
-    records = run_on_database(lambda database: Quarantine(database).listed(line, ids))
+    records = run_on_database(lambda database: InboundStore(database).dead_letters(line, ids))
     if missing := set(ids) - {record.id for record in records}:
         fail(
             NOTHING_RAN,
@@ -169,7 +170,7 @@ def select(ids: Sequence[int], line: str | None = None) -> list[Kept]:
     return records
 
 
-def identity(record: Kept) -> dict[str, Any]:
+def identity(record: DeadLetter) -> dict[str, Any]:
     """Return the fields that identify a record."""
     return {
         "id": record.id,
@@ -182,14 +183,14 @@ def identity(record: Kept) -> dict[str, Any]:
     }
 
 
-def headers(record: Kept) -> list[tuple[str, str]]:
+def headers(record: DeadLetter) -> list[tuple[str, str]]:
     """Return a record's headers as text."""
     if record.record is None:
         return []
     return [(name, as_text(value)) for name, value in record.record.headers]
 
 
-def key_and_value(record: Kept) -> dict[str, bytes | None]:
+def key_and_value(record: DeadLetter) -> dict[str, bytes | None]:
     """Return a record's key and value, each None if it is missing."""
     published = record.record
     return {

@@ -18,7 +18,7 @@ from gridcall.host.app import ALL, make_host_app
 from gridcall.host.migrations import MIGRATIONS
 from httpedge.ports import check_port
 from httpedge.server import serve
-from intake.api_keys import READER, Keys
+from intake.api_keys import READER, ApiKeys
 from intake.store import IntakeStore
 
 
@@ -84,7 +84,7 @@ async def add_development_key(database: Database) -> tuple[str, str]:
     if len(districts) != 1:
         refuse_development_key(len(districts))
     lines = [*LINES, READER]
-    return districts[0], await Keys(database).add(districts[0], "development", lines)
+    return districts[0], await ApiKeys(database).add(districts[0], "development", lines)
 
 
 def refuse_development_key(count: int) -> NoReturn:

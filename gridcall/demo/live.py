@@ -23,7 +23,7 @@ from gridcall.demo.licheng.contents import contents
 from gridcall.demo.licheng.platforms import PLATFORMS
 from gridcall.demo.licheng.units import CODE, ZONE
 from intake.adoption import adopt_reference_data
-from intake.api_keys import READER, Keys
+from intake.api_keys import READER, ApiKeys
 from intake.store import IntakeStore
 
 REMARK = "gridcall's demo: its clock is no clock"  # On the database.
@@ -75,7 +75,7 @@ async def make_keys(database: Database, path: Path) -> None:
     """
     if path.exists():
         return
-    keys = Keys(database)
+    keys = ApiKeys(database)
     platforms = {
         platform.source: await keys.add(CODE, platform.source, [platform.line])
         for platform in PLATFORMS

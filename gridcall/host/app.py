@@ -79,7 +79,7 @@ async def check_screen_key(
     request: Request, sent: Annotated[HTTPBasicCredentials, Depends(BASIC)]
 ) -> None:
     """Raise 401 unless the password is a key for reading the logs of this district."""
-    key = await request.app.state.intake.keys.of(sent.password)
+    key = await request.app.state.intake.keys.find(sent.password)
     district = request.path_params.get("district")
     if key is None or READER not in key.lines or district not in (None, key.district):
         raise HTTPException(

@@ -1,1 +1,1 @@
-"""Intake: the only door. A raw row of a line becomes one normalised issue or action, or is refused by name."""
+"""Intake: the only way into gridcall. It accepts every input once, in one order per district."""

@@ -1,5 +1,6 @@
-"""The door: what was checked is accepted, once, in the order of its district. Requests that come while a commit runs share the
-next one.
+"""The acceptor: what was checked is accepted, once, in the order of its district.
+
+Requests that come while a commit runs share the next one.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ import asyncio
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import asyncpg
 
@@ -18,25 +20,16 @@ from eventlog.postgres.pool import Database
 from events.errors import GridcallError, Unavailable
 from events.instants import Instant
 from intake.core.submission import Item
+from intake.store import IntakeStore
 
-COMMIT_ITEMS = (
-    2_000  # In one commit, which takes some 25 ms then: others wait for no more than two of them.
-)
-COMMITS, SECOND_ITEMS = 2, 32  # At once, of one district; so many items wait for a second one.
-WAITING_ITEMS = (
-    50_000  # In this process, of one district; beyond that the door says that it is busy.
-)
+# In one commit, which takes some 25 ms then: others wait for no more than two of them.
+COMMIT_ITEMS_MAX = 2_000
+COMMITS_MAX = 2  # At once, of one district.
+SECOND_COMMIT_ITEMS = 32  # So many items wait for a second commit.
+WAITING_ITEMS_MAX = 50_000  # In this process, of one district; beyond, intake is busy.
 AHEAD_US_MAX = 60_000_000
-# A column travels as one text: the driver looks at each element of an array, which takes as long as all else it does.
-ACCEPT = """
-SELECT * FROM intake.accept($1, string_to_array($2, ','), $3::text::uuid[], $4::text::uuid[], string_to_array($5, ','),
-  string_to_array($6, E'\n'), $7, $8)
-"""
-TICK = "SELECT * FROM intake.tick($1, $2, $3)"
-CLOCK_LEAPT = "GC001"
 IDLE_US = 900_000
-
-T = TypeVar("T")
+CLOCK_LEAPT = "GC001"
 
 
 class Busy(GridcallError):
@@ -44,27 +37,33 @@ class Busy(GridcallError):
 
 
 class ClockLeapt(GridcallError):
-    """The database's clock is far ahead of this process's. To follow it could not be undone: an operator decides."""
+    """The database's clock is far ahead of this process's.
+
+    Following it could not be undone, so that an operator decides.
+    """
 
     def __init__(self, ahead_us: int) -> None:
         super().__init__(f"the database's clock is {ahead_us / 1e6:,.0f} s ahead of this replica's")
         self.ahead_us = ahead_us
 
 
-class Known(NamedTuple):
-    """What is known of an identity: its place, its tracking code, the digest of its content; `fresh`: since this commit."""
+class Identity(NamedTuple):
+    """A stored identity: its position, its tracking code and the digest of its content.
+
+    `is_new` says that this commit stored it.
+    """
 
     position: int
     time: Instant
     code: str
     content: bytes
-    fresh: bool
+    is_new: bool
 
 
 class Accepted(NamedTuple):
-    """What became of an item: its place in the log and its tracking code.
+    """An accepted item: its position in the log, and its tracking code.
 
-    `fresh`: it was not known before. `same`: what is known has the same content.
+    `fresh` says that it was not known before, `same` that the stored content is the same.
     """
 
     id: str
@@ -75,7 +74,7 @@ class Accepted(NamedTuple):
     same: bool
 
 
-class Asked(NamedTuple):
+class Pending(NamedTuple):
     """A request that waits for its commit, and its answer to come."""
 
     items: Sequence[Item]
@@ -86,74 +85,85 @@ class Queue:
     """The requests that wait in this process for one district."""
 
     def __init__(self) -> None:
-        self._waiting: list[Asked] = []
-        self._ready = 0  # Items of those that wait.
+        self._waiting: list[Pending] = []
+        self._ready = 0  # Items of the requests that wait.
         self.items = 0  # Also of those whose commit is under way.
         self.commits = 0  # Under way.
 
-    def entered(self, items: Sequence[Item]) -> Asked:
-        """Wait at the end. Raises Busy where too many do."""
-        if self.items + len(items) > WAITING_ITEMS:
+    def enter(self, items: Sequence[Item]) -> Pending:
+        """Add a request at the end. Raises Busy if too many items wait."""
+        if self.items + len(items) > WAITING_ITEMS_MAX:
             raise Busy(f"{self.items:,} items are waiting already")
-        asked = Asked(items, asyncio.get_running_loop().create_future())
-        self._waiting.append(asked)
+        pending = Pending(items, asyncio.get_running_loop().create_future())
+        self._waiting.append(pending)
         self.items += len(items)
         self._ready += len(items)
-        return asked
+        return pending
 
-    def needs_a_commit(self) -> bool:
-        """Nobody waits without a commit under way. A second one is worth its while once so many wait: Postgres goes on with it
-        while this process answers those of the first.
+    def needs_commit(self) -> bool:
+        """Tell if another commit should begin.
+
+        A second one is worth its while once many items wait: Postgres continues with it while this
+        process answers the requests of the first.
         """
-        return self.commits == 0 or (self.commits < COMMITS and self._ready >= SECOND_ITEMS)
+        if self.commits == 0:
+            return True
+        return self.commits < COMMITS_MAX and self._ready >= SECOND_COMMIT_ITEMS
 
-    def next_group(self) -> list[Asked]:
-        """Those that share the next commit: at least one, if any wait."""
+    def next_group(self) -> list[Pending]:
+        """Take the requests that share the next commit: at least one, if any wait."""
         count = group_size(self._waiting)
         group, self._waiting = self._waiting[:count], self._waiting[count:]
-        self._ready -= sum(len(asked.items) for asked in group)
+        self._ready -= sum(len(pending.items) for pending in group)
         return group
 
-    def put_back(self, group: list[Asked]) -> None:
-        """They wait again, before all others."""
+    def put_back(self, group: list[Pending]) -> None:
+        """Let a group wait again, before all others."""
         self._waiting = group + self._waiting
-        self._ready += sum(len(asked.items) for asked in group)
+        self._ready += sum(len(pending.items) for pending in group)
 
 
 class Acceptor:
-    """Accepts for all districts of a database. Any number of doors may stand beside each other."""
+    """Accepts for all districts of a database. Any number of processes may do so beside it."""
 
     def __init__(self, database: Database, notifier: Notifier) -> None:
-        self._database = database
-        self._bell = notifier
+        self._store = IntakeStore(database)
+        self._notifier = notifier
         self._queues: defaultdict[str, Queue] = defaultdict(Queue)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, district: str, items: Sequence[Item]) -> list[Accepted]:
-        """Accept items in their order; returns after the commit.
+        """Accept items in their order, and return after the commit.
 
-        An item that was sent twice is one: the second gets the first answer. Raises Busy, Unavailable or
-        ClockLeapt: whether anything was stored is then found out by sending the same again.
+        An item that was sent twice is one: the second gets the first answer. Raises Busy,
+        Unavailable or ClockLeapt: then sending the same again finds out if anything was stored.
         """
         queue = self._queues[district]
-        asked = queue.entered(items)
-        if queue.needs_a_commit():
+        pending = queue.enter(items)
+        if queue.needs_commit():
             queue.commits += 1
             task = asyncio.create_task(self._commit_all(district, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await asked.answer
+        return await pending.answer
 
     async def drain(self) -> None:
-        """Wait until all that was taken is answered."""
+        """Wait until every request that was taken is answered."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _commit_all(self, district: str, queue: Queue) -> None:
-        """One commit after another, as long as somebody waits.
+    async def tick(self) -> None:
+        """Let time pass in districts without an input for a second."""
+        with clock_errors():
+            districts = await self._store.tick(IDLE_US, now_us(), AHEAD_US_MAX)
+        for district in districts:
+            self._notifier.notify("intake", district)
 
-        One that the database was too busy for, while another was under way, perhaps only waited for that one, which holds
-        the district: it is left to whoever has the other.
+    async def _commit_all(self, district: str, queue: Queue) -> None:
+        """Commit group after group, as long as any request waits.
+
+        A group for which the database was too busy, while another commit was under way, perhaps
+        only waited for that one, which holds the district. It is left to the other commit's task.
         """
         while group := queue.next_group():
             try:
@@ -162,103 +172,90 @@ class Acceptor:
                 if isinstance(fault, Unavailable) and queue.commits > 1:
                     queue.put_back(group)
                     break
-                for asked in group:
-                    if not asked.answer.done():
-                        asked.answer.set_exception(fault)
-            queue.items -= sum(len(asked.items) for asked in group)
+                for pending in group:
+                    if not pending.answer.done():
+                        pending.answer.set_exception(fault)
+            queue.items -= sum(len(pending.items) for pending in group)
         queue.commits -= 1
 
-    async def _commit(self, district: str, group: Sequence[Asked]) -> None:
+    async def _commit(self, district: str, group: Sequence[Pending]) -> None:
+        """Commit a group in one statement, and answer each of its requests."""
         first: dict[str, Item] = {}
-        for asked in group:
-            for item in asked.items:
+        for pending in group:
+            for item in pending.items:
                 first.setdefault(item.id, item)
-        known = await self._known(district, list(first.values()))
+        identities = await self._store_items(district, list(first.values()))
         for items, answer in group:
-            if not answer.done():  # Whoever asked may have gone.
-                answer.set_result([self._answer(item, known[item.id], first) for item in items])
+            if not answer.done():  # Its sender may have gone.
+                answer.set_result(
+                    [self._answer(item, identities[item.id], first) for item in items]
+                )
 
-    def _answer(self, item: Item, known: Known, first: dict[str, Item]) -> Accepted:
-        """The first of an identity is fresh; the same again within one commit is a repeat like any."""
-        position, time, code, content, fresh = known
-        return Accepted(
-            item.id, position, time, code, fresh and first[item.id] is item, content == item.content
-        )
+    def _answer(self, item: Item, identity: Identity, first: dict[str, Item]) -> Accepted:
+        """Return the answer to an item. The same again within one commit is a repeat like any."""
+        position, time_, code, content, is_new = identity
+        fresh = is_new and first[item.id] is item
+        return Accepted(item.id, position, time_, code, fresh, content == item.content)
 
-    async def _known(self, district: str, items: Sequence[Item]) -> dict[str, Known]:
-        """What is known of each identity after a commit: one round trip, one transaction."""
-        drawn = codes(len(items))
-        found = await timed(
-            self._database.fetch(ACCEPT, district, *columns(items, drawn), now_us(), AHEAD_US_MAX)
-        )
-        self._bell.notify("intake", district)
-        return placed(items, drawn, found)
-
-    async def tick(self) -> None:
-        """Let time pass in districts where nothing has come in for a second."""
-        moved = await timed(self._database.fetch(TICK, IDLE_US, now_us(), AHEAD_US_MAX))
-        for record in moved:
-            self._bell.notify("intake", record["shard"])
+    async def _store_items(self, district: str, items: Sequence[Item]) -> dict[str, Identity]:
+        """Store items of distinct identities, and return each identity as it is stored."""
+        codes = draw_codes(len(items))
+        with clock_errors():
+            stored = await self._store.accept(district, items, codes, now_us(), AHEAD_US_MAX)
+        self._notifier.notify("intake", district)
+        return identities_of(items, codes, stored)
 
 
-async def timed(asked: Awaitable[T]) -> T:
-    """What was asked of a function that gives times. Raises ClockLeapt where the clock must be confirmed first."""
+@contextmanager
+def clock_errors() -> Iterator[None]:
+    """Translate the errors of a statement that gives times. Raises ClockLeapt, Unavailable."""
     try:
-        return await asked
+        yield
     except asyncpg.PostgresError as fault:
         if fault.sqlstate == CLOCK_LEAPT:
             raise ClockLeapt(int(fault.args[0])) from fault
         raise Unavailable(f"the database refused: {fault}") from fault
 
 
-def columns(items: Sequence[Item], drawn: Sequence[str]) -> tuple[str, str, str, str, str]:
-    """Identities, digests of contents, codes, types and events: none has a comma or a line break in it."""
-    ids, types, events, contents = zip(*items, strict=True)
-    digests = b"".join(contents).hex(",", 16)
-    return (
-        ",".join(ids),
-        f"{{{digests}}}",
-        f"{{{','.join(drawn)}}}",
-        ",".join(types),
-        b"\n".join(events).decode(),
-    )
+def identities_of(
+    items: Sequence[Item], codes: Sequence[str], stored: Sequence[asyncpg.Record]
+) -> dict[str, Identity]:
+    """Return the identity of each item.
+
+    A stored record without an id has the first new position: the new items follow in their order.
+    """
+    identities: dict[str, Identity] = {}
+    position, time_ = 0, 0
+    for id_, record_position, record_time, code, content in stored:
+        if id_:
+            identities[id_.hex] = Identity(
+                record_position, record_time, code.hex, content.bytes, False
+            )
+        else:
+            position, time_ = record_position, record_time
+    for item, new_code in zip(items, codes, strict=True):
+        if item.id not in identities:
+            identities[item.id] = Identity(position, time_, new_code, item.content, True)
+            position += 1
+    return identities
 
 
-def placed(
-    items: Sequence[Item], drawn: Sequence[str], found: Sequence[asyncpg.Record]
-) -> dict[str, Known]:
-    """What is known of each item's identity: what was found; all others are new, and have their places one after another."""
-    known = {
-        name.hex: Known(position, time, code.hex, content.bytes, False)
-        for name, position, time, code, content in found
-        if name
-    }
-    place, time = next(
-        ((position, time) for name, position, time, _, _ in found if not name), (0, 0)
-    )
-    for item, code in zip(items, drawn, strict=True):
-        if item.id not in known:
-            known[item.id] = Known(place, time, code, item.content, True)
-            place += 1
-    return known
-
-
-def codes(count: int) -> list[str]:
-    """So many tracking codes: 32 hex digits each, that nobody guesses."""
+def draw_codes(count: int) -> list[str]:
+    """Return so many tracking codes: 32 hex digits each, which nobody guesses."""
     drawn = secrets.token_hex(16 * count)
     return [drawn[start : start + 32] for start in range(0, len(drawn), 32)]
 
 
 def now_us() -> Instant:
-    """The clock of this replica. It gives no time to anything: it is only compared with the database's."""
+    """Return the clock of this replica. It is only compared with the database's."""
     return time.time_ns() // 1000
 
 
-def group_size(waiting: Sequence[Asked]) -> int:
-    """How many requests share the next commit: at least one."""
+def group_size(waiting: Sequence[Pending]) -> int:
+    """Return how many requests share the next commit: at least one."""
     total = 0
-    for count, asked in enumerate(waiting):
-        total += len(asked.items)
-        if total > COMMIT_ITEMS and count:
+    for count, pending in enumerate(waiting):
+        total += len(pending.items)
+        if total > COMMIT_ITEMS_MAX and count:
             return count
     return len(waiting)

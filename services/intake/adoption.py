@@ -8,7 +8,7 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database
 from events.catalogue import ReferenceAdopted
-from intake.acceptor import AHEAD_US_MAX, now_us, timed
+from intake.acceptor import AHEAD_US_MAX, clock_errors, now_us
 from intake.store import IntakeStore
 
 
@@ -27,6 +27,7 @@ async def adopt_reference_data(
     new = [event for event in events if in_force.get(event.kind) != event]
     await store.add_contents(contents)
     if new:
-        await timed(store.check_clock(now_us(), AHEAD_US_MAX))
+        with clock_errors():
+            await store.check_clock(now_us(), AHEAD_US_MAX)
         await PostgresLog("intake", "intake", database, Notifier()).adopt(district, new)
     return new

@@ -23,8 +23,8 @@ from events.catalogue import LINES
 from events.errors import Unavailable
 from events.topology import SERVICE, WRITER
 from intake.acceptor import Acceptor, ClockLeapt
-from intake.api_keys import Keys
-from intake.inbound.consumer import Inbound
+from intake.api_keys import ApiKeys
+from intake.inbound.consumer import LineConsumer
 from intake.ingest_endpoint import Intake
 from intake.outcomes import Outcomes
 from intake.routes import make_app, reading_key
@@ -50,8 +50,10 @@ class IntakeService(HostedService):
         self._acceptor = Acceptor(host.database, host.notifier)
         cases, calls = self._outcome_logs = [host.writer(name) for name in OUTCOME_LOGS]
         outcomes = Outcomes(cases, calls, host.notifier)
-        self.api = Intake(self._acceptor, Keys(host.database), outcomes, host.database)
-        self._inbound: list[Inbound] = []
+        self.api = Intake(
+            self._acceptor, ApiKeys(host.database), outcomes, IntakeStore(host.database)
+        )
+        self._inbound: list[LineConsumer] = []
 
     def include_routes(self, app: FastAPI, key: str) -> None:
         """Add what the other services ask, beside the API."""
@@ -74,7 +76,7 @@ class IntakeService(HostedService):
         self.host.start(self._tick())
         if self.host.peers and self.host.publisher:
             for line in LINES:
-                inbound = Inbound(
+                inbound = LineConsumer(
                     line,
                     self.host.peers.cluster,
                     self.host.database,

@@ -6,19 +6,19 @@ import re
 
 from events.catalogue import LINES, Line
 from httpedge.problems import FieldError, Problem
-from intake.api_keys import Key, Keys
+from intake.api_keys import ApiKey, ApiKeys
 
 # A secret of another form cannot be a key, and is looked up nowhere.
 BEARER = re.compile(r"(?i:bearer) +(gck_[A-Za-z0-9_-]{20,100})")
 
 
-async def authorize(keys: Keys, authorization: str, *lines: str) -> Key:
+async def authorize(keys: ApiKeys, authorization: str, *lines: str) -> ApiKey:
     """Return the key of an Authorization header if it is for one of these lines.
 
     Raises Problem 401 for no known key, 403 for a key of other lines.
     """
     secret = BEARER.fullmatch(authorization.strip())
-    key = await keys.of(secret[1]) if secret else None
+    key = await keys.find(secret[1]) if secret else None
     if key is None:
         detail = "Send `Authorization: Bearer gck_…`; `gridcall key add` makes a key."
         raise Problem(401, "no-key", "No key that is known", detail)
@@ -36,14 +36,14 @@ def check_line(line: str) -> Line:
     return line
 
 
-def check_district(district: str | None, key: Key) -> None:
+def check_district(district: str | None, key: ApiKey) -> None:
     """Raise Problem 403 for an item that names another district than the key's."""
     if district not in (None, key.district):
         error = FieldError("/district", "is not the district of this key: leave it out")
         raise other_district(key, error)
 
 
-def other_district(key: Key, *errors: FieldError) -> Problem:
+def other_district(key: ApiKey, *errors: FieldError) -> Problem:
     """Refuse a district that the key does not open."""
     detail = (
         f"This key is for the district {key.district}: name no other one, or use a key of the other"

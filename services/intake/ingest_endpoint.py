@@ -18,7 +18,6 @@ from starlette.datastructures import State
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from eventlog.postgres.pool import Database
 from events.catalogue import LINES
 from events.errors import Unavailable
 from httpedge.items import JSON, NDJSON, media_type, split_items
@@ -30,12 +29,13 @@ from httpedge.responses import http_problem, json_response, problem_response
 from httpedge.strict_json import ITEM_BYTES_MAX
 from httpedge.turns import Turns
 from intake.acceptor import Acceptor
-from intake.api_keys import Keys
+from intake.api_keys import ApiKeys
 from intake.authorization import authorize, check_line
 from intake.core.submission import Item
 from intake.outcomes import Outcomes
 from intake.refusals import FAULT, REFUSALS, conflict, to_problem
 from intake.results import Outcome, Result, outcome_of, result_of
+from intake.store import IntakeStore
 from intake.submissions import ActionSubmission, IssueSubmission, Submission
 
 COMMIT_ITEMS_MAX = 500  # Of one request in a commit: others would wait behind more.
@@ -50,9 +50,9 @@ class Intake:
     """The parts that the routes share: one object, made when the application starts."""
 
     acceptor: Acceptor
-    keys: Keys
+    keys: ApiKeys
     outcomes: Outcomes
-    database: Database
+    store: IntakeStore
     budget: MemoryBudget = field(default_factory=MemoryBudget)
     turns: Turns = field(default_factory=Turns)
     waiting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WAITING_MAX))
@@ -127,7 +127,7 @@ async def post(intake: Intake, request: Request) -> Response:
     return json_response(value, status, media=media)
 
 
-async def authorized_submission(request: Request, keys: Keys) -> Submission:
+async def authorized_submission(request: Request, keys: ApiKeys) -> Submission:
     """Return what is posted and by which key. Raises Problem 404, 401 or 403."""
     authorization = request.header(b"authorization")
     if request.line is None:

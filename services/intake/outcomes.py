@@ -1,4 +1,4 @@
-"""What became of an input: the rows that routing wrote for its position, or escalation for what is passed on to it."""
+"""Outcomes: the rows that routing, or escalation behind it, wrote for a position of intake."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from eventlog.core.log import Source
 from eventlog.core.row import Row
 from eventlog.notifier import Notifier
-from events.catalogue import (
-    AcknowledgementPassedOn,
-    AnswerPassedOn,
-    RetryPassedOn,
-)
+from events.catalogue import AcknowledgementPassedOn, AnswerPassedOn, RetryPassedOn
+
+PASSED_ON = (AcknowledgementPassedOn, AnswerPassedOn, RetryPassedOn)
+DECISION_ROWS_MAX = 50  # A decision about one input has fewer rows.
+FIND_SECONDS_MAX = 0.5
+RETRY_SECONDS = 1.0  # After which a log is read again if nothing was announced.
 
 
 class Outcomes:
@@ -21,55 +22,61 @@ class Outcomes:
     def __init__(self, cases: Source, calls: Source, notifier: Notifier) -> None:
         self._cases = cases
         self._calls = calls
-        self._bell = notifier
+        self._notifier = notifier
 
     async def wait(self, district: str, position: int, seconds: float) -> Sequence[Row]:
-        """The outcome of intake's position, as soon as it is there; nothing if it is not in time."""
+        """Return the outcome of a position as soon as it is there; nothing if it is late."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._of(district, position)
+                return await self._outcome(district, position)
         except TimeoutError:
             return []
 
     async def find(self, district: str, position: int) -> Sequence[Row]:
-        """The outcome, if it is there already."""
-        return (
-            await self.wait(district, position, 0.5)
-            if (await self._cases.watermark(district)).position
-            else []
-        )
+        """Return the outcome of a position, if it is there already."""
+        if (await self._cases.watermark(district)).position == 0:
+            return []
+        return await self.wait(district, position, FIND_SECONDS_MAX)
 
-    async def _of(self, district: str, position: int) -> Sequence[Row]:
-        rows = await self._decided(self._cases, district, position)
-        if rows and isinstance(
-            rows[-1].event, AcknowledgementPassedOn | AnswerPassedOn | RetryPassedOn
-        ):
-            return await self._decided(self._calls, district, rows[-1].position)
+    async def _outcome(self, district: str, position: int) -> Sequence[Row]:
+        rows = await self._decision(self._cases, district, position)
+        if rows and isinstance(rows[-1].event, PASSED_ON):
+            return await self._decision(self._calls, district, rows[-1].position)
         return rows
 
-    async def _decided(self, log: Source, district: str, input_pos: int) -> Sequence[Row]:
-        """The rows of the decision about one input. Inputs grow with positions, so the first one is found by halving."""
+    async def _decision(self, log: Source, district: str, input_position: int) -> Sequence[Row]:
+        """Wait for the rows of the decision about one input."""
         while True:
-            heard = self._bell.count(log.name, district)
+            count = self._notifier.count(log.name, district)
             last = (await log.watermark(district)).position
-            first = await self._first(log, district, input_pos, last)
-            rows = await log.read(district, first - 1, 50) if first <= last else []
+            first = await self._first_row(log, district, input_position, last)
+            rows = await log.read(district, first - 1, DECISION_ROWS_MAX) if first <= last else []
             decided = [
-                row for row in rows if row.input == input_pos and not row.cause.startswith("clock/")
+                row
+                for row in rows
+                if row.input == input_position and not row.cause.startswith("clock/")
             ]
-            if decided or (rows and rows[0].input > input_pos):
+            if decided or (rows and rows[0].input > input_position):
                 return decided
-            await self._bell.wait(log.name, district, heard, 1.0)
+            await self._notifier.wait(log.name, district, count, RETRY_SECONDS)
 
-    async def _first(self, log: Source, district: str, input_pos: int, last: int) -> int:
-        """The first position whose row followed from this input or a later one; last + 1 where there is none."""
-        low, high = max(1, last - 50), last + 1
-        if low > 1 and (await log.read(district, low - 1, 1))[0].input >= input_pos:
+    async def _first_row(self, log: Source, district: str, input_position: int, last: int) -> int:
+        """Return the first position whose row follows from this input or a later one.
+
+        It is `last` + 1 if there is none. Inputs grow with positions, so that halving finds it.
+        """
+        low, high = max(1, last - DECISION_ROWS_MAX), last + 1
+        if low > 1 and await input_at(log, district, low) >= input_position:
             low, high = 1, low
         while low < high:
             middle = (low + high) // 2
-            if (await log.read(district, middle - 1, 1))[0].input >= input_pos:
+            if await input_at(log, district, middle) >= input_position:
                 high = middle
             else:
                 low = middle + 1
         return low
+
+
+async def input_at(log: Source, district: str, position: int) -> int:
+    """Return the input position of the row at a position."""
+    return (await log.read(district, position - 1, 1))[0].input

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from fastapi.security import HTTPBearer
@@ -23,7 +22,7 @@ from httpedge.guard import Guard
 from httpedge.openapi import content, ref
 from httpedge.problems import Problem
 from httpedge.responses import handle_problems, json_response
-from intake.api_keys import READER, Key
+from intake.api_keys import READER, ApiKey
 from intake.authorization import authorize, check_line, other_district
 from intake.core.identity import issue_id
 from intake.ingest_endpoint import IngestEndpoint, Intake
@@ -31,9 +30,9 @@ from intake.openapi import TAG, complete
 from intake.parsing.issue import stored_reference
 from intake.refusals import FAULT, REFUSALS, to_problem
 from intake.results import HEX_ID, Health, Progress, outcome_of
+from intake.store import StoredIdentity
 
 CODE = re.compile("[0-9a-f]{32}")
-IDENTITY = "SELECT id, shard, pos, ts, code FROM intake.identity"
 BEARER = Depends(
     HTTPBearer(auto_error=False, scheme_name="key", description="`gridcall key add` makes a key.")
 )
@@ -64,12 +63,11 @@ async def track(request: Request, code: TrackingCode) -> Response:
     The code is the key: it has 128 random bits.
     """
     intake: Intake = request.app.state.intake
-    sql = f"{IDENTITY} WHERE code = $1::text::uuid"
-    identity = await intake.database.fetch(sql, code) if CODE.fullmatch(code) else []
-    if not identity:
+    identity = await intake.store.find_by_code(code) if CODE.fullmatch(code) else None
+    if identity is None:
         detail = "No such tracking code. It is the `tracking` of the answer to a post."
         raise Problem(404, "unknown", "Not known", detail)
-    return await progress_response(intake, *identity[0])
+    return await progress_response(intake, identity)
 
 
 @router.get(
@@ -81,24 +79,20 @@ async def get_issue(request: Request, line: LineName, reference: Reference) -> R
     check_line(line)
     key = await request_key(request, line)
     name = stored_reference(reference)
-    sql = f"{IDENTITY} WHERE id = $1::text::uuid"
-    identity = (
-        await intake.database.fetch(sql, issue_id(key.district, key.source, line, name))
-        if name
-        else []
-    )
-    if not identity:
+    identity = None
+    if name:
+        identity = await intake.store.find_by_id(issue_id(key.district, key.source, line, name))
+    if identity is None:
         detail = f"No issue {reference[:200]!r} came through {line} with this key; post it."
         raise Problem(404, "unknown", "Not known", detail)
-    return await progress_response(intake, *identity[0])
+    return await progress_response(intake, identity)
 
 
-async def progress_response(
-    intake: Intake, item: UUID, shard: str, position: int, time: int, code: UUID
-) -> Response:
+async def progress_response(intake: Intake, identity: StoredIdentity) -> Response:
     """Return an accepted input, and its outcome if there is one."""
-    outcome = outcome_of(await intake.outcomes.find(shard, position))
-    return json_response(Progress(item.hex, code.hex, position, rfc3339(time), outcome))
+    id_, district, position, time, code = identity
+    outcome = outcome_of(await intake.outcomes.find(district, position))
+    return json_response(Progress(id_, code, position, rfc3339(time), outcome))
 
 
 @router.get("/livez", tags=["health"], responses=HEALTH)
@@ -110,7 +104,7 @@ async def livez() -> Response:
 @router.get("/readyz", tags=["health"], responses=HEALTH)
 async def readyz(request: Request) -> Response:
     """Confirm that the process can accept: its database answers."""
-    await request.app.state.intake.database.fetch("SELECT 1")
+    await request.app.state.intake.store.check_ready()
     return json_response(Health("ready"))
 
 
@@ -121,7 +115,7 @@ async def reading_key(request: Request, shard: str, _: Annotated[object, BEARER]
         raise other_district(key)
 
 
-async def request_key(request: Request, line: str) -> Key:
+async def request_key(request: Request, line: str) -> ApiKey:
     """Return the key of a request. Raises Problem 401 or 403."""
     authorization = request.headers.get("authorization", "")
     return await authorize(request.app.state.intake.keys, authorization, line)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from events.catalogue import Line
-from intake.api_keys import Key
+from intake.api_keys import ApiKey
 from intake.authorization import check_district
 from intake.core.submission import Item, item_of
 from intake.parsing.action import parse_action
@@ -16,7 +16,7 @@ from intake.parsing.issue import parse_issue
 class IssueSubmission(NamedTuple):
     """Issues of a line."""
 
-    key: Key
+    key: ApiKey
     line: Line
 
     def read(self, item: bytes) -> tuple[Item, str]:
@@ -36,7 +36,7 @@ class IssueSubmission(NamedTuple):
 class ActionSubmission(NamedTuple):
     """Actions of people."""
 
-    key: Key
+    key: ApiKey
 
     def read(self, item: bytes) -> tuple[Item, str]:
         """Return an action as the acceptor takes it, and its reference. Raises Problem."""

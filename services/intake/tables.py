@@ -1,5 +1,7 @@
-"""Intake's tables beside its log: contents by digest, identities and their tracking codes (never dropped), keys; how far each
-topic of the lines is read, and by whom; what was not accepted from there.
+"""Intake's tables beside its log.
+
+They hold contents by digest, identities with their tracking codes (never dropped), and API keys.
+They also hold the progress and lease of each topic of a line, and its dead letters.
 """
 
 from __future__ import annotations

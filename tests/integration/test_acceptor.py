@@ -20,7 +20,7 @@ from events.catalogue import RetryAsked
 from events.errors import Unavailable
 from httpedge.problems import Problem
 from httpedge.request_body import read_body
-from intake.acceptor import SECOND_ITEMS, Acceptor
+from intake.acceptor import SECOND_COMMIT_ITEMS, Acceptor
 from intake.core.submission import item_of
 from intake.routes import make_app
 from tests.harness.commands import read_output
@@ -361,7 +361,7 @@ def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(databa
             door = Acceptor(narrow, Notifier())
             items = [
                 item_of(RetryAsked(action=f"{number:032x}", issue="c", log="cases", by="ann"))
-                for number in range(SECOND_ITEMS + 1)
+                for number in range(SECOND_COMMIT_ITEMS + 1)
             ]
             first = asyncio.create_task(door.accept("city", items[:1]))
             await narrow.busy.wait()

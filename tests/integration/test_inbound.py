@@ -19,12 +19,13 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.pool import connected
 from gridcall.host.topics import system_topics
 from intake.acceptor import Acceptor
-from intake.api_keys import ON_KAFKA, Key, Keys
+from intake.api_keys import ON_KAFKA, ApiKey, ApiKeys
 from intake.inbound import consumer as inbound
 from intake.inbound.cloudevents import ISSUE_TYPE
-from intake.inbound.consumer import Inbound
-from intake.inbound.dead_letters import Kept, Quarantine
+from intake.inbound.consumer import LineConsumer
+from intake.inbound.dead_letters import DeadLetter
 from intake.inbound.topics import INBOUND, RECEIPTS, line_topic
+from intake.store import InboundStore
 from intake.submissions import IssueSubmission
 from tests.harness.broker import Broker
 from tests.harness.commands import run_on_database
@@ -47,13 +48,13 @@ class Upstream:
         self.url = url
         self.database = database
         self.producer = producer
-        self.quarantine = Quarantine(database)
+        self.store = InboundStore(database)
         self.readers: list[tuple[asyncio.Task[None], Publisher]] = []
 
-    def intake(self, owner: str = "a", database: Any = None) -> Inbound:
+    def intake(self, owner: str = "a", database: Any = None) -> LineConsumer:
         """An intake that reads the topic, until it is stopped."""
         where, publisher = database or self.database, Publisher(self.cluster)
-        made = Inbound(
+        made = LineConsumer(
             "hotline", self.cluster, where, Acceptor(where, Notifier()), publisher, owner
         )
         self.readers.append((asyncio.create_task(made.run()), publisher))
@@ -119,14 +120,14 @@ class Upstream:
 
         await wait_for_condition(is_passed)
 
-    async def refused(self, wanted: int) -> list[Kept]:
+    async def refused(self, wanted: int) -> list[DeadLetter]:
         """What is in quarantine, as soon as it is so much."""
 
         async def there() -> bool:
-            return len(await self.quarantine.listed()) >= wanted
+            return len(await self.store.dead_letters()) >= wanted
 
         await wait_for_condition(there)
-        return await self.quarantine.listed()
+        return await self.store.dead_letters()
 
 
 @asynccontextmanager
@@ -137,7 +138,7 @@ async def upstream(broker: Broker, url: str) -> AsyncIterator[Upstream]:
         bootstrap_servers=cluster.brokers, acks="all", metadata_max_age_ms=1000
     )
     async with connected(url, size=6) as database:
-        await Keys(database).add(DISTRICT, SOURCE, [ON_KAFKA[2]])
+        await ApiKeys(database).add(DISTRICT, SOURCE, [ON_KAFKA[2]])
         await producer.start()
         made = Upstream(cluster, url, database, producer)
         try:
@@ -155,7 +156,7 @@ Told = Callable[[Upstream], Awaitable[None]]
 def tell(database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Callable[[Told], None]:
     """Tell a story of an upstream; leases are short."""
     monkeypatch.setattr(inbound, "LEASE_SECONDS", 1.5)
-    monkeypatch.setattr(inbound, "LOOK_MS", 100)
+    monkeypatch.setattr(inbound, "POLL_MS", 100)
 
     async def run(story: Told) -> None:
         async with upstream(broker, database) as made:
@@ -193,7 +194,7 @@ def test_an_issue_enters_like_a_post_and_is_answered(tell: Callable[[Told], None
         assert first["data"]["tracking"] == repeated["data"]["tracking"]
         assert [first["data"]["position"], second["data"]["position"]] == [1, 2]
         assert await upstream.accepted(2) == ["R-1", "R-2"]
-        key = Key("", DISTRICT, SOURCE, frozenset())
+        key = ApiKey("", DISTRICT, SOURCE, frozenset())
         item, _ = IssueSubmission(key, "hotline").read(json.dumps(issue("R-1")).encode())
         (posted,) = await Acceptor(upstream.database, Notifier()).accept(DISTRICT, [item])
         assert (posted.fresh, posted.code) == (False, first["data"]["tracking"]), (
@@ -257,7 +258,7 @@ def test_whoever_is_killed_before_the_place_is_kept_does_the_same_again(
         again = (await upstream.receipts(102))[51:]
         assert {each["data"]["status"] for each in again} == {200, 422}
         assert await upstream.accepted(50) == [f"R-{number}" for number in range(50)]
-        assert len(await upstream.quarantine.listed()) == 1
+        assert len(await upstream.store.dead_letters()) == 1
 
     tell(story)
 
@@ -310,7 +311,7 @@ def test_a_topic_of_a_line_that_is_made_anew_is_read_from_its_beginning(
             assert await upstream.accepted(len(expected)) == expected
             await upstream.passed(size)
             await upstream.stop()
-        assert await upstream.quarantine.listed() == []
+        assert await upstream.store.dead_letters() == []
 
     tell(story)
 
@@ -418,7 +419,7 @@ def test_an_operator_lists_shows_retries_and_discards(
         assert (await said("retry", str(first["id"])))[0] == 1, (
             "its source may still not publish for that district"
         )
-        await Keys(upstream.database).add("elsewhere", SOURCE, [ON_KAFKA[2]])
+        await ApiKeys(upstream.database).add("elsewhere", SOURCE, [ON_KAFKA[2]])
         await asyncio.sleep(2.1)  # So long a source is believed to be unknown.
         assert await said("retry", str(first["id"])) == (0, "1 of 1 accepted\n")
         assert await upstream.accepted(1) == ["R-1"]

@@ -19,7 +19,14 @@ from hypothesis import strategies as st
 
 from httpedge.problems import Problem
 from intake.core.identity import issue_id
-from intake.inbound.cloudevents import ISSUE_TYPE, Record, Sent, read, receipt, sent
+from intake.inbound.cloudevents import (
+    ISSUE_TYPE,
+    IssueEvent,
+    parse_record,
+    read_issue,
+    receipt,
+)
+from intake.inbound.record import Record
 from intake.results import Result
 
 ISSUE = {
@@ -56,15 +63,15 @@ def structured(value: object, headers: Mapping[str, bytes] | None = None) -> Rec
 
 def refused(record: Record) -> Problem:
     with pytest.raises(Problem) as found:
-        sent(record)
+        parse_record(record)
     return found.value
 
 
 @pytest.mark.parametrize("mode", [to_structured_event, to_binary_event])
 def test_both_modes_of_the_sdk_are_the_same_issue(mode: Any) -> None:
-    found = sent(record_of(mode(event())))
+    found = parse_record(record_of(mode(event())))
     assert (found.id, found.source) == ("u-1", "city-12345")
-    district, item, reference = read(found, "hotline", ONE)
+    district, item, reference = read_issue(found, "hotline", ONE)
     assert (district, reference) == ("exampleville", "R-1")
     assert item.id == issue_id("exampleville", "city-12345", "hotline", "R-1"), (
         "the same issue as by POST"
@@ -145,23 +152,23 @@ def test_whatever_the_bytes_are_the_only_error_is_a_problem(
     value: bytes | None, headers: list[tuple[str, bytes]]
 ) -> None:
     try:
-        found = sent(Record(b"k", value, headers))
+        found = parse_record(Record(b"k", value, headers))
     except Problem:
         return
-    assert isinstance(found, Sent)
+    assert isinstance(found, IssueEvent)
 
 
 def test_a_source_publishes_for_its_own_districts_alone() -> None:
-    said = Sent("u-1", "city-12345", json.dumps(ISSUE).encode())
-    named = Sent("u-1", "city-12345", json.dumps(ISSUE | {"district": "b"}).encode())
-    assert read(named, "hotline", ["a", "b"])[0] == "b"
+    said = IssueEvent("u-1", "city-12345", json.dumps(ISSUE).encode())
+    named = IssueEvent("u-1", "city-12345", json.dumps(ISSUE | {"district": "b"}).encode())
+    assert read_issue(named, "hotline", ["a", "b"])[0] == "b"
     for given_, districts, status in (
         (said, [], 403),
         (said, ["a", "b"], 422),
         (named, ["a"], 403),
     ):
         with pytest.raises(Problem) as found:
-            read(given_, "hotline", districts)
+            read_issue(given_, "hotline", districts)
         assert found.value.status == status
 
 
