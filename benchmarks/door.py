@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
-from table import Line, cpu_seconds, own_server, settings, told
+from table import Line, cpu_seconds, own_server, print_lines, settings
 
 from embedded.server import PostgresServer
 from eventlog.postgres.pool import connected
@@ -406,7 +406,7 @@ def main() -> None:
     with own_server() as server:
         print(asyncio.run(said(server)), flush=True)
         lines, alone = throughput(server)
-        told([*lines, *followed(server, alone)])
+        print_lines([*lines, *followed(server, alone)])
 
 
 if __name__ == "__main__":

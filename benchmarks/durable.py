@@ -1,10 +1,11 @@
-"""Durable decisions per second, beside the package eventsourcing on the same Postgres.
+"""Measure durable decisions per second, beside the package eventsourcing on the same Postgres.
 
 python benchmarks/durable.py
 
-A decision of ours is one issue of intake's log: read from there, located, decided, and committed with its events, in batches of
-1,000. One of the peer is an aggregate that is made, with its one event, and saved: by itself, or 500 in one save. Its Postgres
-module needs psycopg; where that is not installed, ours stands alone.
+A decision of ours is one issue of intake's log: read from there, located, decided, and committed
+with its events, in batches of 1,000. One of the peer is an aggregate that is made, with its one
+event, and saved: by itself, or 500 in one save. The peer's Postgres module needs psycopg. Without
+it, ours is measured alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from table import Line, own_server, settings, told
+from table import Line, own_server, print_lines, settings
 
 from embedded.server import PostgresServer
 from eventlog.core.row import Draft
@@ -47,11 +48,11 @@ ALONE, TOGETHER = "eventsourcing, one save each", "eventsourcing, 500 in a save"
 START, HOUR_US = 1_767_225_600_000_000, 3_600_000_000  # 2026.
 
 
-# ── Ours ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Ours ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def issues() -> Iterator[Draft]:
-    """Issues at places all over the made-up city, one a second."""
+    """Yield issues at places all over the made-up city, one a second."""
     chance = random.Random(1)
     for number in range(DECISIONS):
         reference, at = f"D-{number:06}", START + number * 1_000_000
@@ -73,8 +74,8 @@ def issues() -> Iterator[Draft]:
         yield Draft(at, name, event)
 
 
-async def filled(url: str) -> None:
-    """A database whose intake has its reference data and all issues."""
+async def fill(url: str) -> None:
+    """Fill a database's intake with its reference data and all issues."""
     profile, _ = load_profile(CITY.with_suffix(".yaml"))
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
@@ -89,7 +90,7 @@ async def filled(url: str) -> None:
 
 
 async def decisions_per_second(server: PostgresServer, template: str) -> float:
-    """Decide everything in a copy of a database. What was adopted comes before the clock starts."""
+    """Decide all issues in a copy of a database. Adoptions are decided before the clock starts."""
     name = f"{template}_copy"
     await on_server(
         server,
@@ -114,14 +115,14 @@ async def decisions_per_second(server: PostgresServer, template: str) -> float:
 
 
 async def on_server(server: PostgresServer, *statements: str) -> None:
-    """Statements beside all databases."""
+    """Run statements that concern no single database."""
     connection = await asyncpg.connect(server.get_uri("postgres"))
     for statement in statements:
         await connection.execute(statement)
     await connection.close()
 
 
-# ── The peer ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The peer ─────────────────────────────────────────────────────────────────────────────────────
 
 
 class Peer:
@@ -143,9 +144,13 @@ class Peer:
 
         parts = urlsplit(url)
         environment = {
-            "PERSISTENCE_MODULE": "eventsourcing.postgres", "POSTGRES_DBNAME": parts.path[1:], "POSTGRES_PORT": "5432",
-            "POSTGRES_HOST": parse_qs(parts.query)["host"][0], "POSTGRES_USER": "postgres", "POSTGRES_PASSWORD": "none",
-        }  # fmt: skip
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": parts.path[1:],
+            "POSTGRES_PORT": "5432",
+            "POSTGRES_HOST": parse_qs(parts.query)["host"][0],
+            "POSTGRES_USER": "postgres",
+            "POSTGRES_PASSWORD": "none",
+        }
         self._application: Application[Any] = Application(environment)
         self._issue = Issue
         self.save(1)
@@ -158,12 +163,12 @@ class Peer:
         self._application.save(*made)
 
     def close(self) -> None:
-        """Let its connections go."""
+        """Close its connections."""
         self._application.close()
 
 
 def saved_per_second(peer: Peer, saves: int, count: int) -> float:
-    """Aggregates a second, so many in each save."""
+    """Return the aggregates per second, with `count` in each save."""
     begun = time.perf_counter()
     for _ in range(saves):
         peer.save(count)
@@ -171,22 +176,23 @@ def saved_per_second(peer: Peer, saves: int, count: int) -> float:
 
 
 def peer_of(server: PostgresServer) -> Peer | None:
-    """The peer, if its driver is installed."""
+    """Return the peer, or None without its driver."""
     if not (find_spec("psycopg") and find_spec("psycopg_pool")):
         print(
-            "eventsourcing's Postgres module needs psycopg, which is not installed: pip install 'psycopg[binary,pool]'"
+            "eventsourcing's Postgres module needs psycopg, which is not installed:",
+            "pip install 'psycopg[binary,pool]'",
         )
         return None
     asyncio.run(on_server(server, "CREATE DATABASE peer"))
     return Peer(server.get_uri("peer"))
 
 
-# ── Both ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Both ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def measured(server: PostgresServer) -> list[Line]:
-    """In turns."""
-    asyncio.run(filled(server.get_uri("decisions")))
+def measure(server: PostgresServer) -> list[Line]:
+    """Measure ours and the peer, in turns."""
+    asyncio.run(fill(server.get_uri("decisions")))
     peer, ours = peer_of(server), list[float]()
     theirs: dict[str, list[float]] = {ALONE: [], TOGETHER: []}
     for _ in range(ROUNDS):
@@ -211,10 +217,10 @@ def measured(server: PostgresServer) -> list[Line]:
 
 
 def main() -> None:
-    """Print it. The collector is as seldom at work as in a service."""
+    """Print all figures. The garbage collector runs as seldom as in a service."""
     collect_seldom()
     with own_server() as server:
-        told(measured(server))
+        print_lines(measure(server))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The relay and the reader over a real broker, beside a client that publishes and reads the same bytes, no more."""
+"""Measure relay and reader over a real broker, beside a client that moves the same bytes."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from tests.harness.broker import running_broker  # noqa: E402
 ROWS, ROUNDS, PART = 50_000, 3, 1000
 
 
-async def timed(work: Callable[[], Awaitable[None]]) -> float:
-    """Rows per second."""
+async def rows_per_second(work: Callable[[], Awaitable[None]]) -> float:
+    """Return the rows per second of some work."""
     begun = perf_counter()
     await work()
     return ROWS / (perf_counter() - begun)
 
 
-async def measured(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
-    """One round: its own district, its own partition for the client alone."""
+async def measure(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
+    """Measure one round, on a district of its own and a partition for the client alone."""
     shard, bare = f"d{round_}", ROUNDS + round_
     async with connected(url) as database:
         log, publisher = (
@@ -61,27 +61,27 @@ async def measured(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
         relay = Relay(log, shard, round_, publisher)
         reader = KafkaLog("intake", cluster, lambda _: round_, log, Notifier())
 
-        async def relayed() -> None:
+        async def relay_all() -> None:
             while await relay.step():
                 pass
 
-        async def published() -> None:
+        async def publish_all() -> None:
             for first in range(0, ROWS, PART):
                 await publisher.publish(
                     cluster.topic("intake"), bare, records[first : first + PART], [CONTENT_TYPE]
                 )
 
-        async def read() -> None:
+        async def read_all() -> None:
             following, after = asyncio.create_task(reader.run()), 0
             while after < ROWS:
-                heard = reader.notifier.count("intake", shard)
+                count = reader.notifier.count("intake", shard)
                 rows = await reader.read(shard, after, PART)
                 after += len(rows)
                 if not rows:
-                    await reader.notifier.wait("intake", shard, heard, 1.0)
+                    await reader.notifier.wait("intake", shard, count, 1.0)
             following.cancel()
 
-        async def consumed() -> None:
+        async def consume_all() -> None:
             partition, count = TopicPartition(cluster.topic("intake"), bare), 0
             async with AIOKafkaConsumer(
                 bootstrap_servers=cluster.brokers, enable_auto_commit=False
@@ -95,20 +95,26 @@ async def measured(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
                         )
                     )
 
-        found = {"relay": await timed(relayed), "publish": await timed(published)}
-        found |= {"reader": await timed(read), "consume": await timed(consumed)}
+        rates = {
+            "relay": await rows_per_second(relay_all),
+            "publish": await rows_per_second(publish_all),
+        }
+        rates |= {
+            "reader": await rows_per_second(read_all),
+            "consume": await rows_per_second(consume_all),
+        }
         await publisher.close()
-    return found
+    return rates
 
 
 def main() -> None:
-    """Interleaved rounds, their medians, and the ratios. `make bench`."""
+    """Print the medians of interleaved rounds, and their ratios. `make bench`."""
     with tempfile.TemporaryDirectory() as folder, running_broker(Path(folder) / "kafka") as broker:
         server = started(Path(folder))
         url = server.get_uri("kafka")
         asyncio.run(prepare(url))
         asyncio.run(apply(broker.cluster, system_topics(broker.cluster, 2 * ROUNDS)))
-        rounds = [asyncio.run(measured(url, broker.cluster, number)) for number in range(ROUNDS)]
+        rounds = [asyncio.run(measure(url, broker.cluster, number)) for number in range(ROUNDS)]
         server.cleanup()
     medians = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
     for ours, bare, what in (

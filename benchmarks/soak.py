@@ -1,8 +1,9 @@
-"""The demo for a long time: is memory flat, is the lag zero, is anything said that nobody answered?
+"""Run the demo for a long time: is memory flat, is the lag zero, is any exception logged?
 
     python benchmarks/soak.py SECONDS [SPEED]
 
-It starts `gridcall up --demo` as `make run` does, in a folder of its own, looks every ten seconds, ends it, and verifies it.
+It starts `gridcall up --demo` as `make run` does, in a folder of its own. It samples every ten
+seconds, ends the demo, and verifies its database.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ UP = re.compile(r"gridcall is up on (http://\S+)")
 ROOT = Path(__file__).parent.parent
 
 
-class Look(NamedTuple):
-    """What was seen at once. `gridcall_mib` and `all_mib` are PSS: of its process, and with the lines and Postgres."""
+class Sample(NamedTuple):
+    """A sample. `gridcall_mib` is the PSS of its process; `all_mib` adds the lines and Postgres."""
 
     seconds: float
     gridcall_mib: float
@@ -40,7 +41,7 @@ class Look(NamedTuple):
 
 
 def pss_mib(pid: int) -> float:
-    """What a process uses, with its share of what it shares."""
+    """Return the memory of a process, with its part of shared pages."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
@@ -49,7 +50,7 @@ def pss_mib(pid: int) -> float:
 
 
 def family(pid: int, folder: Path) -> list[int]:
-    """Processes that belong to the demo: those that name its folder or come from one that does."""
+    """Return the processes that name the demo's folder, and their descendants."""
     parents, mine = {}, {pid}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -65,8 +66,8 @@ def family(pid: int, folder: Path) -> list[int]:
     return sorted(mine)
 
 
-def told(url: str) -> dict[str, Any]:
-    """The first message of the live page."""
+def first_message(url: str) -> dict[str, Any]:
+    """Return the first message of the live page."""
     with httpx.stream("GET", f"{url}/screen/370112/live", timeout=30) as stream:
         for line in stream.iter_lines():
             if line.startswith("data: "):
@@ -75,14 +76,14 @@ def told(url: str) -> dict[str, Any]:
     raise RuntimeError("the live page ended")
 
 
-def look(started: float, url: str, pid: int, folder: Path) -> Look:
-    """Look once."""
-    said = told(url)
+def take_sample(started: float, url: str, pid: int, folder: Path) -> Sample:
+    """Take one sample."""
+    said = first_message(url)
     lag, totals = said["lag"], said["totals"]
     everything = sum(pss_mib(each) for each in family(pid, folder))
     waiting = int(lag["cases"] + lag["calls"] + lag["rows"])
     seconds = time.monotonic() - started
-    return Look(
+    return Sample(
         seconds,
         pss_mib(pid),
         everything,
@@ -94,37 +95,38 @@ def look(started: float, url: str, pid: int, folder: Path) -> Look:
     )
 
 
-def shown(seen: Look) -> str:
-    """A look in a line."""
+def line_of(seen: Sample) -> str:
+    """Return a sample as a line."""
     return (
-        f"{seen.seconds:6,.0f} s  {seen.gridcall_mib:6.0f} MiB  {seen.all_mib:6.0f} MiB with all  {seen.lag_rows:4} rows and "
-        f"{seen.lag_seconds:4.1f} s late  {seen.open:5,} open  {seen.calling:4,} calling  {seen.ended:6,} ended"
+        f"{seen.seconds:6,.0f} s  {seen.gridcall_mib:6.0f} MiB  {seen.all_mib:6.0f} MiB with all  "
+        f"{seen.lag_rows:4} rows and {seen.lag_seconds:4.1f} s late  "
+        f"{seen.open:5,} open  {seen.calling:4,} calling  {seen.ended:6,} ended"
     )
 
 
-def quarter(looks: list[Look], number: int) -> float:
-    """The mean memory of a quarter of the time."""
-    part = looks[len(looks) * number // 4 : len(looks) * (number + 1) // 4]
+def quarter(samples: list[Sample], number: int) -> float:
+    """Return the mean memory of a quarter of the time."""
+    part = samples[len(samples) * number // 4 : len(samples) * (number + 1) // 4]
     return mean(each.gridcall_mib for each in part)
 
 
-def soaked(seconds: float, speed: float, folder: Path) -> int:
-    """Run, look, end, verify; the exit status."""
+def soak(seconds: float, speed: float, folder: Path) -> int:
+    """Run, sample, end and verify the demo. Return the exit status."""
     environment = {**os.environ, "GRIDCALL_HOME": str(folder / "home")}
     environment.pop("GRIDCALL_DATABASE_URL", None)
     said = (folder / "said").open("w+")
     words = [sys.executable, "-m", "gridcall", "up", "--demo", "--port", "0", "--speed", str(speed)]
     running = subprocess.Popen(words, env=environment, cwd=ROOT, stderr=said, text=True)
-    url, looks, started = "", list[Look](), time.monotonic()
+    url, samples, started = "", list[Sample](), time.monotonic()
     while not url and running.poll() is None:
         time.sleep(0.2)
         url = (UP.search((folder / "said").read_text()) or ["", ""])[1]
     while running.poll() is None and time.monotonic() - started < seconds:
-        looks.append(look(started, url, running.pid, folder))
-        if looks[-1].seconds // SHOWN_SECONDS != (
-            looks[-2].seconds // SHOWN_SECONDS if looks[1:] else -1
+        samples.append(take_sample(started, url, running.pid, folder))
+        if samples[-1].seconds // SHOWN_SECONDS != (
+            samples[-2].seconds // SHOWN_SECONDS if samples[1:] else -1
         ):
-            print(shown(looks[-1]), flush=True)
+            print(line_of(samples[-1]), flush=True)
         time.sleep(LOOK_SECONDS)
     ended_by_itself = running.poll() is not None
     running.terminate()
@@ -136,31 +138,34 @@ def soaked(seconds: float, speed: float, folder: Path) -> int:
         capture_output=True,
         text=True,
     )
-    return judged(looks, (folder / "said").read_text(), verified, status, ended_by_itself)
+    return conclude(samples, (folder / "said").read_text(), verified, status, ended_by_itself)
 
 
-def judged(
-    looks: list[Look],
+def conclude(
+    samples: list[Sample],
     said: str,
     verified: subprocess.CompletedProcess[str],
     status: int,
     ended: bool,
 ) -> int:
-    """Say what was seen."""
-    behind = [each for each in looks if each.lag_rows]
+    """Print the result. Return the exit status."""
+    behind = [each for each in samples if each.lag_rows]
     unanswered = [
         line
         for line in said.splitlines()
         if "Traceback" in line or "ERROR" in line or "CRITICAL" in line
     ]
+    quarters = [f"{quarter(samples, number):.0f}" for number in range(4)]
     print(
-        f"memory of gridcall by quarters: {', '.join(f'{quarter(looks, n):.0f}' for n in range(4))} MiB of PSS"
+        f"memory of gridcall by quarters: {', '.join(quarters)} MiB of PSS",
     )
     print(
-        f"{len(looks)} looks, {len(behind)} of them found rows waiting, at most {max(each.lag_rows for each in looks)}"
+        f"{len(samples)} samples, {len(behind)} of them with waiting rows,",
+        f"at most {max(each.lag_rows for each in samples)}",
     )
     print(
-        f"exit status {status}{' by itself' if ended else ''}; {len(unanswered)} exceptions in what it said"
+        f"exit status {status}{' by itself' if ended else ''};",
+        f"{len(unanswered)} exceptions in its log",
     )
     print("\n".join(unanswered[:5]))
     print(f"verify: {verified.stdout.strip() or verified.stderr.strip()}")
@@ -168,10 +173,10 @@ def judged(
 
 
 def main() -> None:
-    """Print it."""
+    """Run the soak of the command line."""
     seconds, speed = float(sys.argv[1]), float(sys.argv[2]) if sys.argv[2:] else 60.0
     with tempfile.TemporaryDirectory(prefix="gridcall-soak-") as folder:
-        sys.exit(soaked(seconds, speed, Path(folder)))
+        sys.exit(soak(seconds, speed, Path(folder)))
 
 
 if __name__ == "__main__":

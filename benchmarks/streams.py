@@ -1,11 +1,12 @@
-"""Routing over Kafka and Postgres, durable, beside stream processors on the same broker; and all services, each in a process.
+"""Measure routing over Kafka beside stream processors on the same broker, then all services.
 
 python benchmarks/streams.py
 
-All read the same topic of issues. Ours decides with the map, commits to Postgres, and publishes what it committed. Quix Streams
-folds a state per issue (RocksDB, with a changelog on the broker) and produces an event; FastStream publishes an answer to each
-message and keeps nothing. Each runs in a process of its own, and they take turns. A rate counts issues from the first record on
-the topic of results to the last one, by the broker's own clock. The peers' packages are their own (benchmarks/peers).
+All read the same topic of issues. Ours decides with the map, commits to Postgres, and publishes.
+Quix Streams folds a state per issue (RocksDB, with a changelog on the broker) and produces an
+event. FastStream publishes an answer to each message and stores nothing. Each runs in a process of
+its own, and they take turns. A rate counts issues from the first result on its topic to the last
+one, by the broker's own clock. The peers' packages are their own (benchmarks/peers).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ sys.path[:0] = [str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]
 import asyncpg  # noqa: E402
 from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: E402
 from door import ITEMS, Requests, as_fast_as_it_goes, asked, at_a_rate, said  # noqa: E402
-from table import Line, own_server, told  # noqa: E402
+from table import Line, own_server, print_lines  # noqa: E402
 
 from embedded.server import PostgresServer  # noqa: E402
 from eventlog.kafka.topics import Cluster, Topic, apply, remove  # noqa: E402
@@ -48,20 +49,19 @@ PIPELINE, FOLLOWED_SECONDS = 20_000, 10.0
 PEERS = ROOT / "benchmarks" / "peers"
 PEER_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 DISTRICT = "exampleville"
-STAMPED = {
-    "message.timestamp.type": "LogAppendTime"
-}  # By the broker: a peer may pass on the time of what it read.
+# The broker stamps records, because a peer may pass on the time of its input.
+STAMPED = {"message.timestamp.type": "LogAppendTime"}
 
 
 class ServiceHost(SeparateServices):
-    """The services apart, each with a database of its own, on topics of their own."""
+    """Separate services, each with a database of its own, on topics of their own."""
 
     def __init__(self, server: PostgresServer, broker: Broker, folder: Path) -> None:
         super().__init__(server.get_uri("postgres"), broker, folder)
         self.secret = ""
 
     def prepare(self) -> None:
-        """Empty databases, but for the made-up city; empty topics. Nobody remembers those of the round before."""
+        """Make fresh databases with the made-up city, and fresh topics."""
         for path in self.folder.glob("announced-*"):
             path.unlink()
         asyncio.run(prepare(self.urls["intake"], anew=True))
@@ -76,45 +76,47 @@ class ServiceHost(SeparateServices):
         asyncio.run(apply(self.broker.cluster, topics))
 
     def end(self) -> None:
-        """End all of them."""
+        """End all processes."""
         for process in self.processes.values():
             process.terminate()
             process.wait()
         self.processes.clear()
 
 
-# ── The stage ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The stage ────────────────────────────────────────────────────────────────────────────────────
 
 
 async def accept(url: str) -> None:
-    """Issues in intake's log."""
+    """Accept all issues into intake's log."""
     issues, key = (
         IssueSubmission(ApiKey("", DISTRICT, "bench", frozenset()), "hotline"),
         Requests("http://none"),
     )
     async with connected(url) as database:
-        door = Acceptor(database, Notifier())
+        acceptor = Acceptor(database, Notifier())
         for _ in range(ISSUES // ITEMS):
             bodies = [request.partition(b"\r\n\r\n")[2] for request in key.alone(ITEMS)]
-            await door.accept(DISTRICT, [issues.read(body)[0] for body in bodies])
+            await acceptor.accept(DISTRICT, [issues.read(body)[0] for body in bodies])
 
 
-async def counted(cluster: Cluster, topic: str, wanted_: int, unless: Callable[[], bool]) -> None:
-    """Wait until there are so many records."""
+async def wait_for_records(
+    cluster: Cluster, topic: str, wanted: int, unless: Callable[[], bool]
+) -> None:
+    """Wait until a topic has `wanted` records. Raises AssertionError if `unless` holds."""
     partition = TopicPartition(topic, 0)
     async with AIOKafkaConsumer(
         bootstrap_servers=cluster.brokers, enable_auto_commit=False
     ) as consumer:
         while True:
             with suppress(Exception):  # The topic may not be there yet.
-                if (await consumer.end_offsets([partition]))[partition] >= wanted_:
+                if (await consumer.end_offsets([partition]))[partition] >= wanted:
                     return
             assert not unless(), "it ended by itself"
             await asyncio.sleep(0.2)
 
 
 async def seconds_between(cluster: Cluster, topic: str) -> float:
-    """From the first record of a topic to the last one."""
+    """Return the seconds from the first record of a topic to the last one."""
     stamps = []
     async with AIOKafkaConsumer(
         bootstrap_servers=cluster.brokers, enable_auto_commit=False
@@ -129,14 +131,15 @@ async def seconds_between(cluster: Cluster, topic: str) -> float:
 
 
 def ours(system: ServiceHost) -> float:
-    """Issues a second of `gridcall routing`, from the topic of intake to the topic of cases."""
+    """Return the issues per second of `gridcall routing`, from intake's topic to that of cases."""
     cluster = system.broker.cluster
     system.start("intake")
     heads = asyncio.run(asked(system.urls["intake"], "SELECT pos FROM intake.shard"))
-    asyncio.run(counted(cluster, "gridcall.intake", heads["pos"], lambda: False))
+    asyncio.run(wait_for_records(cluster, "gridcall.intake", heads["pos"], lambda: False))
     system.start("routing")
 
-    sql = "SELECT s.input, s.pos - t.pos AS left FROM routing.shard s JOIN routing.sent t USING (shard)"
+    sql = "SELECT s.input, s.pos - t.pos AS left FROM routing.shard s JOIN routing.sent t"
+    sql += " USING (shard)"
     while True:
         with suppress(AssertionError):  # There is no row yet.
             head = asyncio.run(asked(system.urls["routing"], sql))
@@ -148,7 +151,7 @@ def ours(system: ServiceHost) -> float:
 
 
 def peer(system: ServiceHost, name: str, count: int, *options: str) -> float:
-    """Messages a second of a peer."""
+    """Return the messages per second of a peer."""
     cluster, sink = system.broker.cluster, f"peer.{name}"
     topic = Topic(sink, 1, STAMPED)
     asyncio.run(remove(cluster, [topic]))
@@ -165,13 +168,13 @@ def peer(system: ServiceHost, name: str, count: int, *options: str) -> float:
         (system.folder / f"{name}.log").open("ab") as file,
         subprocess.Popen(words, stdout=file, stderr=file) as running,
     ):
-        asyncio.run(counted(cluster, sink, count, lambda: running.poll() is not None))
+        asyncio.run(wait_for_records(cluster, sink, count, lambda: running.poll() is not None))
         running.terminate()
     return asyncio.run(rate_of(cluster, sink))
 
 
 async def rate_of(cluster: Cluster, topic: str) -> float:
-    """Records a second."""
+    """Return the records per second of a topic."""
     async with AIOKafkaConsumer(
         bootstrap_servers=cluster.brokers, enable_auto_commit=False
     ) as consumer:
@@ -179,8 +182,8 @@ async def rate_of(cluster: Cluster, topic: str) -> float:
     return float(count / await seconds_between(cluster, topic))
 
 
-def stage(system: ServiceHost) -> list[Line]:
-    """In turns."""
+def measure_stage(system: ServiceHost) -> list[Line]:
+    """Measure routing and its peers, in turns."""
     rates: dict[str, list[float]] = {"ours": [], "quix": [], "fast": []}
     for number in range(ROUNDS):
         system.prepare()
@@ -188,24 +191,25 @@ def stage(system: ServiceHost) -> list[Line]:
         rates["ours"].append(ours(system))
         rates["quix"].append(peer(system, "quix", ISSUES, str(system.folder / f"quix{number}")))
         rates["fast"].append(peer(system, "fast", FOR_FAST))
-        print(", ".join(f"{name} {found[-1]:,.0f}/s" for name, found in rates.items()), flush=True)
-    routed, quix, fast = (statistics.median(found) for found in rates.values())
+        print(", ".join(f"{name} {each[-1]:,.0f}/s" for name, each in rates.items()), flush=True)
+    routed, quix, fast = (statistics.median(each) for each in rates.values())
     return [
         Line("routing over Kafka and Postgres, issues/s, and Quix Streams", routed, quix, 2),
         Line("routing over Kafka and Postgres, issues/s, and FastStream", routed, fast, 8),
     ]
 
 
-# ── The whole ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── All services ─────────────────────────────────────────────────────────────────────────────────
 
 
 def at_rest(system: ServiceHost) -> bool:
-    """Whether escalation has all that follows from what was accepted."""
+    """Return True when escalation has applied everything that was accepted."""
     accepted = asyncio.run(asked(system.urls["intake"], "SELECT pos FROM intake.shard"))["pos"]
     routed = asyncio.run(
         asked(
             system.urls["routing"],
-            "SELECT coalesce(max(pos), 0) AS pos, coalesce(max(input), 0) AS input FROM routing.shard",
+            "SELECT coalesce(max(pos), 0) AS pos, coalesce(max(input), 0) AS input"
+            " FROM routing.shard",
         )
     )
     called = asyncio.run(
@@ -217,58 +221,61 @@ def at_rest(system: ServiceHost) -> bool:
     return bool(routed["input"] >= accepted and called >= routed["pos"])
 
 
-def rest(system: ServiceHost) -> None:
-    """Wait until then."""
+def wait_for_rest(system: ServiceHost) -> None:
+    """Wait until all services are at rest."""
     while not at_rest(system):
         time.sleep(0.05)
 
 
 async def routed_after(system: ServiceHost, after: int) -> list[float]:
-    """Milliseconds from the commit of each issue to the commit of what routing made of it."""
-    found: dict[str, dict[str, Any]] = {}
+    """Return the milliseconds from the commit of each issue to that of its case, sorted."""
+    commits: dict[str, dict[str, Any]] = {}
     for service, sql in (
         (
             "intake",
-            "SELECT 'intake/' || shard || '/' || pos AS name, recorded FROM intake.log WHERE pos > $1",
+            "SELECT 'intake/' || shard || '/' || pos AS name, recorded"
+            " FROM intake.log WHERE pos > $1",
         ),
         (
             "routing",
-            "SELECT cause AS name, min(recorded) AS recorded FROM routing.log WHERE input > $1 GROUP BY cause",
+            "SELECT cause AS name, min(recorded) AS recorded"
+            " FROM routing.log WHERE input > $1 GROUP BY cause",
         ),
     ):
         connection = await asyncpg.connect(system.urls[service])
-        found[service] = {
+        commits[service] = {
             row["name"]: row["recorded"] for row in await connection.fetch(sql, after)
         }
         await connection.close()
-    routed = found["routing"]
+    routed = commits["routing"]
     return sorted(
-        (routed[name] - at).total_seconds() * 1000 for name, at in found["intake"].items()
+        (routed[name] - at).total_seconds() * 1000 for name, at in commits["intake"].items()
     )
 
 
-def whole(system: ServiceHost) -> list[Line]:
-    """Issues a second through all services, and how soon at half of that."""
+def measure_all_services(system: ServiceHost) -> list[Line]:
+    """Measure issues per second through all services, and the delay at half of that."""
     rates, late = [], []
     for _ in range(ROUNDS):
         system.prepare()
         system.start("intake", "routing", "escalation", "assessment")
         requests = Requests(f"http://127.0.0.1:{system.ports['intake']}", system.secret)
         as_fast_as_it_goes(requests, requests.alone(500))
-        rest(system)
+        wait_for_rest(system)
         begun = time.perf_counter()
         as_fast_as_it_goes(requests, requests.arrays(PIPELINE // ITEMS))
-        rest(system)
+        wait_for_rest(system)
         rates.append(PIPELINE / (time.perf_counter() - begun))
         time.sleep(1)
         before = asyncio.run(asked(system.urls["intake"], "SELECT pos FROM intake.shard"))["pos"]
         load = rates[-1] / 2
         answered = sorted(at_a_rate(requests, requests.alone(int(load * FOLLOWED_SECONDS)), load))
-        rest(system)
+        wait_for_rest(system)
         routed = asyncio.run(routed_after(system, before))
         late.append((routed[len(routed) // 2], routed[len(routed) * 99 // 100]))
         print(
-            f"{rates[-1]:,.0f} issues/s; at {load:,.0f}: routed p50 {late[-1][0]:.0f} ms, p99 {late[-1][1]:.0f} ms after; "
+            f"{rates[-1]:,.0f} issues/s; at {load:,.0f}: "
+            f"routed p50 {late[-1][0]:.0f} ms, p99 {late[-1][1]:.0f} ms after; "
             f"answered p99 {answered[len(answered) * 99 // 100]:.0f} ms",
             flush=True,
         )
@@ -287,7 +294,7 @@ def whole(system: ServiceHost) -> list[Line]:
 
 
 def main() -> None:
-    """Print it. `make bench`."""
+    """Print all figures. `make bench`."""
     with (
         own_server() as server,
         tempfile.TemporaryDirectory() as folder,
@@ -296,7 +303,7 @@ def main() -> None:
         print(asyncio.run(said(server)), flush=True)
         system = ServiceHost(server, broker, Path(folder))
         try:
-            told([*stage(system), *whole(system)])
+            print_lines([*measure_stage(system), *measure_all_services(system)])
         finally:
             system.end()
 

@@ -1,10 +1,11 @@
-"""A real year through all stages on Postgres, beside Postgres appending the same bytes; and the command as a user gives it.
+"""Measure a real year through all stages on Postgres, beside a bare append of the same bytes.
 
 python benchmarks/table.py [DATA] [MONTHS]
 
-Ours is what `gridcall simulate --reader table` does between its reading of files and its making of tables: feed → intake's log,
-routing and escalation after it, each with its own commits. The peer appends what these commits wrote, commit by commit, to
-fresh tables of the same shape, with the same settings. Its rows are made before the clock starts: it does nothing but append.
+Ours is the part of `gridcall simulate --reader table` between the files and the tables: feed,
+intake's log, routing and escalation, each with its own commits. The peer appends the same rows,
+commit by commit, to fresh tables of the same shape, with the same settings. Its rows are made
+before the clock starts. The whole command is measured, too.
 """
 
 from __future__ import annotations
@@ -50,14 +51,14 @@ ROUNDS = 3
 SAMPLE_SECONDS = 0.5
 COLUMNS = ("shard", *Entry._fields)
 
-Commit = tuple[str, list[Entry]]  # A log, and what one commit wrote to it.
+Commit = tuple[str, list[Entry]]  # A log, and the rows that one commit wrote to it.
 
 
-# ── What the benchmarks on Postgres share ────────────────────────────────────────────────────────────────────────────
+# ── Shared by the benchmarks on Postgres ─────────────────────────────────────────────────────────
 
 
 class Line(NamedTuple):
-    """One figure beside its peer, and the ratio that is to be reached; without a peer, the figure itself is to stay below."""
+    """One figure beside its peer, and the ratio to reach. Without a peer the goal is a maximum."""
 
     name: str
     ours: float
@@ -68,26 +69,28 @@ class Line(NamedTuple):
     def __str__(self) -> str:
         peer = "" if self.peer is None else f"{self.peer:,.{self.digits}f}"
         ratio = "" if self.peer is None else f"{self.ours / self.peer:.2f}"
-        return f"{self.name:58}{self.ours:>12,.{self.digits}f}{peer:>12}{ratio:>8}  {self._judged()}".rstrip()
+        ours = f"{self.ours:,.{self.digits}f}"
+        return f"{self.name:58}{ours:>12}{peer:>12}{ratio:>8}  {self._verdict()}".rstrip()
 
-    def _judged(self) -> str:
+    def _verdict(self) -> str:
         if self.goal is None:
             return ""
         reached = (
             self.ours <= self.goal if self.peer is None else self.ours >= self.goal * self.peer
         )
-        return f"{'≤' if self.peer is None else '≥'} {self.goal:<6g} {'reached' if reached else 'MISSED'}"
+        sign = "≤" if self.peer is None else "≥"
+        return f"{sign} {self.goal:<6g} {'reached' if reached else 'MISSED'}"
 
 
-def told(lines: Sequence[Line]) -> None:
-    """Print them."""
+def print_lines(lines: Sequence[Line]) -> None:
+    """Print the figures as a table."""
     print(f"\n{'':58}{'gridcall':>12}{'peer':>12}{'ratio':>8}  goal")
     print("\n".join(map(str, lines)), flush=True)
 
 
 @contextmanager
 def own_server() -> Iterator[PostgresServer]:
-    """A Postgres of its own, in a folder that goes with it."""
+    """Run a Postgres of its own, in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # The server may run as another user.
         server = started(Path(folder))
@@ -98,23 +101,23 @@ def own_server() -> Iterator[PostgresServer]:
 
 
 async def settings(database: Database) -> str:
-    """The version and the commit settings of a server."""
-    found = [
+    """Return the version, the commit settings and the load of a server."""
+    values = [
         f"{name} {(await database.fetch(f'SHOW {name}'))[0][0]}"
         for name in ("server_version", *SHOWN)
     ]
-    return f"{', '.join(found)}; {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} at the start"
+    return f"{', '.join(values)}; {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} at the start"
 
 
 def processes(root: psutil.Process) -> list[psutil.Process]:
-    """A process and all below it."""
+    """Return a process and all its descendants."""
     with suppress(psutil.NoSuchProcess):
         return [root, *root.children(recursive=True)]
     return []
 
 
 def cpu_seconds(server: PostgresServer) -> float:
-    """What the server and all its processes have used, also those that have ended."""
+    """Return the CPU seconds of the server and of all its processes, ended ones included."""
     spent = 0.0
     for process in processes(psutil.Process(server.get_pid())):
         with suppress(psutil.NoSuchProcess):
@@ -123,11 +126,11 @@ def cpu_seconds(server: PostgresServer) -> float:
     return spent
 
 
-# ── Ours ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Ours ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 class City(NamedTuple):
-    """What is fed."""
+    """A city, its inputs, and the end of the time that passes."""
 
     profile: Profile
     grids: GridMap
@@ -136,14 +139,14 @@ class City(NamedTuple):
 
 
 class NoTables:
-    """Stands where the tables' process is told how far the logs are: to read them is no part of this."""
+    """A report worker that does nothing, because the tables are no part of this measurement."""
 
     def look(self, url: str, shard: str, heads: dict[str, int]) -> None:
-        """Nothing."""
+        """Ignore the positions of the logs."""
 
 
 class Spent(NamedTuple):
-    """Seconds of wall time, and of two processors."""
+    """Seconds of wall time, of Python and of Postgres."""
 
     wall: float
     python: float
@@ -151,7 +154,7 @@ class Spent(NamedTuple):
 
 
 def city(data: Path, months: int) -> City:
-    """Read it."""
+    """Return the city of the profile, with its inputs."""
     profile, lines = load_profile(PROFILE)
     grids = check_map(data / "boston_geo" / "wgs84", profile.map).grids
     assert grids is not None
@@ -160,12 +163,12 @@ def city(data: Path, months: int) -> City:
 
 
 def inputs(data: Path, months: int) -> list[Path]:
-    """The files of the first months."""
+    """Return the files of the first months."""
     return sorted((data / "boston311_2015").glob("*.csv.gz"))[:months]
 
 
 async def all_stages(server: PostgresServer, url: str, fed: City) -> Spent:
-    """Feed everything; until all has followed. The database is made anew before."""
+    """Feed everything to a fresh database, and wait until all stages have applied it."""
     assert isinstance(fed.feed.inputs, list)
     feed = Feed(fed.feed.inputs.copy())
     reader = cast(ReportWorker, NoTables())
@@ -183,40 +186,41 @@ async def all_stages(server: PostgresServer, url: str, fed: City) -> Spent:
 
 
 async def checkpoint(url: str) -> None:
-    """What was written before is no burden on what is timed now."""
+    """Write dirty pages now, so that earlier work does not slow the next measurement."""
     async with connected(url, size=1) as database:
         await database.fetch("CHECKPOINT")
 
 
 @contextmanager
-def recorded(commits: list[Commit]) -> Iterator[None]:
-    """Write down what every commit wrote, in the order of the commits."""
+def record_commits(commits: list[Commit]) -> Iterator[None]:
+    """Record the rows of every commit, in the order of the commits."""
     written = PostgresLog._written
 
-    def noted(self: PostgresLog, shard: str, epoch: int, rows: Sequence[Row]) -> None:
+    def record_written(self: PostgresLog, shard: str, epoch: int, rows: Sequence[Row]) -> None:
         commits.append((self.name, [entry(row) for row in rows]))
         written(self, shard, epoch, rows)
 
-    PostgresLog._written = noted  # type: ignore[method-assign]
+    PostgresLog._written = record_written  # type: ignore[method-assign]
     try:
         yield
     finally:
         PostgresLog._written = written  # type: ignore[method-assign]
 
 
-# ── The peer ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The peer ─────────────────────────────────────────────────────────────────────────────────────
 
 UNNEST = f"""
 INSERT INTO bare.{{log}} ({", ".join(COLUMNS)})
 SELECT $1, row.* FROM unnest(
-  $2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $6::text[], $7::int[], $8::text[], $9::text[], $10::bytea[]) AS row
+  $2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $6::text[],
+  $7::int[], $8::text[], $9::text[], $10::bytea[]) AS row
 """
 Ready = tuple[str, Any]
 Append = Callable[[Any, str, Any], Awaitable[Any]]
 
 
 async def fresh_tables(database: Database) -> None:
-    """Empty tables of the shape of the three logs, with their primary key."""
+    """Make empty tables of the shape of the three logs, with their primary key."""
     await database.fetch("DROP SCHEMA IF EXISTS bare CASCADE")
     await database.fetch("CREATE SCHEMA bare")
     for log in ("intake", "cases", "calls"):
@@ -224,8 +228,8 @@ async def fresh_tables(database: Database) -> None:
     await database.fetch("CHECKPOINT")
 
 
-async def appended(url: str, commits: Sequence[Ready], append: Append) -> float:
-    """Append each commit in a transaction of its own; the seconds."""
+async def append_all(url: str, commits: Sequence[Ready], append: Append) -> float:
+    """Append each commit in a transaction of its own. Return the seconds."""
 
     async def all_of_them(connection: asyncpg.Connection[Any]) -> float:
         started = time.perf_counter()
@@ -239,54 +243,56 @@ async def appended(url: str, commits: Sequence[Ready], append: Append) -> float:
 
 
 async def by_copy(connection: Any, log: str, records: Any) -> None:
-    """COPY, in the binary form."""
+    """Append by COPY, in the binary format."""
     await connection.copy_records_to_table(
         log, schema_name="bare", records=records, columns=COLUMNS
     )
 
 
 async def by_unnest(connection: Any, log: str, columns: Any) -> None:
-    """INSERT … SELECT … FROM unnest, as our own commits do it."""
+    """Append by INSERT … SELECT … FROM unnest."""
     await connection.fetch(UNNEST.format(log=log), *columns)
 
 
 def ready_to_copy(shard: str, commits: Sequence[Commit]) -> list[Ready]:
-    """Records."""
-    return [(log, [(shard, *kept) for kept in entries]) for log, entries in commits]
+    """Return the records of each commit."""
+    return [(log, [(shard, *each) for each in entries]) for log, entries in commits]
 
 
 def ready_to_unnest(shard: str, commits: Sequence[Commit]) -> list[Ready]:
-    """Columns."""
+    """Return the columns of each commit."""
     return [(log, [shard, *map(list, zip(*entries, strict=True))]) for log, entries in commits]
 
 
-async def beside(server: PostgresServer, data: Path, months: int) -> list[Line]:
-    """Ours and its peers, in turns."""
+async def measure_stages(server: PostgresServer, data: Path, months: int) -> list[Line]:
+    """Measure ours and its peers, in turns."""
     url, bare_url = server.get_uri("benchmark_year"), server.get_uri("benchmark_bare")
     await prepare(bare_url)
     async with connected(bare_url, size=1) as database:
         print(await settings(database), flush=True)
     fed, commits = city(data, months), list[Commit]()
     with without_collecting():
-        with recorded(commits):
+        with record_commits(commits):
             await all_stages(server, url, fed)
-        size = sum(len(kept.data) for _, entries in commits for kept in entries)
+        size = sum(len(each.data) for _, entries in commits for each in entries)
         shard, rows = fed.profile.map.district.code, sum(len(entries) for _, entries in commits)
         print(
-            f"{len(fed.feed.inputs):,} inputs → {rows:,} log rows, {size / 1e6:,.0f} MB of events, {len(commits):,} commits"
+            f"{len(fed.feed.inputs):,} inputs → {rows:,} log rows,",
+            f"{size / 1e6:,.0f} MB of events, {len(commits):,} commits",
         )
         copied, unnested = ready_to_copy(shard, commits), ready_to_unnest(shard, commits)
         spent, copy, unnest = list[Spent](), list[float](), list[float]()
         for _ in range(ROUNDS):
             spent.append(await all_stages(server, url, fed))
-            copy.append(await appended(bare_url, copied, by_copy))
-            unnest.append(await appended(bare_url, unnested, by_unnest))
+            copy.append(await append_all(bare_url, copied, by_copy))
+            unnest.append(await append_all(bare_url, unnested, by_unnest))
             print(
                 f"all stages {spent[-1].wall:.1f} s ({spent[-1].python:.1f} s of Python's CPU, ",
                 end="",
             )
             print(
-                f"{spent[-1].postgres:.1f} s of Postgres's); COPY {copy[-1]:.1f} s, unnest {unnest[-1]:.1f} s",
+                f"{spent[-1].postgres:.1f} s of Postgres's);",
+                f"COPY {copy[-1]:.1f} s, unnest {unnest[-1]:.1f} s",
                 flush=True,
             )
     ours = rows / statistics.median(each.wall for each in spent)
@@ -301,11 +307,11 @@ async def beside(server: PostgresServer, data: Path, months: int) -> list[Line]:
     ]
 
 
-# ── The command ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The command ──────────────────────────────────────────────────────────────────────────────────
 
 
 class Peak:
-    """The most memory that gridcall and Postgres had together, and each by itself, in MiB: PSS, sampled from a thread."""
+    """The peak memory of gridcall and Postgres, together and each, in MiB of sampled PSS."""
 
     def __init__(self, gridcall: int, postgres: int) -> None:
         self.roots = [psutil.Process(gridcall), psutil.Process(postgres)]
@@ -332,7 +338,7 @@ class Peak:
 
 
 def pss_mib(process: psutil.Process) -> float:
-    """The memory of a process, where what several share is divided among them."""
+    """Return the memory of a process, with its part of shared pages."""
     with suppress(OSError):
         for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -340,8 +346,8 @@ def pss_mib(process: psutil.Process) -> float:
     return 0.0
 
 
-def whole(home: Path, server: PostgresServer, data: Path, months: int) -> tuple[float, Peak]:
-    """The command as a user gives it, on the server of `home`."""
+def run_command(home: Path, server: PostgresServer, data: Path, months: int) -> tuple[float, Peak]:
+    """Run the command as a user does, on the server of `home`. Return seconds and peak."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
@@ -366,19 +372,23 @@ def whole(home: Path, server: PostgresServer, data: Path, months: int) -> tuple[
         environment.pop("GRIDCALL_DATABASE_URL", None)
         started, pid = time.perf_counter(), server.get_pid()
         assert pid is not None
-        with subprocess.Popen(
-            [str(word) for word in command], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        ) as running, Peak(running.pid, pid) as peak:  # fmt: skip
+        words, quiet, pipe = [str(word) for word in command], subprocess.DEVNULL, subprocess.PIPE
+        with (
+            subprocess.Popen(
+                words, env=environment, stdout=quiet, stderr=pipe, text=True
+            ) as running,
+            Peak(running.pid, pid) as peak,
+        ):
             _, said = running.communicate()
         assert running.returncode in (0, 1), said
         return time.perf_counter() - started, peak
 
 
-def commands(server: PostgresServer, data: Path, months: int) -> list[Line]:
-    """The command, some times."""
+def measure_command(server: PostgresServer, data: Path, months: int) -> list[Line]:
+    """Measure the command some times."""
     runs = []
     for _ in range(ROUNDS):
-        seconds, peak = whole(server.pgdata.parent, server, data, months)
+        seconds, peak = run_command(server.pgdata.parent, server, data, months)
         runs.append((seconds, peak.together))
         print(f"the command: {seconds:.1f} s; at most {peak.together:.0f} MiB together, ", end="")
         print(f"{peak.gridcall:.0f} MiB gridcall, {peak.postgres:.0f} MiB Postgres", flush=True)
@@ -390,12 +400,12 @@ def commands(server: PostgresServer, data: Path, months: int) -> list[Line]:
 
 
 def main() -> None:
-    """Print it."""
+    """Print all figures."""
     data = Path(sys.argv[1]) if len(sys.argv) > 1 else DATA
     months = int(sys.argv[2]) if len(sys.argv) > 2 else 12
     with own_server() as server:
-        lines = commands(server, data, months)
-        told([*asyncio.run(beside(server, data, months)), *lines])
+        lines = measure_command(server, data, months)
+        print_lines([*asyncio.run(measure_stages(server, data, months)), *lines])
 
 
 if __name__ == "__main__":

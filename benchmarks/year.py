@@ -1,4 +1,4 @@
-"""A real year through gridcall: seconds, memory, cost per event, each beside what no program can avoid. `make bench`.
+"""Measure a real year: seconds, memory, cost per event, beside the cost that no program avoids.
 
 python benchmarks/year.py DATA [MONTHS]
 """
@@ -45,7 +45,8 @@ class Timed:
         self.counts: dict[str, int] = {}
 
     @contextmanager
-    def of(self, name: str, count: int = 0) -> Iterator[None]:
+    def measure(self, name: str, count: int = 0) -> Iterator[None]:
+        """Add the time of the block to the seconds of a name."""
         started = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
@@ -53,12 +54,12 @@ class Timed:
 
 
 def inputs(data: Path, months: int) -> list[Path]:
-    """The files of the first months."""
+    """Return the files of the first months."""
     return sorted((data / "boston311_2015").glob("*.csv.gz"))[:months]
 
 
-def whole(data: Path, paths: list[Path]) -> tuple[float, int]:
-    """The command as a user gives it: seconds of wall time, and the peak of its memory in MiB."""
+def run_command(data: Path, paths: list[Path]) -> tuple[float, int]:
+    """Run the command as a user does. Return its seconds and its peak memory in MiB."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
@@ -91,8 +92,8 @@ def whole(data: Path, paths: list[Path]) -> tuple[float, int]:
     return seconds, int(said[1])
 
 
-def unavoidable(paths: list[Path], bodies: list[bytes]) -> float:
-    """What no program can avoid: unpack the input, hash the output."""
+def unavoidable_seconds(paths: list[Path], bodies: list[bytes]) -> float:
+    """Return the seconds to unpack the input and to hash the output."""
     started = time.perf_counter()
     for path in paths:
         with gzip.open(path) as file:
@@ -103,18 +104,18 @@ def unavoidable(paths: list[Path], bodies: list[bytes]) -> float:
     return time.perf_counter() - started
 
 
-def in_parts(
+def run_in_parts(
     data: Path, paths: list[Path], timed: Timed, profile_of: str = ""
 ) -> tuple[list[bytes], pstats.Stats | None]:
-    """The same in this process, part by part; `profile_of` names a part to look into."""
+    """Run the same in this process, part by part. `profile_of` names a part to profile."""
     profiler = cProfile.Profile()
-    with watched(timed, profiler, profile_of), without_collecting():
-        with timed.of("map"):
+    with measure_parts(timed, profiler, profile_of), without_collecting():
+        with timed.measure("map"):
             profile, lines = load_profile(PROFILE)
             grids = check_map(data / "boston_geo" / "wgs84", profile.map).grids
         assert grids is not None
         until = LocalClock(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
-        with timed.of("read"):
+        with timed.measure("read"):
             feed = read_feed(profile, lines, paths, until)
         timed.counts["read"] = feed.rows
         with tempfile.TemporaryDirectory() as folder:
@@ -126,12 +127,12 @@ def in_parts(
 
 
 @contextmanager
-def watched(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> Iterator[None]:
-    """Take the time of the stages and of the tables' reader, from outside."""
+def measure_parts(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> Iterator[None]:
+    """Measure the stages and the report reader from outside, while the block runs."""
     apply, read, conclude = Stage.apply, ReportReader.read, ReportReader.conclude
 
     def call(name: str, count: int, function: Callable[..., Any], *args: Any) -> Any:
-        with timed.of(name, count):
+        with timed.measure(name, count):
             return profiler.runcall(function, *args) if name == profile_of else function(*args)
 
     def timed_apply(self: Stage[Any, Any], rows: Any) -> Any:
@@ -149,15 +150,19 @@ def watched(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> Iterat
     def timed_conclude(self: ReportReader, *args: Any) -> Any:
         return call("write", len(self.cases), conclude, self, *args)
 
-    Stage.apply, ReportReader.read, ReportReader.conclude = timed_apply, timed_read, timed_conclude  # type: ignore[method-assign]
+    Stage.apply = timed_apply  # type: ignore[method-assign]
+    ReportReader.read = timed_read  # type: ignore[method-assign]
+    ReportReader.conclude = timed_conclude  # type: ignore[method-assign]
     try:
         yield
     finally:
-        Stage.apply, ReportReader.read, ReportReader.conclude = apply, read, conclude  # type: ignore[method-assign]
+        Stage.apply = apply  # type: ignore[method-assign]
+        ReportReader.read = read  # type: ignore[method-assign]
+        ReportReader.conclude = conclude  # type: ignore[method-assign]
 
 
 def one_envelope() -> float:
-    """Microseconds to make an envelope of a typical row."""
+    """Return the microseconds that an envelope of a typical row takes."""
     from eventlog.core.row import Row
     from events import catalogue as e
 
@@ -198,19 +203,21 @@ def one_envelope() -> float:
 
 
 def main() -> None:
-    """Print it."""
+    """Print all figures."""
     data, months = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 12
     paths = inputs(data, months)
     runs = []
     for _ in range(ROUNDS):
-        runs.append(whole(data, paths))
+        runs.append(run_command(data, paths))
         print(f"simulate: {runs[-1][0]:.1f} s wall, {runs[-1][1]} MiB at most", flush=True)
     timed = Timed()
-    bodies, _ = in_parts(data, paths, timed)
-    bare = statistics.median(unavoidable(paths, bodies) for _ in range(ROUNDS))
+    bodies, _ = run_in_parts(data, paths, timed)
+    bare = statistics.median(unavoidable_seconds(paths, bodies) for _ in range(ROUNDS))
     seconds = statistics.median(run[0] for run in runs)
     print(
-        f"\nmedian of {ROUNDS}: {seconds:.1f} s; unpacking the input and hashing as many bytes: {bare:.2f} s; ",
+        f"\nmedian of {ROUNDS}: {seconds:.1f} s; ",
+        f"unpacking the input and hashing as many bytes: {bare:.2f} s; ",
+        sep="",
         end="",
     )
     print(f"ratio {seconds / bare:.0f}")
@@ -219,11 +226,12 @@ def main() -> None:
         count = timed.counts[name]
         print(f"{name:10} {part:9.2f} {count:10,} {part / count * 1e6 if count else 0:9.1f}")
     hottest = max(("routing", "escalation"), key=lambda name: timed.seconds[name])
-    print(f"\nThe hottest stage, {hottest}, looked into (the profiler makes it slower):")
-    _, stats = in_parts(data, paths[:2], Timed(), hottest)
+    print(f"\nThe hottest stage, {hottest}, profiled (the profiler makes it slower):")
+    _, stats = run_in_parts(data, paths[:2], Timed(), hottest)
     assert stats is not None
     stats.sort_stats("tottime").print_stats(12)
-    print("\n".join(line for line in stats.stream.getvalue().splitlines() if line.strip())[-2000:])  # type: ignore[attr-defined]
+    report: str = stats.stream.getvalue()  # type: ignore[attr-defined]
+    print("\n".join(line for line in report.splitlines() if line.strip())[-2000:])
 
 
 if __name__ == "__main__":

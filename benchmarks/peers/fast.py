@@ -1,4 +1,4 @@
-"""FastStream, as its users write it: a subscriber whose answer is published to another topic. Nothing is kept.
+"""FastStream, as its users write it: a subscriber whose answer is published to another topic.
 
 fast.py BROKER IN OUT
 """
@@ -15,12 +15,12 @@ from faststream.kafka import KafkaBroker
 
 
 def main(address: str, source: str, sink: str) -> None:
-    """Run until ended."""
+    """Run until the process ends."""
     broker = KafkaBroker(address, acks="all")
 
     @broker.subscriber(source, group_id=sink, auto_offset_reset="earliest")
     @broker.publisher(sink)
-    async def reported(body: bytes) -> dict[str, Any]:
+    async def report(body: bytes) -> dict[str, Any]:
         event = json.loads(body)
         return {
             "type": "case-reported",

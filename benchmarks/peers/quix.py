@@ -1,4 +1,4 @@
-"""Quix Streams, as its users write it: a stateful fold over the issues of a topic, and an event for each, on another topic.
+"""Quix Streams, as its users write it: a stateful fold over a topic, and an event for each issue.
 
 quix.py BROKER IN OUT FOLDER
 """
@@ -12,7 +12,7 @@ from quixstreams import Application, State
 
 
 def main(broker: str, source: str, sink: str, folder: str) -> None:
-    """Run until ended."""
+    """Run until the process ends."""
     app = Application(
         broker_address=broker,
         consumer_group=sink,
