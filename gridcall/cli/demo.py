@@ -12,7 +12,7 @@ from gridcall.cli.terminal import INTERRUPTED, REJECTED, fail
 from gridcall.demo.presenter import Language, Presenter
 from gridcall.demo.sandbox import StepFailed
 from gridcall.demo.signals import defer_signals, is_interrupted
-from gridcall.demo.walkthrough import HURRY, WAITING, present
+from gridcall.demo.walkthrough.run import HURRY_SPEED, WAITING_SPEED, present
 
 
 @click.command("demo")
@@ -30,7 +30,7 @@ def demo_command(fast: bool, lang: Language | None) -> None:
     defer_signals()
     presenter = Presenter(lang or language_of(os.environ), fast)
     try:
-        present(presenter, HURRY if fast else WAITING)
+        present(presenter, HURRY_SPEED if fast else WAITING_SPEED)
     except (GridcallError, KeyboardInterrupt) as fault:
         if (
             is_interrupted()

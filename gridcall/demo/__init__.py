@@ -1,1 +1,1 @@
-"""A demo district and the world around it: content to adopt, and lines that report, so that a visitor sees gridcall at work."""
+"""The demo: a district, simulated traffic, a walk-through in the terminal."""

@@ -98,7 +98,9 @@ class TrafficProcess:
         """Start it with the address of the intake API. It ends when its standard input does."""
         options = ["--url", url, "--folder", str(self._folder), "--speed", str(self._speed)]
         command = [sys.executable, "-m", "gridcall.demo.traffic", *options, "--until-input-ends"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+        self._process = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.PIPE, start_new_session=True
+        )
 
     def stop(self) -> None:
         if self._process is not None and self._process.stdin is not None:

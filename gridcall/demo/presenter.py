@@ -1,4 +1,4 @@
-"""How `gridcall demo` is told: sentences (`sentences.json`), what was typed, what came back, and time to read it."""
+"""The presentation of `gridcall demo`: sentences, commands, outputs, and time to read them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from gridcall.demo.signals import pause
 Language = Literal["en", "zh"]
 
 WIDTH = 112
-READING: dict[Language, float] = {"en": 0.033, "zh": 0.075}  # Seconds for a character.
+READING_SECONDS: dict[Language, float] = {"en": 0.033, "zh": 0.075}  # For a character.
 LOOKING_SECONDS = 0.8
+CLEAR_LINE = "\r\x1b[2K"
 
 SENTENCES: dict[str, dict[Language, str]] = json.loads(
     files(__package__).joinpath("sentences.json").read_text(encoding="utf-8")
@@ -25,43 +26,42 @@ SENTENCES: dict[str, dict[Language, str]] = json.loads(
 
 
 class Presenter:
-    """Tells on stdout; the seconds that are left run on stderr, where that is a terminal."""
+    """Presents on stdout. A countdown runs on stderr if that is a terminal."""
 
-    def __init__(self, lang: Language, fast: bool) -> None:
-        self.lang = lang
+    def __init__(self, language: Language, fast: bool) -> None:
+        self.language = language
         self.step = 0
         self._fast = fast
         self._name = ""
-        self._left: int | None = None
+        self._countdown: int | None = None
         if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(
-                errors="replace"
-            )  # A terminal that has no Chinese is shown question marks.
+            sys.stdout.reconfigure(errors="replace")  # For terminals without Chinese characters.
 
     def sentence(self, name: str, **facts: object) -> str:
-        return SENTENCES[name][self.lang].format(**facts)
+        """Return a sentence in the presenter's language."""
+        return SENTENCES[name][self.language].format(**facts)
 
     def say(self, name: str, **facts: object) -> None:
-        """A sentence, and the time to read it."""
+        """Print a sentence, and leave time to read it."""
         text = self.sentence(name, **facts)
         for line in text.splitlines():
-            click.echo(textwrap.fill(line, WIDTH) if self.lang == "en" else line)
-        self._pause(len(text) * READING[self.lang])
+            click.echo(textwrap.fill(line, WIDTH) if self.language == "en" else line)
+        self._pause(len(text) * READING_SECONDS[self.language])
 
-    def begin(self, name: str) -> None:
-        """The heading of the next step, and why it is taken."""
+    def begin_step(self, name: str) -> None:
+        """Print the heading of the next step and its reason."""
         self.step, self._name = self.step + 1, name
         heading = f"{self.step}  {self.sentence(name)}"
         click.echo(f"\n{click.style(heading, bold=True)}\n")
         self.say(f"{name}.why")
 
-    def command(self, text: str) -> None:
-        """What is typed."""
+    def show_command(self, text: str) -> None:
+        """Print a command."""
         click.echo(click.style(f"\n  $ {text}", fg="cyan"))
         self._pause(LOOKING_SECONDS)
 
-    def output(self, *lines: str) -> None:
-        """What came back, broken where it is too wide."""
+    def show_output(self, *lines: str) -> None:
+        """Print the output of a command, with long lines broken."""
         for line in lines:
             click.echo(
                 textwrap.fill(
@@ -74,31 +74,28 @@ class Presenter:
             )
         self._pause(LOOKING_SECONDS)
 
-    def result(self, part: str = "result", **facts: object) -> None:
-        """What that shows."""
+    def show_result(self, part: str = "result", **facts: object) -> None:
+        """Print the conclusion of a step."""
         click.echo()
         self.say(f"{self._name}.{part}", **facts)
 
-    def waits(self, seconds: float) -> None:
-        """How long it will be; on a terminal, in one line that changes. Elsewhere once."""
-        terminal, left = sys.stderr.isatty(), int(seconds)
-        if left == self._left or (self._left is not None and not terminal):
+    def show_countdown(self, seconds: float) -> None:
+        """Print the remaining seconds: on a terminal in one changing line, else once."""
+        terminal, remaining = sys.stderr.isatty(), int(seconds)
+        if remaining == self._countdown or (self._countdown is not None and not terminal):
             return
-        self._left = left
-        click.echo(
-            ("\r\x1b[2K  " if terminal else "  ") + self.sentence("left", seconds=left),
-            err=True,
-            nl=not terminal,
-        )
+        self._countdown = remaining
+        start = f"{CLEAR_LINE}  " if terminal else "  "
+        click.echo(start + self.sentence("left", seconds=remaining), err=True, nl=not terminal)
 
-    def waited(self) -> None:
-        """The line that changed goes."""
-        if self._left is not None and sys.stderr.isatty():
-            click.echo("\r\x1b[2K", err=True, nl=False)
-        self._left = None
+    def clear_countdown(self) -> None:
+        """Remove the line of the countdown."""
+        if self._countdown is not None and sys.stderr.isatty():
+            click.echo(CLEAR_LINE, err=True, nl=False)
+        self._countdown = None
 
     def end(self) -> None:
-        """What to do next."""
+        """Print what a reader can do next."""
         click.echo()
         self.say("ends")
 

@@ -1,4 +1,4 @@
-"""A gridcall of its own for a few minutes: a folder, a Postgres, one process of all services, a shell.
+"""A gridcall of its own for a few minutes: a folder, a Postgres, all services, a shell.
 
 It uses no port, database or folder of another gridcall, and leaves nothing behind.
 """
@@ -116,7 +116,7 @@ class Sandbox:
                 output_text = log.read_text().strip() or "it printed nothing"
                 raise StepFailed(f"gridcall up did not start: {output_text}")
             pause()
-        self.environment["DOOR"] = address[1]
+        self.environment["URL"] = address[1]
 
     def kill(self) -> None:
         """Kill it with SIGKILL, which it cannot handle."""

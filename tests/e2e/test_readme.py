@@ -25,7 +25,7 @@ PORT = 8311  # As the pages have it.
 ELSEWHERE = {
     "make run": "CI starts it and asks for its page; here `gridcall up --demo` is started as its recipe does",
     "make test": "CI runs it: it runs this very test",
-    ".venv/bin/gridcall demo": "test_demo_story runs it, without the pauses for reading",
+    ".venv/bin/gridcall demo": "test_walkthrough runs it, without the pauses for reading",
 }
 STATUS = {"gridcall simulate": 1}  # Rows of it are broken on purpose, and the pages say so.
 

@@ -1,4 +1,4 @@
-"""The story of `gridcall demo` is told to its end, leaves nothing behind, and fails where it is not as told."""
+"""`gridcall demo` reaches its end, leaves nothing behind, and reports a step that fails."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from gridcall.cli.demo import language_of
-from gridcall.demo import sandbox as houses
-from gridcall.demo.presenter import SENTENCES
+from gridcall.demo import sandbox as sandbox_module
 from gridcall.demo.sandbox import Sandbox, StepFailed
-from gridcall.demo.walkthrough import STEPS, answer_in, figures_in, json_of
+from gridcall.demo.walkthrough.chapters import CHAPTERS
+from gridcall.demo.walkthrough.requests import Request
 from tests.harness.commands import environment
-from tests.harness.paths import GRIDCALL_SCRIPT
 
-TOLD_SECONDS_MAX = 180  # Some thirty where nothing else is at work.
+DEMO_SECONDS_MAX = 180  # About thirty on an idle machine.
 DEMO = [sys.executable, "-m", "gridcall", "demo", "--fast"]
 
 
 def at(folder: Path, **more: str) -> dict[str, str]:
-    """An environment in which temporary folders are made here, and which has everything that must not be used."""
+    """Return an environment with this temporary folder, and a database that must not be used."""
     known = environment()
     return {
         **known,
@@ -37,18 +37,18 @@ def at(folder: Path, **more: str) -> dict[str, str]:
     }
 
 
-def running() -> list[str]:
-    """The command lines of all processes."""
-    found = []
+def command_lines() -> list[str]:
+    """Return the command lines of all processes."""
+    commands = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return found
+            commands.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return commands
 
 
-def left_behind(folder: Path) -> list[str]:
-    """Folders of the demo, processes that name one, and processes of a gridcall whose environment does."""
-    processes = [words for words in running() if f"{folder}/gridcall-demo" in words]
+def remains(folder: Path) -> list[str]:
+    """Return folders of the demo, and processes whose command or environment names one."""
+    processes = [words for words in command_lines() if f"{folder}/gridcall-demo" in words]
     for path in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
             processes += (
@@ -57,8 +57,8 @@ def left_behind(folder: Path) -> list[str]:
     return [*map(str, folder.glob("gridcall-demo-*")), *processes]
 
 
-def soon(holds: Callable[[], bool]) -> bool:
-    """Whether it holds within two seconds: what was killed takes a moment to die."""
+def holds_soon(holds: Callable[[], bool]) -> bool:
+    """Return True if a condition holds within two seconds, which a killed process may take."""
     until = time.monotonic() + 2
     while not holds() and time.monotonic() < until:
         time.sleep(0.05)
@@ -72,11 +72,11 @@ def test_the_story_is_told_to_its_end_and_leaves_nothing_behind(tmp_path: Path) 
         capture_output=True,
         text=True,
         check=False,
-        timeout=TOLD_SECONDS_MAX,
+        timeout=DEMO_SECONDS_MAX,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    told = [int(number) for number in re.findall(r"^(\d+)  \w", done.stdout, re.MULTILINE)]
-    assert told == list(range(1, len(STEPS) + 1)), done.stdout
+    steps = [int(number) for number in re.findall(r"^(\d+)  \w", done.stdout, re.MULTILINE)]
+    assert steps == list(range(1, len(CHAPTERS) + 1)), done.stdout
     for sign in (
         "409",
         "deadline-missed",
@@ -87,17 +87,15 @@ def test_the_story_is_told_to_its_end_and_leaves_nothing_behind(tmp_path: Path) 
         "rows are equal",
     ):
         assert sign in done.stdout, sign
-    assert soon(lambda: not left_behind(tmp_path)), left_behind(tmp_path)
+    assert holds_soon(lambda: not remains(tmp_path)), remains(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("sign", "later"), [("being set up", 0.0), ("being set up", 1.0), ("tracking", 0.0)]
 )
-def test_whoever_interrupts_the_story_finds_nothing_of_it(
-    sign: str, later: float, tmp_path: Path
-) -> None:
-    """Ctrl-C on a terminal reaches all processes of the group: one second later, those that make the database."""
-    telling = subprocess.Popen(
+def test_an_interrupted_demo_leaves_nothing_behind(sign: str, later: float, tmp_path: Path) -> None:
+    """Ctrl-C on a terminal reaches all processes of the group, also those that make the database."""
+    demo = subprocess.Popen(
         DEMO,
         env=at(tmp_path),
         stdout=subprocess.PIPE,
@@ -105,25 +103,25 @@ def test_whoever_interrupts_the_story_finds_nothing_of_it(
         text=True,
         process_group=0,
     )
-    assert telling.stdout is not None
-    assert any(sign in line for line in telling.stdout)
+    assert demo.stdout is not None
+    assert any(sign in line for line in demo.stdout)
     time.sleep(later)
-    os.killpg(telling.pid, signal.SIGINT)
-    said = telling.communicate(timeout=60)[1]
-    assert telling.returncode == 130, said
-    assert "interrupted" in said
-    assert soon(lambda: not left_behind(tmp_path)), left_behind(tmp_path)
+    os.killpg(demo.pid, signal.SIGINT)
+    errors = demo.communicate(timeout=60)[1]
+    assert demo.returncode == 130, errors
+    assert "interrupted" in errors
+    assert holds_soon(lambda: not remains(tmp_path)), remains(tmp_path)
 
 
-def test_a_gridcall_that_does_not_start_is_said_with_its_own_words(tmp_path: Path) -> None:
-    house = Sandbox(tmp_path, 1)
-    house.environment |= {**environment(), "GRIDCALL_HOME": "/dev/null/folder"}
-    del house.environment["GRIDCALL_DATABASE_URL"]
+def test_a_gridcall_that_does_not_start_is_quoted(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, 1)
+    sandbox.environment |= {**environment(), "GRIDCALL_HOME": "/dev/null/folder"}
+    del sandbox.environment["GRIDCALL_DATABASE_URL"]
     with pytest.raises(StepFailed, match="did not start: gridcall: /dev/null"):
-        house.start()
+        sandbox.start()
 
 
-def test_a_command_that_fails_is_said_with_its_own_words(tmp_path: Path) -> None:
+def test_a_command_that_fails_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match=r"status 3: .*\nno such thing"):
         Sandbox(tmp_path, 1).run("echo no such thing >&2; exit 3")
 
@@ -131,108 +129,59 @@ def test_a_command_that_fails_is_said_with_its_own_words(tmp_path: Path) -> None
 def test_a_command_that_hangs_ends_with_all_that_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(houses, "COMMAND_SECONDS", 0.5)
+    monkeypatch.setattr(sandbox_module, "COMMAND_SECONDS", 0.5)
     with pytest.raises(StepFailed, match=r"did not end"):
         Sandbox(tmp_path, 1).run("sleep 321.25; true")
-    assert soon(lambda: not any(words.startswith("sleep 321.25") for words in running()))
-
-
-def test_without_curl_the_same_bytes_are_sent(tmp_path: Path) -> None:
-    """Both print what they sent, as an echo sees it."""
-    (tmp_path / "gridcall").write_text(GRIDCALL_SCRIPT)
-    echo = subprocess.Popen(
-        [sys.executable, "-c", ECHO],
-        stdout=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        env=environment(),
+    assert holds_soon(
+        lambda: not any(words.startswith("sleep 321.25") for words in command_lines())
     )
-    assert echo.stdout is not None
-    url = echo.stdout.readline().strip()
-    words = [
-        "-si",
-        url,
-        "-H",
-        "Content-Type: application/json",
-        "-d",
-        '{"reference": "ü"}',
-        "-w",
-        "%{http_code} ",
-    ]
-    own = subprocess.run(
-        [sys.executable, "-m", "gridcall.demo.curl", *words],
-        env=environment(),
-        capture_output=True,
-        check=True,
-    )
-    echo.terminate()
-    assert own.stdout.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert own.stdout.endswith('POST application/json {"reference": "ü"}200 '.encode())
-    gone = subprocess.run(
-        [sys.executable, "-m", "gridcall.demo.curl", *words],
-        env=environment(),
-        capture_output=True,
-        check=False,
-    )
-    assert (gone.returncode, gone.stdout) == (7, b"000 ")
 
 
-ECHO = """
-import http.server
-class Echo(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"]))
+def test_a_request_is_sent_as_its_curl_command_says() -> None:
+    """An echo server shows the same request from curl and from the walk-through."""
+    issue = {"reference": "ü", "place": {"point": {"lat": 36.7, "lon": 117.1}}}
+    requests = (
+        Request(path="/issues/hotline", key="KEY", body=issue, wait=5),
+        Request(path="/log/370112?after=3&wait=1", key="READER"),
+    )
+    with echo_server() as url:
+        keys = {"URL": url, "KEY": "k-1", "READER": "r-2"}
+        for request in requests:
+            by_curl = subprocess.run(
+                ["/bin/sh", "-c", request.as_curl()],
+                env={**os.environ, **keys, "NO_PROXY": "*"},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            assert by_curl.endswith(request.send(keys).text)
+
+
+@contextmanager
+def echo_server() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the request's method, path, body and the headers that gridcall reads."""
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        names = ("authorization", "content-type", "prefer")
+        headers = " ".join(f"{name}={self.headers.get(name)}" for name in names)
+        echo = f"{self.command} {self.path} {headers} ".encode() + body
         self.send_response(200)
+        self.send_header("content-length", str(len(echo)))
         self.end_headers()
-        self.wfile.write(b"POST " + self.headers["content-type"].encode() + b" " + body)
-    def log_message(self, *words):
+        self.wfile.write(echo)
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *arguments: object) -> None:
         pass
-server = http.server.HTTPServer(("127.0.0.1", 0), Echo)
-print(f"http://127.0.0.1:{server.server_port}/", flush=True)
-server.serve_forever()
-"""
-
-
-def test_every_sentence_is_there_in_both_languages_with_the_same_facts() -> None:
-    for name, by_language in SENTENCES.items():
-        facts = {
-            language: sorted(re.findall(r"\{(\w+)", sentence))
-            for language, sentence in by_language.items()
-        }
-        assert set(facts) == {"en", "zh"}, name
-        assert facts["en"] == facts["zh"], name
-    for step in STEPS:
-        assert {step.__name__, f"{step.__name__}.why"} <= SENTENCES.keys()
-
-
-@pytest.mark.parametrize(
-    ("environment", "language"),
-    [
-        ({}, "en"),
-        ({"LANG": "zh_CN.UTF-8"}, "zh"),
-        ({"LANG": "de_DE.UTF-8"}, "en"),
-        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "en"),
-        ({"LANG": "en_US.UTF-8", "LC_ALL": ""}, "en"),
-    ],
-)
-def test_the_language_is_the_locale_s(environment: dict[str, str], language: str) -> None:
-    assert language_of(environment) == language
-
-
-def test_what_is_shown_of_an_answer_says_what_was_left_out() -> None:
-    answer = answer_in(
-        'HTTP/1.1 200 OK\r\nserver: x\r\n\r\n{"id": "0123456789abcdef0123456789abcdef", "because": null, "digest": 1}'
-    )
-    assert answer.status == 200
-    assert json_of(answer.body) == '{"id": "01234567…", …}'
-    with pytest.raises(StepFailed, match="cannot be read"):
-        answer_in("")
-
-
-def test_figures_of_several_months_are_one_sum() -> None:
-    assert (
-        figures_in(
-            "2026-11  w\nreported     1  cases/8\n\n2026-12  w\nreported     2  cases/9 cases/10\n"
-        )["reported"]
-        == 3
-    )
