@@ -1,49 +1,78 @@
 # gridcall. `make` alone prints the targets.
 #
-# The distribution's Python comes first: it is built with profile-guided optimisation, others often are not (docs/decisions/0006).
+# The distribution's Python comes first, because it is built with profile-guided optimisation and
+# others often are not (docs/decisions/0006).
 PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
-	$$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+	$$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+	echo $$python && break; done)
 BIN := .venv/bin
 DATA ?= ../shared/data
 PORT ?= 8311
 SPEED ?= 60
+# Examples of each property: quick tries few, thorough tries many.
+EXAMPLES ?= quick
+PYTEST = $(BIN)/pytest -m "not long" --hypothesis-profile=$(EXAMPLES)
+TOOL = PYTHONPATH=libs:services:. $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up-kafka kafka unit contract integration e2e mutation test test-long
-.PHONY: check fmt chaos bench soak docs lock clean
+.PHONY: help setup run up-kafka kafka broker
+.PHONY: check fmt unit contract integration e2e mutation test test-long
+.PHONY: chaos bench soak docs lock clean
 
 help: ## print the targets
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 setup: .venv/ready ## make .venv, with bin/gridcall
 
 .venv/packages: requirements.lock
-	@test -n "$(PYTHON)" || { echo "gridcall needs Python 3.11 or later with venv: apt-get install python3-venv"; exit 1; }
-	@echo "Making .venv with $(PYTHON): $$(grep -c == requirements.lock) packages are downloaded, once; that takes about a minute ..."
+	@test -n "$(PYTHON)" || \
+	  { echo "gridcall needs Python 3.11 or later with venv: apt-get install python3-venv"; exit 1; }
+	@echo "Making .venv with $(PYTHON): $$(grep -c == requirements.lock) packages are downloaded," \
+	  "once; that takes about a minute ..."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock || \
-	  { echo "The packages could not be installed. Is there a network, and room on the disk? Then run the same again."; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
+	  || { echo "The packages could not be installed. Is there a network, and room on the disk?" \
+	  "Then run the same again."; exit 1; }
 	@touch $@
 
 .venv/ready: .venv/packages pyproject.toml
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index -e .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	  --no-index -e .
 	@touch $@
 
-run: setup ## start everything with a demo district that lives (PORT=8311, SPEED=60); Ctrl-C stops it, make run goes on
+run: setup ## start everything with a demo district (PORT=8311, SPEED=60); Ctrl-C stops it
 	@GRIDCALL_HOME=$(CURDIR)/.gridcall $(BIN)/gridcall up --demo --port $(PORT) --speed $(SPEED)
 
 kafka: ## start a Kafka broker on this machine (KAFKA_PORT=19092); it is fetched once
 	@deploy/kafka/broker start
 	@echo "Kafka is at 127.0.0.1:$${KAFKA_PORT:-19092}; deploy/kafka/broker stop ends it"
 
-up-kafka: setup ## start a broker, and each service in a process and on a database of its own; Ctrl-C ends them
+up-kafka: setup ## start a broker, and each service in a process and on a database of its own
 	@deploy/kafka/up
+
+# Java and Maven are installed where that is possible.
+broker:
+	@deploy/kafka/broker install || echo "skipped: the tests over Kafka need Java and Maven." \
+	  "Run: apt-get install default-jdk-headless maven"
+
+check: setup ## ruff, mypy --strict, import contracts, language, documents that match the code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m tools.language
+	@$(TOOL) tools.event_reference | diff -u docs/events.md - || \
+	  { echo "docs/events.md is old: make docs"; exit 1; }
+	@$(TOOL) tools.asyncapi | diff -u docs/asyncapi.json - || \
+	  { echo "docs/asyncapi.json is old: make docs"; exit 1; }
+
+fmt: setup ## format the code, and correct what ruff can correct
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
 
 # A tier is a folder of tests. A test that lacks real data, Kafka or a browser is skipped by
 # name. Where CI is set, it fails.
-PYTEST := $(BIN)/pytest -m "not long"
-
-unit: setup ## tests without database, broker or network, and few examples: seconds
+unit: setup ## tests without database, broker or network: seconds (EXAMPLES=thorough: more)
 	$(PYTEST) tests/unit
 
 contract: setup broker ## one suite for every kind of log, and for every published format
@@ -55,40 +84,22 @@ integration: setup broker ## parts with a real Postgres and Kafka (GRIDCALL_DATA
 e2e: setup broker ## the whole system as its users start it, with a real browser
 	$(PYTEST) tests/e2e
 
-mutation: setup ## take each rule of the logs away, and see that something notices
+mutation: setup ## remove each rule of the logs, and see that something notices
 	$(PYTEST) tests/mutation
 
+test: EXAMPLES = thorough
 test: setup broker ## all tiers, with many examples of each property
-	$(PYTEST) --hypothesis-profile=thorough
-
-# Java and Maven are installed where that is possible.
-.PHONY: broker
-broker:
-	@deploy/kafka/broker install || echo "skipped: the tests over Kafka need Java and Maven." \
-	  "Run: apt-get install default-jdk-headless maven"
+	$(PYTEST)
 
 test-long: setup ## the campaigns: a whole real year in every batch size
 	$(BIN)/pytest -m long
 
-check: setup ## ruff, mypy --strict, import contracts, language, documents that match the code
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --quiet .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m tools.language
-	@PYTHONPATH=libs:. $(BIN)/python -m tools.event_reference | diff -u docs/events.md - || { echo "docs/events.md is old: make docs"; exit 1; }
-	@PYTHONPATH=libs:. $(BIN)/python -m tools.asyncapi | diff -u docs/asyncapi.json - || { echo "docs/asyncapi.json is old: make docs"; exit 1; }
-
-fmt: setup ## format the code, and mend what ruff can mend
-	$(BIN)/ruff check --fix --quiet .
-	$(BIN)/ruff format --quiet .
-
-chaos: setup broker ## load while processes, database and broker are hurt (SECONDS=300, and 600), the checker; a year that is killed ten times
-	PYTHONPATH=libs:services:. $(BIN)/python -m tests.harness.chaos --seconds $(or $(SECONDS),300)
-	PYTHONPATH=libs:services:. $(BIN)/python -m tests.harness.chaos_over_kafka --seconds $(or $(SECONDS),600)
+chaos: setup broker ## load while processes, database and broker fail (SECONDS=300, then 600)
+	$(TOOL) tests.harness.chaos --seconds $(or $(SECONDS),300)
+	$(TOOL) tests.harness.chaos_over_kafka --seconds $(or $(SECONDS),600)
 	$(BIN)/pytest -m long -k killed
 
-bench: setup ## a real year, the log, the door, deadlines, locating: each beside a peer or a limit
+bench: setup ## a real year, the log, intake, deadlines, locating: each beside a peer or a limit
 	$(BIN)/python benchmarks/year.py $(DATA)
 	$(BIN)/python benchmarks/table.py $(DATA)
 	$(BIN)/python benchmarks/durable.py
@@ -96,19 +107,21 @@ bench: setup ## a real year, the log, the door, deadlines, locating: each beside
 	$(BIN)/python benchmarks/quiet.py
 	$(BIN)/python benchmarks/locate.py
 	$(BIN)/python benchmarks/kafka.py
-	[ -e .venv-peers ] || { python3 -m venv .venv-peers && .venv-peers/bin/pip install -q --require-hashes -r benchmarks/peers/requirements.lock; }
+	[ -e .venv-peers ] || { python3 -m venv .venv-peers && \
+	  .venv-peers/bin/pip install -q --require-hashes -r benchmarks/peers/requirements.lock; }
 	$(BIN)/python benchmarks/streams.py
 
 soak: setup ## the demo for an hour (SECONDS=3600): memory, lag, exceptions, verify
 	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),3600)
 
 docs: setup ## make docs/events.md and docs/asyncapi.json from the catalogue
-	@PYTHONPATH=libs:. $(BIN)/python -m tools.event_reference > docs/events.md
-	@PYTHONPATH=libs:. $(BIN)/python -m tools.asyncapi > docs/asyncapi.json
+	@$(TOOL) tools.event_reference > docs/events.md
+	@$(TOOL) tools.asyncapi > docs/asyncapi.json
 
-lock: ## pin the dependencies anew, by hash (needs uv)
+lock: ## pin the newest dependencies by hash (needs uv)
 	uv lock --upgrade
 	uv export --frozen --no-emit-project --all-extras --no-header -o requirements.lock
 
-clean: ## forget what was made here, and the demo
-	rm -rf .venv .gridcall out deploy/kafka/target deploy/kafka/run tests/contract/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove what was made here, and the demo
+	rm -rf .venv .gridcall out deploy/kafka/target deploy/kafka/run
+	rm -rf tests/contract/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -79,8 +79,8 @@ def is_clock(call: ast.Call) -> bool:
 
 def excess(wanted: Callable[[ast.Call], bool], allowed: dict[str, int]) -> dict[str, int]:
     """Return the test modules with more of such calls than are allowed."""
-    found = {name_of(path): calls(path, wanted) for path in files("tests", pattern="test_*.py")}
-    return {name: count for name, count in found.items() if count > allowed.get(name, 0)}
+    counts = {name_of(path): calls(path, wanted) for path in files("tests", pattern="test_*.py")}
+    return {name: count for name, count in counts.items() if count > allowed.get(name, 0)}
 
 
 def test_no_test_is_imported_by_another_module() -> None:
@@ -91,6 +91,16 @@ def test_no_test_is_imported_by_another_module() -> None:
         if name.startswith("tests.") and (".test_" in name or ".conftest" in name)
     ]
     assert not wrong, "move what is shared to tests/harness"
+
+
+def is_skip(call: ast.Call) -> bool:
+    return ast.unparse(call.func).startswith(("pytest.skip", "pytest.mark.skip", "pytest.importor"))
+
+
+def test_only_requirements_skip_a_test() -> None:
+    """Check that a test which lacks Kafka, Postgres or the browser can fail in CI."""
+    skipping = {name_of(path) for path in files("tests", pattern="*.py") if calls(path, is_skip)}
+    assert skipping == {"tests/conftest.py", "tests/harness/requirements.py"}
 
 
 def test_no_file_is_longer_than_400_lines() -> None:
