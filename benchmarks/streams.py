@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]
 
 import asyncpg  # noqa: E402
 from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: E402
-from door import ITEMS, Requests, as_fast_as_it_goes, asked, at_a_rate, said  # noqa: E402
+from intake_api import ITEMS, Requests, as_fast_as_it_goes, asked, at_a_rate, said  # noqa: E402
 from table import Line, own_server, print_lines  # noqa: E402
 
 from embedded.server import PostgresServer  # noqa: E402

@@ -27,7 +27,7 @@ NEWEST: Schema = {"cleanup.policy": ["compact"]}
 NUMBERED = "Partition: the number of the district in the list of districts, which only grows at its end; never a hash."
 
 LOGS = {
-    "intake": "What the door accepted, in one order per district: issues, actions, reference data. Intake alone writes.",
+    "intake": "What intake accepted, in one order per district: issues, actions, reference data. Intake alone writes.",
     "cases": "The life of every case, and an outcome for every input. Routing alone writes.",
     "calls": "Clocks and calls, and an outcome for every action on a call. Escalation alone writes.",
     "evaluations": "Sheets sealed, appeals ruled. Assessment alone writes.",
@@ -35,8 +35,8 @@ LOGS = {
 TIME = """Watermarks, one per log and district; the newest counts. Up to `pos`, nothing more comes before `w`. Believe it only
 when you have read `pos`: then a clock that is due before `w` has run out."""
 INBOUND = """An upstream system publishes here what it would post to /issues/{line}: one issue a record, as a CloudEvent in
-structured or binary mode. It goes through the door like a POST, and is answered on receipts.{line}."""
-RECEIPTS = """What the door says of each record of inbound.{line}, with that record's key. A record may be answered twice; `id`
+structured or binary mode. It is accepted like a POST, and is answered on receipts.{line}."""
+RECEIPTS = """Intake's answer to each record of inbound.{line}, with that record's key. A record may be answered twice; `id`
 names its place on the topic: inbound.{line}/partition/offset."""
 
 NUMBER: Schema = {"type": "integer", "minimum": 1}
@@ -117,7 +117,7 @@ WATERMARK: Schema = {
 }
 ISSUE: Schema = {
     "type": "object",
-    "description": "An issue, exactly as the body of POST /issues/{line}: see docs/door.md.",
+    "description": "An issue, exactly as the body of POST /issues/{line}: see docs/intake-api.md.",
 }
 ISSUE_TYPE: Schema = {"const": "gridcall.issue.v1"}
 RECEIPT: Schema = {
@@ -142,7 +142,8 @@ RECEIPT: Schema = {
         },
         "data": {
             "type": "object",
-            "description": "What a POST would have been answered: docs/door.md and /openapi.json. Below 400 it is accepted.",
+            "description": "The answer that a POST would get: docs/intake-api.md and /openapi.json."
+            " Below 400 it is accepted.",
             "required": ["status"],
             "properties": {
                 "status": {"type": "integer", "minimum": 200, "maximum": 599},

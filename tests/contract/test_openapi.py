@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, and the door does what it says, whatever it is sent."""
+"""The OpenAPI document is valid, and the intake API does what it says, whatever it is sent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def before_call(context: Any, case: schemathesis.Case[Any], kwargs: dict[str, An
 
 @pytest.fixture(scope="module", params=["h11", "httptools"])
 def live(request: pytest.FixtureRequest, postgres: str) -> Iterator[tuple[Process, str]]:
-    """The door behind each of the two parsers of HTTP that its server has."""
+    """The intake API behind each of the two parsers of HTTP that its server has."""
     name = f"openapi_{request.param}"
     asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE empty"))
     url = postgres.replace("/postgres?", f"/{name}?")

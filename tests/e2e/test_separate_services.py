@@ -24,10 +24,10 @@ from tests.harness.separate_services import SERVICES, separate_services
 from tests.harness.waiting import wait_until
 
 
-def post(door: httpx.Client, numbers: Iterator[int]) -> None:
+def post(api: httpx.Client, numbers: Iterator[int]) -> None:
     """Twenty issues, which are accepted whoever is away."""
     for _ in range(20):
-        assert door.post("/issues/hotline", json=issue(f"r{next(numbers)}")).status_code == 202
+        assert api.post("/issues/hotline", json=issue(f"r{next(numbers)}")).status_code == 202
 
 
 async def passed(url: str, log: str) -> tuple[int, int]:
@@ -46,25 +46,25 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
         key = adopt_exampleville(system.urls["intake"])
         system.start(*SERVICES)
         url = f"http://127.0.0.1:{system.ports['intake']}"
-        with client(url, key) as door:
-            answer = door.post("/issues/hotline", json=issue("r0"), headers={"Prefer": "wait=20"})
+        with client(url, key) as api:
+            answer = api.post("/issues/hotline", json=issue("r0"), headers={"Prefer": "wait=20"})
             assert answer.status_code == 200, answer.text
             assert answer.json()["outcome"], "its writer is asked for the outcome"
             numbers = iter(range(1, 1000))
             for hurt in ("routing", "escalation", "assessment", "broker", "intake"):
-                post(door, numbers)
+                post(api, numbers)
                 if hurt == "broker":
                     system.broker.do("kill")
                 else:
                     system.kill(hurt)
                 if hurt != "intake":
-                    post(door, numbers)
+                    post(api, numbers)
                 if hurt == "broker":
                     system.broker.do("start")
                 else:
                     system.start(hurt)
             wait_until(lambda: system.lag() == 0)
-            repeated = door.post("/issues/hotline", json=issue("r1"))
+            repeated = api.post("/issues/hotline", json=issue("r1"))
             assert repeated.status_code == 200
         (_, reported), (heard, decided), (followed, _) = (
             asyncio.run(passed(system.urls[service], log))

@@ -56,10 +56,10 @@ def test_another_process_takes_over_when_an_owner_is_killed(
     city: tuple[str, str], processes: list[Process]
 ) -> None:
     database, key = city
-    door = Process(database, "--service", "intake")
+    intake = Process(database, "--service", "intake")
     one = Process(database, "--service", "routing")
-    processes += [door, one]
-    with client(door.url, key) as posting:
+    processes += [intake, one]
+    with client(intake.url, key) as posting:
         assert posting.post("/issues/grid", json=issue("O-1"), headers=OUTCOME).status_code == 200
         processes.append(Process(database, "--service", "routing"))
         one.end(signal.SIGKILL)
@@ -71,10 +71,10 @@ def test_an_owner_that_is_told_to_end_lets_its_shards_go_at_once(
     city: tuple[str, str], processes: list[Process]
 ) -> None:
     database, key = city
-    door = Process(database, "--service", "intake")
+    intake = Process(database, "--service", "intake")
     one = Process(database, "--service", "routing")
-    processes += [door, one]
-    with client(door.url, key) as posting:
+    processes += [intake, one]
+    with client(intake.url, key) as posting:
         assert posting.post("/issues/grid", json=issue("O-1"), headers=OUTCOME).status_code == 200
         assert one.end() == 0
         assert fetch_rows(
@@ -86,9 +86,12 @@ def test_a_zombie_that_wakes_writes_nothing(
     city: tuple[str, str], processes: list[Process]
 ) -> None:
     database, key = city
-    door, one = Process(database, "--service", "intake"), Process(database, "--service", "routing")
-    processes += [door, one]
-    with client(door.url, key) as posting:
+    intake, one = (
+        Process(database, "--service", "intake"),
+        Process(database, "--service", "routing"),
+    )
+    processes += [intake, one]
+    with client(intake.url, key) as posting:
         posting.post("/issues/grid", json=issue("Z-1"), headers=OUTCOME)
         one.running.send_signal(signal.SIGSTOP)
         processes.append(Process(database, "--service", "routing"))
@@ -171,7 +174,7 @@ def test_a_deadline_on_a_quiet_system_raises_its_call(
 # ── Databases ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_while_the_database_is_away_the_door_says_when_to_come_again(
+def test_while_the_database_is_away_intake_says_when_to_come_again(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     server = started(tmp_path_factory.mktemp("away"))
@@ -312,7 +315,7 @@ def test_a_clock_that_steps_back_moves_no_time_back_and_fires_nothing_twice(
     assert "rows are equal" in read_output(database, "verify")
 
 
-def test_a_clock_that_leaps_ahead_shuts_the_door_until_it_is_confirmed(
+def test_a_clock_that_leaps_ahead_shuts_intake_until_it_is_confirmed(
     city: tuple[str, str], processes: list[Process], tmp_path: Path
 ) -> None:
     database, key = city

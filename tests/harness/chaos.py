@@ -35,7 +35,7 @@ from tools.checker.examination import check
 from tools.checker.report import Violation
 
 FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2 + ("assessment",) * 2
-PER_SECOND = 230  # More than the 200 that are asked for: a door that is dead or paused keeps its callers waiting.
+PER_SECOND = 230  # More than the 200 that are asked for: an intake that is dead or paused keeps its callers waiting.
 CLIENTS = 100
 REPEATED, EARLY = 0.05, 0.05
 LINES = ("grid", "sentiment", "hotline", "petition")
@@ -95,8 +95,8 @@ class Campaign:
         """The processes, for the length of the block."""
         raise NotImplementedError
 
-    def doors(self) -> list[str]:
-        """The addresses of the doors, also of those that are hurt."""
+    def intakes(self) -> list[str]:
+        """Return the addresses of every intake, also of those that are hurt."""
         raise NotImplementedError
 
     async def hurt(self, over: float) -> None:
@@ -185,7 +185,7 @@ class Campaign:
         batch: list[tuple[str, dict[str, Any]]],
         chance: random.Random,
     ) -> None:
-        """Post each run of one path together, to any door, until there is an answer."""
+        """Post each run of one path together, to any intake, until there is an answer."""
         while batch:
             path = batch[0][0]
             count = next((at for at, (other, _) in enumerate(batch) if other != path), len(batch))
@@ -203,9 +203,9 @@ class Campaign:
         chance: random.Random,
     ) -> list[dict[str, Any]]:
         while True:
-            door = chance.choice(self.doors())
+            address = chance.choice(self.intakes())
             with suppress(httpx.HTTPError):
-                answer = await client.post(f"{door}{path}", json=items)
+                answer = await client.post(f"{address}{path}", json=items)
                 if answer.status_code in (200, 202, 207):
                     return list(answer.json()["results"])
                 assert answer.status_code == 503, answer.text
@@ -251,7 +251,7 @@ class OnOneDatabase(Campaign):
             for process in self.fleet:
                 await asyncio.to_thread(process.end, signal.SIGKILL)
 
-    def doors(self) -> list[str]:
+    def intakes(self) -> list[str]:
         return [
             process.url
             for process, service in zip(self.fleet, FLEET, strict=True)

@@ -162,7 +162,7 @@ class OverKafka(Campaign):
     def apart(self) -> dict[str, str]:
         return {service: self.urls[service] for service in SERVICES[1:]}
 
-    def doors(self) -> list[str]:
+    def intakes(self) -> list[str]:
         return [
             f"http://127.0.0.1:{port}"
             for port, service in zip(self.ports, FLEET, strict=True)

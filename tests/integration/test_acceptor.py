@@ -1,4 +1,4 @@
-"""The door over HTTP, as upstream systems meet it."""
+"""The intake API over HTTP, as upstream systems meet it."""
 
 from __future__ import annotations
 
@@ -41,46 +41,46 @@ def live(postgres: str) -> Iterator[tuple[Process, str]]:
 
 
 @pytest.fixture
-def door(live: tuple[Process, str]) -> Iterator[httpx.Client]:
+def api(live: tuple[Process, str]) -> Iterator[httpx.Client]:
     with client(live[0].url, live[1]) as made:
         yield made
 
 
-def rows(live: tuple[Process, str]) -> int:
-    async def counted() -> int:
+def count_rows(live: tuple[Process, str]) -> int:
+    async def count() -> int:
         connection = await asyncpg.connect(live[0].database)
         return int(await connection.fetchval("SELECT count(*) FROM intake.log"))
 
-    return asyncio.run(counted())
+    return asyncio.run(count())
 
 
-# ── What is accepted ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What is accepted ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_issue_is_accepted_after_its_commit_with_a_tracking_code(door: httpx.Client) -> None:
-    answer = door.post("/issues/hotline", json=issue("D-1"))
+def test_an_issue_is_accepted_after_its_commit_with_a_tracking_code(api: httpx.Client) -> None:
+    answer = api.post("/issues/hotline", json=issue("D-1"))
     assert answer.status_code == 202
     assert answer.headers["location"] == "/issues/hotline/D-1"
     assert len(answer.json()["tracking"]) == 32
 
 
-def test_the_same_again_gets_the_first_answer(door: httpx.Client) -> None:
-    first, again = (door.post("/issues/hotline", json=issue("D-2")) for _ in range(2))
+def test_the_same_again_gets_the_first_answer(api: httpx.Client) -> None:
+    first, again = (api.post("/issues/hotline", json=issue("D-2")) for _ in range(2))
     assert (first.status_code, again.status_code) == (202, 200)
     assert {**first.json(), "status": 200} == again.json()
 
 
 def test_the_same_reference_with_other_content_is_refused_and_names_corrections(
-    door: httpx.Client,
+    api: httpx.Client,
 ) -> None:
-    door.post("/issues/hotline", json=issue("D-3"))
-    answer = door.post("/issues/hotline", json=issue("D-3", category="Rubbish"))
+    api.post("/issues/hotline", json=issue("D-3"))
+    answer = api.post("/issues/hotline", json=issue("D-3", category="Rubbish"))
     assert answer.status_code == 409
     assert answer.headers["content-type"] == "application/problem+json"
     assert "correction" in answer.json()["detail"]
 
 
-def test_an_array_has_a_result_for_each_item_in_their_order(door: httpx.Client) -> None:
+def test_an_array_has_a_result_for_each_item_in_their_order(api: httpx.Client) -> None:
     items = [
         issue("D-4"),
         issue("D-5", lat=1),
@@ -88,19 +88,19 @@ def test_an_array_has_a_result_for_each_item_in_their_order(door: httpx.Client) 
         issue("D-4", category="Other"),
         issue("D-6"),
     ]
-    answer = door.post("/issues/grid", json=items)
+    answer = api.post("/issues/grid", json=items)
     assert answer.status_code == 207
     results = answer.json()["results"]
     assert [result["status"] for result in results] == [202, 422, 200, 409, 202]
     assert results[0]["tracking"] == results[2]["tracking"]
     assert results[4]["position"] == results[0]["position"] + 1
-    assert door.post("/issues/grid", json=[issue("D-4"), issue("D-6")]).status_code == 200
-    assert door.post("/issues/grid", json=[issue("D-4"), issue("D-7")]).status_code == 202
+    assert api.post("/issues/grid", json=[issue("D-4"), issue("D-6")]).status_code == 200
+    assert api.post("/issues/grid", json=[issue("D-4"), issue("D-7")]).status_code == 202
 
 
-def test_ndjson_is_answered_line_by_line(door: httpx.Client) -> None:
+def test_ndjson_is_answered_line_by_line(api: httpx.Client) -> None:
     body = "\n".join(json.dumps(issue(f"N-{number}")) for number in range(3)) + "\n"
-    answer = door.post(
+    answer = api.post(
         "/issues/petition", content=body, headers={"content-type": "application/x-ndjson"}
     )
     assert answer.status_code == 202
@@ -111,14 +111,14 @@ def test_ndjson_is_answered_line_by_line(door: httpx.Client) -> None:
     ]
 
 
-def test_a_gzipped_body_is_read(door: httpx.Client) -> None:
+def test_a_gzipped_body_is_read(api: httpx.Client) -> None:
     body = gzip.compress(json.dumps(issue("G-1")).encode())
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
-    assert door.post("/issues/hotline", content=body, headers=headers).status_code == 202
+    assert api.post("/issues/hotline", content=body, headers=headers).status_code == 202
 
 
-def test_who_prefers_to_wait_is_told_the_outcome(door: httpx.Client) -> None:
-    answer = door.post(
+def test_a_sender_who_prefers_to_wait_gets_the_outcome(api: httpx.Client) -> None:
+    answer = api.post(
         "/issues/hotline", json=issue("W-1"), headers={"prefer": "respond-async, wait=5"}
     )
     assert answer.status_code == 200
@@ -133,55 +133,55 @@ def test_who_prefers_to_wait_is_told_the_outcome(door: httpx.Client) -> None:
         "by": "w7",
         "issue": {"line": "hotline", "reference": "W-1"},
     }
-    outcome = door.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
+    outcome = api.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
     assert (outcome["declined"], outcome["because"]) == (
         True,
         "This case is not verified: it cannot be closed.",
     )
 
 
-def test_an_answer_to_a_call_that_is_not_open_is_declined_by_the_keeper_of_calls(
-    door: httpx.Client,
+def test_an_answer_to_a_call_that_is_not_open_is_declined_by_escalation(
+    api: httpx.Client,
 ) -> None:
-    door.post("/issues/hotline", json=issue("W-2"))
+    api.post("/issues/hotline", json=issue("W-2"))
     named = {"issue": {"line": "hotline", "reference": "W-2"}, "by": "officer", "call": "x/1"}
     action = {"reference": "W-2a", "type": "answer_given", **named}
-    outcome = door.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
+    outcome = api.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
     assert (outcome["declined"], outcome["because"]) == (True, "This call is not open.")
     assert outcome["events"][0]["id"].startswith("calls/")
 
 
-def test_an_action_before_its_report_waits_for_it(door: httpx.Client) -> None:
+def test_an_action_before_its_report_waits_for_it(api: httpx.Client) -> None:
     action = {
         "reference": "W-3a",
         "type": "visit_made",
         "by": "w7",
         "issue": {"line": "hotline", "reference": "W-3"},
     }
-    outcome = door.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
+    outcome = api.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
     assert [event["type"] for event in outcome["events"]] == ["gridcall.action-waits.v1"]
-    told = door.post("/issues/hotline", json=issue("W-3"), headers={"prefer": "wait=5"}).json()[
+    outcome = api.post("/issues/hotline", json=issue("W-3"), headers={"prefer": "wait=5"}).json()[
         "outcome"
     ]
-    assert told["events"][-1]["type"] == "gridcall.case-visited.v1"
+    assert outcome["events"][-1]["type"] == "gridcall.case-visited.v1"
 
 
-def test_what_became_of_it_is_told_by_code_and_by_reference(
-    live: tuple[Process, str], door: httpx.Client
+def test_the_outcome_is_found_by_code_and_by_reference(
+    live: tuple[Process, str], api: httpx.Client
 ) -> None:
-    posted = door.post("/issues/hotline", json=issue("T-1"), headers={"prefer": "wait=5"}).json()
+    posted = api.post("/issues/hotline", json=issue("T-1"), headers={"prefer": "wait=5"}).json()
     by_code = httpx.get(f"{live[0].url}/track/{posted['tracking']}").json()
-    by_reference = door.get("/issues/hotline/T-1").json()
+    by_reference = api.get("/issues/hotline/T-1").json()
     assert by_code == by_reference
     assert by_code["outcome"] == posted["outcome"]
-    assert door.get("/issues/hotline/nothing").status_code == 404
+    assert api.get("/issues/hotline/nothing").status_code == 404
     assert httpx.get(f"{live[0].url}/track/{'0' * 32}").status_code == 404
 
 
-# ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Keys ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_without_a_key_nothing_is_open(live: tuple[Process, str], door: httpx.Client) -> None:
+def test_without_a_key_nothing_is_open(live: tuple[Process, str], api: httpx.Client) -> None:
     for secret in (None, "gck_wrong"):
         headers = {"authorization": f"Bearer {secret}"} if secret else {}
         for path in ("/issues/hotline", "/actions"):
@@ -218,7 +218,7 @@ def test_a_key_is_for_its_lines_and_its_district_until_it_is_revoked(
     assert keys["app"]["revoked"]
 
 
-# ── What is refused ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What is refused ───────────────────────────────────────────────────────────────────────────────
 
 JSON = {"content-type": "application/json"}
 DEEP = "[" * 17 + "]" * 17
@@ -249,17 +249,17 @@ REFUSED: dict[str, tuple[Any, dict[str, str], int, str]] = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_bad_input_is_a_clear_problem_and_stores_nothing(
-    what: str, live: tuple[Process, str], door: httpx.Client
+    what: str, live: tuple[Process, str], api: httpx.Client
 ) -> None:
     body, headers, status, says = REFUSED[what]
-    before = rows(live)
-    answer = door.post("/issues/hotline", content=body, headers=headers)
+    before = count_rows(live)
+    answer = api.post("/issues/hotline", content=body, headers=headers)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert {"type", "title", "status", "detail", "instance"} <= problem.keys()
     assert says in answer.text
-    assert rows(live) == before
+    assert count_rows(live) == before
 
 
 @pytest.mark.parametrize(
@@ -267,31 +267,31 @@ def test_bad_input_is_a_clear_problem_and_stores_nothing(
     [("POST", "/issues/fax", 404), ("GET", "/nothing", 404), ("PUT", "/actions", 405)],
 )
 def test_what_is_not_there_is_a_problem_too(
-    method: str, path: str, status: int, door: httpx.Client
+    method: str, path: str, status: int, api: httpx.Client
 ) -> None:
-    answer = door.request(method, path, json=issue("X"))
+    answer = api.request(method, path, json=issue("X"))
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_a_sender_who_stops_half_way_stores_nothing(live: tuple[Process, str]) -> None:
-    before = rows(live)
+    before = count_rows(live)
     host, port = live[0].url.removeprefix("http://").split(":")
     head = f"POST /issues/hotline HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {live[1]}\r\ncontent-type: application/json\r\n"
     with socket.create_connection((host, int(port))) as half:
         half.sendall(f"{head}content-length: 500\r\n\r\n{{".encode())
-    with client(*((live[0].url, live[1]))) as door:
-        assert door.get("/readyz").status_code == 200
-    assert rows(live) == before
+    with client(*((live[0].url, live[1]))) as api:
+        assert api.get("/readyz").status_code == 200
+    assert count_rows(live) == before
 
 
 def test_a_body_that_does_not_come_in_time_is_refused() -> None:
-    async def nothing() -> dict[str, Any]:
+    async def receive_nothing() -> dict[str, Any]:
         return await asyncio.Event().wait()  # type: ignore[return-value]
 
     async def story() -> None:
         with pytest.raises(Problem) as refused:
-            await read_body(nothing, {}, lambda count: None, seconds_max=0.05)
+            await read_body(receive_nothing, {}, lambda count: None, seconds_max=0.05)
         assert (refused.value.status, refused.value.kind) == (408, "slow")
 
     asyncio.run(asyncio.wait_for(story(), 10))
@@ -304,10 +304,10 @@ def test_a_fault_of_ours_is_a_problem_too() -> None:
 
     async def story() -> None:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://door") as door:
+        async with httpx.AsyncClient(transport=transport, base_url="http://intake") as api:
             for answer in (
-                await door.post("/actions", json={}),
-                await door.get(f"/track/{'0' * 32}"),
+                await api.post("/actions", json={}),
+                await api.get(f"/track/{'0' * 32}"),
             ):
                 assert answer.status_code == 500
                 assert answer.headers["content-type"] == "application/problem+json"
@@ -317,25 +317,25 @@ def test_a_fault_of_ours_is_a_problem_too() -> None:
     asyncio.run(story())
 
 
-# ── The log over HTTP ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The log over HTTP ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_logs_are_read_over_http_with_long_poll(door: httpx.Client) -> None:
-    answer = door.get("/log/exampleville", params={"after": 0, "limit": 3})
+def test_logs_are_read_over_http_with_long_poll(api: httpx.Client) -> None:
+    answer = api.get("/log/exampleville", params={"after": 0, "limit": 3})
     assert [json.loads(line)["position"] for line in answer.text.splitlines()] == [1, 2, 3]
     head = int(answer.headers["gridcall-position"])
-    assert door.get("/log/exampleville", params={"after": head, "wait": 0.05}).text == ""
+    assert api.get("/log/exampleville", params={"after": head, "wait": 0.05}).text == ""
     for prefix, log in (("", "intake"), ("/routing", "cases"), ("/escalation", "calls")):
-        first = door.get(f"{prefix}/log/exampleville", params={"limit": 1}).json()
+        first = api.get(f"{prefix}/log/exampleville", params={"limit": 1}).json()
         assert first["id"] == f"{log}/exampleville/1"
 
 
-def test_a_wrong_parameter_is_a_problem_with_a_pointer(door: httpx.Client) -> None:
-    answer = door.get("/log/exampleville", params={"after": "x"})
+def test_a_wrong_parameter_is_a_problem_with_a_pointer(api: httpx.Client) -> None:
+    answer = api.get("/log/exampleville", params={"after": "x"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/after")
 
 
-# ── Within ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Within ────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Narrow(Database):
@@ -355,22 +355,22 @@ class Narrow(Database):
 
 
 def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(database: str) -> None:
-    async def told() -> None:
+    async def story() -> None:
         async with connected(database) as wide:
             narrow = Narrow(wide._pool)
-            door = Acceptor(narrow, Notifier())
+            acceptor = Acceptor(narrow, Notifier())
             items = [
                 item_of(RetryAsked(action=f"{number:032x}", issue="c", log="cases", by="ann"))
                 for number in range(SECOND_COMMIT_ITEMS + 1)
             ]
-            first = asyncio.create_task(door.accept("city", items[:1]))
+            first = asyncio.create_task(acceptor.accept("city", items[:1]))
             await narrow.busy.wait()
             async with asyncio.timeout(20):
                 accepted = await asyncio.gather(
-                    first, *(door.accept("city", [item]) for item in items[1:])
+                    first, *(acceptor.accept("city", [item]) for item in items[1:])
                 )
             assert narrow.refused.is_set()
             assert sorted(each.position for (each,) in accepted) == list(range(1, len(items) + 1))
             assert all(each.fresh for (each,) in accepted)
 
-    asyncio.run(told())
+    asyncio.run(story())

@@ -561,7 +561,7 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
     "a call is of an unknown type": (change("calls", "call-acknowledged", type="gridcall.seen.v1"), "unreadable", "seen"),
     # 5
     "a deadline was missed before its time": (change("calls", "deadline-missed", ts=19), "deadline", "should be at 20"),
-    "a deadline was missed before what the door saw first": (
+    "a deadline was missed before what intake saw first": (
         change("calls", "deadline-missed", input="-1"), "deadline", "too early"),
     "a deadline was missed after what came later": (change("calls", "deadline-missed", input="+1"), "deadline", "too late"),
     "a missed deadline was forgotten": (

@@ -67,7 +67,7 @@ HOLDER = Assignment(
 MATTER = CaseFacts(line="grid", category="rubbish", urgency="normal", reported=MONDAY, due=None)
 
 
-# ── What is sent ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What is sent ──────────────────────────────────────────────────────────────────────────────────
 
 
 def clock_at(instant_: int) -> DistrictClock:
@@ -82,7 +82,7 @@ def a_thousand(folder: Path) -> list[tuple[float, Post]]:
 
 
 def is_taken(post: Post) -> bool:
-    """Whether the door would take it."""
+    """Tell if intake would accept it."""
     try:
         (parse_issue if post.line else parse_action)(post.body.encode())
     except Exception:
@@ -90,7 +90,7 @@ def is_taken(post: Post) -> bool:
     return True
 
 
-def test_about_one_issue_in_a_hundred_is_broken_and_the_door_takes_all_others(
+def test_about_one_issue_in_a_hundred_is_broken_and_intake_accepts_all_others(
     tmp_path: Path,
 ) -> None:
     posts = [post for _, post in a_thousand(tmp_path)]
@@ -124,7 +124,7 @@ def test_the_same_seed_sends_the_same(tmp_path: Path) -> None:
     assert a_thousand(tmp_path / "one") == a_thousand(tmp_path / "other")
 
 
-# ── Receipts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Receipts ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_what_was_never_answered_is_known_again_and_numbers_go_on(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_what_was_never_answered_is_known_again_and_numbers_go_on(tmp_path: Path
     assert [receipt["post"] for receipt in read_receipts(again.path)] == [1, 2, 1, 3]
 
 
-# ── What people do ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What people do ────────────────────────────────────────────────────────────────────────────────
 
 
 class Story:
@@ -275,27 +275,27 @@ def test_the_agenda_ends_when_told_to_even_while_something_is_put_on_it(moments:
     assert asyncio.run(ended())
 
 
-# ── A door that is busy, and one that does not know us ───────────────────────────────────────────────────────────────────
+# ── An intake that is busy, and one that does not know us ─────────────────────────────────────────
 
 
 def answer_to(*answers: httpx.Response) -> tuple[httpx.Response, list[bytes]]:
     """What a sender makes of several answers, and what it has sent for them."""
     sent: list[bytes] = []
 
-    def door(request: httpx.Request) -> httpx.Response:
+    def intake(request: httpx.Request) -> httpx.Response:
         sent.append(request.content)
         return answers[len(sent) - 1]
 
     async def asked() -> httpx.Response:
         async with httpx.AsyncClient(
-            base_url="http://door", transport=httpx.MockTransport(door)
+            base_url="http://intake", transport=httpx.MockTransport(intake)
         ) as http:
             return await request(http, "POST", "/issues/grid", "key", "{}")
 
     return asyncio.run(asked()), sent
 
 
-def test_what_a_busy_door_does_not_take_is_sent_again_as_it_was() -> None:
+def test_what_a_busy_intake_does_not_take_is_sent_again_as_it_was() -> None:
     answer, sent = answer_to(httpx.Response(503, headers={"retry-after": "0"}), httpx.Response(202))
     assert (answer.status_code, sent) == (202, [b"{}", b"{}"])
 
@@ -305,11 +305,11 @@ def test_a_key_that_is_refused_is_not_tried_again() -> None:
         answer_to(httpx.Response(401))
 
 
-# ── All of it, against a door ────────────────────────────────────────────────────────────────────────────────────────
+# ── All of it, against a running intake ───────────────────────────────────────────────────────────
 
 
 @pytest.fixture
-def door(database: str, tmp_path: Path) -> Iterator[Process]:
+def intake(database: str, tmp_path: Path) -> Iterator[Process]:
     """The demo district in a running gridcall, whose time runs 3,600 times as fast; keys are in the folder."""
     asyncio.run(prepare_demo(database, tmp_path, SPEED))
     process = Process(database)
@@ -356,13 +356,13 @@ async def play(url: str, folder: Path, holds: Callable[[], bool]) -> None:
         await playing
 
 
-def play_again(door: Process, folder: Path, holds: Callable[[], bool]) -> int:
+def play_again(intake: Process, folder: Path, holds: Callable[[], bool]) -> int:
     """The same as a program that is ended by SIGTERM; how it ended."""
     words = [
         "-m",
         "gridcall.demo.traffic",
         "--url",
-        door.url,
+        intake.url,
         "--folder",
         str(folder),
         "--speed",
@@ -371,7 +371,7 @@ def play_again(door: Process, folder: Path, holds: Callable[[], bool]) -> int:
     program = subprocess.Popen(
         [sys.executable, *words, "--per-hour", str(PER_HOUR)],
         cwd=ROOT,
-        env=database_environment(door.database),
+        env=database_environment(intake.database),
     )
     try:
         asyncio.run(until(holds))
@@ -391,9 +391,9 @@ async def violations(database: str, folder: Path) -> list[Any]:
 
 
 def test_lines_report_people_act_and_nothing_is_lost_over_a_restart(
-    door: Process, tmp_path: Path
+    intake: Process, tmp_path: Path
 ) -> None:
-    asyncio.run(play(door.url, tmp_path, lambda: enough(told(tmp_path))))
+    asyncio.run(play(intake.url, tmp_path, lambda: enough(told(tmp_path))))
     before = told(tmp_path)
     asked = {receipt["post"] for receipt in before if not receipt["status"]}
     initial_state = asked - {receipt["post"] for receipt in before if receipt["status"]}
@@ -402,7 +402,7 @@ def test_lines_report_people_act_and_nothing_is_lost_over_a_restart(
         answered = {receipt["post"] for receipt in told(tmp_path) if receipt["status"]}
         return initial_state <= answered and len(answered - asked) >= 20
 
-    assert play_again(door, tmp_path, heard_and_gone_on) == 0
+    assert play_again(intake, tmp_path, heard_and_gone_on) == 0
     fresh = {receipt["post"] for receipt in told(tmp_path)[len(before) :]} - asked
     assert min(fresh) > max(asked)
-    assert asyncio.run(violations(door.database, tmp_path)) == []
+    assert asyncio.run(violations(intake.database, tmp_path)) == []

@@ -108,19 +108,19 @@ def refused(url: str) -> str:
 
 
 def posted(url: str, key: str, *references: str) -> list[int]:
-    """Post issues to a door that runs for that alone."""
+    """Post issues to an intake that runs for that alone."""
     process = Process(url)
-    with client(process.url, key) as door:
+    with client(process.url, key) as api:
         wait = {"prefer": "wait=10"}
         statuses = [
-            door.post("/issues/grid", json=issue(reference), headers=wait).status_code
+            api.post("/issues/grid", json=issue(reference), headers=wait).status_code
             for reference in references
         ]
         again = [
-            door.post("/issues/grid", json=issue(reference)).json()["position"]
+            api.post("/issues/grid", json=issue(reference)).json()["position"]
             for reference in references
         ]
-        door.get(
+        api.get(
             "/log/exampleville", params={"after": max(again), "wait": 1.5}
         )  # Until it was announced how far it is.
     assert process.end() == 0
@@ -177,22 +177,22 @@ def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> N
     server.start()
     process = Process(server.url)
     wait = {"prefer": "wait=10"}
-    with client(process.url, key) as door:
+    with client(process.url, key) as api:
         for reference in ("G-2", "G-3"):
-            assert door.post("/issues/grid", json=issue(reference), headers=wait).status_code == 200
-        door.get("/log/exampleville", params={"after": 7, "wait": 1.5})  # Until it was announced.
+            assert api.post("/issues/grid", json=issue(reference), headers=wait).status_code == 200
+        api.get("/log/exampleville", params={"after": 7, "wait": 1.5})  # Until it was announced.
         server.stop()
         server.start(backup)
-        refused_as = door.post("/issues/grid", json=issue("G-4")).json()
+        refused_as = api.post("/issues/grid", json=issue("G-4")).json()
         while refused_as["type"].endswith(":away"):
-            refused_as = door.post("/issues/grid", json=issue("G-4")).json()
+            refused_as = api.post("/issues/grid", json=issue("G-4")).json()
         assert "gridcall restore accept" in refused_as["detail"]
         read_output(server.url, "restore", "accept")
-        answer = door.post("/issues/grid", json=issue("G-4"), headers=wait)
+        answer = api.post("/issues/grid", json=issue("G-4"), headers=wait)
         while answer.status_code == 503:
-            answer = door.post("/issues/grid", json=issue("G-4"), headers=wait)
+            answer = api.post("/issues/grid", json=issue("G-4"), headers=wait)
         assert answer.status_code == 200
-        assert door.post("/issues/grid", json=issue("G-2"), headers=wait).json()["outcome"]
+        assert api.post("/issues/grid", json=issue("G-2"), headers=wait).json()["outcome"]
     assert process.end() == 0
     assert "7 inputs folded again" in read_output(server.url, "verify")
 

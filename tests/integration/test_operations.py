@@ -44,11 +44,11 @@ def seen(postgres: str) -> str:
     key = adopt_exampleville(url)
     process = Process(url)
     wait = {"prefer": "wait=10"}
-    with client(process.url, key) as door:
-        door.post("/issues/grid", json=issue("S-1"), headers=wait)
-        door.post("/issues/hotline", json={"reference": "S-2", "category": "Noise"}, headers=wait)
-        door.post("/issues/grid", json=issue("S-3", due="2020-01-01T00:00:00Z"), headers=wait)
-        door.get("/escalation/log/exampleville", params={"after": 6, "wait": 10})
+    with client(process.url, key) as api:
+        api.post("/issues/grid", json=issue("S-1"), headers=wait)
+        api.post("/issues/hotline", json={"reference": "S-2", "category": "Noise"}, headers=wait)
+        api.post("/issues/grid", json=issue("S-3", due="2020-01-01T00:00:00Z"), headers=wait)
+        api.get("/escalation/log/exampleville", params={"after": 6, "wait": 10})
     wait_until(
         lambda: (
             not any(
@@ -203,15 +203,15 @@ def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path
     key = adopt_exampleville(database)
     assert "is not parked; gridcall parked lists" in refused(database, "retry", "x").stderr
     process = Process(database, program=("-c", POISONED))
-    with client(process.url, key) as door:
-        door.post("/issues/grid", json=issue("S-1"), headers={"prefer": "wait=10"})
+    with client(process.url, key) as api:
+        api.post("/issues/grid", json=issue("S-1"), headers={"prefer": "wait=10"})
         visit = {
             "reference": "V-1",
             "type": "visit_made",
             "by": "w7",
             "issue": {"line": "grid", "reference": "S-1"},
         }
-        outcome = door.post("/actions", json=visit, headers={"prefer": "wait=10"}).json()["outcome"]
+        outcome = api.post("/actions", json=visit, headers={"prefer": "wait=10"}).json()["outcome"]
         assert "waits behind it" in outcome["because"]
         (parked,) = json.loads(read_output(database, "parked", "--json"))
         assert (parked["fault"], parked["held"]) == ("KeyError: 'no admission list'", 1)
@@ -230,5 +230,5 @@ def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path
         )
         words = ("case-retried", "case-reported", "case-routed", "case-visited")
         assert [line.split()[2] for line in kinds.splitlines()][-4:] == list(words)
-        assert door.get("/issues/grid/S-1").status_code == 200
+        assert api.get("/issues/grid/S-1").status_code == 200
     process.end()

@@ -113,7 +113,7 @@ def test_a_lease_is_for_one_owner_until_it_runs_out_or_is_released(database: str
     asyncio.run(told())
 
 
-def test_two_doors_give_one_order(database: str) -> None:
+def test_two_acceptors_give_one_order(database: str) -> None:
     async def told() -> None:
         async with opened(database) as one, opened(database) as other:
             await asyncio.gather(
@@ -131,14 +131,14 @@ def test_a_reference_that_comes_again_while_commits_are_under_way_is_accepted_on
 ) -> None:
     async def told() -> None:
         async with connected(database) as db:
-            door = Acceptor(db, Notifier())
+            acceptor = Acceptor(db, Notifier())
             items = [
                 item_of(VisitMade(action=f"{n % 70:032x}", issue="case", by="ann"))
                 for n in range(700)
             ]
             asked = []
             for start in range(0, 700, 7):
-                asked.append(asyncio.create_task(door.accept(SHARD, items[start : start + 7])))
+                asked.append(asyncio.create_task(acceptor.accept(SHARD, items[start : start + 7])))
                 await asyncio.sleep(
                     0.001
                 )  # So that some ask while the commits of others are under way.

@@ -103,11 +103,10 @@ def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
 ) -> None:
     key = adopt_exampleville(database)
     process = Process(database, "--service", "intake", "--service", "routing")
-    with client(process.url, key) as door:
+    with client(process.url, key) as api:
         overdue = issue("O-1", due="2020-01-01T00:00:00Z")
         assert (
-            door.post("/issues/grid", json=overdue, headers={"prefer": "wait=10"}).status_code
-            == 200
+            api.post("/issues/grid", json=overdue, headers={"prefer": "wait=10"}).status_code == 200
         )
     process.end()
 
@@ -143,10 +142,10 @@ def test_it_does_not_say_that_nothing_is_equal_to_nothing(database: str) -> None
 def test_one_fact_that_was_tampered_with_is_found(database: str) -> None:
     key = adopt_exampleville(database)
     process = Process(database)
-    with client(process.url, key) as door:
+    with client(process.url, key) as api:
         for number in range(3):
             assert (
-                door.post(
+                api.post(
                     "/issues/grid", json=issue(f"F-{number}"), headers={"prefer": "wait=10"}
                 ).status_code
                 == 200

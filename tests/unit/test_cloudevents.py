@@ -54,24 +54,24 @@ def record_of(message: KafkaMessage) -> Record:
     return Record(key, message.value, list(message.headers.items()))
 
 
-def structured(value: object, headers: Mapping[str, bytes] | None = None) -> Record:
+def structured_record(value: object, headers: Mapping[str, bytes] | None = None) -> Record:
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     return Record(
         None, body, list((headers or {"content-type": b"application/cloudevents+json"}).items())
     )
 
 
-def refused(record: Record) -> Problem:
-    with pytest.raises(Problem) as found:
+def problem_of(record: Record) -> Problem:
+    with pytest.raises(Problem) as result:
         parse_record(record)
-    return found.value
+    return result.value
 
 
 @pytest.mark.parametrize("mode", [to_structured_event, to_binary_event])
 def test_both_modes_of_the_sdk_are_the_same_issue(mode: Any) -> None:
-    found = parse_record(record_of(mode(event())))
-    assert (found.id, found.source) == ("u-1", "city-12345")
-    district, item, reference = read_issue(found, "hotline", ONE)
+    result = parse_record(record_of(mode(event())))
+    assert (result.id, result.source) == ("u-1", "city-12345")
+    district, item, reference = read_issue(result, "hotline", ONE)
     assert (district, reference) == ("exampleville", "R-1")
     assert item.id == issue_id("exampleville", "city-12345", "hotline", "R-1"), (
         "the same issue as by POST"
@@ -82,37 +82,41 @@ WRONG: dict[str, tuple[Record, int, str]] = {
     "nothing at all": (Record(None, None, []), 422, "no value"),
     "no content type": (Record(None, b"{}", []), 415, "Publish a CloudEvent"),
     "a batch": (
-        structured([ATTRIBUTES], {"content-type": b"application/cloudevents-batch+json"}),
+        structured_record([ATTRIBUTES], {"content-type": b"application/cloudevents-batch+json"}),
         415,
         "Publish a CloudEvent",
     ),
-    "no JSON": (structured(b"{"), 422, "not JSON"),
-    "no object": (structured(b"[]"), 422, "not an object"),
-    "no UTF-8": (structured(b'{"id": "\xff"}'), 422, "not UTF-8"),
-    "a key twice": (structured(b'{"id": "a", "id": "b"}'), 422, "twice"),
-    "too large": (structured(b'{"id": "' + b"a" * 70_000 + b'"}'), 413, "65,536"),
-    "far too deep": (structured(b"[" * 60_000), 422, "deeper"),
-    "no data": (structured(ATTRIBUTES), 422, "no data"),
-    "base64": (structured(ATTRIBUTES | {"data_base64": "e30="}), 422, "data_base64"),
+    "no JSON": (structured_record(b"{"), 422, "not JSON"),
+    "no object": (structured_record(b"[]"), 422, "not an object"),
+    "no UTF-8": (structured_record(b'{"id": "\xff"}'), 422, "not UTF-8"),
+    "a key twice": (structured_record(b'{"id": "a", "id": "b"}'), 422, "twice"),
+    "too large": (structured_record(b'{"id": "' + b"a" * 70_000 + b'"}'), 413, "65,536"),
+    "far too deep": (structured_record(b"[" * 60_000), 422, "deeper"),
+    "no data": (structured_record(ATTRIBUTES), 422, "no data"),
+    "base64": (structured_record(ATTRIBUTES | {"data_base64": "e30="}), 422, "data_base64"),
     "another version": (
-        structured(ATTRIBUTES | {"specversion": "0.3", "data": {}}),
+        structured_record(ATTRIBUTES | {"specversion": "0.3", "data": {}}),
         422,
         "only CloudEvents 1.0",
     ),
     "another type": (
-        structured(ATTRIBUTES | {"type": "complaint", "data": {}}),
+        structured_record(ATTRIBUTES | {"type": "complaint", "data": {}}),
         422,
         "'complaint'",
     ),
-    "a number as id": (structured(ATTRIBUTES | {"id": 7, "data": {}}), 422, "not a text"),
-    "no source": (structured({**ATTRIBUTES, "source": "", "data": {}}), 422, "source is missing"),
+    "a number as id": (structured_record(ATTRIBUTES | {"id": 7, "data": {}}), 422, "not a text"),
+    "no source": (
+        structured_record({**ATTRIBUTES, "source": "", "data": {}}),
+        422,
+        "source is missing",
+    ),
     "XML": (
-        structured(ATTRIBUTES | {"datacontenttype": "text/xml", "data": {}}),
+        structured_record(ATTRIBUTES | {"datacontenttype": "text/xml", "data": {}}),
         415,
         "application/json",
     ),
     "several issues": (
-        structured(ATTRIBUTES | {"datacontenttype": "application/x-ndjson", "data": {}}),
+        structured_record(ATTRIBUTES | {"datacontenttype": "application/x-ndjson", "data": {}}),
         415,
         "one in a record",
     ),
@@ -132,7 +136,7 @@ WRONG: dict[str, tuple[Record, int, str]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_no_event_is_refused_with_what_is_wrong(name: str) -> None:
     record, status, words = WRONG[name]
-    problem = refused(record)
+    problem = problem_of(record)
     assert problem.status == status
     assert words in " ".join([problem.detail, *(error.detail for error in problem.errors)])
 
@@ -152,10 +156,10 @@ def test_whatever_the_bytes_are_the_only_error_is_a_problem(
     value: bytes | None, headers: list[tuple[str, bytes]]
 ) -> None:
     try:
-        found = parse_record(Record(b"k", value, headers))
+        result = parse_record(Record(b"k", value, headers))
     except Problem:
         return
-    assert isinstance(found, IssueEvent)
+    assert isinstance(result, IssueEvent)
 
 
 def test_a_source_publishes_for_its_own_districts_alone() -> None:
@@ -167,9 +171,9 @@ def test_a_source_publishes_for_its_own_districts_alone() -> None:
         (said, ["a", "b"], 422),
         (named, ["a"], 403),
     ):
-        with pytest.raises(Problem) as found:
+        with pytest.raises(Problem) as result:
             read_issue(given_, "hotline", districts)
-        assert found.value.status == status
+        assert result.value.status == status
 
 
 def test_a_receipt_is_read_by_the_sdk() -> None:
@@ -180,10 +184,13 @@ def test_a_receipt_is_read_by_the_sdk() -> None:
     ):
         body = receipt("inbound.hotline/0/12", cause, answer)
         message = KafkaMessage({"content-type": b"application/cloudevents+json"}, None, body)
-        found = from_structured_event(message)
-        assert (found.get_id(), found.get_type()) == ("inbound.hotline/0/12", "gridcall.receipt.v1")
-        assert found.get_extension("causationid") == cause
-        data = found.get_data()
+        result = from_structured_event(message)
+        assert (result.get_id(), result.get_type()) == (
+            "inbound.hotline/0/12",
+            "gridcall.receipt.v1",
+        )
+        assert result.get_extension("causationid") == cause
+        data = result.get_data()
         assert isinstance(data, dict)
         assert data["status"] in (202, 422)
 

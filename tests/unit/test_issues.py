@@ -44,7 +44,7 @@ VISIT: Json = {"reference": "V1", "type": "visit_made", "by": "w-001", "issue": 
 ISSUE_ID = issue_id("370112", "hotline-app", "hotline", "R1")
 
 
-def sent(value: object) -> bytes:
+def encode(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
@@ -53,7 +53,7 @@ def item_in(item: bytes) -> Item:
 
 
 def issue(value: Json) -> e.IssueReported:
-    item = item_in(sent(value))
+    item = item_in(encode(value))
     event = data_decoder(item.type).decode(item.data)
     assert isinstance(event, e.IssueReported)
     assert item_of(event) == item  # It is written as every event is.
@@ -61,23 +61,23 @@ def issue(value: Json) -> e.IssueReported:
 
 
 def action(value: Json) -> e.Action:
-    posted: e.Action = parse_action(sent(value)).to_event("370112", "hotline-app")
+    posted: e.Action = parse_action(encode(value)).to_event("370112", "hotline-app")
     return posted
 
 
-def refused(read: Callable[[bytes], object], value: object) -> list[tuple[str, str]]:
+def errors_of(read: Callable[[bytes], object], value: object) -> list[tuple[str, str]]:
     """Return pointer and sentence of each error of an item."""
     with pytest.raises(Problem) as raised:
-        read(value if isinstance(value, bytes) else sent(value))
+        read(value if isinstance(value, bytes) else encode(value))
     assert (raised.value.status, raised.value.kind) == (422, "invalid")
     return [(error.pointer, error.detail) for error in raised.value.errors]
 
 
-def without(value: Json, key: str) -> Json:
+def omit(value: Json, key: str) -> Json:
     return {name: inner for name, inner in value.items() if name != key}
 
 
-# ── Issues ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Issues ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_issue_becomes_one_event_with_its_claims_in_order() -> None:
@@ -135,7 +135,7 @@ def test_a_place_claims_what_it_says_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "stored"),
     [
         ("  a b ", "a b"),
         ("\u3000区\u00a0", "区"),
@@ -146,12 +146,12 @@ def test_a_place_claims_what_it_says_and_nothing_else(
         (" " + "x" * 200 + " ", "x" * 200),
     ],
 )
-def test_text_is_kept_trimmed_and_in_nfc(text: str, kept: str) -> None:
+def test_text_is_kept_trimmed_and_in_nfc(text: str, stored: str) -> None:
     for escaped in (True, False):
         item = json.dumps(
             LEAST | {"reference": text, "category": text}, ensure_ascii=escaped
         ).encode()
-        assert (parse_issue(item).reference, parse_issue(item).category) == (kept, kept)
+        assert (parse_issue(item).reference, parse_issue(item).category) == (stored, stored)
 
 
 def test_references_that_look_alike_are_the_same_issue() -> None:
@@ -159,7 +159,7 @@ def test_references_that_look_alike_are_the_same_issue() -> None:
 
 
 @pytest.mark.parametrize(
-    ("due", "kept"),
+    ("due", "stored"),
     [
         ("2026-03-01T08:00:00Z", "2026-03-01T08:00:00Z"),
         ("2026-03-01t08:00:00z", "2026-03-01T08:00:00Z"),
@@ -171,10 +171,10 @@ def test_references_that_look_alike_are_the_same_issue() -> None:
         ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
     ],
 )
-def test_a_deadline_is_read_to_the_microsecond(due: str, kept: str) -> None:
+def test_a_deadline_is_read_to_the_microsecond(due: str, stored: str) -> None:
     read = issue(LEAST | {"due": due})
     assert read.due is not None
-    assert (rfc3339(read.due), read.rules) == (kept, ())
+    assert (rfc3339(read.due), read.rules) == (stored, ())
 
 
 @pytest.mark.parametrize(
@@ -207,11 +207,11 @@ def test_a_deadline_is_read_to_the_microsecond(due: str, kept: str) -> None:
     ],
 )
 def test_any_other_time_is_refused(due: str) -> None:
-    assert refused(parse_issue, LEAST | {"due": due}) == [("/due", TIME)]
+    assert errors_of(parse_issue, LEAST | {"due": due}) == [("/due", TIME)]
 
 
 def test_a_time_is_text() -> None:
-    assert refused(parse_issue, LEAST | {"due": 1772323200}) == [
+    assert errors_of(parse_issue, LEAST | {"due": 1772323200}) == [
         ("/due", "must be text, in quotes")
     ]
 
@@ -287,10 +287,10 @@ CRS = "must be WGS84: convert the point to WGS 84 first; points of GCJ-02 and BD
         ({"place": {"point": POINT | {"crs": None}}}, "/place/point/crs", CRS),
     ],
 )
-def test_what_is_wrong_with_an_issue_is_said_where_it_stands(
+def test_what_is_wrong_with_an_issue_is_said_where_it_is(
     changed: Json, pointer: str, detail: str
 ) -> None:
-    assert refused(parse_issue, LEAST | changed) == [(pointer, detail)]
+    assert errors_of(parse_issue, LEAST | changed) == [(pointer, detail)]
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:
@@ -299,8 +299,8 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
         ("-1e999", "must be a finite number"),
     ):
         item = f'{{"reference":"R","category":"c","place":{{"point":{{"lat":{number},"lon":1}}}}}}'.encode()
-        assert refused(parse_issue, item) == [("/place/point/lat", detail)]
-    ((pointer, detail),) = refused(
+        assert errors_of(parse_issue, item) == [("/place/point/lat", detail)]
+    ((pointer, detail),) = errors_of(
         parse_issue, b'{"reference":"R","category":"c","place":{"point":{"lat":NaN,"lon":1}}}'
     )
     assert (pointer, detail.split(":")[0]) == ("/place/point/lat", "NaN is not a number of JSON")
@@ -308,22 +308,22 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 @pytest.mark.parametrize("item", [b"[]", b"3", b'"text"', b"null", b"true", b"[[1]]"])
 def test_an_item_is_an_object(item: bytes) -> None:
-    assert refused(parse_issue, item) == [("", "must be an object")]
-    assert refused(parse_action, item) == [("", "must be an object")]
+    assert errors_of(parse_issue, item) == [("", "must be an object")]
+    assert errors_of(parse_action, item) == [("", "must be an object")]
 
 
 def test_a_number_that_no_machine_has_is_refused() -> None:
-    ((pointer, detail),) = refused(parse_issue, b'{"reference":' + b"1" * 5000 + b"}")
+    ((pointer, detail),) = errors_of(parse_issue, b'{"reference":' + b"1" * 5000 + b"}")
     assert pointer == ""
     assert detail.startswith("is not JSON: number out of range")
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
-    found = refused(
+    errors = errors_of(
         parse_issue,
         {"category": "", "place": {"grid": 1, "point": {"lat": 91, "crs": "BD-09"}}, "colour": 1},
     )
-    assert [pointer for pointer, _ in found] == [
+    assert [pointer for pointer, _ in errors] == [
         "/reference",
         "/category",
         "/place/point/lat",
@@ -335,9 +335,11 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 
 def test_an_item_of_unknown_fields_is_not_listed_without_end() -> None:
-    assert len(refused(parse_issue, LEAST | {f"k{i}": 1 for i in range(ERRORS_MAX)})) == ERRORS_MAX
+    assert (
+        len(errors_of(parse_issue, LEAST | {f"k{i}": 1 for i in range(ERRORS_MAX)})) == ERRORS_MAX
+    )
     with pytest.raises(Problem) as raised:
-        parse_issue(sent(LEAST | {f"k{i}": 1 for i in range(4000)}))
+        parse_issue(encode(LEAST | {f"k{i}": 1 for i in range(4000)}))
     assert (
         raised.value.detail
         == "4,000 fields of this issue are wrong or unknown: see what an issue may have."
@@ -348,18 +350,18 @@ def test_an_item_of_unknown_fields_is_not_listed_without_end() -> None:
 @pytest.mark.parametrize("accents", ["\u0315" * 16_000 + "\u0321" * 16_000, "\u0f73" * 21_000])
 def test_a_text_of_accents_is_refused_before_it_is_normalised(accents: str) -> None:
     before = perf_counter()
-    assert refused(parse_issue, LEAST | {"category": "a" + accents}) == [("/category", TOO_MANY)]
+    assert errors_of(parse_issue, LEAST | {"category": "a" + accents}) == [("/category", TOO_MANY)]
     assert perf_counter() - before < 0.3  # To normalise it takes longer.
 
 
-def test_the_three_that_come_apart_into_accents_are_all() -> None:
-    apart = [
+def test_the_three_that_decompose_into_accents_are_all() -> None:
+    decomposed = [
         char
         for char in map(chr, range(0x110000))
         if not combining(char) and combining(normalize("NFD", char)[0])
     ]
-    assert [char for char in apart if not is_accent(char)] == []
-    assert len(apart) == 3
+    assert [char for char in decomposed if not is_accent(char)] == []
+    assert len(decomposed) == 3
 
 
 def test_a_letter_may_have_30_accents() -> None:
@@ -369,7 +371,7 @@ def test_a_letter_may_have_30_accents() -> None:
     )
 
 
-# ── Fields that are not taken ────────────────────────────────────────────────────────────────────────────────────────
+# ── Fields that are not taken ─────────────────────────────────────────────────────────────────────
 
 
 PHONE = "1380" + "0138000"  # In two, so that no traceback shows it as a line of this file.
@@ -385,7 +387,7 @@ def test_personal_data_is_refused_by_name_and_never_repeated(key: str) -> None:
     sentence = f"personal data is not taken here yet: leave `{key}` out"
     for read, value in ((parse_issue, LEAST), (parse_action, VISIT)):
         with pytest.raises(Problem) as raised:
-            read(sent(value | {key: PHONE}))
+            read(encode(value | {key: PHONE}))
         assert [(error.pointer, error.detail) for error in raised.value.errors] == [
             (f"/{key}", sentence)
         ]
@@ -399,7 +401,7 @@ def test_personal_data_is_refused_by_name_and_never_repeated(key: str) -> None:
 
 
 def test_personal_data_is_refused_inside_a_place_too() -> None:
-    assert refused(parse_issue, LEAST | {"place": {"address": "1 Shanda Road"}}) == [
+    assert errors_of(parse_issue, LEAST | {"place": {"address": "1 Shanda Road"}}) == [
         ("/place/address", "personal data is not taken here yet: leave `address` out")
     ]
 
@@ -450,10 +452,10 @@ def test_what_a_field_holds_is_not_repeated_by_strictness_either(end: bytes) -> 
 def test_an_unknown_field_is_refused_with_the_nearest_name(
     changed: Json, pointer: str, detail: str
 ) -> None:
-    assert refused(parse_issue, LEAST | changed) == [(pointer, detail)]
+    assert errors_of(parse_issue, LEAST | changed) == [(pointer, detail)]
 
 
-# ── Actions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Actions ───────────────────────────────────────────────────────────────────────────────────────
 
 HEAD = {"reference": "A1", "issue": BY_LINE}
 IDS = {"action": action_id("370112", "hotline-app", "A1"), "issue": ISSUE_ID}
@@ -500,11 +502,11 @@ def test_each_action_becomes_its_event(own: Json, event: e.Action) -> None:
 @pytest.mark.parametrize("own", [own for own, _ in EVERY], ids=[own["type"] for own, _ in EVERY])
 def test_each_field_of_an_action_is_needed_and_no_other_is_taken(own: Json) -> None:
     for key in [*HEAD, *own]:
-        found = refused(parse_action, without(HEAD | own, key))
-        assert found[0][0] == f"/{key}"
-        assert len(found) == 1
+        errors = errors_of(parse_action, omit(HEAD | own, key))
+        assert errors[0][0] == f"/{key}"
+        assert len(errors) == 1
     for key in {"by", "grid", "root_cause", "holds", "because", "call"} - own.keys():
-        assert [pointer for pointer, _ in refused(parse_action, HEAD | own | {key: "r"})] == [
+        assert [pointer for pointer, _ in errors_of(parse_action, HEAD | own | {key: "r"})] == [
             f"/{key}"
         ]
 
@@ -521,8 +523,8 @@ def test_every_action_of_the_catalogue_has_a_type_but_the_one_that_is_imported()
 def test_a_type_that_is_not_taken_is_refused_with_those_that_are(type_name: Any) -> None:
     names = "place_named, visit_made, resolution_claimed, resolution_checked, closing_asked, reopening_asked, issue_withdrawn"
     sentence = f"must be one of {names}, acknowledgement_given, answer_given"
-    assert refused(parse_action, VISIT | {"type": type_name}) == [("/type", sentence)]
-    assert refused(parse_action, without(VISIT, "type")) == [("/type", sentence)]
+    assert errors_of(parse_action, VISIT | {"type": type_name}) == [("/type", sentence)]
+    assert errors_of(parse_action, omit(VISIT, "type")) == [("/type", sentence)]
 
 
 WORD = "must be a code, 1 to 64 of a-z, 0-9 and _, never free text"
@@ -575,10 +577,10 @@ BOTH = "name the issue by its id, or by line and reference, not by both"
         ({"type": "place_named", "grid": "g\u0007"}, "/grid", CONTROL),
     ],
 )
-def test_what_is_wrong_with_an_action_is_said_where_it_stands(
+def test_what_is_wrong_with_an_action_is_said_where_it_is(
     changed: Json, pointer: str, detail: str
 ) -> None:
-    assert refused(parse_action, VISIT | changed) == [(pointer, detail)]
+    assert errors_of(parse_action, VISIT | changed) == [(pointer, detail)]
 
 
 @pytest.mark.parametrize(
@@ -589,7 +591,7 @@ def test_what_is_wrong_with_an_action_is_said_where_it_stands(
     ],
 )
 def test_a_reason_is_a_code(own: Json, detail: str) -> None:
-    assert refused(parse_action, HEAD | own) == [("/because", detail)]
+    assert errors_of(parse_action, HEAD | own) == [("/because", detail)]
 
 
 def test_a_code_may_have_64_characters_and_a_call_80() -> None:
@@ -600,7 +602,7 @@ def test_a_code_may_have_64_characters_and_a_call_80() -> None:
     )
 
 
-# ── The same content ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The same content ──────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_same_said_in_other_words_is_the_same_content() -> None:
@@ -611,7 +613,7 @@ def test_the_same_said_in_other_words_is_the_same_content() -> None:
     }
     other = json.dumps(FULL | words, indent=1)
     same = item_in(other.encode())
-    assert same == item_in(sent(FULL)) == item_in(sent(without(FULL, "district")))
+    assert same == item_in(encode(FULL)) == item_in(encode(omit(FULL, "district")))
     assert len(same.content) == 16
 
 
@@ -624,7 +626,7 @@ def test_anything_else_said_is_other_content(key: str) -> None:
         "due": None,
         "place": {"point": POINT},
     }
-    assert item_in(sent(FULL | {key: changed[key]})).content != item_in(sent(FULL)).content
+    assert item_in(encode(FULL | {key: changed[key]})).content != item_in(encode(FULL)).content
 
 
 def test_actions_of_two_types_are_other_content_even_with_the_same_fields() -> None:
@@ -635,7 +637,7 @@ def test_actions_of_two_types_are_other_content_even_with_the_same_fields() -> N
     )
 
 
-# ── Any bytes at all ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Any bytes at all ──────────────────────────────────────────────────────────────────────────────
 
 texts = st.sampled_from(
     ["R1", "", " ", "hotline", "WGS84", "2026-03-01T08:00:00Z", "a" * 32, "\u0301", "\x00", "区"]
@@ -684,7 +686,7 @@ actions = st.fixed_dictionaries(
 
 
 def read_or_refused(item: bytes) -> None:
-    """Both doors give an event or a Problem that can be sent, and nothing else."""
+    """Both parsers give an event or a Problem that can be sent, and nothing else."""
     readings: list[Callable[[], Item]] = [
         lambda: item_in(item),
         lambda: item_of(parse_action(item).to_event("d", "s")),
@@ -706,7 +708,7 @@ def test_any_json_is_read_or_refused(value: Any, escaped: bool) -> None:
     read_or_refused(json.dumps(value, ensure_ascii=escaped).encode(errors="surrogatepass"))
 
 
-@given(st.sampled_from([sent(FULL), *(sent(HEAD | own) for own, _ in EVERY)]), st.data())
+@given(st.sampled_from([encode(FULL), *(encode(HEAD | own) for own, _ in EVERY)]), st.data())
 def test_a_good_item_that_was_changed_on_its_way_is_read_or_refused(
     item: bytes, data: st.DataObject
 ) -> None:
@@ -742,10 +744,10 @@ def test_what_a_text_becomes_stays_what_it_is(text: str) -> None:
         assert issue(LEAST | {"category": once.category}) == once
 
 
-# ── The contract as JSON Schema ──────────────────────────────────────────────────────────────────────────────────────
+# ── The contract as JSON Schema ───────────────────────────────────────────────────────────────────
 
 
-def test_the_schema_says_what_the_door_takes() -> None:
+def test_the_schema_says_what_is_accepted() -> None:
     schema = ISSUE.schema.json_schema()
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["reference", "category"]
@@ -757,14 +759,14 @@ def test_the_schema_says_what_the_door_takes() -> None:
 
 
 @given(st.text(max_size=6) | st.text(" \t\u0085\u00a0\u3000\u2028\u200b/a区\x00", max_size=6))
-def test_the_patterns_of_the_schema_are_those_of_the_door(text: str) -> None:
+def test_the_patterns_of_the_schema_are_those_of_the_parser(text: str) -> None:
     schema = ISSUE.schema.json_schema()["properties"]
     for key, pattern in (
         ("category", schema["category"]["pattern"]),
         ("district", schema["district"]["anyOf"][0]["pattern"]),
     ):
         try:
-            parse_issue(sent(LEAST | {key: text}))
+            parse_issue(encode(LEAST | {key: text}))
             taken = True
         except Problem:
             taken = False

@@ -1,4 +1,4 @@
-"""Bytes at the door: how many are taken, how they are cut, and what an item must be before anybody reads it."""
+"""Bytes of a request: how many are taken, how they are cut, and what an item must be."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def outcome(act: Callable[[], Any]) -> tuple[int, Any]:
     """200 and what something gives, or the status of its Problem."""
     try:
         return 200, act()
-    except Problem as found:
-        return found.status, None
+    except Problem as refusal:
+        return refusal.status, None
 
 
-def received(chunks: Iterable[bytes], encoding: str = "", declared: int | None = None) -> bytes:
+def receive_all(chunks: Iterable[bytes], encoding: str = "", declared: int | None = None) -> bytes:
     body = body_for(encoding, declared)
     for chunk in chunks:
         body.add(chunk)
@@ -65,20 +65,20 @@ def noise(size: int) -> bytes:
     return bytes(out[:size])
 
 
-# ── A stream becomes a body ──────────────────────────────────────────────────────────────────────────────────────────
+# ── A stream becomes a body ───────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("encoding", ["", " ", "identity", " Identity "])
 def test_a_body_is_all_that_came(encoding: str) -> None:
-    assert received([b'{"a"', b"", b":1}"], encoding) == b'{"a":1}'
+    assert receive_all([b'{"a"', b"", b":1}"], encoding) == b'{"a":1}'
 
 
 def test_a_body_may_have_8_mib_and_not_a_byte_more() -> None:
-    assert len(received([b"x" * REQUEST_BYTES_MAX], "", REQUEST_BYTES_MAX)) == REQUEST_BYTES_MAX
-    found = problem(lambda: received([b"x" * REQUEST_BYTES_MAX, b"x"]))
-    assert (found.status, found.kind) == (413, "too-large")
+    assert len(receive_all([b"x" * REQUEST_BYTES_MAX], "", REQUEST_BYTES_MAX)) == REQUEST_BYTES_MAX
+    refusal = problem(lambda: receive_all([b"x" * REQUEST_BYTES_MAX, b"x"]))
+    assert (refusal.status, refusal.kind) == (413, "too-large")
     assert (
-        found.detail
+        refusal.detail
         == "A request may have 8,388,608 bytes, also unzipped, and more came: send fewer items at a time."
     )
 
@@ -90,7 +90,7 @@ def test_what_is_announced_as_too_large_is_refused_before_it_comes() -> None:
         taken.append(b"x")
         yield b"x"
 
-    assert problem(lambda: received(chunks(), "", REQUEST_BYTES_MAX + 1)).status == 413
+    assert problem(lambda: receive_all(chunks(), "", REQUEST_BYTES_MAX + 1)).status == 413
     assert taken == []
 
 
@@ -104,17 +104,17 @@ def test_a_body_without_end_is_left_where_it_becomes_too_large_and_nothing_of_it
             yield bytes(1 << 20)
 
     tracemalloc.start()
-    found = problem(lambda: received(endless()))
+    refusal = problem(lambda: receive_all(endless()))
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (found.status, taken) == (413, 9)
+    assert (refusal.status, taken) == (413, 9)
     assert kept < 2 << 20
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip;q=1"])
 def test_other_encodings_than_gzip_are_refused(encoding: str) -> None:
-    found = problem(lambda: received([b"{}"], encoding))
-    assert (found.status, found.kind, found.detail) == (
+    refusal = problem(lambda: receive_all([b"{}"], encoding))
+    assert (refusal.status, refusal.kind, refusal.detail) == (
         415,
         "unsupported-encoding",
         "Send the body as it is, or as gzip.",
@@ -125,7 +125,7 @@ def test_other_encodings_than_gzip_are_refused(encoding: str) -> None:
 def test_gzip_is_unzipped_wherever_its_chunks_are_cut(
     body: bytes, size: int, encoding: str
 ) -> None:
-    assert received(pieces(gzip.compress(body), size), encoding) == body
+    assert receive_all(pieces(gzip.compress(body), size), encoding) == body
 
 
 @given(st.binary(max_size=200), st.integers(1, 50), st.integers(0, 220), st.binary(max_size=3))
@@ -134,7 +134,7 @@ def test_gzip_that_was_changed_on_its_way_is_unzipped_alike_or_refused(
 ) -> None:
     zipped = gzip.compress(body)
     zipped = zipped[:at] + change + zipped[at + len(change) :]
-    status, came = outcome(lambda: received(pieces(zipped, size), "gzip"))
+    status, came = outcome(lambda: receive_all(pieces(zipped, size), "gzip"))
     assert status in (400, 413) or came == body
 
 
@@ -158,23 +158,23 @@ BEHIND = "Bytes follow the end of the gzip stream: send one member, and nothing 
 )
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_broken_gzip_is_refused(zipped: bytes, detail: str, size: int) -> None:
-    found = problem(lambda: received(pieces(zipped, size), "gzip"))
-    assert (found.status, found.kind, found.detail) == (400, "bad-gzip", detail)
+    refusal = problem(lambda: receive_all(pieces(zipped, size), "gzip"))
+    assert (refusal.status, refusal.kind, refusal.detail) == (400, "bad-gzip", detail)
 
 
 def test_what_comes_unzipped_may_have_8_mib_too() -> None:
     body = noise(REQUEST_BYTES_MAX)
-    assert received(pieces(gzip.compress(body, 1), 1 << 16), "gzip") == body
-    found = problem(lambda: received(pieces(gzip.compress(body + b"0", 1), 1 << 16), "gzip"))
-    assert (found.status, found.kind) == (413, "too-large")
+    assert receive_all(pieces(gzip.compress(body, 1), 1 << 16), "gzip") == body
+    refusal = problem(lambda: receive_all(pieces(gzip.compress(body + b"0", 1), 1 << 16), "gzip"))
+    assert (refusal.status, refusal.kind) == (413, "too-large")
 
 
 def test_a_bomb_is_refused_by_its_ratio() -> None:
     zipped = gzip.compress(bytes(100_000))
-    found = problem(lambda: received([zipped], "gzip"))
-    assert (found.status, found.kind) == (413, "gzip-bomb")
+    refusal = problem(lambda: receive_all([zipped], "gzip"))
+    assert (refusal.status, refusal.kind) == (413, "gzip-bomb")
     assert (
-        found.detail
+        refusal.detail
         == "A gzip bomb: it unzips to more than 20 times its bytes. Send the body as it is."
     )
 
@@ -184,21 +184,21 @@ def test_a_ratio_of_20_is_no_bomb_and_a_byte_more_is() -> None:
         return gzip.compress(noise(200) + bytes(size - 200))
 
     size = next(size for size in range(3000, 6000) if len(zipped(size)) * GZIP_RATIO_MAX == size)
-    assert len(received([zipped(size)], "gzip")) == size
+    assert len(receive_all([zipped(size)], "gzip")) == size
     assert len(zipped(size + 1)) * GZIP_RATIO_MAX < size + 1
-    assert problem(lambda: received([zipped(size + 1)], "gzip")).kind == "gzip-bomb"
+    assert problem(lambda: receive_all([zipped(size + 1)], "gzip")).kind == "gzip-bomb"
 
 
 def test_a_bomb_is_not_unzipped_further_than_8_mib() -> None:
     zipped = gzip.compress(bytes(200 << 20), 1)
     tracemalloc.start()
-    assert problem(lambda: received([zipped], "gzip")).status == 413
+    assert problem(lambda: receive_all([zipped], "gzip")).status == 413
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40 << 20
 
 
-# ── A body becomes items ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── A body becomes items ──────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -235,9 +235,9 @@ def test_a_body_is_cut_into_items_that_stay_as_they_came(
     ],
 )
 def test_other_types_and_charsets_are_refused(content_type: str) -> None:
-    found = problem(lambda: split_items(b"{}", content_type))
-    assert (found.status, found.kind) == (415, "unsupported-type")
-    assert "application/x-ndjson" in found.detail
+    refusal = problem(lambda: split_items(b"{}", content_type))
+    assert (refusal.status, refusal.kind) == (415, "unsupported-type")
+    assert "application/x-ndjson" in refusal.detail
 
 
 @pytest.mark.parametrize(
@@ -255,8 +255,8 @@ def test_other_types_and_charsets_are_refused(content_type: str) -> None:
     ],
 )  # fmt: skip
 def test_a_body_that_cannot_be_cut_says_why(body: bytes, content_type: str, detail: str) -> None:
-    found = problem(lambda: split_items(body, content_type))
-    assert (found.status, found.kind, found.detail) == (422, "malformed", detail)
+    refusal = problem(lambda: split_items(body, content_type))
+    assert (refusal.status, refusal.kind, refusal.detail) == (422, "malformed", detail)
 
 
 @pytest.mark.parametrize(
@@ -264,9 +264,9 @@ def test_a_body_that_cannot_be_cut_says_why(body: bytes, content_type: str, deta
     [b"3", b"-1.5", b'"text"', b"null", b"true", b"NaN", b"hello", b"<xml/>", b"a=1&b=2", b"\0"],
 )
 def test_what_is_neither_an_object_nor_an_array_is_refused(body: bytes) -> None:
-    found = problem(lambda: split_items(body, JSON))
-    assert (found.status, found.kind) == (422, "malformed")
-    assert found.detail.startswith("The body is neither an object nor an array")
+    refusal = problem(lambda: split_items(body, JSON))
+    assert (refusal.status, refusal.kind) == (422, "malformed")
+    assert refusal.detail.startswith("The body is neither an object nor an array")
 
 
 @pytest.mark.parametrize(
@@ -274,17 +274,17 @@ def test_what_is_neither_an_object_nor_an_array_is_refused(body: bytes) -> None:
     [b"{", b"[{}", b"[{},", b"[{},]", b"[{}]]", b"{}{}", b'{"a"}', b'{"a":1', b'{"a":"', b'[{},{"b"', b"[NaN]", b"{'a':1}"],
 )  # fmt: skip
 def test_a_body_that_is_not_json_or_stops_half_way_is_refused(body: bytes) -> None:
-    found = problem(lambda: split_items(body, JSON))
-    assert (found.status, found.kind) == (422, "malformed")
-    assert found.detail.startswith("The body is not JSON, or it stops half-way: ")
+    refusal = problem(lambda: split_items(body, JSON))
+    assert (refusal.status, refusal.kind) == (422, "malformed")
+    assert refusal.detail.startswith("The body is not JSON, or it stops half-way: ")
 
 
 @pytest.mark.parametrize(
     "body", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000]
 )
 def test_a_body_of_100_000_levels_is_refused(body: bytes) -> None:
-    found = problem(lambda: split_items(body, JSON))
-    assert (found.status, found.detail) == (
+    refusal = problem(lambda: split_items(body, JSON))
+    assert (refusal.status, refusal.detail) == (
         422,
         "The body nests far too deep: an item may have 16 levels.",
     )
@@ -295,22 +295,22 @@ def test_a_request_may_have_10_000_items_and_not_one_more() -> None:
     item = b'{"reference":"1","place":{"grid":"2","street":"3"}}'
     assert split_items(b"[" + b",".join([item] * ITEMS_MAX) + b"]", JSON) == [item] * ITEMS_MAX
     assert split_items(b"\n".join([item] * ITEMS_MAX), LINES) == [item] * ITEMS_MAX
-    for found in (
+    for refusal in (
         problem(lambda: split_items(b"[" + b",".join([item] * (ITEMS_MAX + 1)) + b"]", JSON)),
         problem(lambda: split_items(b"\n".join([item] * (ITEMS_MAX + 1)), LINES)),
     ):
-        assert (found.status, found.kind) == (413, "too-many")
-        assert found.detail == "A request may have 10,000 items: send the others in another one."
+        assert (refusal.status, refusal.kind) == (413, "too-many")
+        assert refusal.detail == "A request may have 10,000 items: send the others in another one."
 
 
 @pytest.mark.parametrize("crumb", [b"0,", b"[],", b"{},"])
 def test_a_body_of_crumbs_is_refused_before_it_is_cut(crumb: bytes) -> None:
     body = b"[" + crumb * (REQUEST_BYTES_MAX // len(crumb) - 2) + b"0]"
     tracemalloc.start()
-    found = problem(lambda: split_items(body, JSON))
+    refusal = problem(lambda: split_items(body, JSON))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (found.status, found.kind) == (413, "too-many")
+    assert (refusal.status, refusal.kind) == (413, "too-many")
     assert peak < 1 << 20
 
 
@@ -369,7 +369,7 @@ def test_whatever_a_body_is_it_is_cut_or_refused(body: bytes, content_type: str)
     assert status == 422 or items
 
 
-# ── What an item must be ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── What an item must be ──────────────────────────────────────────────────────────────────────────
 
 
 def test_an_ordinary_item_needs_no_second_look() -> None:
@@ -384,19 +384,19 @@ def test_an_ordinary_item_needs_no_second_look() -> None:
 
 def test_an_item_may_have_64_kib_and_not_a_byte_more() -> None:
     check_strict(b'{"a":"' + b"x" * (ITEM_BYTES_MAX - 8) + b'"}')
-    found = problem(lambda: check_strict(b'{"a":"' + b"x" * (ITEM_BYTES_MAX - 7) + b'"}'))
-    assert (found.status, found.kind) == (413, "too-large")
-    assert found.detail == "An item may have 65,536 bytes, and this one has 65,537: shorten it."
+    refusal = problem(lambda: check_strict(b'{"a":"' + b"x" * (ITEM_BYTES_MAX - 7) + b'"}'))
+    assert (refusal.status, refusal.kind) == (413, "too-large")
+    assert refusal.detail == "An item may have 65,536 bytes, and this one has 65,537: shorten it."
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_an_item_may_have_16_levels_and_not_one_more(opening: bytes, closing: bytes) -> None:
     check_strict(opening * DEPTH_MAX + b"1" + closing * DEPTH_MAX)
     too_deep = opening * (DEPTH_MAX + 1) + b"1" + closing * (DEPTH_MAX + 1)
-    found = problem(lambda: check_strict(too_deep, "issue or action"))
-    assert (found.status, found.kind) == (422, "invalid")
+    refusal = problem(lambda: check_strict(too_deep, "issue or action"))
+    assert (refusal.status, refusal.kind) == (422, "invalid")
     assert (
-        found.detail
+        refusal.detail
         == "The item nests deeper than 16 levels, which no issue or action needs: flatten it."
     )
 
@@ -427,17 +427,17 @@ def test_an_item_of_any_depth_is_refused_and_never_recursed_into(item: bytes) ->
     ],
 )
 def test_nul_and_half_a_character_are_refused_where_they_stand(item: bytes, pointer: str) -> None:
-    found = problem(lambda: check_strict(item))
-    assert (found.status, found.kind) == (422, "invalid")
-    assert found.errors == (
+    refusal = problem(lambda: check_strict(item))
+    assert (refusal.status, refusal.kind) == (422, "invalid")
+    assert refusal.errors == (
         FieldError(pointer, "has a NUL or half a character (a lone surrogate): take it out"),
     )
 
 
 @pytest.mark.parametrize("item", [rb'{"\u0000":1}', rb'{"a":1,"\ud800":1}'])
 def test_a_key_with_nul_or_half_a_character_is_refused_at_its_object(item: bytes) -> None:
-    found = problem(lambda: check_strict(item))
-    assert found.errors == (
+    refusal = problem(lambda: check_strict(item))
+    assert refusal.errors == (
         FieldError("", "a key here has a NUL or half a character (a lone surrogate): take it out"),
     )
 
@@ -452,9 +452,9 @@ def test_what_only_looks_like_them_is_taken(item: bytes) -> None:
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
 def test_words_that_are_no_numbers_are_refused(word: str) -> None:
-    found = problem(lambda: check_strict(f'{{"place":{{"lat":{word}}},"b":"{word}"}}'.encode()))
+    refusal = problem(lambda: check_strict(f'{{"place":{{"lat":{word}}},"b":"{word}"}}'.encode()))
     sentence = f"{word} is not a number of JSON: give a finite number, or leave the field out"
-    assert found.errors == (FieldError("/place/lat", sentence),)
+    assert refusal.errors == (FieldError("/place/lat", sentence),)
 
 
 @pytest.mark.parametrize(
@@ -475,8 +475,8 @@ def test_words_that_are_no_numbers_are_refused(word: str) -> None:
 def test_a_key_that_stands_twice_is_refused_at_any_level_and_however_it_is_written(
     item: bytes, pointer: str
 ) -> None:
-    found = problem(lambda: check_strict(item))
-    assert (found.status, found.errors) == (
+    refusal = problem(lambda: check_strict(item))
+    assert (refusal.status, refusal.errors) == (
         422,
         (FieldError(pointer, "this key stands here twice: keep one"),),
     )
@@ -511,8 +511,13 @@ def test_the_same_key_in_two_objects_is_taken() -> None:
     ],
 )
 def test_what_is_not_json_in_utf_8_is_refused(item: bytes, detail: str) -> None:
-    found = problem(lambda: check_strict(item))
-    assert (found.status, found.kind, found.detail, found.errors) == (422, "invalid", detail, ())
+    refusal = problem(lambda: check_strict(item))
+    assert (refusal.status, refusal.kind, refusal.detail, refusal.errors) == (
+        422,
+        "invalid",
+        detail,
+        (),
+    )
 
 
 @pytest.mark.parametrize("number", ["1e999", "1" * 5000, "-0", "1." + "3" * 4000])
@@ -521,8 +526,8 @@ def test_any_number_of_json_is_json(number: str) -> None:
 
 
 def test_everything_that_is_wrong_is_listed_up_to_a_limit() -> None:
-    found = problem(lambda: check_strict(b'{"a":NaN,"b":"\\u0000","a":[{"c":1,"c":"\\ud800"}]}'))
-    assert [error.pointer for error in found.errors] == ["/a", "/b", "/a", "/a/0/c", "/a/0/c"]
+    refusal = problem(lambda: check_strict(b'{"a":NaN,"b":"\\u0000","a":[{"c":1,"c":"\\ud800"}]}'))
+    assert [error.pointer for error in refusal.errors] == ["/a", "/b", "/a", "/a/0/c", "/a/0/c"]
     assert (
         len(problem(lambda: check_strict(b"[" + b",".join([b"NaN"] * 9999) + b"]")).errors)
         == ERRORS_MAX
@@ -610,12 +615,12 @@ def test_doubled_keys_are_found_exactly_where_python_finds_them(text: str) -> No
         check_strict(text.encode())
 
 
-# ── Problems ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Problems ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_problem_is_written_as_rfc_9457_has_it() -> None:
-    found = problem(lambda: check_strict(b'{"a":1,"a":2}'))
-    assert found.to_members("/issues/1") == {
+    refusal = problem(lambda: check_strict(b'{"a":1,"a":2}'))
+    assert refusal.to_members("/issues/1") == {
         "type": "urn:gridcall:problem:invalid",
         "title": "Not a valid item",
         "status": 422,
@@ -627,9 +632,9 @@ def test_a_problem_is_written_as_rfc_9457_has_it() -> None:
 
 
 def test_a_problem_survives_the_way_to_another_process() -> None:
-    found = problem(lambda: check_strict(b'{"a":1,"a":2}'))
-    again = pickle.loads(pickle.dumps(found))
-    assert again.to_members("/") == found.to_members("/")
+    refusal = problem(lambda: check_strict(b'{"a":1,"a":2}'))
+    again = pickle.loads(pickle.dumps(refusal))
+    assert again.to_members("/") == refusal.to_members("/")
     assert (
         str(again)
         == "422 invalid: The item is not strict JSON: correct what errors lists, and send it again."

@@ -1,4 +1,4 @@
-"""Intake's log and shards, what the door remembers beside them, and the one function by which it accepts."""
+"""Intake's log and shards, its tables beside them, and the one function by which it accepts."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,6 +1,6 @@
-"""The door over HTTP, durable, beside a FastAPI route that stores nothing; and how soon what was accepted is routed.
+"""The intake API over HTTP, durable, beside a FastAPI route that stores nothing; and how soon what was accepted is routed.
 
-python benchmarks/door.py
+python benchmarks/intake_api.py
 
 `gridcall up` runs as its users start it, the peer under the same server with the same settings, each in its own process. The
 load comes from this process: requests whose bytes are made before, over 64 connections that stay open, without a framework.
