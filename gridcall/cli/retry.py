@@ -18,7 +18,7 @@ from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, fail
 from gridcall.host.status import parked
 from intake.acceptor import Acceptor
 from intake.core.identity import action_id
-from intake.core.submission import item_of
+from intake.item_codec import item_of
 from intake.outcomes import Outcomes
 
 OUTCOME_SECONDS = 10

@@ -8,7 +8,8 @@ from urllib.parse import quote
 from events.catalogue import Line
 from intake.api_keys import ApiKey
 from intake.authorization import check_district
-from intake.core.submission import Item, item_of
+from intake.core.submission import Item
+from intake.item_codec import item_of
 from intake.parsing.action import parse_action
 from intake.parsing.issue import parse_issue
 

@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import schemathesis
 
@@ -20,9 +19,16 @@ from tests.harness.live import Process, adopt_exampleville
 from tests.harness.postgres import execute
 
 NDJSON = "application/x-ndjson"
-# Whatever schemathesis looks for, and what it only warns of. A key stands for one district, so that is the one to ask for.
+# All that schemathesis looks for, and what it only warns of. A key is for one district, which is
+# the one to ask for.
 CONFIG = """
-warnings.fail-on = ["missing_auth", "missing_deserializer", "method_not_allowed", "unsupported_regex", "unresolvable_reference"]
+warnings.fail-on = [
+  "missing_auth",
+  "missing_deserializer",
+  "method_not_allowed",
+  "unsupported_regex",
+  "unresolvable_reference",
+]
 parameters."path.shard" = "exampleville"
 checks.max_response_time = 5.0
 """
@@ -30,16 +36,16 @@ OPTIONS = "--checks all --max-examples 25 --seed 1 --generation-database none --
 
 
 @schemathesis.serializer(NDJSON)
-def serialized(context: Any, value: Any) -> bytes:
-    """Items line by line; nothing for what is no array."""
+def serialize(context: Any, value: Any) -> bytes:
+    """Return items line by line; nothing for what is no array."""
     return b"".join(
         json.dumps(item).encode() + b"\n" for item in (value if isinstance(value, list) else [])
     )
 
 
 @schemathesis.deserializer(NDJSON)
-def deserialized(context: Any, response: schemathesis.Response) -> list[Any]:
-    """The lines of an answer, as an array."""
+def deserialize(context: Any, response: schemathesis.Response) -> list[Any]:
+    """Return the lines of an answer as an array."""
     return [json.loads(line) for line in response.content.splitlines()]
 
 
@@ -64,20 +70,15 @@ def live(request: pytest.FixtureRequest, postgres: str) -> Iterator[tuple[Proces
     assert "rows are equal" in read_output(url, "verify")
 
 
-def document(live: tuple[Process, str]) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{live[0].url}/openapi.json").json()
-    return found
-
-
 def test_schemathesis_finds_nothing(live: tuple[Process, str], tmp_path: Path) -> None:
     process, key = live
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
-    words = [
-        sys.executable, "-m", "schemathesis.cli", "--config-file", tmp_path / "schemathesis.toml", "run",
-        f"{process.url}/openapi.json", "--header", f"Authorization: Bearer {key}", "--no-color", *OPTIONS.split(),
-    ]  # fmt: skip
+    program = [sys.executable, "-m", "schemathesis.cli"]
+    config = ["--config-file", tmp_path / "schemathesis.toml"]
+    header = ["--header", f"Authorization: Bearer {key}"]
+    run = ["run", f"{process.url}/openapi.json", *header, "--no-color", *OPTIONS.split()]
     hooks = {**environment(), "SCHEMATHESIS_HOOKS": "tests.contract.test_openapi"}
-    command = [str(word) for word in words]
+    command = [str(word) for word in (*program, *config, *run)]
     done = subprocess.run(
         command, cwd=tmp_path, env=hooks, capture_output=True, text=True, check=False, timeout=300
     )

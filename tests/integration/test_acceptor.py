@@ -21,7 +21,7 @@ from events.errors import Unavailable
 from httpedge.problems import Problem
 from httpedge.request_body import read_body
 from intake.acceptor import SECOND_COMMIT_ITEMS, Acceptor
-from intake.core.submission import item_of
+from intake.item_codec import item_of
 from intake.routes import make_app
 from tests.harness.commands import read_output
 from tests.harness.exampleville import POINT, issue
@@ -222,29 +222,50 @@ def test_a_key_is_for_its_lines_and_its_district_until_it_is_revoked(
 
 JSON = {"content-type": "application/json"}
 DEEP = "[" * 17 + "]" * 17
-REFUSED: dict[str, tuple[Any, dict[str, str], int, str]] = {
+GZIPPED = {**JSON, "content-encoding": "gzip"}
+
+
+def altered_issue(**more: Any) -> bytes:
+    """Return an issue with other fields."""
+    return json.dumps(issue("B", **more)).encode()
+
+
+REFUSED: dict[str, tuple[bytes, dict[str, str], int, str]] = {
     "not JSON": (b"reference=R-1", JSON, 422, "JSON"),
     "a body that stops half-way": (b'{"reference":"R-1","categ', JSON, 422, ""),
-    "an item of 65 KiB": (json.dumps(issue("B", category="x" * 65 * 1024)).encode(), JSON, 413, "65,536"),
+    "an item of 65 KiB": (altered_issue(category="x" * 65 * 1024), JSON, 413, "65,536"),
     "a request of 9 MiB": (b" " * 9 * 2**20, JSON, 413, "8,388,608"),
-    "NaN": (b'{"reference":"B","category":"x","place":{"point":{"lat":NaN,"lon":1}}}', JSON, 422, "byte 56"),
+    "NaN": (
+        b'{"reference":"B","category":"x","place":{"point":{"lat":NaN,"lon":1}}}',
+        JSON,
+        422,
+        "byte 56",
+    ),
     "NUL": (b'{"reference":"B\\u0000","category":"x"}', JSON, 422, "NUL"),
     "a lone surrogate": (b'{"reference":"B\\ud800","category":"x"}', JSON, 422, "hex escape"),
-    "a duplicate key": (b'{"reference":"B","reference":"C","category":"x"}', JSON, 422, "reference"),
-    "depth 17": (json.dumps(issue("B", place=json.loads(DEEP))).encode(), JSON, 422, "deep"),
-    "a gzip bomb": (gzip.compress(b" " * 50 * 2**20), {**JSON, "content-encoding": "gzip"}, 413, ""),
-    "an unknown field": (json.dumps(issue("B", categry="x")).encode(), JSON, 422, "category"),
-    "a personal field": (json.dumps(issue("B", phone="x")).encode(), JSON, 422, "phone"),
-    "lat=999": (json.dumps(issue("B", place={"point": {"lat": 999, "lon": 1}})).encode(), JSON, 422, "/place/point/lat"),
+    "a duplicate key": (b'{"reference":"B","reference":"C"}', JSON, 422, "reference"),
+    "depth 17": (altered_issue(place=json.loads(DEEP)), JSON, 422, "deep"),
+    "a gzip bomb": (gzip.compress(b" " * 50 * 2**20), GZIPPED, 413, ""),
+    "an unknown field": (altered_issue(categry="x"), JSON, 422, "category"),
+    "a personal field": (altered_issue(phone="x"), JSON, 422, "phone"),
+    "lat=999": (
+        altered_issue(place={"point": {"lat": 999, "lon": 1}}),
+        JSON,
+        422,
+        "/place/point/lat",
+    ),
     "another coordinate system": (
-        json.dumps(issue("B", place={"point": {**POINT, "crs": "GCJ-02"}})).encode(), JSON, 422, "WGS 84",
+        altered_issue(place={"point": {**POINT, "crs": "GCJ-02"}}),
+        JSON,
+        422,
+        "WGS 84",
     ),
     "no reference": (b'{"category":"x"}', JSON, 422, "/reference"),
-    "an unknown district": (json.dumps(issue("B", district="nowhere")).encode(), JSON, 403, "/district"),
+    "an unknown district": (altered_issue(district="nowhere"), JSON, 403, "/district"),
     "another content type": (b"<issue/>", {"content-type": "text/xml"}, 415, ""),
     "another encoding": (b"{}", {**JSON, "content-encoding": "br"}, 415, ""),
     "an empty body": (b"", JSON, 422, ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -277,7 +298,10 @@ def test_what_is_not_there_is_a_problem_too(
 def test_a_sender_who_stops_half_way_stores_nothing(live: tuple[Process, str]) -> None:
     before = count_rows(live)
     host, port = live[0].url.removeprefix("http://").split(":")
-    head = f"POST /issues/hotline HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {live[1]}\r\ncontent-type: application/json\r\n"
+    head = (
+        f"POST /issues/hotline HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {live[1]}\r\n"
+        "content-type: application/json\r\n"
+    )
     with socket.create_connection((host, int(port))) as half:
         half.sendall(f"{head}content-length: 500\r\n\r\n{{".encode())
     with client(*((live[0].url, live[1]))) as api:
@@ -339,7 +363,10 @@ def test_a_wrong_parameter_is_a_problem_with_a_pointer(api: httpx.Client) -> Non
 
 
 class Narrow(Database):
-    """A database in which the first commit takes until another one was refused beside it, as by `lock_timeout`."""
+    """A database whose first commit takes until another one was refused beside it.
+
+    That one is refused as by `lock_timeout`.
+    """
 
     def __init__(self, pool: Any) -> None:
         super().__init__(pool)

@@ -1,4 +1,4 @@
-"""What an upstream publishes on inbound.LINE enters like a POST and is answered; nothing that happens to a topic loses it."""
+"""Records of inbound.LINE enter like a POST and are answered, whatever happens to the topic."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STRUCTURED = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 
 
 class Upstream:
-    """A line's own system, with a broker and nothing else; and what intake made of what it published."""
+    """A line's own system with a broker, and what intake made of what it published."""
 
     def __init__(
         self, cluster: Cluster, url: str, database: Any, producer: AIOKafkaProducer
@@ -86,47 +86,47 @@ class Upstream:
         await self.producer.send_and_wait(topic, value, key=b"k", partition=0, headers=headers)
 
     async def receipts(self, wanted: int) -> list[dict[str, Any]]:
-        """As many answers, from the first one on."""
+        """Return so many receipts, from the first one on."""
         consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=self.cluster.brokers, auto_offset_reset="earliest"
         )
         consumer.assign([TopicPartition(line_topic(self.cluster, RECEIPTS, "hotline"), 0)])
         await consumer.start()
-        found: list[dict[str, Any]] = []
+        receipts: list[dict[str, Any]] = []
         try:
             async with asyncio.timeout(40):
-                while len(found) < wanted:
-                    found.append(json.loads((await consumer.getone()).value))
+                while len(receipts) < wanted:
+                    receipts.append(json.loads((await consumer.getone()).value))
         finally:
             await consumer.stop()
-        return found
+        return receipts
 
-    async def accepted(self, wanted: int) -> list[str]:
+    async def wait_for_accepted(self, wanted: int) -> list[str]:
         """The references in intake's log, as soon as there are so many."""
         sql = "SELECT data FROM intake.log WHERE type = 'gridcall.issue-reported.v1' ORDER BY pos"
 
-        async def there() -> bool:
+        async def is_there() -> bool:
             return len(await self.database.fetch(sql)) >= wanted
 
-        await wait_for_condition(there)
+        await wait_for_condition(is_there)
         return [json.loads(row["data"])["reference"] for row in await self.database.fetch(sql)]
 
-    async def passed(self, offset: int) -> None:
+    async def wait_for_progress(self, offset: int) -> None:
         """Wait until everything before an offset is behind intake."""
 
         async def is_passed() -> bool:
-            found = await self.database.fetch("SELECT next FROM intake.inbound")
-            return bool(found and found[0]["next"] >= offset)
+            rows = await self.database.fetch("SELECT next FROM intake.inbound")
+            return bool(rows and rows[0]["next"] >= offset)
 
         await wait_for_condition(is_passed)
 
-    async def refused(self, wanted: int) -> list[DeadLetter]:
-        """What is in quarantine, as soon as it is so much."""
+    async def wait_for_dead_letters(self, wanted: int) -> list[DeadLetter]:
+        """Return the dead letters, as soon as there are so many."""
 
-        async def there() -> bool:
+        async def is_there() -> bool:
             return len(await self.store.dead_letters()) >= wanted
 
-        await wait_for_condition(there)
+        await wait_for_condition(is_there)
         return await self.store.dead_letters()
 
 
@@ -149,23 +149,23 @@ async def upstream(broker: Broker, url: str) -> AsyncIterator[Upstream]:
             await remove(cluster, system_topics(cluster, 1))
 
 
-Told = Callable[[Upstream], Awaitable[None]]
+Story = Callable[[Upstream], Awaitable[None]]
 
 
 @pytest.fixture
-def tell(database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Callable[[Told], None]:
+def tell(database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Callable[[Story], None]:
     """Tell a story of an upstream; leases are short."""
     monkeypatch.setattr(inbound, "LEASE_SECONDS", 1.5)
     monkeypatch.setattr(inbound, "POLL_MS", 100)
 
-    async def run(story: Told) -> None:
+    async def run(story: Story) -> None:
         async with upstream(broker, database) as made:
             await story(made)
 
     return lambda story: asyncio.run(run(story))
 
 
-def test_an_issue_enters_like_a_post_and_is_answered(tell: Callable[[Told], None]) -> None:
+def test_an_issue_enters_like_a_post_and_is_answered(tell: Callable[[Story], None]) -> None:
     async def story(upstream: Upstream) -> None:
         upstream.intake()
         await upstream.publish("R-1")
@@ -193,7 +193,7 @@ def test_an_issue_enters_like_a_post_and_is_answered(tell: Callable[[Told], None
         )
         assert first["data"]["tracking"] == repeated["data"]["tracking"]
         assert [first["data"]["position"], second["data"]["position"]] == [1, 2]
-        assert await upstream.accepted(2) == ["R-1", "R-2"]
+        assert await upstream.wait_for_accepted(2) == ["R-1", "R-2"]
         key = ApiKey("", DISTRICT, SOURCE, frozenset())
         item, _ = IssueSubmission(key, "hotline").read(json.dumps(issue("R-1")).encode())
         (posted,) = await Acceptor(upstream.database, Notifier()).accept(DISTRICT, [item])
@@ -204,7 +204,9 @@ def test_an_issue_enters_like_a_post_and_is_answered(tell: Callable[[Told], None
     tell(story)
 
 
-def test_poison_is_quarantined_and_blocks_nobody(tell: Callable[[Told], None]) -> None:
+def test_poison_becomes_dead_letters_and_blocks_no_other_record(
+    tell: Callable[[Story], None],
+) -> None:
     async def story(upstream: Upstream) -> None:
         poison: tuple[bytes | None, ...] = (
             None,
@@ -220,12 +222,12 @@ def test_poison_is_quarantined_and_blocks_nobody(tell: Callable[[Told], None]) -
         await upstream.publish("R-1", colour="red")
         await upstream.publish("R-2")
         upstream.intake()
-        assert await upstream.accepted(1) == ["R-2"]
-        kept = await upstream.refused(len(poison) + 1)
-        assert [each.place for each in kept] == list(range(len(poison) + 1))
-        values = [each.record and each.record.value for each in kept[:6]]
+        assert await upstream.wait_for_accepted(1) == ["R-2"]
+        letters = await upstream.wait_for_dead_letters(len(poison) + 1)
+        assert [each.place for each in letters] == list(range(len(poison) + 1))
+        values = [each.record and each.record.value for each in letters[:6]]
         assert values == [*poison[:4], (poison[4] or b"")[:65_536], poison[5]]
-        assert [each.is_whole for each in kept] == [
+        assert [each.is_whole for each in letters] == [
             True,
             True,
             True,
@@ -235,7 +237,7 @@ def test_poison_is_quarantined_and_blocks_nobody(tell: Callable[[Told], None]) -
             False,
             True,
         ]
-        assert "colour" in kept[-1].reason
+        assert "colour" in letters[-1].reason
         receipts = await upstream.receipts(len(poison) + 2)
         assert [each["data"]["status"] >= 400 for each in receipts] == [True] * (
             len(poison) + 1
@@ -244,39 +246,39 @@ def test_poison_is_quarantined_and_blocks_nobody(tell: Callable[[Told], None]) -
     tell(story)
 
 
-def test_whoever_is_killed_before_the_place_is_kept_does_the_same_again(
-    tell: Callable[[Told], None],
+def test_an_intake_that_is_killed_before_its_progress_is_stored_does_the_same_again(
+    tell: Callable[[Story], None],
 ) -> None:
     async def story(upstream: Upstream) -> None:
         await upstream.publish(*(f"R-{number}" for number in range(50)))
         await upstream.raw(b"poison")
         upstream.intake()
-        await upstream.passed(51)
+        await upstream.wait_for_progress(51)
         await upstream.stop()
         await upstream.database.fetch("UPDATE intake.inbound SET next = 0, digest = ''")
         upstream.intake("b")
         again = (await upstream.receipts(102))[51:]
         assert {each["data"]["status"] for each in again} == {200, 422}
-        assert await upstream.accepted(50) == [f"R-{number}" for number in range(50)]
+        assert await upstream.wait_for_accepted(50) == [f"R-{number}" for number in range(50)]
         assert len(await upstream.store.dead_letters()) == 1
 
     tell(story)
 
 
-def test_one_intake_reads_and_another_takes_over(tell: Callable[[Told], None]) -> None:
+def test_one_intake_reads_and_another_takes_over(tell: Callable[[Story], None]) -> None:
     async def story(upstream: Upstream) -> None:
         upstream.intake("a")
         await upstream.publish("R-0")
-        await upstream.accepted(1)
+        await upstream.wait_for_accepted(1)
         first = upstream.readers.pop()
         upstream.intake("b")
         await upstream.publish("R-1")
-        await upstream.accepted(2)
+        await upstream.wait_for_accepted(2)
         (row,) = await upstream.database.fetch("SELECT owner FROM intake.inbound")
         assert row["owner"] == "a"
         first[0].cancel()
         await upstream.publish("R-2")
-        assert await upstream.accepted(3) == ["R-0", "R-1", "R-2"]
+        assert await upstream.wait_for_accepted(3) == ["R-0", "R-1", "R-2"]
         (row,) = await upstream.database.fetch("SELECT owner FROM intake.inbound")
         assert row["owner"] == "b"
         assert len(await upstream.receipts(3)) == 3
@@ -285,10 +287,10 @@ def test_one_intake_reads_and_another_takes_over(tell: Callable[[Told], None]) -
     tell(story)
 
 
-def test_a_topic_of_a_line_that_is_made_anew_is_read_from_its_beginning(
-    tell: Callable[[Told], None],
+def test_a_topic_that_is_replaced_is_read_from_its_beginning(
+    tell: Callable[[Story], None],
 ) -> None:
-    """Whether it is shorter than what was read, or longer."""
+    """A shorter topic than what was read, and a longer one."""
 
     async def story(upstream: Upstream) -> None:
         topics = [
@@ -298,7 +300,7 @@ def test_a_topic_of_a_line_that_is_made_anew_is_read_from_its_beginning(
         ]
         upstream.intake()
         await upstream.publish("R-1", "R-2", "R-3")
-        await upstream.passed(3)
+        await upstream.wait_for_progress(3)
         await upstream.stop()
         expected = ["R-1", "R-2", "R-3"]
         for name, size in (("shorter", 1), ("longer", 6)):
@@ -308,8 +310,8 @@ def test_a_topic_of_a_line_that_is_made_anew_is_read_from_its_beginning(
             await upstream.publish(*more)
             expected += more
             upstream.intake()
-            assert await upstream.accepted(len(expected)) == expected
-            await upstream.passed(size)
+            assert await upstream.wait_for_accepted(len(expected)) == expected
+            await upstream.wait_for_progress(size)
             await upstream.stop()
         assert await upstream.store.dead_letters() == []
 
@@ -317,14 +319,14 @@ def test_a_topic_of_a_line_that_is_made_anew_is_read_from_its_beginning(
 
 
 def test_a_partition_that_is_added_is_read_too(
-    tell: Callable[[Told], None], monkeypatch: pytest.MonkeyPatch
+    tell: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbound, "METADATA_MS", 500)
 
     async def story(upstream: Upstream) -> None:
         upstream.intake()
         await upstream.publish("R-1")
-        await upstream.accepted(1)
+        await upstream.wait_for_accepted(1)
         topic = line_topic(upstream.cluster, INBOUND, "hotline")
         async with administrator(upstream.cluster) as client:
             await client.create_partitions({topic: NewPartitions(2)})
@@ -339,38 +341,40 @@ def test_a_partition_that_is_added_is_read_too(
         await upstream.producer.send_and_wait(
             topic, json.dumps(event).encode(), partition=1, headers=STRUCTURED
         )
-        assert await upstream.accepted(2) == ["R-1", "R-2"]
+        assert await upstream.wait_for_accepted(2) == ["R-1", "R-2"]
 
     tell(story)
 
 
-def test_what_the_broker_deleted_before_it_was_read_is_told(tell: Callable[[Told], None]) -> None:
+def test_what_the_broker_deleted_before_it_was_read_becomes_a_dead_letter(
+    tell: Callable[[Story], None],
+) -> None:
     async def story(upstream: Upstream) -> None:
         upstream.intake()
         await upstream.publish("R-0")
-        await upstream.passed(1)
+        await upstream.wait_for_progress(1)
         await upstream.stop()
         await upstream.publish(*(f"R-{number}" for number in range(1, 10)))
         partition = TopicPartition(line_topic(upstream.cluster, INBOUND, "hotline"), 0)
         async with administrator(upstream.cluster) as client:
             await client.delete_records({partition: RecordsToDelete(5)})
         upstream.intake()
-        assert await upstream.accepted(6) == ["R-0", "R-5", "R-6", "R-7", "R-8", "R-9"]
-        (kept,) = await upstream.refused(1)
-        assert (kept.place, kept.record, kept.is_whole) == (1, None, False)
-        assert "1 to 4" in kept.reason
+        assert await upstream.wait_for_accepted(6) == ["R-0", "R-5", "R-6", "R-7", "R-8", "R-9"]
+        (letter,) = await upstream.wait_for_dead_letters(1)
+        assert (letter.place, letter.record, letter.is_whole) == (1, None, False)
+        assert "1 to 4" in letter.reason
 
     tell(story)
 
 
-def test_what_a_restored_database_has_lost_is_read_again(tell: Callable[[Told], None]) -> None:
+def test_what_a_restored_database_has_lost_is_read_again(tell: Callable[[Story], None]) -> None:
     """The topic keeps a week: an upstream on Kafka need not send again."""
     tables = ("log", "identity", "shard", "inbound")
 
     async def story(upstream: Upstream) -> None:
         upstream.intake()
         await upstream.publish("R-1", "R-2")
-        await upstream.passed(2)
+        await upstream.wait_for_progress(2)
         await upstream.stop()
         for table in tables:
             await upstream.database.fetch(
@@ -385,52 +389,52 @@ def test_what_a_restored_database_has_lost_is_read_again(tell: Callable[[Told], 
             await upstream.database.fetch(
                 f"INSERT INTO intake.{table} SELECT * FROM backup_{table}"
             )
-        assert await upstream.accepted(2) == ["R-1", "R-2"]
+        assert await upstream.wait_for_accepted(2) == ["R-1", "R-2"]
         upstream.intake()
-        assert await upstream.accepted(4) == ["R-1", "R-2", "R-3", "R-4"]
+        assert await upstream.wait_for_accepted(4) == ["R-1", "R-2", "R-3", "R-4"]
 
     tell(story)
 
 
 def test_an_operator_lists_shows_retries_and_discards(
-    tell: Callable[[Told], None], database: str
+    tell: Callable[[Story], None], database: str
 ) -> None:
     async def story(upstream: Upstream) -> None:
-        async def said(*words: str) -> tuple[int, str]:
+        async def run(*words: str) -> tuple[int, str]:
             done = await asyncio.to_thread(run_on_database, database, "quarantine", *words)
             return done.returncode, done.stdout
 
-        assert await said("list") == (0, "")
+        assert await run("list") == (0, "")
         upstream.intake()
         await upstream.publish("R-1", district="elsewhere")
         await upstream.raw(b'{"\\u001b[31m": 1, "\\u001b[31m": "poison \xc2\x9b"}')
-        await upstream.refused(2)
-        status, text = await said("list", "--json")
+        await upstream.wait_for_dead_letters(2)
+        status, text = await run("list", "--json")
         first, second = json.loads(text)
         assert (status, first["line"], first["offset"], second["offset"]) == (0, "hotline", 0, 1)
         assert "elsewhere" in first["reason"]
         for words in (("list",), ("show", str(second["id"]))):
-            status, text = await said(*words)
+            status, text = await run(*words)
             assert status == 0
             assert all(each.isprintable() or each == "\n" for each in text), (
-                "whoever sent it steers no terminal"
+                "a sender steers no terminal"
             )
         assert "poison" in text
-        assert (await said("retry", str(first["id"])))[0] == 1, (
+        assert (await run("retry", str(first["id"])))[0] == 1, (
             "its source may still not publish for that district"
         )
         await ApiKeys(upstream.database).add("elsewhere", SOURCE, [ON_KAFKA[2]])
         await asyncio.sleep(2.1)  # So long a source is believed to be unknown.
-        assert await said("retry", str(first["id"])) == (0, "1 of 1 accepted\n")
-        assert await upstream.accepted(1) == ["R-1"]
+        assert await run("retry", str(first["id"])) == (0, "1 of 1 accepted\n")
+        assert await upstream.wait_for_accepted(1) == ["R-1"]
         assert [each["data"]["status"] for each in await upstream.receipts(4)] == [
             403,
             422,
             403,
             202,
         ]
-        assert await said("discard", "--line", "hotline") == (0, "1 discarded\n")
-        assert await said("list") == (0, "")
-        assert (await said("show", "999"))[0] == 2
+        assert await run("discard", "--line", "hotline") == (0, "1 discarded\n")
+        assert await run("list") == (0, "")
+        assert (await run("show", "999"))[0] == 2
 
     tell(story)

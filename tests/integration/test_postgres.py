@@ -40,7 +40,7 @@ from events.errors import Conflict, Halted, Unavailable
 from events.topology import WRITER
 from gridcall.host.migrations import MIGRATIONS, prepare
 from intake.acceptor import Acceptor
-from intake.core.submission import item_of
+from intake.item_codec import item_of
 from intake.tables import METADATA as INTAKE
 from tests.contract.log_contract import CONTRACT, SHARD, numbered, visit
 from tests.harness.exampleville import CITY, PROFILE

@@ -23,7 +23,8 @@ from events.instants import Instant
 from events.topology import WRITER
 from gridcall.verify import verify
 from intake.acceptor import Accepted, Acceptor
-from intake.core.submission import Item, item_of
+from intake.core.submission import Item
+from intake.item_codec import item_of
 from tests.mutation.inputs import CITY, REFERENCES, S
 from tests.mutation.world import Owner, World
 from tools.checker import examination

@@ -1,4 +1,4 @@
-"""A record of inbound.LINE is read as the CloudEvents SDK writes it, in both modes; all else is refused with what is wrong."""
+"""Records of inbound.LINE are read as the CloudEvents SDK writes them, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -197,8 +197,13 @@ def test_a_receipt_is_read_by_the_sdk() -> None:
 
 def test_a_record_is_known_again_by_its_bytes() -> None:
     records = [
-        Record(None, b"", []), Record(b"", b"", []), Record(b"", None, []), Record(b"a", b"", []), Record(b"", b"a", []),
-        Record(b"", b"", [("a", b"")]), Record(b"", b"", [("", b"a")]),
-    ]  # fmt: skip
+        Record(None, b"", []),
+        Record(b"", b"", []),
+        Record(b"", None, []),
+        Record(b"a", b"", []),
+        Record(b"", b"a", []),
+        Record(b"", b"", [("a", b"")]),
+        Record(b"", b"", [("", b"a")]),
+    ]
     assert len({record.digest for record in records}) == len(records)
     assert records[0].digest == Record(None, b"", []).digest

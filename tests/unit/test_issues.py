@@ -1,4 +1,4 @@
-"""Issues and actions as lines send them: what becomes an event, and what is refused, where and with which sentence."""
+"""Issues and actions as lines send them: the event of each, or what is refused and why."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from time import perf_counter
 from typing import Any
 from unicodedata import combining, normalize
@@ -21,8 +22,9 @@ from events.instants import BEGINNING, TIME, instant, rfc3339
 from httpedge.problems import ERRORS_MAX, Problem
 from intake.actions import ACTIONS
 from intake.core.identity import action_id, issue_id
-from intake.core.submission import Item, item_of
+from intake.core.submission import Item
 from intake.issues import Issue
+from intake.item_codec import item_of
 from intake.parsing.action import ACTION, parse_action
 from intake.parsing.field_types import is_accent
 from intake.parsing.issue import ISSUE, parse_issue
@@ -219,7 +221,10 @@ def test_a_time_is_text() -> None:
 TOO_MANY = "has more than 30 accents in a row: take them out"
 CONTROL = "has a control character (a tab, a line break …): take it out"
 BROKEN_CODE = "must be a code, without slash, white space and control characters"
-CRS = "must be WGS84: convert the point to WGS 84 first; points of GCJ-02 and BD-09 lie 100-700 m off, and others further"
+CRS = (
+    "must be WGS84: convert the point to WGS 84 first; points of GCJ-02 and BD-09"
+    " lie 100-700 m off, and others further"
+)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +303,8 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
         ("1e999", "must be a finite number"),
         ("-1e999", "must be a finite number"),
     ):
-        item = f'{{"reference":"R","category":"c","place":{{"point":{{"lat":{number},"lon":1}}}}}}'.encode()
+        point = f'{{"lat":{number},"lon":1}}'
+        item = f'{{"reference":"R","category":"c","place":{{"point":{point}}}}}'.encode()
         assert errors_of(parse_issue, item) == [("/place/point/lat", detail)]
     ((pointer, detail),) = errors_of(
         parse_issue, b'{"reference":"R","category":"c","place":{"point":{"lat":NaN,"lon":1}}}'
@@ -376,9 +382,9 @@ def test_a_letter_may_have_30_accents() -> None:
 
 PHONE = "1380" + "0138000"  # In two, so that no traceback shows it as a line of this file.
 PERSONAL = """
-name reporter reporter_name reporterName phone Phone PHONE phone_number phoneNumber contact-phone telephone mobile email
-e-mail address home_address text description message content photo photos id_card idCard IDCARD gender age birthday
-callerAge 姓名 联系电话 身份证号
+name reporter reporter_name reporterName phone Phone PHONE phone_number phoneNumber contact-phone
+telephone mobile email e-mail address home_address text description message content photo photos
+id_card idCard IDCARD gender age birthday callerAge 姓名 联系电话 身份证号
 """
 
 
@@ -521,8 +527,10 @@ def test_every_action_of_the_catalogue_has_a_type_but_the_one_that_is_imported()
     "type_name", ["ended_at_source", "VisitMade", "", None, 3, ["visit_made"], {"visit_made": 1}]
 )
 def test_a_type_that_is_not_taken_is_refused_with_those_that_are(type_name: Any) -> None:
-    names = "place_named, visit_made, resolution_claimed, resolution_checked, closing_asked, reopening_asked, issue_withdrawn"
-    sentence = f"must be one of {names}, acknowledgement_given, answer_given"
+    sentence = (
+        "must be one of place_named, visit_made, resolution_claimed, resolution_checked,"
+        " closing_asked, reopening_asked, issue_withdrawn, acknowledgement_given, answer_given"
+    )
     assert errors_of(parse_action, VISIT | {"type": type_name}) == [("/type", sentence)]
     assert errors_of(parse_action, omit(VISIT, "type")) == [("/type", sentence)]
 
@@ -600,6 +608,12 @@ def test_a_code_may_have_64_characters_and_a_call_80() -> None:
     assert action(HEAD | {"type": "answer_given", "by": "o", "call": "c" * 80}) == e.AnswerGiven(
         **IDS, call="c" * 80, by="o"
     )
+
+
+def test_an_identity_is_a_digest_of_the_words_as_compact_json() -> None:
+    words = ("370112", 'say "区"\\', "hotline", "R\x7f1")
+    array = json.dumps(words, ensure_ascii=False, separators=(",", ":"))
+    assert issue_id(*words) == sha256(array.encode()).hexdigest()[:32]
 
 
 # ── The same content ──────────────────────────────────────────────────────────────────────────────

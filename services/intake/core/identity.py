@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-
-import msgspec
+from json.encoder import encode_basestring
 
 
 def issue_id(district: str, source: str, line: str, reference: str) -> str:
@@ -19,4 +18,5 @@ def action_id(district: str, source: str, reference: str) -> str:
 
 def identity(*words: str) -> str:
     """Return the first 32 hex digits of SHA-256 over a JSON array in UTF-8, without spaces."""
-    return sha256(msgspec.json.encode(words)).hexdigest()[:32]
+    array = f"[{','.join(map(encode_basestring, words))}]"
+    return sha256(array.encode()).hexdigest()[:32]

@@ -5,17 +5,9 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import NamedTuple
 
-from eventlog.codec import sorted_encoder
-from events.catalogue import Action, IssueReported, RetryAsked
-from events.registry import TYPE_OF
-
 
 class Item(NamedTuple):
-    """An event to be accepted: its identity, its type, its fields in JSON, and their digest.
-
-    The same content is the same BLAKE2b digest of type, NUL and JSON. The type belongs to it,
-    because a visit and a wish to close have the same fields.
-    """
+    """An event to be accepted: its identity, its type, its fields in JSON, and their digest."""
 
     id: str
     type: str
@@ -23,10 +15,11 @@ class Item(NamedTuple):
     content: bytes
 
 
-def item_of(event: IssueReported | Action | RetryAsked) -> Item:
-    """Return an event as the acceptor takes it."""
-    name = event.issue if isinstance(event, IssueReported) else event.action
-    type_name = TYPE_OF[type(event)].name
-    data = sorted_encoder.encode(event)
+def make_item(name: str, type_name: str, data: bytes) -> Item:
+    """Return the item of an event whose deterministic JSON is `data`.
+
+    The same content is the same BLAKE2b digest of type, NUL and JSON. The type belongs to it,
+    because a visit and a wish to close have the same fields.
+    """
     digest = blake2b(b"%b\0%b" % (type_name.encode(), data), digest_size=16).digest()
     return Item(name, type_name, data, digest)

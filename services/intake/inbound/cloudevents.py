@@ -16,8 +16,9 @@ from events.catalogue import Line
 from httpedge.items import JSON, media_type
 from httpedge.problems import FieldError, Problem, invalid
 from httpedge.strict_json import check_strict
-from intake.core.submission import Item, item_of
+from intake.core.submission import Item
 from intake.inbound.record import Record
+from intake.item_codec import item_of
 from intake.parsing.issue import parse_issue
 from intake.results import Result
 

@@ -85,9 +85,11 @@ BEGIN
 END $$
 """
 
-# Positions and times are given here, together, under the lock. An item without a time of its own takes the clock's.
+# Positions and times are given here, together, under the lock. An item without a time of its own
+# takes the clock's.
 APPEND = """
-CREATE FUNCTION intake.append(a_shard text, ats bigint[], subjects text[], types text[], datas bytea[])
+CREATE FUNCTION intake.append(
+  a_shard text, ats bigint[], subjects text[], types text[], datas bytea[])
 RETURNS TABLE (pos bigint, ts bigint, seq integer) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -108,8 +110,8 @@ BEGIN
     WHERE s.shard = a_shard
   ), written AS (
     INSERT INTO intake.log (shard, pos, ts, input, n, subject, seq, cause, type, data)
-    SELECT a_shard, old.pos + i, at, 0, 1, subject, CASE subject WHEN 'reference' THEN old.adopted + adopted ELSE 1 END,
-      '', type, data
+    SELECT a_shard, old.pos + i, at, 0, 1, subject,
+      CASE subject WHEN 'reference' THEN old.adopted + adopted ELSE 1 END, '', type, data
     FROM item ORDER BY i
     RETURNING pos, ts, seq
   )
@@ -118,9 +120,11 @@ BEGIN
 END $$
 """
 
-# Raises GC001 where the clock is ahead of the asking replica's by more than it may, unless an operator has confirmed that.
+# Raises GC001 if the clock is ahead of the asking replica's by more than it may, unless an operator
+# has confirmed that.
 LEAPT = """
-CREATE FUNCTION intake.check_clock(now_us bigint, ahead_us_max bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION intake.check_clock(now_us bigint, ahead_us_max bigint)
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE ahead bigint := intake.clock() - now_us;
 BEGIN
   IF ahead > ahead_us_max AND NOT EXISTS (
@@ -131,7 +135,8 @@ BEGIN
 END $$
 """
 
-# Let time pass in shards where nothing came in for a while. One that is busy has its time from what it accepts.
+# Let time pass in shards where nothing came in for a while. A busy one has its time from what it
+# accepts.
 TICK = """
 CREATE FUNCTION intake.tick(idle_us bigint, now_us bigint, ahead_us_max bigint)
 RETURNS TABLE (shard text, pos bigint, ts bigint) LANGUAGE plpgsql AS $$
@@ -142,36 +147,43 @@ BEGIN
   now := intake.clock();
   RETURN QUERY
   WITH idle AS (
-    SELECT s.shard FROM intake.shard s WHERE s.ts < now - idle_us ORDER BY s.shard FOR UPDATE SKIP LOCKED
+    SELECT s.shard FROM intake.shard s WHERE s.ts < now - idle_us
+    ORDER BY s.shard FOR UPDATE SKIP LOCKED
   ), moved AS (
-    UPDATE intake.shard s SET ts = greatest(s.ts, intake.clock()) FROM idle WHERE s.shard = idle.shard
+    UPDATE intake.shard s SET ts = greatest(s.ts, intake.clock())
+    FROM idle WHERE s.shard = idle.shard
     RETURNING s.shard, s.pos, s.ts
   )
   SELECT moved.* FROM moved, LATERAL pg_notify('gridcall', 'intake/' || moved.shard);
 END $$
 """
 
-# Accept what is new, answer what is known: one round trip, one shard. The lock comes first, so that nobody waits for anybody
-# while holding something. `ahead_us_max`: how far the clock may be ahead of the asking replica's, which is `now_us`.
+# Accept what is new, answer what is known: one round trip, one shard. The lock comes first, so that
+# no transaction waits for another while it holds anything. `ahead_us_max` is how far the clock may
+# be ahead of the asking replica's, which is `now_us`.
 ACCEPT = """
 CREATE FUNCTION intake.accept(
-  a_shard text, ids text[], contents bytea[], codes text[], types text[], datas bytea[], now_us bigint, ahead_us_max bigint)
-RETURNS TABLE (id text, pos bigint, ts bigint, code text, content bytea, fresh boolean) LANGUAGE plpgsql AS $$
+  a_shard text, ids text[], contents bytea[], codes text[], types text[], datas bytea[],
+  now_us bigint, ahead_us_max bigint)
+RETURNS TABLE (id text, pos bigint, ts bigint, code text, content bytea, fresh boolean)
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM intake.locked(a_shard);
   PERFORM intake.check_clock(now_us, ahead_us_max);
   RETURN QUERY
   WITH item AS (
-    SELECT * FROM unnest(ids, contents, codes, types, datas) WITH ORDINALITY AS item (id, content, code, type, data, i)
+    SELECT * FROM unnest(ids, contents, codes, types, datas)
+    WITH ORDINALITY AS item (id, content, code, type, data, i)
   ), known AS (
     SELECT k.id, k.pos, k.ts, k.code, k.content FROM intake.identity k WHERE k.id = ANY (ids)
   ), fresh AS (
-    SELECT *, row_number() OVER (ORDER BY i) AS number FROM item WHERE NOT EXISTS (SELECT FROM known WHERE known.id = item.id)
+    SELECT *, row_number() OVER (ORDER BY i) AS number FROM item
+    WHERE NOT EXISTS (SELECT FROM known WHERE known.id = item.id)
   ), appended AS (
     SELECT a.*, row_number() OVER (ORDER BY a.pos) AS number FROM (
-      SELECT array_agg(NULL::bigint) AS ats, array_agg(id ORDER BY i) AS ids, array_agg(type ORDER BY i) AS types,
-        array_agg(data ORDER BY i) AS datas
+      SELECT array_agg(NULL::bigint) AS ats, array_agg(id ORDER BY i) AS ids,
+        array_agg(type ORDER BY i) AS types, array_agg(data ORDER BY i) AS datas
       FROM fresh
     ) f, LATERAL intake.append(a_shard, f.ats, f.ids, f.types, f.datas) a WHERE f.ids IS NOT NULL
   ), remembered AS (

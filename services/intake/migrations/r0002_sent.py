@@ -1,4 +1,7 @@
-"""What was published of intake's log, and the list of districts: a district's number is its partition in every topic."""
+"""The published position of intake's log, and the list of districts.
+
+A district's number is its partition in every topic.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,7 +23,8 @@ def upgrade() -> None:
         schema="intake",
     )
     op.execute(
-        "INSERT INTO intake.district SELECT row_number() OVER (ORDER BY shard) - 1, shard FROM intake.shard"
+        "INSERT INTO intake.district"
+        " SELECT row_number() OVER (ORDER BY shard) - 1, shard FROM intake.shard"
     )
     op.execute(LOCKED)
 
@@ -33,7 +37,8 @@ BEGIN
   SELECT * INTO found_row FROM intake.shard s WHERE s.shard = a_shard FOR UPDATE;
   IF NOT FOUND THEN
     LOCK TABLE intake.district IN SHARE ROW EXCLUSIVE MODE;
-    INSERT INTO intake.district SELECT count(*), a_shard FROM intake.district ON CONFLICT (shard) DO NOTHING;
+    INSERT INTO intake.district SELECT count(*), a_shard FROM intake.district
+      ON CONFLICT (shard) DO NOTHING;
     INSERT INTO intake.shard (shard) VALUES (a_shard) ON CONFLICT DO NOTHING;
     SELECT * INTO found_row FROM intake.shard s WHERE s.shard = a_shard FOR UPDATE;
   END IF;

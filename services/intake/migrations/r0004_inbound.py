@@ -1,4 +1,4 @@
-"""How far the topics of the lines are read, and what was not accepted from there."""
+"""The progress of the topics of the lines, and their dead letters."""
 
 import sqlalchemy as sa
 from alembic import op
