@@ -33,7 +33,7 @@ from events.catalogue import IssueReported, PlaceClaim
 from events.topology import WRITER
 from gridcall.host.migrations import prepare
 from gridcall.simulation.city.map_validation import check_map
-from gridcall.simulation.city.profile import load_profile
+from gridcall.simulation.city.profile_loader import load_profile
 from gridcall.simulation.driver import adoptions
 from httpedge.server import collect_seldom
 from intake.core.identity import issue_id

@@ -38,7 +38,8 @@ from events.topology import WRITER
 from gridcall.host.migrations import prepare
 from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
-from gridcall.simulation.city.profile import Profile, load_profile
+from gridcall.simulation.city.profile import Profile
+from gridcall.simulation.city.profile_loader import load_profile
 from gridcall.simulation.driver import BATCH, adoptions
 from gridcall.simulation.feed import Feed, read_feed, without_collecting
 from gridcall.simulation.pipelines.postgres import SHOWN, tabled

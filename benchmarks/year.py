@@ -27,7 +27,7 @@ from eventlog.codec import envelope
 from eventlog.core.stage import Stage
 from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
-from gridcall.simulation.city.profile import load_profile
+from gridcall.simulation.city.profile_loader import load_profile
 from gridcall.simulation.driver import InMemory, simulate
 from gridcall.simulation.feed import read_feed, without_collecting
 from gridcall.simulation.reports.reader import ReportReader

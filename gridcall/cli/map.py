@@ -13,7 +13,8 @@ from gridcall.cli.options import json_option, profile_option
 from gridcall.cli.reference_data import adopt_and_report
 from gridcall.cli.terminal import NOTHING_RAN, emit, fail
 from gridcall.simulation.city.map_validation import CheckedMap, check_map
-from gridcall.simulation.city.profile import Profile, ProfileError, SourceLines, load_profile
+from gridcall.simulation.city.profile import Profile
+from gridcall.simulation.city.profile_loader import ProfileError, SourceLines, load_profile
 from gridcall.simulation.driver import adoptions
 from gridcall.simulation.reports.files import as_json
 
@@ -43,7 +44,7 @@ def map_check(folder: Path, profile_path: Path, json_output: bool) -> None:
     else:
         emit("".join(f"{finding}\n" for finding in checked.findings).encode())
     click.echo(f"{folder}: {counts_of_findings(checked)}", err=True)
-    sys.exit(NOTHING_RAN if checked.refused else 0)
+    sys.exit(NOTHING_RAN if checked.refusals else 0)
 
 
 @map_group.command("load")
@@ -73,7 +74,7 @@ def read_map(folder: Path, profile: Profile) -> GridMap:
     """Return the map of a folder, or end the program with the findings that refuse it."""
     checked = check_map(folder, profile.map)
     if checked.grids is None:
-        reasons = "\n".join(str(finding) for finding in checked.refused)
+        reasons = "\n".join(str(finding) for finding in checked.refusals)
         fail(
             NOTHING_RAN,
             f"the map is refused\n{reasons}\nall findings: gridcall map check {folder} --profile …",

@@ -34,7 +34,8 @@ from gridcall.cli.terminal import (
     frame,
 )
 from gridcall.simulation.city.local_time import LocalClock
-from gridcall.simulation.city.profile import Profile, SourceLines
+from gridcall.simulation.city.profile import Profile
+from gridcall.simulation.city.profile_loader import SourceLines
 from gridcall.simulation.csv_source import InputError
 from gridcall.simulation.driver import BATCH, InMemory, Run, results_folder, simulate
 from gridcall.simulation.feed import Feed, read_feed_in_child, without_collecting

@@ -1,4 +1,4 @@
-"""The files of a city, read row by row: each row a record, or rejected. Several files are read at once, one per core."""
+"""The CSV files of a city. Each row becomes a record or is rejected. One process per core reads."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ import msgspec
 
 from events.errors import GridcallError, Invalid
 from events.instants import Instant
-from gridcall.simulation.city.profile import Profile, SourceLines
-from gridcall.simulation.city.row_mapper import Adapter, Record
+from gridcall.simulation.city.profile import Profile
+from gridcall.simulation.city.profile_loader import SourceLines
+from gridcall.simulation.city.row_mapper import Record, RowMapper
 
 csv.field_size_limit(2**31 - 1)
 
 
 class InputError(GridcallError):
-    """A file that cannot be fed at all."""
+    """A file cannot be read, or lacks a column of the profile."""
 
 
-class Rejected(NamedTuple):
-    """A row that could not become an issue, as rejected.csv has it."""
+class RejectedRow(NamedTuple):
+    """A row of rejected.csv."""
 
     file: str
     line: int
@@ -41,8 +42,11 @@ class Rejected(NamedTuple):
     reason: str
 
 
-class Read(msgspec.Struct, array_like=True, gc=False):
-    """A record with its first physical line; its events stay packed until they are fed, for a year of them is large."""
+class PackedRecord(msgspec.Struct, array_like=True, gc=False):
+    """A record and its first physical line.
+
+    Its events stay packed until they are fed, because a year of them is large.
+    """
 
     reported: Instant
     line: int
@@ -55,88 +59,103 @@ class Read(msgspec.Struct, array_like=True, gc=False):
     file: str = ""
 
 
-class FileRead(NamedTuple):
-    """What was read of one file: its records and its rejected rows."""
+class FileContent(NamedTuple):
+    """The records and the rejected rows of a file."""
 
     file: str
     rows: int
-    records: list[Read]
-    rejected: list[Rejected]
+    records: list[PackedRecord]
+    rejected: list[RejectedRow]
 
 
 pack = msgspec.msgpack.encode
-decoder = msgspec.msgpack.Decoder(FileRead)
+decoder = msgspec.msgpack.Decoder(FileContent)
 
 
-def read_files(profile: Profile, lines: SourceLines, paths: Sequence[Path]) -> Iterator[FileRead]:
-    """Read files, in their order, one per core at a time. Raises InputError for one that cannot be read, or lacks a column."""
+def read_files(
+    profile: Profile, lines: SourceLines, paths: Sequence[Path]
+) -> Iterator[FileContent]:
+    """Yield the content of files in their order. Raises InputError."""
     cores = min(len(os.sched_getaffinity(0)), len(paths))
-    with ProcessPoolExecutor(cores, get_context("fork"), undisturbed) as pool:
-        yield from map(decoder.decode, pool.map(packed, repeat(profile), repeat(lines), paths))
+    with ProcessPoolExecutor(cores, get_context("fork"), ignore_signals) as pool:
+        yield from map(decoder.decode, pool.map(read_packed, repeat(profile), repeat(lines), paths))
 
 
-def undisturbed() -> None:
-    """A reading process leaves signals to the one that waits for it."""
+def ignore_signals() -> None:
+    """Leave signals to the parent process, which ends its children."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def packed(profile: Profile, lines: SourceLines, path: Path) -> bytes:
-    """What was read of one file, to be sent to another process."""
+def read_packed(profile: Profile, lines: SourceLines, path: Path) -> bytes:
+    """Return the content of a file, packed for another process."""
     return pack(read_file(profile, lines, path))
 
 
-def read_file(profile: Profile, lines: SourceLines, path: Path) -> FileRead:
-    """Read one file."""
+def read_file(profile: Profile, lines: SourceLines, path: Path) -> FileContent:
+    """Return the content of a file."""
     rows = numbered_rows(path, profile)
     _, header = next(rows, (1, []))
-    adapter = Adapter(profile, header)
-    if adapter.missing:
-        found = "; ".join(
-            missing_column(column, key, lines, header) for column, key in adapter.missing.items()
+    mapper = RowMapper(profile, header)
+    if mapper.missing_columns:
+        faults = "; ".join(
+            missing_column(column, key, lines, header)
+            for column, key in mapper.missing_columns.items()
         )
-        raise InputError(f"{path}:1: {found}")
-    if adapter.doubled:
+        raise InputError(f"{path}:1: {faults}")
+    if mapper.repeated_columns:
         raise InputError(
-            f"{path}:1: column {adapter.doubled[0]!r} stands in the header twice; leave one of them"
+            f"{path}:1: column {mapper.repeated_columns[0]!r} is in the header twice; leave one "
+            "of them"
         )
-    records: list[Read] = []
-    rejected: list[Rejected] = []
+    records: list[PackedRecord] = []
+    rejected: list[RejectedRow] = []
     for line, row in rows:
         try:
-            records.append(read_as(line, adapter.read(row)))
+            records.append(pack_record(line, mapper.read(row)))
         except Invalid as fault:
-            reference = printable(adapter.reference(row))
+            reference = escape_undecodable(mapper.reference(row))
             rejected.append(
-                Rejected(
-                    path.name, line, reference, fault.field, printable(fault.value), fault.reason
+                RejectedRow(
+                    path.name,
+                    line,
+                    reference,
+                    fault.field,
+                    escape_undecodable(fault.value),
+                    fault.reason,
                 )
             )
-    return FileRead(path.name, len(records) + len(rejected), records, rejected)
+    return FileContent(path.name, len(records) + len(rejected), records, rejected)
 
 
-def read_as(line: int, record: Record) -> Read:
-    """A record as it travels between processes."""
+def pack_record(line: int, record: Record) -> PackedRecord:
+    """Return a record as it travels between processes."""
     reported, issue, ended, ending, content, published = record
-    return Read(
+    return PackedRecord(
         reported, line, issue.reference, content, published, pack(issue), ended, pack(ending)
     )
 
 
 def missing_column(column: str, key: str, lines: SourceLines, header: Sequence[str]) -> str:
-    """The error of a column that is not there: what, who names it, what to do."""
-    where = lines.where(tuple(key.split(".")))
+    """Return the error of a missing column."""
+    location = lines.location(tuple(key.split(".")))
     has = ", ".join(header) or "nothing"
-    return f"no column {column!r}, which {key} names ({where}); correct the profile: the file has {has}"
+    return (
+        f"no column {column!r}, which {key} names ({location}); "
+        f"correct the profile: the file has {has}"
+    )
 
 
 def numbered_rows(path: Path, profile: Profile) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a file, each with its first physical line (the header's is 1). Empty lines are no rows."""
+    """Yield the rows of a file, each with its first physical line. The header has line 1.
+
+    Empty lines are skipped. Raises InputError.
+    """
     try:
         with path.open("rb") as raw:
-            packed = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
+            plain = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
             text = io.TextIOWrapper(
-                packed, marked(profile.csv.encoding), errors="surrogateescape", newline=""
+                plain, without_mark(profile.csv.encoding), errors="surrogateescape", newline=""
             )
             reader = csv.reader(text, delimiter=profile.csv.delimiter)
             line = 1
@@ -148,11 +167,14 @@ def numbered_rows(path: Path, profile: Profile) -> Iterator[tuple[int, list[str]
         raise InputError(f"{path}: cannot be read: {error}") from error
 
 
-def marked(encoding: str) -> str:
-    """The encoding; UTF-8 also with a byte order mark at its start. Raises LookupError for an unknown one."""
+def without_mark(encoding: str) -> str:
+    """Return the encoding; for UTF-8 the one that skips a byte order mark.
+
+    Raises LookupError for an unknown encoding.
+    """
     return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
 
 
-def printable(text: str) -> str:
-    """Undecodable bytes as backslash escapes, so that they can be written again."""
+def escape_undecodable(text: str) -> str:
+    """Return text with undecodable bytes as backslash escapes, so that it can be written."""
     return text.encode("utf-8", "backslashreplace").decode()

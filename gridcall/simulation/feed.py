@@ -1,4 +1,4 @@
-"""The feed of simulate: files of a city → inputs in the order of their times, whatever the order of the files."""
+"""The feed of simulate: all inputs of a city's files in the order of their times."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ import msgspec
 from eventlog.core.row import Draft
 from events.catalogue import EndedAtSource, IssueReported
 from events.instants import Instant
-from gridcall.simulation.city.profile import Profile, SourceLines
-from gridcall.simulation.csv_source import Read, Rejected, read_files, undisturbed
+from gridcall.simulation.city.profile import Profile
+from gridcall.simulation.city.profile_loader import SourceLines
+from gridcall.simulation.csv_source import PackedRecord, RejectedRow, ignore_signals, read_files
 
 SPOOL_INPUTS = 1000
-ENDING = 1  # A report comes before an ending of the same instant.
-issue_of = msgspec.msgpack.Decoder(IssueReported).decode
-ending_of = msgspec.msgpack.Decoder(EndedAtSource).decode
+REPORT, ENDING = 0, 1  # The order of inputs of the same instant.
+unpack_issue = msgspec.msgpack.Decoder(IssueReported).decode
+unpack_ending = msgspec.msgpack.Decoder(EndedAtSource).decode
 
 
-packed = msgspec.msgpack.encode
+pack = msgspec.msgpack.encode
 
 
 class FedInput(NamedTuple):
-    """An input in its place, still packed. No two have the same instant, reference and kind."""
+    """A packed input. No two have the same instant, reference and kind."""
 
     at: Instant
     reference: str
@@ -42,50 +43,50 @@ class FedInput(NamedTuple):
     packed: bytes
 
     def draft(self) -> Draft:
-        """What the door takes."""
+        """Return the draft of a row of intake's log."""
         if self.kind == ENDING:
-            ending = ending_of(self.packed)
+            ending = unpack_ending(self.packed)
             return Draft(self.at, ending.action, ending)
-        issue = issue_of(self.packed)
+        issue = unpack_issue(self.packed)
         return Draft(self.at, issue.issue, issue)
 
 
-unpacked = msgspec.msgpack.Decoder(list[FedInput]).decode
+unpack = msgspec.msgpack.Decoder(list[FedInput]).decode
 
 
 class Spool:
-    """Inputs in a file, taken out like those of a list: while a year of them is fed it needs no memory."""
+    """Inputs in a file, read like a list from its end. A year of them needs no memory."""
 
     def __init__(self, file: BinaryIO, count: int) -> None:
         self._file = file
-        self._left = count
-        self._ahead: list[FedInput] = []
+        self._remaining = count
+        self._buffer: list[FedInput] = []
 
     def __len__(self) -> int:
-        return self._left
+        return self._remaining
 
     def __getitem__(self, last: Literal[-1]) -> FedInput:
-        self._look()
-        return self._ahead[last]
+        self._fill()
+        return self._buffer[last]
 
     def pop(self) -> FedInput:
-        """The next input."""
-        self._look()
-        self._left -= 1
-        return self._ahead.pop()
+        """Remove and return the next input."""
+        self._fill()
+        self._remaining -= 1
+        return self._buffer.pop()
 
-    def _look(self) -> None:
-        if not self._ahead:
+    def _fill(self) -> None:
+        if not self._buffer:
             size = int.from_bytes(self._file.read(4), "big")
-            self._ahead = unpacked(self._file.read(size))
-            self._ahead.reverse()
+            self._buffer = unpack(self._file.read(size))
+            self._buffer.reverse()
 
 
-def spooled(inputs: list[FedInput], file: BinaryIO) -> tuple[int, str]:
-    """Write inputs into a file, as a spool reads them; their number, and their digest."""
+def write_spool(inputs: list[FedInput], file: BinaryIO) -> tuple[int, str]:
+    """Write inputs into a file for a spool. Return their number and their digest."""
     count, digest = len(inputs), sha256()
     while inputs:
-        body = packed([inputs.pop() for _ in range(min(SPOOL_INPUTS, len(inputs)))])
+        body = pack([inputs.pop() for _ in range(min(SPOOL_INPUTS, len(inputs)))])
         digest.update(body)
         file.write(len(body).to_bytes(4, "big") + body)
     file.flush()
@@ -94,36 +95,35 @@ def spooled(inputs: list[FedInput], file: BinaryIO) -> tuple[int, str]:
 
 @dataclass(slots=True)
 class Feed:
-    """What was read: the inputs, the next one last, and the count of every row."""
+    """The inputs, the next one last, and the counts of all rows."""
 
     inputs: list[FedInput] | Spool = field(default_factory=list)
-    digest: str = ""  # It names the inputs of a spool, and no others.
-    rejected: list[Rejected] = field(default_factory=list)
+    digest: str = ""  # Identifies the inputs of a spool.
+    rejected: list[RejectedRow] = field(default_factory=list)
     rows: int = 0
     duplicates: int = 0
     after_until: int = 0
     accepted: int = 0
-    published: dict[str, bool] = field(
-        default_factory=dict
-    )  # reference → whether the source calls it overdue
+    # Reference → True if the source calls the case overdue.
+    published: dict[str, bool] = field(default_factory=dict)
 
     def next_at(self) -> Instant | None:
-        """When the next input comes."""
+        """Return the time of the next input, or None at the end."""
         return self.inputs[-1].at if self.inputs else None
 
     def skip(self, count: int) -> None:
-        """Leave out the next inputs: they were fed before."""
+        """Remove inputs that an earlier run has fed."""
         for _ in range(count):
             self.inputs.pop()
 
     def take(self, count: int) -> list[Draft]:
-        """Take the next inputs out: what was fed is not kept."""
+        """Remove and return the next inputs."""
         return [self.inputs.pop().draft() for _ in range(min(count, len(self.inputs)))]
 
 
 @contextmanager
 def without_collecting() -> Iterator[None]:
-    """Nothing here makes cycles and much is kept: the collector would look at the same objects again and again, in vain."""
+    """Disable the garbage collector: this code makes many lasting objects and no cycles."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -140,49 +140,52 @@ def read_feed_in_child(
     until: Instant,
     progress: Callable[[int], None],
 ) -> Feed:
-    """`read_feed` in a process of its own, whose memory ends with it; the inputs come through a file."""
+    """Return `read_feed` of a child process, whose memory ends with it.
+
+    The inputs come through a file.
+    """
     file = TemporaryFile()  # noqa: SIM115  # It is closed with the spool.
-    said, saying = Pipe(duplex=False)
+    receiver, sender = Pipe(duplex=False)
     pid = os.fork()
     if pid == 0:
-        os.setpgid(0, 0)  # What it forks ends with it.
-        undisturbed()
-        saying.send(outcome_of_reading(profile, lines, paths, until, saying, file))
+        os.setpgid(0, 0)  # So that its own children can be killed with it.
+        ignore_signals()
+        sender.send(read_and_spool(profile, lines, paths, until, sender, file))
         os._exit(0)
-    saying.close()
+    sender.close()
     try:
-        return heard_from(said, file, progress)
+        return receive_feed(receiver, file, progress)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
-def outcome_of_reading(
+def read_and_spool(
     profile: Profile,
     lines: SourceLines,
     paths: Sequence[Path],
     until: Instant,
-    saying: Connection,
+    sender: Connection,
     file: BinaryIO,
 ) -> tuple[Feed, int, str] | BaseException:
-    """What the other process tells at its end: the feed without its inputs, their number and digest; or what went wrong."""
+    """Return the feed without its inputs, with their number and digest, or the exception."""
     try:
-        feed = read_feed(profile, lines, paths, until, saying.send)
+        feed = read_feed(profile, lines, paths, until, sender.send)
         assert isinstance(feed.inputs, list)
-        count, digest = spooled(feed.inputs, file)
-    except Exception as fault:
-        return fault
+        count, digest = write_spool(feed.inputs, file)
+    except Exception as error:
+        return error
     return feed, count, digest
 
 
-def heard_from(said: Connection, file: BinaryIO, progress: Callable[[int], None]) -> Feed:
-    """The feed, as soon as the other process has it. Raises what it raised."""
-    while isinstance(word := said.recv(), int):
-        progress(word)
-    if isinstance(word, BaseException):
-        raise word
-    feed, count, digest = word
+def receive_feed(receiver: Connection, file: BinaryIO, progress: Callable[[int], None]) -> Feed:
+    """Return the feed of the child process. Raises the exception of the child."""
+    while isinstance(message := receiver.recv(), int):
+        progress(message)
+    if isinstance(message, BaseException):
+        raise message
+    feed, count, digest = message
     file.seek(0)
     feed.inputs, feed.digest = Spool(file, count), digest
     return cast(Feed, feed)
@@ -195,62 +198,75 @@ def read_feed(
     until: Instant,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Feed:
-    """Read all files. Raises InputError for one that cannot be read, or that lacks a column that the profile names.
+    """Return the feed of all files, in any order. Raises InputError.
 
-    `progress` is told, after each file, how many rows it had.
+    `progress` gets the number of rows of each file.
     """
     feed = Feed()
-    first: dict[str, Read] = {}
-    again: dict[str, list[Read]] = {}
+    first: dict[str, PackedRecord] = {}
+    repeated: dict[str, list[PackedRecord]] = {}
     with without_collecting():
         for file in read_files(
             profile, lines, sorted(paths, key=lambda path: (path.name, str(path)))
         ):
             feed.rows += file.rows
             feed.rejected += file.rejected
-            for read in file.records:
-                read.file = file.file
-                if first.setdefault(read.reference, read) is not read:
-                    again.setdefault(read.reference, []).append(read)
+            for record in file.records:
+                record.file = file.file
+                if first.setdefault(record.reference, record) is not record:
+                    repeated.setdefault(record.reference, []).append(record)
             progress(file.rows)
-        for reference, others in again.items():
-            first[reference] = settled([first[reference], *others], profile.reference.column, feed)
-        order(first, feed, until)
+        for reference, others in repeated.items():
+            first[reference] = resolve_repeats(
+                [first[reference], *others], profile.reference.column, feed
+            )
+        add_inputs(feed, first, until)
     return feed
 
 
-def settled(reads: list[Read], reference_column: str, feed: Feed) -> Read:
-    """The record that stays of those under one reference; the others are repeats, or rejected for their other content."""
-    first, *others = sorted(reads, key=lambda read: (read.reported, read.file, read.line))
-    for read in others:
-        if read.content == first.content:
+def resolve_repeats(records: list[PackedRecord], reference_column: str, feed: Feed) -> PackedRecord:
+    """Return the first record of a reference.
+
+    Others are duplicates, or rejected if their content is different.
+    """
+    first, *others = sorted(records, key=lambda each: (each.reported, each.file, each.line))
+    for record in others:
+        if record.content == first.content:
             feed.duplicates += 1
         else:
             reason = (
                 f"this reference came before with other content, in {first.file} line {first.line}"
             )
             feed.rejected.append(
-                Rejected(
-                    read.file, read.line, read.reference, reference_column, read.reference, reason
+                RejectedRow(
+                    record.file,
+                    record.line,
+                    record.reference,
+                    reference_column,
+                    record.reference,
+                    reason,
                 )
             )
     return first
 
 
-def order(first: dict[str, Read], feed: Feed, until: Instant) -> None:
-    """All inputs by (time, reference, report before ending), the last one first. Empties `first`."""
+def add_inputs(feed: Feed, records: dict[str, PackedRecord], until: Instant) -> None:
+    """Fill the feed by (time, reference, report before ending), the next input last.
+
+    Empties `records`, so that both never need memory at once.
+    """
     inputs: list[FedInput] = []
-    while first:
-        reference, read = first.popitem()
-        if read.reported >= until:
+    while records:
+        reference, record = records.popitem()
+        if record.reported >= until:
             feed.after_until += 1
             continue
         feed.accepted += 1
-        if read.published is not None:
-            feed.published[reference] = read.published
-        inputs.append(FedInput(read.reported, reference, 0, read.issue))
-        if read.ended is not None and read.ended < until:
-            inputs.append(FedInput(read.ended, reference, ENDING, read.ending))
+        if record.published is not None:
+            feed.published[reference] = record.published
+        inputs.append(FedInput(record.reported, reference, REPORT, record.issue))
+        if record.ended is not None and record.ended < until:
+            inputs.append(FedInput(record.ended, reference, ENDING, record.ending))
     inputs.sort(key=itemgetter(0, 1, 2), reverse=True)
     feed.inputs = inputs
     feed.rejected.sort()

@@ -1,4 +1,4 @@
-"""The tables of simulate in a process of their own, so that one core decides while the other one folds."""
+"""The reports of simulate in a process of their own, so that one core decides and another folds."""
 
 from __future__ import annotations
 
@@ -23,46 +23,50 @@ from eventlog.postgres.pool import Database, connected
 from events.errors import Halted
 from events.instants import Instant
 from events.topology import WRITER
-from gridcall.simulation.csv_source import undisturbed
+from gridcall.simulation.csv_source import ignore_signals
 from gridcall.simulation.reports.reader import LOGS, ReportReader
 
-Part = tuple[str, str, list[Entry]]
+Entries = tuple[str, str, list[Entry]]
 Heads = dict[str, int]
-ENTRIES, LOOK, CONCLUDE = b"E", b"L", b"C"  # What a message asks for.
-LOOK_ROWS = 1_000  # What is read at once is in memory at once.
-PIPE_BYTES = 1 << 20  # A batch and more: the other process folds one while the next is decided.
+ENTRIES, READ, CONCLUDE = b"E", b"R", b"C"  # The first byte of a message.
+PAGE_ROWS = 1_000
+PIPE_BYTES = 1 << 20  # More than a batch, so that sending rarely blocks.
 pack = msgspec.msgpack.encode
-part = msgspec.msgpack.Decoder(Part)
-look = msgspec.msgpack.Decoder(tuple[dict[str, str], str, Heads])
+entries_decoder = msgspec.msgpack.Decoder(Entries)
+read_decoder = msgspec.msgpack.Decoder(tuple[dict[str, str], str, Heads])
 
 
 class ReportWorker:
-    """Tables, made by another process of what is sent to it. Its faults are raised here, with the next thing that is asked."""
+    """The reports of a child process.
 
-    def __init__(self, parts: Connection, answers: Connection) -> None:
-        self._parts = parts
+    A fault of the child is raised here by the next call. `memory_kib` is the growth of the child's
+    memory, known at the end.
+    """
+
+    def __init__(self, messages: Connection, answers: Connection) -> None:
+        self._messages = messages
         self._answers = answers
-        self.memory_kib = 0  # What the other process needed at most beside what it shares with this one; known at the end.
+        self.memory_kib = 0
 
     def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
-        """Take the next entries of one log."""
+        """Send the next entries of a log."""
         self._send(ENTRIES + pack((log, shard, entries)))
 
-    def look(self, urls: Mapping[str, str], shard: str, heads: Heads) -> None:
-        """Read each log's database by itself, up to a position. No log is further than what its rows follow from."""
-        self._send(LOOK + pack((urls, shard, heads)))
+    def read_from(self, urls: Mapping[str, str], shard: str, heads: Heads) -> None:
+        """Let the child read each log from its database, up to a position."""
+        self._send(READ + pack((urls, shard, heads)))
 
     def _send(self, message: bytes) -> None:
         try:
-            self._parts.send_bytes(message)
+            self._messages.send_bytes(message)
         except BrokenPipeError:
             self._answer()
 
     def conclude(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
-        """Write the three tables into a folder; give what summary.json says of them."""
+        """Write the tables into a folder. Return their part of summary.json."""
         with suppress(BrokenPipeError):
-            self._parts.send_bytes(CONCLUDE)
-            self._parts.send((folder, district, until))
+            self._messages.send_bytes(CONCLUDE)
+            self._messages.send((folder, district, until))
         summary, self.memory_kib = self._answer()
         return summary
 
@@ -71,7 +75,7 @@ class ReportWorker:
             answer = self._answers.recv()
         except EOFError:
             raise Halted(
-                "the tables' process ended: what stands above says why, else it was killed"
+                "the reports' process ended: the lines above say why, else it was killed"
             ) from None
         if isinstance(answer, BaseException):
             raise answer
@@ -81,30 +85,30 @@ class ReportWorker:
 
 @contextmanager
 def start_report_worker() -> Iterator[ReportWorker]:
-    """Fork the other process, as early as possible: what is made afterwards is not in its memory."""
-    their_parts, parts = Pipe(duplex=False)
-    answers, their_answers = Pipe(duplex=False)
-    fcntl.fcntl(parts.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    """Fork the child early, because its memory is a copy of the present one."""
+    child_messages, messages = Pipe(duplex=False)
+    answers, child_answers = Pipe(duplex=False)
+    fcntl.fcntl(messages.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     pid = os.fork()
     if pid == 0:
-        parts.close()
+        messages.close()
         answers.close()
-        serve(their_parts, their_answers)
-    their_parts.close()
-    their_answers.close()
+        serve(child_messages, child_answers)
+    child_messages.close()
+    child_answers.close()
     try:
-        yield ReportWorker(parts, answers)
+        yield ReportWorker(messages, answers)
     finally:
-        parts.close()
+        messages.close()
         answers.close()
         os.waitpid(pid, 0)
 
 
-def serve(parts: Connection, answers: Connection) -> None:
-    """Read until an empty part, conclude, answer. Ends with its parent: then the pipe is closed."""
-    undisturbed()
+def serve(messages: Connection, answers: Connection) -> None:
+    """Fold all messages and send the summary. A closed pipe means that the parent has ended."""
+    ignore_signals()
     try:
-        answers.send(made(parts))
+        answers.send(fold_messages(messages))
     except (EOFError, BrokenPipeError):
         pass
     except OSError as fault:
@@ -115,40 +119,36 @@ def serve(parts: Connection, answers: Connection) -> None:
         os._exit(0)
 
 
-def made(parts: Connection) -> tuple[dict[str, Any], int]:
-    """The summary of what comes through a pipe, and how much this process's memory grew at most, in KiB."""
+def fold_messages(messages: Connection) -> tuple[dict[str, Any], int]:
+    """Return the summary, and the growth of this process's memory in KiB."""
     shared_kib = getrusage(RUSAGE_SELF).ru_maxrss
     reader = ReportReader()
-    asyncio.run(read_all(reader, parts))
-    folder, district, until = parts.recv()
+    asyncio.run(read_all(reader, messages))
+    folder, district, until = messages.recv()
     summary = reader.conclude(folder, district, until)
     return summary, getrusage(RUSAGE_SELF).ru_maxrss - shared_kib
 
 
-async def read_all(reader: ReportReader, parts: Connection) -> None:
-    """Read what comes through a pipe, or what it says that there is to read, until it asks to conclude."""
+async def read_all(reader: ReportReader, messages: Connection) -> None:
+    """Read entries, or the logs that a message names, until a message asks to conclude."""
     async with AsyncExitStack() as stack:
-        databases: dict[
-            str, Database
-        ] = {}  # Connected to once: what asyncio leaves of a connection is not collected.
-        while (message := parts.recv_bytes()) != CONCLUDE:
+        # One connection for each database, because asyncio leaks some memory for each.
+        databases: dict[str, Database] = {}
+        while (message := messages.recv_bytes()) != CONCLUDE:
             if message.startswith(ENTRIES):
-                reader.read(*part.decode(message[1:]))
+                reader.read(*entries_decoder.decode(message[1:]))
                 continue
-            urls, shard, heads = look.decode(message[1:])
+            urls, shard, heads = read_decoder.decode(message[1:])
             for url in urls.values():
                 if url not in databases:
                     databases[url] = await stack.enter_async_context(connected(url, size=1))
             for name in LOGS:  # Causes before effects.
-                await looked(
-                    reader,
-                    PostgresLog(name, WRITER[name], databases[urls[name]], Notifier()),
-                    shard,
-                    heads[name],
-                )
+                log = PostgresLog(name, WRITER[name], databases[urls[name]], Notifier())
+                await read_log(reader, log, shard, heads[name])
 
 
-async def looked(reader: ReportReader, log: PostgresLog, shard: str, head: int) -> None:
-    """Read what a log has up to its head."""
-    while (done := reader.logs[log.name].positions) < head:
-        reader.read(log.name, shard, await log.entries(shard, done, min(LOOK_ROWS, head - done)))
+async def read_log(reader: ReportReader, log: PostgresLog, shard: str, head: int) -> None:
+    """Read a log up to a position."""
+    while (position := reader.logs[log.name].positions) < head:
+        limit = min(PAGE_ROWS, head - position)
+        reader.read(log.name, shard, await log.entries(shard, position, limit))

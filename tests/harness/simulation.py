@@ -16,7 +16,7 @@ import asyncpg
 
 from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
-from gridcall.simulation.city.profile import load_profile
+from gridcall.simulation.city.profile_loader import load_profile
 from gridcall.simulation.driver import InMemory, results_folder, simulate
 from gridcall.simulation.feed import read_feed
 from gridcall.simulation.reports.reader import ReportReader

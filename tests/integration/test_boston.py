@@ -15,7 +15,7 @@ import shapely
 import yaml
 
 from gridcall.simulation.city.map_validation import check_map
-from gridcall.simulation.city.profile import load_profile
+from gridcall.simulation.city.profile_loader import load_profile
 from tests.harness.paths import ROOT
 from tests.harness.simulation import run, table, watermarks
 from tools.reference_model.files import expected_files
@@ -53,7 +53,7 @@ def january(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, b
 def test_the_map_is_accepted_and_all_of_its_dirt_is_named(data: Path) -> None:
     profile, _ = load_profile(PROFILE)
     checked = check_map(the_map(data), profile.map)
-    assert not checked.refused
+    assert not checked.refusals
     kinds = checked.kinds()
     assert (kinds["overlap"], kinds["hole"], kinds["crs"]) == (57, 68, 1)
     assert kinds["winding"] > 250
@@ -66,7 +66,7 @@ def test_the_map_in_feet_is_refused(data: Path) -> None:
     grids = profile.map.grids.model_copy(update={"file": "Precincts.geojson"})
     refused = check_map(
         data / "boston_geo" / "raw", profile.map.model_copy(update={"grids": grids})
-    ).refused
+    ).refusals
     assert refused
     assert "degrees" in refused[0].what or "not a grid" in refused[0].what
 

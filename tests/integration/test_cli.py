@@ -195,7 +195,7 @@ def test_a_column_that_stands_twice_in_the_header_is_said(tmp_path: Path) -> Non
     )
     assert done.returncode == 2
     assert (
-        "rows.csv:1: column 'id' stands in the header twice" in done.stderr
+        "rows.csv:1: column 'id' is in the header twice" in done.stderr
         or "no column 'verdict'" in done.stderr
     )
 

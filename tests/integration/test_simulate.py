@@ -17,7 +17,7 @@ from eventlog.codec import Entry
 from events.errors import Halted
 from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
-from gridcall.simulation.city.profile import load_profile
+from gridcall.simulation.city.profile_loader import load_profile
 from gridcall.simulation.driver import InMemory, adoptions, published, simulate
 from gridcall.simulation.feed import Feed, read_feed
 from gridcall.simulation.report_worker import start_report_worker
@@ -265,13 +265,13 @@ def test_a_parked_case_is_open_counted_and_reported(
     assert row[-3:-1] == ("open", "none")
 
 
-def test_a_fault_in_the_process_that_makes_the_tables_ends_the_run(
+def test_a_fault_in_the_process_of_the_reports_ends_the_run(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     gap = Entry(2, 0, 0, 1, "s", 1, "", "gridcall.visit-made.v1", b"{}")
     with start_report_worker() as tables:
         tables.read("intake", "city", [gap])
-        with pytest.raises(Halted, match="tables' process ended"):
+        with pytest.raises(Halted, match="reports' process ended"):
             tables.conclude(tmp_path, "city", 0)
     assert "a gap, or a repeat" in capfd.readouterr().err
 

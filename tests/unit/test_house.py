@@ -14,7 +14,6 @@ from tests.harness.paths import ROOT
 LINES_MAX = 400
 SUFFIXES = {".py", ".js", ".css", ".json", ".html"}
 TOO_LONG = {
-    "gridcall/simulation/city/profile.py",
     "libs/eventlog/kafka/reader.py",
 }
 SLEEPS = {"time.sleep", "asyncio.sleep", "sleep"}

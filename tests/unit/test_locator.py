@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from eventlog.core.row import Row
 from events import catalogue as e
 from gridcall.simulation.city.map_validation import check_map
-from gridcall.simulation.city.profile import load_profile
+from gridcall.simulation.city.profile_loader import load_profile
 from routing.core.reference import Reference
 from routing.spatial.locator import Codes, GridIndex, Locator
 from tests.harness.city import DAY, GRID_MAP, LIBRARY, digest, issue

@@ -289,9 +289,9 @@ def test_a_file_that_is_no_map_is_refused(tmp_path: Path, content: str) -> None:
 def test_a_file_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
     deep = '{"type": "FeatureCollection", "features": ' + "[" * 100_000 + "]" * 100_000 + "}"
     (tmp_path / "grids.geojson").write_text(deep, encoding="utf-8")
-    assert "not a GeoJSON FeatureCollection" in str(check_map(tmp_path, files()).refused[0])
+    assert "not a GeoJSON FeatureCollection" in str(check_map(tmp_path, files()).refusals[0])
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    found = check_map(tmp_path / "nowhere", files()).refused
+    found = check_map(tmp_path / "nowhere", files()).refusals
     assert "cannot be read" in str(found[0])

@@ -17,8 +17,9 @@ from events.catalogue import PlaceClaim
 from events.errors import Invalid
 from events.instants import rfc3339
 from gridcall.simulation.city.local_time import LocalClock
-from gridcall.simulation.city.profile import Code, Profile, ProfileError, TimeColumn, load_profile
-from gridcall.simulation.city.row_mapper import Adapter, code_of
+from gridcall.simulation.city.profile import Code, Profile, TimeColumn
+from gridcall.simulation.city.profile_loader import ProfileError, load_profile
+from gridcall.simulation.city.row_mapper import RowMapper, make_code
 from intake.core.identity import action_id, issue_id
 from tests.harness.exampleville import changed_profile
 from tests.harness.paths import ROOT
@@ -51,15 +52,15 @@ def row(**changed: str) -> list[str]:
     return [changed.get(column, cell) for column, cell in zip(HEADER, GOOD, strict=True)]
 
 
-def adapter() -> Adapter:
-    return Adapter(PROFILE, HEADER)
+def mapper() -> RowMapper:
+    return RowMapper(PROFILE, HEADER)
 
 
 # ── Rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_row_becomes_one_normalised_issue_and_the_action_that_ended_it() -> None:
-    record = adapter().read(row())
+    record = mapper().read(row())
     assert record.reported == JUNE_3
     assert (record.issue.line, record.issue.reference, record.issue.category) == (
         "hotline",
@@ -116,24 +117,24 @@ def test_a_row_that_cannot_become_an_issue_is_refused_by_column_value_and_reason
     changed: dict[str, str], column: str, reason: str
 ) -> None:
     with pytest.raises(Invalid) as refused:
-        adapter().read(row(**changed))
+        mapper().read(row(**changed))
     assert (refused.value.field, refused.value.reason) == (column, reason)
     refused.value.value.encode()
 
 
 def test_a_row_with_a_wrong_number_of_cells_is_refused() -> None:
     with pytest.raises(Invalid, match="a row has 12 cells"):
-        adapter().read([*row(), ""])
+        mapper().read([*row(), ""])
 
 
 def test_degrees_at_their_ends_are_accepted() -> None:
-    assert adapter().read(row(latitude="-90", longitude="+180.0")).issue.claims[0] == PlaceClaim(
+    assert mapper().read(row(latitude="-90", longitude="+180.0")).issue.claims[0] == PlaceClaim(
         by="point", lat=-90.0, lon=180.0
     )
 
 
 def test_bytes_that_are_not_text_in_a_column_that_nobody_reads_do_no_harm() -> None:
-    assert Adapter(PROFILE, [*HEADER, "remarks"]).read([*row(), "\udcdf"]).reported == JUNE_3
+    assert RowMapper(PROFILE, [*HEADER, "remarks"]).read([*row(), "\udcdf"]).reported == JUNE_3
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_bytes_that_are_not_text_in_a_column_that_nobody_reads_do_no_harm() -> N
 def test_how_a_record_ended(
     status: str, closed: str, outcome: str | None, rules: tuple[str, ...]
 ) -> None:
-    record = adapter().read(row(status=status, closed=closed))
+    record = mapper().read(row(status=status, closed=closed))
     assert (record.ending.outcome if record.ending else None, record.issue.rules) == (
         outcome,
         rules,
@@ -171,7 +172,7 @@ def test_how_a_record_ended(
 def test_half_a_point_is_none_and_the_sources_unknown_is_compared_after_rounding(
     lat: str, lon: str, by: str
 ) -> None:
-    assert adapter().read(row(latitude=lat, longitude=lon)).issue.claims[0].by == by
+    assert mapper().read(row(latitude=lat, longitude=lon)).issue.claims[0].by == by
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_half_a_point_is_none_and_the_sources_unknown_is_compared_after_rounding
     ],
 )
 def test_a_cell_becomes_a_code(how: dict[str, Any], cell: str, code: str) -> None:
-    assert code_of(cell, Code(**how)) == code
+    assert make_code(cell, Code(**how)) == code
 
 
 # ── Identity ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -336,11 +337,11 @@ def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) 
                 "not a format of strptime: 'Q' is a bad directive",
             ],
         ),
-        ("%d/%m/%Y %H:%M", "%d/%d", ["reported.formats.1:", "stands in it twice"]),
+        ("%d/%m/%Y %H:%M", "%d/%d", ["reported.formats.1:", "is in it twice"]),
         (
             "merge: never",
             "merge: never\nmerge: never",
-            ["profile.yaml:30: merge: this key stands here twice"],
+            ["profile.yaml:30: merge: this key is here twice"],
         ),
         (
             "  - point: {lat: latitude",

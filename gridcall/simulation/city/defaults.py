@@ -1,4 +1,4 @@
-"""Reference data from a profile: what simulate adopts before the first issue."""
+"""The reference data that simulate adopts before the first issue."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from gridcall.simulation.city.profile import Profile
 
 
 def one_worker_per_grid(grids: GridMap) -> Roster:
-    """The data has no roster: each grid gets a worker named after it, each street and the district receive their calls."""
+    """Return a roster for data without one.
+
+    Each grid gets a worker of its name, and each street and the district receive their calls.
+    """
     workers = {grid.code: f"w:{grid.code}" for grid in grids.grids}
     units = [*sorted({grid.street for grid in grids.grids}), grids.district]
     return Roster(workers, tuple(OnCall(unit, None, None) for unit in units))
 
 
 def policies_of(profile: Profile) -> Policies:
-    """Deadlines come with the issues; how long a call may stay unanswered comes from the profile."""
+    """Return the policies. Deadlines come with the issues, the time to answer from the profile."""
     within = profile.calls.answer_within
     return Policies(
         profile.zone, None if within == "never" else within // timedelta(microseconds=1), ()

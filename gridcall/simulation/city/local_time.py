@@ -1,4 +1,4 @@
-"""Times as cities write them → instants, with the rules that handle dirty ones."""
+"""Local times of a city become instants. Flags name the dirty ones."""
 
 from __future__ import annotations
 
@@ -12,62 +12,71 @@ from gridcall.simulation.city.profile import TimeColumn
 
 LOCAL_EPOCH = datetime(1970, 1, 1)
 
-MIDNIGHT_OF_1900 = datetime(1900, 1, 1)  # What strptime takes where no date is read.
+STRPTIME_EPOCH = datetime(1900, 1, 1)  # The date of strptime if a format has none.
 
 LocalTime = int  # Microseconds of a wall clock since its 1970-01-01T00:00:00.
+CACHED_TEXTS = 100_000
 
 
 class LocalClock:
-    """Reads local times of a zone. A gap moves forward, an overlap takes the first (PEP 495, fold=0); both leave a rule."""
+    """Reads local times of a zone.
+
+    A time in a gap moves forward. Of an overlap the first is taken (PEP 495, fold=0). Each leaves a
+    data flag.
+    """
 
     def __init__(self, zone: str) -> None:
         self.zone = ZoneInfo(zone)
-        self._steady: dict[int, int | None] = {}
+        self._day_offsets: dict[int, int | None] = {}
 
     def read(self, column: TimeColumn, text: str) -> tuple[Instant, tuple[str, ...]]:
-        """The instant of a cell, and the rules that were needed. Raises Invalid for what no format reads."""
+        """Return the instant of a cell and its data flags. Raises Invalid if no format fits."""
         for form in column.formats:
             try:
                 local = local_time(text, form)
                 if column.day is None:
-                    return (
-                        self.instant(local) if isinstance(local, datetime) else self._settled(local)
-                    )
+                    return self._read_time(local)
                 wall = self._wall(local) if isinstance(local, datetime) else local
-                return self._settled(wall - wall % DAY_US + DAY_US - 1)
+                return self._to_instant(wall - wall % DAY_US + DAY_US - 1)
             except ValueError:
                 continue
             except OverflowError:
                 break
         raise Invalid(column.column, text, f"not a time in {' or '.join(column.formats)}")
 
+    def _read_time(self, local: LocalTime | datetime) -> tuple[Instant, tuple[str, ...]]:
+        return self.instant(local) if isinstance(local, datetime) else self._to_instant(local)
+
     def instant(self, moment: datetime) -> tuple[Instant, tuple[str, ...]]:
-        """The instant of a datetime, local where it has no offset of its own. Raises OverflowError beyond 0001 to 9999."""
+        """Return the instant of a datetime and its data flags. Without an offset it is local.
+
+        Raises OverflowError beyond the years 1 to 9999.
+        """
         if moment.tzinfo is None:
-            return self._settled((moment - LOCAL_EPOCH) // MICROSECOND)
+            return self._to_instant((moment - LOCAL_EPOCH) // MICROSECOND)
         return within(instant(moment)), ()
 
     def _wall(self, moment: datetime) -> LocalTime:
         return (moment.astimezone(self.zone).replace(tzinfo=None) - LOCAL_EPOCH) // MICROSECOND
 
-    def _settled(self, local: LocalTime) -> tuple[Instant, tuple[str, ...]]:
+    def _to_instant(self, local: LocalTime) -> tuple[Instant, tuple[str, ...]]:
         day = local // DAY_US
-        if day not in self._steady:
-            self._steady[day] = self._steady_offset(day)
-        offset = self._steady[day]
+        if day not in self._day_offsets:
+            self._day_offsets[day] = self._day_offset(day)
+        offset = self._day_offsets[day]
         if offset is not None:
             return within(local - offset), ()
         before, after = self._offsets(local)
-        rules = () if before == after else ("gap_time",) if before < after else ("overlap_time",)
-        return within(local - before), rules
+        flags = () if before == after else ("gap_time",) if before < after else ("overlap_time",)
+        return within(local - before), flags
 
-    def _steady_offset(self, day: int) -> int | None:
-        """The zone's offset in µs all through a day; None for a day on which it changes."""
+    def _day_offset(self, day: int) -> int | None:
+        """Return the zone's offset in µs on a day, or None if it changes on that day."""
         offsets = {*self._offsets(day * DAY_US), *self._offsets((day + 1) * DAY_US - 1)}
         return offsets.pop() if len(offsets) == 1 else None
 
     def _offsets(self, local: LocalTime) -> tuple[int, int]:
-        """The zone's offset at a local time in µs, as read for the first and for the second time (PEP 495)."""
+        """Return the offsets in µs of the first and the second occurrence of a local time."""
         moment = LOCAL_EPOCH + timedelta(microseconds=local)
         first, second = (
             self.zone.utcoffset(moment.replace(fold=fold)) or timedelta() for fold in (0, 1)
@@ -76,12 +85,12 @@ class LocalClock:
 
 
 def local_time(text: str, form: str) -> LocalTime | datetime:
-    """What a format reads, with its offset if it names one; `iso` is what datetime.fromisoformat reads.
+    """Return the local time that a format reads, or a datetime if the text has an offset.
 
-    Raises ValueError where it does not fit. Where a date and a time of day stand apart, each is read once and kept: the same
-    ones come again and again, and strptime is slow.
+    `iso` means datetime.fromisoformat. Raises ValueError if the format does not fit. If a blank
+    separates date and time of day, each is parsed once and cached, because strptime is slow.
     """
-    split = HALVES.get(form) or halves(form)
+    split = HALVES.get(form) or split_format(form)
     date, blank, time_of_day = text.partition(" ")
     if split is not NO_HALVES and blank and not time_of_day.startswith(" "):
         dates, times = split
@@ -90,8 +99,8 @@ def local_time(text: str, form: str) -> LocalTime | datetime:
     return moment if moment.tzinfo else (moment - LOCAL_EPOCH) // MICROSECOND
 
 
-class Readings(dict[str, LocalTime]):
-    """What strptime reads of a text in one format, counted from `origin`; each text is read once."""
+class ParsedTexts(dict[str, LocalTime]):
+    """A cache of texts that strptime has parsed in one format, as µs since `origin`."""
 
     def __init__(self, form: str, origin: datetime) -> None:
         super().__init__()
@@ -99,21 +108,21 @@ class Readings(dict[str, LocalTime]):
         self._origin = origin
 
     def __missing__(self, text: str) -> LocalTime:
-        if len(self) >= 100_000:
+        if len(self) >= CACHED_TEXTS:
             self.clear()
-        self[text] = reading = (datetime.strptime(text, self._form) - self._origin) // MICROSECOND
-        return reading
+        self[text] = parsed = (datetime.strptime(text, self._form) - self._origin) // MICROSECOND
+        return parsed
 
 
-NO_HALVES = (Readings("", LOCAL_EPOCH), Readings("", LOCAL_EPOCH))
-HALVES: dict[str, tuple[Readings, Readings]] = {}
+NO_HALVES = (ParsedTexts("", LOCAL_EPOCH), ParsedTexts("", LOCAL_EPOCH))
+HALVES: dict[str, tuple[ParsedTexts, ParsedTexts]] = {}
 
 
-def halves(form: str) -> tuple[Readings, Readings]:
-    """The readings of a format's date and of its time of day; NO_HALVES where they do not stand apart."""
+def split_format(form: str) -> tuple[ParsedTexts, ParsedTexts]:
+    """Return caches for a format's date and time of day; NO_HALVES if no blank separates them."""
     split = re.fullmatch(r"((?:%[dmYyBb]|[-/.])+) ((?:%[HIMSfp]|[ :.])+)", form)
     HALVES[form] = (
-        (Readings(split[1], LOCAL_EPOCH), Readings(split[2], MIDNIGHT_OF_1900))
+        (ParsedTexts(split[1], LOCAL_EPOCH), ParsedTexts(split[2], STRPTIME_EPOCH))
         if split
         else NO_HALVES
     )

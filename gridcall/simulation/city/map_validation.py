@@ -1,8 +1,9 @@
-"""The map check: GeoJSON as it is found → findings, each by feature, place and measure → the map as gridcall adopts it.
+"""The map check: a GeoJSON file becomes findings, and the map that gridcall adopts.
 
-Refused: what would send a case to the wrong grid. Reported and repaired: what RFC 7946 forbids but nobody can misread, and
-slivers that the profile tolerates. Areas are in m² on the sphere of the Earth's mean radius; each overlap (of two grids) and
-each hole (between grids) is measured alone.
+A fault that would send a case to the wrong grid refuses the map. A fault that RFC 7946 forbids but
+nobody can misread is repaired and reported, and so are slivers that the profile tolerates. Areas
+are in m² on the sphere of the Earth's mean radius. Each overlap of two grids and each hole between
+grids is measured alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from shapely.geometry import mapping, shape
 
 from events.reference_data import Grid, GridMap
 from gridcall.simulation.city.profile import MapFiles
-from gridcall.simulation.city.row_mapper import code_of
+from gridcall.simulation.city.row_mapper import make_code
 
 EARTH_RADIUS_M = 6_371_008.8  # Mean radius R1 of GRS 80 (Moritz 2000).
 CRS84 = ("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "OGC:CRS84")
@@ -33,7 +34,7 @@ Ring = list[Position]
 
 
 class FeatureCollection(msgspec.Struct):
-    """What is read of a GeoJSON document before its features are looked at one by one."""
+    """A GeoJSON document whose features are not checked yet."""
 
     type: Literal["FeatureCollection"]
     features: list[Any]
@@ -42,7 +43,7 @@ class FeatureCollection(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found. `refused` ones must be mended; `place` is (lon, lat) in degrees; `area_m2` where it has one."""
+    """A fault of the map. `refused` ones must be mended. `place` is (lon, lat) in degrees."""
 
     severity: Literal["refused", "reported"]
     kind: str
@@ -61,59 +62,61 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckedMap:
-    """The findings, and the map where none of them refuses it."""
+    """The findings, and the map if none of them refuses it."""
 
     findings: tuple[Finding, ...]
     grids: GridMap | None
 
     @property
-    def refused(self) -> list[Finding]:
+    def refusals(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.severity == "refused"]
 
     def kinds(self) -> Counter[str]:
-        """How often each kind was found."""
+        """Return the number of findings by kind."""
         return Counter(finding.kind for finding in self.findings)
 
 
 def check_map(folder: Path, files: MapFiles) -> CheckedMap:
     """Read the file of the grids and check it."""
     path = folder / files.grids.file
-    try:
-        document = msgspec.json.decode(
-            path.read_bytes().removeprefix(BOM_UTF8), type=FeatureCollection
-        )
-    except OSError as error:
-        return CheckedMap(
-            (
-                refusal(
-                    "file", str(path), f"cannot be read: {error.strerror}; --map names the folder"
-                ),
-            ),
-            None,
-        )
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return CheckedMap(
-            (refusal("file", str(path), f"not a GeoJSON FeatureCollection: {error}"),), None
-        )
+    document = read_collection(path)
+    if isinstance(document, Finding):
+        return CheckedMap((document,), None)
     findings = list(crs_findings(document.crs, path.name))
     grids: list[Grid] = []
     for number, feature in enumerate(document.features, 1):
-        grid, found = check_feature(number, feature, files)
-        findings += found
+        grid, faults = check_feature(number, feature, files)
+        findings += faults
         if grid:
             grids.append(grid)
-    findings += doubles(grids)
+    findings += repeated_codes(grids)
     if not document.features:
-        findings.append(
-            refusal("file", str(path), "it has no features: a map needs at least one grid")
-        )
-    if not any(finding.severity == "refused" for finding in findings):
+        what = "it has no features: a map needs at least one grid"
+        findings.append(refusal("file", str(path), what))
+    if not has_refusal(findings):
         findings += topology(grids, files)
-    checked = CheckedMap(tuple(findings), None)
-    if checked.refused:
-        return checked
+    if has_refusal(findings):
+        return CheckedMap(tuple(findings), None)
     ordered = tuple(sorted(grids, key=lambda grid: grid.code))
-    return CheckedMap(checked.findings, GridMap(files.district.code, files.district.name, ordered))
+    grid_map = GridMap(files.district.code, files.district.name, ordered)
+    return CheckedMap(tuple(findings), grid_map)
+
+
+def read_collection(path: Path) -> FeatureCollection | Finding:
+    """Return the content of a file, or the finding that refuses it."""
+    try:
+        content = path.read_bytes().removeprefix(BOM_UTF8)
+        return msgspec.json.decode(content, type=FeatureCollection)
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}; --map names the folder"
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        what = f"not a GeoJSON FeatureCollection: {error}"
+    return refusal("file", str(path), what)
+
+
+def has_refusal(findings: Sequence[Finding]) -> bool:
+    """Return True if a finding refuses the map."""
+    return any(finding.severity == "refused" for finding in findings)
 
 
 def refusal(
@@ -123,12 +126,12 @@ def refusal(
     place: tuple[float, float] | None = None,
     area_m2: float | None = None,
 ) -> Finding:
-    """A finding that must be mended."""
+    """Return a finding that must be mended."""
     return Finding("refused", kind, feature, place, area_m2, what)
 
 
 def crs_findings(crs: Any, file: str) -> Iterator[Finding]:
-    """A CRS84 member says what is so anyway; any other means that the coordinates are not WGS 84 degrees."""
+    """Yield a finding for a crs member. CRS84 is harmless; any other is not WGS 84 degrees."""
     if crs is None:
         return
     properties = crs.get("properties") if isinstance(crs, dict) else None
@@ -143,22 +146,26 @@ def crs_findings(crs: Any, file: str) -> Iterator[Finding]:
             "a crs member (CRS84): RFC 7946 has none; it is left out",
         )
     elif isinstance(name, str) and name.endswith(("EPSG::4326", "EPSG:4326")):
-        what = f"the reference system {name!r} puts latitude first, RFC 7946 longitude: if yours does, remove the crs member"
+        what = (
+            f"the reference system {name!r} puts latitude first, RFC 7946 longitude: "
+            "if yours does, remove the crs member"
+        )
         yield refusal("crs", file, what)
     else:
         yield refusal(
             "crs",
             file,
-            f"the reference system {name!r} is not WGS 84: transform the file to longitude and latitude",
+            f"the reference system {name!r} is not WGS 84: transform the file to longitude and "
+            "latitude",
         )
 
 
 def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | None, list[Finding]]:
-    """One feature as a grid, if its codes and rings allow."""
+    """Return a feature as a grid, or None, and its findings."""
     try:
         properties, geometry = feature["properties"], feature["geometry"]
-        code = text_of(properties[files.grids.code])
-        street = code_of(text_of(properties[files.streets.from_]), files.streets)
+        code = property_text(properties[files.grids.code])
+        street = make_code(property_text(properties[files.streets.from_]), files.streets)
         polygons = polygons_of(geometry)
     except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
         return None, [
@@ -178,23 +185,24 @@ def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | No
     findings = list(crs_findings(feature.get("crs"), name))
     for part, polygon in enumerate(polygons, 1):
         for hole, ring in enumerate(polygon):
-            found = check_ring(name, ring_name(part, len(polygons), hole), ring, hole=hole > 0)
-            findings += found
-    if any(finding.severity == "refused" for finding in findings):
+            title = ring_name(part, len(polygons), hole)
+            findings += check_ring(name, title, ring, hole=hole > 0)
+    if has_refusal(findings):
         return None, findings
     outline = shape({"type": "MultiPolygon", "coordinates": polygons})
     if not outline.is_valid:
-        return None, [*findings, crossing(name, outline)]
+        return None, [*findings, crossing_fault(name, outline)]
     outline = (
-        shapely.geometry.polygon.orient(outline.geoms[0])
-        if len(polygons) == 1
-        else oriented(outline)
+        shapely.geometry.polygon.orient(outline.geoms[0]) if len(polygons) == 1 else orient(outline)
     )
     return Grid(code, street, False, json.loads(json.dumps(mapping(outline)))), findings
 
 
-def text_of(value: Any) -> str:
-    """A property as a code: text or a whole number, trimmed; empty where there is none. Raises TypeError for anything else."""
+def property_text(value: Any) -> str:
+    """Return a property as trimmed text; empty if it is missing.
+
+    Raises TypeError for anything but text and whole numbers.
+    """
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -203,7 +211,10 @@ def text_of(value: Any) -> str:
 
 
 def polygons_of(geometry: dict[str, Any]) -> list[list[Ring]]:
-    """The polygons of a geometry, each a list of rings. Raises ValueError or ValidationError for anything but polygons."""
+    """Return the polygons of a geometry, each a list of rings.
+
+    Raises ValueError or ValidationError for anything but polygons.
+    """
     kind, coordinates = geometry["type"], geometry["coordinates"]
     if kind not in ("Polygon", "MultiPolygon"):
         raise ValueError("a Polygon or MultiPolygon")
@@ -216,16 +227,19 @@ def polygons_of(geometry: dict[str, Any]) -> list[list[Ring]]:
 
 
 def ring_name(part: int, parts: int, hole: int) -> str:
-    """Which ring of a feature: `ring`, `hole 2`, `ring of part 3`."""
+    """Return the name of a ring: `ring`, `hole 2`, `ring of part 3`."""
     name = f"hole {hole}" if hole else "ring"
     return f"{name} of part {part}" if parts > 1 else name
 
 
 def check_ring(name: str, which: str, ring: Ring, *, hole: bool) -> list[Finding]:
-    """A ring must hold degrees, be closed and not cross itself; its winding is repaired."""
+    """Return the findings of a ring: degrees, closedness, crossing, winding."""
     for position in ring:
         if len(position) < 2 or not (abs(position[0]) <= 180 and abs(position[1]) <= 90):
-            what = f"{which}: {list(position)} is not a longitude and latitude in degrees: transform the file to WGS 84"
+            what = (
+                f"{which}: {list(position)} is not a longitude and latitude in degrees: "
+                "transform the file to WGS 84"
+            )
             return [refusal("degrees", name, what)]
     start = (float(ring[0][0]), float(ring[0][1])) if ring else None
     if len(ring) < 4 or list(ring[0]) != list(ring[-1]):
@@ -239,7 +253,7 @@ def check_ring(name: str, which: str, ring: Ring, *, hole: bool) -> list[Finding
         ]
     outline = shapely.Polygon(ring)
     if not outline.is_valid:
-        return [crossing(name, outline, which)]
+        return [crossing_fault(name, outline, which)]
     if outline.exterior.is_ccw == hole:
         way = "counter-clockwise" if hole else "clockwise"
         what = f"{which} runs {way}: RFC 7946 wants the other way; it is turned"
@@ -247,8 +261,8 @@ def check_ring(name: str, which: str, ring: Ring, *, hole: bool) -> list[Finding
     return []
 
 
-def crossing(name: str, outline: shapely.Geometry, which: str = "outline") -> Finding:
-    """Why an outline is no polygon, in the words of the geometry library, which name the place."""
+def crossing_fault(name: str, outline: shapely.Geometry, which: str = "outline") -> Finding:
+    """Return the finding for an outline that is no polygon, with the geometry library's reason."""
     reason = shapely.is_valid_reason(outline)
     words, _, rest = reason.partition("[")
     place = tuple(float(number) for number in rest.rstrip("]").split()[:2])
@@ -261,13 +275,13 @@ def crossing(name: str, outline: shapely.Geometry, which: str = "outline") -> Fi
     )
 
 
-def oriented(outline: shapely.MultiPolygon) -> shapely.MultiPolygon:
-    """The same polygons with outer rings counter-clockwise and holes clockwise."""
+def orient(outline: shapely.MultiPolygon) -> shapely.MultiPolygon:
+    """Return the polygons with outer rings counter-clockwise and holes clockwise."""
     return shapely.MultiPolygon([shapely.geometry.polygon.orient(part) for part in outline.geoms])
 
 
-def doubles(grids: Sequence[Grid]) -> Iterator[Finding]:
-    """Two features with one code."""
+def repeated_codes(grids: Sequence[Grid]) -> Iterator[Finding]:
+    """Yield a finding for each repeated code."""
     seen: set[str] = set()
     for grid in grids:
         if grid.code in seen:
@@ -278,7 +292,7 @@ def doubles(grids: Sequence[Grid]) -> Iterator[Finding]:
 
 
 def topology(grids: Sequence[Grid], files: MapFiles) -> Iterator[Finding]:
-    """Overlaps of two grids, and holes between grids."""
+    """Yield the overlaps of two grids, and the holes between grids."""
     outlines = [shape(grid.geometry) for grid in grids]
     yield from overlaps(grids, outlines, files.overlap.tolerate_m2)
     yield from holes(grids, outlines, files.gap.tolerate_m2)
@@ -287,7 +301,7 @@ def topology(grids: Sequence[Grid], files: MapFiles) -> Iterator[Finding]:
 def overlaps(
     grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated_m2: float
 ) -> Iterator[Finding]:
-    """Each pair of grids that share ground."""
+    """Yield each pair of grids that share ground."""
     tree = shapely.STRtree(outlines)
     for i, j in sorted(tree.query(outlines, predicate="intersects").T.tolist()):
         shared = shapely.intersection(outlines[i], outlines[j]) if i < j else None
@@ -306,7 +320,7 @@ def overlaps(
 def holes(
     grids: Sequence[Grid], outlines: Sequence[shapely.Geometry], tolerated_m2: float
 ) -> Iterator[Finding]:
-    """Each hole in the union of all grids."""
+    """Yield each hole in the union of all grids."""
     tree = shapely.STRtree(outlines)
     for part in parts_of(shapely.union_all(outlines)):
         for ring in part.interiors:
@@ -319,12 +333,15 @@ def holes(
 def sliver(
     kind: str, name: str, shape_: shapely.Geometry, tolerated_m2: float, then: str
 ) -> Finding:
-    """An overlap or a hole: reported up to the tolerance, refused beyond it."""
+    """Return an overlap or a hole: reported up to the tolerance, refused beyond it."""
     area = area_m2(shape_)
     corner = shape_.representative_point()
     place = (corner.x, corner.y)
     if area > tolerated_m2:
-        what = f"{kind} of {area:.3f} m², more than the {tolerated_m2:g} m² tolerated: mend the map or raise tolerate_m2"
+        what = (
+            f"{kind} of {area:.3f} m², more than the {tolerated_m2:g} m² tolerated: "
+            "mend the map or raise tolerate_m2"
+        )
         return refusal(kind, name, what, place, area)
     return Finding(
         "reported", kind, name, place, area, f"{kind} of {area:.3f} m², tolerated; {then}"
@@ -332,14 +349,14 @@ def sliver(
 
 
 def parts_of(geometry: shapely.Geometry) -> list[shapely.Polygon]:
-    """The polygons in a geometry of any kind."""
+    """Return the polygons in a geometry of any kind."""
     if isinstance(geometry, shapely.Polygon):
         return [geometry]
     return [part for inner in getattr(geometry, "geoms", ()) for part in parts_of(inner)]
 
 
 def area_m2(geometry: shapely.Geometry) -> float:
-    """The area on the sphere, in m²."""
+    """Return the area on the sphere, in m²."""
     return sum(
         ring_area_m2(part.exterior.coords)
         - sum(ring_area_m2(hole.coords) for hole in part.interiors)
@@ -348,10 +365,12 @@ def area_m2(geometry: shapely.Geometry) -> float:
 
 
 def ring_area_m2(ring: Sequence[Sequence[float]]) -> float:
-    """The area within a closed ring of (lon, lat) degrees: the sum of trapezoids in the cylindrical equal-area projection."""
-    base = sin(
-        radians(ring[0][1])
-    )  # Heights are taken from here, or a sliver would drown in rounding.
+    """Return the area in m² within a closed ring of (lon, lat) degrees.
+
+    It is a sum of trapezoids in the cylindrical equal-area projection. Heights are relative to the
+    first position, because otherwise the area of a sliver would be lost in rounding.
+    """
+    base = sin(radians(ring[0][1]))
     points = [(radians(lon), sin(radians(lat)) - base) for lon, lat in ring]
     trapezoids = ((x2 - x1) * (y1 + y2) for (x1, y1), (x2, y2) in pairwise(points))
     return abs(sum(trapezoids)) * EARTH_RADIUS_M**2 / 2

@@ -1,7 +1,7 @@
-"""The adapter of a line: a raw row of a city's file becomes one normalised issue, and the action by which it ended.
+"""A row of a city's file becomes an issue, and the action that ended it.
 
-What cannot become an issue is refused with the column, the value and the reason; dirt that a rule handles travels with the
-issue as that rule's name.
+A row that cannot become an issue is rejected with column, value and reason. Dirt that can be
+handled leaves a data flag in the issue.
 """
 
 from __future__ import annotations
@@ -25,33 +25,32 @@ UNKNOWN_POINT = PlaceClaim(by="unknown_point")
 
 
 class Record(NamedTuple):
-    """A row that became an issue: when it was reported, how it ended if it did, and what its source published about it."""
+    """An issue with the time of its report, its end, and the verdict of its source."""
 
     reported: Instant
     issue: IssueReported
     ended: Instant | None
     ending: EndedAtSource | None
     content: bytes  # A digest of the trimmed cells of all columns that the profile names.
-    published: bool | None  # Whether the source calls it overdue; None: it does not say.
+    published: bool | None  # True if the source calls it overdue; None without a verdict.
 
 
-Cells = Mapping[
-    str, str
-]  # Column → cell, trimmed; empty where it is one of those that mean nothing.
+# Column → cell, trimmed. A cell that means nothing is empty.
+Cells = Mapping[str, str]
 
 
-class Adapter:
-    """Reads the rows of one file, whose header says where the profile's columns are."""
+class RowMapper:
+    """Maps the rows of one file. The header gives the positions of the profile's columns."""
 
     def __init__(self, profile: Profile, header: Sequence[str]) -> None:
         self.profile = profile
         self.width = len(header)
-        self._times = LocalClock(profile.zone)
+        self._clock = LocalClock(profile.zone)
         names = [cell.strip() for cell in header]
-        self.missing = {
+        self.missing_columns = {
             column: key for column, key in profile.columns().items() if column not in names
         }
-        self.doubled = [column for column in profile.columns() if names.count(column) > 1]
+        self.repeated_columns = [column for column in profile.columns() if names.count(column) > 1]
         self._columns = [column for column in profile.columns() if column in names]
         self._at = [names.index(column) for column in self._columns]
         self._claims: list[Callable[[Cells], PlaceClaim | None]] = [
@@ -59,12 +58,12 @@ class Adapter:
         ]
 
     def reference(self, row: Sequence[str]) -> str:
-        """The reference of a row, also of one that is refused; empty where there is none."""
+        """Return the reference of a row, also of a rejected one; empty if it has none."""
         at = self._at[self._columns.index(self.profile.reference.column)]
         return row[at].strip() if at < len(row) else ""
 
     def read(self, row: Sequence[str]) -> Record:
-        """The record of a row. Raises Invalid, which names column, value and reason."""
+        """Return the record of a row. Raises Invalid with column, value and reason."""
         if len(row) != self.width:
             raise Invalid("", str(len(row)), f"a row has {self.width} cells, like the header")
         trimmed = [row[at].strip() for at in self._at]
@@ -74,23 +73,26 @@ class Adapter:
             column: "" if cell in blank else cell
             for column, cell in zip(self._columns, trimmed, strict=True)
         }
-        issue, reported = self._issue(cells)
-        ended, ending = self._ending(cells, issue)
-        return Record(reported, issue, ended, ending, content, self._published(cells))
+        issue, reported = self._read_issue(cells)
+        ended, ending = self._read_end(cells, issue)
+        return Record(reported, issue, ended, ending, content, self._read_verdict(cells))
 
-    def _issue(self, cells: Cells) -> tuple[IssueReported, Instant]:
+    def _read_issue(self, cells: Cells) -> tuple[IssueReported, Instant]:
         profile = self.profile
         reference = cells[profile.reference.column]
         if not reference:
             raise Invalid(profile.reference.column, "", "no reference")
-        line = self._line(cells)
-        reported, rules = self._time(cells, profile.reported)
+        line = self._read_line(cells)
+        reported, flags = self._read_time(cells, profile.reported)
         if reported is None:
             raise Invalid(profile.reported.column, "", "no reported time")
-        due, due_rules = self._time(cells, profile.due)
-        rules += due_rules if due is not None else ("no_due",)
-        if not (profile.ended and cells[profile.ended.column]) and self._state(cells) != "open":
-            rules += ("closed_without_time",)
+        due, due_flags = self._read_time(cells, profile.due)
+        flags += due_flags if due is not None else ("no_due",)
+        if (
+            not (profile.ended and cells[profile.ended.column])
+            and self._read_state(cells) != "open"
+        ):
+            flags += ("closed_without_time",)
         issue = issue_id(profile.map.district.code, profile.profile, line, reference)
         claims = tuple([claim for read in self._claims if (claim := read(cells)) is not None])
         category = cells[profile.category.column]
@@ -103,24 +105,24 @@ class Adapter:
             urgency="normal",
             due=due,
             claims=claims,
-            rules=rules,
+            rules=flags,
         ), reported
 
-    def _ending(
+    def _read_end(
         self, cells: Cells, issue: IssueReported
     ) -> tuple[Instant | None, EndedAtSource | None]:
-        """When and how the record ended. With an ending time, a state of `open` counts as closed."""
+        """Return the time and the action of the end. With a time, the state `open` means closed."""
         profile = self.profile
-        ended, rules = self._time(cells, profile.ended)
+        ended, flags = self._read_time(cells, profile.ended)
         if ended is None:
             return None, None
         outcome: Literal["closed", "withdrawn"] = (
-            "withdrawn" if self._state(cells) == "withdrawn" else "closed"
+            "withdrawn" if self._read_state(cells) == "withdrawn" else "closed"
         )
         action = action_id(profile.map.district.code, profile.profile, f"{issue.reference}#ended")
-        return ended, EndedAtSource(action=action, issue=issue.issue, outcome=outcome, rules=rules)
+        return ended, EndedAtSource(action=action, issue=issue.issue, outcome=outcome, rules=flags)
 
-    def _line(self, cells: Cells) -> Line:
+    def _read_line(self, cells: Cells) -> Line:
         column = self.profile.line
         cell = cells[column.column]
         line = column.values.get(cell, column.otherwise) if cell else column.otherwise
@@ -132,21 +134,21 @@ class Adapter:
             )
         return line
 
-    def _time(
+    def _read_time(
         self, cells: Cells, column: TimeColumn | None
     ) -> tuple[Instant | None, tuple[str, ...]]:
         cell = cells[column.column] if column else ""
-        return self._times.read(column, cell) if column and cell else (None, ())
+        return self._clock.read(column, cell) if column and cell else (None, ())
 
-    def _state(self, cells: Cells) -> str:
-        """What the row says of its state; `open` where the profile has no column for it."""
+    def _read_state(self, cells: Cells) -> str:
+        """Return the state of the record; `open` if the profile has no column for it."""
         column = self.profile.ended.state if self.profile.ended else None
         if column is None:
             return "open"
         cell = cells[column.column]
         return column.values.get(cell, column.otherwise) if cell else column.otherwise
 
-    def _published(self, cells: Cells) -> bool | None:
+    def _read_verdict(self, cells: Cells) -> bool | None:
         column = self.profile.published
         if column is None:
             return None
@@ -155,10 +157,13 @@ class Adapter:
 
 
 def content_digest(columns: Sequence[str], trimmed: Sequence[str]) -> bytes:
-    """The digest of what the profile reads of a row. Raises Invalid for NUL, and for bytes that could not be decoded."""
+    """Return the digest of the cells that the profile reads.
+
+    Raises Invalid for NUL and for bytes that are no text in the file's encoding.
+    """
     try:
         text = "\0".join(trimmed).encode()
-    except UnicodeEncodeError:  # They arrive as lone surrogates.
+    except UnicodeEncodeError:  # Undecodable bytes arrive as lone surrogates.
         text = b""
     if text.count(b"\0") == len(trimmed) - 1:
         return blake2b(text, digest_size=16).digest()
@@ -171,23 +176,23 @@ def content_digest(columns: Sequence[str], trimmed: Sequence[str]) -> bytes:
 
 
 def claim_reader(place: Place) -> Callable[[Cells], PlaceClaim | None]:
-    """The function that reads one claim of a row about its place; None where the row does not make it."""
+    """Return the function that reads one claim of a row about its place, or None."""
     if place.point:
         return point_reader(place.point)
     by: Literal["grid", "street"] = "grid" if place.grid else "street"
     column = place.grid or place.street
     assert column is not None
 
-    @lru_cache(maxsize=65536)  # The same few codes come again and again.
+    @lru_cache(maxsize=65536)  # A file has few codes.
     def claim(cell: str) -> PlaceClaim | None:
-        code = code_of(cell, column)
+        code = make_code(cell, column)
         return PlaceClaim(by=by, code=code) if code else None
 
     return lambda cells: claim(cells[column.column])
 
 
 def point_reader(point: PointColumns) -> Callable[[Cells], PlaceClaim]:
-    """The function that reads the point of a row."""
+    """Return the function that reads the point of a row."""
     unknown = {
         (round(lat, point.decimals), round(lon, point.decimals)) for lat, lon in point.unknown
     }
@@ -204,30 +209,32 @@ def point_reader(point: PointColumns) -> Callable[[Cells], PlaceClaim]:
     return claim
 
 
-def degrees(column: str, cell: str, most: int) -> float | None:
-    """A coordinate; None where the cell is empty. Raises Invalid for anything but a finite number within ±most."""
+def degrees(column: str, cell: str, maximum: int) -> float | None:
+    """Return a coordinate, or None if the cell is empty.
+
+    Raises Invalid for anything but a finite number within ±`maximum`.
+    """
     if not cell:
         return None
     try:
         value = float(cell)
     except ValueError:
         value = None
-    if (
-        value is None or "_" in cell or not cell.isascii()
-    ):  # Python would take 1_000, and digits of other scripts.
+    # Python's float also reads 1_000 and digits of other scripts.
+    if value is None or "_" in cell or not cell.isascii():
         raise Invalid(column, cell, "not a number")
     if not isfinite(value):
         raise Invalid(column, cell, "not a finite number")
-    if abs(value) > most:
-        raise Invalid(column, cell, f"beyond ±{most} degrees")
+    if abs(value) > maximum:
+        raise Invalid(column, cell, f"beyond ±{maximum} degrees")
     return value
 
 
-def code_of(text: str, how: Code) -> str:
-    """A cell or a property as a code: drop, keep, pad. Empty where nothing is kept."""
-    if how.drop is not None and (found := re.search(how.drop, text)):
-        text = text[: found.start()] + text[found.end() :]
-    if how.keep is not None:
-        kept = re.search(how.keep, text)
-        text = (kept[1] or "") if kept else ""
-    return text.rjust(how.pad, "0") if text else ""
+def make_code(text: str, rule: Code) -> str:
+    """Return a cell or a property as a code: drop, keep, pad. Empty if nothing is kept."""
+    if rule.drop is not None and (match := re.search(rule.drop, text)):
+        text = text[: match.start()] + text[match.end() :]
+    if rule.keep is not None:
+        match = re.search(rule.keep, text)
+        text = (match[1] or "") if match else ""
+    return text.rjust(rule.pad, "0") if text else ""

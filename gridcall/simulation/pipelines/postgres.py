@@ -115,7 +115,7 @@ class Tabled:
             name: (await self._logs[name].watermark(self.district)).position
             for name in reversed(LOGS)
         }
-        self._reader.look({name: self._urls[name] for name in LOGS}, self.district, heads)
+        self._reader.read_from({name: self._urls[name] for name in LOGS}, self.district, heads)
 
     async def stored(self) -> str:
         """Where it is kept, under which commit settings, and what may be asked of it."""
