@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from routing.core.reference import Admission, Reference
 
+UNRESTRICTED = Admission("grid", "")
+
 
 def admit(category: str, reference: Reference) -> Admission:
     """Return the admission of a category. A category without a row belongs to the district.
@@ -11,6 +13,6 @@ def admit(category: str, reference: Reference) -> Admission:
     Before a list is adopted, the grids may have every category.
     """
     if reference.admission is None:
-        return Admission("grid", "")
-    unlisted = Admission("district", f"{category!r} is not on {reference.used.admission}")
-    return reference.admission.get(category, unlisted)
+        return UNRESTRICTED
+    row = reference.admission.get(category)
+    return row or Admission("district", f"{category!r} is not on {reference.used.admission}")
