@@ -27,7 +27,7 @@ from embedded.server import PostgresServer
 from eventlog.core.row import Draft
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import connected
+from eventlog.postgres.pool import open_database
 from eventlog.runner import BATCH
 from events.catalogue import IssueReported, PlaceClaim
 from events.topology import WRITER
@@ -81,7 +81,7 @@ async def fill(url: str) -> None:
     assert grids is not None
     drafts, contents = adoptions(profile, grids, START)
     await prepare(url, anew=True)
-    async with connected(url) as database:
+    async with open_database(url) as database:
         print(await settings(database), flush=True)
         await IntakeStore(database).add_contents(contents)
         log, drafts = PostgresLog("intake", "intake", database, Notifier()), [*drafts, *issues()]
@@ -98,7 +98,7 @@ async def decisions_per_second(server: PostgresServer, template: str) -> float:
         f"CREATE DATABASE {name} TEMPLATE {template}",
         "CHECKPOINT",
     )
-    async with connected(server.get_uri(name)) as database:
+    async with open_database(server.get_uri(name)) as database:
         logs = {
             log: PostgresLog(log, WRITER[log], database, Notifier(), "benchmark")
             for log in ("intake", "cases")

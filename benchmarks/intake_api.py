@@ -30,7 +30,7 @@ import psutil
 from table import Line, cpu_seconds, own_server, print_lines, settings
 
 from embedded.server import PostgresServer
-from eventlog.postgres.pool import connected
+from eventlog.postgres.pool import open_database
 from gridcall.host.migrations import prepare
 from tests.harness.live import Process, adopt_exampleville
 
@@ -394,7 +394,7 @@ def followed(server: PostgresServer, alone: float) -> list[Line]:
 
 async def said(server: PostgresServer) -> str:
     """The settings."""
-    async with connected(server.get_uri("postgres"), size=1) as database:
+    async with open_database(server.get_uri("postgres"), size=1) as database:
         return await settings(database)
 
 

@@ -15,15 +15,17 @@ sys.path[:0] = [str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]
 
 from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: E402
 
-from embedded.server import started  # noqa: E402
-from eventlog.codec import enveloped  # noqa: E402
+from embedded.server import start_server  # noqa: E402
+from eventlog.codec import entry_envelope  # noqa: E402
 from eventlog.core.row import Draft  # noqa: E402
+from eventlog.kafka.administration import apply  # noqa: E402
+from eventlog.kafka.publisher import Publisher  # noqa: E402
 from eventlog.kafka.reader import KafkaLog  # noqa: E402
-from eventlog.kafka.relay import Publisher, Relay  # noqa: E402
-from eventlog.kafka.topics import CONTENT_TYPE, Cluster, apply  # noqa: E402
+from eventlog.kafka.relay import Relay  # noqa: E402
+from eventlog.kafka.topics import CONTENT_TYPE, Cluster  # noqa: E402
 from eventlog.notifier import Notifier  # noqa: E402
 from eventlog.postgres.log import PostgresLog  # noqa: E402
-from eventlog.postgres.pool import connected  # noqa: E402
+from eventlog.postgres.pool import open_database  # noqa: E402
 from events.catalogue import VisitMade  # noqa: E402
 from gridcall.host.migrations import prepare  # noqa: E402
 from gridcall.host.topics import system_topics  # noqa: E402
@@ -42,7 +44,7 @@ async def rows_per_second(work: Callable[[], Awaitable[None]]) -> float:
 async def measure(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
     """Measure one round, on a district of its own and a partition for the client alone."""
     shard, bare = f"d{round_}", ROUNDS + round_
-    async with connected(url) as database:
+    async with open_database(url) as database:
         log, publisher = (
             PostgresLog("intake", "intake", database, Notifier(), "bench"),
             Publisher(cluster),
@@ -54,7 +56,7 @@ async def measure(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
             ]
             await log.append(shard, drafts)
         records = [
-            (shard.encode(), enveloped("intake", shard, each))
+            (shard.encode(), entry_envelope("intake", shard, each))
             for first in range(0, ROWS, PART)
             for each in await log.entries(shard, first, PART)
         ]
@@ -110,7 +112,7 @@ async def measure(url: str, cluster: Cluster, round_: int) -> dict[str, float]:
 def main() -> None:
     """Print the medians of interleaved rounds, and their ratios. `make bench`."""
     with tempfile.TemporaryDirectory() as folder, running_broker(Path(folder) / "kafka") as broker:
-        server = started(Path(folder))
+        server = start_server(Path(folder))
         url = server.get_uri("kafka")
         asyncio.run(prepare(url))
         asyncio.run(apply(broker.cluster, system_topics(broker.cluster, 2 * ROUNDS)))

@@ -17,7 +17,7 @@ import asyncpg
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from embedded.server import started
+from embedded.server import start_server
 from gridcall.host.migrations import prepare
 from tests.harness.live import Process, adopt_exampleville, client
 
@@ -48,7 +48,7 @@ def main() -> None:
     count, chance = int(sys.argv[1]) if len(sys.argv) > 1 else 200, random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        url = started(Path(folder)).get_uri("quiet")
+        url = start_server(Path(folder)).get_uri("quiet")
         asyncio.run(prepare(url))
         key = adopt_exampleville(url)
         process = Process(url)

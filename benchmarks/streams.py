@@ -31,9 +31,10 @@ from intake_api import ITEMS, Requests, as_fast_as_it_goes, asked, at_a_rate, sa
 from table import Line, own_server, print_lines  # noqa: E402
 
 from embedded.server import PostgresServer  # noqa: E402
-from eventlog.kafka.topics import Cluster, Topic, apply, remove  # noqa: E402
+from eventlog.kafka.administration import apply, remove  # noqa: E402
+from eventlog.kafka.topics import Cluster, Topic  # noqa: E402
 from eventlog.notifier import Notifier  # noqa: E402
-from eventlog.postgres.pool import connected  # noqa: E402
+from eventlog.postgres.pool import open_database  # noqa: E402
 from gridcall.host.migrations import prepare  # noqa: E402
 from gridcall.host.topics import system_topics  # noqa: E402
 from intake.acceptor import Acceptor  # noqa: E402
@@ -92,7 +93,7 @@ async def accept(url: str) -> None:
         IssueSubmission(ApiKey("", DISTRICT, "bench", frozenset()), "hotline"),
         Requests("http://none"),
     )
-    async with connected(url) as database:
+    async with open_database(url) as database:
         acceptor = Acceptor(database, Notifier())
         for _ in range(ISSUES // ITEMS):
             bodies = [request.partition(b"\r\n\r\n")[2] for request in key.alone(ITEMS)]

@@ -27,11 +27,11 @@ from typing import Any, NamedTuple, cast
 import asyncpg
 import psutil
 
-from embedded.server import PostgresServer, started
+from embedded.server import PostgresServer, start_server
 from eventlog.codec import Entry, entry
 from eventlog.core.row import Row
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import Database, connected
+from eventlog.postgres.pool import Database, open_database
 from events.instants import Instant
 from events.reference_data import GridMap
 from events.topology import WRITER
@@ -95,7 +95,7 @@ def own_server() -> Iterator[PostgresServer]:
     """Run a Postgres of its own, in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # The server may run as another user.
-        server = started(Path(folder))
+        server = start_server(Path(folder))
         try:
             yield server
         finally:
@@ -189,7 +189,7 @@ async def all_stages(server: PostgresServer, url: str, fed: City) -> Spent:
 
 async def checkpoint(url: str) -> None:
     """Write dirty pages now, so that earlier work does not slow the next measurement."""
-    async with connected(url, size=1) as database:
+    async with open_database(url, size=1) as database:
         await database.fetch("CHECKPOINT")
 
 
@@ -239,7 +239,7 @@ async def append_all(url: str, commits: Sequence[Ready], append: Append) -> floa
             await append(connection, log, ready)
         return time.perf_counter() - started
 
-    async with connected(url, size=1) as database:
+    async with open_database(url, size=1) as database:
         await fresh_tables(database)
         return await database.on_connection(all_of_them)
 
@@ -270,7 +270,7 @@ async def measure_stages(server: PostgresServer, data: Path, months: int) -> lis
     """Measure ours and its peers, in turns."""
     url, bare_url = server.get_uri("benchmark_year"), server.get_uri("benchmark_bare")
     await prepare(bare_url)
-    async with connected(bare_url, size=1) as database:
+    async with open_database(bare_url, size=1) as database:
         print(await settings(database), flush=True)
     fed, commits = city(data, months), list[Commit]()
     with without_collecting():

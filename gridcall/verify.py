@@ -16,11 +16,11 @@ import asyncpg
 
 from assessment.core.facts import Fact, Key, merge_into
 from assessment.store import encode_fact, encoded_facts, merged_logs
-from eventlog.codec import Entry, entry, enveloped, row_of
+from eventlog.codec import Entry, entry, entry_envelope, row_of
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
-from eventlog.postgres.log import HEAD, READ
-from eventlog.postgres.pool import reached
+from eventlog.postgres.pool import map_errors
+from eventlog.postgres.statements import HEAD, READ
 from events.errors import Halted
 from events.instants import BEGINNING
 from events.topology import STAGES, WRITER
@@ -119,7 +119,7 @@ class Snapshot:
         shard, _, position = rest.rpartition("/")
         if log in WRITER:
             async for entries in self.entries(log, shard, int(position), int(position) - 1):
-                return replace(difference, cause=enveloped(log, shard, entries[0]).decode())
+                return replace(difference, cause=entry_envelope(log, shard, entries[0]).decode())
         return difference
 
     async def entries(
@@ -188,7 +188,9 @@ class Compared:
         return self._ahead.pop() if self._ahead else None
 
     def _differs(self, here: Entry | None, there: Entry | None) -> Difference:
-        sides = [enveloped(self.log, self.shard, side) if side else None for side in (here, there)]
+        sides = [
+            entry_envelope(self.log, self.shard, side) if side else None for side in (here, there)
+        ]
         either = here or there
         assert either is not None
         return Difference(self.log, self.rows + 1, sides[0], sides[1], either.cause)
@@ -288,7 +290,7 @@ async def verify(
 @asynccontextmanager
 async def at_one_instant(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     """A connection that sees a database as it is now."""
-    with reached():
+    with map_errors():
         connection = await asyncpg.connect(
             url, server_settings={"enable_seqscan": "off", "jit": "off"}
         )

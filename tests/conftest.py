@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from embedded.server import started
+from embedded.server import start_server
 from gridcall.host.migrations import prepare
 from tests.harness.broker import Broker, missing, running_broker
 from tests.harness.kafka import PARTITIONS, PARTITIONS_MAX, Topics, make_topics
@@ -49,7 +49,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     Commands that tests run use this server, too, because they inherit the environment.
     """
-    server = started(tmp_path_factory.mktemp("home"))
+    server = start_server(tmp_path_factory.mktemp("home"))
     asyncio.run(prepare(server.get_uri("empty")))
     os.environ["GRIDCALL_HOME"] = str(tmp_path_factory.mktemp("folder"))
     os.environ["GRIDCALL_DATABASE_URL"] = server.get_uri("postgres")

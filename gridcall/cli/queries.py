@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from embedded.server import server_url
-from eventlog.postgres.pool import Database, connected
+from eventlog.postgres.pool import Database, open_database
 from gridcall.cli.terminal import NOTHING_RAN, fail
 from gridcall.host.migrations import prepare
 from intake.store import IntakeStore
@@ -21,7 +21,7 @@ def run_on_database(query: Callable[[Database], Awaitable[T]]) -> T:
     async def connect_and_run() -> T:
         url = server_url()
         await prepare(url)
-        async with connected(url, size=2) as database:
+        async with open_database(url, size=2) as database:
             return await query(database)
 
     return asyncio.run(connect_and_run())

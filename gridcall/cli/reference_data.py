@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from eventlog.content_codec import encoded
+from eventlog.content_codec import encode_content
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.reference_data import AdmissionList, Content, Names, Policies, Roster
 from gridcall.cli.options import district_option
@@ -48,7 +48,7 @@ def read_content(kind: ReferenceKind, path: Path, name: str) -> tuple[ReferenceA
         content = msgspec.json.decode(path.read_bytes(), type=KINDS[kind], strict=True)
     except msgspec.DecodeError as error:
         fail(NOTHING_RAN, f"{path}: {error}; docs/reference-data.md shows a {kind}")
-    digest, body = encoded(content)
+    digest, body = encode_content(content)
     return ReferenceAdopted(kind=kind, name=name, digest=digest), body
 
 

@@ -12,7 +12,7 @@ import click
 from embedded.server import data_folder, server_url
 from eventlog.core.row import Generation
 from eventlog.postgres.generation import DatabaseCheck, generations
-from eventlog.postgres.pool import reached
+from eventlog.postgres.pool import map_errors
 from events.topology import UPSTREAM
 from gridcall.cli.options import service_databases_option
 from gridcall.host.migrations import prepare
@@ -48,7 +48,7 @@ async def accept_database(
     async with AsyncExitStack() as stack:
         connections = {}
         for service, service_url in {"intake": url, **service_databases}.items():
-            with reached():
+            with map_errors():
                 connections[service] = await asyncpg.connect(service_url)
             stack.push_async_callback(connections[service].close)
         intake = connections.pop("intake")

@@ -10,7 +10,7 @@ import click
 
 from assessment.core.figures import FLOWS, receipts, sheets
 from assessment.store import FactStore
-from eventlog.postgres.pool import Database, connected
+from eventlog.postgres.pool import Database, open_database
 from events.instants import Instant, rfc3339
 from gridcall.cli.options import json_option, only_district_option, service_databases_option
 from gridcall.cli.queries import only_district, run_on_database
@@ -55,7 +55,7 @@ async def sheets_with_receipts(
     """Return a worker's sheets with their receipts, and the instant that assessment has reached."""
     district = district or await only_district(database)
     if url := service_databases.get("assessment"):
-        async with connected(url, size=1) as assessment:
+        async with open_database(url, size=1) as assessment:
             facts, zone, until = await FactStore(assessment).worker_facts(district, worker)
     else:
         facts, zone, until = await FactStore(database).worker_facts(district, worker)

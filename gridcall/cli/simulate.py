@@ -16,7 +16,7 @@ from typing import Literal, NoReturn
 
 import click
 
-from embedded.server import url_of
+from embedded.server import database_url
 from eventlog.kafka.topics import Cluster
 from events.instants import Instant
 from events.reference_data import GridMap
@@ -280,11 +280,11 @@ async def open_pipeline(
     name = f"{job.profile.profile} until {job.until}, inputs {feed.digest}"
     database = f"simulate_{job.profile.profile}"
     if job.reader == "table":
-        stored = tabled(url_of(database), name, job.district, reports, job.batch)
+        stored = tabled(database_url(database), name, job.district, reports, job.batch)
     else:
-        urls = {service: url_of(f"{database}_{service}") for service in WRITER.values()}
-        urls["intake"] = url_of(database)
-        cluster = Cluster(Cluster.named(job.kafka).brokers, database)
+        urls = {service: database_url(f"{database}_{service}") for service in WRITER.values()}
+        urls["intake"] = database_url(database)
+        cluster = Cluster(Cluster.parse(job.kafka).brokers, database)
         stored = over_kafka(urls, cluster, job.replicas, name, job.district, reports, job.batch)
     async with stored as pipeline:
         yield pipeline

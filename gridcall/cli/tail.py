@@ -10,10 +10,10 @@ from typing import NamedTuple
 import click
 
 from embedded.server import server_url
-from eventlog.codec import Entry, enveloped
+from eventlog.codec import Entry, entry_envelope
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import connected, listen
+from eventlog.postgres.pool import listen, open_database
 from events.instants import rfc3339
 from events.registry import short_type
 from events.topology import LOGS, WRITER
@@ -91,7 +91,7 @@ async def print_log(
     url = server_url()
     await prepare(url)
     notifier = Notifier()
-    async with connected(url, size=2) as database:
+    async with open_database(url, size=2) as database:
         source = PostgresLog(log, WRITER[log], database, notifier)
         shard = district or await only_district(database)
         if after is None:
@@ -100,7 +100,11 @@ async def print_log(
         try:
             async for entry in entries_after(source, shard, after, follow):
                 if selection.includes(entry):
-                    emit(enveloped(log, shard, entry) + b"\n" if json_output else one_line(entry))
+                    emit(
+                        entry_envelope(log, shard, entry) + b"\n"
+                        if json_output
+                        else one_line(entry)
+                    )
         finally:
             listening.cancel()
 

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from embedded.server import server_url, url_of
+from embedded.server import database_url, server_url
 from gridcall.cli.options import json_option, service_databases_option
 from gridcall.cli.progress import ProgressBar
 from gridcall.cli.terminal import REJECTED, emit
@@ -42,7 +42,7 @@ def verify_command(
     Exit status: 0 equal · 1 different · 3 the database is unavailable
     Example:     gridcall verify --database simulate_exampleville-2019
     """
-    url = url_of(database) if database else server_url()
+    url = database_url(database) if database else server_url()
     with ProgressBar() as bar:
         progress = bar.begin("Folding", None)
         results = asyncio.run(verify(url, districts, progress, service_databases))

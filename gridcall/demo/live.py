@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from eventlog.postgres.pool import Database, connected, remark, remark_on
+from eventlog.postgres.migrate import database_comment, set_database_comment
+from eventlog.postgres.pool import Database, open_database
 from events.catalogue import LINES
 from events.instants import Instant, instant
 from gridcall.cli.terminal import NOTHING_RAN, fail
@@ -36,16 +37,16 @@ async def prepare_demo(url: str, folder: Path, speed: float) -> bool:
 
     Return True if the demo was there already.
     """
-    async with connected(url, size=2) as database:
+    async with open_database(url, size=2) as database:
         store = IntakeStore(database)
         times = await store.district_times()
-        if times and (await remark_on(url) != REMARK or set(times) != {CODE}):
+        if times and (await database_comment(url) != REMARK or set(times) != {CODE}):
             fail(
                 NOTHING_RAN,
                 "this database has districts of its own, and a demo changes the clock: "
                 "name another GRIDCALL_HOME",
             )
-        await remark(url, REMARK)
+        await set_database_comment(url, REMARK)
         start = times.get(CODE) or monday_morning(datetime.now(ZoneInfo(ZONE)))
         await store.scale_clock(start, speed)
         await adopt_district(database)

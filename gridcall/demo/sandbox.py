@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedded.server import lives, started
-from eventlog.postgres.pool import connected
+from embedded.server import is_running, start_server
+from eventlog.postgres.pool import open_database
 from events.errors import GridcallError
 from events.instants import Instant
 from gridcall.demo.live import prepare_demo
@@ -80,7 +80,7 @@ class Sandbox:
         self.speed = speed
 
     async def _scale(self, speed: float) -> Instant:
-        async with connected(self._url, size=1) as database:
+        async with open_database(self._url, size=1) as database:
             store = IntakeStore(database)
             now = await store.clock()
             await store.scale_clock(now, speed)
@@ -202,7 +202,7 @@ def postgres_in(folder: Path) -> Iterator[str]:
     The server is ended even if its start was interrupted.
     """
     try:
-        yield str(started(folder).get_uri("gridcall"))
+        yield str(start_server(folder).get_uri("gridcall"))
     finally:
         end_server(folder / "postgres")
 
@@ -215,5 +215,5 @@ def end_server(data: Path) -> None:
     except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
         return
     end = time.monotonic() + END_SECONDS
-    while lives(pid) and time.monotonic() < end:
+    while is_running(pid) and time.monotonic() < end:
         time.sleep(POLL_SECONDS)

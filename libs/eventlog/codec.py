@@ -1,11 +1,10 @@
-"""A row as a store keeps it (its entry), and as a CloudEvents 1.0 JSON event (its envelope), and
-back.
+"""Encodes a row for a store (its entry) and as a CloudEvents 1.0 JSON event (its envelope).
 
-All of it is pure, and deterministic to the byte (sorted keys, no spaces, UTF-8).
+All functions are pure, and deterministic to the byte (sorted keys, no spaces, UTF-8). An envelope
+has extensions, which docs/events.md lists: `position`, `sequence` (within the subject), `step`
+(within the decision), `input`, `causationid`, `partitionkey` and `dataclassification`.
 
-Beside the attributes of the specification it has documented extensions: `position`, `sequence`
-(within the subject), `step` (number within its decision), `input`, `causationid`, `partitionkey`
-and `dataclassification`.
+Events are decoded by the registry, so the program must have imported its catalogue.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class Wire(msgspec.Struct):
 
 
 class Received(msgspec.Struct):
-    """What a row is made from, of an envelope that was received."""
+    """The fields of a received envelope from which a row is made."""
 
     id: str
     time: datetime
@@ -66,8 +65,9 @@ decoder = msgspec.json.Decoder(Received)
 
 
 class Entry(NamedTuple):
-    """A row of a log as a store keeps it, column by column: the event as the name of its type and
-    its fields in JSON.
+    """A row of a log as a store has it, column by column.
+
+    The event is the name of its type, and its fields in JSON.
     """
 
     position: int
@@ -82,9 +82,10 @@ class Entry(NamedTuple):
 
 
 def sorted_struct(kind: type[Any]) -> type[msgspec.Struct]:
-    """A struct with the fields of an event, or of a value in one, in the order of their names:
-    `encoder` writes it as `sorted_encoder` writes the event, and it is made and written in a
-    quarter of the time. It checks nothing.
+    """Return a struct with the fields of an event or value, in the order of their names.
+
+    `encoder` writes it as `sorted_encoder` writes the event, in a quarter of the time. The struct
+    checks nothing.
     """
     return msgspec.defstruct(
         kind.__name__, sorted((each.name, Any) for each in fields(kind)), gc=False, kw_only=True
@@ -92,7 +93,7 @@ def sorted_struct(kind: type[Any]) -> type[msgspec.Struct]:
 
 
 def entry(row: Row) -> Entry:
-    """What a store keeps of a row, beside its log and shard."""
+    """Return the entry of a row."""
     _, _, position, time, input_, step, subject, sequence, cause, event = row
     return Entry(
         position,
@@ -107,11 +108,9 @@ def entry(row: Row) -> Entry:
     )
 
 
-def row_of(log: str, shard: str, kept: Iterable[Any]) -> Row:
-    """The row of an entry, or of a record with the same columns: `row_of(log, shard, entry(row)) ==
-    row`.
-    """
-    position, time, input_, step, subject, sequence, cause, type_name, data = kept
+def row_of(log: str, shard: str, columns: Iterable[Any]) -> Row:
+    """Return the row of an entry: `row_of(log, shard, entry(row)) == row`."""
+    position, time, input_, step, subject, sequence, cause, type_name, data = columns
     return Row(
         log,
         shard,
@@ -127,13 +126,13 @@ def row_of(log: str, shard: str, kept: Iterable[Any]) -> Row:
 
 
 def envelope(row: Row) -> bytes:
-    """The published and hashed form of a row."""
-    return enveloped(row.log, row.shard, entry(row))
+    """Return the published and hashed form of a row."""
+    return entry_envelope(row.log, row.shard, entry(row))
 
 
-def enveloped(log: str, shard: str, kept: Entry) -> bytes:
-    """The envelope of an entry, whose data it holds as they are."""
-    position, time, input_, step, subject, sequence, cause, type_name, data = kept
+def entry_envelope(log: str, shard: str, entry_: Entry) -> bytes:
+    """Return the envelope of an entry. Its data are copied as they are."""
+    position, time, input_, step, subject, sequence, cause, type_name, data = entry_
     return encoder.encode(
         Wire(
             cause or msgspec.UNSET,
@@ -157,14 +156,14 @@ def enveloped(log: str, shard: str, kept: Entry) -> bytes:
 
 @cache
 def data_decoder(type_name: str) -> msgspec.json.Decoder[Any]:
-    """The decoder of one event's fields. Raises KeyError for a type that the catalogue does not
-    have.
+    """Return the decoder of an event's fields. Raises KeyError for a type that is not
+    registered.
     """
     return msgspec.json.Decoder(CATALOGUE[type_name].cls)
 
 
-def opened(body: bytes) -> Row:
-    """The row of an envelope: `opened(envelope(row)) == row`. Raises Invalid for anything else."""
+def read_envelope(body: bytes) -> Row:
+    """Return the row of an envelope: `read_envelope(envelope(row)) == row`. Raises Invalid."""
     try:
         wire = decoder.decode(body)
         log, shard, _ = wire.id.split("/")

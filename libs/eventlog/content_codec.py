@@ -1,5 +1,5 @@
-"""Reference data as bytes under their digest: written at the door, read again by whoever needs the
-content.
+"""Reference data as bytes under their digest: intake writes them, stages and readers
+decode them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ C = TypeVar("C")
 encoder = msgspec.json.Encoder(order="sorted")
 
 
-def encoded(content: object) -> tuple[str, bytes]:
-    """The digest (hex SHA-256) and the bytes of a content; equal contents have equal bytes."""
+def encode_content(content: object) -> tuple[str, bytes]:
+    """Return the digest (hex SHA-256) and the bytes of a content; equal contents, equal bytes."""
     body = encoder.encode(content)
     return sha256(body).hexdigest(), body
 
 
-def decoded(contents: Mapping[str, bytes], digest: str, kind: type[C]) -> C:
-    """The content of a digest. Raises Halted where it is missing: its adoption cannot be followed
-    without it.
+def decode_content(contents: Mapping[str, bytes], digest: str, kind: type[C]) -> C:
+    """Return the content of a digest. Raises Halted if it is missing: nothing can
+    follow it then.
     """
     if digest not in contents:
         raise Halted(
-            f"the content {digest} of an adopted {kind.__name__} is not here; load it again"
+            f"the content {digest} of an adopted {kind.__name__} is missing; load it again"
         )
     return msgspec.json.decode(contents[digest], type=kind)

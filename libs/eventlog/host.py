@@ -18,14 +18,15 @@ from fastapi import FastAPI
 
 from eventlog.core.log import Source
 from eventlog.http_log import log_routes
+from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.reader import KafkaLog
-from eventlog.kafka.relay import Publisher, Relay
+from eventlog.kafka.relay import Relay
 from eventlog.notifier import Notifier
 from eventlog.peers import Directory, Peers, service_key_guard
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, listen
-from eventlog.runner import Processor, ShardSupervisor
+from eventlog.supervisor import Processor, ShardSupervisor
 from events.errors import Unavailable
 
 LOOK_SECONDS = 1.0

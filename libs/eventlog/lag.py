@@ -11,7 +11,7 @@ from contextlib import suppress
 from time import monotonic
 
 from eventlog.host import ServiceHost
-from eventlog.kafka.relay import unpublished
+from eventlog.kafka.relay import count_unpublished
 from events.errors import GridcallError
 
 LOOK_SECONDS = 5.0
@@ -25,11 +25,11 @@ log = logging.getLogger("gridcall")
 async def lag_of(host: ServiceHost) -> Lag:
     """Return the lag by kind and place. Raises Unavailable.
 
-    `unpublished` and `unread` are rows by log and shard; `inbound` is records by partition.
+    `count_unpublished` and `unread` are rows by log and shard; `inbound` is records by partition.
     """
-    lag: Lag = {"unpublished": {}, "unread": {}, "inbound": {}}
+    lag: Lag = {"count_unpublished": {}, "unread": {}, "inbound": {}}
     for (name, shard), relay in host.relays.items():
-        lag["unpublished"][f"{name}/{shard}"] = await unpublished(relay.source, shard)
+        lag["count_unpublished"][f"{name}/{shard}"] = await count_unpublished(relay.source, shard)
     for service in host.services:
         lag["unread"] |= await service.unread()
         lag["inbound"] |= service.inbound()

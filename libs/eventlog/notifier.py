@@ -1,5 +1,6 @@
-"""Wakes readers: whoever commits to a log rings, whoever waits for its next row hears it, in this
-process or another.
+"""Wakes readers: a writer notifies of its commits, and a reader waits for the next one.
+
+Notifications of other processes come over the database (`pool.listen`).
 """
 
 from __future__ import annotations
@@ -11,50 +12,49 @@ LogName = tuple[str, str]  # log, shard
 
 
 class Notifier:
-    """Rings and waits. A reader takes the count before it looks, and waits for another one: no ring
-    is missed.
-    """
+    """Counts notifications. A reader takes the count before it looks, so that it misses none."""
 
     def __init__(self) -> None:
         self._counts: defaultdict[LogName, int] = defaultdict(int)
-        self._waiting: defaultdict[LogName, set[asyncio.Future[None]]] = defaultdict(set)
-        self._wanted: defaultdict[LogName, asyncio.Event] = defaultdict(asyncio.Event)
+        self._waiters: defaultdict[LogName, set[asyncio.Future[None]]] = defaultdict(set)
+        self._has_waiter: defaultdict[LogName, asyncio.Event] = defaultdict(asyncio.Event)
 
     def count(self, log: str, shard: str) -> int:
-        """How often it rang."""
+        """Return the number of notifications so far."""
         return self._counts[log, shard]
 
     def notify(self, log: str, shard: str) -> None:
-        """There is something new."""
+        """Wake everyone who waits for this log."""
         self._counts[log, shard] += 1
-        for waiting in self._waiting.pop((log, shard), ()):
-            if not waiting.done():
-                waiting.set_result(None)
+        for waiter in self._waiters.pop((log, shard), ()):
+            if not waiter.done():
+                waiter.set_result(None)
 
     def notify_all(self) -> None:
-        """Whoever waits looks once: this process ends."""
-        for log, shard in list(self._waiting):
+        """Wake all waiters, because this process ends."""
+        for log, shard in list(self._waiters):
             self.notify(log, shard)
 
-    async def wait(self, log: str, shard: str, heard: int, seconds: float) -> None:
-        """Wait until it has rung more than `heard` times, at most so long."""
-        if self._counts[log, shard] != heard:
+    async def wait(self, log: str, shard: str, count: int, seconds: float) -> None:
+        """Wait until there were more than `count` notifications, for at most so many seconds."""
+        if self._counts[log, shard] != count:
             return
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting[log, shard].add(waiting)
-        self._wanted[log, shard].set()
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[log, shard].add(waiter)
+        self._has_waiter[log, shard].set()
         try:
-            async with asyncio.timeout(
-                seconds
-            ):  # Python 3.11's wait_for loses a cancellation that comes with the ring.
-                await waiting
+            # Python 3.11's wait_for loses a cancellation that comes with the result.
+            async with asyncio.timeout(seconds):
+                await waiter
         except TimeoutError:
             pass
         finally:
-            self._waiting[log, shard].discard(waiting)
+            self._waiters[log, shard].discard(waiter)
 
     async def wait_for_waiter(self, log: str, shard: str) -> None:
-        """Until somebody waits: for who must look elsewhere to know when to ring."""
-        if not self._waiting[log, shard]:
-            self._wanted[log, shard].clear()
-            await self._wanted[log, shard].wait()
+        """Wait until there is a waiter. Pollers use it so that they poll only while
+        someone waits.
+        """
+        if not self._waiters[log, shard]:
+            self._has_waiter[log, shard].clear()
+            await self._has_waiter[log, shard].wait()

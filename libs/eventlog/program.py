@@ -16,13 +16,14 @@ from typing import Any, NoReturn
 from fastapi import APIRouter, FastAPI
 from starlette.responses import JSONResponse, Response
 
-from embedded.server import data_folder, url_of
+from embedded.server import data_folder, database_url
 from eventlog.host import HostedService, ServiceHost
 from eventlog.kafka.topics import Cluster
 from eventlog.lag import lag_of, watch_lag
 from eventlog.peers import Directory, Peers
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
-from eventlog.postgres.pool import Database, connected, make_database, migrate
+from eventlog.postgres.migrate import create_database, migrate
+from eventlog.postgres.pool import Database, open_database
 from eventlog.settings import ServiceSettings, StoringSettings, load_settings, variables
 from events.errors import Halted, Unavailable
 from httpedge.ports import PortTaken, check_port
@@ -91,7 +92,7 @@ def run(program: Program, settings: ServiceSettings) -> None:
     """Bring the schema up to date, then serve until SIGTERM or Ctrl-C."""
     url = ""
     if program.migrations and isinstance(settings, StoringSettings):
-        url = settings.database_url or url_of(program.embedded_database)
+        url = settings.database_url or database_url(program.embedded_database)
         asyncio.run(prepare_database(url, {program.name: program.migrations}))
     check_port(settings.host, settings.port)
     serve(service_app(program, settings, url), settings.host, settings.port)
@@ -107,10 +108,10 @@ async def prepare_database(url: str, migrations: Mapping[str, Path], schema: str
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            await make_database(url)
+            await create_database(url)
             for name, folder in migrations.items():
                 await migrate(url, name, folder)
-            async with connected(url, size=1, check=check.check):
+            async with open_database(url, size=1, check=check.check):
                 return
         except Unavailable as fault:
             if time.monotonic() > deadline:
@@ -154,7 +155,7 @@ async def open_host(
     """Connect a service to its database and to its peers, for the length of the block."""
     check = DatabaseCheck(data_folder(), url, program.name)
     peers = Peers(
-        cluster=Cluster.named(settings.kafka),
+        cluster=Cluster.parse(settings.kafka),
         key=settings.service_key.get_secret_value(),
         urls=settings.peer_urls,
         writers=program.writers,
@@ -165,7 +166,7 @@ async def open_host(
         database = None
         directory: Directory = peers
         if url:
-            pool = connected(url, size=CONNECTIONS, check=check.check)
+            pool = open_database(url, size=CONNECTIONS, check=check.check)
             database = await stack.enter_async_context(pool)
             if program.open_directory:
                 directory = program.open_directory(database)

@@ -9,8 +9,9 @@ import asyncpg
 import msgspec
 
 from assessment.core.facts import Fact, Facts, Key, merge
-from eventlog.postgres.log import LEASE_SECONDS, RENEW
+from eventlog.postgres.lease import LEASE_SECONDS
 from eventlog.postgres.pool import Database
+from eventlog.postgres.statements import RENEW
 from events.errors import Conflict
 from events.instants import BEGINNING, Instant
 

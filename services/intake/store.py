@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from eventlog.core.decider import REFERENCE
-from eventlog.postgres.pool import Connected
+from eventlog.postgres.pool import SupportsFetch
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.instants import Instant
 from intake.core.submission import Item
@@ -112,7 +112,7 @@ class StoredIdentity(NamedTuple):
 class IntakeStore:
     """The tables of intake, as other parts of a process read them."""
 
-    def __init__(self, database: Connected) -> None:
+    def __init__(self, database: SupportsFetch) -> None:
         self._database = database
 
     # ── Inputs ───────────────────────────────────────────────────────────────────────────────────
@@ -249,7 +249,7 @@ class StoredKey(NamedTuple):
 class KeyStore:
     """The API keys. Every method is one statement."""
 
-    def __init__(self, database: Connected) -> None:
+    def __init__(self, database: SupportsFetch) -> None:
         self._database = database
 
     async def find(self, digest: bytes) -> StoredKey | None:
@@ -290,7 +290,7 @@ class Progress(NamedTuple):
 class InboundStore:
     """The progress of each topic of a line, and its dead letters. Every method is one statement."""
 
-    def __init__(self, database: Connected) -> None:
+    def __init__(self, database: SupportsFetch) -> None:
         self._database = database
 
     async def lease_partitions(

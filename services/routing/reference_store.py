@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from eventlog.content_codec import decoded
+from eventlog.content_codec import decode_content
 from events.catalogue import OnCall
 from events.reference_data import AdmissionList, GridMap, Policies, Roster
 from routing.core.reference import GridEntry, Grids
@@ -18,7 +18,7 @@ class ContentLibrary:
 
     def map(self, digest: str) -> GridMap:
         """Return a map with its polygons."""
-        return decoded(self.contents, digest, GridMap)
+        return decode_content(self.contents, digest, GridMap)
 
     def grids(self, digest: str) -> Grids:
         grids = self.map(digest).grids
@@ -26,13 +26,13 @@ class ContentLibrary:
         return Grids(entries, frozenset(grid.street for grid in grids))
 
     def workers(self, digest: str) -> Mapping[str, str]:
-        return decoded(self.contents, digest, Roster).workers
+        return decode_content(self.contents, digest, Roster).workers
 
     def receivers(self, digest: str) -> tuple[OnCall, ...]:
-        return decoded(self.contents, digest, Roster).receivers
+        return decode_content(self.contents, digest, Roster).receivers
 
     def admission(self, digest: str) -> AdmissionList:
-        return decoded(self.contents, digest, AdmissionList)
+        return decode_content(self.contents, digest, AdmissionList)
 
     def policies(self, digest: str) -> Policies:
-        return decoded(self.contents, digest, Policies)
+        return decode_content(self.contents, digest, Policies)

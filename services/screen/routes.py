@@ -15,7 +15,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.responses import Response
 
-from eventlog.content_codec import decoded
+from eventlog.content_codec import decode_content
 from events.reference_data import GridMap, Names
 from screen.core.map_svg import map_payload
 from screen.follower import Follower
@@ -94,8 +94,8 @@ class Screen:
 
 def render_map(contents: Mapping[str, bytes], map_digest: str, names_digest: str) -> RenderedMap:
     """Return a map as the page draws it, with the names that were adopted beside it."""
-    grid_map = decoded(contents, map_digest, GridMap)
-    names = decoded(contents, names_digest, Names) if names_digest in contents else None
+    grid_map = decode_content(contents, map_digest, GridMap)
+    names = decode_content(contents, names_digest, Names) if names_digest in contents else None
     of_district = names.names.get(grid_map.district, {}) if names else {}
     body = msgspec.json.encode(map_payload(grid_map, names))
     return RenderedMap({"zh": grid_map.name, **of_district}, body)

@@ -24,9 +24,9 @@ def test_a_row_is_dropped_when_all_readers_have_passed_it() -> None:
     async def read() -> None:
         log = MemoryLog("intake", readers=("routing", "tables"))
         await log.append(SHARD, [visit(number, 1) for number in range(5)])
-        log.passed("routing", SHARD, 4)
+        log.acknowledge("routing", SHARD, 4)
         assert len(await log.read(SHARD, 0, 9)) == 5
-        log.passed("tables", SHARD, 3)
+        log.acknowledge("tables", SHARD, 3)
         assert [row.position for row in await log.read(SHARD, 3, 9)] == [4, 5]
         with pytest.raises(Truncated, match="rows after 2"):
             await log.read(SHARD, 2, 9)

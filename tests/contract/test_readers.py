@@ -17,7 +17,7 @@ from eventlog.core.row import Row, Watermark
 from eventlog.http_log import HttpLog, log_routes
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import connected, listen
+from eventlog.postgres.pool import listen, open_database
 from events.errors import Unavailable
 from events.instants import BEGINNING
 from tests.contract.log_contract import SHARD, visit
@@ -78,7 +78,7 @@ CONTRACT: tuple[Clause, ...] = (
 @asynccontextmanager
 async def over_http(url: str, notifier: Notifier) -> AsyncIterator[HttpLog]:
     """A reader over real HTTP, of a server that has the table."""
-    async with connected(url, size=2) as database:
+    async with open_database(url, size=2) as database:
         app = FastAPI()
         app.include_router(
             log_routes(
@@ -99,7 +99,7 @@ async def over_http(url: str, notifier: Notifier) -> AsyncIterator[HttpLog]:
 @asynccontextmanager
 async def both(url: str, source: str) -> AsyncIterator[tuple[PostgresLog, Reader]]:
     """Somebody who writes, and a reader with connections and a bell of its own."""
-    async with connected(url, size=2) as database, connected(url, size=2) as other:
+    async with open_database(url, size=2) as database, open_database(url, size=2) as other:
         writer = PostgresLog("intake", "intake", database, Notifier())
         if source == "table":
             yield writer, PostgresLog("intake", "intake", other, Notifier())

@@ -13,7 +13,7 @@ import pytest
 
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import connected
+from eventlog.postgres.pool import open_database
 from events.topology import WRITER
 from gridcall.verify import verify
 from tests.harness.commands import run_on_database
@@ -32,7 +32,7 @@ def post(api: httpx.Client, numbers: Iterator[int]) -> None:
 
 async def passed(url: str, log: str) -> tuple[int, int]:
     """How far a service has read, and written."""
-    async with connected(url, size=1) as database:
+    async with open_database(url, size=1) as database:
         kept = PostgresLog(log, WRITER[log], database, Notifier())
         return (await kept.progress("exampleville")).input, (
             await kept.watermark("exampleville")

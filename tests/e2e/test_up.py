@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from embedded.server import started
+from embedded.server import start_server
 from eventlog.postgres.pool import PINNED
 from gridcall.host.migrations import prepare
 from tests.harness.chaos import restarted
@@ -177,7 +177,7 @@ def test_a_deadline_on_a_quiet_system_raises_its_call(
 def test_while_the_database_is_away_intake_says_when_to_come_again(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    server = started(tmp_path_factory.mktemp("away"))
+    server = start_server(tmp_path_factory.mktemp("away"))
     database = server.get_uri("away")
     asyncio.run(prepare(database))
     key = adopt_exampleville(database)

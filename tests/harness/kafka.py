@@ -10,12 +10,14 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from eventlog.core.row import Generation, Row, Watermark
+from eventlog.kafka.administration import apply
+from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.reader import KafkaLog
-from eventlog.kafka.relay import Publisher, Relay
-from eventlog.kafka.topics import Cluster, apply
+from eventlog.kafka.relay import Relay
+from eventlog.kafka.topics import Cluster
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import connected
+from eventlog.postgres.pool import open_database
 from events.errors import Unavailable
 from gridcall.host.topics import system_topics
 from tests.contract.log_contract import SHARD
@@ -109,7 +111,7 @@ class Kafka:
 @asynccontextmanager
 async def over_kafka(url: str, topics: Topics, *, relayed: bool = True) -> AsyncIterator[Kafka]:
     """A writer, a relay and a reader; `relayed`: the relay runs."""
-    async with connected(url, size=3) as database, connected(url, size=3) as other:
+    async with open_database(url, size=3) as database, open_database(url, size=3) as other:
         notifier, cluster = Notifier(), topics.broker.cluster
         writer = PostgresLog("intake", "intake", database, Notifier(), "a")
         publisher = Publisher(cluster)

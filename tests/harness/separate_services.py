@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from eventlog.kafka.topics import apply
+from eventlog.kafka.administration import apply
 from gridcall.host.topics import system_topics
 from gridcall.simulation.local_cluster import free_ports
 from tests.harness.broker import Broker, running_broker

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from eventlog.notifier import Notifier
-from eventlog.postgres.pool import Database, connected
+from eventlog.postgres.pool import Database, open_database
 from events.catalogue import RetryAsked
 from events.errors import Unavailable
 from httpedge.problems import Problem
@@ -383,7 +383,7 @@ class Narrow(Database):
 
 def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(database: str) -> None:
     async def story() -> None:
-        async with connected(database) as wide:
+        async with open_database(database) as wide:
             narrow = Narrow(wide._pool)
             acceptor = Acceptor(narrow, Notifier())
             items = [

@@ -18,7 +18,7 @@ from assessment.store import FactStore, encode_fact, encoded_facts
 from eventlog.core.row import Row
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import Database, connected
+from eventlog.postgres.pool import Database, open_database
 from events import catalogue as e
 from events.errors import Conflict
 from events.instants import BEGINNING
@@ -102,7 +102,7 @@ def city() -> dict[str, list[Row]]:
 
 @asynccontextmanager
 async def world(url: str) -> AsyncIterator[World]:
-    async with connected(url, size=3) as database:
+    async with open_database(url, size=3) as database:
         logs = {
             name: PostgresLog(name, WRITER[name], database, Notifier(), "stage")
             for name in ("cases", "calls")

@@ -20,7 +20,7 @@ from eventlog.core.row import Generation
 from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import connected
+from eventlog.postgres.pool import open_database
 from events.errors import Halted
 from events.topology import UPSTREAM
 from gridcall.host.migrations import prepare
@@ -204,7 +204,7 @@ def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(
     """Intake's backup ends at 1. Who has read no further goes on by itself; who has must be cut back, and says so."""
 
     async def told() -> None:
-        async with connected(database, size=2) as kept:
+        async with open_database(database, size=2) as kept:
             intake, cases = (
                 PostgresLog("intake", "intake", kept, Notifier()),
                 PostgresLog("cases", "routing", kept, Notifier(), "a"),
@@ -224,7 +224,7 @@ def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(
             )
             await kept.fetch("DELETE FROM intake.log WHERE pos > 1")
             await kept.fetch("UPDATE intake.shard SET pos = 1")
-            async with connected(elsewhere, size=1) as other:
+            async with open_database(elsewhere, size=1) as other:
                 await other.on_connection(
                     lambda stages: kept.on_connection(
                         lambda connection: check.accept(

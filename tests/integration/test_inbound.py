@@ -13,10 +13,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, RecordsToDelete
 
-from eventlog.kafka.relay import Publisher
-from eventlog.kafka.topics import Cluster, administrator, apply, remove
+from eventlog.kafka.administration import apply, remove
+from eventlog.kafka.client import administrator
+from eventlog.kafka.publisher import Publisher
+from eventlog.kafka.topics import Cluster
 from eventlog.notifier import Notifier
-from eventlog.postgres.pool import connected
+from eventlog.postgres.pool import open_database
 from gridcall.host.topics import system_topics
 from intake.acceptor import Acceptor
 from intake.api_keys import ON_KAFKA, ApiKey, ApiKeys
@@ -137,7 +139,7 @@ async def upstream(broker: Broker, url: str) -> AsyncIterator[Upstream]:
     producer = AIOKafkaProducer(
         bootstrap_servers=cluster.brokers, acks="all", metadata_max_age_ms=1000
     )
-    async with connected(url, size=6) as database:
+    async with open_database(url, size=6) as database:
         await ApiKeys(database).add(DISTRICT, SOURCE, [ON_KAFKA[2]])
         await producer.start()
         made = Upstream(cluster, url, database, producer)

@@ -15,25 +15,18 @@ from aiokafka.admin import RecordsToDelete
 
 from eventlog.codec import envelope
 from eventlog.core.row import Row, Watermark
-from eventlog.kafka import reader as kafka_log
-from eventlog.kafka import relay
-from eventlog.kafka.reader import KafkaLog, Shard
-from eventlog.kafka.relay import ADVANCE, TAKE, Publisher, Relay, unpublished
-from eventlog.kafka.topics import (
-    CONTENT_TYPE,
-    GENERATION,
-    Cluster,
-    Headers,
-    Step,
-    administrator,
-    apply,
-    log_topics,
-    plan,
-)
+from eventlog.kafka import follower, relay, shard_buffer
+from eventlog.kafka.administration import Step, apply, plan
+from eventlog.kafka.client import administrator
+from eventlog.kafka.publisher import Publisher
+from eventlog.kafka.reader import KafkaLog
+from eventlog.kafka.relay import ADVANCE, TAKE, Relay, count_unpublished
+from eventlog.kafka.shard_buffer import ShardBuffer
+from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, Cluster, Headers, log_topics
 from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import connected
+from eventlog.postgres.pool import open_database
 from events.errors import Conflict, Unavailable
 from events.instants import BEGINNING
 from events.topology import LOGS, UPSTREAM, WRITER
@@ -66,7 +59,7 @@ async def written(kafka: Kafka, count: int) -> int:
 
 async def published(kafka: Kafka) -> None:
     async def all_is() -> bool:
-        return await unpublished(kafka.writer, SHARD) == 0
+        return await count_unpublished(kafka.writer, SHARD) == 0
 
     await wait_for_condition(all_is)
 
@@ -82,13 +75,13 @@ def numbered(rows: list[Row]) -> list[int]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_log, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(shard_buffer, "SILENCE_SECONDS", 0.5)
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody asks because of silence."""
-    monkeypatch.setattr(kafka_log, "SILENCE_SECONDS", 1e6)
+    monkeypatch.setattr(shard_buffer, "SILENCE_SECONDS", 1e6)
 
 
 @pytest.mark.usefixtures("patient")
@@ -122,7 +115,7 @@ def test_no_time_passes_in_the_midst_of_a_decision(
     database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A clock that starts in it may be due before its very instant: it runs out when all of the decision is there."""
-    monkeypatch.setattr(relay, "ROWS", 2)
+    monkeypatch.setattr(relay, "ROWS_MAX", 2)
 
     async def story(kafka: Kafka) -> None:
         assert await written(kafka, 3) == 3
@@ -226,7 +219,7 @@ def test_a_relay_stands_by_while_another_one_has_the_lease(database: str, topics
     """Also while nothing comes but time. One that has ended is followed by the other within its lease."""
 
     async def story(kafka: Kafka) -> None:
-        async with connected(database, size=2) as other:
+        async with open_database(database, size=2) as other:
             publisher = Publisher(topics.broker.cluster)
             second = Relay(
                 PostgresLog("intake", "intake", other, Notifier(), "b"),
@@ -342,17 +335,17 @@ def test_another_cluster_at_the_same_address(database: str, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("patient")
 def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_when_it_is_back(
-    database: str, tmp_path: Path
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story(kafka: Kafka) -> None:
         await written(kafka, 1)
         await kafka.read(0, 1)
         await published(kafka)
         kafka.topics.broker.do("kill")
-        kafka.reader._new.set()  # As for another district.
+        kafka.reader._follower.changed.set()  # As for another district.
 
         async def it_failed() -> bool:
-            return bool(kafka.reader._told)
+            return "is not read over Kafka" in caplog.text
 
         await wait_for_condition(it_failed)
         kafka.topics.broker.do("start")
@@ -374,7 +367,7 @@ def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(
         assert len(await kafka.read(0, last)) == last
         kafka.topics.broker.do("kill")
         more = await written(kafka, 50)
-        assert await unpublished(kafka.writer, SHARD) == 50
+        assert await count_unpublished(kafka.writer, SHARD) == 50
         kafka.topics.broker.do("start")
         assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
         await published(kafka)
@@ -435,7 +428,7 @@ def test_a_database_that_is_made_anew_is_another_generation(database: str, topic
 # ── What each rule is worth: without it, the same story goes wrong ─────────────────────────────────────────────────────────
 
 
-def takes_whatever_comes(shard: Shard, row: Row) -> bool:
+def takes_whatever_comes(shard: ShardBuffer, row: Row) -> bool:
     """The gap rule, taken away."""
     if row.position <= shard.last:
         return False
@@ -444,7 +437,7 @@ def takes_whatever_comes(shard: Shard, row: Row) -> bool:
     return True
 
 
-def takes_everything(shard: Shard, row: Row) -> bool:
+def takes_everything(shard: ShardBuffer, row: Row) -> bool:
     """The rule that what was taken is dropped, taken away."""
     shard.rows.append(row)
     shard.last = row.position
@@ -453,10 +446,10 @@ def takes_everything(shard: Shard, row: Row) -> bool:
 
 async def marks_before_it_publishes(relay: Relay) -> int:
     """The relay's order, taken away."""
-    relay.sent = relay.sent or await relay._asked(TAKE) or 0
-    entries = await relay.source.entries(relay.shard, relay.sent, 1000)
+    relay.published = relay.published or await relay._execute(TAKE) or 0
+    entries = await relay.source.entries(relay.shard, relay.published, 1000)
     if entries:
-        relay.sent = await relay._asked(ADVANCE, entries[-1].position)
+        relay.published = await relay._execute(ADVANCE, entries[-1].position)
         raise asyncio.CancelledError  # It dies here; the next one begins behind.
     return 0
 
@@ -471,7 +464,7 @@ async def arrived(kafka: Kafka) -> list[int]:
     taken: list[Row] = []
     while not taken or taken[-1].position < 10:
         found = await kafka.reader.read(SHARD, taken[-1].position if taken else 0, 100)
-        taken += found or list(kafka.reader._shards[SHARD].rows)
+        taken += found or list(kafka.reader._buffers[SHARD].rows)
         await asyncio.sleep(0.02)
     return numbered(taken)
 
@@ -490,7 +483,7 @@ def test_the_rule_of_one_integer_is_needed(
             assert (await arrived(kafka) == list(range(1, 11))) is right
 
     if weakened:
-        monkeypatch.setattr(Shard, "take", weakened)
+        monkeypatch.setattr(ShardBuffer, "add", weakened)
     told(database, topics, story, relayed=False)
 
 
@@ -518,7 +511,7 @@ def test_the_rule_of_generations_is_needed(
         assert (taken == true) is not weakened
 
     if weakened:
-        monkeypatch.setattr(Shard, "takes", lambda *_: True)
+        monkeypatch.setattr(ShardBuffer, "accepts", lambda *_: True)
     told(database, topics, story, relayed=False)
 
 
@@ -539,7 +532,7 @@ def test_the_relay_marks_what_was_acknowledged(
             await kafka.relay.step()
         await kafka.knows_the_generation()
         kafka.recorded.unavailable = True
-        kafka.relay.sent = None
+        kafka.relay.published = None
         kafka.publish()
         await kafka.reader.read(SHARD, 0, 1)
         await written(kafka, 1)
@@ -592,7 +585,7 @@ def test_kafkas_own_tool_shows_how_far_a_log_is_read(
     database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The group has no members: who reads what is decided by leases."""
-    monkeypatch.setattr(kafka_log, "SHOWN_SECONDS", 0.2)
+    monkeypatch.setattr(follower, "GROUP_SECONDS", 0.2)
     group = f"group{topics.partition}"
 
     async def story(kafka: Kafka) -> None:

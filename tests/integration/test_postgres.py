@@ -21,19 +21,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, text
 
 from assessment.tables import METADATA as ASSESSMENT
-from embedded.server import started
+from embedded.server import start_server
 from eventlog.core.log import Log
 from eventlog.core.row import Row
 from eventlog.notifier import Notifier
-from eventlog.postgres.log import COMMIT, READ, PostgresLog
-from eventlog.postgres.pool import (
-    PINNED,
-    connected,
-    make_database,
-    migrate,
-    on_sqlalchemy,
-    server_of,
-)
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.migrate import create_database, migrate, open_server, run_on_sqlalchemy
+from eventlog.postgres.pool import PINNED, open_database
+from eventlog.postgres.statements import COMMIT, READ
 from eventlog.postgres.tables import metadata_of
 from events.catalogue import VisitMade
 from events.errors import Conflict, Halted, Unavailable
@@ -60,7 +55,7 @@ class Forgetful(PostgresLog):
 async def opened(
     url: str, name: str = "intake", owner: str = "a", kind: type[PostgresLog] = PostgresLog
 ) -> AsyncIterator[PostgresLog]:
-    async with connected(url, size=3) as database:
+    async with open_database(url, size=3) as database:
         yield kind(name, WRITER[name], database, Notifier(), owner)
 
 
@@ -130,7 +125,7 @@ def test_a_reference_that_comes_again_while_commits_are_under_way_is_accepted_on
     database: str,
 ) -> None:
     async def told() -> None:
-        async with connected(database) as db:
+        async with open_database(database) as db:
             acceptor = Acceptor(db, Notifier())
             items = [
                 item_of(VisitMade(action=f"{n % 70:032x}", issue="case", by="ann"))
@@ -160,7 +155,7 @@ def test_the_log_is_read_by_its_index_also_while_it_is_new(database: str) -> Non
             await connection.execute(f"PREPARE reading AS {READ.format(schema='intake')}")
             return plan(await connection.fetch("EXPLAIN EXECUTE reading('city', 5, 10)"))
 
-        async with connected(database) as db:
+        async with open_database(database) as db:
             seen = await db.on_connection(explained)
             assert "Index Scan using log_pkey" in seen
             assert "Sort" not in seen
@@ -170,7 +165,7 @@ def test_the_log_is_read_by_its_index_also_while_it_is_new(database: str) -> Non
 
 def test_every_connection_of_the_runtime_has_its_settings(database: str) -> None:
     async def told() -> None:
-        async with connected(database) as db:
+        async with open_database(database) as db:
             for name, value in PINNED.items():
                 assert (await db.fetch(f"SHOW {name}"))[0][0] == value
             for name in ("fsync", "synchronous_commit"):
@@ -200,7 +195,7 @@ def test_the_migrations_make_the_schema(service: str, metadata: MetaData, databa
             compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
         )
 
-    assert asyncio.run(on_sqlalchemy(database, compared)) == []
+    assert asyncio.run(run_on_sqlalchemy(database, compared)) == []
 
 
 def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
@@ -212,12 +207,12 @@ def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
 
     async def story() -> None:
         url = postgres.replace("/postgres?", "/kept_as_text?")
-        await make_database(url)
+        await create_database(url)
         await migrate(url, "intake", before)
-        async with connected(url) as db:
+        async with open_database(url) as db:
             await db.fetch("INSERT INTO intake.identity VALUES ($1, 'city', 1, 5, $2, $3)", *kept)
         await migrate(url, "intake", now)
-        async with connected(url) as db:
+        async with open_database(url) as db:
             ((name, content, code),) = await db.fetch(
                 "SELECT id, content, code FROM intake.identity"
             )
@@ -256,11 +251,11 @@ def test_a_session_that_is_cut_while_a_service_is_prepared_is_a_database_that_is
     cut = "SELECT pg_terminate_backend(pg_backend_pid())"
 
     async def on_a_connection() -> None:
-        async with server_of(database) as (connection, _):
+        async with open_server(database) as (connection, _):
             await connection.execute(cut)
 
     with pytest.raises(Unavailable):
-        asyncio.run(on_sqlalchemy(database, lambda connection: connection.execute(text(cut))))
+        asyncio.run(run_on_sqlalchemy(database, lambda connection: connection.execute(text(cut))))
     with pytest.raises(Unavailable):
         asyncio.run(on_a_connection())
 
@@ -274,7 +269,7 @@ def test_a_session_whose_end_is_told_before_its_connection_closes_is_a_database_
         connection._protocol.data_received(b"E" + (4 + len(fields)).to_bytes(4, "big") + fields)
 
     async def story() -> None:
-        async with connected(database, size=1) as db:
+        async with open_database(database, size=1) as db:
             await db.on_connection(ended)
             with pytest.raises(Unavailable):
                 await db.fetch("SELECT 1")
@@ -303,7 +298,7 @@ def test_the_embedded_server_starts_with_a_short_path_and_a_locale_that_is_not_t
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setenv("LC_ALL", "tlh_QO.KOI8-R")  # No machine has it.
-    started(tmp_path).cleanup()
+    start_server(tmp_path).cleanup()
     assert shutil.which("ldconfig"), (
         "it lies in /usr/sbin or /sbin on every Debian, as useradd does"
     )

@@ -12,7 +12,7 @@ import pytest
 from escalation.stage import escalation_stages
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import connected
+from eventlog.postgres.pool import open_database
 from events.errors import Halted
 from events.topology import WRITER
 from gridcall.verify import Verified, verify
@@ -111,7 +111,7 @@ def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
     process.end()
 
     async def stepped() -> int:
-        async with connected(database, size=2) as db:
+        async with open_database(database, size=2) as db:
             logs = {
                 log: PostgresLog(log, WRITER[log], db, Notifier(), "test")
                 for log in ("cases", "calls")

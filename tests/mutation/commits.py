@@ -9,7 +9,7 @@ import asyncpg
 
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
-from eventlog.postgres import log as postgres
+from eventlog.postgres import statements as postgres
 from eventlog.postgres.log import PostgresLog
 from eventlog.runner import Runner
 from events.errors import Unavailable
@@ -26,11 +26,11 @@ from tests.mutation.world import ALL
 async def commit_again(real: Callable[..., Awaitable[None]], self: PostgresLog, *args: Any) -> None:
     fetch = self._fetch
 
-    async def fetch_again(sql: str, *values: object) -> list[asyncpg.Record]:
+    async def fetch_again(statement: str, *values: object) -> list[asyncpg.Record]:
         try:
-            return await fetch(sql, *values)
+            return await fetch(statement, *values)
         except Unavailable:
-            return await fetch(sql, *values)
+            return await fetch(statement, *values)
 
     self._fetch = fetch_again  # type: ignore[method-assign]
     try:
@@ -42,7 +42,7 @@ async def commit_again(real: Callable[..., Awaitable[None]], self: PostgresLog, 
 TRIED_AGAIN = Weakening("`PostgresLog.commit` is tried again without looking", commit_again)
 
 
-@method(PostgresLog, "_happened")
+@method(PostgresLog, "_is_committed")
 async def always_happened(real: object, self: PostgresLog, *args: Any) -> bool:
     return True
 
@@ -182,7 +182,7 @@ FAULTS = (
     PlantedFault(
         "not taking a commit for granted",
         "A commit whose answer was lost may not have happened.",
-        (Weakening("`PostgresLog._happened` says yes", always_happened),),
+        (Weakening("`PostgresLog._is_committed` says yes", always_happened),),
         an_answer_is_lost_before_the_commit,
         ("Conflict",),
     ),

@@ -13,7 +13,7 @@ import pytest
 from eventlog.codec import data_decoder
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import Database, connected, reached
+from eventlog.postgres.pool import Database, map_errors, open_database
 from events.catalogue import (
     Event,
     IssueReported,
@@ -74,7 +74,7 @@ class OpenTransaction(Database):
         self._connection = connection
 
     async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
-        with reached():
+        with map_errors():
             return await self._connection.fetch(sql, *args)
 
 
@@ -247,6 +247,6 @@ def receipt(submission: Submission) -> Receipt:
 
 @asynccontextmanager
 async def on_postgres(patch: pytest.MonkeyPatch, url: str) -> AsyncIterator[OnPostgres]:
-    async with connected(url, size=4) as database:
+    async with open_database(url, size=4) as database:
         await database.on_connection(lambda connection: connection.execute(WALL))
         yield OnPostgres(patch, url, Connection(database))

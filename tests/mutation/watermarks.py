@@ -48,7 +48,7 @@ async def read_unwritten_time(
 
 @method(Runner, "advance_time")
 async def believe_at_once(real: object, self: Runner[Any, Any]) -> None:
-    await self._commit(*self._taken())
+    await self._commit(*self._take_decided())
     mark = await self.source.watermark(self.stage.shard)
     await self._commit(self.stage.advance_time(mark.watermark), self.stage.progress)
     await self.sink.announce(self.stage.shard, mark.watermark, self.stage.input)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from eventlog.postgres import log as postgres
+from eventlog.postgres import statements as postgres
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 

@@ -12,7 +12,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog.codec import envelope, opened
+from eventlog.codec import envelope, read_envelope
 from eventlog.core.row import Row
 from events import catalogue as e
 from events import registry
@@ -51,7 +51,7 @@ st.register_type_strategy(dict, st.dictionaries(st.text(max_size=4), st.integers
 
 @given(rows())
 def test_an_envelope_opens_to_the_row_that_was_put_in(row: Row) -> None:
-    assert opened(envelope(row)) == row
+    assert read_envelope(envelope(row)) == row
 
 
 @given(rows())
@@ -88,7 +88,7 @@ def test_every_event_ever_published_still_reads_as_it_did() -> None:
     lines = GOLDEN.read_bytes().splitlines()
     assert {json.loads(line)["type"] for line in lines} == set(registry.CATALOGUE)
     for line in lines:
-        assert envelope(opened(line)) == line
+        assert envelope(read_envelope(line)) == line
 
 
 def test_a_cloudevents_reader_that_is_not_ours_reads_an_envelope() -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from events.catalogue import CaseFacts, DeadlineRule
-from events.deadlines import due, limit_for
+from events.deadlines import due, rule_for
 from events.instants import instant
 
 
@@ -49,27 +49,27 @@ def test_the_first_row_that_fits_counts() -> None:
         days(5),
     ]
     assert (
-        limit_for(
+        rule_for(
             CaseFacts(line="hotline", category="Water", urgency="urgent", reported=0, due=None),
             rows,
         )
         == rows[0]
     )
     assert (
-        limit_for(
+        rule_for(
             CaseFacts(line="hotline", category="Noise", urgency="urgent", reported=0, due=None),
             rows,
         )
         == rows[1]
     )
     assert (
-        limit_for(
+        rule_for(
             CaseFacts(line="grid", category="Water", urgency="urgent", reported=0, due=None), rows
         )
         == rows[2]
     )
     assert (
-        limit_for(
+        rule_for(
             CaseFacts(line="grid", category="Water", urgency="urgent", reported=0, due=None),
             rows[:2],
         )

@@ -11,9 +11,9 @@ import pytest
 import shapely
 from shapely.geometry import shape
 
-from eventlog.content_codec import encoded
+from eventlog.content_codec import encode_content
 from events.catalogue import LINES, URGENCIES, CaseFacts
-from events.deadlines import limit_for
+from events.deadlines import rule_for
 from gridcall.demo.licheng.admission import CATEGORIES, admission
 from gridcall.demo.licheng.contents import contents
 from gridcall.demo.licheng.grid_map import district_map
@@ -70,7 +70,9 @@ def test_basic_grids_tile_the_district_by_the_projects_own_check(tmp_path: Path)
     checked = check_map(tmp_path, MapFiles.model_validate(FILES))
     assert checked.findings == ()
     assert checked.grids is not None
-    assert encoded(checked.grids) == encoded(type(checked.grids)("370112", "历城区", tuple(BASIC)))
+    assert encode_content(checked.grids) == encode_content(
+        type(checked.grids)("370112", "历城区", tuple(BASIC))
+    )
 
 
 def test_basic_grids_leave_nothing_over_and_streets_and_communities_are_blocks() -> None:
@@ -140,7 +142,7 @@ def test_every_line_has_a_limit_for_every_matter() -> None:
     for line in LINES:
         for urgency in URGENCIES:
             assert all(
-                limit_for(
+                rule_for(
                     CaseFacts(line=line, category=each.code, urgency=urgency, reported=0, due=None),
                     limits,
                 )

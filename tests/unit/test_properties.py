@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assessment.core.facts import Fact, Key, merge_into
-from eventlog.codec import envelope, opened
+from eventlog.codec import envelope, read_envelope
 from eventlog.core.decider import REFERENCE
 from eventlog.core.row import Row
 from events import catalogue as e
@@ -151,7 +151,7 @@ def test_a_stage_that_recalls_its_own_rows_goes_on_as_if_nothing_had_happened(
     live = ESCALATION.make("city")
     done = live.apply(heard[: chance.randint(0, len(heard))])
     recalled = ESCALATION.make("city")
-    recalled.replay([opened(envelope(row)) for row in done], {})
+    recalled.replay([read_envelope(envelope(row)) for row in done], {})
     assert {name: (s.state, s.sequence, s.is_parked) for name, s in recalled.subjects.items()} == {
         name: (s.state, s.sequence, s.is_parked) for name, s in live.subjects.items() if s.sequence
     }
@@ -170,7 +170,7 @@ def test_routings_state_is_the_fold_of_its_own_published_rows(
     rows = [row for row in run(drafts_of(history, strict=strict)) if row.log == "cases"]
     one, other = ROUTING.make("city"), ROUTING.make("city")
     one.replay(rows, {})
-    other.replay([opened(envelope(row)) for row in rows], {})
+    other.replay([read_envelope(envelope(row)) for row in rows], {})
     assert {name: s.state for name, s in one.subjects.items()} == {
         name: s.state for name, s in other.subjects.items()
     }

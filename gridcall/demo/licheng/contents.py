@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventlog.content_codec import encoded
+from eventlog.content_codec import encode_content
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.reference_data import AdmissionList, Content, GridMap, Names, Policies, Roster
 from gridcall.demo.licheng.admission import admission
@@ -36,5 +36,5 @@ def contents() -> list[tuple[ReferenceAdopted, bytes]]:
 
 def adoption(content: Content) -> tuple[ReferenceAdopted, bytes]:
     """Return the event that adopts a content, and the content's bytes."""
-    digest, body = encoded(content)
+    digest, body = encode_content(content)
     return ReferenceAdopted(kind=KINDS[type(content)], name=VERSION, digest=digest), body

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from eventlog.codec import opened
-from eventlog.http_log import HEAD, PASSED
+from eventlog.codec import read_envelope
+from eventlog.http_log import POSITION_HEADER, WATERMARK_HEADER
 from gridcall.demo.licheng.units import CODE
 from gridcall.demo.traffic.agenda import Agenda
 from gridcall.demo.traffic.client import PEOPLE, Keys, request
@@ -78,11 +78,11 @@ class World:
             path = f"/{service}/log/{CODE}?after={after}&wait={POLL_SECONDS}"
             answer = await request(self._http, "GET", path, self._keys.reader)
             for line in answer.content.splitlines():
-                row = opened(line)
+                row = read_envelope(line)
                 after = row.position
                 self.people.read(row)
-            self.clock.set(int(answer.headers[PASSED]))
-            if after >= int(answer.headers[HEAD]):
+            self.clock.set(int(answer.headers[WATERMARK_HEADER]))
+            if after >= int(answer.headers[POSITION_HEADER]):
                 self._unread.discard(service)
             if not self._unread and not self.people.active:
                 self.people.activate()

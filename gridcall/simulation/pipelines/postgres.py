@@ -8,12 +8,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from eventlog.core.row import Draft
-from eventlog.kafka.relay import unpublished
-from eventlog.kafka.topics import Cluster, apply, log_topics, remove
+from eventlog.kafka.administration import apply, remove
+from eventlog.kafka.relay import count_unpublished
+from eventlog.kafka.topics import Cluster, log_topics
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import Database, connected, listen, remark, remark_on
-from eventlog.runner import ShardSupervisor
+from eventlog.postgres.migrate import database_comment, set_database_comment
+from eventlog.postgres.pool import Database, listen, open_database
+from eventlog.supervisor import ShardSupervisor
 from events.errors import Halted
 from events.instants import Instant
 from events.topology import STAGES, WRITER
@@ -91,7 +93,7 @@ class Tabled:
     async def published(self) -> None:
         """Wait until all that is committed lies on the topics too. No commit waits for its relay."""
         for log in self._logs.values():
-            while await unpublished(log, self.district):
+            while await count_unpublished(log, self.district):
                 self.stages.check()
                 await asyncio.sleep(0.05)  # A relay tells nobody how far it is.
 
@@ -151,8 +153,8 @@ class Keepers(Tasks):
     def check(self) -> None:
         super().check()
         for keeper in self.keepers:
-            if keeper.stopped_because:
-                raise Halted(keeper.stopped_because)
+            if keeper.halted_because:
+                raise Halted(keeper.halted_because)
 
 
 @asynccontextmanager
@@ -161,8 +163,8 @@ async def tabled(
 ) -> AsyncIterator[Tabled]:
     """The pipeline in a database, which goes on where a run of this name was stopped, and begins anew for any other."""
     urls = dict.fromkeys(LOGS, url)
-    await prepare(url, anew=await remark_on(url) != name)
-    async with named(url, name), connected(url) as database:
+    await prepare(url, anew=await database_comment(url) != name)
+    async with named(url, name), open_database(url) as database:
         notifier = Notifier()
         logs = {log: PostgresLog(log, WRITER[log], database, notifier, "simulate") for log in LOGS}
         async with Keepers(logs, district, batch) as keepers:
@@ -180,7 +182,7 @@ async def over_kafka(
     batch: int = BATCH,
 ) -> AsyncIterator[Tabled]:
     """The pipeline in a process and a database for each service, `urls`, and its replicas; they read each other over Kafka."""
-    anew = await remark_on(urls["intake"]) != name
+    anew = await database_comment(urls["intake"]) != name
     for service in WRITER.values():
         await prepare(urls[service], services=(service,), anew=anew)
     topics = log_topics(cluster, LOGS, 1)
@@ -191,7 +193,7 @@ async def over_kafka(
     async with named(urls["intake"], name), AsyncExitStack() as stack:
         logs: dict[str, PostgresLog] = {}
         for log in (*LOGS, "evaluations"):
-            database: Database = await stack.enter_async_context(connected(urls[WRITER[log]]))
+            database: Database = await stack.enter_async_context(open_database(urls[WRITER[log]]))
             logs[log] = PostgresLog(log, WRITER[log], database, notifier, "simulate")
         processes = await stack.enter_async_context(
             Processes(folder_of(cluster.prefix, anew), cluster, urls, replicas)
@@ -213,6 +215,6 @@ async def over_kafka(
 @asynccontextmanager
 async def named(url: str, name: str) -> AsyncIterator[None]:
     """A database that says which run is in it, and in the end that it is finished."""
-    await remark(url, name)
+    await set_database_comment(url, name)
     yield
-    await remark(url, name + FINISHED)
+    await set_database_comment(url, name + FINISHED)

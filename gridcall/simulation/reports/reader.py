@@ -14,7 +14,7 @@ from typing import Any, get_args
 from assessment.core.facts import COUNTED, fact_of, merge_fact
 from assessment.core.figures import sheets
 from casebook import CALL_EVENTS, CallEvent, Case, evolve_call, evolve_case, raised_call
-from eventlog.codec import Entry, enveloped, row_of
+from eventlog.codec import Entry, entry_envelope, row_of
 from eventlog.core.row import Row
 from events.catalogue import (
     CallRaised,
@@ -90,7 +90,9 @@ class ReportReader:
         sum_ = self.logs[log]
         assert entries[0].position == sum_.positions + 1, "a gap, or a repeat"
         sum_.positions = entries[-1].position
-        sum_.sha256.update(b"\n".join([enveloped(log, shard, entry) for entry in entries]) + b"\n")
+        sum_.sha256.update(
+            b"\n".join([entry_envelope(log, shard, entry) for entry in entries]) + b"\n"
+        )
         for entry in entries:
             if entry.type in READ_TYPES:
                 self._fold(row_of(log, shard, entry))

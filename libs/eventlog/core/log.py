@@ -1,7 +1,7 @@
-"""A log: per shard one order of rows, without gaps, in which time never goes back. Here its
-protocol and the one in memory.
+"""A log: per shard one order of rows, without gaps, in which time never goes back.
 
-Every implementation passes the same contract suite (tests/contract/log_contract.py).
+Here are its protocol and the log in memory. Every implementation passes one contract suite
+(tests/contract/log_contract.py).
 """
 
 from __future__ import annotations
@@ -17,64 +17,63 @@ from events.instants import BEGINNING, Instant
 
 
 class Source(Protocol):
-    """What somebody needs of a log who reads it."""
+    """A log for its readers."""
 
     name: str
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
-        """At most `limit` rows after a position, in order. Raises Truncated if some of them were
-        dropped.
+        """Return at most `limit` rows after a position, in order. Raises Truncated if some are
+        gone.
         """
 
     async def row(self, shard: str, position: int) -> Row:
-        """The row of a position that was read before. Raises Truncated where it is gone."""
+        """Return the row of a position that was read before. Raises Truncated if it is gone."""
 
     async def watermark(self, shard: str) -> Watermark:
-        """The last position, and up to which instant nothing more comes."""
+        """Return the last position, and the instant before which no more rows come."""
 
     async def generation(self, shard: str) -> Generation:
-        """Of which generation the shard is; number 0 while there is none."""
+        """Return the generation of the shard; number 0 while there is none."""
 
 
 class Log(Source, Protocol):
-    """What the shell of a service needs of its own log."""
+    """A log for the shell of the service that writes it."""
 
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
-        """Append as the door does: the log gives each draft the next position, a time that never
-        goes back, and a sequence.
-        """
+        """Append drafts, as intake does; return them as rows with the positions that they got."""
 
-    async def commit(self, shard: str, rows: Sequence[Row], passed: Progress | None = None) -> None:
-        """Append as a stage does: rows that it has numbered. Raises Conflict if they do not follow.
+    async def commit(
+        self, shard: str, rows: Sequence[Row], progress: Progress | None = None
+    ) -> None:
+        """Append rows that a stage has numbered. Raises Conflict if they do not follow.
 
-        `passed` is how far the stage is; without it, how far it was when it made the last row.
+        `progress` is that of the stage; without it, the progress when it made the last row.
         """
 
     async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
-        """Let time pass up to `w`, without a row, and tell the readers. It may be
-        further already.
+        """Let time pass up to a watermark, without a row, and notify the readers.
+
+        `applied` is the last input that the stage applied. Time may be further already.
         """
 
 
-def at(log: str, shard: str, position: int, rows: Sequence[Row]) -> Row:
-    """The row of a position, if these rows begin with it. Raises Truncated."""
+def first_row(log: str, shard: str, position: int, rows: Sequence[Row]) -> Row:
+    """Return the first row, which must have this position. Raises Truncated."""
     if not rows or rows[0].position != position:
         raise Truncated(f"{log}/{shard}/{position} was read before, and is gone")
     return rows[0]
 
 
 def check_follows(rows: Sequence[Row]) -> None:
-    """Whether rows follow each other: positions, times, sequences. Raises Conflict where they do
-    not.
-    """
+    """Check that rows follow each other: positions, times, sequences. Raises Conflict."""
     times = [row.time for row in rows]
-    if [row.position for row in rows] != list(
-        range(rows[0].position, rows[0].position + len(rows))
-    ) or times != sorted(times):
-        wrong = next(
-            (b, a) for b, a in pairwise(rows) if a.position != b.position + 1 or a.time < b.time
+    positions = [row.position for row in rows]
+    first = rows[0].position
+    if positions != list(range(first, first + len(rows))) or times != sorted(times):
+        before, after = next(
+            (a, b) for a, b in pairwise(rows) if b.position != a.position + 1 or b.time < a.time
         )
-        raise Conflict("{1.id} at {1.time} does not follow {0.id} at {0.time}".format(*wrong))
+        raise Conflict(f"{after.id} at {after.time} does not follow {before.id} at {before.time}")
     sequences: dict[str, int] = {}
     for row in rows:
         subject, sequence = row.subject, row.sequence
@@ -85,102 +84,96 @@ def check_follows(rows: Sequence[Row]) -> None:
         sequences[subject] = sequence
 
 
-class Kept:
-    """What the log in memory keeps of one shard: the rows after position `start`."""
+class MemoryShard:
+    """One shard of the log in memory: the rows after position `start`."""
 
-    __slots__ = ("passed", "references", "rows", "start", "time")
+    __slots__ = ("acknowledged", "references", "rows", "start", "time")
 
     def __init__(self, readers: Iterable[str]) -> None:
         self.rows: list[Row] = []
         self.start = 0
         self.references = 0
         self.time: Instant = BEGINNING
-        self.passed = dict.fromkeys(readers, 0)
+        self.acknowledged = dict.fromkeys(readers, 0)
 
     @property
     def position(self) -> int:
+        """The last position."""
         return self.start + len(self.rows)
 
 
 class MemoryLog:
-    """A log in memory. With named `readers` it drops a row once all of them have passed it; without
-    any it keeps all.
+    """A log in memory. It drops a row once all `readers` acknowledged it; without any it drops
+    none.
     """
 
     def __init__(self, name: str, readers: Iterable[str] = ()) -> None:
         self.name = name
         self._readers = tuple(readers)
-        self._shards: dict[str, Kept] = {}
+        self._shards: dict[str, MemoryShard] = {}
 
-    def _kept(self, shard: str) -> Kept:
-        if shard not in self._shards:
-            self._shards[shard] = Kept(self._readers)
-        return self._shards[shard]
+    def _shard(self, name: str) -> MemoryShard:
+        if name not in self._shards:
+            self._shards[name] = MemoryShard(self._readers)
+        return self._shards[name]
 
     async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
-        kept = self._kept(shard)
+        stored = self._shard(shard)
         rows = []
-        for position, draft in enumerate(drafts, kept.position + 1):
-            kept.time = max(kept.time, draft.at)
-            kept.references += draft.subject == REFERENCE
-            sequence = kept.references if draft.subject == REFERENCE else 1
+        for position, (at, subject, event) in enumerate(drafts, stored.position + 1):
+            stored.time = max(stored.time, at)
+            stored.references += subject == REFERENCE
+            sequence = stored.references if subject == REFERENCE else 1
             rows.append(
-                Row(
-                    self.name,
-                    shard,
-                    position,
-                    kept.time,
-                    0,
-                    1,
-                    draft.subject,
-                    sequence,
-                    "",
-                    draft.event,
-                )
+                Row(self.name, shard, position, stored.time, 0, 1, subject, sequence, "", event)
             )
-        kept.rows += rows
+        stored.rows += rows
         return rows
 
-    async def commit(self, shard: str, rows: Sequence[Row], passed: Progress | None = None) -> None:
+    async def commit(
+        self, shard: str, rows: Sequence[Row], progress: Progress | None = None
+    ) -> None:
         if not rows:
             return
-        kept = self._kept(shard)
+        stored = self._shard(shard)
         check_follows(rows)
-        if rows[0].position != kept.position + 1 or rows[0].time < kept.time:
+        if rows[0].position != stored.position + 1 or rows[0].time < stored.time:
             raise Conflict(
-                f"{rows[0].id} at {rows[0].time} does not follow {self.name}/{shard}/{kept.position} at {kept.time}"
+                f"{rows[0].id} at {rows[0].time} does not follow "
+                f"{self.name}/{shard}/{stored.position} at {stored.time}"
             )
-        kept.rows += rows
-        kept.time = rows[-1].time
+        stored.rows += rows
+        stored.time = rows[-1].time
 
     async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
-        kept = self._kept(shard)
-        kept.time = max(kept.time, watermark)
-        return Watermark(kept.position, kept.time)
+        stored = self._shard(shard)
+        stored.time = max(stored.time, watermark)
+        return Watermark(stored.position, stored.time)
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
-        kept = self._kept(shard)
-        if after < kept.start:
+        stored = self._shard(shard)
+        if after < stored.start:
             raise Truncated(
-                f"{self.name}/{shard}: rows after {after} were asked for, kept are those after {kept.start}"
+                f"{self.name}/{shard}: rows after {after} were requested, "
+                f"but those up to {stored.start} are gone"
             )
-        return kept.rows[after - kept.start : after - kept.start + limit]
+        return stored.rows[after - stored.start : after - stored.start + limit]
 
     async def row(self, shard: str, position: int) -> Row:
-        return at(self.name, shard, position, await self.read(shard, position - 1, 1))
+        return first_row(self.name, shard, position, await self.read(shard, position - 1, 1))
 
     async def watermark(self, shard: str) -> Watermark:
-        kept = self._kept(shard)
-        return Watermark(kept.position, kept.time)
+        stored = self._shard(shard)
+        return Watermark(stored.position, stored.time)
 
     async def generation(self, shard: str) -> Generation:
         return Generation(1)
 
-    def passed(self, reader: str, shard: str, position: int) -> None:
-        """A reader needs nothing up to `pos` any more."""
-        kept = self._kept(shard)
-        kept.passed[reader] = position
-        done = min(kept.passed.values()) - kept.start
-        if done > 0:
-            del kept.rows[:done]
-            kept.start += done
+    def acknowledge(self, reader: str, shard: str, position: int) -> None:
+        """Drop the rows that no reader needs any more; this one needs none up to `position`."""
+        stored = self._shard(shard)
+        stored.acknowledged[reader] = position
+        count = min(stored.acknowledged.values()) - stored.start
+        if count > 0:
+            del stored.rows[:count]
+            stored.start += count

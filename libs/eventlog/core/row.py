@@ -1,4 +1,4 @@
-"""A row of a log, and what its writer and its readers hand to each other."""
+"""A row of a log, and the values that its writer and its readers exchange."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from events.instants import Instant
 
 
 class Row(NamedTuple):
-    """One event in the order of its district.
+    """One event in the order of its shard.
 
     `log`, `shard` and `position` (1, 2, 3 …) name it. `input` is the last position of the input log
     that was applied when it was made; 0 in a log without one. `step` is its number within its
     decision and `sequence` its number within its `subject`. `cause` is the id of the input row or
-    the clock from which it follows; "" where something outside caused it.
+    the timer from which it follows; "" if the cause is outside.
     """
 
     log: str
@@ -29,16 +29,15 @@ class Row(NamedTuple):
 
     @property
     def id(self) -> str:
-        """log/shard/pos: unique for ever."""
+        """The unique name of the row: log/shard/position."""
         return f"{self.log}/{self.shard}/{self.position}"
 
 
 class Draft(NamedTuple):
-    """What the door wants to append: the log gives it its position, and the time `at` unless time
-    is further already.
+    """An event to append. The log gives it a position, and the time `at` or a later one.
 
-    An accepted input is a subject of its own, so its sequence is 1; only reference data follow each
-    other within one subject.
+    An accepted input is a subject of its own, so that its sequence is 1. Only reference data follow
+    each other within one subject.
     """
 
     at: Instant
@@ -47,7 +46,7 @@ class Draft(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a stage is: the last position of its input that it applied, and how far time has
+    """The progress of a stage: the last input that it applied, and how far time has
     passed for it.
     """
 
@@ -56,8 +55,9 @@ class Progress(NamedTuple):
 
 
 class Watermark(NamedTuple):
-    """Up to `position`, nothing more came before `watermark`. A reader believes it only when it has
-    read `position`.
+    """No more rows came before `watermark`, up to `position`.
+
+    A reader believes a watermark only when it has read `position`.
     """
 
     position: int
@@ -65,10 +65,10 @@ class Watermark(NamedTuple):
 
 
 class Generation(NamedTuple):
-    """Which database a log is from: a number that grows with each that takes another one's place.
+    """The database that a log is from: a number that grows with each one that replaces another.
 
-    Up to position `forked_at`, it has the same rows as the one `previous` (0: there was none). 0
-    where it is not known yet.
+    Up to position `forked_at` it has the same rows as `previous` (0: there was none). The number is
+    0 while it is not known.
     """
 
     number: int

@@ -1,138 +1,54 @@
-"""The relay: what a service has committed is published to Kafka, in order, after what was published
-before.
+"""The relay publishes what a service has committed to Kafka, in order.
 
-Rows are published after `sent`, and `sent` moves when the broker has acknowledged them: a crash
-publishes some rows twice, and leaves out none. A reader takes each position once (kafka_log.py), so
-that a relay that is a zombie, doubled or restarted harms nobody. No commit waits for a relay.
+Rows are published after the position in the table `sent`, and the position moves when the broker
+has acknowledged them. A crash publishes some rows twice, and leaves out none. A reader takes each
+position once (reader.py), so that a doubled, restarted or zombie relay harms nobody. No commit
+waits for a relay.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
-from eventlog.codec import enveloped
-from eventlog.core.row import Generation
-from eventlog.kafka.topics import (
-    CONTENT_TYPE,
-    GENERATION,
-    JSON,
-    Cluster,
-    Headers,
-    Mark,
-    is_ending,
-    let_go,
-)
+from eventlog.codec import Entry, entry_envelope
+from eventlog.core.row import Generation, Watermark
+from eventlog.kafka.publisher import Publisher
+from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, JSON, Mark
+from eventlog.log_once import LogOnce
+from eventlog.postgres.lease import LEASE_SECONDS, take_leases
 from eventlog.postgres.log import PostgresLog
+from eventlog.retry import Backoff
 from events.errors import Halted, Unavailable
 from events.instants import BEGINNING
 
-ROWS = 1000  # In one look at the log.
-BATCH_BYTES = 1 << 18
-LEASE_SECONDS = 3.0
-QUIET_SECONDS = 1.0
-AGAIN_SECONDS = 0.5
-TAKE = """
-INSERT INTO {schema}.sent AS s (shard, owner, leased_until) VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
-ON CONFLICT (shard) DO UPDATE SET owner = excluded.owner, leased_until = excluded.leased_until
-WHERE s.owner = excluded.owner OR s.leased_until < clock_timestamp() RETURNING pos
-"""
+ROWS_MAX = 1000  # Rows of one read.
+POLL_SECONDS = 1.0  # A relay looks by itself this often, in case a notification was lost.
+TAKE = take_leases(
+    "{schema}.sent",
+    "shard",
+    "VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))",
+    "pos",
+)
 ADVANCE = """
-UPDATE {schema}.sent SET pos = greatest(pos, $4), leased_until = clock_timestamp() + make_interval(secs => $3)
+UPDATE {schema}.sent SET pos = greatest(pos, $4),
+  leased_until = clock_timestamp() + make_interval(secs => $3)
 WHERE shard = $1 AND owner = $2 RETURNING pos
+"""
+LAG = """
+SELECT l.pos - coalesce(s.pos, 0) AS lag
+FROM {schema}.shard l LEFT JOIN {schema}.sent s USING (shard) WHERE shard = $1
 """
 
 log = logging.getLogger("gridcall")
 
 
-class Publisher:
-    """A producer that is thrown away when it fails: what became of its batches is not known, and
-    they are published again.
-    """
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self._producer: Any = None
-        self._starting = asyncio.Lock()
-
-    async def publish(
-        self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], headers: Headers
-    ) -> None:
-        """Publish records (key, value) in their order; returns when all are acknowledged. Raises
-        Unavailable.
-        """
-        producer: Any = None
-        try:
-            async with asyncio.timeout(30):
-                producer = await self._started()
-                await self._sent(producer, topic, partition, records, headers)
-        except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as fault:
-            if is_ending():
-                raise
-            await self._throw_away(producer)
-            raise Unavailable(
-                f"Kafka at {self.cluster.brokers} does not take {topic}/{partition}: {fault!r}"
-            ) from fault
-
-    async def _sent(
-        self,
-        producer: AIOKafkaProducer,
-        topic: str,
-        partition: int,
-        records: Sequence[tuple[bytes, bytes]],
-        headers: Headers,
-    ) -> None:
-        if partition not in await producer.partitions_for(topic):
-            raise Unavailable(
-                f"{topic} has no partition {partition}: gridcall topics apply --districts {partition + 1}"
-            )
-        acknowledged, batch = [], producer.create_batch()
-        for key, value in records:
-            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
-                acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value, headers=headers)
-        acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
-        for each in acknowledged:
-            await each
-
-    async def _started(self) -> AIOKafkaProducer:
-        async with self._starting:
-            if self._producer is None:
-                producer: Any = AIOKafkaProducer(
-                    bootstrap_servers=self.cluster.brokers,
-                    acks="all",
-                    max_batch_size=BATCH_BYTES,
-                    request_timeout_ms=10_000,
-                    metadata_max_age_ms=10_000,
-                )
-                try:
-                    await producer.start()
-                except BaseException:
-                    await let_go(producer.stop())
-                    raise
-                self._producer = producer
-            return self._producer
-
-    async def _throw_away(self, producer: AIOKafkaProducer | None) -> None:
-        if producer is not None and producer is self._producer:
-            self._producer = None
-            await let_go(producer.stop())
-
-    async def close(self) -> None:
-        """Let go; what was not acknowledged is published by the next relay."""
-        await self._throw_away(self._producer)
-
-
 class Relay:
-    """Publishes one shard of a log, as long as it has the lease: others that stand
-    beside it wait.
+    """Publishes one shard of a log for as long as it has the lease. Relays beside it wait.
+
+    `published` is the position up to which all rows are published, None while it is not known.
     """
 
     def __init__(
@@ -142,68 +58,69 @@ class Relay:
         self.shard = shard
         self.partition = partition
         self.publisher = publisher
-        self.sent: int | None = (
-            None  # Up to where everything is published; unknown while another relay has the lease.
-        )
+        self.published: int | None = None
         self._generation = Generation(0)
         self._announced = BEGINNING
-        self._told = ""
+        self._backoff = Backoff()
+        self._log = LogOnce(log)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Publish until cancelled."""
+        source, shard = self.source, self.shard
         while True:
-            heard = self.source.notifier.count(self.source.name, self.shard)
+            count = source.notifier.count(source.name, shard)
             try:
                 if await self.step():
                     continue
-                seconds = QUIET_SECONDS
-                self._told = ""
+                seconds = POLL_SECONDS
+                self._log.clear()
+                self._backoff.reset()
             except (Unavailable, Halted) as fault:
-                self.sent = None
-                seconds = AGAIN_SECONDS
-                if str(fault) != self._told:
-                    log.warning(
-                        "%s/%s is not published: %s; it goes on by itself",
-                        self.source.name,
-                        self.shard,
-                        fault,
-                    )
-                self._told = str(fault)
-            await self.source.notifier.wait(self.source.name, self.shard, heard, seconds)
+                self.published = None
+                seconds = self._backoff.pause_seconds()
+                self._log.warning(f"{source.name}/{shard} not published, retrying: {fault}")
+            await source.notifier.wait(source.name, shard, count, seconds)
 
     async def step(self) -> int:
-        """Publish the next rows, or how far time has passed; how many rows that were."""
-        source, shard, cluster = self.source, self.shard, self.publisher.cluster
-        mark, generation = await source.head(shard)
-        if (
-            generation != self._generation
-        ):  # What was published of another one says nothing about this one.
-            self.sent, self._generation, self._announced = None, generation, BEGINNING
-        if self.sent is None or mark.position <= self.sent:
-            self.sent = await self._asked(TAKE)
-        if self.sent is None:
+        """Publish the next rows, or the watermark; return the number of rows."""
+        mark, generation = await self.source.head(self.shard)
+        if generation != self._generation:
+            # The position of another generation says nothing about this one.
+            self.published, self._generation, self._announced = None, generation, BEGINNING
+        if self.published is None or mark.position <= self.published:
+            self.published = await self._execute(TAKE)
+        if self.published is None:
             return 0
-        stamp = (GENERATION, str(generation.number).encode())
-        entries = await source.entries(shard, self.sent, ROWS) if mark.position > self.sent else []
-        if entries and generation == await source.generation(shard):
-            records = [(shard.encode(), enveloped(source.name, shard, each)) for each in entries]
-            await self.publisher.publish(
-                cluster.topic(source.name), self.partition, records, [CONTENT_TYPE, stamp]
-            )
-            self.sent = await self._asked(ADVANCE, entries[-1].position)
+        entries: list[Entry] = []
+        if mark.position > self.published:
+            entries = await self.source.entries(self.shard, self.published, ROWS_MAX)
+        if entries and generation == await self.source.generation(self.shard):
+            await self._publish_rows(entries, generation)
+            self.published = await self._execute(ADVANCE, entries[-1].position)
         elif mark.watermark > self._announced:
-            value = msgspec.json.encode(
-                Mark(generation.number, source.name, mark.position, shard, mark.watermark)
-            )
-            key = f"{source.name}/{shard}".encode()
-            await self.publisher.publish(
-                cluster.time, self.partition, [(key, value)], [JSON, stamp]
-            )
+            await self._publish_mark(mark, generation)
             self._announced = mark.watermark
         return len(entries)
 
-    async def _asked(self, sql: str, *more: int) -> int | None:
-        """What is published, where this relay has the lease."""
+    async def _publish_rows(self, entries: Sequence[Entry], generation: Generation) -> None:
+        name, shard = self.source.name, self.shard
+        records = [(shard.encode(), entry_envelope(name, shard, each)) for each in entries]
+        headers = [CONTENT_TYPE, generation_header(generation)]
+        topic = self.publisher.cluster.topic(name)
+        await self.publisher.publish(topic, self.partition, records, headers)
+
+    async def _publish_mark(self, mark: Watermark, generation: Generation) -> None:
+        name, shard = self.source.name, self.shard
+        value = msgspec.json.encode(
+            Mark(generation.number, name, mark.position, shard, mark.watermark)
+        )
+        records = [(f"{name}/{shard}".encode(), value)]
+        headers = [JSON, generation_header(generation)]
+        topic = self.publisher.cluster.time
+        await self.publisher.publish(topic, self.partition, records, headers)
+
+    async def _execute(self, sql: str, *more: int) -> int | None:
+        """Run a statement on `sent`; return the published position, None without the lease."""
         source = self.source
         found = await source.database.fetch(
             sql.format(schema=source.schema), self.shard, source.owner, LEASE_SECONDS, *more
@@ -211,11 +128,12 @@ class Relay:
         return found[0]["pos"] if found else None
 
 
-async def unpublished(source: PostgresLog, shard: str) -> int:
-    """How many rows of a log wait to be published, by whichever relay. Raises Unavailable."""
-    found = await source.database.fetch(
-        f"SELECT l.pos - coalesce(s.pos, 0) AS lag FROM {source.schema}.shard l "  # noqa: S608
-        f"LEFT JOIN {source.schema}.sent s USING (shard) WHERE shard = $1",
-        shard,
-    )
+def generation_header(generation: Generation) -> tuple[str, bytes]:
+    """Return the header that names the generation of a record."""
+    return GENERATION, str(generation.number).encode()
+
+
+async def count_unpublished(source: PostgresLog, shard: str) -> int:
+    """Return the number of rows that wait for any relay. Raises Unavailable."""
+    found = await source.database.fetch(LAG.format(schema=source.schema), shard)
     return int(found[0]["lag"]) if found else 0

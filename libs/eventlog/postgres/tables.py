@@ -1,9 +1,9 @@
-"""The tables of a log, as SQLAlchemy knows them: every service has them in a schema of its own.
+"""The tables of a log, as SQLAlchemy knows them. Every service has them in a schema of its own.
 
-`log` keeps the rows, an entry each; `shard` how far the log, time and input of a shard are, who
-owns it, and of which generation it is: that of intake begins when a district's row is made, so that
-no later one has a lower number; `sent` how far it is published, and by whom. Migrations make them
-(migrations/); tests hold the two equal.
+`log` stores the rows, an entry each. `shard` stores the position, time and input of each shard, its
+lease and its generation. A first log begins a generation when a shard's row is made, so that no
+later one has a lower number. `sent` stores how far a shard is published, and the relay's lease.
+Migrations make the tables (migrations/); a test compares both.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from events.catalogue import (
     ClockStopped,
     DeadlineMissed,
 )
-from events.deadlines import described, due, limit_for
+from events.deadlines import due, rule_for, rule_text
 from events.instants import Instant
 
 KIND = "deadline"
@@ -114,10 +114,10 @@ def deadline_of(facts: CaseFacts, time: Instant, reference: Reference) -> Deadli
     if facts.due is not None:
         return Deadline(facts.due, "line")
     policies = reference.policies
-    limit = limit_for(facts, policies.limits) if policies else None
+    limit = rule_for(facts, policies.limits) if policies else None
     if policies is None or limit is None:
         return None
-    return Deadline(due(limit, time, policies.zone), described(limit))
+    return Deadline(due(limit, time, policies.zone), rule_text(limit))
 
 
 def evolve_start(state: State, event: ClockStarted) -> Watched:

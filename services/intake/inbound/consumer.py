@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from eventlog.kafka.relay import Publisher
-from eventlog.kafka.topics import CONTENT_TYPE, Cluster, administrator, counted, is_ending, let_go
+from eventlog.kafka.client import administrator, close_client, is_cancelled, partition_counts
+from eventlog.kafka.publisher import Publisher
+from eventlog.kafka.topics import CONTENT_TYPE, Cluster
 from eventlog.postgres.generation import NewGeneration
 from eventlog.postgres.pool import Database
 from events.catalogue import Line
@@ -88,7 +89,7 @@ class LineConsumer:
             try:
                 await self._read()
             except RETRIED_ERRORS as fault:
-                if is_ending():
+                if is_cancelled():
                     raise
                 self._warn_once(
                     f"{self.topic} is not read: {fault!r}; retrying in {RETRY_SECONDS:.0f} s"
@@ -106,7 +107,7 @@ class LineConsumer:
     async def _read(self) -> None:
         """Read the partitions that this process has the lease of, until something changes."""
         async with administrator(self.cluster) as client:
-            count = (await counted(client, [self.topic])).get(self.topic, 0)
+            count = (await partition_counts(client, [self.topic])).get(self.topic, 0)
         if not count:
             self._warn_once(
                 f"{self.topic} is not there, so nobody can publish to it: gridcall topics apply"
@@ -130,7 +131,7 @@ class LineConsumer:
             await self._read_leased(consumer, count, set(leased))
         finally:
             self.lag = {}
-            await let_go(consumer.stop())
+            await close_client(consumer.stop())
 
     async def _read_leased(self, consumer: AIOKafkaConsumer, count: int, leased: set[int]) -> None:
         """Read batch after batch, until the leases or the number of partitions change."""

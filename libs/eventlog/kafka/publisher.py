@@ -1,0 +1,98 @@
+"""Publishes records to Kafka, in their order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from eventlog.kafka.client import close_client, is_cancelled
+from eventlog.kafka.topics import Cluster, Headers
+from events.errors import Unavailable
+
+BATCH_BYTES = 1 << 18
+PUBLISH_SECONDS = 30
+
+
+class Publisher:
+    """A producer that is thrown away when it fails.
+
+    The fate of its batches is not known then, and their records are published again.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._producer: Any = None
+        self._starting = asyncio.Lock()
+
+    async def publish(
+        self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], headers: Headers
+    ) -> None:
+        """Publish records (key, value); return when all are acknowledged. Raises Unavailable."""
+        producer: Any = None
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                producer = await self._start()
+                await self._send(producer, topic, partition, records, headers)
+        except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as fault:
+            if is_cancelled():
+                raise
+            await self._throw_away(producer)
+            raise Unavailable(
+                f"Kafka at {self.cluster.brokers} does not take {topic}/{partition}: {fault!r}"
+            ) from fault
+
+    async def close(self) -> None:
+        """Close the producer. The next relay publishes what was not acknowledged."""
+        await self._throw_away(self._producer)
+
+    async def _send(
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        partition: int,
+        records: Sequence[tuple[bytes, bytes]],
+        headers: Headers,
+    ) -> None:
+        if partition not in await producer.partitions_for(topic):
+            raise Unavailable(
+                f"{topic} has no partition {partition}: "
+                f"gridcall topics apply --districts {partition + 1}"
+            )
+        acknowledgements, batch = [], producer.create_batch()
+        for key, value in records:
+            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                acknowledgements.append(
+                    await producer.send_batch(batch, topic, partition=partition)
+                )
+                batch = producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value, headers=headers)
+        acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+        for each in acknowledgements:
+            await each
+
+    async def _start(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer: Any = AIOKafkaProducer(
+                    bootstrap_servers=self.cluster.brokers,
+                    acks="all",
+                    max_batch_size=BATCH_BYTES,
+                    request_timeout_ms=10_000,
+                    metadata_max_age_ms=10_000,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await close_client(producer.stop())
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def _throw_away(self, producer: AIOKafkaProducer | None) -> None:
+        if producer is not None and producer is self._producer:
+            self._producer = None
+            await close_client(producer.stop())

@@ -1,0 +1,163 @@
+"""Keeps the shards of a service running: takes a shard's lease, replays, and follows its source.
+
+A shard has one owner at a time. After any fault (another owner, an unavailable database) the
+memory of the shard is thrown away: the next owner replays the log and goes on after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Protocol
+
+from eventlog.core.log import Log, Source
+from eventlog.core.row import Generation
+from eventlog.log_once import LogOnce
+from eventlog.notifier import Notifier
+from eventlog.retry import Backoff
+from events.errors import Conflict, GridcallError, Unavailable
+
+LEASE_POLL_SECONDS = 0.2  # Nothing announces that a lease ran out.
+SOURCE_POLL_SECONDS = 1.0  # A reader looks by itself this often, in case a notification was lost.
+ADVANCE_SECONDS = 0.05  # While rows come, time advances this often: doing it after each costs more.
+HALTED_SECONDS = 5.0  # An operator has to act first.
+
+log = logging.getLogger("gridcall")
+
+
+class OwnedLog(Log, Protocol):
+    """A log whose shards have one owner at a time."""
+
+    async def lease(self, shard: str) -> bool:
+        """Become the owner of a shard, if it has none."""
+
+    async def follow(self, shard: str, read: Generation) -> None:
+        """Take the generation of the log that this one reads. Raises Halted if it read too much."""
+
+    async def renew(self, shard: str) -> None:
+        """Stay the owner. Raises Conflict if there is another one."""
+
+    async def release(self, shard: str) -> None:
+        """Let others own a shard at once."""
+
+    def forget(self, shard: str) -> None:
+        """Forget the memory of a shard, because rows may have been cut away."""
+
+
+class Processor(Protocol):
+    """The work of one shard. `source` is the log that the supervisor waits for."""
+
+    source: Source
+    batch: int
+
+    @property
+    def read(self) -> Mapping[str, int]:
+        """The last position of each log that was read."""
+
+    async def replay(self) -> None:
+        """Take up the work that was done before."""
+
+    async def step(self) -> int:
+        """Process a batch of each log; return the number of rows of the longest one."""
+
+    async def advance_time(self) -> None:
+        """Let time pass, if all rows were read."""
+
+
+class ShardSupervisor:
+    """Keeps one shard of a service running. `make` gives a fresh processor, whose sink
+    is `sink`.
+    """
+
+    def __init__(
+        self, shard: str, sink: OwnedLog, notifier: Notifier, make: Callable[[], Processor]
+    ) -> None:
+        self.shard = shard
+        self.sink = sink
+        self.notifier = notifier
+        self.make = make
+        self.runner: Processor | None = None
+        self.halted_because = ""
+        self._backoff = Backoff()
+        self._log = LogOnce(log)
+
+    async def run(self) -> None:
+        """Run until cancelled, then release the shard, so that another process can take
+        it at once.
+        """
+        try:
+            while True:
+                await asyncio.sleep(await self._try_once())
+        finally:
+            await self._release()
+
+    async def _try_once(self) -> float:
+        """Own the shard for as long as it goes; return the pause before the next try."""
+        try:
+            if await self.sink.lease(self.shard):
+                await self._own()
+        except GridcallError as fault:
+            self.sink.forget(self.shard)
+            return self._pause_after(fault)
+        finally:
+            self.runner = None
+        return LEASE_POLL_SECONDS
+
+    def _pause_after(self, fault: GridcallError) -> float:
+        """Log a fault; return the pause before the next try."""
+        name = f"{self.sink.name}/{self.shard}"
+        if isinstance(fault, Conflict | Unavailable):
+            seconds = self._backoff.pause_seconds()
+            log.warning("%s retrying in %.1f s: %s", name, seconds, fault)
+            return seconds
+        self._log.error(f"{name} halted: {fault}")
+        self.halted_because = str(fault)
+        return HALTED_SECONDS
+
+    async def _own(self) -> None:
+        """Replay, then follow the source, once it has begun."""
+        processor = self.make()
+        generation = await processor.source.generation(self.shard)
+        if not generation.number:
+            await self.sink.release(self.shard)
+            return
+        await self.sink.follow(self.shard, generation)
+        await self._replay(processor)
+        self.runner, self.halted_because = processor, ""
+        self._log.clear()
+        self._backoff.reset()
+        await self._follow(processor)
+
+    async def _follow(self, processor: Processor) -> None:
+        """Process rows as they come, and let time pass in between."""
+        source, advanced_at = processor.source.name, 0.0
+        while True:
+            count = self.notifier.count(source, self.shard)
+            read = await processor.step()
+            if read == processor.batch:
+                continue
+            is_due = not read or monotonic() > advanced_at + ADVANCE_SECONDS
+            if is_due:
+                await processor.advance_time()
+                advanced_at = monotonic()
+            seconds = SOURCE_POLL_SECONDS if is_due else ADVANCE_SECONDS
+            await self.notifier.wait(source, self.shard, count, seconds)
+
+    async def _replay(self, processor: Processor) -> None:
+        """Replay while the lease is renewed, because a long log takes longer than a lease."""
+        replaying = asyncio.ensure_future(processor.replay())
+        try:
+            while not (await asyncio.wait([replaying], timeout=SOURCE_POLL_SECONDS))[0]:
+                await self.sink.renew(self.shard)
+            await replaying
+        finally:
+            replaying.cancel()
+
+    async def _release(self) -> None:
+        try:
+            await self.sink.release(self.shard)
+        except Unavailable as fault:
+            name = f"{self.sink.name}/{self.shard}"
+            log.warning("%s not released: %s; its lease runs out by itself", name, fault)
