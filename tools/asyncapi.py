@@ -1,8 +1,8 @@
-"""docs/asyncapi.json, made from the catalogue: `python -m tools.asyncapi` prints it.
+"""Make docs/asyncapi.json from the catalogue: `python -m tools.asyncapi` prints it.
 
-An AsyncAPI 3.1 document, as gridcall sees it: what it sends to Kafka, and what it receives from
-there. Every message of a log is the structured CloudEvents JSON of one event, with the exact schema
-of its data.
+The document is AsyncAPI 3.1, from gridcall's point of view: its messages to Kafka and from Kafka.
+Every message of a log is the structured CloudEvents JSON of one event, with the exact schema of
+its data.
 """
 
 from __future__ import annotations
@@ -16,38 +16,44 @@ import msgspec
 from eventlog.codec import Wire
 from events.catalogue import LINES
 from events.registry import CATALOGUE, EventType, short_type
+from events.topology import SERVICES
 
 Schema = dict[str, Any]
 
 BINDING = "0.5.0"
 STRUCTURED = "application/cloudevents+json"
-FOR_EVER: Schema = {"cleanup.policy": ["delete"], "retention.ms": -1, "retention.bytes": -1}
+FOREVER: Schema = {"cleanup.policy": ["delete"], "retention.ms": -1, "retention.bytes": -1}
 A_WEEK: Schema = {"cleanup.policy": ["delete"], "retention.ms": 7 * 24 * 3600 * 1000}
 NEWEST: Schema = {"cleanup.policy": ["compact"]}
-NUMBERED = "Partition: the number of the district in the list of districts, which only grows at its end; never a hash."
+NUMBERED = (
+    "Partition: the number of the district in the list of districts, which only grows at its end;"
+    " never a hash."
+)
 
 LOGS = {
-    "intake": "What intake accepted, in one order per district: issues, actions, reference data. Intake alone writes.",
-    "cases": "The life of every case, and an outcome for every input. Routing alone writes.",
-    "calls": "Clocks and calls, and an outcome for every action on a call. Escalation alone writes.",
-    "evaluations": "Sheets sealed, appeals ruled. Assessment alone writes.",
+    service.log: f"{service.summary} {service.name.capitalize()} alone writes."
+    for service in SERVICES
+    if service.log
 }
-TIME = """Watermarks, one per log and district; the newest counts. Up to `pos`, nothing more comes before `w`. Believe it only
-when you have read `pos`: then a clock that is due before `w` has run out."""
-INBOUND = """An upstream system publishes here what it would post to /issues/{line}: one issue a record, as a CloudEvent in
-structured or binary mode. It is accepted like a POST, and is answered on receipts.{line}."""
-RECEIPTS = """Intake's answer to each record of inbound.{line}, with that record's key. A record may be answered twice; `id`
-names its place on the topic: inbound.{line}/partition/offset."""
+TIME = """Watermarks, one per log and district; the newest counts. Up to `pos`, nothing more comes
+before `w`. Believe it only when you have read `pos`: then a clock that is due before `w` has run
+out."""
+INBOUND = """An upstream system publishes here what it would post to /issues/{line}. A record is one
+issue, as a CloudEvent in structured or binary mode. It is accepted like a POST, and is answered on
+receipts.{line}."""
+RECEIPTS = """Intake's answer to each record of inbound.{line}, with that record's key. A record may
+be answered twice; `id` names its place on the topic: inbound.{line}/partition/offset."""
 
 NUMBER: Schema = {"type": "integer", "minimum": 1}
 TEXT: Schema = {"type": "string"}
 TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$"
 
-# What is said of each attribute of an event, beside its type in Wire.
+# The description and limits of each attribute of an event, beside its type in Wire.
 ATTRIBUTES: dict[str, Schema] = {
     "causationid": {
         "minLength": 1,
-        "description": "The row, or the clock that ran out, from which it follows; absent where the cause lies outside.",
+        "description": "The row, or the clock that ran out, from which it follows;"
+        " absent if the cause is outside.",
     },
     "data": {"type": "object", "description": "The fields of the event."},
     "dataclassification": {
@@ -92,7 +98,8 @@ HEADERS: Schema = {
         "generation": {
             "type": "string",
             "pattern": "^[1-9][0-9]*$",
-            "description": "Of the database that it comes from, in digits; a higher one replaces what it repeats.",
+            "description": "Of the database that it comes from, in digits;"
+            " a higher one replaces the rows that it repeats.",
         },
     },
 }
@@ -137,9 +144,7 @@ RECEIPT: Schema = {
         "subject": TEXT
         | {"description": "The reference of the issue; absent where it was refused."},
         "causationid": TEXT
-        | {
-            "description": "The id of the CloudEvent that is answered; absent where it cannot be read."
-        },
+        | {"description": "The id of the CloudEvent that is answered; absent if it is unreadable."},
         "data": {
             "type": "object",
             "description": "The answer that a POST would get: docs/intake-api.md and /openapi.json."
@@ -156,14 +161,15 @@ RECEIPT: Schema = {
 
 
 def document() -> Schema:
-    """The whole document. Its order is fixed."""
+    """Return the whole document. Its order is fixed."""
     return {
         "asyncapi": "3.1.0",
         "id": "urn:gridcall",
         "info": {
             "title": "gridcall",
             "version": "1",
-            "description": "The logs of gridcall on Kafka. Made from libs/events/catalogue/; see docs/kafka.md.",
+            "description": "The logs of gridcall on Kafka. Made from libs/events/catalogue/;"
+            " see docs/kafka.md.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": STRUCTURED,
@@ -175,7 +181,7 @@ def document() -> Schema:
 
 
 def server() -> Schema:
-    """Where the broker is: the one of deploy/kafka, unless somebody says otherwise."""
+    """Return the address of the broker; the default is that of deploy/kafka."""
     address = {"default": "127.0.0.1:19092", "description": "Host and port of a broker."}
     return {"host": "{address}", "protocol": "kafka", "variables": {"address": address}}
 
@@ -184,20 +190,20 @@ def server() -> Schema:
 
 
 def events_of(log: str) -> list[EventType]:
-    """The events that a log carries, in the order of the catalogue."""
+    """Return the events that a log carries, in the order of the catalogue."""
     return [kind for kind in CATALOGUE.values() if log in kind.logs]
 
 
-def written() -> list[str]:
-    """The logs that have events."""
+def logs_with_events() -> list[str]:
+    """Return the logs that have events."""
     return [log for log in LOGS if events_of(log)]
 
 
 def channels() -> dict[str, Schema]:
-    """Every topic."""
+    """Return every topic."""
     made = {
-        log: channel(f"gridcall.{log}", LOGS[log], [kind.name for kind in events_of(log)], FOR_EVER)
-        for log in written()
+        log: channel(f"gridcall.{log}", LOGS[log], [kind.name for kind in events_of(log)], FOREVER)
+        for log in logs_with_events()
     }
     made["time"] = channel("gridcall.time", TIME, ["watermark"], NEWEST)
     for line in LINES:
@@ -212,8 +218,9 @@ def channels() -> dict[str, Schema]:
 
 
 def channel(topic: str, words: str, names: list[str], settings: Schema) -> Schema:
-    """A topic with its messages. Those of a line have one partition, the others as many as there
-    are districts.
+    """Return a topic with its messages.
+
+    A topic of a line has one partition, any other one a partition for each district.
     """
     one = settings is A_WEEK
     binding = (
@@ -228,12 +235,12 @@ def channel(topic: str, words: str, names: list[str], settings: Schema) -> Schem
 
 
 def operations() -> dict[str, Schema]:
-    """What gridcall does with each topic."""
+    """Return the operation of gridcall on each topic."""
     made = {
         f"send-{log}": operation(
             "send", log, "Publish what was committed, in its order, at least once."
         )
-        for log in written()
+        for log in logs_with_events()
     }
     made["send-time"] = operation("send", "time", "Say how far time has passed.")
     for line in LINES:
@@ -247,7 +254,7 @@ def operations() -> dict[str, Schema]:
 
 
 def operation(action: str, name: str, summary: str) -> Schema:
-    """One direction of one topic."""
+    """Return one direction of one topic."""
     kafka = {"bindingVersion": BINDING}
     return {
         "action": action,
@@ -261,7 +268,7 @@ def operation(action: str, name: str, summary: str) -> Schema:
 
 
 def messages() -> dict[str, Schema]:
-    """Every message: the events under the names of their types, then the others."""
+    """Return every message: the events under the names of their types, then the others."""
     made = {kind.name: event_message(kind) for kind in CATALOGUE.values()}
     watermark = {
         "description": "log/district.",
@@ -279,7 +286,7 @@ def messages() -> dict[str, Schema]:
     made["inbound-issue-binary"] = message(
         "An issue, in binary mode", ref("schemas", "Issue"), "application/json", headers
     )
-    made["receipt"] = message("What became of a record", ref("schemas", "Receipt"), STRUCTURED)
+    made["receipt"] = message("The answer to a record", ref("schemas", "Receipt"), STRUCTURED)
     return made
 
 
@@ -287,7 +294,7 @@ BINARY_HEADERS = ("content-type", "ce_specversion", "ce_id", "ce_source", "ce_ty
 
 
 def event_message(kind: EventType) -> Schema:
-    """The message that an event is: the envelope, and what this type says of it."""
+    """Return the message of an event: the envelope, with the constants of its type."""
     summary, _, more = inspect.cleandoc(kind.cls.__doc__ or "").partition("\n\n")
     log = kind.logs[0] if len(kind.logs) == 1 else f"({'|'.join(kind.logs)})"
     exact = {
@@ -315,7 +322,7 @@ def message(
     headers: Schema | None = None,
     key: Schema | None = None,
 ) -> Schema:
-    """A message, with its key if it has one."""
+    """Return a message, with its key if it has one."""
     kafka = ({"key": key} if key else {}) | {"bindingVersion": BINDING}
     said = {"summary": summary, "contentType": content_type} | (
         {"headers": headers} if headers else {}
@@ -327,23 +334,21 @@ def message(
 
 
 def schemas() -> dict[str, Schema]:
-    """The envelope, the headers, what is not from the catalogue, then the data of every event, and
-    the values they carry.
-    """
+    """Return the schemas: envelope, headers, other messages, then the data of every event."""
     log = WATERMARK["properties"]["log"] | {"enum": list(LOGS)}
     return {
         "Event": envelope(),
         "Headers": HEADERS,
         "Watermark": WATERMARK | {"properties": WATERMARK["properties"] | {"log": log}},
         "Issue": ISSUE,
-        "StructuredIssue": structured(ref("schemas", "Issue")),
+        "StructuredIssue": structured_event(ref("schemas", "Issue")),
         "Receipt": RECEIPT,
-        **catalogued(),
+        **data_schemas(),
     }
 
 
 def envelope() -> Schema:
-    """The schema of what every event has. Only its cause may be absent."""
+    """Return the schema of the envelope. Only the cause may be absent."""
     _, made = msgspec.json.schema_components((Wire,))
     wire = made["Wire"]
     properties = {name: known | ATTRIBUTES[name] for name, known in wire["properties"].items()}
@@ -356,8 +361,8 @@ def envelope() -> Schema:
     }
 
 
-def structured(data: Schema) -> Schema:
-    """A CloudEvent of somebody else, in structured mode."""
+def structured_event(data: Schema) -> Schema:
+    """Return the schema of an upstream's CloudEvent, in structured mode."""
     required = ["specversion", "id", "source", "type", "data"]
     properties = dict.fromkeys(required, TEXT) | {
         "specversion": {"const": "1.0"},
@@ -367,19 +372,15 @@ def structured(data: Schema) -> Schema:
     return {"type": "object", "required": required, "properties": properties}
 
 
-def catalogued() -> dict[str, Schema]:
-    """The data of every event, by the name of its class, and the values: closed, and every field is
-    always written.
-    """
+def data_schemas() -> dict[str, Schema]:
+    """Return the schemas of every event's data and of the values in them, by class name."""
     classes = [kind.cls for kind in CATALOGUE.values()]
     _, made = msgspec.json.schema_components(classes, ref_template="#/components/schemas/{name}")
-    return {name: closed(schema) for name, schema in made.items()}
+    return {name: closed_schema(schema) for name, schema in made.items()}
 
 
-def closed(schema: Schema) -> Schema:
-    """The schema of a dataclass, as it is written: no field is left out, whatever its default, and
-    none is added.
-    """
+def closed_schema(schema: Schema) -> Schema:
+    """Return the schema of a dataclass as it is written: every field, and no other."""
     fields = {
         name: {key: said for key, said in field.items() if key != "default"}
         for name, field in schema["properties"].items()
@@ -394,19 +395,19 @@ def closed(schema: Schema) -> Schema:
 
 
 def ref(kind: str, name: str) -> Schema:
-    """A reference to a component."""
+    """Return a reference to a component."""
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
 def one_line(words: str) -> str:
-    """A text without its line breaks."""
+    """Return a text without its line breaks."""
     return " ".join(words.split())
 
 
-def printed() -> str:
-    """The document as docs/asyncapi.json has it."""
+def render() -> str:
+    """Return the document as docs/asyncapi.json has it."""
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    print(printed(), end="")  # This is what it is for.
+    print(render(), end="")

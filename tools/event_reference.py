@@ -1,4 +1,4 @@
-"""docs/events.md, made from the catalogue: `python -m tools.event_reference` prints it."""
+"""Make docs/events.md from the catalogue: `python -m tools.event_reference` prints it."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ HEAD = """# Events
 
 Made from `libs/events/catalogue/` by `make docs`; `make check` fails when they differ.
 
-Every event, in the order of a case's life. An event is stored, hashed and published as a CloudEvents 1.0 JSON object
-(`libs/eventlog/codec.py`): sorted keys, no spaces, UTF-8. Beside the attributes of the specification it has these:
+Every event, in the order of a case's life. An event is stored, hashed and published as a
+CloudEvents 1.0 JSON object (`libs/eventlog/codec.py`): sorted keys, no spaces, UTF-8. Beside the
+attributes of the specification it has these:
 
 | attribute | meaning |
 |---|---|
 | `id` | log/shard/position: unique for ever |
 | `position` | its place in the log of its district: 1, 2, 3 … without gaps |
-| `input` | the last position of the input log that was applied when it was made; 0 in intake's log |
+| `input` | the last input position that was applied when it was made; 0 in intake's log |
 | `step` | its number within its decision; only the first lets time pass |
 | `subject`, `sequence` | the aggregate, and its number there: 1, 2, 3 … |
-| `causationid` | the row, or the clock that ran out, from which it follows; absent where the cause lies outside |
+| `causationid` | the row or clock from which it follows; absent if that is outside |
 | `partitionkey` | the district |
-| `dataclassification` | `personal` where a worker or an officer is named by code, else `internal` |
+| `dataclassification` | `personal` if a worker or an officer is named by code, else `internal` |
 
-An `Instant` in `data` is an integer: microseconds since 1970-01-01T00:00:00Z. null means unknown, or not
-applicable. `Code`, `Word` and `CallId` are texts with limits (`libs/events/texts.py`).
+An `Instant` in `data` is an integer: microseconds since 1970-01-01T00:00:00Z. null means unknown,
+or not applicable. `Code`, `Word` and `CallId` are texts with limits (`libs/events/texts.py`).
 """
 
 
-def glossary() -> str:
-    """The whole document."""
+def render() -> str:
+    """Return the whole document."""
     parts = [HEAD]
     for section, classes in sections():
         parts.append(f"## {section}\n")
@@ -61,7 +62,7 @@ def is_declared(each: object, chapter: str) -> TypeGuard[type[Any]]:
 
 
 def entry(cls: type[Any]) -> str:
-    """An event, or a value that events carry."""
+    """Return the section of an event, or of a value that events carry."""
     kind = TYPE_OF.get(cls)
     words = inspect.cleandoc(cls.__doc__ or "")
     lines = [f"### {cls.__name__}", ""]
@@ -77,4 +78,4 @@ def entry(cls: type[Any]) -> str:
 
 
 if __name__ == "__main__":
-    print(glossary(), end="")  # This is what it is for.
+    print(render(), end="")

@@ -25,7 +25,7 @@ from tests.harness.histories import drafts_of, histories, run
 from tests.harness.paths import GOLDEN, ROOT
 from tests.harness.published_schema import payload_validator
 from tests.harness.requirements import require
-from tools.asyncapi import document, printed
+from tools.asyncapi import document, render
 
 FOLDER = ROOT / "tests" / "contract" / "asyncapi"
 EVENTS = [json.loads(line) for line in GOLDEN.read_bytes().splitlines()]
@@ -35,7 +35,7 @@ EVENTS = [json.loads(line) for line in GOLDEN.read_bytes().splitlines()]
 
 
 def test_the_document_is_made_from_the_catalogue() -> None:
-    assert (ROOT / "docs" / "asyncapi.json").read_text(encoding="utf-8") == printed(), (
+    assert (ROOT / "docs" / "asyncapi.json").read_text(encoding="utf-8") == render(), (
         "docs/asyncapi.json is old: make docs"
     )
 
@@ -68,7 +68,7 @@ def test_asyncapis_own_parser_finds_nothing(parser: Path) -> None:
 
 
 def test_asyncapis_own_parser_finds_what_is_wrong(parser: Path, tmp_path: Path) -> None:
-    wrong = json.loads(printed())
+    wrong = json.loads(render())
     wrong["channels"]["intake"]["bindings"]["kafka"]["topicConfiguration"]["retention.ms"] = (
         "for ever"
     )
