@@ -107,7 +107,7 @@ class Routing:
         """Open a case, then decide the actions that came before its report."""
         if not isinstance(state, Unreported):
             return report.refuse_repeat(issue)
-        events = list(report.decide(issue, input_, reference))
+        events = report.decide(issue, input_, reference)
         if state.deferred:
             case = self._fold(state, events)
             for action in state.deferred:

@@ -13,7 +13,7 @@ from routing.core.reference import Reference
 from routing.core.steps import place
 
 
-def decide(issue: IssueReported, input_: Input, reference: Reference) -> Sequence[Outcome]:
+def decide(issue: IssueReported, input_: Input, reference: Reference) -> list[Outcome]:
     """Open the case of an issue and place it."""
     facts = facts_of(issue, input_)
     reported = CaseReported(
