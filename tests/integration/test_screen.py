@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from screen.routes import STATIC_FILES
 from tests.harness.commands import read_output
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
@@ -125,6 +127,12 @@ def test_the_page_speaks_the_language_of_the_browser_and_loads_nothing_from_othe
         assert "http://" not in page.text.replace("http://www.w3.org/", "")
         assert "https://" not in page.text
     assert 'lang="en' in httpx.get(process.url, params={"lang": "en"}, headers=basic(key)).text
+
+
+def test_the_page_names_every_file_that_it_loads(live: tuple[Process, str]) -> None:
+    process, key = live
+    page = httpx.get(process.url, headers=basic(key)).text
+    assert set(re.findall(r'"/static/screen/([^"]+)"', page)) == set(STATIC_FILES)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ CLOCKS = {"time.monotonic", "monotonic", "time.perf_counter", "perf_counter", "t
 CLOCK_READING = {
     "tests/contract/test_readers.py": 2,
     "tests/e2e/test_demo.py": 2,
-    "tests/e2e/test_page.py": 3,
     "tests/e2e/test_up.py": 2,
     "tests/e2e/test_walkthrough.py": 2,
     "tests/integration/test_acceptor.py": 2,

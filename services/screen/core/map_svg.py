@@ -70,7 +70,7 @@ class Plane:
         return round(10 * x), round(10 * y)
 
     def path(self, grid: Grid) -> str:
-        """Return an SVG path in tenths of a unit. Relative steps keep it short and compress well."""
+        """Return an SVG path in tenths of a unit. Relative steps compress well."""
         return "".join(self._ring(ring) for ring in rings(grid))
 
     def _ring(self, ring: Ring) -> str:
