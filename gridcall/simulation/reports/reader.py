@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from assessment.core.facts import COUNTED, fact_of, merge_fact
 from assessment.core.figures import sheets
-from casebook import CALL_EVENTS, CallEvent, Case, evolve_call, evolve_case, raised_call
+from casebook import CALL_EVENTS, Case, evolve_call, evolve_case, raised_call
 from eventlog.codec import Entry, entry_envelope, row_of
 from eventlog.core.row import Row
 from events.catalogue import (
@@ -28,7 +28,6 @@ from events.catalogue import (
     CaseWithheld,
     ClockStarted,
     DeadlineMissed,
-    Event,
     IssueReported,
     PoliciesAdopted,
 )
@@ -51,13 +50,11 @@ from gridcall.simulation.reports.summary import count_calls, count_cases
 
 LOGS = ("intake", "cases", "calls")
 UNPACKED_MAX = 4_000  # Rows of several logs about one case come close together.
-# The events that change a column of cases.csv. To decode the others, too, would take longer.
-CaseEvent = (
-    ClockStarted | CaseRouted | CaseEndedAtSource | DeadlineMissed | CaseQueued | CaseWithheld
-    | CaseClosed | CaseWithdrawn | CaseReopened
-)  # fmt: skip
+# The events that change a column of a report. To decode the others, too, would take longer.
 READ_EVENTS = {
-    IssueReported, PoliciesAdopted, CaseParked, *get_args(CaseEvent), *CALL_EVENTS, *COUNTED,
+    IssueReported, PoliciesAdopted, CaseParked, ClockStarted, DeadlineMissed,
+    CaseRouted, CaseQueued, CaseWithheld, CaseEndedAtSource, CaseClosed, CaseWithdrawn,
+    CaseReopened, *CALL_EVENTS, *COUNTED,
 }  # fmt: skip
 READ_TYPES = frozenset(kind.name for kind in CATALOGUE.values() if kind.cls in READ_EVENTS)
 
@@ -123,22 +120,27 @@ class ReportReader:
         }
 
     def _fold(self, row: Row) -> None:
-        event: Event = row.event
-        if isinstance(event, CaseEvent):
-            evolve_case(self.cases[event.case].case, row)
-        elif isinstance(event, CallRaised):
-            reference = self.cases[event.case].case.reference
-            self.calls[event.call] = CallRecord(raised_call(event, row.time), reference)
-        elif isinstance(event, CallEvent):
-            evolve_call(self.calls[event.call].call, event, row.time)
-        elif isinstance(event, IssueReported):
+        event, kind = row.event, type(row.event)
+        if kind is IssueReported:
             case = Case(event.issue)
             evolve_case(case, row)
             self.cases[event.issue] = CaseRecord(case, {})
-        elif isinstance(event, CaseParked):
-            self.parked.add(event.case)
-        elif isinstance(event, PoliciesAdopted):
+        elif kind is PoliciesAdopted:
             self.zone = event.zone
-        if counted := fact_of(row):
+        elif kind is CaseParked:
+            self.parked.add(event.case)
+        else:
+            self._fold_into(self.cases[event.case], row)
+
+    def _fold_into(self, record: CaseRecord, row: Row) -> None:
+        event, kind = row.event, type(row.event)
+        if kind is CallRaised:
+            call = raised_call(event, row.time)
+            self.calls[event.call] = CallRecord(call, record.case.reference)
+        elif kind in CALL_EVENTS:
+            evolve_call(self.calls[event.call].call, event, row.time)
+        else:
+            evolve_case(record.case, row)
+        if kind in COUNTED and (counted := fact_of(row)):
             key, fact = counted
-            merge_fact(self.cases[key.case].facts, key[1:], fact)
+            merge_fact(record.facts, key[1:], fact)
