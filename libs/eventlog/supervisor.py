@@ -1,7 +1,7 @@
 """Keeps the shards of a service running: takes a shard's lease, replays, and follows its source.
 
-A shard has one owner at a time. After any fault (another owner, an unavailable database) the
-memory of the shard is thrown away: the next owner replays the log and goes on after it.
+A shard has one owner at a time. After any fault the memory of the shard is thrown away. The next
+owner replays the log and goes on after it.
 """
 
 from __future__ import annotations

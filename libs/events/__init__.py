@@ -1,3 +1,1 @@
-"""What all services of gridcall share. Start with catalogue.py: every event, in the order of a
-case's life.
-"""
+"""The contract of all services: events, topology, reference data. Start with catalogue/."""

@@ -1,23 +1,22 @@
 """The tree of errors: each is named by what its reader must do.
 
 GridcallError
-├── Invalid       the input is malformed: say field, value and reason; store nothing
-├── Conflict      somebody else wrote first: load again and try again
-├── Unavailable   the store cannot be reached: nothing was lost; wait and try again
-├── Truncated     the log no longer keeps these rows: ask its archive
-└── Halted        the shard stops before this position until an operator has acted
+├── Invalid      the input is malformed: name field, value and reason, and store nothing.
+├── Conflict     another writer was first: load again and try again.
+├── Unavailable  the store cannot be reached: nothing was lost, so wait and try again.
+├── Truncated    the log has dropped these rows: ask its archive.
+└── Halted       the shard stops before this position until an operator has acted.
 
-Anything else that a decider raises is a fault of one case: the case is parked, the shard goes on
-(stage.py).
+Any other error of a decider is a fault of one case: the case is parked, and the shard goes on.
 """
 
 
 class GridcallError(Exception):
-    """The root: everything that gridcall raises on purpose."""
+    """The root: every error that gridcall raises on purpose."""
 
 
 class Invalid(GridcallError):
-    """A malformed input. `field` and `value` say where, `reason` says what is wrong with it."""
+    """A malformed input: the `field`, its `value`, and the `reason`."""
 
     def __init__(self, field: str, value: str, reason: str) -> None:
         super().__init__(f"{field}: {reason} (got {value!r})")
@@ -27,20 +26,16 @@ class Invalid(GridcallError):
 
 
 class Conflict(GridcallError):
-    """The log is not where its writer believed it to be: load again and try again."""
+    """The log is not at the position that its writer believed: load again and try again."""
 
 
 class Unavailable(GridcallError):
-    """The store cannot be reached, or is too busy. Whether what was asked happened must be read
-    from it.
-    """
+    """The store cannot be reached, or is too busy. The result of a write must be read from it."""
 
 
 class Truncated(GridcallError):
-    """Rows were asked for that every reader had passed, so that the log dropped them."""
+    """The requested rows are gone, because every reader had acknowledged them."""
 
 
 class Halted(GridcallError):
-    """A shard cannot be carried on without an operator, for example by a decider that lacks the
-    adopted version.
-    """
+    """The shard needs an operator, for example because this code lacks the adopted decider."""

@@ -1,5 +1,5 @@
-"""The content of reference data: what a digest stands for. Events carry name and digest, the
-content lies beside the log.
+"""The contents of reference data. Events carry name and digest; contents are stored
+beside the log.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from events.catalogue import DeadlineRule, Level, OnCall
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A patch of ground, or (dedicated) one school, hospital, market or firm. `geometry`: GeoJSON
-    in WGS 84 degrees.
+    """A patch of ground, or (dedicated) one school, hospital, market or firm.
+
+    `geometry` is GeoJSON in WGS 84 degrees.
     """
 
     code: str
@@ -24,7 +25,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class GridMap:
-    """The grids of a district; each lies in one street."""
+    """The grids of a district. Each is in one street."""
 
     district: str
     name: str
@@ -33,7 +34,7 @@ class GridMap:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Who is who: grid → gridworker; street and district → receiver of calls."""
+    """The persons of a district: grid → gridworker; street and district → receiver of calls."""
 
     workers: dict[str, str]
     receivers: tuple[OnCall, ...]
@@ -50,8 +51,9 @@ class AdmissionRow:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionList:
-    """Which categories may be given to a grid at all. A category without a row belongs to the
-    district.
+    """The categories that may be given to a grid.
+
+    A category without a row belongs to the district.
     """
 
     rows: tuple[AdmissionRow, ...]
@@ -59,8 +61,9 @@ class AdmissionList:
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """The district's time zone, how long a call may stay unanswered (µs; None: no limit), and its
-    limits, first fit first.
+    """The district's time zone, its limits (the first that fits counts), and the limit of calls.
+
+    `answer_within` is how long a call may stay unanswered, in µs; None: for ever.
     """
 
     zone: str
@@ -70,10 +73,10 @@ class Policies:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What codes are called, by language (`zh`, `en`): the district, its streets, communities and
-    grids, and categories.
+    """The names of codes, by language (`zh`, `en`).
 
-    `schematic`: the map shows what lies beside what, not where on the ground.
+    Codes are those of the district, its streets, communities, grids and categories. A `schematic`
+    map shows neighbours, not positions on the ground.
     """
 
     schematic: bool

@@ -1,6 +1,4 @@
-"""The services, their logs, and the addresses at which they are found: one declaration for all
-readers.
-"""
+"""The services, their logs and their ports: one declaration for all readers."""
 
 from __future__ import annotations
 
@@ -23,14 +21,35 @@ class Service(NamedTuple):
 
 SERVICES = (
     Service(
-        "intake", "intake", (), 8311,
-        "Every accepted input in one order per district: issues, actions, reference data.",
+        name="intake",
+        log="intake",
+        inputs=(),
+        port=8311,
+        summary="Every accepted input in one order per district: issues, actions, reference data.",
     ),
-    Service("routing", "cases", ("intake",), 8312, "The life of every case, and an outcome for every input."),
-    Service("escalation", "calls", ("cases",), 8313, "Clocks and calls, and an outcome for every action on a call."),
-    Service("assessment", "evaluations", ("cases", "calls"), 8314, "Sheets sealed, appeals ruled."),
-    Service("screen", None, ("intake", "cases", "calls"), 8315),
-)  # fmt: skip
+    Service(
+        name="routing",
+        log="cases",
+        inputs=("intake",),
+        port=8312,
+        summary="The life of every case, and an outcome for every input.",
+    ),
+    Service(
+        name="escalation",
+        log="calls",
+        inputs=("cases",),
+        port=8313,
+        summary="Clocks and calls, and an outcome for every action on a call.",
+    ),
+    Service(
+        name="assessment",
+        log="evaluations",
+        inputs=("cases", "calls"),
+        port=8314,
+        summary="Sheets sealed, appeals ruled.",
+    ),
+    Service(name="screen", log=None, inputs=("intake", "cases", "calls"), port=8315),
+)
 
 SERVICE = {service.name: service for service in SERVICES}
 WRITER = {service.log: service.name for service in SERVICES if service.log is not None}
@@ -38,4 +57,4 @@ LOGS = tuple(WRITER)
 STAGES = tuple(service for service in SERVICES if service.log and service.inputs)
 UPSTREAM = {
     stage.name: WRITER[stage.inputs[-1]] for stage in STAGES
-}  # Stage → the service it follows.
+}  # Stage → its last input's writer.

@@ -29,5 +29,5 @@ async def adopt_reference_data(
     if new:
         with clock_errors():
             await store.check_clock(now_us(), AHEAD_US_MAX)
-        await PostgresLog("intake", "intake", database, Notifier()).adopt(district, new)
+        await PostgresLog("intake", "intake", database, Notifier()).append_reference(district, new)
     return new

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from events.errors import Invalid
-from events.instants import DAY_US, MICROSECOND, Instant, instant, within
+from events.instants import DAY_US, MICROSECOND, Instant, check_range, instant
 from gridcall.simulation.city.profile import TimeColumn
 
 LOCAL_EPOCH = datetime(1970, 1, 1)
@@ -54,7 +54,7 @@ class LocalClock:
         """
         if moment.tzinfo is None:
             return self._to_instant((moment - LOCAL_EPOCH) // MICROSECOND)
-        return within(instant(moment)), ()
+        return check_range(instant(moment)), ()
 
     def _wall(self, moment: datetime) -> LocalTime:
         return (moment.astimezone(self.zone).replace(tzinfo=None) - LOCAL_EPOCH) // MICROSECOND
@@ -65,10 +65,10 @@ class LocalClock:
             self._day_offsets[day] = self._day_offset(day)
         offset = self._day_offsets[day]
         if offset is not None:
-            return within(local - offset), ()
+            return check_range(local - offset), ()
         before, after = self._offsets(local)
         flags = () if before == after else ("gap_time",) if before < after else ("overlap_time",)
-        return within(local - before), flags
+        return check_range(local - before), flags
 
     def _day_offset(self, day: int) -> int | None:
         """Return the zone's offset in µs on a day, or None if it changes on that day."""

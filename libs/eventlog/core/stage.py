@@ -152,13 +152,13 @@ class Stage(Generic[S, R]):
             self._fire_before(row.time)
         self.input = row.position
         if row.subject == REFERENCE:
-            self._adopt(row)
+            self._apply_reference(row)
             return
         name = self.decider.subject(row.event)
         if name is not None:
             self._apply_to_subject(name, row, result)
 
-    def _adopt(self, row: Row) -> None:
+    def _apply_reference(self, row: Row) -> None:
         events = self.decider.decide_reference(row.event, self.reference)
         for event in events:
             self.reference = self.decider.evolve_reference(self.reference, event)
@@ -262,7 +262,7 @@ class Stage(Generic[S, R]):
     def _append(
         self, time: Instant, subject: str, sequence: int, cause: str, events: Sequence[Any]
     ) -> None:
-        """Number the events of one decision, after the `sequence` that its subject has."""
+        """Append the events of one decision, after the `sequence` that its subject has."""
         if not events:
             return
         assert time >= self.time, "time never goes back"

@@ -1,4 +1,4 @@
-"""What every client of aiokafka needs: closing, cancellation, administration."""
+"""Clients of aiokafka: administration, closing, cancellation."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class TopicFollower:
         self._buffers = buffers
         self._notifier = notifier
         self._group = group
-        self._group_told_at = 0.0
+        self._group_commit_at = 0.0
         self._group_commit: asyncio.Task[None] | None = None
         self._backoff = Backoff()
 
@@ -170,9 +170,9 @@ class TopicFollower:
 
     def _tell_group(self, consumer: AIOKafkaConsumer) -> None:
         """Tell the broker now and then how far rows are read. Nothing waits for that."""
-        is_due = monotonic() - self._group_told_at > GROUP_SECONDS
+        is_due = monotonic() - self._group_commit_at > GROUP_SECONDS
         if self._group and is_due and (self._group_commit is None or self._group_commit.done()):
-            self._group_told_at = monotonic()
+            self._group_commit_at = monotonic()
             self._group_commit = asyncio.create_task(self._commit_group(consumer))
 
     async def _commit_group(self, consumer: AIOKafkaConsumer) -> None:

@@ -1,9 +1,9 @@
 """Reads a log over Kafka, by one integer.
 
 The next position is taken, an earlier one is dropped, and a gap or silence asks the writer's log.
-Rows of another generation than the writer's are not taken. So nothing that can happen to a topic
-loses a row or takes one twice: neither doubled and zombie relays, nor retention, nor a topic that
-was made again, nor another cluster.
+Rows of another generation than the writer's are not taken. So no fault of a topic loses a row or
+takes one twice. Such faults are doubled and zombie relays, retention, and topics or clusters that
+were replaced.
 
 Offsets are never stored. Record n of a log is at offset n - 1, or later if relays repeated
 themselves, so that reading begins there.

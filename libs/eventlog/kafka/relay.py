@@ -122,10 +122,10 @@ class Relay:
     async def _execute(self, sql: str, *more: int) -> int | None:
         """Run a statement on `sent`; return the published position, None without the lease."""
         source = self.source
-        found = await source.database.fetch(
+        records = await source.database.fetch(
             sql.format(schema=source.schema), self.shard, source.owner, LEASE_SECONDS, *more
         )
-        return found[0]["pos"] if found else None
+        return records[0]["pos"] if records else None
 
 
 def generation_header(generation: Generation) -> tuple[str, bytes]:
@@ -135,5 +135,5 @@ def generation_header(generation: Generation) -> tuple[str, bytes]:
 
 async def count_unpublished(source: PostgresLog, shard: str) -> int:
     """Return the number of rows that wait for any relay. Raises Unavailable."""
-    found = await source.database.fetch(LAG.format(schema=source.schema), shard)
-    return int(found[0]["lag"]) if found else 0
+    records = await source.database.fetch(LAG.format(schema=source.schema), shard)
+    return int(records[0]["lag"]) if records else 0

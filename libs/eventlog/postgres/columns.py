@@ -1,6 +1,6 @@
 """Rows as the parameters of a statement: one text for each column.
 
-asyncpg spends long on each element of an array. Postgres takes a text apart much faster.
+asyncpg spends long on each element of an array. Postgres splits a text much faster.
 """
 
 from __future__ import annotations

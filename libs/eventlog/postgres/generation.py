@@ -4,8 +4,8 @@ What was announced last (the newest position and time of each shard) is stored i
 A database of another system or timeline, or one that is behind what was announced, is not the one
 that it was. Nothing is accepted and nothing is decided in it until an operator has looked.
 
-What the operator accepts is a new generation of the first log, and of all logs that follow from it:
-a stage's log has the generation of the log that it reads (`PostgresLog.follow`). The generation is
+What the operator accepts is a new generation of the first log, and of all logs that follow from it.
+A stage's log has the generation of the log that it reads (`PostgresLog.follow`). The generation is
 a column of the shard's row, so that a new database has another one, too.
 """
 
@@ -118,9 +118,9 @@ class DatabaseCheck:
         """Go on with the database as it is.
 
         The checked schema begins a new generation, unless the database is the announced one. Its
-        time stays. Each stage in `upstream` is cut back to what it can have read: keys are schemas
-        of stages, in their order, values the schemas of the logs that they read. `separate` has
-        the connections of stages with databases of their own.
+        time stays. Each stage in `upstream` is cut back to what it can have read. Its keys are the
+        schemas of the stages, in their order; its values are the schemas of the logs that they
+        read. `separate` has the connections of stages with databases of their own.
         """
         connections = {
             schema: separate.get(schema, connection) for schema in (self._schema, *upstream)

@@ -1,8 +1,8 @@
 """Leases: a row names its owner, and the instant at which another process may take it.
 
 Only the clock of the database counts. An owner renews the lease with everything that it writes. An
-owner that was paused may still write after its lease ended, so a lease alone protects nothing: the
-epoch in a log's fence refuses the write, or writing twice does no harm.
+owner that was paused may still write after its lease ended, so a lease alone protects nothing. The
+epoch in a log's fence refuses such a write; other writers do no harm by writing twice.
 """
 
 from __future__ import annotations

@@ -108,14 +108,14 @@ class PostgresLog:
 
     async def head(self, shard: str) -> tuple[Watermark, Generation]:
         """Return the watermark and the generation of the shard, at one instant."""
-        found = await self._fetch(sql.HEAD, shard)
-        if not found:
+        records = await self._fetch(sql.HEAD, shard)
+        if not records:
             return Watermark(0, BEGINNING), Generation(0)
-        _, _, position, time, _, *generation = found[0]
+        _, _, position, time, _, *generation = records[0]
         return Watermark(position, time), Generation(*generation)
 
     def last(self, shard: str) -> int:
-        """Return the last position that this process wrote, or found when it took the lease."""
+        """Return the last position that this process wrote, or that the lease began with."""
         return self._heads.get(shard, NO_HEAD).position
 
     def epoch(self, shard: str) -> int:
@@ -130,8 +130,10 @@ class PostgresLog:
 
     async def progress(self, shard: str) -> Progress:
         """Return the progress of the stage that writes this log."""
-        found = await self._fetch(sql.HEAD, shard)
-        return Progress(found[0]["input"], found[0]["ts"]) if found else Progress(0, BEGINNING)
+        records = await self._fetch(sql.HEAD, shard)
+        return (
+            Progress(records[0]["input"], records[0]["ts"]) if records else Progress(0, BEGINNING)
+        )
 
     # ── Intake ────────────────────────────────────────────────────────────────────────────────────
 
@@ -148,7 +150,7 @@ class PostgresLog:
         self._remember(shard, self.epoch(shard), rows)
         return rows
 
-    async def adopt(self, shard: str, events: Sequence[Any]) -> None:
+    async def append_reference(self, shard: str, events: Sequence[Any]) -> None:
         """Append reference data at the time of the database. Its contents are stored before."""
         no_times = number_array([None] * len(events))  # JSON's null is Postgres's NULL.
         subjects = text_lines([REFERENCE] * len(events))
@@ -160,10 +162,10 @@ class PostgresLog:
     async def lease(self, shard: str, seconds: float = LEASE_SECONDS) -> bool:
         """Become the owner of a shard, if it has none. Each lease has an epoch of its own."""
         await self._fetch(sql.MAKE, shard)
-        found = await self._fetch(sql.LEASE, shard, self.owner, seconds)
-        if found:
-            self._heads[shard] = Head(found[0]["epoch"], found[0]["pos"])
-        return bool(found)
+        records = await self._fetch(sql.LEASE, shard, self.owner, seconds)
+        if records:
+            self._heads[shard] = Head(records[0]["epoch"], records[0]["pos"])
+        return bool(records)
 
     async def renew(self, shard: str, seconds: float = LEASE_SECONDS) -> None:
         """Stay the owner. Raises Conflict if there is another one."""
@@ -183,11 +185,11 @@ class PostgresLog:
     async def follow(self, shard: str, read: Generation) -> None:
         """Take the generation of the log that this one reads. Raises Halted if it read too much."""
         await self._fetch(sql.FOLLOW, shard, self._heads[shard].epoch, *read)
-        found = (await self._fetch(sql.HEAD, shard))[0]
-        if read.number not in (0, found["generation"]):
-            common = read.forked_at if read.previous == found["generation"] else 0
+        head = (await self._fetch(sql.HEAD, shard))[0]
+        if read.number not in (0, head["generation"]):
+            common = read.forked_at if read.previous == head["generation"] else 0
             raise Halted(
-                f"{self.name}/{shard} follows from {found['input']} inputs of a database that was "
+                f"{self.name}/{shard} follows from {head['input']} inputs of a database that was "
                 f"restored or exchanged: of those, the one in its place has {common}. "
                 "Cut it back: gridcall restore accept"
             )
@@ -241,18 +243,18 @@ class PostgresLog:
 
         Raises Unavailable if the commit did not take place.
         """
-        found = await retry(lambda: self._fetch(sql.HEAD, shard))
-        if not found or found[0]["epoch"] != epoch:
+        records = await retry(lambda: self._fetch(sql.HEAD, shard))
+        if not records or records[0]["epoch"] != epoch:
             return False
-        if found[0]["pos"] == rows[0].position - 1:
+        if records[0]["pos"] == rows[0].position - 1:
             raise Unavailable("the commit did not take place: the connection was lost before it")
-        return bool(found[0]["pos"] == rows[-1].position)
+        return bool(records[0]["pos"] == rows[-1].position)
 
     async def _reason(self, shard: str, epoch: int, row: Row) -> str:
         """Return why a commit was refused."""
-        found = await self._fetch(sql.HEAD, shard)
-        if found and found[0]["epoch"] != epoch:
-            owner, now = found[0]["owner"], found[0]["epoch"]
+        records = await self._fetch(sql.HEAD, shard)
+        if records and records[0]["epoch"] != epoch:
+            owner, now = records[0]["owner"], records[0]["epoch"]
             return f"the shard has another owner, {owner!r}, in epoch {now} after {epoch}"
-        head = f"at {found[0]}" if found else "empty"
+        head = f"at {records[0]}" if records else "empty"
         return f"it does not follow {self.name}/{shard}, which is {head} (ts {row.time})"

@@ -1,1 +1,1 @@
-"""What tests of a decider are written with."""
+"""Sentences for the tests of deciders."""

@@ -9,8 +9,9 @@ from events.registry import Words, event
 
 @event("calls", personal=True, words=Words(en="The clock started", zh="开始计时"))
 class ClockStarted:
-    """A deadline runs. `rule` says where it comes from: `line` for one that came with the issue,
-    else the policy row.
+    """A deadline runs.
+
+    `rule` is its source: `line` for a deadline that came with the issue, else the policy row.
     """
 
     case: str
@@ -26,9 +27,7 @@ class ClockStarted:
     "calls", personal=True, words=Words(en="Handed over, same deadline", zh="换人承办，时限不变")
 )
 class ClockHandedOver:
-    """The case went to another holder; its deadline stays what it was and counts for
-    the new one.
-    """
+    """The case has another holder. Its deadline stays and counts for the new one."""
 
     case: str
     holder: Assignment
@@ -58,9 +57,9 @@ class DeadlineMissed:
 
 @event("calls", personal=True, words=Words(en="Call raised", zh="发出呼叫"))
 class CallRaised:
-    """Help is called for from the level that must answer. `because`: deadline or silence.
+    """The level that must answer is called for help. `because`: deadline or silence.
 
-    The receiver is the unit's officer, or the deputy; `answer_due` is None where calls have no time
+    The receiver is the unit's officer, or the deputy. `answer_due` is None if calls have no time
     limit.
     """
 
@@ -76,7 +75,7 @@ class CallRaised:
 
 @event("calls", personal=True, words=Words(en="Call acknowledged", zh="呼叫已签收，等待应答"))
 class CallAcknowledged:
-    """The call was heard; it is still to be answered."""
+    """The receiver acknowledged the call, which is still to be answered."""
 
     case: str
     holder: Assignment
@@ -109,8 +108,9 @@ class CallWithdrawn:
     words=Words(en="An action on a call was declined", zh="对呼叫的动作未被接受"),
 )
 class CallActionDeclined:
-    """An acknowledgement or answer changed nothing. `because` is a sentence for the one who gave
-    it.
+    """An acknowledgement or answer changed nothing.
+
+    `because` is a sentence for the person who gave it.
     """
 
     case: str

@@ -1,4 +1,4 @@
-"""The life of a case, and what routing passes on to later stages."""
+"""The life of a case, and the inputs that routing passes on to later stages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from events.registry import Words, event
 
 @event("cases", case_stage="reported", words=Words(en="Case opened", zh="立为事项"))
 class CaseReported:
-    """A case was opened by an issue, whose id it takes."""
+    """An issue opened a case. The case takes the id of the issue."""
 
     case: str
     issue: str
@@ -26,8 +26,9 @@ class CaseReported:
     words=Words(en="Routed to its grid", zh="转办到网格"),
 )
 class CaseRouted:
-    """A case was given to a grid. `located_by`: point, grid or dispatcher; `rules`: the dirt met on
-    the way there.
+    """A case was given to a grid.
+
+    `located_by` is point, grid or dispatcher; `rules` are the rules that handled dirt on the way.
     """
 
     case: str
@@ -42,8 +43,9 @@ class CaseRouted:
     "cases", case_stage="queued", words=Words(en="Waits for a dispatcher", zh="地点不明，等待分派")
 )
 class CaseQueued:
-    """A case could not be located: it waits for the dispatcher of its street if that is known, else
-    of its district.
+    """A case could not be located and waits for a dispatcher.
+
+    The dispatcher is that of its street if that is known, else that of its district.
     """
 
     case: str
@@ -60,8 +62,9 @@ class CaseQueued:
     words=Words(en="Kept from the grids", zh="准入清单不许下交网格，由上级承办"),
 )
 class CaseWithheld:
-    """The admission list keeps this category from the grids: the level that owns it has the case.
-    `row` cites why.
+    """The admission list keeps this category from the grids: a higher level has the case.
+
+    `row` cites the rule.
     """
 
     case: str
@@ -75,7 +78,7 @@ class CaseWithheld:
 
 @event("cases", personal=True, case_stage="visited", words=Words(en="Visited", zh="已走访"))
 class CaseVisited:
-    """The case was visited by those who hold it."""
+    """The holder of the case visited the place."""
 
     case: str
     holder: Assignment
@@ -89,7 +92,10 @@ class CaseVisited:
     words=Words(en="Resolved, not yet verified", zh="报称已化解，等待核查"),
 )
 class CaseResolved:
-    """A claim: the matter is solved. It becomes a fact when somebody else has verified it."""
+    """A claim: the matter is solved.
+
+    The claim becomes a fact when another person has verified it.
+    """
 
     case: str
     holder: Assignment
@@ -104,7 +110,7 @@ class CaseResolved:
     words=Words(en="Verified: it is solved", zh="核查属实，确已化解"),
 )
 class CaseVerified:
-    """A fact: somebody other than the one who resolved it confirmed that the matter is solved."""
+    """A fact: a person other than the one who resolved it confirmed that it is solved."""
 
     case: str
     holder: Assignment
@@ -141,8 +147,9 @@ class CaseClosed:
     words=Words(en="Case reopened", zh="事项重新办理"),
 )
 class CaseReopened:
-    """An ended case is open again, with its last holder, as a new episode. `matter.due` is None: a
-    policy row decides.
+    """An ended case is open again, with its last holder, as a new episode.
+
+    `matter.due` is None, because a policy row decides.
     """
 
     case: str
@@ -172,8 +179,9 @@ class CaseWithdrawn:
     words=Words(en="Ended at its source", zh="事项已在来源处了结"),
 )
 class CaseEndedAtSource:
-    """The case ended as its source's record says. `ended_before_reported` is among the rules if its
-    ending came first.
+    """The case ended as the record of its source says.
+
+    `ended_before_reported` is among the rules if the record ended before the report.
     """
 
     case: str
@@ -184,7 +192,7 @@ class CaseEndedAtSource:
 
 @event("cases", personal=True, words=Words(en="Acknowledgement passed on", zh="签收已转达"))
 class AcknowledgementPassedOn:
-    """Routing passes an acknowledgement on to the keeper of the calls."""
+    """Routing passes an acknowledgement on to escalation."""
 
     case: str
     holder: Assignment
@@ -194,7 +202,7 @@ class AcknowledgementPassedOn:
 
 @event("cases", personal=True, words=Words(en="Answer passed on", zh="应答已转达"))
 class AnswerPassedOn:
-    """Routing passes an answer on to the keeper of the calls."""
+    """Routing passes an answer on to escalation."""
 
     case: str
     holder: Assignment
@@ -204,7 +212,7 @@ class AnswerPassedOn:
 
 @event("cases", personal=True, words=Words(en="Retry passed on", zh="重试要求已转达"))
 class RetryPassedOn:
-    """Routing passes a retry on to the keeper of the calls."""
+    """Routing passes a retry on to escalation."""
 
     case: str
     action: str

@@ -1,23 +1,22 @@
-"""What comes in: issues that a line reports, and the actions of people."""
+"""Inputs: the issues that lines report, and the actions of people."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any, Literal, TypeGuard, get_args
 
 from events.catalogue.values import Line, PlaceClaim
 from events.instants import Instant
+from events.plain import from_plain, to_plain
 from events.registry import CATALOGUE, TYPE_OF, Words, event
 from events.texts import CallId, Code, Word
 
 
 @event("intake", words=Words(en="Issue reported", zh="上报问题"))
 class IssueReported:
-    """An issue came in through a line and was accepted, once. Its id names (district, source, line,
-    reference).
+    """An issue came in through a line and was accepted, once.
 
-    `rules` are the rules by which dirt in its times was handled, for example `no_due` or
-    `gap_time`.
+    Its id names (district, source, line, reference). `rules` are the rules that handled dirt in its
+    times, for example `no_due` or `gap_time`.
     """
 
     issue: str
@@ -33,7 +32,7 @@ class IssueReported:
 
 @event("intake", personal=True, words=Words(en="A dispatcher named the place", zh="分派员指明地点"))
 class PlaceNamed:
-    """A dispatcher says of an issue that could not be located: it lies here."""
+    """A dispatcher named the grid of an issue that could not be located."""
 
     action: str
     issue: str
@@ -43,7 +42,7 @@ class PlaceNamed:
 
 @event("intake", personal=True, words=Words(en="Somebody went there", zh="上门走访"))
 class VisitMade:
-    """Somebody went there."""
+    """A person visited the place."""
 
     action: str
     issue: str
@@ -52,7 +51,7 @@ class VisitMade:
 
 @event("intake", personal=True, words=Words(en="Said to be solved", zh="报称化解"))
 class ResolutionClaimed:
-    """Somebody says that the matter is solved, and what its root cause was."""
+    """A person says that the matter is solved, and what its root cause was."""
 
     action: str
     issue: str
@@ -62,7 +61,7 @@ class ResolutionClaimed:
 
 @event("intake", personal=True, words=Words(en="Resolution checked", zh="核查化解情况"))
 class ResolutionChecked:
-    """Somebody looked whether a claimed resolution holds."""
+    """A person checked a claimed resolution; `holds` is the result."""
 
     action: str
     issue: str
@@ -72,7 +71,7 @@ class ResolutionChecked:
 
 @event("intake", personal=True, words=Words(en="Closing asked for", zh="申请办结"))
 class ClosingAsked:
-    """Somebody asks to close the case of an issue."""
+    """A person requests that the case of an issue be closed."""
 
     action: str
     issue: str
@@ -90,7 +89,7 @@ class ReopeningAsked:
 
 @event("intake", words=Words(en="Its line takes it back", zh="来源要求撤回"))
 class IssueWithdrawn:
-    """The line takes its issue back."""
+    """The line withdrew its issue."""
 
     action: str
     issue: str
@@ -99,8 +98,9 @@ class IssueWithdrawn:
 
 @event("intake", words=Words(en="Its source says that it ended", zh="来源报告已了结"))
 class EndedAtSource:
-    """The source says when and how its record ended. Imported history, never counted as
-    verified.
+    """The source reported when and how its record ended.
+
+    This is imported history, never counted as verified.
     """
 
     action: str
@@ -109,9 +109,9 @@ class EndedAtSource:
     rules: tuple[str, ...]
 
 
-@event("intake", personal=True, words=Words(en="Call heard by its receiver", zh="签收呼叫"))
+@event("intake", personal=True, words=Words(en="Its receiver acknowledges the call", zh="签收呼叫"))
 class AcknowledgementGiven:
-    """The receiver of a call says that it was heard."""
+    """The receiver of a call acknowledged it, and has still to answer."""
 
     action: str
     issue: str
@@ -121,7 +121,7 @@ class AcknowledgementGiven:
 
 @event("intake", personal=True, words=Words(en="Its receiver answers the call", zh="应答呼叫"))
 class AnswerGiven:
-    """The receiver of a call answers it."""
+    """The receiver of a call answered it."""
 
     action: str
     issue: str
@@ -131,7 +131,7 @@ class AnswerGiven:
 
 @event("intake", personal=True, words=Words(en="Retry asked for", zh="要求重试搁置事项"))
 class RetryAsked:
-    """An operator asks to decide a parked case again, in the log where it is parked."""
+    """An operator requests that a parked case be decided again, in the log that parked it."""
 
     action: str
     issue: str
@@ -155,14 +155,11 @@ def is_action(event: object) -> TypeGuard[Action]:
 
 
 def to_fields(action: Action) -> tuple[str, dict[str, Any]]:
-    """Return the type name of an action and its fields as JSON has them, with lists for tuples."""
-    values = {field.name: getattr(action, field.name) for field in fields(action)}
-    data = {key: list(item) if isinstance(item, tuple) else item for key, item in values.items()}
-    return TYPE_OF[type(action)].name, data
+    """Return the type name of an action, and its fields as plain data."""
+    return TYPE_OF[type(action)].name, to_plain(action)
 
 
 def from_fields(type_name: str, data: dict[str, Any]) -> Action:
     """Return the action whose type name and fields `to_fields` gave."""
-    values = {key: tuple(item) if isinstance(item, list) else item for key, item in data.items()}
-    action: Action = CATALOGUE[type_name].cls(**values)
+    action: Action = from_plain(CATALOGUE[type_name].cls, data)
     return action

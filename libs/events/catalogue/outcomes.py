@@ -12,10 +12,10 @@ from events.registry import Parking, Words, event
     words=Words(en="An action came early: it waits for its report", zh="动作先到，等待上报"),
 )
 class ActionWaits:
-    """An action came before the report that it is about. It applies at the report, in that same
-    decision.
+    """An action came before the report that it is about.
 
-    `type` and `data` are the action as intake wrote it.
+    It applies at the report, in that same decision. `type` and `data` are the action as intake
+    wrote it.
     """
 
     issue: str
@@ -25,7 +25,7 @@ class ActionWaits:
 
 @event("cases", "calls", words=Words(en="An action was declined", zh="动作未被接受"))
 class InputDeclined:
-    """An issue or action changed nothing. `because` is a sentence for the one who sent it."""
+    """An issue or action changed nothing. `because` is a sentence for its sender."""
 
     case: str
     input_id: str
@@ -34,8 +34,9 @@ class InputDeclined:
 
 @event("cases", "calls", words=Words(en="Parked by a fault of ours", zh="系统故障，事项搁置"))
 class CaseParked:
-    """Deciding this case failed: a fault of ours. Its inputs wait in order until a retry;
-    everything else goes on.
+    """Deciding this case failed, by a fault of ours.
+
+    Its inputs wait in order until a retry; other cases go on.
     """
 
     case: str
@@ -48,15 +49,16 @@ class CaseParked:
     words=Words(en="An action waits behind the parked case", zh="动作排在搁置事项之后"),
 )
 class InputHeld:
-    """An input of a parked case waits behind it. The row's cause says which."""
+    """An input waits behind a parked case. The row's cause names the input."""
 
     case: str
 
 
 @event("cases", "calls", words=Words(en="Parked case goes on", zh="搁置事项恢复办理"))
 class CaseRetried:
-    """A parked case goes on: what was kept behind it is decided here, in its order, in this same
-    decision.
+    """A parked case goes on.
+
+    The inputs behind it are decided here, in their order, in this same decision.
     """
 
     case: str

@@ -34,8 +34,8 @@ class ReferenceAdopted:
 class PoliciesAdopted:
     """Deadline policies hold from here on, for clocks that start from here on.
 
-    `zone` is the district's IANA time zone; `answer_within` is how long a call may stay unanswered,
-    in microseconds.
+    `zone` is the district's IANA time zone. `answer_within` is the time limit of a call, in
+    microseconds.
     """
 
     name: str
@@ -52,8 +52,9 @@ class PoliciesAdopted:
     words=Words(en="Roster adopted", zh="一格四员名册启用"),
 )
 class RosterAdopted:
-    """A roster holds from here on. It names who receives the calls of each unit; gridworkers lie in
-    its content.
+    """A roster holds from here on.
+
+    It names the receivers of calls of each unit; the gridworkers are in its content.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What several events carry together."""
+"""Values that several events carry."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ URGENCIES = ("normal", "urgent", "life")
 
 @value(kw_only=True)
 class PlaceClaim:
-    """One thing a report says about its place; claims are tried in order, and the first that
-    answers wins.
+    """A claim of a report about its place. The first claim in order that answers wins.
 
     `point` carries lat and lon in degrees of WGS 84; `grid` and `street` carry a declared code.
-    `no_point` and `unknown_point` say that a point was expected and was missing, or was the
-    source's word for "unknown".
+    `no_point` is an expected point that was missing, `unknown_point` the source's word for
+    "unknown".
     """
 
     by: Literal["point", "no_point", "unknown_point", "grid", "street"]
@@ -33,8 +32,8 @@ class PlaceClaim:
 
 @value(kw_only=True)
 class CaseFacts:
-    """What a case is about, as far as its deadline needs to know. `due` is the deadline that its
-    line promised.
+    """The facts of a case that its deadline depends on. `due` is the deadline that its line
+    promised.
     """
 
     line: str
@@ -46,11 +45,10 @@ class CaseFacts:
 
 @value(kw_only=True)
 class Assignment:
-    """Who answers for a case: the level that holds it, the codes of its place, and the worker, if
-    it is a grid's.
+    """The responsibility for a case: its level, the codes of its place, and a grid's worker.
 
-    `episode` counts the responsibilities of one case (1 for its first worker; 0 while no worker has
-    had it).
+    `episode` counts the responsibilities of one case: 1 for its first worker, 0 while no worker has
+    had it.
     """
 
     level: Level
@@ -63,8 +61,9 @@ class Assignment:
 
 @value(kw_only=True)
 class DeadlineRule:
-    """A policy row: how long a matter may take. `*` fits any; the first row that fits counts;
-    units: hours, days.
+    """A policy row: the time limit of matters that fit it.
+
+    `*` fits any value, and the first row that fits counts. Units: hours, days.
     """
 
     line: str
@@ -76,7 +75,7 @@ class DeadlineRule:
 
 @value
 class OnCall:
-    """Who takes calls for a street or the district: one accountable officer, and a deputy."""
+    """The receivers of calls of a street or the district: one accountable officer, and a deputy."""
 
     unit: str
     officer: str | None
@@ -85,7 +84,7 @@ class OnCall:
 
 @value
 class Versions:
-    """The reference data by which a decision was made, by name; None where none was adopted."""
+    """The reference data of a decision, by name; None where none was adopted."""
 
     map: str | None
     roster: str | None

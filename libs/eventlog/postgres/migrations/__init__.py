@@ -1,3 +1,1 @@
-"""How the tables of every service came about: Alembic's environment, and what all services' first
-steps share.
-"""
+"""Alembic's environment, and the migrations that the schemas of all services share."""

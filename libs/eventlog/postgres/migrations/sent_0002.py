@@ -1,4 +1,4 @@
-"""What was published of a log, and who publishes it."""
+"""The published position of each shard, and the lease of its relay."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from alembic import op
 
 
 def create_sent(schema: str) -> None:
-    """Make `sent` in a schema. It stands apart from `shard`, so that no commit waits for who
-    publishes.
-    """
+    """Make `sent` in a schema, separate from `shard`, so that no commit waits for a relay."""
     op.create_table(
         "sent",
         sa.Column("shard", sa.Text, primary_key=True),
