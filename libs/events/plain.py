@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from datetime import date
 from functools import cache
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 
 def to_plain(item: Any) -> Any:
-    """Return a value as plain data: dicts for values, lists for tuples, the rest as it is."""
+    """Return a value as plain data: dicts for values, lists for tuples, texts for dates."""
     if is_dataclass(item):
         return {field.name: to_plain(getattr(item, field.name)) for field in fields(item)}
     if isinstance(item, tuple):
         return [to_plain(each) for each in item]
+    if isinstance(item, date):
+        return item.isoformat()
     return item
 
 
@@ -29,6 +32,8 @@ def from_plain(kind: Any, plain: Any) -> Any:
         if isinstance(cls, type):
             hints = field_types(cls)
             return cls(**{name: from_plain(hints[name], each) for name, each in plain.items()})
+    if kind is date and plain is not None:
+        return date.fromisoformat(plain)
     return plain
 
 
