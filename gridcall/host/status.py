@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from assessment.store import FactStore
-from casebook import CALL_EVENTS, Call, Case, evolve_call, evolve_case, raised_call
+from casebook import CALL_CHANGES, Call, Case, evolve_call, evolve_case, raised_call
 from eventlog.postgres.pool import Database
 from eventlog.postgres.survey import Head, Survey
 from events.catalogue import PARKING, CallRaised
@@ -86,7 +86,7 @@ async def count_open(database: Database, district: str) -> dict[str, int]:
 async def open_calls(database: Database, district: str) -> list[Call]:
     """Return the calls that are neither answered nor withdrawn."""
     calls: dict[str, Call] = {}
-    for row in await survey("calls", database).rows_of(district, CALL_EVENTS):
+    for row in await survey("calls", database).rows_of(district, CALL_CHANGES):
         if isinstance(row.event, CallRaised):
             calls[row.event.call] = raised_call(row.event, row.time)
         else:

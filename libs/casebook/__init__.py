@@ -4,13 +4,13 @@ A reader keeps the `Case` and `Call` values wherever it likes and hands each row
 deciders of routing and escalation have states of their own, and assessment has its facts.
 """
 
-from casebook.call import CALL_EVENTS, Call, CallEvent, Outcome, evolve_call, raised_call
+from casebook.call import CALL_CHANGES, Call, CallChange, Outcome, evolve_call, raised_call
 from casebook.case import Case, evolve_case
 
 __all__ = [
-    "CALL_EVENTS",
+    "CALL_CHANGES",
     "Call",
-    "CallEvent",
+    "CallChange",
     "Case",
     "Outcome",
     "evolve_call",

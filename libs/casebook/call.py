@@ -16,8 +16,8 @@ from events.catalogue import (
 from events.instants import Instant
 
 # `CallActionDeclined` is none of them: it changes no call, and it may name one that never was.
-CallEvent = CallRaised | CallAcknowledged | CallAnswered | CallWithdrawn
-CALL_EVENTS = frozenset(get_args(CallEvent))
+CallChange = CallRaised | CallAcknowledged | CallAnswered | CallWithdrawn
+CALL_CHANGES = frozenset(get_args(CallChange))
 Outcome = Literal["open", "answered", "withdrawn"]
 
 
@@ -68,7 +68,7 @@ def raised_call(event: CallRaised, time: Instant) -> Call:
     )
 
 
-def evolve_call(call: Call, event: CallEvent, time: Instant) -> None:
+def evolve_call(call: Call, event: CallChange, time: Instant) -> None:
     """Change a call by a later event of its own."""
     match event:
         case CallAcknowledged():

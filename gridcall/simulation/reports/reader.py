@@ -13,7 +13,7 @@ from typing import Any
 
 from assessment.core.facts import COUNTED, fact_of, merge_fact
 from assessment.core.figures import sheets
-from casebook import CALL_EVENTS, Case, evolve_call, evolve_case, raised_call
+from casebook import CALL_CHANGES, Case, evolve_call, evolve_case, raised_call
 from eventlog.codec import Entry, entry_envelope, row_of
 from eventlog.core.row import Row
 from events.catalogue import (
@@ -54,7 +54,7 @@ UNPACKED_MAX = 4_000  # Rows of several logs about one case come close together.
 READ_EVENTS = {
     IssueReported, PoliciesAdopted, CaseParked, ClockStarted, DeadlineMissed,
     CaseRouted, CaseQueued, CaseWithheld, CaseEndedAtSource, CaseClosed, CaseWithdrawn,
-    CaseReopened, *CALL_EVENTS, *COUNTED,
+    CaseReopened, *CALL_CHANGES, *COUNTED,
 }  # fmt: skip
 READ_TYPES = frozenset(kind.name for kind in CATALOGUE.values() if kind.cls in READ_EVENTS)
 
@@ -137,7 +137,7 @@ class ReportReader:
         if kind is CallRaised:
             call = raised_call(event, row.time)
             self.calls[event.call] = CallRecord(call, record.case.reference)
-        elif kind in CALL_EVENTS:
+        elif kind in CALL_CHANGES:
             evolve_call(self.calls[event.call].call, event, row.time)
         else:
             evolve_case(record.case, row)

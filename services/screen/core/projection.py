@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
-from casebook import CALL_EVENTS, Call, Case, evolve_call, evolve_case, raised_call
+from casebook import CALL_CHANGES, Call, Case, evolve_call, evolve_case, raised_call
 from eventlog.core.row import Row
 from events.catalogue import (
     LINES,
@@ -46,7 +46,7 @@ EVENTS_MAX = 14  # Latest events of the district.
 LISTED_EVENTS = frozenset(
     {
         *(kind.cls for kind in CATALOGUE.values() if kind.case_stage),
-        CaseParked, CaseRetried, DeadlineMissed, *CALL_EVENTS,
+        CaseParked, CaseRetried, DeadlineMissed, *CALL_CHANGES,
     }
     - {CaseReported}
 )  # fmt: skip
