@@ -34,7 +34,7 @@ from events.topology import WRITER
 from gridcall.host.migrations import prepare
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile_loader import load_profile
-from gridcall.simulation.driver import adoptions
+from gridcall.simulation.driver import first_adoptions
 from httpedge.server import collect_seldom
 from intake.core.identity import issue_id
 from intake.store import IntakeStore
@@ -79,8 +79,8 @@ async def fill(url: str) -> None:
     profile, _ = load_profile(CITY.with_suffix(".yaml"))
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
-    drafts, contents = adoptions(profile, grids, START)
-    await prepare(url, anew=True)
+    drafts, contents = first_adoptions(profile, grids, START)
+    await prepare(url, forget=True)
     async with open_database(url) as database:
         print(await settings(database), flush=True)
         await IntakeStore(database).add_contents(contents)

@@ -261,7 +261,7 @@ def peer() -> Iterator[Requests]:
 def up(server: PostgresServer, name: str, *options: str) -> Iterator[tuple[Process, Requests]]:
     """`gridcall up` on a database of its own, which knows the made-up city."""
     url = server.get_uri(name)
-    asyncio.run(prepare(url, anew=True))
+    asyncio.run(prepare(url, forget=True))
     key = adopt_exampleville(url)
     process = Process(url, *options)
     try:

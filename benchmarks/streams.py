@@ -65,9 +65,9 @@ class ServiceHost(SeparateServices):
         """Make fresh databases with the made-up city, and fresh topics."""
         for path in self.folder.glob("announced-*"):
             path.unlink()
-        asyncio.run(prepare(self.urls["intake"], anew=True))
+        asyncio.run(prepare(self.urls["intake"], forget=True))
         for service in ("routing", "escalation"):
-            asyncio.run(prepare(self.urls[service], services=[service], anew=True))
+            asyncio.run(prepare(self.urls[service], services=[service], forget=True))
         self.secret = adopt_exampleville(self.urls["intake"])
         topics = [
             topic._replace(settings=topic.settings | STAMPED)

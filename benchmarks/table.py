@@ -40,9 +40,9 @@ from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.city.profile_loader import load_profile
-from gridcall.simulation.driver import BATCH, adoptions
+from gridcall.simulation.driver import BATCH, first_adoptions
 from gridcall.simulation.feed import Feed, read_feed, without_collecting
-from gridcall.simulation.pipelines.postgres import SHOWN, tabled
+from gridcall.simulation.pipelines.postgres import COMMIT_SETTINGS, open_stored_pipeline
 from gridcall.simulation.report_worker import ReportWorker
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
@@ -106,7 +106,7 @@ async def settings(database: Database) -> str:
     """Return the version, the commit settings and the load of a server."""
     values = [
         f"{name} {(await database.fetch(f'SHOW {name}'))[0][0]}"
-        for name in ("server_version", *SHOWN)
+        for name in ("server_version", *COMMIT_SETTINGS)
     ]
     return f"{', '.join(values)}; {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} at the start"
 
@@ -174,14 +174,16 @@ async def all_stages(server: PostgresServer, url: str, fed: City) -> Spent:
     assert isinstance(fed.feed.inputs, list)
     feed = Feed(fed.feed.inputs.copy())
     reader = cast(ReportWorker, NoTables())
-    async with tabled(url, "benchmark", fed.profile.map.district.code, reader) as pipeline:
+    async with open_stored_pipeline(
+        url, "benchmark", fed.profile.map.district.code, reader
+    ) as pipeline:
         await checkpoint(url)
         wall, python, postgres = time.perf_counter(), time.process_time(), cpu_seconds(server)
-        await pipeline.adopt(*adoptions(fed.profile, fed.grids, feed.next_at() or fed.until))
+        await pipeline.begin(*first_adoptions(fed.profile, fed.grids, feed.next_at() or fed.until))
         while part := feed.take(BATCH):
             await pipeline.feed(part)
         await pipeline.announce(fed.until)
-        await pipeline.settled()
+        await pipeline.settle()
         return Spent(
             time.perf_counter() - wall, time.process_time() - python, cpu_seconds(server) - postgres
         )

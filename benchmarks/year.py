@@ -28,8 +28,9 @@ from eventlog.core.stage import Stage
 from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile_loader import load_profile
-from gridcall.simulation.driver import InMemory, simulate
+from gridcall.simulation.driver import simulate
 from gridcall.simulation.feed import read_feed, without_collecting
+from gridcall.simulation.pipelines.memory import MemoryPipeline
 from gridcall.simulation.reports.reader import ReportReader
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
@@ -120,7 +121,7 @@ def run_in_parts(
         timed.counts["read"] = feed.rows
         with tempfile.TemporaryDirectory() as folder:
             reader = ReportReader()
-            pipeline = InMemory(profile.map.district.code, reader)
+            pipeline = MemoryPipeline(profile.map.district.code, reader)
             run = asyncio.run(simulate(profile, grids, feed, until, Path(folder), reader, pipeline))
     bodies = [b"x" * 350 for log in run.summary["log"].values() for _ in range(log["positions"])]
     return bodies, pstats.Stats(profiler, stream=io.StringIO()) if profile_of else None

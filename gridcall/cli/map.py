@@ -15,7 +15,7 @@ from gridcall.cli.terminal import NOTHING_RAN, emit, fail
 from gridcall.simulation.city.map_validation import CheckedMap, check_map
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.city.profile_loader import ProfileError, SourceLines, load_profile
-from gridcall.simulation.driver import adoptions
+from gridcall.simulation.driver import first_adoptions
 from gridcall.simulation.reports.files import as_json
 
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -57,7 +57,7 @@ def map_load(folder: Path, profile_path: Path) -> None:
     Example:     gridcall map load maps/ --profile profiles/exampleville.yaml
     """
     profile, _ = read_profile(profile_path)
-    drafts, contents = adoptions(profile, read_map(folder, profile), 0)
+    drafts, contents = first_adoptions(profile, read_map(folder, profile), 0)
     events = [draft.event for draft in drafts if isinstance(draft.event, ReferenceAdopted)]
     adopt_and_report(profile.map.district.code, events, contents)
 

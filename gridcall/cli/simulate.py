@@ -37,11 +37,14 @@ from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.city.profile_loader import SourceLines
 from gridcall.simulation.csv_source import InputError
-from gridcall.simulation.driver import BATCH, InMemory, Run, results_folder, simulate
+from gridcall.simulation.driver import BATCH, simulate
 from gridcall.simulation.feed import Feed, read_feed_in_child, without_collecting
-from gridcall.simulation.pipelines.postgres import Tabled, over_kafka, tabled
+from gridcall.simulation.pipelines.kafka import open_kafka_pipeline
+from gridcall.simulation.pipelines.memory import MemoryPipeline
+from gridcall.simulation.pipelines.postgres import StoredPipeline, open_stored_pipeline
 from gridcall.simulation.report_worker import ReportWorker, start_report_worker
 from gridcall.simulation.reports.files import as_json
+from gridcall.simulation.results import Run, results_folder
 
 KAFKA = "GRIDCALL_KAFKA"
 READER_HELP = (
@@ -261,31 +264,35 @@ async def feed_pipeline(
             job.batch,
             progress=progress,
         )
-        if isinstance(pipeline, Tabled):
-            return run, await pipeline.stored()
+        if isinstance(pipeline, StoredPipeline):
+            return run, await pipeline.describe_storage()
         return run, "nothing is committed to a disk"
 
 
 @asynccontextmanager
 async def open_pipeline(
     job: Job, feed: Feed, reports: ReportWorker
-) -> AsyncIterator[InMemory | Tabled]:
+) -> AsyncIterator[MemoryPipeline | StoredPipeline]:
     """Open the pipeline of the chosen reader.
 
     A database of the same inputs is continued; any other one of this profile is made again.
     """
     if job.reader == "memory":
-        yield InMemory(job.district, reports, job.batch)
+        yield MemoryPipeline(job.district, reports, job.batch)
         return
     name = f"{job.profile.profile} until {job.until}, inputs {feed.digest}"
     database = f"simulate_{job.profile.profile}"
     if job.reader == "table":
-        stored = tabled(database_url(database), name, job.district, reports, job.batch)
+        stored = open_stored_pipeline(
+            database_url(database), name, job.district, reports, job.batch
+        )
     else:
         urls = {service: database_url(f"{database}_{service}") for service in WRITER.values()}
         urls["intake"] = database_url(database)
         cluster = Cluster(Cluster.parse(job.kafka).brokers, database)
-        stored = over_kafka(urls, cluster, job.replicas, name, job.district, reports, job.batch)
+        stored = open_kafka_pipeline(
+            urls, cluster, job.replicas, name, job.district, reports, job.batch
+        )
     async with stored as pipeline:
         yield pipeline
 

@@ -18,12 +18,12 @@ MIGRATIONS = {
 
 
 async def prepare(
-    url: str, *, services: Collection[str] = tuple(MIGRATIONS), anew: bool = False
+    url: str, *, services: Collection[str] = tuple(MIGRATIONS), forget: bool = False
 ) -> None:
     """Create the database of a URL if it is missing, and bring schemas up to date.
 
-    With `anew`, forget first what is in it.
+    With `forget`, drop first what is in it.
     """
-    await create_database(url, replace=anew)
+    await create_database(url, replace=forget)
     for service in services:
         await migrate(url, service, MIGRATIONS[service])

@@ -25,11 +25,11 @@ log = logging.getLogger("gridcall")
 async def lag_of(host: ServiceHost) -> Lag:
     """Return the lag by kind and place. Raises Unavailable.
 
-    `count_unpublished` and `unread` are rows by log and shard; `inbound` is records by partition.
+    `unpublished` and `unread` are rows by log and shard; `inbound` is records by partition.
     """
-    lag: Lag = {"count_unpublished": {}, "unread": {}, "inbound": {}}
+    lag: Lag = {"unpublished": {}, "unread": {}, "inbound": {}}
     for (name, shard), relay in host.relays.items():
-        lag["count_unpublished"][f"{name}/{shard}"] = await count_unpublished(relay.source, shard)
+        lag["unpublished"][f"{name}/{shard}"] = await count_unpublished(relay.source, shard)
     for service in host.services:
         lag["unread"] |= await service.unread()
         lag["inbound"] |= service.inbound()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from events.topology import WRITER
-from gridcall.simulation.local_cluster import free_ports
+from httpedge.ports import free_ports
 from tests.harness.broker import SCRIPT, Broker
 from tests.harness.commands import environment
 from tests.harness.paths import ROOT

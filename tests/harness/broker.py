@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eventlog.kafka.topics import Cluster
-from gridcall.simulation.local_cluster import free_ports
+from httpedge.ports import free_ports
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "kafka" / "broker"
 

@@ -67,7 +67,7 @@ class Campaign:
 
     async def run(self) -> Found:
         """All of it."""
-        await prepare(self.database, anew=True)
+        await prepare(self.database, forget=True)
         await self._prepare()
         async with self.running():
             over = time.monotonic() + self.seconds

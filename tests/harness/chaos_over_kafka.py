@@ -34,7 +34,7 @@ from eventlog.kafka.client import administrator
 from events.errors import Unavailable
 from gridcall.host.migrations import prepare
 from gridcall.host.topics import system_topics
-from gridcall.simulation.local_cluster import free_ports
+from httpedge.ports import free_ports
 from intake.inbound.cloudevents import ISSUE_TYPE
 from tests.harness.broker import Broker, broker_port
 from tests.harness.chaos import Campaign, Found, arguments, ended, receipt, restarted
@@ -187,7 +187,7 @@ class OverKafka(Campaign):
             )
             await asyncio.to_thread(read_output, self.database, "key", "add", *words)
             for service in SERVICES[1:]:
-                await prepare(self.urls[service], services=[service], anew=True)
+                await prepare(self.urls[service], services=[service], forget=True)
             self.processes = [self._started(number) for number in range(len(FLEET))]
             stack.callback(self._end)
             yield

@@ -15,7 +15,7 @@ import httpx
 
 from eventlog.kafka.administration import apply
 from gridcall.host.topics import system_topics
-from gridcall.simulation.local_cluster import free_ports
+from httpedge.ports import free_ports
 from tests.harness.broker import Broker, running_broker
 from tests.harness.commands import database_environment
 from tests.harness.paths import ROOT

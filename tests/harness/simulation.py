@@ -17,9 +17,11 @@ import asyncpg
 from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile_loader import load_profile
-from gridcall.simulation.driver import InMemory, results_folder, simulate
+from gridcall.simulation.driver import simulate
 from gridcall.simulation.feed import read_feed
+from gridcall.simulation.pipelines.memory import MemoryPipeline
 from gridcall.simulation.reports.reader import ReportReader
+from gridcall.simulation.results import results_folder
 from tests.harness.commands import environment
 from tests.harness.exampleville import CITY, INPUTS, PROFILE, UNTIL
 from tests.harness.paths import ROOT
@@ -44,7 +46,7 @@ def run(
     assert grids is not None
     feed = read_feed(profile, lines, inputs, at)
     tables = ReportReader()
-    pipeline = InMemory(profile.map.district.code, tables, batch)
+    pipeline = MemoryPipeline(profile.map.district.code, tables, batch)
     with results_folder(out) as folder:
         assert (
             asyncio.run(

@@ -31,8 +31,8 @@ from events.errors import Conflict, Unavailable
 from events.instants import BEGINNING
 from events.topology import LOGS, UPSTREAM, WRITER
 from gridcall.host.topics import system_topics
-from gridcall.simulation.local_cluster import Tasks
-from gridcall.simulation.pipelines.postgres import Tabled
+from gridcall.simulation.background_tasks import BackgroundTasks
+from gridcall.simulation.pipelines.kafka import KafkaPipeline
 from tests.contract.log_contract import SHARD, visit
 from tests.harness.broker import running_broker
 from tests.harness.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka
@@ -630,8 +630,8 @@ def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(
                 for log in ("cases", "calls")
             },
         }
-        run = Tabled({}, logs, SHARD, cast(Any, None), Tasks(), room=100)
-        ending = asyncio.create_task(run.published())
+        run = KafkaPipeline({}, logs, SHARD, cast(Any, None), BackgroundTasks(), rows_ahead=100)
+        ending = asyncio.create_task(run.wait_until_published())
         assert not (await asyncio.wait([ending], timeout=0.3))[0]
         assert await kafka.relay.step() == last
         await asyncio.wait_for(ending, 10)

@@ -230,7 +230,7 @@ def test_a_database_keeps_every_character_or_is_refused(postgres: str) -> None:
     )
     with pytest.raises(Halted, match=r"LATIN1.*ENCODING 'UTF8'"):
         asyncio.run(prepare(url))
-    asyncio.run(prepare(url, anew=True))
+    asyncio.run(prepare(url, forget=True))
 
 
 def test_replicas_that_start_at_once_make_one_schema(postgres: str) -> None:

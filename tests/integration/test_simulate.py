@@ -18,13 +18,15 @@ from events.errors import Halted
 from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile_loader import load_profile
-from gridcall.simulation.driver import InMemory, adoptions, published, simulate
+from gridcall.simulation.driver import first_adoptions, simulate
 from gridcall.simulation.feed import Feed, read_feed
+from gridcall.simulation.pipelines.memory import MemoryPipeline
 from gridcall.simulation.report_worker import start_report_worker
 from gridcall.simulation.reports.cases import case_rows
 from gridcall.simulation.reports.evaluations import round_half_even
 from gridcall.simulation.reports.files import write_csv
 from gridcall.simulation.reports.reader import ReportReader
+from gridcall.simulation.results import compare_verdicts
 from tests.harness.exampleville import CITY, INPUTS, PROFILE, UNTIL
 from tests.harness.paths import ROOT
 from tests.harness.simulation import run, table, watermarks
@@ -161,8 +163,8 @@ def test_only_verdicts_of_the_source_that_are_not_ours_differ(tmp_path: Path) ->
     )
     write_csv(path, ["reference", "verdict"], rows)
     feed = Feed(accepted=5, published={"A": True, "B": False, "C": True, "D": False})
-    assert published(path, feed, named=True) == {"compared": 4, "differ": 2, "blank": 1}
-    assert published(path, Feed(accepted=5), named=False) == {
+    assert compare_verdicts(path, feed, has_column=True) == {"compared": 4, "differ": 2, "blank": 1}
+    assert compare_verdicts(path, Feed(accepted=5), has_column=False) == {
         "compared": 0,
         "differ": 0,
         "blank": 0,
@@ -248,7 +250,7 @@ def test_a_parked_case_is_open_counted_and_reported(
     until = LocalClock(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
     feed = read_feed(profile, lines, INPUTS, until)
     tables = ReportReader()
-    pipeline = InMemory("exampleville", tables)
+    pipeline = MemoryPipeline("exampleville", tables)
     decide = pipeline.routing.stage.decider.decide
 
     def failing(heard: Any, state: Any, reference: Any) -> Any:
@@ -280,7 +282,7 @@ def test_the_reference_data_come_first_in_the_log() -> None:
     profile, _ = load_profile(PROFILE)
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
-    drafts, contents = adoptions(profile, grids, 7)
+    drafts, contents = first_adoptions(profile, grids, 7)
     assert [(draft.at, draft.event.kind) for draft in drafts] == [
         (7, "map"),
         (7, "roster"),
@@ -327,7 +329,7 @@ def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(
     for batch in (1, 1000):
         feed = read_feed(profile, lines, INPUTS, until)
         tables = ReportReader()
-        pipeline = InMemory("exampleville", tables, batch)
+        pipeline = MemoryPipeline("exampleville", tables, batch)
         done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, tables, pipeline, batch))
         assert done.summary["issues"]["parked"] == 2
 

@@ -1,1 +1,1 @@
-"""How the stages are run for simulate: in memory, on Postgres, over Kafka."""
+"""Pipelines of simulate: in memory, on Postgres, over Kafka."""
