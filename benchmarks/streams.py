@@ -27,7 +27,14 @@ sys.path[:0] = [str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]
 
 import asyncpg  # noqa: E402
 from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: E402
-from intake_api import ITEMS, Requests, as_fast_as_it_goes, asked, at_a_rate, said  # noqa: E402
+from intake_api import (  # noqa: E402
+    ITEMS,
+    Requests,
+    as_fast_as_it_goes,
+    at_a_rate,
+    fetch_row,
+    server_settings,
+)
 from table import Line, own_server, print_lines  # noqa: E402
 
 from embedded.server import PostgresServer  # noqa: E402
@@ -96,7 +103,7 @@ async def accept(url: str) -> None:
     async with open_database(url) as database:
         acceptor = Acceptor(database, Notifier())
         for _ in range(ISSUES // ITEMS):
-            bodies = [request.partition(b"\r\n\r\n")[2] for request in key.alone(ITEMS)]
+            bodies = [request.partition(b"\r\n\r\n")[2] for request in key.single(ITEMS)]
             await acceptor.accept(DISTRICT, [issues.read(body)[0] for body in bodies])
 
 
@@ -135,7 +142,7 @@ def ours(system: ServiceHost) -> float:
     """Return the issues per second of `gridcall routing`, from intake's topic to that of cases."""
     cluster = system.broker.cluster
     system.start("intake")
-    heads = asyncio.run(asked(system.urls["intake"], "SELECT pos FROM intake.shard"))
+    heads = asyncio.run(fetch_row(system.urls["intake"], "SELECT pos FROM intake.shard"))
     asyncio.run(wait_for_records(cluster, "gridcall.intake", heads["pos"], lambda: False))
     system.start("routing")
 
@@ -143,7 +150,7 @@ def ours(system: ServiceHost) -> float:
     sql += " USING (shard)"
     while True:
         with suppress(AssertionError):  # There is no row yet.
-            head = asyncio.run(asked(system.urls["routing"], sql))
+            head = asyncio.run(fetch_row(system.urls["routing"], sql))
             if head["input"] >= heads["pos"] and not head["left"]:
                 break
         time.sleep(0.2)
@@ -205,16 +212,16 @@ def measure_stage(system: ServiceHost) -> list[Line]:
 
 def at_rest(system: ServiceHost) -> bool:
     """Return True when escalation has applied everything that was accepted."""
-    accepted = asyncio.run(asked(system.urls["intake"], "SELECT pos FROM intake.shard"))["pos"]
+    accepted = asyncio.run(fetch_row(system.urls["intake"], "SELECT pos FROM intake.shard"))["pos"]
     routed = asyncio.run(
-        asked(
+        fetch_row(
             system.urls["routing"],
             "SELECT coalesce(max(pos), 0) AS pos, coalesce(max(input), 0) AS input"
             " FROM routing.shard",
         )
     )
     called = asyncio.run(
-        asked(
+        fetch_row(
             system.urls["escalation"],
             "SELECT coalesce(max(input), 0) AS input FROM escalation.shard",
         )
@@ -261,16 +268,18 @@ def measure_all_services(system: ServiceHost) -> list[Line]:
         system.prepare()
         system.start("intake", "routing", "escalation", "assessment")
         requests = Requests(f"http://127.0.0.1:{system.ports['intake']}", system.secret)
-        as_fast_as_it_goes(requests, requests.alone(500))
+        as_fast_as_it_goes(requests, requests.single(500))
         wait_for_rest(system)
         begun = time.perf_counter()
         as_fast_as_it_goes(requests, requests.arrays(PIPELINE // ITEMS))
         wait_for_rest(system)
         rates.append(PIPELINE / (time.perf_counter() - begun))
         time.sleep(1)
-        before = asyncio.run(asked(system.urls["intake"], "SELECT pos FROM intake.shard"))["pos"]
+        before = asyncio.run(fetch_row(system.urls["intake"], "SELECT pos FROM intake.shard"))[
+            "pos"
+        ]
         load = rates[-1] / 2
-        answered = sorted(at_a_rate(requests, requests.alone(int(load * FOLLOWED_SECONDS)), load))
+        answered = sorted(at_a_rate(requests, requests.single(int(load * FOLLOWED_SECONDS)), load))
         wait_for_rest(system)
         routed = asyncio.run(routed_after(system, before))
         late.append((routed[len(routed) // 2], routed[len(routed) * 99 // 100]))
@@ -301,7 +310,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         running_broker(Path(folder) / "kafka") as broker,
     ):
-        print(asyncio.run(said(server)), flush=True)
+        print(asyncio.run(server_settings(server)), flush=True)
         system = ServiceHost(server, broker, Path(folder))
         try:
             print_lines([*measure_stage(system), *measure_all_services(system)])

@@ -20,6 +20,7 @@ from eventlog.codec import data_decoder
 from events import catalogue as e
 from events.instants import BEGINNING, TIME, instant, rfc3339
 from httpedge.problems import ERRORS_MAX, Problem
+from intake.action import wire_name
 from intake.actions import ACTIONS
 from intake.core.identity import action_id, issue_id
 from intake.core.submission import Item
@@ -465,7 +466,7 @@ def test_an_unknown_field_is_refused_with_the_nearest_name(
 
 HEAD = {"reference": "A1", "issue": BY_LINE}
 IDS = {"action": action_id("370112", "hotline-app", "A1"), "issue": ISSUE_ID}
-EVERY: list[tuple[Json, e.Action]] = [
+SAMPLES: list[tuple[Json, e.Action]] = [
     (
         {"type": "place_named", "by": "d-1", "grid": "g-1"},
         e.PlaceNamed(**IDS, by="d-1", grid="g-1"),
@@ -499,13 +500,15 @@ EVERY: list[tuple[Json, e.Action]] = [
 ]
 
 
-@pytest.mark.parametrize(("own", "event"), EVERY, ids=[own["type"] for own, _ in EVERY])
+@pytest.mark.parametrize(("own", "event"), SAMPLES, ids=[own["type"] for own, _ in SAMPLES])
 def test_each_action_becomes_its_event(own: Json, event: e.Action) -> None:
     assert action(HEAD | own) == event
     assert action(HEAD | own | {"issue": {"id": ISSUE_ID}, "district": "370112"}) == event
 
 
-@pytest.mark.parametrize("own", [own for own, _ in EVERY], ids=[own["type"] for own, _ in EVERY])
+@pytest.mark.parametrize(
+    "own", [own for own, _ in SAMPLES], ids=[own["type"] for own, _ in SAMPLES]
+)
 def test_each_field_of_an_action_is_needed_and_no_other_is_taken(own: Json) -> None:
     for key in [*HEAD, *own]:
         errors = errors_of(parse_action, omit(HEAD | own, key))
@@ -517,20 +520,20 @@ def test_each_field_of_an_action_is_needed_and_no_other_is_taken(own: Json) -> N
         ]
 
 
-def test_every_action_of_the_catalogue_has_a_type_but_the_one_that_is_imported() -> None:
-    words = {re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower() for cls in e.ACTIONS}
-    assert words - set(ACTIONS) == {"ended_at_source"}
-    assert {type(event) for _, event in EVERY} == e.ACTIONS - {e.EndedAtSource}
+def test_every_action_of_the_catalogue_has_a_file_but_the_one_that_is_imported() -> None:
+    missing = {wire_name(event) for event in e.ACTIONS} - set(ACTIONS)
+    assert missing == {"ended_at_source"}, "add services/intake/actions/NAME.py for the others"
+
+
+def test_actions_are_offered_in_the_order_of_the_catalogue() -> None:
+    assert [*ACTIONS][:3] == ["place_named", "visit_made", "resolution_claimed"]
 
 
 @pytest.mark.parametrize(
     "type_name", ["ended_at_source", "VisitMade", "", None, 3, ["visit_made"], {"visit_made": 1}]
 )
 def test_a_type_that_is_not_taken_is_refused_with_those_that_are(type_name: Any) -> None:
-    sentence = (
-        "must be one of place_named, visit_made, resolution_claimed, resolution_checked,"
-        " closing_asked, reopening_asked, issue_withdrawn, acknowledgement_given, answer_given"
-    )
+    sentence = f"must be one of {', '.join(ACTIONS)}"
     assert errors_of(parse_action, VISIT | {"type": type_name}) == [("/type", sentence)]
     assert errors_of(parse_action, omit(VISIT, "type")) == [("/type", sentence)]
 
@@ -644,7 +647,7 @@ def test_anything_else_said_is_other_content(key: str) -> None:
 
 
 def test_actions_of_two_types_are_other_content_even_with_the_same_fields() -> None:
-    assert len({item_of(action(HEAD | own)).content for own, _ in EVERY}) == len(EVERY)
+    assert len({item_of(action(HEAD | own)).content for own, _ in SAMPLES}) == len(SAMPLES)
     assert (
         item_of(e.VisitMade(**IDS, by="w-1")).content
         != item_of(e.ClosingAsked(**IDS, by="w-1")).content
@@ -722,7 +725,7 @@ def test_any_json_is_read_or_refused(value: Any, escaped: bool) -> None:
     read_or_refused(json.dumps(value, ensure_ascii=escaped).encode(errors="surrogatepass"))
 
 
-@given(st.sampled_from([encode(FULL), *(encode(HEAD | own) for own, _ in EVERY)]), st.data())
+@given(st.sampled_from([encode(FULL), *(encode(HEAD | own) for own, _ in SAMPLES)]), st.data())
 def test_a_good_item_that_was_changed_on_its_way_is_read_or_refused(
     item: bytes, data: st.DataObject
 ) -> None:
