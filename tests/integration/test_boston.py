@@ -99,7 +99,7 @@ def test_the_verdicts_are_those_that_the_city_published(year: dict[str, bytes]) 
     }
 
 
-def test_every_point_lies_in_its_grid(data: Path, year: dict[str, bytes]) -> None:
+def test_every_point_is_in_its_grid(data: Path, year: dict[str, bytes]) -> None:
     features = json.loads((the_map(data) / "precincts.geojson").read_bytes())["features"]
     shapes = {
         f["properties"]["ward_precinct"]: shapely.geometry.shape(f["geometry"]) for f in features
@@ -229,5 +229,5 @@ def test_another_program_that_reads_the_contract_gets_the_same_year(
 
 def test_no_city_is_named_in_the_code() -> None:
     command = ["git", "grep", "-il", "boston", "--", "services", "libs", "gridcall"]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (found.stdout, found.returncode) == ("", 1), found.stderr
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("", 1), done.stderr

@@ -25,7 +25,10 @@ from tests.harness.paths import ROOT
 from tests.harness.requirements import require
 
 HEADER = "id;channel;type;opened;target;closed;status;area;ward;latitude;longitude;verdict\n"
-GOOD = "R;Phone;Noise;2019-06-03T09:00:00;07/06/2019;2019-06-05T09:00:00;Done;102;Ward 1;53.3350;-6.2850;OK\n"
+GOOD = (
+    "R;Phone;Noise;2019-06-03T09:00:00;07/06/2019;2019-06-05T09:00:00;Done;"
+    "102;Ward 1;53.3350;-6.2850;OK\n"
+)
 
 
 def simulate(
@@ -38,21 +41,32 @@ def simulate(
 ) -> subprocess.CompletedProcess[str]:
     files = INPUTS if inputs is None else inputs
     return run_gridcall(
-        "simulate", "--profile", profile, "--map", city, "--input", *files, "--until", until, "--out", out, *more
-    )  # fmt: skip
+        "simulate",
+        "--profile",
+        profile,
+        "--map",
+        city,
+        "--input",
+        *files,
+        "--until",
+        until,
+        "--out",
+        out,
+        *more,
+    )
 
 
-def written(folder: Path, text: str, name: str = "rows.csv") -> list[Path]:
+def write_rows(folder: Path, text: str, name: str = "rows.csv") -> list[Path]:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return [path]
 
 
-# ── Statuses ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Statuses ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_0_when_every_row_was_accepted(tmp_path: Path) -> None:
-    done = simulate(tmp_path / "out", inputs=written(tmp_path, HEADER + GOOD))
+    done = simulate(tmp_path / "out", inputs=write_rows(tmp_path, HEADER + GOOD))
     assert (done.returncode, done.stderr.count("rejected")) == (0, 0)
     assert "accepted" in done.stdout
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -80,17 +94,17 @@ def test_json_is_the_bytes_of_summary_json_and_nothing_else(tmp_path: Path) -> N
 
 
 def test_an_empty_file_of_rows_is_a_run_without_cases(tmp_path: Path) -> None:
-    done = simulate(tmp_path / "out", "--json", inputs=written(tmp_path, HEADER))
+    done = simulate(tmp_path / "out", "--json", inputs=write_rows(tmp_path, HEADER))
     assert done.returncode == 0
     assert json.loads(done.stdout)["log"]["intake"]["positions"] == 4
 
 
 def test_an_out_that_is_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    assert simulate(tmp_path / "out", inputs=written(tmp_path, HEADER + GOOD)).returncode == 0
+    assert simulate(tmp_path / "out", inputs=write_rows(tmp_path, HEADER + GOOD)).returncode == 0
 
 
-# ── 2: nothing ran ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 2: nothing ran ───────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULE.values())))
@@ -118,7 +132,7 @@ def test_what_cannot_be_the_code_of_a_district_is_refused(code: str) -> None:
 
 
 def test_a_missing_column_names_file_line_key_and_what_to_do(tmp_path: Path) -> None:
-    done = simulate(tmp_path / "out", inputs=written(tmp_path, "id;channel\nR;Phone\n"))
+    done = simulate(tmp_path / "out", inputs=write_rows(tmp_path, "id;channel\nR;Phone\n"))
     assert done.returncode == 2
     assert (
         f"{tmp_path / 'rows.csv'}:1: no column 'type', which category.column names ({PROFILE}:11)"
@@ -189,9 +203,9 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, changed: dict[str, Path], s
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_column_that_stands_twice_in_the_header_is_said(tmp_path: Path) -> None:
+def test_a_column_that_is_in_the_header_twice_is_reported(tmp_path: Path) -> None:
     done = simulate(
-        tmp_path / "out", inputs=written(tmp_path, HEADER.replace("verdict", "id") + GOOD)
+        tmp_path / "out", inputs=write_rows(tmp_path, HEADER.replace("verdict", "id") + GOOD)
     )
     assert done.returncode == 2
     assert (
@@ -210,7 +224,7 @@ def test_a_packed_file_that_is_broken_is_said(tmp_path: Path, packed: bytes) -> 
     assert "rows.csv.gz: cannot be read" in done.stderr
 
 
-# ── 3 and 130 ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 3 and 130 ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -234,13 +248,14 @@ def test_a_full_disk_is_said_and_leaves_nothing(full_disk: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    done = simulate(tmp_path / "file" / "out", inputs=written(tmp_path, HEADER + GOOD))
+    done = simulate(tmp_path / "file" / "out", inputs=write_rows(tmp_path, HEADER + GOOD))
     assert done.returncode == 3
     assert "Not a directory" in done.stderr or "File exists" in done.stderr
 
 
 def test_a_full_stdout_is_said(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m gridcall simulate --profile {PROFILE} --map {CITY} --input {INPUTS[0]} --until {UNTIL}"
+    command = f"{sys.executable} -m gridcall simulate --profile {PROFILE} --map {CITY}"
+    command += f" --input {INPUTS[0]} --until {UNTIL}"
     for then, status in ((">/dev/full", 3), (">&-", 1), ("| true; exit ${PIPESTATUS[0]}", 1)):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         words = ["bash", "-c", f"{command} --out {tmp_path / 'out'} --json {then}"]
@@ -271,7 +286,7 @@ def test_a_full_stdout_is_said_by_map_check_too() -> None:
 
 
 def test_an_out_that_is_a_link_or_this_very_folder_is_filled(tmp_path: Path) -> None:
-    rows = written(tmp_path, HEADER + GOOD)
+    rows = write_rows(tmp_path, HEADER + GOOD)
     for target in ("empty", "absent"):
         (tmp_path / f"to-{target}").symlink_to(tmp_path / target)
     (tmp_path / "empty").mkdir(mode=0o700)
@@ -284,13 +299,13 @@ def test_an_out_that_is_a_link_or_this_very_folder_is_filled(tmp_path: Path) -> 
 
 
 def test_a_run_that_fails_leaves_no_folder_that_it_made(tmp_path: Path) -> None:
-    rows = written(tmp_path, "id;channel\nR;Phone\n")
+    rows = write_rows(tmp_path, "id;channel\nR;Phone\n")
     assert simulate(tmp_path / "a" / "b" / "out", inputs=rows).returncode == 2
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 
-def test_ctrl_c_is_heard_while_feeding(tmp_path: Path) -> None:
-    rows = written(
+def test_ctrl_c_is_obeyed_while_feeding(tmp_path: Path) -> None:
+    rows = write_rows(
         tmp_path, HEADER + "".join(GOOD.replace("R;", f"R{i};", 1) for i in range(30_000))
     )
     command = [
@@ -364,11 +379,11 @@ def test_an_interrupted_run_leaves_nothing(
     assert [path.name for path in sorted(tmp_path.iterdir())] == [pipe.name for pipe in pipes]
 
 
-# ── With and without a terminal ──────────────────────────────────────────────────────────────────────────────────────
+# ── With and without a terminal ──────────────────────────────────────────────────────────────────
 
 
 def on_a_terminal(*words: object) -> str:
-    """What a person sees on stderr."""
+    """Return the stderr that a person sees."""
     lead, follow = pty.openpty()
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
     with subprocess.Popen(
@@ -386,8 +401,18 @@ def on_a_terminal(*words: object) -> str:
 
 def test_a_person_sees_a_bar_with_rows_per_second_and_time_left(tmp_path: Path) -> None:
     seen = on_a_terminal(
-        "simulate", "--profile", PROFILE, "--map", CITY, "--input", *INPUTS, "--until", UNTIL, "--out", tmp_path / "out"
-    )  # fmt: skip
+        "simulate",
+        "--profile",
+        PROFILE,
+        "--map",
+        CITY,
+        "--input",
+        *INPUTS,
+        "--until",
+        UNTIL,
+        "--out",
+        tmp_path / "out",
+    )
     assert "Feeding" in seen
     assert re.search(r"79/79", seen)
     assert "inputs/s" in seen
@@ -399,7 +424,7 @@ def test_without_a_terminal_there_is_no_bar_and_no_escape(tmp_path: Path) -> Non
     assert "\x1b" not in done.stderr + done.stdout
 
 
-# ── map check and help ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── map check and help ───────────────────────────────────────────────────────────────────────────
 
 
 def test_map_check_names_every_finding() -> None:
@@ -407,11 +432,12 @@ def test_map_check_names_every_finding() -> None:
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         "reported: areas.geojson: a crs member (CRS84): RFC 7946 has none; it is left out",
-        "reported: grid 0102 at -6.290000, 53.330000: ring runs clockwise: RFC 7946 wants the other way; it is turned",
-        "reported: grids 0201 and 0202 at -6.270250, 53.335000: overlap of 36915.934 m², tolerated; "
-        "taken: 0201, the lowest code",
-        "reported: hole between grids 0302 at -6.280000, 53.345000: hole of 295258.230 m², tolerated; "
-        "a point in it lies outside the map",
+        "reported: grid 0102 at -6.290000, 53.330000: ring runs clockwise: "
+        "RFC 7946 wants the other way; it is turned",
+        "reported: grids 0201 and 0202 at -6.270250, 53.335000: overlap of 36915.934 m², "
+        "tolerated; taken: 0201, the lowest code",
+        "reported: hole between grids 0302 at -6.280000, 53.345000: hole of 295258.230 m², "
+        "tolerated; a point in it lies outside the map",
     ]
     assert "6 grids; found: 1 crs, 1 winding, 1 overlap, 1 hole" in done.stderr
 

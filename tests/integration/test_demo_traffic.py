@@ -1,4 +1,4 @@
-"""The world outside the demo: what it sends, what it does on restart, and that gridcall loses none of it."""
+"""The world outside the demo: its posts, its restart, and that gridcall loses none of them."""
 
 from __future__ import annotations
 
@@ -129,17 +129,17 @@ def test_the_same_seed_sends_the_same(tmp_path: Path) -> None:
 
 def test_what_was_never_answered_is_known_again_and_numbers_go_on(tmp_path: Path) -> None:
     receipts = Receipts(tmp_path)
-    heard, initial_state = (
+    answered, unanswered = (
         Post(receipts.next_number(), "grid-app", "grid", f"r-{i}", "{}") for i in range(2)
     )
-    for post in (heard, initial_state):
+    for post in (answered, unanswered):
         receipts.record_sending(post, MONDAY)
-    receipts.record_answer(heard, MONDAY, 202, {"id": "x", "position": 7})
+    receipts.record_answer(answered, MONDAY, 202, {"id": "x", "position": 7})
     receipts.close()
     with receipts.path.open("a") as file:
         file.write('{"post": 3, "sta')
     again = Receipts(tmp_path)
-    assert list(again.unanswered.values()) == [initial_state]
+    assert list(again.unanswered.values()) == [unanswered]
     assert again.next_number() == 3
     again.record_sending(Post(3, "grid-app", "grid", "r-3", "{}"), MONDAY)
     assert [receipt["post"] for receipt in read_receipts(again.path)] == [1, 2, 1, 3]
@@ -152,7 +152,7 @@ class Story:
     """People who read a case, and what they then do, in order."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        self.agenda, self._pos = Agenda(1e9), 0
+        self.agenda, self._position = Agenda(1e9), 0
         self.people = People(Receipts(folder), clock_at(MONDAY), self.agenda, 1)
         self.people.activate()
         used = Versions(None, None, None)
@@ -177,11 +177,13 @@ class Story:
         self.people.plans[CASE] = plan
 
     def read(self, log: str, event: Event) -> None:
-        self._pos += 1
-        self.people.read(Row(log, CODE, self._pos, MONDAY, 0, 1, CASE, self._pos, "", event))
+        self._position += 1
+        self.people.read(
+            Row(log, CODE, self._position, MONDAY, 0, 1, CASE, self._position, "", event)
+        )
 
     def does(self) -> dict[str, Any]:
-        """What is done next."""
+        """Return the next post, or nothing."""
 
         async def next_one() -> Post | None:
             return (await asyncio.wait_for(self.agenda.next(), 5))()
@@ -190,7 +192,7 @@ class Story:
         return {} if post is None else dict(json.loads(post.body))
 
 
-def raised(to: str) -> CallRaised:
+def a_call(to: str) -> CallRaised:
     unit = "370112001" if to == "street" else CODE
     receiver = OnCall(unit, f"{unit}-officer", f"{unit}-deputy")
     return CallRaised(
@@ -223,7 +225,7 @@ def test_the_gridworker_visits_and_resolves_and_somebody_else_verifies(tmp_path:
 
 def test_the_district_acknowledges_and_answers_every_call(tmp_path: Path) -> None:
     story = Story(tmp_path, Plan(None, 600))
-    story.read("calls", raised("district"))
+    story.read("calls", a_call("district"))
     done = [each for each in (story.does() for _ in range(3)) if each]
     assert {"acknowledgement_given", "answer_given"} <= {each["type"] for each in done}
 
@@ -249,18 +251,18 @@ def test_a_forgotten_case_is_visited_once_somebody_answered_its_call(tmp_path: P
 
 
 def test_one_short_deadline_in_six_is_missed_and_hardly_one_of_fifteen_days() -> None:
-    def missed(hours: int) -> int:
+    def count_missed(hours: int) -> int:
         due = MONDAY + hours * HOUR_US
         plans = [plan_case(MONDAY, due, random.Random(i)) for i in range(1000)]
         return sum(plan.begins is None or plan.seconds > hours * 3600 for plan in plans)
 
-    assert 120 < missed(2) < 230
-    assert missed(15 * 24) < 20
+    assert 120 < count_missed(2) < 230
+    assert count_missed(15 * 24) < 20
 
 
 @pytest.mark.parametrize("moments", range(6))
-def test_the_agenda_ends_when_told_to_even_while_something_is_put_on_it(moments: int) -> None:
-    async def ended() -> bool:
+def test_the_agenda_ends_when_cancelled_even_while_an_entry_is_added(moments: int) -> None:
+    async def is_ended() -> bool:
         agenda = Agenda(60)
         agenda.add(7200, lambda: None)
         waiting = asyncio.create_task(agenda.next())
@@ -272,27 +274,27 @@ def test_the_agenda_ends_when_told_to_even_while_something_is_put_on_it(moments:
         done, _ = await asyncio.wait([waiting], timeout=0.2)
         return bool(done)
 
-    assert asyncio.run(ended())
+    assert asyncio.run(is_ended())
 
 
 # ── An intake that is busy, and one that does not know us ─────────────────────────────────────────
 
 
 def answer_to(*answers: httpx.Response) -> tuple[httpx.Response, list[bytes]]:
-    """What a sender makes of several answers, and what it has sent for them."""
+    """Return the last answer to a sender, and the bodies that it sent."""
     sent: list[bytes] = []
 
     def intake(request: httpx.Request) -> httpx.Response:
         sent.append(request.content)
         return answers[len(sent) - 1]
 
-    async def asked() -> httpx.Response:
+    async def send() -> httpx.Response:
         async with httpx.AsyncClient(
             base_url="http://intake", transport=httpx.MockTransport(intake)
         ) as http:
             return await request(http, "POST", "/issues/grid", "key", "{}")
 
-    return asyncio.run(asked()), sent
+    return asyncio.run(send()), sent
 
 
 def test_what_a_busy_intake_does_not_take_is_sent_again_as_it_was() -> None:
@@ -310,14 +312,14 @@ def test_a_key_that_is_refused_is_not_tried_again() -> None:
 
 @pytest.fixture
 def intake(database: str, tmp_path: Path) -> Iterator[Process]:
-    """The demo district in a running gridcall, whose time runs 3,600 times as fast; keys are in the folder."""
+    """Run the demo district at 3,600 times the speed; the keys are in the folder."""
     asyncio.run(prepare_demo(database, tmp_path, SPEED))
     process = Process(database)
     yield process
     process.end(signal.SIGKILL)
 
 
-def told(folder: Path) -> list[dict[str, Any]]:
+def receipts_so_far(folder: Path) -> list[dict[str, Any]]:
     path = folder / "receipts.ndjson"
     whole = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
     return [json.loads(line) for line in whole.splitlines()]
@@ -341,7 +343,7 @@ def enough(receipts: list[dict[str, Any]]) -> bool:
     )
 
 
-async def until(holds: Callable[[], bool]) -> None:
+async def wait_until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(40):
         while not holds():
             await asyncio.sleep(0.1)
@@ -350,7 +352,7 @@ async def until(holds: Callable[[], bool]) -> None:
 async def play(url: str, folder: Path, holds: Callable[[], bool]) -> None:
     keys = msgspec.json.decode((folder / "keys.json").read_bytes(), type=Keys)
     playing = asyncio.create_task(run_world(url, keys, folder, SPEED, 1, PER_HOUR))
-    await until(lambda: holds() or playing.done())
+    await wait_until(lambda: holds() or playing.done())
     playing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await playing
@@ -374,7 +376,7 @@ def play_again(intake: Process, folder: Path, holds: Callable[[], bool]) -> int:
         env=database_environment(intake.database),
     )
     try:
-        asyncio.run(until(holds))
+        asyncio.run(wait_until(holds))
         program.terminate()
         return program.wait(10)
     finally:
@@ -382,7 +384,7 @@ def play_again(intake: Process, folder: Path, holds: Callable[[], bool]) -> int:
 
 
 async def violations(database: str, folder: Path) -> list[Any]:
-    """What the checker finds, once all was read."""
+    """Return the findings of the checker after all stages have caught up."""
     connection = await asyncpg.connect(database)
     while await connection.fetchval(BEHIND):
         await asyncio.sleep(0.1)
@@ -393,16 +395,16 @@ async def violations(database: str, folder: Path) -> list[Any]:
 def test_lines_report_people_act_and_nothing_is_lost_over_a_restart(
     intake: Process, tmp_path: Path
 ) -> None:
-    asyncio.run(play(intake.url, tmp_path, lambda: enough(told(tmp_path))))
-    before = told(tmp_path)
-    asked = {receipt["post"] for receipt in before if not receipt["status"]}
-    initial_state = asked - {receipt["post"] for receipt in before if receipt["status"]}
+    asyncio.run(play(intake.url, tmp_path, lambda: enough(receipts_so_far(tmp_path))))
+    before = receipts_so_far(tmp_path)
+    sent = {receipt["post"] for receipt in before if not receipt["status"]}
+    unanswered = sent - {receipt["post"] for receipt in before if receipt["status"]}
 
-    def heard_and_gone_on() -> bool:
-        answered = {receipt["post"] for receipt in told(tmp_path) if receipt["status"]}
-        return initial_state <= answered and len(answered - asked) >= 20
+    def is_caught_up() -> bool:
+        answered = {receipt["post"] for receipt in receipts_so_far(tmp_path) if receipt["status"]}
+        return unanswered <= answered and len(answered - sent) >= 20
 
-    assert play_again(intake, tmp_path, heard_and_gone_on) == 0
-    fresh = {receipt["post"] for receipt in told(tmp_path)[len(before) :]} - asked
-    assert min(fresh) > max(asked)
+    assert play_again(intake, tmp_path, is_caught_up) == 0
+    fresh = {receipt["post"] for receipt in receipts_so_far(tmp_path)[len(before) :]} - sent
+    assert min(fresh) > max(sent)
     assert asyncio.run(violations(intake.database, tmp_path)) == []

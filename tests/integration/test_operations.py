@@ -24,20 +24,24 @@ from routing.core.decider import Routing
 
 decide = Routing.decide
 
-def decided(self, heard, state, reference):
-    if reference.admission is None and getattr(heard.event, "issue", "") and type(heard.event).__name__ != "RetryAsked":
+def poisoned_decide(self, input_, state, reference):
+    is_retry = type(input_.event).__name__ == "RetryAsked"
+    if reference.admission is None and getattr(input_.event, "issue", "") and not is_retry:
         raise KeyError("no admission list")
-    return decide(self, heard, state, reference)
+    return decide(self, input_, state, reference)
 
-Routing.decide = decided
+Routing.decide = poisoned_decide
 entry()
 """
 COLUMNS = "shard, ts, input, n, subject, seq, cause"
-INSERTED = f"INSERT INTO routing.log (pos, type, data, {COLUMNS}) SELECT {{}}, '{{}}', '{{}}', {COLUMNS} FROM routing.log "
+INSERTED = (
+    f"INSERT INTO routing.log (pos, type, data, {COLUMNS})"
+    f" SELECT {{}}, '{{}}', '{{}}', {COLUMNS} FROM routing.log "
+)
 
 
 @pytest.fixture(scope="module")
-def seen(postgres: str) -> str:
+def seeded_database(postgres: str) -> str:
     """A database in which one issue was routed, one queued and one called for."""
     asyncio.run(execute(postgres, "CREATE DATABASE seen TEMPLATE empty"))
     url = postgres.replace("/postgres?", "/seen?")
@@ -60,7 +64,7 @@ def seen(postgres: str) -> str:
     return url
 
 
-def refused(url: str, *words: object) -> subprocess.CompletedProcess[str]:
+def run_refused(url: str, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gridcall", *map(str, words)]
     return subprocess.run(
         command,
@@ -73,8 +77,8 @@ def refused(url: str, *words: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_status_tells_positions_lag_owners_and_what_is_open(seen: str) -> None:
-    said = json.loads(read_output(seen, "status", "--json"))
+def test_status_tells_positions_lag_owners_and_what_is_open(seeded_database: str) -> None:
+    said = json.loads(read_output(seeded_database, "status", "--json"))
     shards = {shard["log"]: shard for shard in said["shards"]}
     assert {log: shard["position"] for log, shard in shards.items()} == {
         "intake": 7,
@@ -90,13 +94,13 @@ def test_status_tells_positions_lag_owners_and_what_is_open(seen: str) -> None:
         "calls to the street": 1,
     }
     assert "1 calls to the street, 1 queued at the district, 2 routed at the grid" in read_output(
-        seen, "status"
+        seeded_database, "status"
     )
 
 
-def test_tail_shows_a_log_filtered_and_as_cloudevents(seen: str) -> None:
+def test_tail_shows_a_log_filtered_and_as_cloudevents(seeded_database: str) -> None:
     lines = read_output(
-        seen, "tail", "cases", "--after", 0, "--no-follow", "--type", "case-", "--json"
+        seeded_database, "tail", "cases", "--after", 0, "--no-follow", "--type", "case-", "--json"
     ).splitlines()
     types = [json.loads(line)["type"] for line in lines]
     words = ("reported", "routed", "reported", "queued", "reported", "routed")
@@ -105,18 +109,18 @@ def test_tail_shows_a_log_filtered_and_as_cloudevents(seen: str) -> None:
     assert (
         len(
             read_output(
-                seen, "tail", "cases", "--after", 0, "--no-follow", "--subject", subject
+                seeded_database, "tail", "cases", "--after", 0, "--no-follow", "--subject", subject
             ).splitlines()
         )
         == 2
     )
 
 
-def test_tail_follows_until_it_is_interrupted(seen: str) -> None:
+def test_tail_follows_until_it_is_interrupted(seeded_database: str) -> None:
     words = [sys.executable, "-m", "gridcall", "tail", "intake", "--after", "6"]
     following = subprocess.Popen(
         words,
-        env=database_environment(seen),
+        env=database_environment(seeded_database),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -128,67 +132,80 @@ def test_tail_follows_until_it_is_interrupted(seen: str) -> None:
     assert following.wait(timeout=30) == 130
 
 
-def test_parked_cases_are_listed_with_their_fault_and_what_waits(seen: str) -> None:
-    assert json.loads(read_output(seen, "parked", "--json")) == []
+def test_parked_cases_are_listed_with_their_fault_and_what_waits(seeded_database: str) -> None:
+    assert json.loads(read_output(seeded_database, "parked", "--json")) == []
     fault = '{"case":"c","fault":"ZeroDivisionError: poison"}'
     parked = INSERTED.format(11, "gridcall.case-parked.v1", fault) + "WHERE pos = 10;"
-    held = INSERTED.format(12, "gridcall.input-held.v1", '{"case":"c"}') + "WHERE pos = 10;"
-    asyncio.run(execute(seen, parked + held))
-    (found,) = json.loads(read_output(seen, "parked", "--json"))
-    assert (found["position"], found["fault"], found["held"]) == (
+    deferred = INSERTED.format(12, "gridcall.input-held.v1", '{"case":"c"}') + "WHERE pos = 10;"
+    asyncio.run(execute(seeded_database, parked + deferred))
+    (parked_case,) = json.loads(read_output(seeded_database, "parked", "--json"))
+    assert (parked_case["position"], parked_case["fault"], parked_case["held"]) == (
         11,
         "ZeroDivisionError: poison",
         1,
     )
-    asyncio.run(execute(seen, "DELETE FROM routing.log WHERE pos > 10"))
+    asyncio.run(execute(seeded_database, "DELETE FROM routing.log WHERE pos > 10"))
 
 
-def test_doctor_says_what_is_well_and_what_to_do_where_it_is_not(seen: str) -> None:
-    said = read_output(seen, "doctor")
+def test_doctor_says_what_is_well_and_what_to_do_where_it_is_not(seeded_database: str) -> None:
+    said = read_output(seeded_database, "doctor")
     assert "fsync on, synchronous_commit on" in said
     assert "FAIL" not in said
-    asyncio.run(execute(seen, "UPDATE routing.shard SET input = 3"))
-    done = refused(seen, "doctor")
+    asyncio.run(execute(seeded_database, "UPDATE routing.shard SET input = 3"))
+    done = run_refused(seeded_database, "doctor")
     assert done.returncode == 3
     assert "cases/exampleville is 4 behind" in done.stdout
-    asyncio.run(execute(seen, "UPDATE routing.shard SET input = 7"))
+    asyncio.run(execute(seeded_database, "UPDATE routing.shard SET input = 7"))
 
 
-def test_reference_data_are_adopted_once_and_named_by_their_file(seen: str, tmp_path: Path) -> None:
+def test_reference_data_are_adopted_once_and_named_by_their_file(
+    seeded_database: str, tmp_path: Path
+) -> None:
     path = tmp_path / "list-2026.json"
     path.write_text(
         '{"rows": [{"category": "Noise", "level": "street", "rule": "list 2026, row 1"}]}'
     )
     load = ("admission", "load", path, "--district", "exampleville")
-    assert read_output(seen, *load) == "exampleville: admission list-2026 adopted\n"
-    assert "nothing new" in read_output(seen, *load)
+    assert read_output(seeded_database, *load) == "exampleville: admission list-2026 adopted\n"
+    assert "nothing new" in read_output(seeded_database, *load)
     path.write_text('{"rows": [{"category": "Noise", "level": "moon", "rule": ""}]}')
-    done = refused(seen, *load)
+    done = run_refused(seeded_database, *load)
     assert done.returncode == 2
     assert "docs/reference-data.md" in done.stderr
 
 
-def test_a_port_that_is_taken_is_said_before_anything_starts(seen: str) -> None:
-    process = Process(seen)
+def test_a_port_that_is_taken_is_said_before_anything_starts(seeded_database: str) -> None:
+    process = Process(seeded_database)
     port = process.url.rpartition(":")[2]
-    done = refused(seen, "up", "--port", port)
+    done = run_refused(seeded_database, "up", "--port", port)
     process.end()
     assert done.returncode == 3
     assert f"port {port} of 127.0.0.1 cannot be used" in done.stderr
 
 
 def test_a_database_that_is_away_is_said_with_what_to_look_at() -> None:
-    done = refused("postgresql://nobody@127.0.0.1:9/nothing", "status")
+    done = run_refused("postgresql://nobody@127.0.0.1:9/nothing", "status")
     assert done.returncode == 3
     assert "cannot be reached" in done.stderr
     assert "gridcall doctor" in done.stderr
 
 
 COMMANDS = (
-    ["up"], ["status"], ["tail"], ["parked"], ["retry"], ["doctor"], ["verify"], ["map", "load"], ["roster", "load"],
+    ["up"],
+    ["status"],
+    ["tail"],
+    ["parked"],
+    ["retry"],
+    ["doctor"],
+    ["verify"],
+    ["map", "load"],
+    ["roster", "load"],
     ["key", "add"],
-    ["key", "list"], ["key", "revoke"], ["clock", "confirm"], ["restore", "accept"],
-)  # fmt: skip
+    ["key", "list"],
+    ["key", "revoke"],
+    ["clock", "confirm"],
+    ["restore", "accept"],
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -201,7 +218,7 @@ def test_every_command_helps_with_an_example(command: list[str]) -> None:
 def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path: Path) -> None:
     """A fault that goes away with an admission list, in a process of its own."""
     key = adopt_exampleville(database)
-    assert "is not parked; gridcall parked lists" in refused(database, "retry", "x").stderr
+    assert "is not parked; gridcall parked lists" in run_refused(database, "retry", "x").stderr
     process = Process(database, program=("-c", POISONED))
     with client(process.url, key) as api:
         api.post("/issues/grid", json=issue("S-1"), headers={"prefer": "wait=10"})
@@ -215,7 +232,7 @@ def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path
         assert "waits behind it" in outcome["because"]
         (parked,) = json.loads(read_output(database, "parked", "--json"))
         assert (parked["fault"], parked["held"]) == ("KeyError: 'no admission list'", 1)
-        again = refused(database, "retry", parked["case"])
+        again = run_refused(database, "retry", parked["case"])
         assert again.returncode == 1
         assert "parked again in cases: KeyError" in again.stderr
         rows = [{"category": issue("S-1")["category"], "level": "grid", "rule": "row 1"}]

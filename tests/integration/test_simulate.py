@@ -1,4 +1,4 @@
-"""simulate on the made-up city: every kind of dirt, row by row, and the same bytes however it is run."""
+"""simulate on the made-up city: every kind of dirt, and the same bytes in any kind of run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def cases(files: dict[str, bytes]) -> dict[str, dict[str, str]]:
     return {row["reference"]: row for row in table(files["cases.csv"])}
 
 
-# ── Against the contract, read by another program ────────────────────────────────────────────────────────────────────
+# ── Against the contract, read by another program ────────────────────────────────────────────────
 
 
 def test_another_program_that_reads_the_contract_gets_the_same_tables(
@@ -61,12 +61,12 @@ def test_another_program_that_reads_the_contract_gets_the_same_tables(
 
 
 def rejections(content: bytes) -> list[list[str]]:
-    """What was rejected where; of a row with a wrong number of cells nobody knows which cell is which."""
+    """Return the rejections. A row with a wrong number of cells is rejected as a whole."""
     keys = ("file", "line", "reference", "column", "value")
     return [[row[key] for key in (keys if row["column"] else keys[:2])] for row in table(content)]
 
 
-# ── By hand ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── By hand ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_kind_of_dirt_has_its_rule_and_none_is_dropped(files: dict[str, bytes]) -> None:
@@ -180,7 +180,7 @@ def test_a_repeat_changes_nothing_and_other_content_is_rejected_whatever_the_fil
     assert ("requests-1.csv", "44") not in rejected
 
 
-# ── The same bytes ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The same bytes ───────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
@@ -238,7 +238,7 @@ def test_another_hash_seed_writes_the_same_bytes(
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == files
 
 
-# ── Poison ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Poison ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_parked_case_is_open_counted_and_reported(
@@ -253,12 +253,12 @@ def test_a_parked_case_is_open_counted_and_reported(
     pipeline = MemoryPipeline("exampleville", tables)
     decide = pipeline.routing.stage.decider.decide
 
-    def failing(heard: Any, state: Any, reference: Any) -> Any:
-        if getattr(heard.event, "reference", "") == "E-001":
+    def fail(input_: Any, state: Any, reference: Any) -> Any:
+        if getattr(input_.event, "reference", "") == "E-001":
             raise ZeroDivisionError("poison")
-        return decide(heard, state, reference)
+        return decide(input_, state, reference)
 
-    monkeypatch.setattr(pipeline.routing.stage.decider, "decide", failing)
+    monkeypatch.setattr(pipeline.routing.stage.decider, "decide", fail)
     done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, tables, pipeline))
     assert done.summary["issues"]["parked"] == 1
     assert sum(done.summary["issues"].values()) == done.summary["accepted"]
@@ -292,7 +292,7 @@ def test_the_reference_data_come_first_in_the_log() -> None:
     assert len(contents) == 3
 
 
-# ── Files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Files ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_cell_is_quoted_only_if_it_must_be(tmp_path: Path) -> None:
@@ -322,10 +322,10 @@ def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(
     assert grids is not None
     until = LocalClock(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
 
-    def failing(*_: Any) -> Any:
+    def fail(*_: Any) -> Any:
         raise ZeroDivisionError("poison")
 
-    monkeypatch.setattr("routing.core.steps.defer.to_fields", failing)
+    monkeypatch.setattr("routing.core.steps.defer.to_fields", fail)
     for batch in (1, 1000):
         feed = read_feed(profile, lines, INPUTS, until)
         tables = ReportReader()
@@ -343,7 +343,7 @@ def test_calls_that_may_not_wait_at_all_name_the_street_before_the_district(tmp_
     assert levels == ["street", "district"]
 
 
-# ── Far times ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Far times ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_times_of_other_centuries_are_times_like_any(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""verify passes on what gridcall wrote, and finds any one row that somebody changed, removed, added or swapped."""
+"""verify passes on gridcall's own rows, and finds any row that was changed in any way."""
 
 from __future__ import annotations
 
@@ -26,50 +26,55 @@ from tests.harness.waiting import wait_until
 LEFT = "simulate_exampleville-2019"
 COLUMNS = "shard, ts, input, n, subject, seq, cause, type, data"
 TAMPERED = {
-    "changed": "UPDATE {log} SET data = convert_to(replace(convert_from(data, 'UTF8'), '01', '02'), 'UTF8') WHERE pos = {pos}",
+    "changed": "UPDATE {log} SET data = "
+    "convert_to(replace(convert_from(data, 'UTF8'), '01', '02'), 'UTF8') WHERE pos = {pos}",
     "moved in time": "UPDATE {log} SET ts = ts + 1 WHERE pos = {pos}",
     "given another cause": "UPDATE {log} SET cause = 'intake/exampleville/1' WHERE pos = {pos}",
     "removed": "DELETE FROM {log} WHERE pos = {pos}",
-    "added at the end": "INSERT INTO {log} (pos, " + COLUMNS + ") SELECT (SELECT max(pos) + 1 FROM {log}), " + COLUMNS
+    "added at the end": "INSERT INTO {log} (pos, "
+    + COLUMNS
+    + ") SELECT (SELECT max(pos) + 1 FROM {log}), "
+    + COLUMNS
     + " FROM {log} WHERE pos = {pos}",
-    "swapped": "UPDATE {log} SET pos = CASE pos WHEN {pos} THEN -1 ELSE -2 END WHERE pos IN ({pos}, {pos} + 1);"
+    "swapped": "UPDATE {log} SET pos = CASE pos WHEN {pos} THEN -1 ELSE -2 END"
+    " WHERE pos IN ({pos}, {pos} + 1);"
     "UPDATE {log} SET pos = CASE pos WHEN -1 THEN {pos} + 1 ELSE {pos} END WHERE pos < 0",
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def left(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def simulated_database(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The database that simulate leaves behind."""
     assert run_command(command(tmp_path_factory.mktemp("left") / "out", "table")).returncode == 1
     return postgres.replace("/postgres?", f"/{LEFT}?")
 
 
 @pytest.fixture
-def copied(left: str, postgres: str) -> Iterator[str]:
+def tampered_copy(simulated_database: str, postgres: str) -> Iterator[str]:
     asyncio.run(execute(postgres, f'CREATE DATABASE tampered TEMPLATE "{LEFT}"'))
     yield postgres.replace("/postgres?", "/tampered?")
     asyncio.run(execute(postgres, "DROP DATABASE tampered WITH (FORCE)"))
 
 
-def found_in(url: str) -> Verified:
-    (found,) = asyncio.run(verify(url))
-    return found
+def verify_only_district(url: str) -> Verified:
+    (result,) = asyncio.run(verify(url))
+    return result
 
 
-def test_what_simulate_leaves_behind_is_what_the_fold_says(left: str) -> None:
-    found = found_in(left)
-    assert found.difference is None
-    assert (found.inputs, found.rows) == (83, 270)
+def test_what_simulate_leaves_behind_is_what_the_fold_says(simulated_database: str) -> None:
+    result = verify_only_district(simulated_database)
+    assert result.difference is None
+    assert (result.inputs, result.rows) == (83, 270)
 
 
 @pytest.mark.parametrize("log", ["routing.log", "escalation.log"])
 @pytest.mark.parametrize("how", TAMPERED)
 @pytest.mark.parametrize("position", [5, 40])
 def test_one_row_that_was_tampered_with_is_found(
-    log: str, how: str, position: int, copied: str
+    log: str, how: str, position: int, tampered_copy: str
 ) -> None:
-    asyncio.run(execute(copied, TAMPERED[how].format(log=log, pos=position)))
-    difference = found_in(copied).difference
+    asyncio.run(execute(tampered_copy, TAMPERED[how].format(log=log, pos=position)))
+    difference = verify_only_district(tampered_copy).difference
     assert difference is not None
     assert difference.log == ("cases" if log == "routing.log" else "calls")
     if how != "added at the end":
@@ -78,20 +83,20 @@ def test_one_row_that_was_tampered_with_is_found(
 
 
 def test_the_first_difference_is_shown_with_both_sides_and_its_cause(
-    copied: str, tmp_path: Path
+    tampered_copy: str, tmp_path: Path
 ) -> None:
-    asyncio.run(execute(copied, "DELETE FROM routing.log WHERE pos = 40"))
+    asyncio.run(execute(tampered_copy, "DELETE FROM routing.log WHERE pos = 40"))
     done = run_gridcall("verify", "--database", "tampered")
     assert done.returncode == 1
     assert "exampleville: cases differs at position 40" in done.stdout
     assert '"id":"cases/exampleville/40"' in done.stdout
     assert '"id":"cases/exampleville/41"' in done.stdout
     assert '"id":"intake/exampleville/' in done.stdout
-    (found,) = json.loads(run_gridcall("verify", "--database", "tampered", "--json").stdout)
-    assert found["difference"]["position"] == 40
+    (result,) = json.loads(run_gridcall("verify", "--database", "tampered", "--json").stdout)
+    assert result["difference"]["position"] == 40
 
 
-def test_a_database_that_is_not_there_is_said_to_be_away(left: str) -> None:
+def test_a_database_that_is_not_there_is_said_to_be_away(simulated_database: str) -> None:
     done = run_gridcall("verify", "--database", "nowhere")
     assert done.returncode == 3
     assert "nowhere" in done.stderr
@@ -110,7 +115,7 @@ def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
         )
     process.end()
 
-    async def stepped() -> int:
+    async def step_and_verify() -> int:
         async with open_database(database, size=2) as db:
             logs = {
                 log: PostgresLog(log, WRITER[log], db, Notifier(), "test")
@@ -119,15 +124,15 @@ def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
             await logs["calls"].lease("exampleville")
             runner = escalation_stages().processor("exampleville", logs, 100)
             await runner.step()
-            before = found_in_now(await verify(database))
+            before = count_differences(await verify(database))
             await runner.advance_time()
-            return before + found_in_now(await verify(database))
+            return before + count_differences(await verify(database))
 
-    assert asyncio.run(stepped()) == 0
+    assert asyncio.run(step_and_verify()) == 0
 
 
-def found_in_now(found: list[Verified]) -> int:
-    return sum(1 for each in found if each.difference)
+def count_differences(results: list[Verified]) -> int:
+    return sum(1 for each in results if each.difference)
 
 
 def test_it_does_not_say_that_nothing_is_equal_to_nothing(database: str) -> None:
@@ -150,23 +155,26 @@ def test_one_fact_that_was_tampered_with_is_found(database: str) -> None:
                 ).status_code
                 == 200
             )
-    wait_until(lambda: found_in(database).facts == 3)
+    wait_until(lambda: verify_only_district(database).facts == 3)
     process.end()
-    assert found_in(database).difference is None
+    assert verify_only_district(database).difference is None
     one = """("case") = (SELECT min("case") FROM assessment.fact)"""
     for harm in (
         f"UPDATE assessment.fact SET episode = 9 WHERE {one}",
-        f'UPDATE assessment.fact SET fact = (SELECT fact FROM assessment.fact ORDER BY "case" DESC LIMIT 1) WHERE {one}',
+        "UPDATE assessment.fact SET fact ="
+        f' (SELECT fact FROM assessment.fact ORDER BY "case" DESC LIMIT 1) WHERE {one}',
         f"DELETE FROM assessment.fact WHERE {one}",
     ):
         asyncio.run(execute(database, harm))
-        difference = found_in(database).difference
+        difference = verify_only_district(database).difference
         assert difference is not None
         assert difference.log == "facts"
         assert "worker" in str(difference)
 
 
-def test_a_database_of_an_older_version_is_told_from_one_that_differs(copied: str) -> None:
-    asyncio.run(execute(copied, "DROP SCHEMA assessment CASCADE"))
+def test_a_database_of_an_older_version_is_distinguished_from_one_that_differs(
+    tampered_copy: str,
+) -> None:
+    asyncio.run(execute(tampered_copy, "DROP SCHEMA assessment CASCADE"))
     with pytest.raises(Halted, match="of an older gridcall"):
-        found_in(copied)
+        verify_only_district(tampered_copy)
