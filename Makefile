@@ -17,7 +17,7 @@ TOOL = PYTHONPATH=libs:services:. $(BIN)/python -m
 .DEFAULT_GOAL := help
 .PHONY: help setup run up-kafka kafka broker
 .PHONY: check fmt unit contract integration e2e mutation test test-long
-.PHONY: chaos bench soak docs lock clean
+.PHONY: chaos bench soak docs golden lock clean
 
 help: ## print the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -113,6 +113,9 @@ bench: setup ## a real year, the log, intake, deadlines, locating: each beside a
 
 soak: setup ## the demo for an hour (SECONDS=3600): memory, lag, exceptions, verify
 	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),3600)
+
+golden: setup ## add a golden line for each event that has none
+	@PYTHONPATH=libs:. $(BIN)/python -m tools.golden
 
 docs: setup ## make docs/events.md and docs/asyncapi.json from the catalogue
 	@$(TOOL) tools.event_reference > docs/events.md

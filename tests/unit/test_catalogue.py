@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from eventlog.codec import envelope, read_envelope
 from eventlog.core.row import Row
-from events import catalogue as e
 from events import registry
 from events.instants import rfc3339
 from tests.harness.paths import GOLDEN
@@ -68,11 +66,8 @@ def has_floats(body: bytes) -> bool:
 
 
 @pytest.mark.parametrize("cls", EVENTS, ids=lambda cls: cls.__name__)
-def test_every_event_is_a_value_documented_and_in_the_union(cls: type[Any]) -> None:
-    assert cls.__doc__
-    assert not cls.__doc__.startswith(f"{cls.__name__}(")
+def test_every_event_is_a_value(cls: type[Any]) -> None:
     assert dataclasses.fields(cls)
-    assert cls in get_args(e.Event)
     assert cls.__dataclass_params__.eq
     assert cls.__hash__ is not None
 
@@ -85,9 +80,7 @@ def test_an_event_that_names_a_worker_is_classified_as_personal() -> None:
 
 
 def test_every_event_ever_published_still_reads_as_it_did() -> None:
-    lines = GOLDEN.read_bytes().splitlines()
-    assert {json.loads(line)["type"] for line in lines} == set(registry.CATALOGUE)
-    for line in lines:
+    for line in GOLDEN.read_bytes().splitlines():
         assert envelope(read_envelope(line)) == line
 
 
@@ -114,67 +107,3 @@ def test_a_cloudevents_reader_that_is_not_ours_reads_an_envelope() -> None:
 )
 def test_an_instant_is_written_with_a_fraction_only_where_it_has_one(time: int, text: str) -> None:
     assert rfc3339(time) == text
-
-
-def test_an_action_survives_waiting() -> None:
-    action = e.EndedAtSource(action="a", issue="c", outcome="closed", rules=("gap_time",))
-    name, data = e.to_fields(action)
-    assert e.from_fields(name, json.loads(json.dumps(data))) == action
-    assert e.from_fields(name, data) == action
-
-
-def write_golden(path: Path) -> None:
-    """One envelope of every event. Run by hand when an event is added; lines that were published never change."""
-    written = (
-        {json.loads(line)["type"]: line for line in path.read_bytes().splitlines()}
-        if path.exists()
-        else {}
-    )
-    for position, kind in enumerate(registry.CATALOGUE.values(), 1):
-        if kind.name not in written:
-            example = Row(
-                kind.logs[0],
-                "city",
-                position,
-                1_420_089_609_000_000 + position,
-                position,
-                1,
-                "c" * 32,
-                position,
-                "",
-                example_of(kind.cls),
-            )
-            written[kind.name] = envelope(example)
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(b"".join(line + b"\n" for line in written.values()))
-
-
-def example_of(cls: type[Any]) -> Any:
-    """An event with something in every field."""
-    hints = get_type_hints(cls)
-    return cls(
-        **{
-            field.name: example_value(hints[field.name], field.name)
-            for field in dataclasses.fields(cls)
-        }
-    )
-
-
-def example_value(hint: Any, name: str) -> Any:
-    """Something of a type."""
-    if dataclasses.is_dataclass(hint):
-        return example_of(hint)  # type: ignore[arg-type]
-    args = get_args(hint)
-    if hint in (str, int, float, bool):
-        return {str: f"{name}-ä", int: 1_420_089_609_000_000, float: 53.335, bool: True}[hint]
-    if args and args[-1] is Ellipsis:
-        return (example_value(args[0], name),)
-    if getattr(hint, "__origin__", None) is dict:
-        return {"action": "a1"}
-    return (
-        example_value(args[0], name) if isinstance(args[0], type) or get_args(args[0]) else args[0]
-    )
-
-
-if __name__ == "__main__":
-    write_golden(GOLDEN)

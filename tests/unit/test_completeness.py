@@ -1,0 +1,154 @@
+"""Nothing of a new event, action or service is forgotten. Each failure names the file to edit."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+import intake.actions
+import tools.checker
+from events import catalogue as e
+from events.registry import CATALOGUE, TYPE_OF, EventType
+from events.topology import SERVICES, Service
+from tests.harness.paths import GOLDEN, ROOT
+from tools.checker.cases import OUTCOMES
+
+IMPORTED = {e.EndedAtSource}  # An action that comes from records of a source, never from a person.
+STAGE_LOGS = {"cases", "calls"}
+EVENTS = list(CATALOGUE.values())
+IN_STAGES = [kind for kind in EVENTS if STAGE_LOGS & set(kind.logs)]
+ACTIONS = sorted(e.ACTIONS, key=list(TYPE_OF).index)
+PARTS = ("__init__.py", "__main__.py", "app.py", "settings.py")
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def chapter(kind: EventType) -> str:
+    """Return the file that declares an event."""
+    return f"libs/{kind.cls.__module__.replace('.', '/')}.py"
+
+
+@cache
+def words_of(path: Path) -> frozenset[str]:
+    """Return the names and the texts in a module, without those that are only imported."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    names = {
+        node.id if isinstance(node, ast.Name) else getattr(node, "value", "") for node in nodes
+    }
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def words_in(folder: Path) -> frozenset[str]:
+    return frozenset().union(*(words_of(path) for path in folder.rglob("*.py")))
+
+
+def snake(cls: type[Any]) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+@pytest.fixture(params=EVENTS, ids=lambda kind: kind.short)
+def event(request: pytest.FixtureRequest) -> EventType:
+    kind: EventType = request.param
+    return kind
+
+
+@pytest.fixture(params=ACTIONS, ids=lambda cls: cls.__name__)
+def action(request: pytest.FixtureRequest) -> type[Any]:
+    cls: type[Any] = request.param
+    return cls
+
+
+@pytest.fixture(params=SERVICES, ids=lambda service: service.name)
+def service(request: pytest.FixtureRequest) -> Service:
+    each: Service = request.param
+    return each
+
+
+# ── An event ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_event_has_a_golden_line(event: EventType) -> None:
+    types = {json.loads(line)["type"] for line in GOLDEN.read_bytes().splitlines()}
+    assert event.name in types, f"{name_of(GOLDEN)} lacks a line of {event.name}: make golden"
+
+
+def test_an_event_has_words_in_both_languages(event: EventType) -> None:
+    assert all(event.words), f"{chapter(event)}: {event.cls.__name__} lacks words"
+
+
+def test_an_event_is_described(event: EventType) -> None:
+    text = event.cls.__doc__ or ""
+    is_described = text and not text.startswith(f"{event.cls.__name__}(")
+    assert is_described, f"{chapter(event)}: {event.cls.__name__} lacks a docstring"
+
+
+def test_an_event_is_in_the_union_of_its_chapter(event: EventType) -> None:
+    lacking = f"{chapter(event)}: the union at its end lacks {event.cls.__name__}"
+    assert event.cls in get_args(e.Event), lacking
+
+
+@pytest.mark.parametrize("document", ["docs/events.md", "docs/asyncapi.json"])
+def test_an_event_is_documented(event: EventType, document: str) -> None:
+    assert event.name in (ROOT / document).read_text(), f"{document} lacks {event.name}: make docs"
+
+
+@pytest.mark.parametrize("kind", IN_STAGES, ids=lambda kind: kind.short)
+def test_an_event_is_folded_by_the_casebook(kind: EventType) -> None:
+    folder = ROOT / "libs" / "casebook"
+    words = words_in(folder)
+    assert kind.cls.__name__ in words, f"libs/casebook/case.py does not match {kind.cls.__name__}"
+
+
+@pytest.mark.parametrize("kind", IN_STAGES, ids=lambda kind: kind.short)
+def test_an_event_is_known_to_the_checker(kind: EventType) -> None:
+    folder = Path(tools.checker.__file__).parent
+    file = "cases.py" if "cases" in kind.logs else "calls.py"
+    assert kind.short in words_in(folder), f"tools/checker/{file} does not know {kind.short}"
+
+
+# ── An input ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EVENTS if "intake" in kind.logs])
+def test_an_input_has_outcomes_in_the_checker(kind: EventType) -> None:
+    assert kind.short in OUTCOMES, f"tools/checker/cases.py: OUTCOMES lacks {kind.short}"
+
+
+def test_an_action_can_be_posted(action: type[Any]) -> None:
+    if action in IMPORTED:
+        return
+    events = {each.event for each in intake.actions.ACTIONS.values()}
+    assert action in events, f"services/intake/actions/{snake(action)}.py is missing"
+
+
+def test_an_action_has_a_step(action: type[Any]) -> None:
+    core = ROOT / "services" / "routing" / "core"
+    name = action.__name__
+    assert name in words_of(core / "decider.py"), f"{name_of(core)}/decider.py lacks {name}"
+    files = [path for path in (core / "steps").glob("*.py") if name in words_of(path)]
+    assert files, f"{name_of(core)}/steps has no file that decides {name}"
+
+
+# ── A service ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_service_has_its_files(service: Service, part: str) -> None:
+    path = ROOT / "services" / service.name / part
+    assert path.exists(), f"{name_of(path)} is missing"
+
+
+def test_a_service_that_writes_a_log_has_migrations_and_a_summary(service: Service) -> None:
+    if service.log is None:
+        return
+    folder = ROOT / "services" / service.name / "migrations"
+    assert list(folder.glob("r0001_*.py")), f"{name_of(folder)}/r0001_….py is missing"
+    assert service.summary, f"libs/events/topology.py: {service.name} lacks a summary"
