@@ -32,6 +32,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Return the event loop on which async tests and fixtures run."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """Return the folder of real data. GRIDCALL_DATA=none skips its tests, also in CI."""
     if os.environ.get("GRIDCALL_DATA") == "none":

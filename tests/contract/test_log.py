@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -13,23 +12,17 @@ from tests.contract.log_contract import CONTRACT, SHARD, visit
 
 
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
-def test_the_log_in_memory(clause: Callable[[Log], Awaitable[None]]) -> None:
-    async def kept() -> None:
-        await clause(MemoryLog("cases"))
-
-    asyncio.run(kept())
+async def test_the_log_in_memory(clause: Callable[[Log], Awaitable[None]]) -> None:
+    await clause(MemoryLog("cases"))
 
 
-def test_a_row_is_dropped_when_all_readers_have_passed_it() -> None:
-    async def read() -> None:
-        log = MemoryLog("intake", readers=("routing", "tables"))
-        await log.append(SHARD, [visit(number, 1) for number in range(5)])
-        log.acknowledge("routing", SHARD, 4)
-        assert len(await log.read(SHARD, 0, 9)) == 5
-        log.acknowledge("tables", SHARD, 3)
-        assert [row.position for row in await log.read(SHARD, 3, 9)] == [4, 5]
-        with pytest.raises(Truncated, match="rows after 2"):
-            await log.read(SHARD, 2, 9)
-        assert [row.position for row in await log.append(SHARD, [visit(6, 1)])] == [6]
-
-    asyncio.run(read())
+async def test_a_row_is_dropped_when_all_readers_have_passed_it() -> None:
+    log = MemoryLog("intake", readers=("routing", "tables"))
+    await log.append(SHARD, [visit(number, 1) for number in range(5)])
+    log.acknowledge("routing", SHARD, 4)
+    assert len(await log.read(SHARD, 0, 9)) == 5
+    log.acknowledge("tables", SHARD, 3)
+    assert [row.position for row in await log.read(SHARD, 3, 9)] == [4, 5]
+    with pytest.raises(Truncated, match="rows after 2"):
+        await log.read(SHARD, 2, 9)
+    assert [row.position for row in await log.append(SHARD, [visit(6, 1)])] == [6]

@@ -110,80 +110,62 @@ async def both(url: str, source: str) -> AsyncIterator[tuple[PostgresLog, Reader
 
 @pytest.mark.parametrize("source", ["table", "http"])
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
-def test_a_reader(clause: Clause, source: str, database: str) -> None:
-    async def kept() -> None:
-        async with both(database, source) as (writer, reader):
-            await clause(writer, reader)
-
-    asyncio.run(kept())
+async def test_a_reader(clause: Clause, source: str, database: str) -> None:
+    async with both(database, source) as (writer, reader):
+        await clause(writer, reader)
 
 
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
-def test_a_reader_over_kafka(clause: Clause, database: str, topics: Topics) -> None:
-    async def kept() -> None:
-        async with over_kafka(database, topics) as kafka:
-            await clause(kafka.writer, CaughtUpReader(kafka))
-
-    asyncio.run(kept())
+async def test_a_reader_over_kafka(clause: Clause, database: str, topics: Topics) -> None:
+    async with over_kafka(database, topics) as kafka:
+        await clause(kafka.writer, CaughtUpReader(kafka))
 
 
-def test_who_waits_over_http_is_woken_by_what_another_process_commits(database: str) -> None:
-    async def told() -> None:
-        notifier = Notifier()
-        listening = asyncio.create_task(listen(database, notifier))
-        async with both(database, "table") as (writer, _), over_http(database, notifier) as reader:
-            waiting = asyncio.create_task(reader.read(SHARD, 0, 9, wait=20))
-            await asyncio.sleep(0.3)  # It may wait before, or look after: both must do.
-            begun = time.monotonic()
-            written = await writer.append(SHARD, [visit(1, 1)])
-            assert list(await waiting) == written
-            assert time.monotonic() - begun < 5
-        listening.cancel()
-
-    asyncio.run(told())
+async def test_who_waits_over_http_is_woken_by_what_another_process_commits(database: str) -> None:
+    notifier = Notifier()
+    listening = asyncio.create_task(listen(database, notifier))
+    async with both(database, "table") as (writer, _), over_http(database, notifier) as reader:
+        waiting = asyncio.create_task(reader.read(SHARD, 0, 9, wait=20))
+        await asyncio.sleep(0.3)  # It may wait before, or look after: both must do.
+        begun = time.monotonic()
+        written = await writer.append(SHARD, [visit(1, 1)])
+        assert list(await waiting) == written
+        assert time.monotonic() - begun < 5
+    listening.cancel()
 
 
-def test_a_server_that_is_away_is_said_to_be_away() -> None:
-    async def told() -> None:
-        async with httpx.AsyncClient(base_url="http://127.0.0.1:9") as client:
-            with pytest.raises(Unavailable, match="cannot be read over HTTP"):
-                await HttpLog("intake", client).read(SHARD, 0, 9)
-
-    asyncio.run(told())
+async def test_a_server_that_is_away_is_said_to_be_away() -> None:
+    async with httpx.AsyncClient(base_url="http://127.0.0.1:9") as client:
+        with pytest.raises(Unavailable, match="cannot be read over HTTP"):
+            await HttpLog("intake", client).read(SHARD, 0, 9)
 
 
-def test_who_waits_for_the_bell_can_be_cancelled_as_it_rings() -> None:
-    async def run() -> None:
-        notifier = Notifier()
-        waiting = asyncio.create_task(
-            notifier.wait("intake", SHARD, notifier.count("intake", SHARD), 60)
-        )
-        await asyncio.sleep(0)
-        notifier.notify("intake", SHARD)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-
-    asyncio.run(run())
-
-
-def test_who_must_look_elsewhere_hears_that_somebody_waits() -> None:
-    async def story() -> None:
-        notifier = Notifier()
-        looking = asyncio.create_task(notifier.wait_for_waiter("cases", "city"))
-        await asyncio.sleep(0)
-        assert not looking.done()
-        waiting = asyncio.create_task(notifier.wait("cases", "city", 0, 60))
-        await looking
-        await notifier.wait_for_waiter("cases", "city")
-        notifier.notify("cases", "city")
+async def test_who_waits_for_the_bell_can_be_cancelled_as_it_rings() -> None:
+    notifier = Notifier()
+    waiting = asyncio.create_task(
+        notifier.wait("intake", SHARD, notifier.count("intake", SHARD), 60)
+    )
+    await asyncio.sleep(0)
+    notifier.notify("intake", SHARD)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
         await waiting
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await notifier.wait("cases", "city", 1, 60)
-        again = asyncio.create_task(notifier.wait_for_waiter("cases", "city"))
-        await asyncio.sleep(0)
-        assert not again.done(), "nobody waits any more: one heard it, the other has given up"
-        again.cancel()
 
-    asyncio.run(story())
+
+async def test_who_must_look_elsewhere_hears_that_somebody_waits() -> None:
+    notifier = Notifier()
+    looking = asyncio.create_task(notifier.wait_for_waiter("cases", "city"))
+    await asyncio.sleep(0)
+    assert not looking.done()
+    waiting = asyncio.create_task(notifier.wait("cases", "city", 0, 60))
+    await looking
+    await notifier.wait_for_waiter("cases", "city")
+    notifier.notify("cases", "city")
+    await waiting
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await notifier.wait("cases", "city", 1, 60)
+    again = asyncio.create_task(notifier.wait_for_waiter("cases", "city"))
+    await asyncio.sleep(0)
+    assert not again.done(), "nobody waits any more: one heard it, the other has given up"
+    again.cancel()

@@ -321,24 +321,21 @@ def test_a_body_that_does_not_come_in_time_is_refused() -> None:
     asyncio.run(asyncio.wait_for(story(), 10))
 
 
-def test_a_fault_of_ours_is_a_problem_too() -> None:
+async def test_a_fault_of_ours_is_a_problem_too() -> None:
     app = make_app(
         lambda app: nullcontext()
     )  # Nothing that it needs is there: its lifespan never began.
 
-    async def story() -> None:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://intake") as api:
-            for answer in (
-                await api.post("/actions", json={}),
-                await api.get(f"/track/{'0' * 32}"),
-            ):
-                assert answer.status_code == 500
-                assert answer.headers["content-type"] == "application/problem+json"
-                assert answer.headers["cache-control"] == "no-store"
-                assert "send the same again" in answer.json()["detail"].lower()
-
-    asyncio.run(story())
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://intake") as api:
+        for answer in (
+            await api.post("/actions", json={}),
+            await api.get(f"/track/{'0' * 32}"),
+        ):
+            assert answer.status_code == 500
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["cache-control"] == "no-store"
+            assert "send the same again" in answer.json()["detail"].lower()
 
 
 # ── The log over HTTP ─────────────────────────────────────────────────────────────────────────────
@@ -381,23 +378,22 @@ class Narrow(Database):
         return await super().fetch(sql, *args)
 
 
-def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(database: str) -> None:
-    async def story() -> None:
-        async with open_database(database) as wide:
-            narrow = Narrow(wide._pool)
-            acceptor = Acceptor(narrow, Notifier())
-            items = [
-                item_of(RetryAsked(action=f"{number:032x}", issue="c", log="cases", by="ann"))
-                for number in range(SECOND_COMMIT_ITEMS + 1)
-            ]
-            first = asyncio.create_task(acceptor.accept("city", items[:1]))
-            await narrow.busy.wait()
-            async with asyncio.timeout(20):
-                accepted = await asyncio.gather(
-                    first, *(acceptor.accept("city", [item]) for item in items[1:])
-                )
-            assert narrow.refused.is_set()
-            assert sorted(each.position for (each,) in accepted) == list(range(1, len(items) + 1))
-            assert all(each.fresh for (each,) in accepted)
-
-    asyncio.run(story())
+async def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(
+    database: str,
+) -> None:
+    async with open_database(database) as wide:
+        narrow = Narrow(wide._pool)
+        acceptor = Acceptor(narrow, Notifier())
+        items = [
+            item_of(RetryAsked(action=f"{number:032x}", issue="c", log="cases", by="ann"))
+            for number in range(SECOND_COMMIT_ITEMS + 1)
+        ]
+        first = asyncio.create_task(acceptor.accept("city", items[:1]))
+        await narrow.busy.wait()
+        async with asyncio.timeout(20):
+            accepted = await asyncio.gather(
+                first, *(acceptor.accept("city", [item]) for item in items[1:])
+            )
+        assert narrow.refused.is_set()
+        assert sorted(each.position for (each,) in accepted) == list(range(1, len(items) + 1))
+        assert all(each.fresh for (each,) in accepted)

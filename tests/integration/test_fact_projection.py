@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,26 +98,18 @@ def city() -> dict[str, list[Row]]:
     return rows
 
 
-@asynccontextmanager
-async def world(url: str) -> AsyncIterator[World]:
-    async with open_database(url, size=3) as database:
+@pytest.fixture
+async def world(database: str) -> AsyncIterator[World]:
+    async with open_database(database, size=3) as pool:
         logs = {
-            name: PostgresLog(name, WRITER[name], database, Notifier(), "stage")
+            name: PostgresLog(name, WRITER[name], pool, Notifier(), "stage")
             for name in ("cases", "calls")
         }
-        made = World(database, logs["cases"], logs["calls"], city())
+        made = World(pool, logs["cases"], logs["calls"], city())
         for name, log in logs.items():
             assert await log.lease(CITY)
             await log.commit(CITY, made.rows[name])
         yield made
-
-
-def run(url: str, story: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with world(url) as made:
-            await story(made)
-
-    asyncio.run(main())
 
 
 async def catch_up(projection: FactProjection) -> None:
@@ -128,77 +118,59 @@ async def catch_up(projection: FactProjection) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
-def test_facts_are_those_of_a_fresh_fold_for_any_batch_size(batch: int, database: str) -> None:
-    async def story(world: World) -> None:
-        await catch_up(await world.projection(batch))
-        assert await world.stored_facts() == world.fresh_fold()
-        assert len(world.fresh_fold()) == CASES
-
-    run(database, story)
+async def test_facts_are_those_of_a_fresh_fold_for_any_batch_size(batch: int, world: World) -> None:
+    await catch_up(await world.projection(batch))
+    assert await world.stored_facts() == world.fresh_fold()
+    assert len(world.fresh_fold()) == CASES
 
 
-def test_the_next_owner_continues_where_the_last_one_stopped(database: str) -> None:
-    async def story(world: World) -> None:
-        first = await world.projection(9)
-        await first.step()
-        await first.step()
-        assert await world.stored_facts() == world.fresh_fold(cases=18, calls=18)
-        await first.sink.release(CITY)
-        second = await world.projection(9, "b")
-        assert second.read == {"cases": 18, "calls": 18}
-        await catch_up(second)
-        assert await world.stored_facts() == world.fresh_fold()
-
-    run(database, story)
+async def test_the_next_owner_continues_where_the_last_one_stopped(world: World) -> None:
+    first = await world.projection(9)
+    await first.step()
+    await first.step()
+    assert await world.stored_facts() == world.fresh_fold(cases=18, calls=18)
+    await first.sink.release(CITY)
+    second = await world.projection(9, "b")
+    assert second.read == {"cases": 18, "calls": 18}
+    await catch_up(second)
+    assert await world.stored_facts() == world.fresh_fold()
 
 
-def test_a_zombie_merges_nothing(database: str) -> None:
-    async def story(world: World) -> None:
-        zombie = await world.projection(9)
-        await zombie.sink.release(CITY)
-        await world.projection(9, "b")
-        with pytest.raises(Conflict, match="has another owner"):
-            await zombie.step()
-        assert await world.stored_facts() == {}
-
-    run(database, story)
+async def test_a_zombie_merges_nothing(world: World) -> None:
+    zombie = await world.projection(9)
+    await zombie.sink.release(CITY)
+    await world.projection(9, "b")
+    with pytest.raises(Conflict, match="has another owner"):
+        await zombie.step()
+    assert await world.stored_facts() == {}
 
 
-def test_no_row_is_left_out(database: str) -> None:
-    async def story(world: World) -> None:
-        projection = await world.projection(9)
-        projection.read["calls"] = 3
-        with pytest.raises(Conflict, match="calls/city is not merged up to 3"):
-            await projection.step()
-        assert await world.stored_facts() == {}
-
-    run(database, story)
+async def test_no_row_is_left_out(world: World) -> None:
+    projection = await world.projection(9)
+    projection.read["calls"] = 3
+    with pytest.raises(Conflict, match="calls/city is not merged up to 3"):
+        await projection.step()
+    assert await world.stored_facts() == {}
 
 
-def test_a_log_of_another_generation_is_merged_from_its_beginning(database: str) -> None:
-    async def story(world: World) -> None:
-        await catch_up(await world.projection())
-        await world.database.fetch("DELETE FROM escalation.log WHERE pos > 20")
-        await world.database.fetch("UPDATE escalation.shard SET pos = 20, generation = 7")
-        world.rows["calls"] = world.rows["calls"][:20]
-        world.calls.forget(CITY)
-        await catch_up(await world.projection())
-        assert await world.stored_facts() == world.fresh_fold()
-
-    run(database, story)
+async def test_a_log_of_another_generation_is_merged_from_its_beginning(world: World) -> None:
+    await catch_up(await world.projection())
+    await world.database.fetch("DELETE FROM escalation.log WHERE pos > 20")
+    await world.database.fetch("UPDATE escalation.shard SET pos = 20, generation = 7")
+    world.rows["calls"] = world.rows["calls"][:20]
+    world.calls.forget(CITY)
+    await catch_up(await world.projection())
+    assert await world.stored_facts() == world.fresh_fold()
 
 
-def test_time_passes_as_far_as_both_logs_are_merged(database: str) -> None:
-    async def story(world: World) -> None:
-        projection = await world.projection()
-        await projection.advance_time()
-        assert (await projection.sink.watermark(CITY)).watermark == BEGINNING
-        await catch_up(projection)
-        await world.cases.announce(CITY, 300 * DAY)
-        await world.calls.announce(CITY, 200 * DAY)
-        await projection.advance_time()
-        ann = await FactStore(world.database).worker_facts(CITY, "ann")
-        assert (ann.until, ann.zone) == (200 * DAY, "Asia/Shanghai")
-        assert {key.worker for key in ann.facts} == {"ann"}
-
-    run(database, story)
+async def test_time_passes_as_far_as_both_logs_are_merged(world: World) -> None:
+    projection = await world.projection()
+    await projection.advance_time()
+    assert (await projection.sink.watermark(CITY)).watermark == BEGINNING
+    await catch_up(projection)
+    await world.cases.announce(CITY, 300 * DAY)
+    await world.calls.announce(CITY, 200 * DAY)
+    await projection.advance_time()
+    ann = await FactStore(world.database).worker_facts(CITY, "ann")
+    assert (ann.until, ann.zone) == (200 * DAY, "Asia/Shanghai")
+    assert {key.worker for key in ann.facts} == {"ann"}

@@ -198,55 +198,52 @@ def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> N
 
 
 @pytest.mark.parametrize("applied", [1, 3])
-def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(
+async def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(
     database: str, tmp_path: Path, applied: int
 ) -> None:
     """Intake's backup ends at 1. Who has read no further goes on by itself; who has must be cut back, and says so."""
 
-    async def told() -> None:
-        async with open_database(database, size=2) as kept:
-            intake, cases = (
-                PostgresLog("intake", "intake", kept, Notifier()),
-                PostgresLog("cases", "routing", kept, Notifier(), "a"),
-            )
-            check = DatabaseCheck(tmp_path, database, "intake")
-            await intake.append(SHARD, [visit(number, number) for number in range(1, 4)])
-            await kept.on_connection(check.announce)
-            before = await intake.generation(SHARD)
-            await cases.lease(SHARD)
-            await cases.follow(SHARD, before)
-            await cases.commit(
-                SHARD,
-                [
-                    numbered(cases, position, position, sequence=position)
-                    for position in range(1, applied + 1)
-                ],
-            )
-            await kept.fetch("DELETE FROM intake.log WHERE pos > 1")
-            await kept.fetch("UPDATE intake.shard SET pos = 1")
-            async with open_database(elsewhere, size=1) as other:
-                await other.on_connection(
-                    lambda stages: kept.on_connection(
-                        lambda connection: check.accept(
-                            connection, UPSTREAM, {"routing": stages, "escalation": stages}
-                        )
+    elsewhere = re.sub(r"/test_\w+\?", "/empty?", database)
+    async with open_database(database, size=2) as kept:
+        intake, cases = (
+            PostgresLog("intake", "intake", kept, Notifier()),
+            PostgresLog("cases", "routing", kept, Notifier(), "a"),
+        )
+        check = DatabaseCheck(tmp_path, database, "intake")
+        await intake.append(SHARD, [visit(number, number) for number in range(1, 4)])
+        await kept.on_connection(check.announce)
+        before = await intake.generation(SHARD)
+        await cases.lease(SHARD)
+        await cases.follow(SHARD, before)
+        await cases.commit(
+            SHARD,
+            [
+                numbered(cases, position, position, sequence=position)
+                for position in range(1, applied + 1)
+            ],
+        )
+        await kept.fetch("DELETE FROM intake.log WHERE pos > 1")
+        await kept.fetch("UPDATE intake.shard SET pos = 1")
+        async with open_database(elsewhere, size=1) as other:
+            await other.on_connection(
+                lambda stages: kept.on_connection(
+                    lambda connection: check.accept(
+                        connection, UPSTREAM, {"routing": stages, "escalation": stages}
                     )
                 )
-            now = await intake.generation(SHARD)
-            assert now == Generation(now.number, before.number, 1)
-            assert now.number > before.number
-            if applied == 3:
-                with pytest.raises(
-                    Halted, match=r"follows from 3 inputs .* the one in its place has 1"
-                ):
-                    await cases.follow(SHARD, now)
-                await kept.on_connection(partial(check.accept, upstream=UPSTREAM))
-                assert await intake.generation(SHARD) == now, "it is the database that was accepted"
-                cases.forget(SHARD)
-                assert await cases.lease(SHARD)
-            await cases.follow(SHARD, now)
-            assert [row.position for row in await cases.read(SHARD, 0, 9)] == [1]
-            assert await cases.generation(SHARD) == now
-
-    elsewhere = re.sub(r"/test_\w+\?", "/empty?", database)
-    asyncio.run(told())
+            )
+        now = await intake.generation(SHARD)
+        assert now == Generation(now.number, before.number, 1)
+        assert now.number > before.number
+        if applied == 3:
+            with pytest.raises(
+                Halted, match=r"follows from 3 inputs .* the one in its place has 1"
+            ):
+                await cases.follow(SHARD, now)
+            await kept.on_connection(partial(check.accept, upstream=UPSTREAM))
+            assert await intake.generation(SHARD) == now, "it is the database that was accepted"
+            cases.forget(SHARD)
+            assert await cases.lease(SHARD)
+        await cases.follow(SHARD, now)
+        assert [row.position for row in await cases.read(SHARD, 0, 9)] == [1]
+        assert await cases.generation(SHARD) == now

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -38,17 +37,8 @@ from tests.harness.broker import running_broker
 from tests.harness.kafka import PARTITIONS_MAX, Kafka, Topics, make_topics, over_kafka
 from tests.harness.waiting import wait_for_condition
 
-Told = Callable[[Kafka], Awaitable[None]]
 GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 TOPIC, TIME = Cluster("").topic("intake"), Cluster("").time
-
-
-def told(url: str, topics: Topics, story: Told, *, relayed: bool = True) -> None:
-    async def run() -> None:
-        async with over_kafka(url, topics, relayed=relayed) as kafka:
-            await story(kafka)
-
-    asyncio.run(run())
 
 
 async def written(kafka: Kafka, count: int) -> int:
@@ -85,8 +75,10 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-def test_rows_come_over_kafka_and_nobody_asks_the_writer(database: str, topics: Topics) -> None:
-    async def story(kafka: Kafka) -> None:
+async def test_rows_come_over_kafka_and_nobody_asks_the_writer(
+    database: str, topics: Topics
+) -> None:
+    async with over_kafka(database, topics) as kafka:
         await written(kafka, 2999)
         await kafka.knows_the_generation()
         kafka.recorded.unavailable = True
@@ -94,30 +86,26 @@ def test_rows_come_over_kafka_and_nobody_asks_the_writer(database: str, topics: 
         assert numbered(await kafka.read(3000, await written(kafka, 1))) == [3001]
         assert kafka.recorded.requests == []
 
-    told(database, topics, story)
-
 
 @pytest.mark.usefixtures("patient")
-def test_a_reader_that_comes_late_begins_where_its_next_row_lies(
+async def test_a_reader_that_comes_late_begins_where_its_next_row_lies(
     database: str, topics: Topics
 ) -> None:
-    async def story(kafka: Kafka) -> None:
+    async with over_kafka(database, topics) as kafka:
         last = await written(kafka, 2000)
         await published(kafka)
         assert numbered(await kafka.read(1990, last)) == list(range(1991, 2001))
         assert not [what for what in kafka.recorded.requests if what == "read"]
 
-    told(database, topics, story)
-
 
 @pytest.mark.usefixtures("patient")
-def test_no_time_passes_in_the_midst_of_a_decision(
+async def test_no_time_passes_in_the_midst_of_a_decision(
     database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A clock that starts in it may be due before its very instant: it runs out when all of the decision is there."""
     monkeypatch.setattr(relay, "ROWS_MAX", 2)
 
-    async def story(kafka: Kafka) -> None:
+    async with over_kafka(database, topics, relayed=False) as kafka:
         assert await written(kafka, 3) == 3
         await kafka.reader.read(SHARD, 0, 1)
         assert await kafka.relay.step() == 2
@@ -131,14 +119,12 @@ def test_no_time_passes_in_the_midst_of_a_decision(
 
         await wait_for_condition(time_has_passed)
 
-    told(database, topics, story, relayed=False)
-
 
 @pytest.mark.usefixtures("patient")
-def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topics) -> None:
+async def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topics) -> None:
     """Each of three relays believes that nothing was published."""
 
-    async def story(kafka: Kafka) -> None:
+    async with over_kafka(database, topics) as kafka:
         last = await written(kafka, 500)
         publishers = [Publisher(topics.broker.cluster) for _ in range(3)]
         for publisher in publishers:
@@ -148,12 +134,10 @@ def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topics) ->
             await publisher.close()
         assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
 
-    told(database, topics, story)
-
 
 @pytest.mark.usefixtures("patient")
-def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Topics) -> None:
-    async def story(kafka: Kafka) -> None:
+async def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Topics) -> None:
+    async with over_kafka(database, topics, relayed=False) as kafka:
         await written(kafka, 10)
         await kafka.writer.database.fetch(
             "INSERT INTO intake.sent VALUES ($1, 7, 'somebody', '-infinity')", SHARD
@@ -171,21 +155,17 @@ def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Topics) -
         kafka.recorded.unavailable = False
         assert numbered(await kafka.read(0, 10)) == list(range(1, 11))
 
-    told(database, topics, story, relayed=False)
-
 
 @pytest.mark.usefixtures("impatient")
-def test_silence_asks_the_writer(database: str, topics: Topics) -> None:
-    async def story(kafka: Kafka) -> None:
+async def test_silence_asks_the_writer(database: str, topics: Topics) -> None:
+    async with over_kafka(database, topics, relayed=False) as kafka:
         last = await written(kafka, 10)
         assert numbered(await kafka.read(0, last)) == list(range(1, 11))
 
-    told(database, topics, story, relayed=False)
-
 
 @pytest.mark.usefixtures("patient")
-def test_a_record_that_cannot_be_read_is_a_gap(database: str, topics: Topics) -> None:
-    async def story(kafka: Kafka) -> None:
+async def test_a_record_that_cannot_be_read_is_a_gap(database: str, topics: Topics) -> None:
+    async with over_kafka(database, topics, relayed=False) as kafka:
         rows = await kafka.writer.append(SHARD, [visit(number, number) for number in range(3)])
         producer = AIOKafkaProducer(bootstrap_servers=topics.broker.address)
         await producer.start()
@@ -212,72 +192,70 @@ def test_a_record_that_cannot_be_read_is_a_gap(database: str, topics: Topics) ->
         assert numbered(await kafka.read(0, 3)) == [1, 2, 3]
         assert "read" in kafka.recorded.requests
 
-    told(database, topics, story, relayed=False)
 
-
-def test_a_relay_stands_by_while_another_one_has_the_lease(database: str, topics: Topics) -> None:
+async def test_a_relay_stands_by_while_another_one_has_the_lease(
+    database: str, topics: Topics
+) -> None:
     """Also while nothing comes but time. One that has ended is followed by the other within its lease."""
 
-    async def story(kafka: Kafka) -> None:
-        async with open_database(database, size=2) as other:
-            publisher = Publisher(topics.broker.cluster)
-            second = Relay(
-                PostgresLog("intake", "intake", other, Notifier(), "b"),
-                SHARD,
-                topics.partition,
-                publisher,
-            )
-            await written(kafka, 3)
-            assert await kafka.relay.step() == 3
-            await kafka.writer.database.fetch(
-                "UPDATE intake.sent SET leased_until = clock_timestamp() + interval '0.3 s'"
-            )
-            await kafka.writer.announce(SHARD, 20_000)
-            assert await kafka.relay.step() == 0
-            await asyncio.sleep(0.4)
-            await written(kafka, 1)
-            assert await second.step() == 0, "the first one has renewed its lease"
-            await kafka.writer.database.fetch(
-                "UPDATE intake.sent SET leased_until = clock_timestamp()"
-            )
-            assert await second.step() == 1
-            assert await kafka.relay.step() == 1, "it does not know yet, and a repeat harms nobody"
-            assert await kafka.relay.step() == 0
-            await publisher.close()
-
-    told(database, topics, story, relayed=False)
+    async with (
+        over_kafka(database, topics, relayed=False) as kafka,
+        open_database(database, size=2) as other,
+    ):
+        publisher = Publisher(topics.broker.cluster)
+        second = Relay(
+            PostgresLog("intake", "intake", other, Notifier(), "b"),
+            SHARD,
+            topics.partition,
+            publisher,
+        )
+        await written(kafka, 3)
+        assert await kafka.relay.step() == 3
+        await kafka.writer.database.fetch(
+            "UPDATE intake.sent SET leased_until = clock_timestamp() + interval '0.3 s'"
+        )
+        await kafka.writer.announce(SHARD, 20_000)
+        assert await kafka.relay.step() == 0
+        await asyncio.sleep(0.4)
+        await written(kafka, 1)
+        assert await second.step() == 0, "the first one has renewed its lease"
+        await kafka.writer.database.fetch("UPDATE intake.sent SET leased_until = clock_timestamp()")
+        assert await second.step() == 1
+        assert await kafka.relay.step() == 1, "it does not know yet, and a repeat harms nobody"
+        assert await kafka.relay.step() == 0
+        await publisher.close()
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_district_without_a_partition_is_read_from_its_writer_and_stops_nobody(
+async def test_a_district_without_a_partition_is_read_from_its_writer_and_stops_nobody(
     database: str, tmp_path: Path
 ) -> None:
-    async def story(kafka: Kafka) -> None:
-        assert numbered(await kafka.read(0, await written(kafka, 3))) == [1, 2, 3]
-        relay = Relay(kafka.writer, "other", 1, kafka.relay.publisher)
-        await kafka.writer.append("other", [visit(1, 1)])
-        with pytest.raises(
-            Unavailable, match=r"has no partition 1: gridcall topics apply --districts 2"
-        ):
-            await relay.step()
-        async with asyncio.timeout(20):
-            while not (rows := await kafka.reader.read("other", 0, 9)):
-                await kafka.notifier.wait(
-                    "intake", "other", kafka.notifier.count("intake", "other"), 0.2
-                )
-        assert numbered(list(rows)) == [1]
-        assert numbered(await kafka.read(3, await written(kafka, 3))) == [4, 5, 6]
-        await apply(kafka.topics.broker.cluster, log_topics(kafka.topics.broker.cluster, LOGS, 2))
-        await published(kafka)
-
     with running_broker(tmp_path) as broker:
-        asyncio.run(apply(broker.cluster, log_topics(broker.cluster, LOGS, 1)))
-        told(database, Topics(broker, 0), story)
+        await apply(broker.cluster, log_topics(broker.cluster, LOGS, 1))
+        async with over_kafka(database, Topics(broker, 0)) as kafka:
+            assert numbered(await kafka.read(0, await written(kafka, 3))) == [1, 2, 3]
+            relay = Relay(kafka.writer, "other", 1, kafka.relay.publisher)
+            await kafka.writer.append("other", [visit(1, 1)])
+            with pytest.raises(
+                Unavailable, match=r"has no partition 1: gridcall topics apply --districts 2"
+            ):
+                await relay.step()
+            async with asyncio.timeout(20):
+                while not (rows := await kafka.reader.read("other", 0, 9)):
+                    await kafka.notifier.wait(
+                        "intake", "other", kafka.notifier.count("intake", "other"), 0.2
+                    )
+            assert numbered(list(rows)) == [1]
+            assert numbered(await kafka.read(3, await written(kafka, 3))) == [4, 5, 6]
+            await apply(
+                kafka.topics.broker.cluster, log_topics(kafka.topics.broker.cluster, LOGS, 2)
+            )
+            await published(kafka)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_retention_that_passed_while_a_reader_was_away(database: str, topics: Topics) -> None:
-    async def story(kafka: Kafka) -> None:
+async def test_retention_that_passed_while_a_reader_was_away(database: str, topics: Topics) -> None:
+    async with over_kafka(database, topics) as kafka:
         last = await written(kafka, 50)
         await published(kafka)
         async with administrator(topics.broker.cluster) as client:
@@ -290,92 +268,82 @@ def test_retention_that_passed_while_a_reader_was_away(database: str, topics: To
             range(last + 1, last + 6)
         )
 
-    told(database, topics, story)
-
 
 @pytest.mark.usefixtures("impatient")
-def test_a_topic_that_is_deleted_and_made_anew(database: str, tmp_path: Path) -> None:
-    async def story(kafka: Kafka) -> None:
-        last = await written(kafka, 50)
-        assert len(await kafka.read(0, last)) == last
-        async with administrator(kafka.topics.broker.cluster) as client:
-            await client.delete_topics([TOPIC])
-        more = await written(kafka, 50)
-        assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
-        await make_topics(kafka.topics.broker.cluster)
-        again = await written(kafka, 50)
-        assert numbered(await kafka.read(more, again)) == list(range(more + 1, again + 1))
-        await published(kafka)
-
+async def test_a_topic_that_is_deleted_and_made_anew(database: str, tmp_path: Path) -> None:
     with running_broker(tmp_path) as broker:
-        asyncio.run(make_topics(broker.cluster))
-        told(database, Topics(broker, 0), story)
+        await make_topics(broker.cluster)
+        async with over_kafka(database, Topics(broker, 0)) as kafka:
+            last = await written(kafka, 50)
+            assert len(await kafka.read(0, last)) == last
+            async with administrator(kafka.topics.broker.cluster) as client:
+                await client.delete_topics([TOPIC])
+            more = await written(kafka, 50)
+            assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+            await make_topics(kafka.topics.broker.cluster)
+            again = await written(kafka, 50)
+            assert numbered(await kafka.read(more, again)) == list(range(more + 1, again + 1))
+            await published(kafka)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_another_cluster_at_the_same_address(database: str, tmp_path: Path) -> None:
+async def test_another_cluster_at_the_same_address(database: str, tmp_path: Path) -> None:
     """The reader and the relay go on there; what it has not comes from the writer."""
 
-    async def story(kafka: Kafka) -> None:
-        last = await written(kafka, 50)
-        assert len(await kafka.read(0, last)) == last
-        broker = kafka.topics.broker
-        broker.do("kill")
-        (broker.folder / "data").rename(broker.folder / "gone")
-        more = await written(kafka, 10)  # No commit waits for a broker.
-        broker.do("start")
-        await make_topics(broker.cluster)
-        assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
-        await published(kafka)
-
     with running_broker(tmp_path) as broker:
-        asyncio.run(make_topics(broker.cluster))
-        told(database, Topics(broker, 0), story)
+        await make_topics(broker.cluster)
+        async with over_kafka(database, Topics(broker, 0)) as kafka:
+            last = await written(kafka, 50)
+            assert len(await kafka.read(0, last)) == last
+            broker = kafka.topics.broker
+            broker.do("kill")
+            (broker.folder / "data").rename(broker.folder / "gone")
+            more = await written(kafka, 10)  # No commit waits for a broker.
+            broker.do("start")
+            await make_topics(broker.cluster)
+            assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+            await published(kafka)
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_when_it_is_back(
+async def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_when_it_is_back(
     database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def story(kafka: Kafka) -> None:
-        await written(kafka, 1)
-        await kafka.read(0, 1)
-        await published(kafka)
-        kafka.topics.broker.do("kill")
-        kafka.reader._follower.changed.set()  # As for another district.
-
-        async def it_failed() -> bool:
-            return "is not read over Kafka" in caplog.text
-
-        await wait_for_condition(it_failed)
-        kafka.topics.broker.do("start")
-        await kafka.knows_the_generation()
-        kafka.recorded.unavailable = True
-        assert numbered(await kafka.read(1, await written(kafka, 5))) == [2, 3, 4, 5, 6]
-
     with running_broker(tmp_path) as broker:
-        asyncio.run(make_topics(broker.cluster))
-        told(database, Topics(broker, 0), story)
+        await make_topics(broker.cluster)
+        async with over_kafka(database, Topics(broker, 0)) as kafka:
+            await written(kafka, 1)
+            await kafka.read(0, 1)
+            await published(kafka)
+            kafka.topics.broker.do("kill")
+            kafka.reader._follower.changed.set()  # As for another district.
+
+            async def it_failed() -> bool:
+                return "is not read over Kafka" in caplog.text
+
+            await wait_for_condition(it_failed)
+            kafka.topics.broker.do("start")
+            await kafka.knows_the_generation()
+            kafka.recorded.unavailable = True
+            assert numbered(await kafka.read(1, await written(kafka, 5))) == [2, 3, 4, 5, 6]
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(
+async def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(
     database: str, tmp_path: Path
 ) -> None:
-    async def story(kafka: Kafka) -> None:
-        last = await written(kafka, 50)
-        assert len(await kafka.read(0, last)) == last
-        kafka.topics.broker.do("kill")
-        more = await written(kafka, 50)
-        assert await count_unpublished(kafka.writer, SHARD) == 50
-        kafka.topics.broker.do("start")
-        assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
-        await published(kafka)
-        assert "read" not in kafka.recorded.requests
-
     with running_broker(tmp_path) as broker:
-        asyncio.run(make_topics(broker.cluster))
-        told(database, Topics(broker, 0), story)
+        await make_topics(broker.cluster)
+        async with over_kafka(database, Topics(broker, 0)) as kafka:
+            last = await written(kafka, 50)
+            assert len(await kafka.read(0, last)) == last
+            kafka.topics.broker.do("kill")
+            more = await written(kafka, 50)
+            assert await count_unpublished(kafka.writer, SHARD) == 50
+            kafka.topics.broker.do("start")
+            assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+            await published(kafka)
+            assert "read" not in kafka.recorded.requests
 
 
 async def restored(kafka: Kafka, last: int, folder: Path) -> None:
@@ -391,10 +359,12 @@ async def restored(kafka: Kafka, last: int, folder: Path) -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("read_up_to", [4, 6, 10])
-def test_a_new_generation(database: str, topics: Topics, tmp_path: Path, read_up_to: int) -> None:
+async def test_a_new_generation(
+    database: str, topics: Topics, tmp_path: Path, read_up_to: int
+) -> None:
     """Whoever reads is told, once, and reads what stands there now; what stood on the topic is not taken."""
 
-    async def story(kafka: Kafka) -> None:
+    async with over_kafka(database, topics) as kafka:
         await written(kafka, 10)
         await published(kafka)
         await kafka.read(0, 10)
@@ -406,14 +376,14 @@ def test_a_new_generation(database: str, topics: Topics, tmp_path: Path, read_up
         assert await kafka.read(6, 12) == new
         assert numbered(await kafka.read(0, 12)) == list(range(1, 13))
 
-    told(database, topics, story)
-
 
 @pytest.mark.usefixtures("patient")
-def test_a_database_that_is_made_anew_is_another_generation(database: str, topics: Topics) -> None:
+async def test_a_database_that_is_made_anew_is_another_generation(
+    database: str, topics: Topics
+) -> None:
     """Its topic still has the rows of the one before, which a reader that begins now does not take."""
 
-    async def story(kafka: Kafka) -> None:
+    async with over_kafka(database, topics) as kafka:
         await written(kafka, 10)
         await published(kafka)
         for table in ("log", "shard", "sent"):
@@ -421,8 +391,6 @@ def test_a_database_that_is_made_anew_is_another_generation(database: str, topic
         kafka.writer.forget(SHARD)
         rows = await kafka.writer.append(SHARD, [visit(number, 1000) for number in range(20, 26)])
         assert await kafka.read(0, 6) == rows
-
-    told(database, topics, story)
 
 
 # ── What each rule is worth: without it, the same story goes wrong ─────────────────────────────────────────────────────────
@@ -475,26 +443,26 @@ async def arrived(kafka: Kafka) -> list[int]:
     [(None, True), (takes_whatever_comes, False), (takes_everything, False)],
     ids=["rule", "gap", "again"],
 )
-def test_the_rule_of_one_integer_is_needed(
+async def test_the_rule_of_one_integer_is_needed(
     database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: Any, right: bool
 ) -> None:
-    async def story(kafka: Kafka) -> None:
-        async with asyncio.timeout(20):
-            assert (await arrived(kafka) == list(range(1, 11))) is right
-
     if weakened:
         monkeypatch.setattr(ShardBuffer, "add", weakened)
-    told(database, topics, story, relayed=False)
+    async with over_kafka(database, topics, relayed=False) as kafka:
+        async with asyncio.timeout(20):
+            assert (await arrived(kafka) == list(range(1, 11))) is right
 
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("weakened", [False, True])
-def test_the_rule_of_generations_is_needed(
+async def test_the_rule_of_generations_is_needed(
     database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: bool
 ) -> None:
     """Somebody still publishes from a database that is no more: its row has the next position, and other content."""
 
-    async def story(kafka: Kafka) -> None:
+    if weakened:
+        monkeypatch.setattr(ShardBuffer, "accepts", lambda *_: True)
+    async with over_kafka(database, topics, relayed=False) as kafka:
         last = await written(kafka, 5)
         other = (await kafka.writer.read(SHARD, last - 1, 1))[0]._replace(
             position=last + 1, time=777
@@ -510,19 +478,15 @@ def test_the_rule_of_generations_is_needed(
         assert (taken == other) is weakened
         assert (taken == true) is not weakened
 
-    if weakened:
-        monkeypatch.setattr(ShardBuffer, "accepts", lambda *_: True)
-    told(database, topics, story, relayed=False)
-
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("weakened", [False, True])
-def test_the_relay_marks_what_was_acknowledged(
+async def test_the_relay_marks_what_was_acknowledged(
     database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: bool
 ) -> None:
     """A relay dies while it publishes, and another one goes on; nobody asks the writer."""
 
-    async def story(kafka: Kafka) -> None:
+    async with over_kafka(database, topics, relayed=False) as kafka:
         await written(kafka, 10)
         with monkeypatch.context() as patched, suppress(asyncio.CancelledError):
             if weakened:
@@ -547,15 +511,14 @@ def test_the_relay_marks_what_was_acknowledged(
         await wait_for_condition(seen)
         assert (await kafka.reader.watermark(SHARD)).position == (0 if weakened else 11)
 
-    told(database, topics, story, relayed=False)
-
 
 async def dies(*_: object) -> None:
     raise asyncio.CancelledError
 
 
-def test_topics_are_planned_made_and_checked(tmp_path: Path) -> None:
-    async def run(cluster: Cluster) -> None:
+async def test_topics_are_planned_made_and_checked(tmp_path: Path) -> None:
+    with running_broker(tmp_path) as broker:
+        cluster = broker.cluster
         topics = system_topics(cluster, 2)
         assert {step.what for step in await plan(cluster, topics)} == {"make"}
         await apply(cluster, topics)
@@ -572,23 +535,20 @@ def test_topics_are_planned_made_and_checked(tmp_path: Path) -> None:
             Step("gridcall.intake", "differs", "retention.ms is -1, and should be 60000")
         ]
 
-    with running_broker(tmp_path) as broker:
-        asyncio.run(run(broker.cluster))
-
 
 def test_there_are_more_partitions_than_tests(topics: Topics) -> None:
     assert topics.partition < PARTITIONS_MAX - 2
 
 
 @pytest.mark.usefixtures("patient")
-def test_kafkas_own_tool_shows_how_far_a_log_is_read(
+async def test_kafkas_own_tool_shows_how_far_a_log_is_read(
     database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The group has no members: who reads what is decided by leases."""
     monkeypatch.setattr(follower, "GROUP_SECONDS", 0.2)
     group = f"group{topics.partition}"
 
-    async def story(kafka: Kafka) -> None:
+    async with over_kafka(database, topics) as kafka:
         last = await written(kafka, 100)
         await published(kafka)
         reader = KafkaLog(
@@ -615,13 +575,11 @@ def test_kafkas_own_tool_shows_how_far_a_log_is_read(
         await wait_for_condition(is_shown)
         following.cancel()
 
-    told(database, topics, story)
 
-
-def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(
+async def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(
     database: str, topics: Topics
 ) -> None:
-    async def story(kafka: Kafka) -> None:
+    async with over_kafka(database, topics, relayed=False) as kafka:
         last = await written(kafka, 5)
         logs = {
             "intake": kafka.writer,
@@ -635,5 +593,3 @@ def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(
         assert not (await asyncio.wait([ending], timeout=0.3))[0]
         assert await kafka.relay.step() == last
         await asyncio.wait_for(ending, 10)
-
-    told(database, topics, story, relayed=False)

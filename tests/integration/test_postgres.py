@@ -61,117 +61,95 @@ async def opened(
 
 @pytest.mark.parametrize("kind", [PostgresLog, Forgetful])
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
-def test_the_log_on_postgres(
+async def test_the_log_on_postgres(
     clause: Callable[[Log], Awaitable[None]], kind: type[PostgresLog], database: str
 ) -> None:
-    async def kept() -> None:
-        async with opened(database, kind=kind) as log:
-            await log.lease(SHARD)
-            await clause(log)
-
-    asyncio.run(kept())
+    async with opened(database, kind=kind) as log:
+        await log.lease(SHARD)
+        await clause(log)
 
 
-def test_a_zombie_cannot_commit(database: str) -> None:
-    async def told() -> None:
-        async with (
-            opened(database, "cases", "a") as zombie,
-            opened(database, "cases", "b") as owner,
-        ):
-            assert await zombie.lease(SHARD)
-            await zombie.commit(SHARD, [numbered(zombie, 1, 5)])
-            await owner.database.fetch(
-                "UPDATE routing.shard SET leased_until = clock_timestamp()"
-            )  # It was paused.
-            assert await owner.lease(SHARD)
-            with pytest.raises(Conflict, match="another owner, 'b'"):
-                await zombie.commit(SHARD, [numbered(zombie, 2, 6, sequence=2)])
-            with pytest.raises(Conflict, match="another owner"):
-                await zombie.announce(SHARD, 9)
-            with pytest.raises(Conflict, match="another owner"):
-                await zombie.renew(SHARD)
-            await owner.commit(SHARD, [numbered(owner, 2, 6, sequence=2)])
-            assert len(await owner.read(SHARD, 0, 9)) == 2
-
-    asyncio.run(told())
+async def test_a_zombie_cannot_commit(database: str) -> None:
+    async with (
+        opened(database, "cases", "a") as zombie,
+        opened(database, "cases", "b") as owner,
+    ):
+        assert await zombie.lease(SHARD)
+        await zombie.commit(SHARD, [numbered(zombie, 1, 5)])
+        await owner.database.fetch(
+            "UPDATE routing.shard SET leased_until = clock_timestamp()"
+        )  # It was paused.
+        assert await owner.lease(SHARD)
+        with pytest.raises(Conflict, match="another owner, 'b'"):
+            await zombie.commit(SHARD, [numbered(zombie, 2, 6, sequence=2)])
+        with pytest.raises(Conflict, match="another owner"):
+            await zombie.announce(SHARD, 9)
+        with pytest.raises(Conflict, match="another owner"):
+            await zombie.renew(SHARD)
+        await owner.commit(SHARD, [numbered(owner, 2, 6, sequence=2)])
+        assert len(await owner.read(SHARD, 0, 9)) == 2
 
 
-def test_a_lease_is_for_one_owner_until_it_runs_out_or_is_released(database: str) -> None:
-    async def told() -> None:
-        async with opened(database, "cases", "a") as one, opened(database, "cases", "b") as other:
-            assert await one.lease(SHARD)
-            assert not await other.lease(SHARD)
-            assert await one.lease(SHARD)
-            await one.release(SHARD)
-            assert await other.lease(SHARD)
-
-    asyncio.run(told())
+async def test_a_lease_is_for_one_owner_until_it_runs_out_or_is_released(database: str) -> None:
+    async with opened(database, "cases", "a") as one, opened(database, "cases", "b") as other:
+        assert await one.lease(SHARD)
+        assert not await other.lease(SHARD)
+        assert await one.lease(SHARD)
+        await one.release(SHARD)
+        assert await other.lease(SHARD)
 
 
-def test_two_acceptors_give_one_order(database: str) -> None:
-    async def told() -> None:
-        async with opened(database) as one, opened(database) as other:
-            await asyncio.gather(
-                *(log.append(SHARD, [visit(n, n)]) for n in range(50) for log in (one, other))
-            )
-            rows = await one.read(SHARD, 0, 200)
-            assert [row.position for row in rows] == list(range(1, 101))
-            assert [row.time for row in rows] == sorted(row.time for row in rows)
-
-    asyncio.run(told())
+async def test_two_acceptors_give_one_order(database: str) -> None:
+    async with opened(database) as one, opened(database) as other:
+        await asyncio.gather(
+            *(log.append(SHARD, [visit(n, n)]) for n in range(50) for log in (one, other))
+        )
+        rows = await one.read(SHARD, 0, 200)
+        assert [row.position for row in rows] == list(range(1, 101))
+        assert [row.time for row in rows] == sorted(row.time for row in rows)
 
 
-def test_a_reference_that_comes_again_while_commits_are_under_way_is_accepted_once(
+async def test_a_reference_that_comes_again_while_commits_are_under_way_is_accepted_once(
     database: str,
 ) -> None:
-    async def told() -> None:
-        async with open_database(database) as db:
-            acceptor = Acceptor(db, Notifier())
-            items = [
-                item_of(VisitMade(action=f"{n % 70:032x}", issue="case", by="ann"))
-                for n in range(700)
-            ]
-            asked = []
-            for start in range(0, 700, 7):
-                asked.append(asyncio.create_task(acceptor.accept(SHARD, items[start : start + 7])))
-                await asyncio.sleep(
-                    0.001
-                )  # So that some ask while the commits of others are under way.
-            answers = [each for task in asked for each in await task]
-            assert sorted(each.position for each in answers if each.fresh) == list(range(1, 71))
-            assert len({(each.id, each.position, each.time, each.code) for each in answers}) == 70
-            assert all(each.same for each in answers)
-
-    asyncio.run(told())
+    async with open_database(database) as db:
+        acceptor = Acceptor(db, Notifier())
+        items = [
+            item_of(VisitMade(action=f"{n % 70:032x}", issue="case", by="ann")) for n in range(700)
+        ]
+        asked = []
+        for start in range(0, 700, 7):
+            asked.append(asyncio.create_task(acceptor.accept(SHARD, items[start : start + 7])))
+            await asyncio.sleep(
+                0.001
+            )  # So that some ask while the commits of others are under way.
+        answers = [each for task in asked for each in await task]
+        assert sorted(each.position for each in answers if each.fresh) == list(range(1, 71))
+        assert len({(each.id, each.position, each.time, each.code) for each in answers}) == 70
+        assert all(each.same for each in answers)
 
 
 def plan(lines: list[Any]) -> str:
     return "\n".join(line[0] for line in lines)
 
 
-def test_the_log_is_read_by_its_index_also_while_it_is_new(database: str) -> None:
-    async def told() -> None:
-        async def explained(connection: asyncpg.Connection[Any]) -> str:
-            await connection.execute(f"PREPARE reading AS {READ.format(schema='intake')}")
-            return plan(await connection.fetch("EXPLAIN EXECUTE reading('city', 5, 10)"))
+async def test_the_log_is_read_by_its_index_also_while_it_is_new(database: str) -> None:
+    async def explained(connection: asyncpg.Connection[Any]) -> str:
+        await connection.execute(f"PREPARE reading AS {READ.format(schema='intake')}")
+        return plan(await connection.fetch("EXPLAIN EXECUTE reading('city', 5, 10)"))
 
-        async with open_database(database) as db:
-            seen = await db.on_connection(explained)
-            assert "Index Scan using log_pkey" in seen
-            assert "Sort" not in seen
-
-    asyncio.run(told())
+    async with open_database(database) as db:
+        seen = await db.on_connection(explained)
+        assert "Index Scan using log_pkey" in seen
+        assert "Sort" not in seen
 
 
-def test_every_connection_of_the_runtime_has_its_settings(database: str) -> None:
-    async def told() -> None:
-        async with open_database(database) as db:
-            for name, value in PINNED.items():
-                assert (await db.fetch(f"SHOW {name}"))[0][0] == value
-            for name in ("fsync", "synchronous_commit"):
-                assert (await db.fetch(f"SHOW {name}"))[0][0] == "on"
-
-    asyncio.run(told())
+async def test_every_connection_of_the_runtime_has_its_settings(database: str) -> None:
+    async with open_database(database) as db:
+        for name, value in PINNED.items():
+            assert (await db.fetch(f"SHOW {name}"))[0][0] == value
+        for name in ("fsync", "synchronous_commit"):
+            assert (await db.fetch(f"SHOW {name}"))[0][0] == "on"
 
 
 @pytest.mark.parametrize(
@@ -198,27 +176,22 @@ def test_the_migrations_make_the_schema(service: str, metadata: MetaData, databa
     assert asyncio.run(run_on_sqlalchemy(database, compared)) == []
 
 
-def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
+async def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
     postgres: str, tmp_path: Path
 ) -> None:
     now, before = MIGRATIONS["intake"], tmp_path / "migrations"
     shutil.copytree(now, before, ignore=shutil.ignore_patterns("r0005*", "__pycache__"))
     kept = ("0" * 31 + "a", b"\0\xff" * 8, "f" * 32)
 
-    async def story() -> None:
-        url = postgres.replace("/postgres?", "/kept_as_text?")
-        await create_database(url)
-        await migrate(url, "intake", before)
-        async with open_database(url) as db:
-            await db.fetch("INSERT INTO intake.identity VALUES ($1, 'city', 1, 5, $2, $3)", *kept)
-        await migrate(url, "intake", now)
-        async with open_database(url) as db:
-            ((name, content, code),) = await db.fetch(
-                "SELECT id, content, code FROM intake.identity"
-            )
-            assert (name.hex, content.bytes, code.hex) == kept
-
-    asyncio.run(story())
+    url = postgres.replace("/postgres?", "/kept_as_text?")
+    await create_database(url)
+    await migrate(url, "intake", before)
+    async with open_database(url) as db:
+        await db.fetch("INSERT INTO intake.identity VALUES ($1, 'city', 1, 5, $2, $3)", *kept)
+    await migrate(url, "intake", now)
+    async with open_database(url) as db:
+        ((name, content, code),) = await db.fetch("SELECT id, content, code FROM intake.identity")
+        assert (name.hex, content.bytes, code.hex) == kept
 
 
 def test_a_database_keeps_every_character_or_is_refused(postgres: str) -> None:
@@ -244,23 +217,20 @@ def prepared_alone(url: str) -> None:
     asyncio.run(prepare(url))
 
 
-def test_a_session_that_is_cut_while_a_service_is_prepared_is_a_database_that_is_away(
+async def test_a_session_that_is_cut_while_a_service_is_prepared_is_a_database_that_is_away(
     database: str,
 ) -> None:
     """A service that starts while its database does waits for it: anything but Unavailable would end it."""
     cut = "SELECT pg_terminate_backend(pg_backend_pid())"
 
-    async def on_a_connection() -> None:
+    with pytest.raises(Unavailable):
+        await run_on_sqlalchemy(database, lambda connection: connection.execute(text(cut)))
+    with pytest.raises(Unavailable):
         async with open_server(database) as (connection, _):
             await connection.execute(cut)
 
-    with pytest.raises(Unavailable):
-        asyncio.run(run_on_sqlalchemy(database, lambda connection: connection.execute(text(cut))))
-    with pytest.raises(Unavailable):
-        asyncio.run(on_a_connection())
 
-
-def test_a_session_whose_end_is_told_before_its_connection_closes_is_a_database_that_is_away(
+async def test_a_session_whose_end_is_told_before_its_connection_closes_is_a_database_that_is_away(
     database: str,
 ) -> None:
     fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
@@ -268,25 +238,19 @@ def test_a_session_whose_end_is_told_before_its_connection_closes_is_a_database_
     async def ended(connection: Any) -> None:
         connection._protocol.data_received(b"E" + (4 + len(fields)).to_bytes(4, "big") + fields)
 
-    async def story() -> None:
-        async with open_database(database, size=1) as db:
-            await db.on_connection(ended)
-            with pytest.raises(Unavailable):
-                await db.fetch("SELECT 1")
-            assert (await db.fetch("SELECT 1"))[0][0] == 1
-
-    asyncio.run(story())
+    async with open_database(database, size=1) as db:
+        await db.on_connection(ended)
+        with pytest.raises(Unavailable):
+            await db.fetch("SELECT 1")
+        assert (await db.fetch("SELECT 1"))[0][0] == 1
 
 
-def test_a_name_of_several_lines_is_written_nowhere(database: str) -> None:
-    async def told() -> None:
-        async with opened(database, "cases") as log:
-            await log.lease(SHARD)
-            with pytest.raises(ValueError, match="line feed"):
-                await log.commit(SHARD, [numbered(log, 1, 5), numbered(log, 2, 5, "two\nlines")])
-            assert not await log.entries(SHARD, 0, 9)
-
-    asyncio.run(told())
+async def test_a_name_of_several_lines_is_written_nowhere(database: str) -> None:
+    async with opened(database, "cases") as log:
+        await log.lease(SHARD)
+        with pytest.raises(ValueError, match="line feed"):
+            await log.commit(SHARD, [numbered(log, 1, 5), numbered(log, 2, 5, "two\nlines")])
+        assert not await log.entries(SHARD, 0, 9)
 
 
 def test_the_commit_is_one_statement() -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from tests.harness.paths import ROOT
 from tests.mutation.faults import HISTORIES, History, PlantedFault
-from tests.mutation.table import HEAD, PLANTED_FAULTS
-from tests.mutation.table import outcomes_of as outcomes_of_world
-from tests.mutation.weakening import Weakening
+from tests.mutation.table import HEAD, PLANTED_FAULTS, outcomes_of
 
 
-def outcomes_of(
-    history: History, weakened: tuple[Weakening, ...], request: pytest.FixtureRequest
-) -> set[str]:
-    url = request.getfixturevalue("database") if history.needs_database else ""
-    return asyncio.run(outcomes_of_world(history, weakened, url))
+@pytest.fixture
+def url(request: pytest.FixtureRequest) -> str:
+    """Return the database of a history, or nothing if the history is in memory."""
+    parameters = request.node.callspec.params
+    history = parameters["history"] if "history" in parameters else parameters["planted"].history
+    return str(request.getfixturevalue("database")) if history.needs_database else ""
 
 
 def finders(outcomes: set[str]) -> set[str]:
@@ -26,19 +23,15 @@ def finders(outcomes: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=lambda history: history.name)
-def test_with_the_rule_it_is_fine(history: History, request: pytest.FixtureRequest) -> None:
+async def test_with_the_rule_it_is_fine(history: History, url: str) -> None:
     assert not finders(set(history.usual))
-    assert outcomes_of(history, (), request) == set(history.usual)
+    assert await outcomes_of(history, (), url) == set(history.usual)
 
 
 @pytest.mark.parametrize("planted", PLANTED_FAULTS, ids=lambda planted: planted.name)
-def test_without_the_rule_it_is_caught(
-    planted: PlantedFault, request: pytest.FixtureRequest
-) -> None:
-    outcomes, usual = (
-        outcomes_of(planted.history, planted.weakened, request),
-        set(planted.history.usual),
-    )
+async def test_without_the_rule_it_is_caught(planted: PlantedFault, url: str) -> None:
+    outcomes = await outcomes_of(planted.history, planted.weakened, url)
+    usual = set(planted.history.usual)
     if planted.masked_by:
         assert outcomes == usual
     assert set(planted.caught_by) <= outcomes - usual

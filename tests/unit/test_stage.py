@@ -398,37 +398,32 @@ def test_a_retry_of_what_is_not_parked_is_declined() -> None:
     )
 
 
-def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_alike() -> None:
-    async def run() -> None:
-        tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
-        tape.write(10, "bad", *report("bad", 10, 20))
-        tape.write(11, "bad", RETRY)
-        tape.write(
-            12, "bad", e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=())
-        )
-        tape.write(13, REFERENCE, BETTER)
-        await source.commit("city", in_sequence(tape.rows))
-        one, other = (Runner(Stage(Unready(), "city"), source, sink, 10) for _ in range(2))
-        await one.catch_up()
-        await other.replay()
-        tape.write(14, "bad", RETRY)
-        retry = in_sequence(tape.rows)[-1:]
-        await source.commit("city", retry)
-        other.stage.input = one.stage.input  # Inputs that it had nothing to say about.
-        rows = other.stage.apply(retry)
-        assert [name for _, _, name in said(rows)] == [
-            "CaseRetried",
-            "ClockStarted",
-            "ClockStopped",
-        ]
-        assert rows == one.stage.apply(retry)
-        third = Runner(Stage(Unready(), "city"), source, sink, 10)
-        await sink.commit("city", rows)
-        await third.replay()
-        assert third.stage.subjects["bad"].state == other.stage.subjects["bad"].state
-        assert not third.stage.subjects["bad"].is_parked
-
-    asyncio.run(run())
+async def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_alike() -> None:
+    tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
+    tape.write(10, "bad", *report("bad", 10, 20))
+    tape.write(11, "bad", RETRY)
+    tape.write(12, "bad", e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=()))
+    tape.write(13, REFERENCE, BETTER)
+    await source.commit("city", in_sequence(tape.rows))
+    one, other = (Runner(Stage(Unready(), "city"), source, sink, 10) for _ in range(2))
+    await one.catch_up()
+    await other.replay()
+    tape.write(14, "bad", RETRY)
+    retry = in_sequence(tape.rows)[-1:]
+    await source.commit("city", retry)
+    other.stage.input = one.stage.input  # Inputs that it had nothing to say about.
+    rows = other.stage.apply(retry)
+    assert [name for _, _, name in said(rows)] == [
+        "CaseRetried",
+        "ClockStarted",
+        "ClockStopped",
+    ]
+    assert rows == one.stage.apply(retry)
+    third = Runner(Stage(Unready(), "city"), source, sink, 10)
+    await sink.commit("city", rows)
+    await third.replay()
+    assert third.stage.subjects["bad"].state == other.stage.subjects["bad"].state
+    assert not third.stage.subjects["bad"].is_parked
 
 
 @pytest.mark.parametrize("fault", [MemoryError(), TimeoutError(), OSError("disk"), Halted("stop")])
@@ -470,39 +465,33 @@ class Refusing(MemoryLog):
         await super().commit(shard, rows)
 
 
-def test_a_stage_whose_rows_were_not_committed_does_nothing_any_more() -> None:
-    async def run() -> None:
-        tape, source, sink = Tape("cases"), MemoryLog("cases"), Refusing()
-        await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
-        runner = Runner(Stage(Escalation(), "city"), source, sink, 10)
-        with pytest.raises(Conflict):
-            await runner.catch_up()
-        with pytest.raises(Halted):
-            await runner.catch_up()
-        again = Runner(Stage(Escalation(), "city"), source, sink, 10)
-        await again.catch_up()
-        assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted]
-
-    asyncio.run(run())
+async def test_a_stage_whose_rows_were_not_committed_does_nothing_any_more() -> None:
+    tape, source, sink = Tape("cases"), MemoryLog("cases"), Refusing()
+    await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
+    runner = Runner(Stage(Escalation(), "city"), source, sink, 10)
+    with pytest.raises(Conflict):
+        await runner.catch_up()
+    with pytest.raises(Halted):
+        await runner.catch_up()
+    again = Runner(Stage(Escalation(), "city"), source, sink, 10)
+    await again.catch_up()
+    assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted]
 
 
-def test_what_was_decided_while_a_commit_failed_is_never_written() -> None:
-    async def run() -> None:
-        tape, source, sink = Tape("cases"), MemoryLog("cases"), Refusing()
-        for name in "abc":
-            await source.commit("city", tape.write(10, name, *report(name, 10, 20)))
-        runner = Runner(Stage(Escalation(), "city"), source, sink, 2)
+async def test_what_was_decided_while_a_commit_failed_is_never_written() -> None:
+    tape, source, sink = Tape("cases"), MemoryLog("cases"), Refusing()
+    for name in "abc":
+        await source.commit("city", tape.write(10, name, *report(name, 10, 20)))
+    runner = Runner(Stage(Escalation(), "city"), source, sink, 2)
+    await runner.step()
+    assert not await sink.read("city", 0, 9), "a full batch is committed with the next step"
+    with pytest.raises(Conflict):
         await runner.step()
-        assert not await sink.read("city", 0, 9), "a full batch is committed with the next step"
-        with pytest.raises(Conflict):
-            await runner.step()
-        with pytest.raises(Halted):
-            await runner.catch_up()
-        assert not await sink.read("city", 0, 9)
-        await Runner(Stage(Escalation(), "city"), source, sink, 2).catch_up()
-        assert [row.subject for row in await sink.read("city", 0, 9)] == ["a", "b", "c"]
-
-    asyncio.run(run())
+    with pytest.raises(Halted):
+        await runner.catch_up()
+    assert not await sink.read("city", 0, 9)
+    await Runner(Stage(Escalation(), "city"), source, sink, 2).catch_up()
+    assert [row.subject for row in await sink.read("city", 0, 9)] == ["a", "b", "c"]
 
 
 class Hanging(MemoryLog):
@@ -513,42 +502,34 @@ class Hanging(MemoryLog):
             await asyncio.get_running_loop().create_future()
 
 
-def test_who_ends_while_a_commit_hangs_is_not_held_up() -> None:
-    async def run() -> None:
-        tape, source = Tape("cases"), MemoryLog("cases")
-        for name in "ab":
-            await source.commit("city", tape.write(10, name, *report(name, 10, 20)))
-        runner = Runner(Stage(Escalation(), "city"), source, Hanging("calls"), 2)
-        await runner.step()
-        following = asyncio.create_task(runner.step())
-        await asyncio.sleep(0)
-        following.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(following, 5)
-
-    asyncio.run(run())
+async def test_who_ends_while_a_commit_hangs_is_not_held_up() -> None:
+    tape, source = Tape("cases"), MemoryLog("cases")
+    for name in "ab":
+        await source.commit("city", tape.write(10, name, *report(name, 10, 20)))
+    runner = Runner(Stage(Escalation(), "city"), source, Hanging("calls"), 2)
+    await runner.step()
+    following = asyncio.create_task(runner.step())
+    await asyncio.sleep(0)
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(following, 5)
 
 
-def test_a_watermark_is_believed_only_when_its_position_was_read() -> None:
-    async def run() -> None:
-        tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
-        await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
-        await source.commit(
-            "city",
-            tape.write(
-                15, "a", e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=())
-            ),
-        )
-        await source.announce("city", 99)
-        runner = Runner(Stage(Escalation(), "city"), source, sink, 2)
-        await runner.step()
-        await runner.advance_time()
-        assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted]
-        await runner.catch_up()
-        assert [type(row.event) for row in await sink.read("city", 0, 9)] == [
-            e.ClockStarted,
-            e.ClockStopped,
-        ]
-        assert await sink.watermark("city") == Watermark(2, 99)
-
-    asyncio.run(run())
+async def test_a_watermark_is_believed_only_when_its_position_was_read() -> None:
+    tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
+    await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
+    await source.commit(
+        "city",
+        tape.write(15, "a", e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=())),
+    )
+    await source.announce("city", 99)
+    runner = Runner(Stage(Escalation(), "city"), source, sink, 2)
+    await runner.step()
+    await runner.advance_time()
+    assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted]
+    await runner.catch_up()
+    assert [type(row.event) for row in await sink.read("city", 0, 9)] == [
+        e.ClockStarted,
+        e.ClockStopped,
+    ]
+    assert await sink.watermark("city") == Watermark(2, 99)
