@@ -1,41 +1,32 @@
-"""verify: one thread, no store, folds intake's log again and compares what the services have made of it, byte for byte.
+"""verify: one thread folds intake's log again and compares what the services made of it.
 
-They are the rows of the stages' logs, and the facts that assessment has merged from them.
+Rows of the stages' logs and facts of assessment are compared byte for byte. No store is involved.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-import asyncpg
-
 from assessment.core.facts import Fact, Key, merge_into
-from assessment.store import encode_fact, encoded_facts, merged_logs
+from assessment.store import encode_fact
 from eventlog.codec import Entry, entry, entry_envelope, row_of
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
-from eventlog.postgres.pool import map_errors
-from eventlog.postgres.statements import HEAD, READ
 from events.errors import Halted
-from events.instants import BEGINNING
-from events.topology import STAGES, WRITER
+from events.topology import WRITER
 from gridcall.pipeline import pipeline
-from intake.store import IntakeStore
-
-CHUNK = 1000
-BEHIND = tuple(service.name for service in STAGES)
+from gridcall.snapshot import DOWNSTREAM, Snapshot, open_snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first place where a log is not what the fold says: envelopes, or None where a side has no row.
+    """The first place at which a log differs from the fold: envelopes, None where a row is missing.
 
-    Or the first fact that is not, by its key; then `pos` is its place in the order of keys.
+    Of facts, `position` is the place of the fact's key in the order of keys.
     """
 
     log: str
@@ -56,7 +47,7 @@ class Difference:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """As `gridcall verify --json` has it."""
+        """Return the fields for `gridcall verify --json`."""
         sides = {"folded": self.folded, "stored": self.stored}
         return {"log": self.log, "position": self.position, "cause": self.cause} | {
             name: body and json.loads(body) for name, body in sides.items()
@@ -65,7 +56,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was compared of a district."""
+    """The comparison of a district: how much was compared, and the first difference."""
 
     district: str
     inputs: int
@@ -74,179 +65,150 @@ class Verified:
     difference: Difference | None
 
 
-class Snapshot:
-    """The logs of all services at one instant of the database, or of each database where they have their own."""
+class LogComparison:
+    """A stored log beside the rows that are folded, as they come.
 
-    def __init__(self, connections: Mapping[str, asyncpg.Connection[asyncpg.Record]]) -> None:
-        self._of = {
-            log: connections[service] for log, service in WRITER.items() if service in connections
-        }
-        self._intake = IntakeStore(connections["intake"])
-
-    async def districts(self) -> list[str]:
-        """The districts that have a log."""
-        return await self._intake.district_codes()
-
-    async def contents(self) -> dict[str, bytes]:
-        """The contents of reference data, by digest."""
-        return await self._intake.all_contents()
-
-    async def has_begun(self, shard: str) -> bool:
-        """Whether routing has begun with a district: else there is nothing to compare."""
-        return bool(await self._of["cases"].fetchrow(HEAD.format(schema="routing"), shard))
-
-    async def passed(self, log: str, shard: str) -> tuple[Progress, int]:
-        """How far a stage is, and its last position."""
-        found = await self._of[log].fetchrow(HEAD.format(schema=WRITER[log]), shard)
-        return (
-            (Progress(found["input"], found["ts"]), found["pos"])
-            if found
-            else (Progress(0, BEGINNING), 0)
-        )
-
-    async def merged(self, shard: str) -> dict[str, int]:
-        """How far assessment has merged each log."""
-        logs = await merged_logs(self._of["evaluations"], shard)
-        return {name: merged.position for name, merged in logs.items()}
-
-    async def facts(self, shard: str) -> dict[Key, bytes]:
-        """The facts that it has."""
-        return await encoded_facts(self._of["evaluations"], shard)
-
-    async def with_cause(self, difference: Difference) -> Difference:
-        """A difference with the envelope of what caused it, where that is a row."""
-        log, _, rest = difference.cause.partition("/")
-        shard, _, position = rest.rpartition("/")
-        if log in WRITER:
-            async for entries in self.entries(log, shard, int(position), int(position) - 1):
-                return replace(difference, cause=entry_envelope(log, shard, entries[0]).decode())
-        return difference
-
-    async def entries(
-        self, log: str, shard: str, upto: int | None = None, after: int = 0
-    ) -> AsyncIterator[list[Entry]]:
-        """The entries of a log, in order, after a position and up to another one."""
-        position, sql = after, READ.format(schema=WRITER[log])
-        while upto is None or position < upto:
-            limit = CHUNK if upto is None else min(CHUNK, upto - position)
-            found = [
-                Entry(*record) for record in await self._of[log].fetch(sql, shard, position, limit)
-            ]
-            if not found:
-                return
-            yield found
-            position = found[-1].position
-
-
-class Compared:
-    """A stored log beside what is folded, as it comes."""
+    `progress` is the stage's own, `last` its last position. Each folded row goes to `observe`.
+    """
 
     def __init__(
         self,
         log: str,
         shard: str,
-        passed: Progress,
+        progress: Progress,
         last: int,
         stored: AsyncIterator[list[Entry]],
-        heard: Callable[[Row], None],
+        observe: Callable[[Row], None],
     ) -> None:
         self.log = log
         self.shard = shard
-        self.passed = passed
-        self._last = last
+        self.progress = progress
         self.rows = 0
         self.difference: Difference | None = None
+        self._last = last
         self._stored = stored
-        self._heard = heard
-        self._ahead: list[Entry] = []
+        self._observe = observe
+        self._next_entries: list[Entry] = []
 
-    async def take(self, folded: list[Row]) -> None:
+    async def compare(self, folded: list[Row]) -> None:
         """Compare the next folded rows, until there is a difference."""
         for row in folded:
             if self.difference:
                 return
-            here, there = entry(row), await self._next()
-            if here != there:
-                self.difference = self._differs(here, there)
-            self._heard(row)
+            ours, theirs = entry(row), await self._next()
+            if ours != theirs:
+                self.difference = self._describe(ours, theirs)
+            self._observe(row)
             self.rows += 1
 
-    async def end(self, stage: Stage[Any, Any]) -> None:
-        """Time passes as far as it did for the stage; then nothing more may be stored.
+    async def finish(self, stage: Stage[Any, Any]) -> None:
+        """Let time pass as far as it did for the stage. Then nothing more may be stored.
 
-        Where it stands at the stage's last input, perhaps no watermark has passed yet: what was overdue when its clock started
-        fires with the next one.
+        At the stage's last input, perhaps no watermark has passed yet. Clocks that were overdue
+        when they started fire with the next one.
         """
-        if stage.watermark < self.passed.watermark or self.rows < self._last:
-            await self.take(stage.advance_time(self.passed.watermark))
-        if not self.difference and (more := await self._next()):
-            self.difference = self._differs(None, more)
+        if stage.watermark < self.progress.watermark or self.rows < self._last:
+            await self.compare(stage.advance_time(self.progress.watermark))
+        if not self.difference and (surplus := await self._next()):
+            self.difference = self._describe(None, surplus)
 
     async def _next(self) -> Entry | None:
-        if not self._ahead:
-            self._ahead = list(reversed(await anext(self._stored, [])))
-        return self._ahead.pop() if self._ahead else None
+        if not self._next_entries:
+            self._next_entries = list(reversed(await anext(self._stored, [])))
+        return self._next_entries.pop() if self._next_entries else None
 
-    def _differs(self, here: Entry | None, there: Entry | None) -> Difference:
-        sides = [
-            entry_envelope(self.log, self.shard, side) if side else None for side in (here, there)
-        ]
-        either = here or there
+    def _describe(self, ours: Entry | None, theirs: Entry | None) -> Difference:
+        folded, stored = (
+            entry_envelope(self.log, self.shard, side) if side else None for side in (ours, theirs)
+        )
+        either = ours or theirs
         assert either is not None
-        return Difference(self.log, self.rows + 1, sides[0], sides[1], either.cause)
+        return Difference(self.log, self.rows + 1, folded, stored, either.cause)
 
 
-async def verified(
+class DistrictComparison:
+    """The fold of one district: its stages, and the logs and facts that it is compared with."""
+
+    def __init__(self, district: str, contents: Mapping[str, bytes]) -> None:
+        self.district = district
+        self.routing, self.escalation = (each.make(district) for each in pipeline(contents))
+        self.facts: dict[Key, Fact] = {}
+        self.cases: LogComparison
+        self.calls: LogComparison
+
+    async def open(self, snapshot: Snapshot) -> None:
+        """Begin to read the stored logs of the district."""
+        merged = await snapshot.merged_positions(self.district)
+
+        def observe(row: Row) -> None:
+            if row.position <= merged.get(row.log, 0):
+                merge_into(self.facts, (row,))
+
+        async def comparison(log: str) -> LogComparison:
+            progress, last = await snapshot.progress(log, self.district)
+            stored = snapshot.entries(log, self.district)
+            return LogComparison(log, self.district, progress, last, stored, observe)
+
+        self.cases, self.calls = await comparison("cases"), await comparison("calls")
+
+    @property
+    def difference(self) -> Difference | None:
+        """Return the first difference of a log."""
+        return self.cases.difference or self.calls.difference
+
+    async def apply(self, inputs: list[Entry]) -> None:
+        """Fold inputs through both stages, and compare the rows."""
+        folded = self.routing.apply([row_of("intake", self.district, each) for each in inputs])
+        await self.cases.compare(folded)
+        read = [row for row in folded if row.position <= self.calls.progress.input]
+        await self.calls.compare(self.escalation.apply(read))
+
+    async def finish(self) -> None:
+        """Let time pass for both stages."""
+        await self.cases.finish(self.routing)
+        await self.calls.finish(self.escalation)
+
+
+async def verify_district(
     snapshot: Snapshot, district: str, progress: Callable[[int], None] = lambda inputs: None
 ) -> Verified:
     """Fold a district's inputs again, and compare. Ends at the first difference."""
-    stages = pipeline(await snapshot.contents())
-    routing, escalation = (each.make(district) for each in stages)
-    facts, merged = dict[Key, Fact](), await snapshot.merged(district)
-
-    def heard(row: Row) -> None:
-        if row.position <= merged.get(row.log, 0):
-            merge_into(facts, (row,))
-
-    cases, calls = [
-        Compared(
-            log,
-            district,
-            *await snapshot.passed(log, district),
-            snapshot.entries(log, district),
-            heard,
-        )
-        for log in ("cases", "calls")
-    ]
-
-    async def on(folded: list[Row]) -> None:
-        await cases.take(folded)
-        heard = [row for row in folded if row.position <= calls.passed.input]
-        await calls.take(escalation.apply(heard))
-
-    async for entries in snapshot.entries("intake", district, cases.passed.input):
-        await on(routing.apply([row_of("intake", district, kept) for kept in entries]))
-        progress(len(entries))
-        if cases.difference or calls.difference:
+    comparison = DistrictComparison(district, await snapshot.contents())
+    await comparison.open(snapshot)
+    last_input = comparison.cases.progress.input
+    async for inputs in snapshot.entries("intake", district, last_input):
+        await comparison.apply(inputs)
+        progress(len(inputs))
+        if comparison.difference:
             break
     else:
-        await cases.end(routing)
-        await calls.end(escalation)
-    difference = cases.difference or calls.difference
+        await comparison.finish()
+    difference = comparison.difference
     if difference:
-        difference = await snapshot.with_cause(difference)
+        difference = await with_cause(snapshot, difference)
     else:
-        difference = differing(facts, await snapshot.facts(district))
-    return Verified(district, routing.input, cases.rows + calls.rows, len(facts), difference)
+        difference = compare_facts(comparison.facts, await snapshot.facts(district))
+    rows = comparison.cases.rows + comparison.calls.rows
+    return Verified(district, comparison.routing.input, rows, len(comparison.facts), difference)
 
 
-def differing(folded: Mapping[Key, Fact], stored: Mapping[Key, bytes]) -> Difference | None:
-    """The first fact that is not what the fold says."""
-    here = {key: encode_fact(fact) for key, fact in folded.items()}
-    for place, key in enumerate(sorted(here.keys() | stored.keys()), start=1):
-        if here.get(key) != stored.get(key):
+async def with_cause(snapshot: Snapshot, difference: Difference) -> Difference:
+    """Return a difference with the envelope of its cause, if the cause is a row."""
+    log, _, rest = difference.cause.partition("/")
+    shard, _, position = rest.rpartition("/")
+    if log in WRITER:
+        async for entries in snapshot.entries(log, shard, int(position), int(position) - 1):
+            return replace(difference, cause=entry_envelope(log, shard, entries[0]).decode())
+    return difference
+
+
+def compare_facts(folded: Mapping[Key, Fact], stored: Mapping[Key, bytes]) -> Difference | None:
+    """Return the first fact that differs from the fold."""
+    ours = {key: encode_fact(fact) for key, fact in folded.items()}
+    for place, key in enumerate(sorted(ours.keys() | stored.keys()), start=1):
+        if ours.get(key) != stored.get(key):
             cause = f"case {key.case}, episode {key.episode}, worker {key.worker}"
-            return Difference("facts", place, here.get(key), stored.get(key), cause)
+            return Difference("facts", place, ours.get(key), stored.get(key), cause)
     return None
 
 
@@ -254,54 +216,19 @@ async def verify(
     url: str,
     districts: tuple[str, ...] = (),
     progress: Callable[[int], None] = lambda inputs: None,
-    apart: Mapping[str, str] = MappingProxyType({}),
+    service_databases: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Verified]:
-    """Verify districts of a database, all without a choice, as they are at one instant of it.
+    """Verify districts of a database, all if none is named, as they are at one instant of it.
 
-    `apart` has the URLs of services that have databases of their own: those of later logs are looked at first, so that what
-    they followed from is there.
+    `service_databases` has the URLs of services with a database of their own.
     """
-    if apart and set(apart) != set(BEHIND):
-        raise Halted(f"--service-database is given for all of these or none: {', '.join(BEHIND)}")
-    async with AsyncExitStack() as stack:
-        connections: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
-        for service in (*reversed(BEHIND), "intake"):
-            if service in apart or service == "intake":
-                connections[service] = await stack.enter_async_context(
-                    at_one_instant(apart.get(service, url))
-                )
-        snapshot = Snapshot(
-            {
-                service: connections.get(service, connections["intake"])
-                for service in WRITER.values()
-            }
-        )
+    async with open_snapshot(url, service_databases) as snapshot:
         chosen = districts or await snapshot.districts()
         for name in chosen:
             if not await snapshot.has_begun(name):
-                options = " ".join(f"--service-database {service}=URL" for service in BEHIND)
+                options = " ".join(f"--service-database {service}=URL" for service in DOWNSTREAM)
                 raise Halted(
                     f"routing has nothing of {name} here: it has not begun, or the stages have "
                     f"databases of their own: gridcall verify {options}"
                 )
-        return [await verified(snapshot, name, progress) for name in chosen]
-
-
-@asynccontextmanager
-async def at_one_instant(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """A connection that sees a database as it is now."""
-    with map_errors():
-        connection = await asyncpg.connect(
-            url, server_settings={"enable_seqscan": "off", "jit": "off"}
-        )
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.fetch("SELECT 1")  # From here on it is this instant.
-            yield connection
-    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as fault:
-        raise Halted(
-            f"this database is of an older gridcall, or of none ({fault}). The service that it belongs to brings it up to date "
-            "when it starts: gridcall up"
-        ) from fault
-    finally:
-        await connection.close()
+        return [await verify_district(snapshot, name, progress) for name in chosen]

@@ -42,7 +42,7 @@ async def passed(url: str, log: str) -> tuple[int, int]:
 @pytest.mark.usefixtures("broker")
 def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> None:
     with separate_services(postgres, tmp_path) as system:
-        asyncio.run(execute(postgres, "CREATE DATABASE apart_intake"))
+        asyncio.run(execute(postgres, "CREATE DATABASE separate_intake"))
         key = adopt_exampleville(system.urls["intake"])
         system.start(*SERVICES)
         url = f"http://127.0.0.1:{system.ports['intake']}"
@@ -76,7 +76,7 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
         )
         assert (heard, followed) == (reported, decided)
         others = {service: system.urls[service] for service in SERVICES[1:-1]}
-        (found,) = asyncio.run(verify(system.urls["intake"], apart=others))
+        (found,) = asyncio.run(verify(system.urls["intake"], service_databases=others))
         assert found.difference is None
         assert found.inputs > 180
         assert found.facts > 150

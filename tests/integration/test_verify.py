@@ -141,7 +141,7 @@ def test_it_does_not_say_that_nothing_is_equal_to_nothing(database: str) -> None
     with pytest.raises(Halted, match="routing has nothing of exampleville here"):
         asyncio.run(verify(database))
     with pytest.raises(Halted, match="given for all of these or none"):
-        asyncio.run(verify(database, apart={"routng": database}))
+        asyncio.run(verify(database, service_databases={"routng": database}))
 
 
 def test_one_fact_that_was_tampered_with_is_found(database: str) -> None:

@@ -16,7 +16,8 @@ from events.catalogue import (
 )
 from events.errors import Unavailable
 from events.instants import Instant
-from gridcall.verify import Snapshot, verified
+from gridcall.snapshot import Snapshot
+from gridcall.verify import verify_district
 from tests.harness.city import CONTENTS
 from tests.mutation.inputs import CITY, subject
 from tests.mutation.world import ALL, STAGES, World
@@ -70,11 +71,11 @@ class MemorySnapshot(Snapshot):
     async def contents(self) -> dict[str, bytes]:
         return CONTENTS
 
-    async def passed(self, log: str, shard: str) -> tuple[Progress, int]:
+    async def progress(self, log: str, shard: str) -> tuple[Progress, int]:
         position, watermark = await self._logs[log].watermark(shard)
         return Progress(self._logs[log].applied, watermark), position
 
-    async def merged(self, shard: str) -> dict[str, int]:
+    async def merged_positions(self, shard: str) -> dict[str, int]:
         return {}
 
     async def facts(self, shard: str) -> dict[Key, bytes]:
@@ -139,7 +140,7 @@ class InMemory(World):
         return
 
     async def is_equal(self) -> bool:
-        return (await verified(MemorySnapshot(self.logs), CITY)).difference is None
+        return (await verify_district(MemorySnapshot(self.logs), CITY)).difference is None
 
     async def violations(self) -> Sequence[Violation]:
         report = Report()

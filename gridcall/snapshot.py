@@ -1,0 +1,123 @@
+"""The stored logs and facts at one instant of the database, for verify."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+
+from assessment.core.facts import Key
+from assessment.store import encoded_facts, merged_logs
+from eventlog.codec import Entry
+from eventlog.core.row import Progress
+from eventlog.postgres.pool import map_errors
+from eventlog.postgres.statements import HEAD, READ
+from events.errors import Halted
+from events.instants import BEGINNING
+from events.topology import STAGES, WRITER
+from intake.store import IntakeStore
+
+CHUNK = 1000
+DOWNSTREAM = tuple(service.name for service in STAGES)
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+class Snapshot:
+    """The logs of all services. `connections` has one for each service."""
+
+    def __init__(self, connections: Mapping[str, Connection]) -> None:
+        self._connections = {log: connections[service] for log, service in WRITER.items()}
+        self._intake = IntakeStore(connections["intake"])
+
+    async def districts(self) -> list[str]:
+        """Return the districts that have a log."""
+        return await self._intake.district_codes()
+
+    async def contents(self) -> dict[str, bytes]:
+        """Return the contents of reference data by digest."""
+        return await self._intake.all_contents()
+
+    async def has_begun(self, shard: str) -> bool:
+        """Return True if routing has begun with a district. Else there is nothing to compare."""
+        return bool(await self._head("cases", shard))
+
+    async def progress(self, log: str, shard: str) -> tuple[Progress, int]:
+        """Return how far a stage is, and its last position."""
+        head = await self._head(log, shard)
+        if head is None:
+            return Progress(0, BEGINNING), 0
+        return Progress(head["input"], head["ts"]), head["pos"]
+
+    async def _head(self, log: str, shard: str) -> asyncpg.Record | None:
+        return await self._connections[log].fetchrow(HEAD.format(schema=WRITER[log]), shard)
+
+    async def merged_positions(self, shard: str) -> dict[str, int]:
+        """Return the position up to which assessment has merged each log."""
+        logs = await merged_logs(self._connections["evaluations"], shard)
+        return {name: merged.position for name, merged in logs.items()}
+
+    async def facts(self, shard: str) -> dict[Key, bytes]:
+        """Return the stored facts as they are encoded."""
+        return await encoded_facts(self._connections["evaluations"], shard)
+
+    async def entries(
+        self, log: str, shard: str, upto: int | None = None, after: int = 0
+    ) -> AsyncIterator[list[Entry]]:
+        """Yield the entries of a log in order, after a position and up to another one."""
+        position, sql = after, READ.format(schema=WRITER[log])
+        while upto is None or position < upto:
+            limit = CHUNK if upto is None else min(CHUNK, upto - position)
+            records = await self._connections[log].fetch(sql, shard, position, limit)
+            if not records:
+                return
+            entries = [Entry(*record) for record in records]
+            yield entries
+            position = entries[-1].position
+
+
+@asynccontextmanager
+async def open_snapshot(url: str, service_databases: Mapping[str, str]) -> AsyncIterator[Snapshot]:
+    """Open a snapshot of a database, or of one for each service.
+
+    Databases of later logs are opened first, so that the causes of their rows are there. Raises
+    Halted if some services have a database of their own and others do not.
+    """
+    if service_databases and set(service_databases) != set(DOWNSTREAM):
+        needed = ", ".join(DOWNSTREAM)
+        raise Halted(f"--service-database is given for all of these or none: {needed}")
+    async with AsyncExitStack() as stack:
+        connections: dict[str, Connection] = {}
+        for service in opening_order(service_databases):
+            opened = open_at_one_instant(service_databases.get(service, url))
+            connections[service] = await stack.enter_async_context(opened)
+        shared = connections["intake"]
+        yield Snapshot({service: connections.get(service, shared) for service in WRITER.values()})
+
+
+def opening_order(service_databases: Mapping[str, str]) -> Sequence[str]:
+    """Return the services whose databases are opened, the last stage first."""
+    separate = [service for service in reversed(DOWNSTREAM) if service in service_databases]
+    return [*separate, "intake"]
+
+
+@asynccontextmanager
+async def open_at_one_instant(url: str) -> AsyncIterator[Connection]:
+    """Open a connection that sees a database as it is now."""
+    with map_errors():
+        connection = await asyncpg.connect(
+            url, server_settings={"enable_seqscan": "off", "jit": "off"}
+        )
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.fetch("SELECT 1")  # The first statement fixes the instant.
+            yield connection
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as fault:
+        raise Halted(
+            f"this database is of an older gridcall, or of none ({fault}). "
+            "Its service brings it up to date when it starts: gridcall up"
+        ) from fault
+    finally:
+        await connection.close()
