@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from eventlog.core.decider import REFERENCE
+from eventlog.postgres.lease import take_leases
 from eventlog.postgres.pool import SupportsFetch
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.instants import Instant
@@ -66,15 +67,15 @@ PUBLISHER_DISTRICTS = """
 SELECT DISTINCT district FROM intake.key
 WHERE source = $1 AND $2 = ANY (lines) AND revoked IS NULL ORDER BY district
 """
-LEASE_PARTITIONS = """
-INSERT INTO intake.inbound AS i (line, partition, owner, leased_until)
+LEASE_PARTITIONS = take_leases(
+    "intake.inbound",
+    "line, partition",
+    """
 SELECT $1, partition, $3, clock_timestamp() + make_interval(secs => $4)
 FROM generate_series(0, $2 - 1) AS partition
-ON CONFLICT (line, partition)
-DO UPDATE SET owner = excluded.owner, leased_until = excluded.leased_until
-WHERE i.owner = excluded.owner OR i.leased_until < clock_timestamp()
-RETURNING partition, next, digest
-"""
+""",
+    "partition, next, digest",
+)
 ADVANCE = """
 WITH passed AS (
   UPDATE intake.inbound SET next = $4, digest = $5

@@ -18,8 +18,10 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from eventlog.kafka.client import administrator, close_client, is_cancelled, partition_counts
 from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.topics import CONTENT_TYPE, Cluster
+from eventlog.log_once import LogOnce
 from eventlog.postgres.generation import NewGeneration
 from eventlog.postgres.pool import Database
+from eventlog.retry import Backoff
 from events.catalogue import Line
 from events.errors import Unavailable
 from httpedge.problems import Problem
@@ -36,7 +38,6 @@ BATCH_RECORDS_MAX = 500  # In a commit: requests would wait behind more.
 LEASE_SECONDS = 5.0
 POLL_MS = 1000
 METADATA_MS = 10_000  # So late another partition is seen.
-RETRY_SECONDS = 1.0
 MISSING_TOPIC_SECONDS = 5.0
 RETRIED_RECORDS_MAX = 100
 OFFSET_SECONDS_MAX = 10.0
@@ -81,7 +82,8 @@ class LineConsumer:
         self._progress: dict[int, Progress] = {}
         # Partitions whose first record must be the last one that was read.
         self._unconfirmed: set[int] = set()
-        self._last_warning = ""
+        self._log = LogOnce(log)
+        self._backoff = Backoff()
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -91,16 +93,8 @@ class LineConsumer:
             except RETRIED_ERRORS as fault:
                 if is_cancelled():
                     raise
-                self._warn_once(
-                    f"{self.topic} is not read: {fault!r}; retrying in {RETRY_SECONDS:.0f} s"
-                )
-                await asyncio.sleep(RETRY_SECONDS)
-
-    def _warn_once(self, message: str) -> None:
-        """Log a warning that differs from the last one."""
-        if message != self._last_warning:
-            log.warning("%s", message)
-        self._last_warning = message
+                self._log.warning(f"{self.topic} is not read: {fault!r}; retrying")
+                await self._backoff.sleep()
 
     # ── Partitions and leases ────────────────────────────────────────────────────────────────────
 
@@ -109,7 +103,7 @@ class LineConsumer:
         async with administrator(self.cluster) as client:
             count = (await partition_counts(client, [self.topic])).get(self.topic, 0)
         if not count:
-            self._warn_once(
+            self._log.warning(
                 f"{self.topic} is not there, so nobody can publish to it: gridcall topics apply"
             )
             await asyncio.sleep(MISSING_TOPIC_SECONDS)
@@ -145,7 +139,8 @@ class LineConsumer:
             await self._retry_dead_letters()
             self._measure_lag(consumer)
             count = max(count, len(consumer.partitions_for_topic(self.topic) or ()))
-            self._last_warning = ""
+            self._log.clear()
+            self._backoff.reset()
 
     def _measure_lag(self, consumer: AIOKafkaConsumer) -> None:
         """Count the records that wait in each partition."""
