@@ -11,22 +11,22 @@ from tests.harness.chaos import campaign
 def test_nothing_is_lost_or_done_twice_while_processes_and_the_database_are_killed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    found = campaign(tmp_path_factory.mktemp("chaos"), seconds=30, seed=4, restarts=1)
-    assert found.violations == []
-    assert "rows are equal" in found.verified
-    assert len(found.receipts) > 100
-    assert found.faults.total() >= 5
+    result = campaign(tmp_path_factory.mktemp("chaos"), seconds=30, seed=4, restarts=1)
+    assert result.violations == []
+    assert "rows are equal" in result.verified
+    assert len(result.receipts) > 100
+    assert result.faults.total() >= 5
 
 
 @pytest.mark.usefixtures("broker")
-def test_over_kafka_nothing_is_lost_or_done_twice_while_services_broker_network_and_databases_are_hurt(
+def test_over_kafka_nothing_is_lost_or_done_twice_while_everything_fails(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    found = chaos_over_kafka.campaign(
+    result = chaos_over_kafka.campaign(
         tmp_path_factory.mktemp("chaos"), seconds=56, seed=4, every=2.5
     )
-    assert found.violations == []
-    assert found.wrong == 0, found.notes
-    assert "rows are equal" in found.verified
-    assert len(found.receipts) > 100
-    assert len(found.faults) == chaos_over_kafka.FAULTS
+    assert result.violations == []
+    assert result.wrong == 0, result.notes
+    assert "rows are equal" in result.verified
+    assert len(result.receipts) > 100
+    assert len(result.faults) == chaos_over_kafka.FAULTS

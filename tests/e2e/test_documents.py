@@ -1,4 +1,4 @@
-"""What README and docs show is what happens."""
+"""The transcripts of README and docs are what happens."""
 
 from __future__ import annotations
 

@@ -101,7 +101,8 @@ def context_of(
     browser: Browser, language: str, scheme: str, size: dict[str, int]
 ) -> BrowserContext:
     locale = "zh-CN" if language == "zh" else "en-GB"
-    return browser.new_context(viewport=size, color_scheme=scheme, locale=locale)  # type: ignore[arg-type]
+    options: Any = {"viewport": size, "color_scheme": scheme, "locale": locale}
+    return browser.new_context(**options)
 
 
 def open_page(context: BrowserContext, demo: Demo) -> WatchedPage:

@@ -1,4 +1,4 @@
-"""Every command of the two READMEs is run as it is printed, or named here with the reason why not."""
+"""Every command of the two READMEs is run as printed, or named here with the reason."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PAGES = ("README.md", "README.zh-CN.md")
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 PORT = 8311  # As the pages have it.
 
-ELSEWHERE = {
-    "make run": "CI starts it and asks for its page; here `gridcall up --demo` is started as its recipe does",
+RUN_IN_OTHER_TESTS = {
+    "make run": "CI starts it and asks for its page; here `gridcall up --demo` is started",
     "make test": "CI runs it: it runs this very test",
     ".venv/bin/gridcall demo": "test_walkthrough runs it, without the pauses for reading",
 }
@@ -31,14 +31,14 @@ STATUS = {"gridcall simulate": 1}  # Rows of it are broken on purpose, and the p
 
 
 def commands_of(page: str) -> list[str]:
-    """What stands in the `sh` blocks of a page, one command each, without the remarks behind it."""
+    """Return the commands in the `sh` blocks of a page, without their remarks."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    found = re.split(r"(?<!\\)\n", "".join(BLOCK.findall(text)))
-    return [re.sub(r"\s+# .*$", "", command) for command in found if command]
+    commands = re.split(r"(?<!\\)\n", "".join(BLOCK.findall(text)))
+    return [re.sub(r"\s+# .*$", "", command) for command in commands if command]
 
 
 def to_be_run(page: str) -> list[str]:
-    return [command for command in commands_of(page) if command not in ELSEWHERE]
+    return [command for command in commands_of(page) if command not in RUN_IN_OTHER_TESTS]
 
 
 def free(port: int) -> bool:
@@ -63,7 +63,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def beside(**more: str) -> dict[str, str]:
+def reader_environment(**more: str) -> dict[str, str]:
     """An environment without the tests' database and proxies."""
     dropped = (
         "GRIDCALL_DATABASE_URL",
@@ -78,32 +78,32 @@ def beside(**more: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def port(checkout: Path) -> Iterator[int]:
-    """The port of a demo that runs in the checkout: the one that is printed, if nobody else has it."""
+    """Run a demo in the checkout. Yield its port: the printed one, if it is free."""
     words = [".venv/bin/gridcall", "up", "--demo", "--port", str(PORT if free(PORT) else 0)]
     with (checkout / "said").open("w+", encoding="utf-8") as said:
         running = subprocess.Popen(
-            words, cwd=checkout, env=beside(GRIDCALL_HOME=".gridcall"), stderr=said
+            words, cwd=checkout, env=reader_environment(GRIDCALL_HOME=".gridcall"), stderr=said
         )
         try:
-            yield heard(checkout / "said", running)
+            yield wait_for_port(checkout / "said", running)
         finally:
             running.send_signal(signal.SIGINT)
             assert running.wait(timeout=60) == 0, (checkout / "said").read_text()
 
 
-def heard(said: Path, running: subprocess.Popen[bytes]) -> int:
+def wait_for_port(said: Path, running: subprocess.Popen[bytes]) -> int:
     """The port that it says, as soon as it says so."""
-    while not (found := UP.search(said.read_text())):
+    while not (match := UP.search(said.read_text())):
         try:
             running.wait(timeout=0.2)
         except subprocess.TimeoutExpired:
             continue
         raise AssertionError(f"it ended: {said.read_text()}")
-    return int(found[1].rpartition(":")[2])
+    return int(match[1].rpartition(":")[2])
 
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    words, alone = ["sh", "-c", command], beside(HOME=str(folder))
+    words, alone = ["sh", "-c", command], reader_environment(HOME=str(folder))
     return subprocess.run(
         words, cwd=folder, env=alone, capture_output=True, text=True, check=False, timeout=300
     )
@@ -130,13 +130,13 @@ def test_the_printed_curl_is_answered_by_what_became_of_it(checkout: Path, port:
     command = command.replace(f":{PORT}/", f":{port}/")
     head, _, body = run(command, checkout).stdout.partition("\n\n")
     assert head.startswith("HTTP/1.1 200"), head
-    told = json.loads(body)
-    assert [event["type"] for event in told["outcome"]["events"]] == [
+    answer = json.loads(body)
+    assert [event["type"] for event in answer["outcome"]["events"]] == [
         "gridcall.case-reported.v1",
         "gridcall.case-routed.v1",
     ]
     again = json.loads(run(command, checkout).stdout.partition("\n\n")[2])
-    assert (again["id"], again["tracking"]) == (told["id"], told["tracking"])
+    assert (again["id"], again["tracking"]) == (answer["id"], answer["tracking"])
     other = run(command.replace("fire_lane", "noise"), checkout).stdout
     assert other.startswith("HTTP/1.1 409"), other
 
@@ -144,8 +144,8 @@ def test_the_printed_curl_is_answered_by_what_became_of_it(checkout: Path, port:
 def test_both_pages_print_the_same_commands() -> None:
     english, chinese = map(commands_of, PAGES)
     assert english == chinese
-    assert set(ELSEWHERE) < set(english)
-    assert len(set(english)) == len(english) > len(ELSEWHERE)
+    assert set(RUN_IN_OTHER_TESTS) < set(english)
+    assert len(set(english)) == len(english) > len(RUN_IN_OTHER_TESTS)
 
 
 def test_make_run_starts_what_the_pages_speak_of() -> None:

@@ -1,4 +1,4 @@
-"""Each service in a process and on a database of its own, over a real broker; processes are killed on the way."""
+"""Each service in a process and on a database of its own, over a real broker, with kills."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from tests.harness.waiting import wait_until
 
 
 def post(api: httpx.Client, numbers: Iterator[int]) -> None:
-    """Twenty issues, which are accepted whoever is away."""
+    """Post twenty issues, which are accepted while any other service is down."""
     for _ in range(20):
         assert api.post("/issues/hotline", json=issue(f"r{next(numbers)}")).status_code == 202
 
 
-async def passed(url: str, log: str) -> tuple[int, int]:
-    """How far a service has read, and written."""
+async def positions_of(url: str, log: str) -> tuple[int, int]:
+    """Return the last position that a service has read, and its last own one."""
     async with open_database(url, size=1) as database:
-        kept = PostgresLog(log, WRITER[log], database, Notifier())
-        return (await kept.progress("exampleville")).input, (
-            await kept.watermark("exampleville")
+        log_table = PostgresLog(log, WRITER[log], database, Notifier())
+        return (await log_table.progress("exampleville")).input, (
+            await log_table.watermark("exampleville")
         ).position
 
 
 @pytest.mark.usefixtures("broker")
-def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> None:
+def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) -> None:
     with separate_services(postgres, tmp_path) as system:
         asyncio.run(execute(postgres, "CREATE DATABASE separate_intake"))
         key = adopt_exampleville(system.urls["intake"])
@@ -66,20 +66,20 @@ def test_services_apart_are_the_same_function(postgres: str, tmp_path: Path) -> 
             wait_until(lambda: system.lag() == 0)
             repeated = api.post("/issues/hotline", json=issue("r1"))
             assert repeated.status_code == 200
-        (_, reported), (heard, decided), (followed, _) = (
-            asyncio.run(passed(system.urls[service], log))
+        (_, reported), (input_position, decided), (followed, _) = (
+            asyncio.run(positions_of(system.urls[service], log))
             for service, log in (
                 ("intake", "intake"),
                 ("routing", "cases"),
                 ("escalation", "calls"),
             )
         )
-        assert (heard, followed) == (reported, decided)
+        assert (input_position, followed) == (reported, decided)
         others = {service: system.urls[service] for service in SERVICES[1:-1]}
-        (found,) = asyncio.run(verify(system.urls["intake"], service_databases=others))
-        assert found.difference is None
-        assert found.inputs > 180
-        assert found.facts > 150
+        (result,) = asyncio.run(verify(system.urls["intake"], service_databases=others))
+        assert result.difference is None
+        assert result.inputs > 180
+        assert result.facts > 150
         words = ("sheet", "w:0102", "--service-database", f"assessment={system.urls['assessment']}")
         wait_until(lambda: "\nreported " in run_on_database(system.urls["intake"], *words).stdout)
         page = httpx.get(

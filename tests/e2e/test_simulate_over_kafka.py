@@ -1,4 +1,4 @@
-"""simulate over a real Kafka: the same bytes as in memory, from processes that are killed on the way."""
+"""simulate over a real Kafka: the same bytes as in memory, although processes are killed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ IDENTITY = re.compile(rb'"id":"(\w+/[^"]+)"')
 LOGS = ("intake", "cases", "calls")
 
 
-def over(broker: Broker, *more: object) -> tuple[object, ...]:
+def over_kafka(broker: Broker, *more: object) -> tuple[object, ...]:
     return ("--kafka", broker.address, *more)
 
 
-def counted(broker: Broker, topic: str) -> int:
-    """The positions of a topic, as Kafka's own tool reads them from its segments. Repeats count once."""
+def count_positions(broker: Broker, topic: str) -> int:
+    """Return the number of positions on a topic, by Kafka's own tool. Repeats count once."""
     segments = sorted((broker.folder / "data" / f"{topic}-0").glob("*.log"))
     tool = (
         "tool",
@@ -41,20 +41,22 @@ def counted(broker: Broker, topic: str) -> int:
     )
     running = subprocess.Popen([SCRIPT, *tool], env=broker.environment, stdout=subprocess.PIPE)
     assert running.stdout
-    found = {match[1] for line in running.stdout if (match := IDENTITY.search(line))}
+    positions = {match[1] for line in running.stdout if (match := IDENTITY.search(line))}
     assert running.wait() == 0
-    return len(found)
+    return len(positions)
 
 
-def same(data: Path, broker: Broker, folder: Path, months: int) -> None:
-    """What was left behind is what memory says, to the byte, and so is what lies on the topics."""
+def assert_same_as_in_memory(data: Path, broker: Broker, folder: Path, months: int) -> None:
+    """Compare files and topics with a run in memory, to the byte."""
     assert (
         run_command(command(folder / "memory", "memory", data=data, months=months)).returncode == 0
     )
     assert read_files(folder / "kafka") == read_files(folder / "memory")
-    told = json.loads((folder / "kafka" / "summary.json").read_bytes())["log"]
+    logs = json.loads((folder / "kafka" / "summary.json").read_bytes())["log"]
     for log in LOGS:
-        assert counted(broker, f"simulate_boston311-2015.{log}") == told[log]["positions"], log
+        assert (
+            count_positions(broker, f"simulate_boston311-2015.{log}") == logs[log]["positions"]
+        ), log
 
 
 def services_of(pid: int) -> list[int]:
@@ -96,9 +98,9 @@ def killed_on_the_way(words: list[str], seconds: float, seed: int) -> int:
 
 
 def test_january_has_the_same_bytes_over_kafka(data: Path, broker: Broker, tmp_path: Path) -> None:
-    done = run_command(command(tmp_path / "kafka", "kafka", *over(broker), data=data))
+    done = run_command(command(tmp_path / "kafka", "kafka", *over_kafka(broker), data=data))
     assert done.returncode == 0, done.stderr
-    same(data, broker, tmp_path, months=1)
+    assert_same_as_in_memory(data, broker, tmp_path, months=1)
     verify = re.search(r"gridcall (verify .*)", done.stderr)
     assert verify
     said = subprocess.run(
@@ -113,8 +115,8 @@ def test_january_has_the_same_bytes_over_kafka(data: Path, broker: Broker, tmp_p
     assert "rows are equal" in said.stdout
 
 
-def ended(pid: int) -> bool:
-    """Whether a process is no more."""
+def is_ended(pid: int) -> bool:
+    """Return True when a process has ended."""
     return (
         not Path(f"/proc/{pid}/stat").exists()
         or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
@@ -125,7 +127,7 @@ def test_a_run_that_is_killed_takes_its_services_with_it_and_is_gone_on_with(
     data: Path, broker: Broker, postgres: str, tmp_path: Path
 ) -> None:
     routed = postgres.replace("/postgres?", "/simulate_boston311-2015_routing?")
-    words = command(tmp_path / "kafka", "kafka", *over(broker, "--batch", 100), data=data)
+    words = command(tmp_path / "kafka", "kafka", *over_kafka(broker, "--batch", 100), data=data)
     with subprocess.Popen(
         words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:
@@ -135,19 +137,19 @@ def test_a_run_that_is_killed_takes_its_services_with_it_and_is_gone_on_with(
         assert asyncio.run(wait_for_rows(routed, 5000, running))
         services = services_of(running.pid)
         running.kill()
-    wait_until(lambda: all(map(ended, services)))
+    wait_until(lambda: all(map(is_ended, services)))
     assert run_command(words).returncode == 0
-    same(data, broker, tmp_path, months=1)
+    assert_same_as_in_memory(data, broker, tmp_path, months=1)
 
 
 def test_january_has_the_same_bytes_when_replicas_are_killed(
     data: Path, broker: Broker, tmp_path: Path
 ) -> None:
     words = command(
-        tmp_path / "kafka", "kafka", *over(broker, "--replicas", 3, "--batch", 100), data=data
+        tmp_path / "kafka", "kafka", *over_kafka(broker, "--replicas", 3, "--batch", 100), data=data
     )
     assert killed_on_the_way(words, seconds=1, seed=6) >= 3
-    same(data, broker, tmp_path, months=1)
+    assert_same_as_in_memory(data, broker, tmp_path, months=1)
 
 
 @pytest.mark.long
@@ -155,7 +157,7 @@ def test_the_year_has_the_same_bytes_when_replicas_are_killed(
     data: Path, broker: Broker, tmp_path: Path
 ) -> None:
     words = command(
-        tmp_path / "kafka", "kafka", *over(broker, "--replicas", 3), data=data, months=12
+        tmp_path / "kafka", "kafka", *over_kafka(broker, "--replicas", 3), data=data, months=12
     )
     assert killed_on_the_way(words, seconds=10, seed=6) >= 4
-    same(data, broker, tmp_path, months=12)
+    assert_same_as_in_memory(data, broker, tmp_path, months=12)

@@ -1,4 +1,4 @@
-"""`gridcall up` under what happens to it: signals, a database that goes, a schema that is dropped, a clock that leaps."""
+"""`gridcall up` under signals, a lost database, a dropped schema and a leaping clock."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def city(database: str) -> tuple[str, str]:
 
 @pytest.fixture
 def processes() -> Iterator[list[Process]]:
-    """Whatever a test starts is ended with it."""
+    """End every process that a test started."""
     running: list[Process] = []
     yield running
     for process in running:
         process.end(signal.SIGKILL)
 
 
-def dumped(url: str, schema: str) -> list[Any]:
+def dump(url: str, schema: str) -> list[Any]:
     columns = "pos, ts, input, n, subject, seq, cause, type, data"
     return [
         tuple(row)
@@ -49,7 +49,7 @@ def dumped(url: str, schema: str) -> list[Any]:
     ]
 
 
-# ── Owners ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Owners ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_another_process_takes_over_when_an_owner_is_killed(
@@ -67,7 +67,7 @@ def test_another_process_takes_over_when_an_owner_is_killed(
     assert "rows are equal" in read_output(database, "verify")
 
 
-def test_an_owner_that_is_told_to_end_lets_its_shards_go_at_once(
+def test_an_owner_that_gets_sigterm_releases_its_shards_at_once(
     city: tuple[str, str], processes: list[Process]
 ) -> None:
     database, key = city
@@ -155,7 +155,7 @@ def test_several_districts_are_kept_side_by_side(
     assert said.count("rows are equal") == 2
 
 
-# ── Deadlines ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Deadlines ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_deadline_on_a_quiet_system_raises_its_call(
@@ -171,7 +171,7 @@ def test_a_deadline_on_a_quiet_system_raises_its_call(
         assert '"type":"gridcall.call-raised.v1"' in answer.text
 
 
-# ── Databases ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Databases ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_while_the_database_is_away_intake_says_when_to_come_again(
@@ -213,7 +213,7 @@ def test_a_service_whose_schema_was_dropped_folds_its_log_again(city: tuple[str,
         posting.post("/issues/grid", json=issue("D-last"), headers=OUTCOME)
         posting.get("/escalation/log/exampleville", params={"after": 60, "wait": 5})
     process.end()
-    before = {schema: dumped(database, schema) for schema in ("routing", "escalation")}
+    before = {schema: dump(database, schema) for schema in ("routing", "escalation")}
     asyncio.run(execute(database, "DROP SCHEMA routing CASCADE"))
     process = Process(database)
     with client(process.url, key) as posting:
@@ -225,11 +225,11 @@ def test_a_service_whose_schema_was_dropped_folds_its_log_again(city: tuple[str,
         )
     process.end()
     for schema, was in before.items():
-        assert dumped(database, schema)[: len(was)] == was
+        assert dump(database, schema)[: len(was)] == was
     assert "rows are equal" in read_output(database, "verify")
 
 
-def test_a_stage_that_is_further_than_its_input_says_so_and_stands_still(
+def test_a_stage_that_is_further_than_its_input_says_so_and_stops(
     city: tuple[str, str],
 ) -> None:
     database, key = city
@@ -282,14 +282,17 @@ def roster(folder: Path) -> Path:
     return path
 
 
-# ── The clock ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The clock ────────────────────────────────────────────────────────────────────────────────────
 
 CLOCK = """
 CREATE OR REPLACE FUNCTION intake.clock() RETURNS bigint LANGUAGE sql VOLATILE AS
 $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {ahead} $$
 """
 HOUR = 3_600_000_000
-MISSED = "SELECT count(*) FROM escalation.log WHERE type = 'gridcall.deadline-missed.v1' GROUP BY subject"
+MISSED = (
+    "SELECT count(*) FROM escalation.log"
+    " WHERE type = 'gridcall.deadline-missed.v1' GROUP BY subject"
+)
 
 
 def test_a_clock_that_steps_back_moves_no_time_back_and_fires_nothing_twice(

@@ -26,7 +26,7 @@ DEMO_SECONDS_MAX = 180  # About thirty on an idle machine.
 DEMO = [sys.executable, "-m", "gridcall", "demo", "--fast"]
 
 
-def at(folder: Path, **more: str) -> dict[str, str]:
+def environment_at(folder: Path, **more: str) -> dict[str, str]:
     """Return an environment with this temporary folder, and a database that must not be used."""
     known = environment()
     return {
@@ -65,10 +65,10 @@ def holds_soon(holds: Callable[[], bool]) -> bool:
     return holds()
 
 
-def test_the_story_is_told_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_story_comes_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> None:
     done = subprocess.run(
         DEMO,
-        env=at(tmp_path, LC_ALL="en_XX.UTF-8"),
+        env=environment_at(tmp_path, LC_ALL="en_XX.UTF-8"),
         capture_output=True,
         text=True,
         check=False,
@@ -94,10 +94,10 @@ def test_the_story_is_told_to_its_end_and_leaves_nothing_behind(tmp_path: Path) 
     ("sign", "later"), [("being set up", 0.0), ("being set up", 1.0), ("tracking", 0.0)]
 )
 def test_an_interrupted_demo_leaves_nothing_behind(sign: str, later: float, tmp_path: Path) -> None:
-    """Ctrl-C on a terminal reaches all processes of the group, also those that make the database."""
+    """Ctrl-C on a terminal reaches all processes of the group, the database's included."""
     demo = subprocess.Popen(
         DEMO,
-        env=at(tmp_path),
+        env=environment_at(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -13,10 +13,10 @@ import pytest
 def no_input_or_output(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail a unit test that connects to a server or starts a process."""
 
-    def refused(*_: Any, **__: Any) -> NoReturn:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
         raise AssertionError(
             "a unit test neither connects nor starts a process: move it to tests/integration"
         )
 
-    monkeypatch.setattr(socket.socket, "connect", refused)
-    monkeypatch.setattr(subprocess.Popen, "__init__", refused)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)

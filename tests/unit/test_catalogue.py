@@ -21,7 +21,7 @@ EVENTS = [kind.cls for kind in registry.CATALOGUE.values()]
 
 
 def rows() -> st.SearchStrategy[Row]:
-    """Any row that could stand in a log."""
+    """Return any row that a log could have."""
     number = st.integers(0, 2**31 - 1)
     name = st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True)
     micros = st.integers(0, 4_102_444_800_000_000)

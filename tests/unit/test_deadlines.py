@@ -1,4 +1,4 @@
-"""When a limit runs out."""
+"""The due time of a limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from events.deadlines import due, rule_for
 from events.instants import instant
 
 
-def at(text: str, zone: str) -> int:
+def instant_at(text: str, zone: str) -> int:
     return instant(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)))
 
 
@@ -33,13 +33,15 @@ def days(amount: int) -> DeadlineRule:
 def test_the_day_of_receipt_does_not_count_and_the_last_day_ends_at_24_local(
     zone: str, started: str, amount: int, ends: str
 ) -> None:
-    assert due(days(amount), at(started, zone), zone) == at(ends, zone)
+    assert due(days(amount), instant_at(started, zone), zone) == instant_at(ends, zone)
 
 
 def test_hours_are_hours_also_across_a_change_of_the_clock() -> None:
     limit = DeadlineRule(line="*", category="*", urgency="*", amount=24, unit="hours")
-    started = at("2019-03-30T12:00:00", "Europe/Dublin")
-    assert due(limit, started, "Europe/Dublin") == at("2019-03-31T13:00:00", "Europe/Dublin")
+    started = instant_at("2019-03-30T12:00:00", "Europe/Dublin")
+    assert due(limit, started, "Europe/Dublin") == instant_at(
+        "2019-03-31T13:00:00", "Europe/Dublin"
+    )
 
 
 def test_the_first_row_that_fits_counts() -> None:

@@ -1,4 +1,4 @@
-"""Who stays behind is told of once, and again when he has caught up."""
+"""A long delay is reported once, and again when it is over."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ def lag(rows: int) -> Lag:
     return {"unpublished": {"cases/a": rows, "cases/b": 0}, "unread": {}}
 
 
-def test_what_is_behind_for_a_moment_is_not_told() -> None:
+def test_a_short_delay_is_not_reported() -> None:
     alarm = LagAlarm()
     assert alarm.messages(lag(5), 0) == []
     assert alarm.messages(lag(5), ALARM_SECONDS - 1) == []
     assert alarm.messages(lag(0), ALARM_SECONDS) == []
-    assert alarm.messages(lag(5), ALARM_SECONDS + 1) == [], "it begins anew"
+    assert alarm.messages(lag(5), ALARM_SECONDS + 1) == [], "it begins again"
 
 
-def test_what_stays_behind_is_told_once_and_again_when_it_has_caught_up() -> None:
+def test_a_long_delay_is_reported_once_and_again_when_it_is_over() -> None:
     alarm = LagAlarm()
     alarm.messages(lag(5), 0)
     (said,) = alarm.messages(lag(1234), ALARM_SECONDS)

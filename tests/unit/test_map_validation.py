@@ -33,7 +33,7 @@ def files(overlap_m2: float = 0.0, gap_m2: float = 0.0) -> MapFiles:
     )
 
 
-def moved(ring: list[list[float]], lon: float, lat: float = 0.0) -> list[list[float]]:
+def move_ring(ring: list[list[float]], lon: float, lat: float = 0.0) -> list[list[float]]:
     return [[x + lon, y + lat] for x, y in ring]
 
 
@@ -46,20 +46,20 @@ def feature(code: Any, *rings: Any, street: Any = 1, kind: str = "Polygon") -> d
     }
 
 
-def checked(
+def check_features(
     folder: Path, *features: Any, how: MapFiles | None = None, **members: Any
 ) -> tuple[list[Finding], GridMap | None]:
     document = {"type": "FeatureCollection", "features": list(features), **members}
     (folder / "grids.geojson").write_text(json.dumps(document), encoding="utf-8")
-    found = check_map(folder, how or files())
-    return list(found.findings), found.grids
+    result = check_map(folder, how or files())
+    return list(result.findings), result.grids
 
 
 def test_a_clean_map_has_no_findings_and_its_streets_are_padded(tmp_path: Path) -> None:
-    found, grids = checked(
-        tmp_path, feature("B", moved(SQUARE, 0.01), street="7"), feature("A", SQUARE)
+    result, grids = check_features(
+        tmp_path, feature("B", move_ring(SQUARE, 0.01), street="7"), feature("A", SQUARE)
     )
-    assert found == []
+    assert result == []
     assert grids is not None
     assert [(grid.code, grid.street) for grid in grids.grids] == [("A", "01"), ("B", "07")]
 
@@ -92,7 +92,7 @@ FEET = [[774321.5, 2956001.2], [774421.5, 2956001.2], [774421.5, 2956101.2], [77
         ),
         ([feature("A", SQUARE, FEET)], {}, "degrees", "hole 1: [774321.5"),
         (
-            [feature("A", SQUARE), feature("A", moved(SQUARE, 1))],
+            [feature("A", SQUARE), feature("A", move_ring(SQUARE, 1))],
             {},
             "double_code",
             "grid A at 1.005",
@@ -104,7 +104,7 @@ FEET = [[774321.5, 2956001.2], [774421.5, 2956001.2], [774421.5, 2956101.2], [77
             "'EPSG:2249' is not WGS 84",
         ),
         ([feature("A", SQUARE)], {"crs": "nonsense"}, "crs", "'nonsense' is not WGS 84"),
-        ([feature("A", SQUARE, moved(SQUARE, 0.5))], {}, "self_crossing", "grid A"),
+        ([feature("A", SQUARE, move_ring(SQUARE, 0.5))], {}, "self_crossing", "grid A"),
         ([feature(None, SQUARE)], {}, "code", "feature 1: no code in 'code'"),
         ([feature("A", SQUARE, street="")], {}, "code", "no street in 'street'"),
         ([feature("A", SQUARE, street=None)], {}, "code", "no street in 'street'"),
@@ -161,46 +161,46 @@ FEET = [[774321.5, 2956001.2], [774421.5, 2956001.2], [774421.5, 2956101.2], [77
 def test_what_would_send_a_case_to_the_wrong_grid_is_refused(
     tmp_path: Path, features: list[Any], members: dict[str, Any], kind: str, says: str
 ) -> None:
-    found, grids = checked(tmp_path, *features, **members)
+    result, grids = check_features(tmp_path, *features, **members)
     assert grids is None
-    refused = [finding for finding in found if finding.severity == "refused"]
+    refused = [finding for finding in result if finding.severity == "refused"]
     assert [finding.kind for finding in refused] == [kind]
     assert says in str(refused[0])
 
 
 def test_a_clockwise_ring_is_reported_and_turned(tmp_path: Path) -> None:
-    hole = moved([[x / 2, y / 2] for x, y in SQUARE], 0.002, 0.002)
-    found, grids = checked(
+    hole = move_ring([[x / 2, y / 2] for x, y in SQUARE], 0.002, 0.002)
+    result, grids = check_features(
         tmp_path, feature("A", SQUARE[::-1], hole), how=files(gap_m2=float("inf"))
     )
-    assert [(finding.severity, finding.kind) for finding in found] == [
+    assert [(finding.severity, finding.kind) for finding in result] == [
         ("reported", "winding")
     ] * 2 + [("reported", "hole")]
-    assert "ring runs clockwise" in found[0].what
-    assert "hole 1 runs counter-clockwise" in found[1].what
+    assert "ring runs clockwise" in result[0].what
+    assert "hole 1 runs counter-clockwise" in result[1].what
     assert grids is not None
     outer, inner = grids.grids[0].geometry["coordinates"]
-    assert signed(outer) > 0 > signed(inner)
+    assert signed_area(outer) > 0 > signed_area(inner)
 
 
-def signed(ring: list[list[float]]) -> float:
+def signed_area(ring: list[list[float]]) -> float:
     return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in itertools.pairwise(ring))
 
 
 def test_heights_and_more_are_left_out_and_codes_are_trimmed(tmp_path: Path) -> None:
-    found, grids = checked(
+    result, grids = check_features(
         tmp_path,
         feature(
             " A ", [[*SQUARE[0], 7], SQUARE[1], [*SQUARE[2], 7, 8], SQUARE[3], [*SQUARE[4], 7]]
         ),
     )
-    assert found == []
+    assert result == []
     assert grids is not None
     assert (grids.grids[0].code, len(grids.grids[0].geometry["coordinates"][0][0])) == ("A", 2)
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
-    checked(tmp_path, feature("A", SQUARE))
+    check_features(tmp_path, feature("A", SQUARE))
     path = tmp_path / "grids.geojson"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert check_map(tmp_path, files()).grids is not None
@@ -208,51 +208,51 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
 
 def test_a_crs84_member_is_reported_and_left_out(tmp_path: Path) -> None:
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}
-    found, grids = checked(tmp_path, feature("A", SQUARE), crs=crs)
-    assert [(finding.severity, finding.kind) for finding in found] == [("reported", "crs")]
+    result, grids = check_features(tmp_path, feature("A", SQUARE), crs=crs)
+    assert [(finding.severity, finding.kind) for finding in result] == [("reported", "crs")]
     assert grids is not None
 
 
 def test_an_overlap_is_measured_for_each_pair_and_refused_beyond_the_tolerance(
     tmp_path: Path,
 ) -> None:
-    pair = feature("B", SQUARE), feature("A", moved(SQUARE, 0.009))
+    pair = feature("B", SQUARE), feature("A", move_ring(SQUARE, 0.009))
     measure = 0.001 * 0.01 * (EARTH_RADIUS_M * 3.141592653589793 / 180) ** 2
-    found, grids = checked(tmp_path, *pair, how=files(overlap_m2=measure * 1.001))
-    assert [(finding.severity, finding.feature) for finding in found] == [
+    result, grids = check_features(tmp_path, *pair, how=files(overlap_m2=measure * 1.001))
+    assert [(finding.severity, finding.feature) for finding in result] == [
         ("reported", "grids A and B")
     ]
-    assert found[0].area_m2 == pytest.approx(measure, rel=1e-6)
-    assert found[0].place == pytest.approx((0.0095, 0.005))
+    assert result[0].area_m2 == pytest.approx(measure, rel=1e-6)
+    assert result[0].place == pytest.approx((0.0095, 0.005))
     assert grids is not None
-    found, grids = checked(tmp_path, *pair, how=files(overlap_m2=measure * 0.999))
-    assert (found[0].severity, grids) == ("refused", None)
-    assert "more than the" in str(found[0])
+    result, grids = check_features(tmp_path, *pair, how=files(overlap_m2=measure * 0.999))
+    assert (result[0].severity, grids) == ("refused", None)
+    assert "more than the" in str(result[0])
 
 
 def test_grids_that_only_touch_do_not_overlap(tmp_path: Path) -> None:
-    found, _ = checked(
+    result, _ = check_features(
         tmp_path,
         feature("A", SQUARE),
-        feature("B", moved(SQUARE, 0.01)),
-        feature("C", moved(SQUARE, 0.01, 0.01)),
+        feature("B", move_ring(SQUARE, 0.01)),
+        feature("C", move_ring(SQUARE, 0.01, 0.01)),
     )
-    assert found == []
+    assert result == []
 
 
 def test_each_hole_between_grids_is_measured_alone(tmp_path: Path) -> None:
     ring = [
-        moved(SQUARE, 0.01 * x, 0.01 * y)
+        move_ring(SQUARE, 0.01 * x, 0.01 * y)
         for x in range(5)
         for y in range(3)
         if (x, y) not in ((1, 1), (3, 1))
     ]
     features = [feature(f"G{i:02}", square) for i, square in enumerate(ring)]
-    found, grids = checked(tmp_path, *features, how=files(gap_m2=1.3e6))
-    assert [finding.kind for finding in found] == ["hole", "hole"]
-    assert all(finding.area_m2 == pytest.approx(1.2364e6, rel=1e-3) for finding in found)
+    result, grids = check_features(tmp_path, *features, how=files(gap_m2=1.3e6))
+    assert [finding.kind for finding in result] == ["hole", "hole"]
+    assert all(finding.area_m2 == pytest.approx(1.2364e6, rel=1e-3) for finding in result)
     assert grids is not None
-    assert checked(tmp_path, *features, how=files(gap_m2=1.2e6))[1] is None
+    assert check_features(tmp_path, *features, how=files(gap_m2=1.2e6))[1] is None
 
 
 def test_the_area_on_the_sphere_of_an_octant_and_of_a_sliver() -> None:
@@ -293,5 +293,5 @@ def test_a_file_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    found = check_map(tmp_path / "nowhere", files()).refusals
-    assert "cannot be read" in str(found[0])
+    result = check_map(tmp_path / "nowhere", files()).refusals
+    assert "cannot be read" in str(result[0])

@@ -56,7 +56,7 @@ def mapper() -> RowMapper:
     return RowMapper(PROFILE, HEADER)
 
 
-# ── Rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Rows ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_row_becomes_one_normalised_issue_and_the_action_that_ended_it() -> None:
@@ -192,7 +192,7 @@ def test_a_cell_becomes_a_code(how: dict[str, Any], cell: str, code: str) -> Non
     assert make_code(cell, Code(**how)) == code
 
 
-# ── Identity ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Identity ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=4, max_size=4))
@@ -206,7 +206,7 @@ def test_the_id_of_the_contract() -> None:
     assert issue_id("city", "source", "hotline", "R-1") == sha256(array).hexdigest()[:32]
 
 
-# ── Times ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Times ────────────────────────────────────────────────────────────────────────────────────────
 
 ISO = TimeColumn(column="t")
 DAY_END = TimeColumn(column="t", formats=("%d/%m/%Y", "iso"), day="end")
@@ -284,7 +284,7 @@ def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) 
     assert at == (expected - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-# ── Profiles ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Profiles ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ NAMES = [service.name for service in SERVICES]
 
 
 def program(name: str) -> Program:
-    found: Program = import_module(f"{name}.app").PROGRAM
-    return found
+    program: Program = import_module(f"{name}.app").PROGRAM
+    return program
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def required(monkeypatch: pytest.MonkeyPatch) -> None:
+def set_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRIDCALL_KAFKA", "127.0.0.1:19092")
     monkeypatch.setenv("GRIDCALL_SERVICE_KEY", "secret")
 
@@ -42,7 +42,7 @@ def test_an_error_names_the_variable_and_what_it_is_and_an_example(name: str) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.usefixtures("required")
+@pytest.mark.usefixtures("set_required")
 def test_the_port_is_that_of_the_topology(name: str) -> None:
     settings = load_settings(program(name).settings)
     assert settings.port == SERVICE[name].port
@@ -50,28 +50,28 @@ def test_the_port_is_that_of_the_topology(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.usefixtures("required")
+@pytest.mark.usefixtures("set_required")
 def test_a_service_has_the_address_of_each_service_whose_log_it_reads(name: str) -> None:
     urls = load_settings(program(name).settings).peer_urls
     writers = {program(name).writers[log] for log in SERVICE[name].inputs}
     assert writers <= urls.keys()
 
 
-@pytest.mark.usefixtures("required")
+@pytest.mark.usefixtures("set_required")
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRIDCALL_KAFKA", "")
     with pytest.raises(Halted, match="GRIDCALL_KAFKA is not set"):
         load_settings(program("routing").settings)
 
 
-@pytest.mark.usefixtures("required")
+@pytest.mark.usefixtures("set_required")
 def test_a_wrong_port_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRIDCALL_PORT", "65536")
     with pytest.raises(Halted, match="GRIDCALL_PORT is wrong"):
         load_settings(program("screen").settings)
 
 
-@pytest.mark.usefixtures("required")
+@pytest.mark.usefixtures("set_required")
 def test_the_shared_key_is_not_shown() -> None:
     assert "secret" not in repr(load_settings(ServiceSettings))
 

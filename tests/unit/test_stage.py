@@ -69,18 +69,18 @@ def escalation_stage() -> tuple[Tape, Stage[Any, Any]]:
     return tape, stage
 
 
-def said(rows: Sequence[Row]) -> list[tuple[int, str, str]]:
+def summary_of(rows: Sequence[Row]) -> list[tuple[int, str, str]]:
     return [(row.time, row.subject, type(row.event).__name__) for row in rows]
 
 
-# ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Time ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_before_an_input_of_time_t_all_that_was_due_before_t_is_fired() -> None:
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 20)))
     rows = stage.apply(tape.write(21, "b", *report("b", 21, 99)))
-    assert said(rows) == [
+    assert summary_of(rows) == [
         (20, "a", "DeadlineMissed"),
         (20, "a", "CallRaised"),
         (21, "b", "ClockStarted"),
@@ -93,7 +93,7 @@ def test_what_is_due_at_t_itself_is_not_fired_before_t() -> None:
     rows = stage.apply(
         tape.write(20, "a", e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=()))
     )
-    assert said(rows) == [(20, "a", "ClockStopped")]
+    assert summary_of(rows) == [(20, "a", "ClockStopped")]
 
 
 def test_only_a_decisions_first_event_lets_time_pass() -> None:
@@ -106,13 +106,16 @@ def test_only_a_decisions_first_event_lets_time_pass() -> None:
             e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=()),
         )
     )
-    assert said(rows) == [(10, "a", "ClockStarted"), (10, "a", "ClockStopped")]
+    assert summary_of(rows) == [(10, "a", "ClockStarted"), (10, "a", "ClockStopped")]
 
 
 def test_a_deadline_that_was_past_when_it_started_fires_at_once_and_not_before_its_report() -> None:
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 5)))
-    assert said(stage.advance_time(11)) == [(10, "a", "DeadlineMissed"), (10, "a", "CallRaised")]
+    assert summary_of(stage.advance_time(11)) == [
+        (10, "a", "DeadlineMissed"),
+        (10, "a", "CallRaised"),
+    ]
 
 
 def test_clocks_that_run_out_together_fire_by_due_then_case() -> None:
@@ -127,7 +130,7 @@ def test_a_fired_clock_starts_the_next_one_which_fires_in_its_turn() -> None:
     tape, stage = escalation_stage()
     stage.apply(tape.write(10, "a", *report("a", 10, 20)))
     rows = stage.advance_time(20 + DAY + 1)
-    assert said(rows)[-1] == (20 + DAY, "a", "CallRaised")
+    assert summary_of(rows)[-1] == (20 + DAY, "a", "CallRaised")
     assert rows[-1].cause == "clock/a/answer/1"
     assert (rows[0].step, rows[1].step, rows[2].step) == (1, 2, 1)
 
@@ -140,7 +143,7 @@ def test_a_clock_past_its_due_at_its_start_fires_before_the_next_input_of_the_sa
     rows = stage.apply(
         tape.write(10, "a", e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=()))
     )
-    assert [name for _, _, name in said(rows)] == [
+    assert [name for _, _, name in summary_of(rows)] == [
         "DeadlineMissed",
         "CallRaised",
         "ClockStopped",
@@ -163,19 +166,19 @@ def test_firing_costs_what_is_due_not_what_is_pending() -> None:
     tape, stage = escalation_stage()
     for i in range(1000):
         stage.apply(tape.write(10, f"c{i}", *report(f"c{i}", 10, DAY + i)))
-    asked: list[str] = []
+    queried: list[str] = []
     clocks = stage.decider.timers
 
-    def counted(state: Any) -> Any:
-        asked.append("")
+    def count_query(state: Any) -> Any:
+        queried.append("")
         return clocks(state)
 
-    stage.decider.timers = counted  # type: ignore[method-assign]
+    stage.decider.timers = count_query  # type: ignore[method-assign]
     stage.advance_time(DAY + 1)
-    assert len(asked) < 5
+    assert len(queried) < 5
 
 
-# ── Order ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Order ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_gap_or_a_repeat_stops_the_stage() -> None:
@@ -253,7 +256,7 @@ def test_a_batch_is_cut_where_a_map_is_adopted() -> None:
     assert [event.holder.grid for event in placed] == [None, "0101"]
 
 
-# ── Poison ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Poison ───────────────────────────────────────────────────────────────────────────────────────
 
 
 class Poisoned(Escalation):
@@ -302,11 +305,11 @@ def test_a_case_that_cannot_be_decided_is_parked_with_its_later_inputs_and_the_r
 def test_a_case_whose_clock_cannot_be_fired_is_parked_and_its_clocks_are_silent() -> None:
     tape, stage = Tape("cases"), Stage(Poisoned(ValueError("no"), "fire"), "city")
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
-    assert said(stage.advance_time(9 * DAY)) == [(20, "bad", "CaseParked")]
+    assert summary_of(stage.advance_time(9 * DAY)) == [(20, "bad", "CaseParked")]
 
 
 class Unready(Escalation):
-    """Cannot decide about the case `bad` before other policies are adopted: a fault that goes away."""
+    """Cannot decide the case `bad` before other policies are adopted: a fault that goes away."""
 
     def decide(self, input_: Input, state: Any, reference: Any) -> Sequence[Any]:
         event = input_.event
@@ -331,9 +334,7 @@ BETTER = replace(POLICIES_ADOPTED, name="better")
 RETRY = e.RetryPassedOn(case="bad", action="try", by="operator")
 
 
-def test_a_retry_decides_all_that_was_held_in_its_order_at_its_own_time_and_overdue_clocks_fire_after_it() -> (
-    None
-):
+def test_a_retry_decides_deferred_inputs_in_order_and_overdue_timers_fire_after_it() -> None:
     tape, stage = Tape("cases"), Stage(Unready(), "city")
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     stage.apply(
@@ -351,7 +352,7 @@ def test_a_retry_decides_all_that_was_held_in_its_order_at_its_own_time_and_over
         ),
     ]
     assert {(row.time, row.cause) for row in rows} == {(40, f"cases/city/{len(tape.rows)}")}
-    assert said(stage.advance_time(50)) == [
+    assert summary_of(stage.advance_time(50)) == [
         (40, "bad", "DeadlineMissed"),
         (40, "bad", "CallRaised"),
     ]
@@ -362,10 +363,10 @@ def test_a_clock_that_could_not_be_fired_fires_after_the_retry() -> None:
     stage.apply(tape.write(5, REFERENCE, BETTER))
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     stage.apply(tape.write(15, REFERENCE, POLICIES_ADOPTED))
-    assert said(stage.advance_time(30)) == [(20, "bad", "CaseParked")]
+    assert summary_of(stage.advance_time(30)) == [(20, "bad", "CaseParked")]
     stage.apply(tape.write(31, REFERENCE, BETTER))
-    assert said(stage.apply(tape.write(40, "bad", RETRY))) == [(40, "bad", "CaseRetried")]
-    assert said(stage.advance_time(50)) == [
+    assert summary_of(stage.apply(tape.write(40, "bad", RETRY))) == [(40, "bad", "CaseRetried")]
+    assert summary_of(stage.advance_time(50)) == [
         (40, "bad", "DeadlineMissed"),
         (40, "bad", "CallRaised"),
     ]
@@ -374,7 +375,7 @@ def test_a_clock_that_could_not_be_fired_fires_after_the_retry() -> None:
 def test_a_retry_that_fails_changes_nothing_and_a_later_one_finds_all_that_was_held() -> None:
     tape, stage = Tape("cases"), Stage(Unready(), "city")
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
-    assert said(stage.apply(tape.write(11, "bad", RETRY))) == [(11, "bad", "CaseParked")]
+    assert summary_of(stage.apply(tape.write(11, "bad", RETRY))) == [(11, "bad", "CaseParked")]
     stage.apply(
         tape.write(
             12, "bad", e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=())
@@ -382,7 +383,11 @@ def test_a_retry_that_fails_changes_nothing_and_a_later_one_finds_all_that_was_h
     )
     stage.apply(tape.write(13, REFERENCE, BETTER))
     rows = stage.apply(tape.write(14, "bad", RETRY))
-    assert [name for _, _, name in said(rows)] == ["CaseRetried", "ClockStarted", "ClockStopped"]
+    assert [name for _, _, name in summary_of(rows)] == [
+        "CaseRetried",
+        "ClockStarted",
+        "ClockStopped",
+    ]
 
 
 def test_a_retry_of_what_is_not_parked_is_declined() -> None:
@@ -413,7 +418,7 @@ async def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_
     await source.commit("city", retry)
     other.stage.input = one.stage.input  # Inputs that it had nothing to say about.
     rows = other.stage.apply(retry)
-    assert [name for _, _, name in said(rows)] == [
+    assert [name for _, _, name in summary_of(rows)] == [
         "CaseRetried",
         "ClockStarted",
         "ClockStopped",
@@ -445,7 +450,7 @@ def test_a_clock_that_could_not_be_fired_is_not_forgotten() -> None:
         stage.advance_time(30)
     mended = Stage(Escalation(), "city")
     mended.replay(done, {})
-    assert said(mended.advance_time(30)) == [
+    assert summary_of(mended.advance_time(30)) == [
         (20, "bad", "DeadlineMissed"),
         (20, "bad", "CallRaised"),
     ]

@@ -131,7 +131,7 @@ BANNED_WORDS: tuple[BannedWord, ...] = (
     prose(
         "lies?|lay",
         "is, are",
-        allowed=r"lay(s|ing)? out|lies? about|lies outside|say where it lies",
+        allowed=r"lay(s|ing)? out|lies? about|lies outside|say where it lies|lie \d+-\d+ m off",
     ),
     prose(
         "stands?",
