@@ -10,7 +10,9 @@ from typing import Any
 
 from eventlog.core.log import Source
 from eventlog.core.row import Row, Watermark
+from eventlog.log_once import LogOnce
 from eventlog.notifier import Notifier
+from eventlog.retry import Backoff
 from events.errors import Conflict, GridcallError, Unavailable
 from events.instants import BEGINNING, Instant
 from events.topology import SERVICE, WRITER
@@ -20,7 +22,6 @@ from screen.payloads import district_payload
 BATCH = 200  # Rows of each log at once, so that the intake API of the same process is not delayed.
 QUIET_SECONDS = 1.0  # The page gets a message this often even if nothing happens.
 PAUSE_SECONDS = 0.1  # Between two looks at the logs, so that simultaneous rows are shown together.
-RETRY_SECONDS = 1.0
 STALLED_SECONDS = 3.0  # District time that has not passed for so long counts as late.
 # Log → the log of which its rows are the effects.
 CAUSES = {log: SERVICE[WRITER[log]].inputs[0] for log in LOGS if SERVICE[WRITER[log]].inputs}
@@ -47,20 +48,24 @@ class Follower:
         self._unapplied: dict[str, list[Row]] = {name: [] for name in LOGS}
         self._advanced_at = monotonic()
         self._newer = asyncio.Event()
+        self._backoff = Backoff()
+        self._log = LogOnce(log)
 
     async def run(self) -> None:
         """Follow the logs until cancelled. A log that was cut back is read from its beginning."""
         while True:
             try:
                 await self._follow()
+                self._log.clear()
+                self._backoff.reset()
             except Unavailable as fault:
-                log.warning("the screen of %s waits: %s", self.district, fault)
-                await asyncio.sleep(RETRY_SECONDS)
+                self._log.warning(f"screen of {self.district}: unavailable, retrying: {fault}")
+                await self._backoff.sleep()
             except GridcallError as fault:
-                log.warning("the screen of %s begins again: %s", self.district, fault)
+                self._log.warning(f"screen of {self.district}: reading all logs again: {fault}")
                 self.projection = DistrictProjection()
                 self._unapplied = {name: [] for name in LOGS}
-                await asyncio.sleep(RETRY_SECONDS)
+                await self._backoff.sleep()
 
     async def _follow(self) -> None:
         """Apply all rows that are there, wake the pages, and wait for more."""
