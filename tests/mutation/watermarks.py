@@ -77,8 +77,8 @@ UNWRITTEN_WATERMARK = Weakening(
         "CREATE TABLE said (shard text, pos bigint, w bigint)",
         (
             "intake.tick",
-            "UPDATE intake.shard s SET ts = greatest(s.ts, intake.clock()) FROM idle "
-            "WHERE s.shard = idle.shard\n"
+            "UPDATE intake.shard s SET ts = greatest(s.ts, intake.clock())\n"
+            "    FROM idle WHERE s.shard = idle.shard\n"
             "    RETURNING s.shard, s.pos, s.ts",
             "INSERT INTO said AS s SELECT shard, pos, now FROM intake.shard "
             "JOIN idle USING (shard) RETURNING s.shard, s.pos, s.w AS ts",
