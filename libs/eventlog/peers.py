@@ -5,7 +5,6 @@ One service keeps the list of shards and the contents. The others ask it.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,11 +20,11 @@ from starlette.responses import Response
 from eventlog.http_log import HttpLog
 from eventlog.kafka.topics import Cluster
 from eventlog.notifier import Notifier
+from eventlog.retry import Backoff
 from events.errors import GridcallError, Unavailable
 
 OCTETS = "application/octet-stream"
 POLL_SECONDS = 1.0
-RETRY_SECONDS = 0.2
 numbers_of = msgspec.json.Decoder(dict[str, int]).decode
 
 
@@ -135,12 +134,13 @@ def has_service_key(request: Request, key: str) -> bool:
 
 async def notify_from_peer(log: HttpLog, shard: str, notifier: Notifier) -> None:
     """Ask a log's writer for new rows while someone waits for them, and notify. Stores nothing."""
-    position = 0
+    position, backoff = 0, Backoff()
     while True:
         await notifier.wait_for_waiter(log.name, shard)
         try:
             if await log.read(shard, position, 1, wait=POLL_SECONDS):
                 position = (await log.watermark(shard)).position
                 notifier.notify(log.name, shard)
+            backoff.reset()
         except GridcallError:
-            await asyncio.sleep(RETRY_SECONDS)  # Nothing announces that a writer is back.
+            await backoff.sleep()

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from eventlog.peers import Directory, Peers
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
 from eventlog.postgres.migrate import create_database, migrate
 from eventlog.postgres.pool import Database, open_database
+from eventlog.retry import retry
 from eventlog.settings import ServiceSettings, StoringSettings, load_settings, variables
 from events.errors import Halted, Unavailable
 from httpedge.ports import PortTaken, check_port
@@ -31,7 +31,6 @@ from httpedge.server import serve
 
 CONNECTIONS = 12  # Intake needs two for each busy district, and some for look-ups.
 PATIENCE_SECONDS = 60  # A database that starts beside its service is waited for.
-RETRY_SECONDS = 0.5
 NOTHING_RAN, UNREACHABLE, TERMINATED = 2, 3, 143
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -105,19 +104,18 @@ async def prepare_database(url: str, migrations: Mapping[str, Path], schema: str
     after PATIENCE_SECONDS.
     """
     check = DatabaseCheck(data_folder(), url, schema or next(iter(migrations)))
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            await create_database(url)
-            for name, folder in migrations.items():
-                await migrate(url, name, folder)
-            async with open_database(url, size=1, check=check.check):
-                return
-        except Unavailable as fault:
-            if time.monotonic() > deadline:
-                raise
-            sys.stderr.write(f"waiting for the database: {fault}\n")
-            await asyncio.sleep(RETRY_SECONDS)  # Nothing announces that a database is back.
+
+    async def prepare() -> None:
+        await create_database(url)
+        for name, folder in migrations.items():
+            await migrate(url, name, folder)
+        async with open_database(url, size=1, check=check.check):
+            pass
+
+    def report(fault: Unavailable) -> None:
+        sys.stderr.write(f"waiting for the database: {fault}\n")
+
+    await retry(prepare, patience_seconds=PATIENCE_SECONDS, on_fault=report)
 
 
 # ── Over HTTP ────────────────────────────────────────────────────────────────────────────────────

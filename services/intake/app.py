@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI, Request
 
 from eventlog.host import HostedService, ServiceHost
 from eventlog.http_log import HttpLog, log_routes
+from eventlog.log_once import LogOnce
 from eventlog.peers import (
     directory_routes,
     has_service_key,
@@ -104,11 +105,13 @@ class IntakeService(HostedService):
         await self._acceptor.drain()
 
     async def _tick(self) -> None:
+        log_once = LogOnce(log)
         while True:
             try:
                 await self._acceptor.tick()
+                log_once.clear()
             except (Unavailable, ClockLeapt, NewGeneration) as fault:
-                log.warning("time does not pass: %s", fault)
+                log_once.warning(f"time does not pass, retrying: {fault}")
             await asyncio.sleep(TICK_SECONDS)
 
 

@@ -8,10 +8,11 @@ from contextlib import suppress
 import httpx
 import msgspec
 
+from eventlog.retry import Backoff
 from events.errors import GridcallError
 
 PEOPLE = "people"  # The source of people's actions.
-RETRY_SECONDS, RETRY_SECONDS_MAX = 0.5, 5.0
+RETRY_SECONDS_MAX = 5.0
 RETRIED_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -41,8 +42,9 @@ async def request(
     headers = {"authorization": f"Bearer {key}"}
     if body:
         headers["content-type"] = "application/json"
+    backoff = Backoff(longest_seconds=RETRY_SECONDS_MAX)
     while True:
-        pause = RETRY_SECONDS
+        pause = backoff.pause_seconds()
         with suppress(httpx.TransportError):
             answer = await http.request(method, path, content=body, headers=headers)
             if answer.status_code in (401, 403):
@@ -51,11 +53,11 @@ async def request(
                 )
             if answer.status_code not in RETRIED_STATUSES:
                 return answer
-            pause = retry_seconds(answer)
+            pause = retry_seconds(answer) or pause
         await asyncio.sleep(pause)
 
 
 def retry_seconds(answer: httpx.Response) -> float:
-    """Return the pause that an answer demands before the next attempt."""
+    """Return the pause that an answer demands before the next attempt; 0 if it demands none."""
     text = answer.headers.get("retry-after", "")
-    return min(float(text), RETRY_SECONDS_MAX) if text.isdecimal() else RETRY_SECONDS
+    return min(float(text), RETRY_SECONDS_MAX) if text.isdecimal() else 0.0
