@@ -95,8 +95,8 @@ test-long: setup ## the campaigns: a whole real year in every batch size
 	$(BIN)/pytest -m long
 
 chaos: setup broker ## load while processes, database and broker fail (SECONDS=300, then 600)
-	$(TOOL) tests.harness.chaos --seconds $(or $(SECONDS),300)
-	$(TOOL) tests.harness.chaos_over_kafka --seconds $(or $(SECONDS),600)
+	$(TOOL) tests.harness.chaos.one_database --seconds $(or $(SECONDS),300)
+	$(TOOL) tests.harness.chaos.over_kafka --seconds $(or $(SECONDS),600)
 	$(BIN)/pytest -m long -k killed
 
 bench: setup ## a real year, the log, intake, deadlines, locating: each beside a peer or a limit

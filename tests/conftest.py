@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from embedded.server import start_server
 from gridcall.host.migrations import prepare
-from tests.harness.broker import Broker, missing, running_broker
+from tests.harness.broker import Broker, missing_programs, running_broker
 from tests.harness.kafka import PARTITIONS, PARTITIONS_MAX, Topics, make_topics
 from tests.harness.paths import ROOT
 from tests.harness.postgres import execute
@@ -74,7 +74,7 @@ def database(postgres: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """Start a Kafka broker."""
-    programs = " and ".join(missing())
+    programs = " and ".join(missing_programs())
     require(
         not programs,
         f"no Kafka broker without {programs}: apt-get install default-jdk-headless maven",

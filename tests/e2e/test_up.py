@@ -17,11 +17,10 @@ import pytest
 from embedded.server import start_server
 from eventlog.postgres.pool import PINNED
 from gridcall.host.migrations import prepare
-from tests.harness.chaos import restarted
 from tests.harness.commands import read_output
 from tests.harness.exampleville import CITY, changed_profile, issue
 from tests.harness.live import Process, adopt_exampleville, client
-from tests.harness.postgres import execute, fetch_rows
+from tests.harness.postgres import crash_database, execute, fetch_rows
 
 OUTCOME = {"prefer": "wait=10"}
 
@@ -187,7 +186,7 @@ def test_while_the_database_is_away_intake_says_when_to_come_again(
             assert (
                 posting.post("/issues/grid", json=issue("A-1"), headers=OUTCOME).status_code == 200
             )
-            with restarted(server):
+            with crash_database(server):
                 answer = posting.post("/issues/grid", json=issue("A-2"))
                 assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
                 assert "same references" in answer.json()["detail"]

@@ -17,7 +17,7 @@ from httpedge.ports import free_ports
 SCRIPT = Path(__file__).parents[2] / "deploy" / "kafka" / "broker"
 
 
-def missing() -> list[str]:
+def missing_programs() -> list[str]:
     """Return the programs that a broker needs and that this machine lacks."""
     return [program for program in ("java", "mvn") if shutil.which(program) is None]
 
@@ -53,8 +53,11 @@ class Broker:
         """Return the environment by which the script finds the broker."""
         advertised = str(self.proxy or self.port)
         return {
-            **os.environ, "KAFKA_PORT": str(self.port), "KAFKA_FOLDER": str(self.folder), "KAFKA_ADVERTISED": advertised,
-        }  # fmt: skip
+            **os.environ,
+            "KAFKA_PORT": str(self.port),
+            "KAFKA_FOLDER": str(self.folder),
+            "KAFKA_ADVERTISED": advertised,
+        }
 
     def do(self, *words: str) -> str:
         """Run the script with these words, and return its output."""

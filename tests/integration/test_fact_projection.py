@@ -22,7 +22,7 @@ from events.errors import Conflict
 from events.instants import BEGINNING
 from events.topology import WRITER
 from tests.harness.calls import BOB, DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
-from tests.harness.city import ANN, DAY, POLICIES_ADOPTED, routed
+from tests.harness.city import ANN, DAY, POLICIES_ADOPTED, case_routed
 
 CITY = "city"
 CASES = 40
@@ -73,7 +73,7 @@ def city() -> dict[str, list[Row]]:
     for number in range(CASES):
         case, at, holder = f"case-{number}", DAY * number, chance.choice((ANN, BOB))
         history["cases"] += [
-            (at, case, replace(routed(holder), case=case)),
+            (at, case, replace(case_routed(holder), case=case)),
             (at + 50 * DAY, case, e.CaseClosed(case=case, holder=holder, by="eve")),
         ]
         calls: list[e.Event] = [

@@ -15,7 +15,7 @@ from eventlog.core.row import Row
 from events import catalogue as e
 from events.instants import BEGINNING
 from tests.harness.calls import DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
-from tests.harness.city import ANN, CASE, DAY, routed
+from tests.harness.city import ANN, CASE, DAY, case_routed
 
 UNTIL = 400 * DAY  # 1971-02-05
 
@@ -33,7 +33,7 @@ def story(*events: tuple[str, int, e.Event]) -> dict[Key, Fact]:
 
 
 OVERDUE: tuple[tuple[str, int, e.Event], ...] = (
-    ("cases", DAY, routed()),
+    ("cases", DAY, case_routed()),
     ("calls", DAY, STARTED),
     ("calls", 5 * DAY, MISSED),
     ("calls", 5 * DAY, STREET_CALLED),
@@ -94,7 +94,7 @@ def test_open_cases_alone_make_no_sheet() -> None:
 
 
 def test_months_are_those_of_the_zone() -> None:
-    facts = story(("cases", 31 * DAY - 1, routed()))
+    facts = story(("cases", 31 * DAY - 1, case_routed()))
     assert [row[0] for row in figures_of(facts, zone="Asia/Shanghai")] == ["1970-02"]
     assert [row[0] for row in figures_of(facts, zone="UTC")] == ["1970-01"]
 
@@ -118,7 +118,7 @@ def test_a_case_due_before_its_report_is_overdue_from_its_report_on() -> None:
         ("calls", 40 * DAY, replace(STARTED, due=5 * DAY)),
         ("calls", 40 * DAY, MISSED),
     )
-    facts = story(("cases", 40 * DAY, routed()), *past[1:])
+    facts = story(("cases", 40 * DAY, case_routed()), *past[1:])
     assert [(row[0], row[3], row[5], row[-1]) for row in figures_of(facts)] == [
         ("1970-01", 1, 1, 0),
         ("1970-02", 0, 0, 1),
@@ -132,11 +132,11 @@ def test_a_deadline_missed_before_a_worker_had_the_case_is_not_the_workers() -> 
     )
     assert [
         row[3]
-        for row in figures_of(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, late)))
+        for row in figures_of(story(("cases", 40 * DAY, case_routed()), ("calls", 40 * DAY, late)))
     ] == [0]
     assert [
         row[3]
-        for row in figures_of(story(("cases", 40 * DAY, routed()), ("calls", 40 * DAY, early)))
+        for row in figures_of(story(("cases", 40 * DAY, case_routed()), ("calls", 40 * DAY, early)))
     ] == [1]
 
 
@@ -145,7 +145,8 @@ def test_a_case_in_a_queue_is_on_nobodys_sheet() -> None:
         level="district", grid=None, street=None, district="city", worker=None, episode=0
     )
     assert (
-        story(("cases", DAY, routed(queue)), ("calls", DAY, replace(STARTED, holder=queue))) == {}
+        story(("cases", DAY, case_routed(queue)), ("calls", DAY, replace(STARTED, holder=queue)))
+        == {}
     )
 
 

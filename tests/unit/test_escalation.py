@@ -30,9 +30,9 @@ from tests.harness.city import (
     MAP_ADOPTED,
     POLICIES_ADOPTED,
     ROSTER_ADOPTED,
+    case_routed,
     escalation,
     matter,
-    routed,
 )
 
 CITY = (POLICIES_ADOPTED, ROSTER_ADOPTED)
@@ -61,12 +61,12 @@ def withdrawal_of(call: str) -> e.CallWithdrawn:
 
 
 def test_the_deadline_that_came_with_the_issue_starts_with_its_case() -> None:
-    given(escalation, *CITY).when(routed(), DAY).then(STARTED)
+    given(escalation, *CITY).when(case_routed(), DAY).then(STARTED)
 
 
 def test_without_one_the_first_policy_row_that_fits_starts_it() -> None:
     urgent = replace(
-        routed(),
+        case_routed(),
         matter=e.CaseFacts(
             line="hotline", category="Rubbish", urgency="urgent", reported=DAY, due=None
         ),
@@ -84,8 +84,8 @@ def test_without_one_the_first_policy_row_that_fits_starts_it() -> None:
 
 
 def test_without_either_no_clock_runs() -> None:
-    given(escalation, *CITY).when(routed(due=None), DAY).then()
-    given(escalation).when(routed(due=None), DAY).then()
+    given(escalation, *CITY).when(case_routed(due=None), DAY).then()
+    given(escalation).when(case_routed(due=None), DAY).then()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_case_without_a_clock_ends_in_silence() -> None:
 def test_another_holder_takes_the_deadline_over() -> None:
     case = (
         given(escalation, *CITY, STARTED)
-        .when(routed(BOB))
+        .when(case_routed(BOB))
         .then(e.ClockHandedOver(case=CASE, holder=BOB, run=1, due=DUE))
     )
     assert case.when(DEADLINE, DUE).events[0] == e.DeadlineMissed(
@@ -315,4 +315,4 @@ def test_a_decider_version_that_is_not_here_stops_the_shard() -> None:
 
 def test_what_concerns_no_clock_changes_nothing() -> None:
     assert escalation.subject(e.CaseVisited(case=CASE, holder=ANN, by="ann")) is None
-    assert escalation.subject(routed()) == CASE
+    assert escalation.subject(case_routed()) == CASE

@@ -23,9 +23,9 @@ from tests.harness.city import (
     ROSTER_ADOPTED,
     ROSTER_SENT,
     USED,
+    case_routed,
     issue,
     matter,
-    routed,
     routing,
 )
 
@@ -40,7 +40,7 @@ IN_DISTRICT = e.Assignment(
     level="district", grid=None, street=None, district="city", worker=None, episode=0
 )
 
-ROUTED = routed()
+ROUTED = case_routed()
 QUEUED = e.CaseQueued(
     case=CASE, matter=matter(), holder=IN_STREET, located_by="street", rules=(), used=USED
 )
@@ -173,7 +173,7 @@ def test_the_dispatcher_names_the_grid() -> None:
     bob = e.Assignment(
         level="grid", grid="0102", street="01", district="city", worker="bob", episode=1
     )
-    given(routing, *CITY, QUEUED).when(PLACE).then(routed(bob, "dispatcher")).when(VISIT).then(
+    given(routing, *CITY, QUEUED).when(PLACE).then(case_routed(bob, "dispatcher")).when(VISIT).then(
         e.CaseVisited(case=CASE, holder=bob, by="ann")
     )
 
@@ -360,7 +360,7 @@ def test_a_case_that_ended_in_the_queue_reopens_in_the_queue() -> None:
             )
         )
     )
-    assert case.when(PLACE).events[0] == routed(
+    assert case.when(PLACE).events[0] == case_routed(
         e.Assignment(
             level="grid", grid="0102", street="01", district="city", worker="bob", episode=1
         ),

