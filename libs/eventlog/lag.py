@@ -11,7 +11,7 @@ from contextlib import suppress
 from time import monotonic
 
 from eventlog.host import ServiceHost
-from eventlog.kafka.relay import count_unpublished
+from eventlog.postgres.outbox import count_unpublished
 from events.errors import GridcallError
 
 LOOK_SECONDS = 5.0

@@ -19,12 +19,13 @@ from eventlog.kafka.administration import Step, apply, plan
 from eventlog.kafka.client import administrator
 from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.reader import KafkaLog
-from eventlog.kafka.relay import ADVANCE, TAKE, Relay, count_unpublished
+from eventlog.kafka.relay import Relay
 from eventlog.kafka.shard_buffer import ShardBuffer
 from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, Cluster, Headers, log_topics
 from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.outbox import advance_published, count_unpublished, take_published
 from eventlog.postgres.pool import open_database
 from events.errors import Conflict, Unavailable
 from events.instants import BEGINNING
@@ -414,10 +415,11 @@ def takes_everything(shard: ShardBuffer, row: Row) -> bool:
 
 async def marks_before_it_publishes(relay: Relay) -> int:
     """The relay's order, taken away."""
-    relay.published = relay.published or await relay._execute(TAKE) or 0
-    entries = await relay.source.entries(relay.shard, relay.published, 1000)
+    source, shard = relay.source, relay.shard
+    relay.published = relay.published or await take_published(source, shard) or 0
+    entries = await source.entries(shard, relay.published, 1000)
     if entries:
-        relay.published = await relay._execute(ADVANCE, entries[-1].position)
+        relay.published = await advance_published(source, shard, entries[-1].position)
         raise asyncio.CancelledError  # It dies here; the next one begins behind.
     return 0
 

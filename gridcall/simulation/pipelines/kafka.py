@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from eventlog.kafka.administration import apply, remove
-from eventlog.kafka.relay import count_unpublished
 from eventlog.kafka.topics import Cluster, log_topics
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.migrate import database_comment
+from eventlog.postgres.outbox import count_unpublished
 from eventlog.postgres.pool import listen, open_database
 from events.topology import LOGS, STAGES, WRITER
 from gridcall.host.migrations import prepare

@@ -18,30 +18,14 @@ from eventlog.core.row import Generation, Watermark
 from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, JSON, Mark
 from eventlog.log_once import LogOnce
-from eventlog.postgres.lease import LEASE_SECONDS, take_leases
 from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.outbox import advance_published, take_published
 from eventlog.retry import Backoff
 from events.errors import Halted, Unavailable
 from events.instants import BEGINNING
 
 ROWS_MAX = 1000  # Rows of one read.
 POLL_SECONDS = 1.0  # A relay looks by itself this often, in case a notification was lost.
-TAKE = take_leases(
-    "{schema}.sent",
-    "shard",
-    "VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))",
-    "pos",
-)
-ADVANCE = """
-UPDATE {schema}.sent SET pos = greatest(pos, $4),
-  leased_until = clock_timestamp() + make_interval(secs => $3)
-WHERE shard = $1 AND owner = $2 RETURNING pos
-"""
-LAG = """
-SELECT l.pos - coalesce(s.pos, 0) AS lag
-FROM {schema}.shard l LEFT JOIN {schema}.sent s USING (shard) WHERE shard = $1
-"""
-
 log = logging.getLogger("gridcall")
 
 
@@ -88,7 +72,7 @@ class Relay:
             # The position of another generation says nothing about this one.
             self.published, self._generation, self._announced = None, generation, BEGINNING
         if self.published is None or mark.position <= self.published:
-            self.published = await self._execute(TAKE)
+            self.published = await take_published(self.source, self.shard)
         if self.published is None:
             return 0
         entries: list[Entry] = []
@@ -96,7 +80,8 @@ class Relay:
             entries = await self.source.entries(self.shard, self.published, ROWS_MAX)
         if entries and generation == await self.source.generation(self.shard):
             await self._publish_rows(entries, generation)
-            self.published = await self._execute(ADVANCE, entries[-1].position)
+            last = entries[-1].position
+            self.published = await advance_published(self.source, self.shard, last)
         elif mark.watermark > self._announced:
             await self._publish_mark(mark, generation)
             self._announced = mark.watermark
@@ -119,21 +104,7 @@ class Relay:
         topic = self.publisher.cluster.time
         await self.publisher.publish(topic, self.partition, records, headers)
 
-    async def _execute(self, sql: str, *more: int) -> int | None:
-        """Run a statement on `sent`; return the published position, None without the lease."""
-        source = self.source
-        records = await source.database.fetch(
-            sql.format(schema=source.schema), self.shard, source.owner, LEASE_SECONDS, *more
-        )
-        return records[0]["pos"] if records else None
-
 
 def generation_header(generation: Generation) -> tuple[str, bytes]:
     """Return the header that names the generation of a record."""
     return GENERATION, str(generation.number).encode()
-
-
-async def count_unpublished(source: PostgresLog, shard: str) -> int:
-    """Return the number of rows that wait for any relay. Raises Unavailable."""
-    records = await source.database.fetch(LAG.format(schema=source.schema), shard)
-    return int(records[0]["lag"]) if records else 0
