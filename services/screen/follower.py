@@ -120,8 +120,6 @@ class Follower:
         self.version += 1
         self._newer.set()
         self._newer = asyncio.Event()
-        self._backoff = Backoff()
-        self._log = LogOnce(log)
 
     async def _wait_for_rows(self, counts: Mapping[str, int]) -> None:
         """Wait for a new row in any log, at most QUIET_SECONDS, and then for those close behind."""
