@@ -49,10 +49,12 @@ def survey(log: str, database: Database) -> Survey:
 
 async def applied_positions(log: str, heads: list[Head], database: Database) -> Positions:
     """Return the last position of the input log that each shard of a log has applied."""
-    if log != "evaluations":
+    inputs = SERVICE[WRITER[log]].inputs
+    if len(inputs) < 2:
         return {head.shard: head.input for head in heads}
-    merged = {head.shard: await FactStore(database).merged_logs(head.shard) for head in heads}
-    return {shard: logs["calls"].position for shard, logs in merged.items() if "calls" in logs}
+    last, store = inputs[-1], FactStore(database)  # Of several logs, a merge counts each by itself.
+    merged = {head.shard: await store.merged_logs(head.shard) for head in heads}
+    return {shard: logs[last].position for shard, logs in merged.items() if last in logs}
 
 
 def shard_status(log: str, head: Head, written: Positions, applied: Positions) -> dict[str, Any]:

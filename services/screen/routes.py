@@ -7,7 +7,7 @@ import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 
 import msgspec
 from fastapi import APIRouter, Query, Request
@@ -16,10 +16,11 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.responses import Response
 
 from eventlog.content_codec import decode_content
+from events.catalogue import LINES, Level
 from events.reference_data import GridMap, Names
 from screen.core.map_svg import map_payload
 from screen.follower import Follower
-from screen.payloads import case_file_payload
+from screen.payloads import LINE_COUNTS, TOTALS, case_file_payload
 from screen.words import choose_language, words
 
 HOME = Path(__file__).parent
@@ -184,6 +185,10 @@ async def render_page(screen: Screen, language: str, district: str | None) -> st
         districts=districts,
         district=district if district in codes else next(iter(codes), ""),
         scripts=SCRIPTS,
+        totals=TOTALS,
+        levels=list(reversed(get_args(Level))),
+        lines=LINES,
+        line_counts=LINE_COUNTS,
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from string import Formatter
+from typing import get_args
 
 import msgspec
 import pytest
 
-from events.registry import CATALOGUE, EventType
+from events.catalogue import CaseEnded
+from events.registry import CATALOGUE, TYPE_OF, EventType
 from screen.routes import HOME
 from screen.words import FOLDER, LANGUAGES, choose_language, words
 
@@ -25,6 +28,24 @@ def test_every_event_has_a_name(kind: EventType, language: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_of_a_case_has_a_word(stage: str, language: str) -> None:
     assert words(language).get(f"state.{stage}"), f"services/screen/words/{language}.json: {stage}"
+
+
+def test_the_page_knows_the_stages_in_which_a_case_has_ended() -> None:
+    listed = re.search(r"const ENDED = (\[.*\]);", script("case_details.js"))
+    ended = {TYPE_OF[kind].case_stage for kind in get_args(CaseEnded)}
+    assert listed, "services/screen/static/case_details.js: ENDED"
+    assert set(json.loads(listed[1])) == ended, "services/screen/static/case_details.js: ENDED"
+
+
+def test_the_page_raises_alarms_about_events_of_the_catalogue() -> None:
+    alarms = re.findall(r'^  "([a-z-]+)": "', script("states.js"), re.MULTILINE)
+    assert alarms
+    assert set(alarms) <= {kind.short for kind in CATALOGUE.values()}
+
+
+def script(name: str) -> str:
+    """Return a script of the page."""
+    return (HOME / "static" / name).read_text(encoding="utf-8")
 
 
 def test_both_languages_have_the_same_keys_and_the_same_values_in_them() -> None:

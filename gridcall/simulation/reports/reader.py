@@ -16,6 +16,7 @@ from assessment.core.figures import sheets
 from casebook import CALL_CHANGES, Case, evolve_call, evolve_case, raised_call
 from eventlog.codec import Entry, entry_envelope, row_of
 from eventlog.core.row import Row
+from events import topology
 from events.catalogue import (
     CallRaised,
     CaseClosed,
@@ -32,7 +33,7 @@ from events.catalogue import (
     PoliciesAdopted,
 )
 from events.instants import Instant
-from events.registry import CATALOGUE
+from events.registry import CATALOGUE, TYPE_OF
 from gridcall.simulation.packed_dict import PackedDict
 from gridcall.simulation.reports.calls import CALL_COLUMNS, call_rows
 from gridcall.simulation.reports.cases import CASE_COLUMNS, case_rows
@@ -48,7 +49,6 @@ from gridcall.simulation.reports.records import (
 )
 from gridcall.simulation.reports.summary import count_calls, count_cases
 
-LOGS = ("intake", "cases", "calls")
 UNPACKED_MAX = 4_000  # Rows of several logs about one case come close together.
 # The events that change a column of a report. To decode the others, too, would take longer.
 READ_EVENTS = {
@@ -56,6 +56,7 @@ READ_EVENTS = {
     CaseRouted, CaseQueued, CaseWithheld, CaseEndedAtSource, CaseClosed, CaseWithdrawn,
     CaseReopened, *CALL_CHANGES, *COUNTED,
 }  # fmt: skip
+LOGS = [log for log in topology.LOGS if any(log in TYPE_OF[cls].logs for cls in READ_EVENTS)]
 READ_TYPES = frozenset(kind.name for kind in CATALOGUE.values() if kind.cls in READ_EVENTS)
 
 
