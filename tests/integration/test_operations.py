@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.commands import database_environment, read_output, run_gridcall
+from tests.harness.commands import database_environment, read_output
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.paths import ROOT
@@ -188,31 +188,6 @@ def test_a_database_that_is_away_is_said_with_what_to_look_at() -> None:
     assert done.returncode == 3
     assert "cannot be reached" in done.stderr
     assert "gridcall doctor" in done.stderr
-
-
-COMMANDS = (
-    ["up"],
-    ["status"],
-    ["tail"],
-    ["parked"],
-    ["retry"],
-    ["doctor"],
-    ["verify"],
-    ["map", "load"],
-    ["roster", "load"],
-    ["key", "add"],
-    ["key", "list"],
-    ["key", "revoke"],
-    ["clock", "confirm"],
-    ["restore", "accept"],
-)
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_helps_with_an_example(command: list[str]) -> None:
-    done = run_gridcall(*command, "--help")
-    assert done.returncode == 0
-    assert f"\n  Example:     gridcall {' '.join(command)}" in done.stdout
 
 
 def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ SLEEPING = {
     "tests/contract/test_readers.py": 2,
     "tests/e2e/test_walkthrough.py": 2,
     "tests/integration/test_acceptor.py": 1,
-    "tests/integration/test_demo_traffic.py": 3,
+    "tests/integration/test_demo_traffic.py": 2,
     "tests/integration/test_inbound.py": 1,
     "tests/integration/test_kafka.py": 2,
     "tests/integration/test_postgres.py": 1,
