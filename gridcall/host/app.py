@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
-import assessment.app
-import escalation.app
-import routing.app
 from embedded.server import data_folder
 from eventlog.host import HostedService, ServiceHost
 from eventlog.http_log import log_routes
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.pool import open_database
 from eventlog.program import CONNECTIONS
-from events.topology import SERVICES, WRITER
+from events.topology import SERVICES, STAGES, WRITER
 from intake.api_keys import READER
 from intake.app import IntakeService
 from intake.routes import make_app, reading_key
@@ -27,10 +25,8 @@ from screen.app import ScreenService
 from screen.routes import screen_routes
 
 ALL = tuple(service.name for service in SERVICES)
-STAGES: dict[str, Callable[[ServiceHost], HostedService]] = {
-    "routing": routing.app.make_service,
-    "escalation": escalation.app.make_service,
-    "assessment": assessment.app.make_service,
+MAKERS: dict[str, Callable[[ServiceHost], HostedService]] = {
+    stage.name: import_module(f"{stage.name}.app").make_service for stage in STAGES
 }
 BASIC = HTTPBasic(realm="gridcall: any name, and a key for reading logs as the password")
 
@@ -54,7 +50,7 @@ def make_host_app(
             intake = IntakeService(host)
             app.state.intake = intake.api
             services: dict[str, HostedService] = {"intake": intake}
-            services |= {name: STAGES[name](host) for name in STAGES if name in chosen}
+            services |= {name: make(host) for name, make in MAKERS.items() if name in chosen}
             if "screen" in chosen:
                 screen = services["screen"] = ScreenService(host, speed)
                 guards = [] if open_screen else [Depends(check_screen_key)]

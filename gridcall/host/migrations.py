@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from importlib.resources import files
 from pathlib import Path
 
-import assessment
-import escalation
-import intake
-import routing
 from eventlog.postgres.migrate import create_database, migrate
+from events.topology import WRITER
 
-MIGRATIONS = {
-    module.__name__: Path(module.__path__[0]) / "migrations"
-    for module in (intake, routing, escalation, assessment)
-}
+MIGRATIONS = {service: Path(str(files(service))) / "migrations" for service in WRITER.values()}
 
 
 async def prepare(

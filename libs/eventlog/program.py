@@ -42,6 +42,7 @@ class Program:
 
     `writers` names the service of each log, and `directory` the one that lists the shards.
     `open_directory` is set for that one itself. A service without `migrations` stores nothing.
+    Without a database of its own it uses `embedded_database` of the embedded Postgres.
     """
 
     name: str
@@ -91,7 +92,9 @@ def run(program: Program, settings: ServiceSettings) -> None:
     """Bring the schema up to date, then serve until SIGTERM or Ctrl-C."""
     url = ""
     if program.migrations and isinstance(settings, StoringSettings):
-        url = settings.database_url or database_url(program.embedded_database)
+        url = settings.database_url or database_url(
+            program.embedded_database or f"gridcall_{program.name}"
+        )
         asyncio.run(prepare_database(url, {program.name: program.migrations}))
     check_port(settings.host, settings.port)
     serve(service_app(program, settings, url), settings.host, settings.port)

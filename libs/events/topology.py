@@ -58,3 +58,4 @@ STAGES = tuple(service for service in SERVICES if service.log and service.inputs
 UPSTREAM = {
     stage.name: WRITER[stage.inputs[-1]] for stage in STAGES
 }  # Stage → its last input's writer.
+DIRECTORY = "intake"  # The service that lists the districts and stores contents.

@@ -8,7 +8,7 @@ from assessment.settings import AssessmentSettings
 from assessment.stage import AssessmentStages
 from eventlog.host import ServiceHost, StageService
 from eventlog.program import Program
-from events.topology import WRITER
+from events.topology import DIRECTORY, WRITER
 
 
 def make_service(host: ServiceHost, _: object = None) -> StageService:
@@ -21,7 +21,6 @@ PROGRAM = Program(
     settings=AssessmentSettings,
     make=make_service,
     writers=WRITER,
-    directory="intake",
+    directory=DIRECTORY,
     migrations=Path(__file__).parent / "migrations",
-    embedded_database="gridcall_assessment",
 )

@@ -8,7 +8,7 @@ from escalation.settings import EscalationSettings
 from escalation.stage import escalation_stages
 from eventlog.host import ServiceHost, StageService
 from eventlog.program import Program
-from events.topology import WRITER
+from events.topology import DIRECTORY, WRITER
 
 
 def make_service(host: ServiceHost, _: object = None) -> StageService:
@@ -21,7 +21,6 @@ PROGRAM = Program(
     settings=EscalationSettings,
     make=make_service,
     writers=WRITER,
-    directory="intake",
+    directory=DIRECTORY,
     migrations=Path(__file__).parent / "migrations",
-    embedded_database="gridcall_escalation",
 )

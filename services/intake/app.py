@@ -22,7 +22,7 @@ from eventlog.postgres.generation import NewGeneration
 from eventlog.program import Program
 from events.catalogue import LINES
 from events.errors import Unavailable
-from events.topology import SERVICE, WRITER
+from events.topology import DIRECTORY, SERVICE, WRITER
 from intake.acceptor import Acceptor, ClockLeapt
 from intake.api_keys import ApiKeys
 from intake.inbound.consumer import LineConsumer
@@ -125,7 +125,7 @@ PROGRAM = Program(
     settings=IntakeSettings,
     make=make_service,
     writers=WRITER,
-    directory="intake",
+    directory=DIRECTORY,
     migrations=Path(__file__).parent / "migrations",
     embedded_database="gridcall",
     open_directory=IntakeStore,

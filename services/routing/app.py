@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eventlog.host import ServiceHost, StageService
 from eventlog.program import Program
-from events.topology import WRITER
+from events.topology import DIRECTORY, WRITER
 from routing.contents import Contents
 from routing.settings import RoutingSettings
 from routing.stage import routing_stages
@@ -23,7 +23,6 @@ PROGRAM = Program(
     settings=RoutingSettings,
     make=make_service,
     writers=WRITER,
-    directory="intake",
+    directory=DIRECTORY,
     migrations=Path(__file__).parent / "migrations",
-    embedded_database="gridcall_routing",
 )

@@ -10,7 +10,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from eventlog.host import HostedService, ServiceHost
 from eventlog.program import Program
-from events.topology import WRITER
+from events.topology import DIRECTORY, WRITER
 from screen.core.projection import LOGS
 from screen.follower import Follower
 from screen.routes import Screen, screen_routes
@@ -55,5 +55,5 @@ PROGRAM = Program(
     settings=ScreenSettings,
     make=make_service,
     writers=WRITER,
-    directory="intake",
+    directory=DIRECTORY,
 )
