@@ -1,4 +1,4 @@
-"""What every log must do, whatever it is made of. A new implementation passes these unchanged."""
+"""The contract of every log. A new implementation passes these functions unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def visit(number: int, at: int) -> Draft:
     return Draft(at, f"a{number}", VisitMade(action=f"a{number}", issue="case", by="ann"))
 
 
-def numbered(log: Log, position: int, time: int, subject: str = "case", sequence: int = 1) -> Row:
+def row_at(log: Log, position: int, time: int, subject: str = "case", sequence: int = 1) -> Row:
     return Row(
         log.name,
         SHARD,
@@ -55,16 +55,16 @@ async def an_announced_time_is_never_gone_behind(log: Log) -> None:
 
 
 async def a_row_keeps_its_sequence_within_its_subject(log: Log) -> None:
-    adopted = ReferenceAdopted(kind="map", name="m", digest="")
+    adoption = ReferenceAdopted(kind="map", name="m", digest="")
     rows = await log.append(
-        SHARD, [Draft(1, "reference", adopted), visit(1, 1), Draft(1, "reference", adopted)]
+        SHARD, [Draft(1, "reference", adoption), visit(1, 1), Draft(1, "reference", adoption)]
     )
     assert [(row.subject, row.sequence) for row in rows] == [
         ("reference", 1),
         ("a1", 1),
         ("reference", 2),
     ]
-    own = [numbered(log, 4, 1, "x", 1), numbered(log, 5, 1, "y", 1), numbered(log, 6, 1, "x", 2)]
+    own = [row_at(log, 4, 1, "x", 1), row_at(log, 5, 1, "y", 1), row_at(log, 6, 1, "x", 2)]
     await log.commit(SHARD, own)
     assert [(row.subject, row.sequence) for row in await log.read(SHARD, 3, 9)] == [
         ("x", 1),
@@ -75,7 +75,7 @@ async def a_row_keeps_its_sequence_within_its_subject(log: Log) -> None:
 
 async def a_commit_whose_sequence_is_broken_is_refused(log: Log) -> None:
     with pytest.raises(Conflict):
-        await log.commit(SHARD, [numbered(log, 1, 1, "x", 1), numbered(log, 2, 1, "x", 3)])
+        await log.commit(SHARD, [row_at(log, 1, 1, "x", 1), row_at(log, 2, 1, "x", 3)])
 
 
 async def rows_are_read_after_a_position_up_to_a_limit(log: Log) -> None:
@@ -86,7 +86,7 @@ async def rows_are_read_after_a_position_up_to_a_limit(log: Log) -> None:
 
 
 async def rows_come_back_as_they_were_committed(log: Log) -> None:
-    rows = [numbered(log, 1, 5), numbered(log, 2, 5, sequence=2), numbered(log, 3, 9, sequence=3)]
+    rows = [row_at(log, 1, 5), row_at(log, 2, 5, sequence=2), row_at(log, 3, 9, sequence=3)]
     await log.commit(SHARD, rows[:1])
     await log.commit(SHARD, rows[1:])
     assert list(await log.read(SHARD, 0, 9)) == rows
@@ -113,12 +113,12 @@ async def any_text_comes_back_as_it_was(log: Log) -> None:
 
 
 async def a_commit_that_does_not_follow_is_refused_whole(log: Log) -> None:
-    await log.commit(SHARD, [numbered(log, 1, 5)])
+    await log.commit(SHARD, [row_at(log, 1, 5)])
     for wrong in (
-        [numbered(log, 1, 5)],  # A second time.
-        [numbered(log, 3, 5, sequence=2)],  # A gap.
-        [numbered(log, 2, 5, sequence=2), numbered(log, 4, 5, sequence=3)],  # A gap inside.
-        [numbered(log, 2, 4, sequence=2)],  # Back in time.
+        [row_at(log, 1, 5)],  # A second time.
+        [row_at(log, 3, 5, sequence=2)],  # A gap.
+        [row_at(log, 2, 5, sequence=2), row_at(log, 4, 5, sequence=3)],  # A gap inside.
+        [row_at(log, 2, 4, sequence=2)],  # Back in time.
     ):
         with pytest.raises(Conflict):
             await log.commit(SHARD, wrong)

@@ -1,4 +1,4 @@
-"""The AsyncAPI document is made from the catalogue, is valid, and says exactly what is published."""
+"""The AsyncAPI document is made from the catalogue, is valid, and matches what is published."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FOLDER = ROOT / "tests" / "contract" / "asyncapi"
 EVENTS = [json.loads(line) for line in GOLDEN.read_bytes().splitlines()]
 
 
-# ── The document ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The document ───────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_document_is_made_from_the_catalogue() -> None:
@@ -119,7 +119,7 @@ def name_of(reference: dict[str, str]) -> str:
     return reference["$ref"].rpartition("/")[2]
 
 
-# ── What is published ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What is published ──────────────────────────────────────────────────────────────────────────
 
 
 @settings(max_examples=60, deadline=None)
@@ -128,11 +128,11 @@ def test_every_event_of_any_history_is_as_the_document_says(
     history: list[Any], strict: bool
 ) -> None:
     drafts = drafts_of(history, strict=strict)
-    for row in [*accepted(drafts), *run(drafts)]:
+    for row in [*accept(drafts), *run(drafts)]:
         payload_validator(TYPE_OF[type(row.event)].name).validate(json.loads(envelope(row)))
 
 
-def accepted(drafts: list[Draft]) -> list[Row]:
+def accept(drafts: list[Draft]) -> list[Row]:
     """The rows of intake's log."""
     return list(asyncio.run(MemoryLog("intake").append("city", drafts)))
 
@@ -149,13 +149,13 @@ def test_an_event_with_a_changed_field_is_not_as_the_document_says(event: dict[s
 
 
 def changes(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The event with one field missing, of another kind, or too many: in the envelope, in its data, and in what they carry."""
+    """Yield the event with one field missing, of another kind, or too many, at every level."""
     for path in objects(event):
-        yield altered(event, [*path, "surplus"], 1)
-        for name in found(event, path):
-            yield altered(event, [*path, name], [[]])
+        yield alter(event, [*path, "surplus"], 1)
+        for name in value_at(event, path):
+            yield alter(event, [*path, name], [[]])
             if name != "causationid":
-                yield altered(event, [*path, name], MISSING)
+                yield alter(event, [*path, name], MISSING)
     for name in ("dataclassification", "dataschema", "id", "source", "specversion", "time", "type"):
         yield {**event, name: f"{event[name]}-"}
     yield {**event, "position": 0}
@@ -172,26 +172,26 @@ def objects(event: dict[str, Any]) -> list[list[Any]]:
     """The paths of all objects in an event that are closed."""
     paths: list[list[Any]] = [[]]
     for path in paths:  # It grows as it is walked.
-        inside = found(event, path)
+        inside = value_at(event, path)
         named = inside.items() if isinstance(inside, dict) else enumerate(inside)
         paths += [
             [*path, name]
             for name, value in named
             if isinstance(value, dict | list) and (event["type"], [*path, name]) != OPEN
         ]
-    return [path for path in paths if isinstance(found(event, path), dict)]
+    return [path for path in paths if isinstance(value_at(event, path), dict)]
 
 
-def found(event: Any, path: list[Any]) -> Any:
+def value_at(event: Any, path: list[Any]) -> Any:
     for name in path:
         event = event[name]
     return event
 
 
-def altered(event: dict[str, Any], path: list[Any], value: object) -> dict[str, Any]:
-    """A copy of the event with another value there, or none."""
+def alter(event: dict[str, Any], path: list[Any], value: object) -> dict[str, Any]:
+    """Return a copy of the event with another value at a path, or none."""
     copy: dict[str, Any] = json.loads(json.dumps(event))
-    inside = found(copy, path[:-1])
+    inside = value_at(copy, path[:-1])
     if value is MISSING:
         del inside[path[-1]]
     else:

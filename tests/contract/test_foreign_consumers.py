@@ -1,4 +1,4 @@
-"""Programs that know nothing of gridcall read its topic: what they print is what the hotline reported, once each, in order."""
+"""Programs without gridcall's code print the hotline's issues, once each, in order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PROGRAMS = {
 DOCUMENT = ROOT / "docs" / "kafka.md"
 
 
-def reported(line: Any, number: int, category: str) -> e.IssueReported:
+def issue_reported(line: Any, number: int, category: str) -> e.IssueReported:
     claims = (e.PlaceClaim(by="point", lat=53.335, lon=-6.285),)
     return e.IssueReported(
         issue=f"{number:032}",
@@ -51,16 +51,16 @@ def reported(line: Any, number: int, category: str) -> e.IssueReported:
 
 
 def morning(district: str, last: str) -> list[Row]:
-    """What a morning brought, through all lines."""
+    """Return the rows of a morning, through all lines."""
     events: list[e.Event] = [
         MAP_ADOPTED,
-        reported("hotline", 117, "Street light"),
-        reported("grid", 1, "Street light"),
+        issue_reported("hotline", 117, "Street light"),
+        issue_reported("grid", 1, "Street light"),
         e.VisitMade(action="a" * 32, issue="b" * 32, by="w:17"),
-        reported("hotline", 118, "井盖"),
-        reported("petition", 9, "Roadworks"),
-        reported("sentiment", 118, "Rubbish"),
-        reported("hotline", 119, last),
+        issue_reported("hotline", 118, "井盖"),
+        issue_reported("petition", 9, "Roadworks"),
+        issue_reported("sentiment", 118, "Rubbish"),
+        issue_reported("hotline", 119, last),
     ]
     drafts = [
         Draft(BEGUN + at * MINUTE, REFERENCE if at == 0 else f"x{at}", event)
@@ -71,11 +71,11 @@ def morning(district: str, last: str) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def producer(broker: Broker) -> Any:
-    """Whoever publishes."""
+    """A publisher to the topic."""
     return Producer({"bootstrap.servers": broker.address, "enable.idempotence": True})
 
 
-def made(broker: Broker, topic: str) -> None:
+def create_topic(broker: Broker, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": broker.address})
     admin.create_topics([NewTopic(topic, len(DISTRICTS), 1, config={"retention.ms": "-1"})])[
         topic
@@ -96,7 +96,7 @@ def publish(producer: Any, topic: str, rows: Sequence[Row], generation: int) -> 
 
 
 def read(program: str, broker: Broker, topic: str) -> subprocess.CompletedProcess[str]:
-    """What a program says that has nothing of gridcall on its path."""
+    """Run a program without gridcall on its path."""
     if program == "java":
         require(
             shutil.which("javac") is not None,
@@ -116,7 +116,7 @@ def test_a_program_that_is_not_ours_prints_what_the_hotline_reported(
     program: str, broker: Broker, producer: Any
 ) -> None:
     topic = f"gridcall.intake.{program}"
-    made(broker, topic)
+    create_topic(broker, topic)
     for district in DISTRICTS:
         rows = morning(district, "Noise")
         publish(producer, topic, rows[:5], 1)
@@ -152,7 +152,7 @@ def test_a_program_that_is_not_ours_stops_at_a_gap(
     program: str, broker: Broker, producer: Any
 ) -> None:
     topic = f"gridcall.intake.gap.{program}"
-    made(broker, topic)
+    create_topic(broker, topic)
     rows = morning("riverside", "Noise")
     publish(producer, topic, [*rows[:3], *rows[4:]], 1)
     done = read(program, broker, topic)
@@ -166,7 +166,7 @@ def test_a_program_that_is_not_ours_stops_at_a_gap(
 def test_an_event_that_is_not_as_the_document_says_is_not_believed(
     broker: Broker, producer: Any
 ) -> None:
-    made(broker, "gridcall.intake.wrong")
+    create_topic(broker, "gridcall.intake.wrong")
     wrong = envelope(morning("riverside", "Noise")[0]).replace(b'"kind":"map"', b'"kind":"moon"')
     producer.produce("gridcall.intake.wrong", wrong, b"riverside", headers=[("generation", b"1")])
     assert producer.flush(30) == 0

@@ -1,4 +1,4 @@
-"""What every reader must do, whatever it reads: the table, the writer over HTTP, or Kafka."""
+"""The contract of every reader: of the table, of the writer over HTTP, and of Kafka."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.harness.kafka import CaughtUpReader, Topics, over_kafka
 
 
 class Reader(Protocol):
-    """What a reader is asked."""
+    """The methods of a reader."""
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]: ...
 
@@ -54,7 +54,7 @@ async def a_watermark_tells_the_last_position_and_how_far_time_has_passed(
     assert await reader.watermark(SHARD) == Watermark(1, 20)
 
 
-async def shards_are_read_apart(writer: PostgresLog, reader: Reader) -> None:
+async def shards_are_read_separately(writer: PostgresLog, reader: Reader) -> None:
     await writer.append("other", [visit(1, 10)])
     assert list(await reader.read(SHARD, 0, 9)) == []
 
@@ -70,7 +70,7 @@ async def more_than_a_page_is_read_page_by_page(writer: PostgresLog, reader: Rea
 CONTRACT: tuple[Clause, ...] = (
     rows_come_in_order_after_a_position_up_to_a_limit,
     a_watermark_tells_the_last_position_and_how_far_time_has_passed,
-    shards_are_read_apart,
+    shards_are_read_separately,
     more_than_a_page_is_read_page_by_page,
 )
 
@@ -97,8 +97,8 @@ async def over_http(url: str, notifier: Notifier) -> AsyncIterator[HttpLog]:
 
 
 @asynccontextmanager
-async def both(url: str, source: str) -> AsyncIterator[tuple[PostgresLog, Reader]]:
-    """Somebody who writes, and a reader with connections and a bell of its own."""
+async def writer_and_reader(url: str, source: str) -> AsyncIterator[tuple[PostgresLog, Reader]]:
+    """Yield a writer, and a reader with connections and a notifier of its own."""
     async with open_database(url, size=2) as database, open_database(url, size=2) as other:
         writer = PostgresLog("intake", "intake", database, Notifier())
         if source == "table":
@@ -111,7 +111,7 @@ async def both(url: str, source: str) -> AsyncIterator[tuple[PostgresLog, Reader
 @pytest.mark.parametrize("source", ["table", "http"])
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
 async def test_a_reader(clause: Clause, source: str, database: str) -> None:
-    async with both(database, source) as (writer, reader):
+    async with writer_and_reader(database, source) as (writer, reader):
         await clause(writer, reader)
 
 
@@ -124,7 +124,10 @@ async def test_a_reader_over_kafka(clause: Clause, database: str, topics: Topics
 async def test_who_waits_over_http_is_woken_by_what_another_process_commits(database: str) -> None:
     notifier = Notifier()
     listening = asyncio.create_task(listen(database, notifier))
-    async with both(database, "table") as (writer, _), over_http(database, notifier) as reader:
+    async with (
+        writer_and_reader(database, "table") as (writer, _),
+        over_http(database, notifier) as reader,
+    ):
         waiting = asyncio.create_task(reader.read(SHARD, 0, 9, wait=20))
         await asyncio.sleep(0.3)  # It may wait before, or look after: both must do.
         begun = time.monotonic()
@@ -140,7 +143,7 @@ async def test_a_server_that_is_away_is_said_to_be_away() -> None:
             await HttpLog("intake", client).read(SHARD, 0, 9)
 
 
-async def test_who_waits_for_the_bell_can_be_cancelled_as_it_rings() -> None:
+async def test_a_waiter_can_be_cancelled_as_it_is_notified() -> None:
     notifier = Notifier()
     waiting = asyncio.create_task(
         notifier.wait("intake", SHARD, notifier.count("intake", SHARD), 60)
@@ -152,7 +155,7 @@ async def test_who_waits_for_the_bell_can_be_cancelled_as_it_rings() -> None:
         await waiting
 
 
-async def test_who_must_look_elsewhere_hears_that_somebody_waits() -> None:
+async def test_a_poller_learns_that_somebody_waits() -> None:
     notifier = Notifier()
     looking = asyncio.create_task(notifier.wait_for_waiter("cases", "city"))
     await asyncio.sleep(0)
@@ -167,5 +170,5 @@ async def test_who_must_look_elsewhere_hears_that_somebody_waits() -> None:
             await notifier.wait("cases", "city", 1, 60)
     again = asyncio.create_task(notifier.wait_for_waiter("cases", "city"))
     await asyncio.sleep(0)
-    assert not again.done(), "nobody waits any more: one heard it, the other has given up"
+    assert not again.done(), "nobody waits any more: one was notified, the other has given up"
     again.cancel()

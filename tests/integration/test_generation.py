@@ -1,4 +1,4 @@
-"""A database that is not the one that it was: restored from a backup, or promoted. On Debian's Postgres 15."""
+"""A database that is another one: restored from a backup, or promoted (Debian's Postgres 15)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from eventlog.postgres.pool import open_database
 from events.errors import Halted
 from events.topology import UPSTREAM
 from gridcall.host.migrations import prepare
-from tests.contract.log_contract import SHARD, numbered, visit
+from tests.contract.log_contract import SHARD, row_at, visit
 from tests.harness.commands import database_environment, read_output
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
@@ -36,7 +36,7 @@ USER = "pgserver"
 
 
 class Server:
-    """A server of Debian's Postgres, on a socket in a folder. Its URL stays the same whichever data it runs on."""
+    """A server of Debian's Postgres, on a socket in a folder. Its URL is the same for any data."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,8 +69,8 @@ class Server:
     def stop(self, data: Path | None = None) -> None:
         self.do("pg_ctl", "-w", "-D", str(data or self.data), "-m", "fast", "stop")
 
-    def copied(self) -> Path:
-        """A backup of a stopped server."""
+    def copy_data(self) -> Path:
+        """Return a backup of a stopped server."""
         backup = self.folder / "backup"
         subprocess.run(["cp", "-a", self.data, backup], check=True)
         return backup
@@ -91,8 +91,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
             made.stop(data)
 
 
-def refused(url: str) -> str:
-    """What `gridcall up` says where it does not start."""
+def refusal_of(url: str) -> str:
+    """Return the message of `gridcall up` when it does not start."""
     words = [sys.executable, "-m", "gridcall", "up", "--port", "0"]
     done = subprocess.run(
         words,
@@ -107,7 +107,7 @@ def refused(url: str) -> str:
     return done.stderr
 
 
-def posted(url: str, key: str, *references: str) -> list[int]:
+def post_issues(url: str, key: str, *references: str) -> list[int]:
     """Post issues to an intake that runs for that alone."""
     process = Process(url)
     with client(process.url, key) as api:
@@ -129,24 +129,24 @@ def posted(url: str, key: str, *references: str) -> list[int]:
 
 def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(server: Server) -> None:
     key = adopt_exampleville(server.url)
-    posted(server.url, key, "G-1")
+    post_issues(server.url, key, "G-1")
     server.stop()
-    backup = server.copied()
+    backup = server.copy_data()
     server.start()
-    posted(server.url, key, "G-2", "G-3")
+    post_issues(server.url, key, "G-2", "G-3")
     server.stop()
     server.start(backup)
-    said = refused(server.url)
+    said = refusal_of(server.url)
     assert "ends at 5, but 7 was announced: the database was restored" in said
     assert "gridcall restore accept" in said
     assert "which goes on after position 5" in read_output(server.url, "restore", "accept")
-    assert posted(server.url, key, "G-2", "G-3", "G-4") == [200, 200, 200]
+    assert post_issues(server.url, key, "G-2", "G-3", "G-4") == [200, 200, 200]
     assert "8 inputs folded again" in read_output(server.url, "verify")
 
 
 def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
     key = adopt_exampleville(server.url)
-    posted(server.url, key, "P-1")
+    post_issues(server.url, key, "P-1")
     standby = server.folder / "standby"
     server.do(
         "pg_basebackup",
@@ -163,17 +163,17 @@ def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
     server.stop()
     server.start(standby)
     server.do("pg_ctl", "-w", "-D", str(standby), "promote")
-    assert "timeline 00000002; it was system" in refused(server.url)
+    assert "timeline 00000002; it was system" in refusal_of(server.url)
     read_output(server.url, "restore", "accept")
-    assert posted(server.url, key, "P-2") == [200]
+    assert post_issues(server.url, key, "P-2") == [200]
     assert "6 inputs folded again" in read_output(server.url, "verify")
 
 
 def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> None:
     key = adopt_exampleville(server.url)
-    posted(server.url, key, "G-1")
+    post_issues(server.url, key, "G-1")
     server.stop()
-    backup = server.copied()
+    backup = server.copy_data()
     server.start()
     process = Process(server.url)
     wait = {"prefer": "wait=10"}
@@ -198,35 +198,35 @@ def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> N
 
 
 @pytest.mark.parametrize("applied", [1, 3])
-async def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(
+async def test_a_separate_stage_is_cut_back_to_the_new_generation(
     database: str, tmp_path: Path, applied: int
 ) -> None:
-    """Intake's backup ends at 1. Who has read no further goes on by itself; who has must be cut back, and says so."""
+    """Intake's backup ends at 1. A stage that has read further must be cut back, and says so."""
 
-    elsewhere = re.sub(r"/test_\w+\?", "/empty?", database)
-    async with open_database(database, size=2) as kept:
+    other_url = re.sub(r"/test_\w+\?", "/empty?", database)
+    async with open_database(database, size=2) as own:
         intake, cases = (
-            PostgresLog("intake", "intake", kept, Notifier()),
-            PostgresLog("cases", "routing", kept, Notifier(), "a"),
+            PostgresLog("intake", "intake", own, Notifier()),
+            PostgresLog("cases", "routing", own, Notifier(), "a"),
         )
         check = DatabaseCheck(tmp_path, database, "intake")
         await intake.append(SHARD, [visit(number, number) for number in range(1, 4)])
-        await kept.on_connection(check.announce)
+        await own.on_connection(check.announce)
         before = await intake.generation(SHARD)
         await cases.lease(SHARD)
         await cases.follow(SHARD, before)
         await cases.commit(
             SHARD,
             [
-                numbered(cases, position, position, sequence=position)
+                row_at(cases, position, position, sequence=position)
                 for position in range(1, applied + 1)
             ],
         )
-        await kept.fetch("DELETE FROM intake.log WHERE pos > 1")
-        await kept.fetch("UPDATE intake.shard SET pos = 1")
-        async with open_database(elsewhere, size=1) as other:
+        await own.fetch("DELETE FROM intake.log WHERE pos > 1")
+        await own.fetch("UPDATE intake.shard SET pos = 1")
+        async with open_database(other_url, size=1) as other:
             await other.on_connection(
-                lambda stages: kept.on_connection(
+                lambda stages: own.on_connection(
                     lambda connection: check.accept(
                         connection, UPSTREAM, {"routing": stages, "escalation": stages}
                     )
@@ -240,7 +240,7 @@ async def test_a_stage_apart_is_cut_back_to_what_the_new_generation_has(
                 Halted, match=r"follows from 3 inputs .* the one in its place has 1"
             ):
                 await cases.follow(SHARD, now)
-            await kept.on_connection(partial(check.accept, upstream=UPSTREAM))
+            await own.on_connection(partial(check.accept, upstream=UPSTREAM))
             assert await intake.generation(SHARD) == now, "it is the database that was accepted"
             cases.forget(SHARD)
             assert await cases.lease(SHARD)

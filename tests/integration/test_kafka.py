@@ -1,4 +1,4 @@
-"""What can happen to a topic, a relay or a broker: no row is lost, none is taken twice, and it is said who must act."""
+"""Faults of a topic, a relay or a broker: no row is lost, and none is taken twice."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 TOPIC, TIME = Cluster("").topic("intake"), Cluster("").time
 
 
-async def written(kafka: Kafka, count: int) -> int:
-    """Append rows; the last position."""
+async def append_rows(kafka: Kafka, count: int) -> int:
+    """Append rows. Return the last position."""
     rows = await kafka.writer.append(SHARD, [visit(number, number) for number in range(count)])
     return rows[-1].position
 
 
-async def published(kafka: Kafka) -> None:
+async def wait_until_published(kafka: Kafka) -> None:
     async def all_is() -> bool:
         return await count_unpublished(kafka.writer, SHARD) == 0
 
@@ -56,11 +56,11 @@ async def published(kafka: Kafka) -> None:
 
 
 async def headers_of(kafka: Kafka) -> Headers:
-    """As a relay makes them."""
+    """Return the headers that a relay makes."""
     return [CONTENT_TYPE, (GENERATION, str((await kafka.writer.generation(SHARD)).number).encode())]
 
 
-def numbered(rows: list[Row]) -> list[int]:
+def positions_of(rows: list[Row]) -> list[int]:
     return [row.position for row in rows]
 
 
@@ -71,7 +71,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody asks because of silence."""
+    """Let no reader ask because of silence."""
     monkeypatch.setattr(shard_buffer, "SILENCE_SECONDS", 1e6)
 
 
@@ -80,22 +80,24 @@ async def test_rows_come_over_kafka_and_nobody_asks_the_writer(
     database: str, topics: Topics
 ) -> None:
     async with over_kafka(database, topics) as kafka:
-        await written(kafka, 2999)
+        await append_rows(kafka, 2999)
         await kafka.knows_the_generation()
         kafka.recorded.unavailable = True
-        assert numbered(await kafka.read(0, await written(kafka, 1))) == list(range(1, 3001))
-        assert numbered(await kafka.read(3000, await written(kafka, 1))) == [3001]
+        assert positions_of(await kafka.read(0, await append_rows(kafka, 1))) == list(
+            range(1, 3001)
+        )
+        assert positions_of(await kafka.read(3000, await append_rows(kafka, 1))) == [3001]
         assert kafka.recorded.requests == []
 
 
 @pytest.mark.usefixtures("patient")
-async def test_a_reader_that_comes_late_begins_where_its_next_row_lies(
+async def test_a_reader_that_comes_late_begins_at_its_next_row(
     database: str, topics: Topics
 ) -> None:
     async with over_kafka(database, topics) as kafka:
-        last = await written(kafka, 2000)
-        await published(kafka)
-        assert numbered(await kafka.read(1990, last)) == list(range(1991, 2001))
+        last = await append_rows(kafka, 2000)
+        await wait_until_published(kafka)
+        assert positions_of(await kafka.read(1990, last)) == list(range(1991, 2001))
         assert not [what for what in kafka.recorded.requests if what == "read"]
 
 
@@ -103,17 +105,17 @@ async def test_a_reader_that_comes_late_begins_where_its_next_row_lies(
 async def test_no_time_passes_in_the_midst_of_a_decision(
     database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clock that starts in it may be due before its very instant: it runs out when all of the decision is there."""
+    """A clock that is due at its start runs out after the whole decision."""
     monkeypatch.setattr(relay, "ROWS_MAX", 2)
 
     async with over_kafka(database, topics, relayed=False) as kafka:
-        assert await written(kafka, 3) == 3
+        assert await append_rows(kafka, 3) == 3
         await kafka.reader.read(SHARD, 0, 1)
         assert await kafka.relay.step() == 2
-        assert numbered(await kafka.read(0, 2)) == [1, 2]
+        assert positions_of(await kafka.read(0, 2)) == [1, 2]
         assert await kafka.reader.watermark(SHARD) == Watermark(2, BEGINNING)
         kafka.publish()
-        assert numbered(await kafka.read(2, 3)) == [3]
+        assert positions_of(await kafka.read(2, 3)) == [3]
 
         async def time_has_passed() -> bool:
             return await kafka.reader.watermark(SHARD) == Watermark(3, 2)
@@ -126,20 +128,20 @@ async def test_doubled_and_zombie_relays_harm_nobody(database: str, topics: Topi
     """Each of three relays believes that nothing was published."""
 
     async with over_kafka(database, topics) as kafka:
-        last = await written(kafka, 500)
+        last = await append_rows(kafka, 500)
         publishers = [Publisher(topics.broker.cluster) for _ in range(3)]
         for publisher in publishers:
             await Relay(kafka.writer, SHARD, topics.partition, publisher).step()
             await kafka.writer.database.fetch("UPDATE intake.sent SET pos = 0")
         for publisher in publishers:
             await publisher.close()
-        assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
+        assert positions_of(await kafka.read(0, last)) == list(range(1, last + 1))
 
 
 @pytest.mark.usefixtures("patient")
 async def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Topics) -> None:
     async with over_kafka(database, topics, relayed=False) as kafka:
-        await written(kafka, 10)
+        await append_rows(kafka, 10)
         await kafka.writer.database.fetch(
             "INSERT INTO intake.sent VALUES ($1, 7, 'somebody', '-infinity')", SHARD
         )
@@ -148,20 +150,20 @@ async def test_a_gap_asks_the_writer_and_waits_for_it(database: str, topics: Top
         kafka.publish()
         await kafka.reader.read(SHARD, 0, 1)
 
-        async def seen() -> bool:
+        async def is_seen() -> bool:
             return bool(kafka.recorded.requests)
 
-        await wait_for_condition(seen)
+        await wait_for_condition(is_seen)
         assert await kafka.reader.read(SHARD, 0, 10) == []
         kafka.recorded.unavailable = False
-        assert numbered(await kafka.read(0, 10)) == list(range(1, 11))
+        assert positions_of(await kafka.read(0, 10)) == list(range(1, 11))
 
 
 @pytest.mark.usefixtures("impatient")
 async def test_silence_asks_the_writer(database: str, topics: Topics) -> None:
     async with over_kafka(database, topics, relayed=False) as kafka:
-        last = await written(kafka, 10)
-        assert numbered(await kafka.read(0, last)) == list(range(1, 11))
+        last = await append_rows(kafka, 10)
+        assert positions_of(await kafka.read(0, last)) == list(range(1, 11))
 
 
 @pytest.mark.usefixtures("patient")
@@ -190,14 +192,12 @@ async def test_a_record_that_cannot_be_read_is_a_gap(database: str, topics: Topi
             TOPIC, envelope(rows[1]), partition=topics.partition, headers=[("generation", None)]
         )
         await producer.stop()
-        assert numbered(await kafka.read(0, 3)) == [1, 2, 3]
+        assert positions_of(await kafka.read(0, 3)) == [1, 2, 3]
         assert "read" in kafka.recorded.requests
 
 
-async def test_a_relay_stands_by_while_another_one_has_the_lease(
-    database: str, topics: Topics
-) -> None:
-    """Also while nothing comes but time. One that has ended is followed by the other within its lease."""
+async def test_a_relay_waits_while_another_one_has_the_lease(database: str, topics: Topics) -> None:
+    """The second relay takes over within the lease of one that has ended."""
 
     async with (
         over_kafka(database, topics, relayed=False) as kafka,
@@ -210,7 +210,7 @@ async def test_a_relay_stands_by_while_another_one_has_the_lease(
             topics.partition,
             publisher,
         )
-        await written(kafka, 3)
+        await append_rows(kafka, 3)
         assert await kafka.relay.step() == 3
         await kafka.writer.database.fetch(
             "UPDATE intake.sent SET leased_until = clock_timestamp() + interval '0.3 s'"
@@ -218,7 +218,7 @@ async def test_a_relay_stands_by_while_another_one_has_the_lease(
         await kafka.writer.announce(SHARD, 20_000)
         assert await kafka.relay.step() == 0
         await asyncio.sleep(0.4)
-        await written(kafka, 1)
+        await append_rows(kafka, 1)
         assert await second.step() == 0, "the first one has renewed its lease"
         await kafka.writer.database.fetch("UPDATE intake.sent SET leased_until = clock_timestamp()")
         assert await second.step() == 1
@@ -234,7 +234,7 @@ async def test_a_district_without_a_partition_is_read_from_its_writer_and_stops_
     with running_broker(tmp_path) as broker:
         await apply(broker.cluster, log_topics(broker.cluster, LOGS, 1))
         async with over_kafka(database, Topics(broker, 0)) as kafka:
-            assert numbered(await kafka.read(0, await written(kafka, 3))) == [1, 2, 3]
+            assert positions_of(await kafka.read(0, await append_rows(kafka, 3))) == [1, 2, 3]
             relay = Relay(kafka.writer, "other", 1, kafka.relay.publisher)
             await kafka.writer.append("other", [visit(1, 1)])
             with pytest.raises(
@@ -246,45 +246,45 @@ async def test_a_district_without_a_partition_is_read_from_its_writer_and_stops_
                     await kafka.notifier.wait(
                         "intake", "other", kafka.notifier.count("intake", "other"), 0.2
                     )
-            assert numbered(list(rows)) == [1]
-            assert numbered(await kafka.read(3, await written(kafka, 3))) == [4, 5, 6]
+            assert positions_of(list(rows)) == [1]
+            assert positions_of(await kafka.read(3, await append_rows(kafka, 3))) == [4, 5, 6]
             await apply(
                 kafka.topics.broker.cluster, log_topics(kafka.topics.broker.cluster, LOGS, 2)
             )
-            await published(kafka)
+            await wait_until_published(kafka)
 
 
 @pytest.mark.usefixtures("impatient")
 async def test_retention_that_passed_while_a_reader_was_away(database: str, topics: Topics) -> None:
     async with over_kafka(database, topics) as kafka:
-        last = await written(kafka, 50)
-        await published(kafka)
+        last = await append_rows(kafka, 50)
+        await wait_until_published(kafka)
         async with administrator(topics.broker.cluster) as client:
             await client.delete_records(
                 {TopicPartition(TOPIC, topics.partition): RecordsToDelete(before_offset=40)}
             )
-        assert numbered(await kafka.read(0, last)) == list(range(1, last + 1))
+        assert positions_of(await kafka.read(0, last)) == list(range(1, last + 1))
         assert "read" in kafka.recorded.requests
-        assert numbered(await kafka.read(last, await written(kafka, 5))) == list(
+        assert positions_of(await kafka.read(last, await append_rows(kafka, 5))) == list(
             range(last + 1, last + 6)
         )
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_topic_that_is_deleted_and_made_anew(database: str, tmp_path: Path) -> None:
+async def test_a_topic_that_is_deleted_and_created_again(database: str, tmp_path: Path) -> None:
     with running_broker(tmp_path) as broker:
         await make_topics(broker.cluster)
         async with over_kafka(database, Topics(broker, 0)) as kafka:
-            last = await written(kafka, 50)
+            last = await append_rows(kafka, 50)
             assert len(await kafka.read(0, last)) == last
             async with administrator(kafka.topics.broker.cluster) as client:
                 await client.delete_topics([TOPIC])
-            more = await written(kafka, 50)
-            assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+            more = await append_rows(kafka, 50)
+            assert positions_of(await kafka.read(last, more)) == list(range(last + 1, more + 1))
             await make_topics(kafka.topics.broker.cluster)
-            again = await written(kafka, 50)
-            assert numbered(await kafka.read(more, again)) == list(range(more + 1, again + 1))
-            await published(kafka)
+            again = await append_rows(kafka, 50)
+            assert positions_of(await kafka.read(more, again)) == list(range(more + 1, again + 1))
+            await wait_until_published(kafka)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -294,16 +294,16 @@ async def test_another_cluster_at_the_same_address(database: str, tmp_path: Path
     with running_broker(tmp_path) as broker:
         await make_topics(broker.cluster)
         async with over_kafka(database, Topics(broker, 0)) as kafka:
-            last = await written(kafka, 50)
+            last = await append_rows(kafka, 50)
             assert len(await kafka.read(0, last)) == last
             broker = kafka.topics.broker
             broker.do("kill")
             (broker.folder / "data").rename(broker.folder / "gone")
-            more = await written(kafka, 10)  # No commit waits for a broker.
+            more = await append_rows(kafka, 10)  # No commit waits for a broker.
             broker.do("start")
             await make_topics(broker.cluster)
-            assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
-            await published(kafka)
+            assert positions_of(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+            await wait_until_published(kafka)
 
 
 @pytest.mark.usefixtures("patient")
@@ -313,9 +313,9 @@ async def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_w
     with running_broker(tmp_path) as broker:
         await make_topics(broker.cluster)
         async with over_kafka(database, Topics(broker, 0)) as kafka:
-            await written(kafka, 1)
+            await append_rows(kafka, 1)
             await kafka.read(0, 1)
-            await published(kafka)
+            await wait_until_published(kafka)
             kafka.topics.broker.do("kill")
             kafka.reader._follower.changed.set()  # As for another district.
 
@@ -326,7 +326,7 @@ async def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_w
             kafka.topics.broker.do("start")
             await kafka.knows_the_generation()
             kafka.recorded.unavailable = True
-            assert numbered(await kafka.read(1, await written(kafka, 5))) == [2, 3, 4, 5, 6]
+            assert positions_of(await kafka.read(1, await append_rows(kafka, 5))) == [2, 3, 4, 5, 6]
 
 
 @pytest.mark.usefixtures("patient")
@@ -336,19 +336,19 @@ async def test_a_broker_that_is_killed_holds_nobody_up_and_lag_returns_to_zero(
     with running_broker(tmp_path) as broker:
         await make_topics(broker.cluster)
         async with over_kafka(database, Topics(broker, 0)) as kafka:
-            last = await written(kafka, 50)
+            last = await append_rows(kafka, 50)
             assert len(await kafka.read(0, last)) == last
             kafka.topics.broker.do("kill")
-            more = await written(kafka, 50)
+            more = await append_rows(kafka, 50)
             assert await count_unpublished(kafka.writer, SHARD) == 50
             kafka.topics.broker.do("start")
-            assert numbered(await kafka.read(last, more)) == list(range(last + 1, more + 1))
-            await published(kafka)
+            assert positions_of(await kafka.read(last, more)) == list(range(last + 1, more + 1))
+            await wait_until_published(kafka)
             assert "read" not in kafka.recorded.requests
 
 
-async def restored(kafka: Kafka, last: int, folder: Path) -> None:
-    """The writer's database becomes a backup that ends at a position, and an operator accepts it."""
+async def restore(kafka: Kafka, last: int, folder: Path) -> None:
+    """Turn the writer's database into an accepted backup that ends at a position."""
     database = kafka.writer.database
     await database.fetch(f"DELETE FROM intake.log WHERE pos > {last}")
     await database.fetch(f"UPDATE intake.shard SET pos = {last}")
@@ -363,30 +363,30 @@ async def restored(kafka: Kafka, last: int, folder: Path) -> None:
 async def test_a_new_generation(
     database: str, topics: Topics, tmp_path: Path, read_up_to: int
 ) -> None:
-    """Whoever reads is told, once, and reads what stands there now; what stood on the topic is not taken."""
+    """A reader gets one notice and then the new rows; the old ones on the topic are dropped."""
 
     async with over_kafka(database, topics) as kafka:
-        await written(kafka, 10)
-        await published(kafka)
+        await append_rows(kafka, 10)
+        await wait_until_published(kafka)
         await kafka.read(0, 10)
         await kafka.reader.read(SHARD, read_up_to, 1)
-        await restored(kafka, 6, tmp_path)
+        await restore(kafka, 6, tmp_path)
         new = await kafka.writer.append(SHARD, [visit(number, 1000) for number in range(20, 26)])
         with pytest.raises(Conflict, match="is of another generation than what was read"):
             await kafka.read(10, 13)
         assert await kafka.read(6, 12) == new
-        assert numbered(await kafka.read(0, 12)) == list(range(1, 13))
+        assert positions_of(await kafka.read(0, 12)) == list(range(1, 13))
 
 
 @pytest.mark.usefixtures("patient")
-async def test_a_database_that_is_made_anew_is_another_generation(
+async def test_a_database_that_is_created_again_is_another_generation(
     database: str, topics: Topics
 ) -> None:
-    """Its topic still has the rows of the one before, which a reader that begins now does not take."""
+    """Its topic still has the rows of the previous one, which a new reader drops."""
 
     async with over_kafka(database, topics) as kafka:
-        await written(kafka, 10)
-        await published(kafka)
+        await append_rows(kafka, 10)
+        await wait_until_published(kafka)
         for table in ("log", "shard", "sent"):
             await kafka.writer.database.fetch(f"DELETE FROM intake.{table}")
         kafka.writer.forget(SHARD)
@@ -394,7 +394,7 @@ async def test_a_database_that_is_made_anew_is_another_generation(
         assert await kafka.read(0, 6) == rows
 
 
-# ── What each rule is worth: without it, the same story goes wrong ─────────────────────────────────────────────────────────
+# ── Each rule is needed: without it, the same story goes wrong ─────────────────────────────────
 
 
 def takes_whatever_comes(shard: ShardBuffer, row: Row) -> bool:
@@ -424,19 +424,19 @@ async def marks_before_it_publishes(relay: Relay) -> int:
     return 0
 
 
-async def arrived(kafka: Kafka) -> list[int]:
-    """A relay publishes 1 to 4 and dies, the next one 3 to 10 but for a record of 6 that is lost; what a reader takes."""
-    await written(kafka, 10)
+async def positions_read(kafka: Kafka) -> list[int]:
+    """Publish 1 to 4, then 3 to 10 without 6. Return the positions that a reader takes."""
+    await append_rows(kafka, 10)
     publisher = kafka.relay.publisher
     records = [(SHARD.encode(), envelope(row)) for row in await kafka.writer.read(SHARD, 0, 10)]
     for part in (records[:4], records[2:5] + records[6:]):
         await publisher.publish(TOPIC, kafka.topics.partition, part, await headers_of(kafka))
     taken: list[Row] = []
     while not taken or taken[-1].position < 10:
-        found = await kafka.reader.read(SHARD, taken[-1].position if taken else 0, 100)
-        taken += found or list(kafka.reader._buffers[SHARD].rows)
+        rows = await kafka.reader.read(SHARD, taken[-1].position if taken else 0, 100)
+        taken += rows or list(kafka.reader._buffers[SHARD].rows)
         await asyncio.sleep(0.02)
-    return numbered(taken)
+    return positions_of(taken)
 
 
 @pytest.mark.usefixtures("patient")
@@ -452,7 +452,7 @@ async def test_the_rule_of_one_integer_is_needed(
         monkeypatch.setattr(ShardBuffer, "add", weakened)
     async with over_kafka(database, topics, relayed=False) as kafka:
         async with asyncio.timeout(20):
-            assert (await arrived(kafka) == list(range(1, 11))) is right
+            assert (await positions_read(kafka) == list(range(1, 11))) is right
 
 
 @pytest.mark.usefixtures("patient")
@@ -460,12 +460,12 @@ async def test_the_rule_of_one_integer_is_needed(
 async def test_the_rule_of_generations_is_needed(
     database: str, topics: Topics, monkeypatch: pytest.MonkeyPatch, weakened: bool
 ) -> None:
-    """Somebody still publishes from a database that is no more: its row has the next position, and other content."""
+    """A row of a database that is gone has the next position and other content."""
 
     if weakened:
         monkeypatch.setattr(ShardBuffer, "accepts", lambda *_: True)
     async with over_kafka(database, topics, relayed=False) as kafka:
-        last = await written(kafka, 5)
+        last = await append_rows(kafka, 5)
         other = (await kafka.writer.read(SHARD, last - 1, 1))[0]._replace(
             position=last + 1, time=777
         )
@@ -489,7 +489,7 @@ async def test_the_relay_marks_what_was_acknowledged(
     """A relay dies while it publishes, and another one goes on; nobody asks the writer."""
 
     async with over_kafka(database, topics, relayed=False) as kafka:
-        await written(kafka, 10)
+        await append_rows(kafka, 10)
         with monkeypatch.context() as patched, suppress(asyncio.CancelledError):
             if weakened:
                 patched.setattr(Relay, "step", marks_before_it_publishes)
@@ -501,16 +501,16 @@ async def test_the_relay_marks_what_was_acknowledged(
         kafka.relay.published = None
         kafka.publish()
         await kafka.reader.read(SHARD, 0, 1)
-        await written(kafka, 1)
-        await published(kafka)
+        await append_rows(kafka, 1)
+        await wait_until_published(kafka)
 
-        async def seen() -> bool:
+        async def is_seen() -> bool:
             return (
                 bool(kafka.recorded.requests)
                 or (await kafka.reader.watermark(SHARD)).position == 11
             )
 
-        await wait_for_condition(seen)
+        await wait_for_condition(is_seen)
         assert (await kafka.reader.watermark(SHARD)).position == (0 if weakened else 11)
 
 
@@ -551,8 +551,8 @@ async def test_kafkas_own_tool_shows_how_far_a_log_is_read(
     group = f"group{topics.partition}"
 
     async with over_kafka(database, topics) as kafka:
-        last = await written(kafka, 100)
-        await published(kafka)
+        last = await append_rows(kafka, 100)
+        await wait_until_published(kafka)
         reader = KafkaLog(
             "intake",
             kafka.topics.broker.cluster,
@@ -582,7 +582,7 @@ async def test_a_run_of_simulate_does_not_end_before_its_last_row_is_published(
     database: str, topics: Topics
 ) -> None:
     async with over_kafka(database, topics, relayed=False) as kafka:
-        last = await written(kafka, 5)
+        last = await append_rows(kafka, 5)
         logs = {
             "intake": kafka.writer,
             **{

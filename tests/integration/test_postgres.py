@@ -1,4 +1,4 @@
-"""The log on Postgres passes the contract; its plans are pinned; its schema is what SQLAlchemy knows."""
+"""The log on Postgres passes the contract; its plans and its schema are pinned."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from gridcall.host.migrations import MIGRATIONS, prepare
 from intake.acceptor import Acceptor
 from intake.item_codec import item_of
 from intake.tables import METADATA as INTAKE
-from tests.contract.log_contract import CONTRACT, SHARD, numbered, visit
+from tests.contract.log_contract import CONTRACT, SHARD, row_at, visit
 from tests.harness.exampleville import CITY, PROFILE
 from tests.harness.paths import ROOT
 from tests.harness.postgres import execute
 
 
 class Forgetful(PostgresLog):
-    """It reads the table, also what it has just written itself."""
+    """A log that reads its own new rows from the table, too."""
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
         self._tails.clear()
@@ -52,7 +52,7 @@ class Forgetful(PostgresLog):
 
 
 @asynccontextmanager
-async def opened(
+async def open_log(
     url: str, name: str = "intake", owner: str = "a", kind: type[PostgresLog] = PostgresLog
 ) -> AsyncIterator[PostgresLog]:
     async with open_database(url, size=3) as database:
@@ -64,34 +64,34 @@ async def opened(
 async def test_the_log_on_postgres(
     clause: Callable[[Log], Awaitable[None]], kind: type[PostgresLog], database: str
 ) -> None:
-    async with opened(database, kind=kind) as log:
+    async with open_log(database, kind=kind) as log:
         await log.lease(SHARD)
         await clause(log)
 
 
 async def test_a_zombie_cannot_commit(database: str) -> None:
     async with (
-        opened(database, "cases", "a") as zombie,
-        opened(database, "cases", "b") as owner,
+        open_log(database, "cases", "a") as zombie,
+        open_log(database, "cases", "b") as owner,
     ):
         assert await zombie.lease(SHARD)
-        await zombie.commit(SHARD, [numbered(zombie, 1, 5)])
+        await zombie.commit(SHARD, [row_at(zombie, 1, 5)])
         await owner.database.fetch(
             "UPDATE routing.shard SET leased_until = clock_timestamp()"
         )  # It was paused.
         assert await owner.lease(SHARD)
         with pytest.raises(Conflict, match="another owner, 'b'"):
-            await zombie.commit(SHARD, [numbered(zombie, 2, 6, sequence=2)])
+            await zombie.commit(SHARD, [row_at(zombie, 2, 6, sequence=2)])
         with pytest.raises(Conflict, match="another owner"):
             await zombie.announce(SHARD, 9)
         with pytest.raises(Conflict, match="another owner"):
             await zombie.renew(SHARD)
-        await owner.commit(SHARD, [numbered(owner, 2, 6, sequence=2)])
+        await owner.commit(SHARD, [row_at(owner, 2, 6, sequence=2)])
         assert len(await owner.read(SHARD, 0, 9)) == 2
 
 
 async def test_a_lease_is_for_one_owner_until_it_runs_out_or_is_released(database: str) -> None:
-    async with opened(database, "cases", "a") as one, opened(database, "cases", "b") as other:
+    async with open_log(database, "cases", "a") as one, open_log(database, "cases", "b") as other:
         assert await one.lease(SHARD)
         assert not await other.lease(SHARD)
         assert await one.lease(SHARD)
@@ -100,7 +100,7 @@ async def test_a_lease_is_for_one_owner_until_it_runs_out_or_is_released(databas
 
 
 async def test_two_acceptors_give_one_order(database: str) -> None:
-    async with opened(database) as one, opened(database) as other:
+    async with open_log(database) as one, open_log(database) as other:
         await asyncio.gather(
             *(log.append(SHARD, [visit(n, n)]) for n in range(50) for log in (one, other))
         )
@@ -117,13 +117,13 @@ async def test_a_reference_that_comes_again_while_commits_are_under_way_is_accep
         items = [
             item_of(VisitMade(action=f"{n % 70:032x}", issue="case", by="ann")) for n in range(700)
         ]
-        asked = []
+        commits = []
         for start in range(0, 700, 7):
-            asked.append(asyncio.create_task(acceptor.accept(SHARD, items[start : start + 7])))
+            commits.append(asyncio.create_task(acceptor.accept(SHARD, items[start : start + 7])))
             await asyncio.sleep(
                 0.001
             )  # So that some ask while the commits of others are under way.
-        answers = [each for task in asked for each in await task]
+        answers = [each for task in commits for each in await task]
         assert sorted(each.position for each in answers if each.fresh) == list(range(1, 71))
         assert len({(each.id, each.position, each.time, each.code) for each in answers}) == 70
         assert all(each.same for each in answers)
@@ -134,12 +134,12 @@ def plan(lines: list[Any]) -> str:
 
 
 async def test_the_log_is_read_by_its_index_also_while_it_is_new(database: str) -> None:
-    async def explained(connection: asyncpg.Connection[Any]) -> str:
+    async def explain(connection: asyncpg.Connection[Any]) -> str:
         await connection.execute(f"PREPARE reading AS {READ.format(schema='intake')}")
         return plan(await connection.fetch("EXPLAIN EXECUTE reading('city', 5, 10)"))
 
     async with open_database(database) as db:
-        seen = await db.on_connection(explained)
+        seen = await db.on_connection(explain)
         assert "Index Scan using log_pkey" in seen
         assert "Sort" not in seen
 
@@ -162,7 +162,7 @@ async def test_every_connection_of_the_runtime_has_its_settings(database: str) -
     ],
 )
 def test_the_migrations_make_the_schema(service: str, metadata: MetaData, database: str) -> None:
-    def compared(connection: Connection) -> list[Any]:
+    def schema_differences(connection: Connection) -> list[Any]:
         options = {
             "include_schemas": True,
             "include_name": lambda name, kind, parents: kind != "schema" or name == service,
@@ -173,7 +173,7 @@ def test_the_migrations_make_the_schema(service: str, metadata: MetaData, databa
             compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
         )
 
-    assert asyncio.run(run_on_sqlalchemy(database, compared)) == []
+    assert asyncio.run(run_on_sqlalchemy(database, schema_differences)) == []
 
 
 async def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
@@ -181,17 +181,17 @@ async def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
 ) -> None:
     now, before = MIGRATIONS["intake"], tmp_path / "migrations"
     shutil.copytree(now, before, ignore=shutil.ignore_patterns("r0005*", "__pycache__"))
-    kept = ("0" * 31 + "a", b"\0\xff" * 8, "f" * 32)
+    identity = ("0" * 31 + "a", b"\0\xff" * 8, "f" * 32)
 
     url = postgres.replace("/postgres?", "/kept_as_text?")
     await create_database(url)
     await migrate(url, "intake", before)
     async with open_database(url) as db:
-        await db.fetch("INSERT INTO intake.identity VALUES ($1, 'city', 1, 5, $2, $3)", *kept)
+        await db.fetch("INSERT INTO intake.identity VALUES ($1, 'city', 1, 5, $2, $3)", *identity)
     await migrate(url, "intake", now)
     async with open_database(url) as db:
         ((name, content, code),) = await db.fetch("SELECT id, content, code FROM intake.identity")
-        assert (name.hex, content.bytes, code.hex) == kept
+        assert (name.hex, content.bytes, code.hex) == identity
 
 
 def test_a_database_keeps_every_character_or_is_refused(postgres: str) -> None:
@@ -220,7 +220,7 @@ def prepared_alone(url: str) -> None:
 async def test_a_session_that_is_cut_while_a_service_is_prepared_is_a_database_that_is_away(
     database: str,
 ) -> None:
-    """A service that starts while its database does waits for it: anything but Unavailable would end it."""
+    """A service waits for a starting database. Anything but Unavailable would end it."""
     cut = "SELECT pg_terminate_backend(pg_backend_pid())"
 
     with pytest.raises(Unavailable):
@@ -230,26 +230,26 @@ async def test_a_session_that_is_cut_while_a_service_is_prepared_is_a_database_t
             await connection.execute(cut)
 
 
-async def test_a_session_whose_end_is_told_before_its_connection_closes_is_a_database_that_is_away(
+async def test_a_session_that_ends_before_its_connection_closes_is_an_unavailable_database(
     database: str,
 ) -> None:
     fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
 
-    async def ended(connection: Any) -> None:
+    async def end_session(connection: Any) -> None:
         connection._protocol.data_received(b"E" + (4 + len(fields)).to_bytes(4, "big") + fields)
 
     async with open_database(database, size=1) as db:
-        await db.on_connection(ended)
+        await db.on_connection(end_session)
         with pytest.raises(Unavailable):
             await db.fetch("SELECT 1")
         assert (await db.fetch("SELECT 1"))[0][0] == 1
 
 
 async def test_a_name_of_several_lines_is_written_nowhere(database: str) -> None:
-    async with opened(database, "cases") as log:
+    async with open_log(database, "cases") as log:
         await log.lease(SHARD)
         with pytest.raises(ValueError, match="line feed"):
-            await log.commit(SHARD, [numbered(log, 1, 5), numbered(log, 2, 5, "two\nlines")])
+            await log.commit(SHARD, [row_at(log, 1, 5), row_at(log, 2, 5, "two\nlines")])
         assert not await log.entries(SHARD, 0, 9)
 
 
@@ -263,9 +263,7 @@ def test_the_embedded_server_starts_with_a_short_path_and_a_locale_that_is_not_t
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setenv("LC_ALL", "tlh_QO.KOI8-R")  # No machine has it.
     start_server(tmp_path).cleanup()
-    assert shutil.which("ldconfig"), (
-        "it lies in /usr/sbin or /sbin on every Debian, as useradd does"
-    )
+    assert shutil.which("ldconfig"), "it is in /usr/sbin or /sbin on every Debian, as useradd is"
 
 
 def test_processes_that_start_the_embedded_server_at_once_all_find_it(tmp_path: Path) -> None:
@@ -280,7 +278,7 @@ def test_processes_that_start_the_embedded_server_at_once_all_find_it(tmp_path: 
     assert [process.returncode for process in running] == [0] * 4
 
 
-def test_the_embedded_server_stops_with_a_command_that_is_told_to_end(tmp_path: Path) -> None:
+def test_the_embedded_server_stops_with_a_command_that_gets_sigterm(tmp_path: Path) -> None:
     home = {**os.environ, "GRIDCALL_HOME": str(tmp_path)}
     home.pop("GRIDCALL_DATABASE_URL")
     program = (sys.executable, "-m", "gridcall")

@@ -1,4 +1,4 @@
-"""simulate on real Postgres: the same bytes as in memory, in batches of any size, and however often it is killed."""
+"""simulate on real Postgres: the same bytes as in memory, for any batch size and any kill."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_made_up_city_has_the_same_bytes_on_postgres(batch: int, tmp_path: P
 def compared_after_kills(
     data: Path, postgres: str, folder: Path, months: int, kills: int, batch: int
 ) -> None:
-    """Kill a run whenever it has got a part further; in the end it has the same bytes as one in memory."""
+    """Kill a run again and again. In the end it has the same bytes as one in memory."""
     assert (
         run_command(command(folder / "memory", "memory", data=data, months=months)).returncode == 0
     )
