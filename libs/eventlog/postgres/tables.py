@@ -8,6 +8,8 @@ Migrations make the tables (migrations/); a test compares both.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -21,6 +23,9 @@ from sqlalchemy import (
     text,
 )
 
+BEGINNING = "'-62135596800000000'::bigint"
+NOW = "clock_timestamp()"
+NEVER = "'-infinity'::timestamptz"
 GENERATION = "((EXTRACT(epoch FROM clock_timestamp()) * (1000000)::numeric))::bigint"
 
 
@@ -30,60 +35,64 @@ def metadata_of(schema: str, *, begins_generations: bool = False) -> MetaData:
     `begins_generations` is for the log that reads no other one: a shard's first row begins one.
     """
     metadata = MetaData(schema=schema)
+    add_log(metadata)
+    add_shard(metadata, GENERATION if begins_generations else "0")
+    add_sent(metadata)
+    return metadata
+
+
+def add_log(metadata: MetaData) -> None:
+    """Add the table `log`."""
     Table(
         "log",
         metadata,
-        Column("shard", Text, nullable=False),
-        Column("pos", BigInteger, nullable=False),
-        Column("ts", BigInteger, nullable=False),
-        Column("input", BigInteger, nullable=False),
-        Column("n", Integer, nullable=False),
-        Column("subject", Text, nullable=False),
-        Column("seq", Integer, nullable=False),
-        Column("cause", Text, nullable=False),
-        Column("type", Text, nullable=False),
-        Column("data", LargeBinary, nullable=False),
-        Column(
-            "recorded",
-            DateTime(timezone=True),
-            nullable=False,
-            server_default=text("clock_timestamp()"),
-        ),
+        column("shard", Text),
+        column("pos", BigInteger),
+        column("ts", BigInteger),
+        column("input", BigInteger),
+        column("n", Integer),
+        column("subject", Text),
+        column("seq", Integer),
+        column("cause", Text),
+        column("type", Text),
+        column("data", LargeBinary),
+        column("recorded", DateTime(timezone=True), NOW),
         PrimaryKeyConstraint("shard", "pos", name="log_pkey"),
     )
+
+
+def add_shard(metadata: MetaData, generation: str) -> None:
+    """Add the table `shard`; `generation` is that of a new row."""
     Table(
         "shard",
         metadata,
         Column("shard", Text, primary_key=True),
-        Column("pos", BigInteger, nullable=False, server_default=text("0")),
-        Column(
-            "ts", BigInteger, nullable=False, server_default=text("'-62135596800000000'::bigint")
-        ),
-        Column("input", BigInteger, nullable=False, server_default=text("0")),
-        Column("epoch", BigInteger, nullable=False, server_default=text("0")),
-        Column("owner", Text, nullable=False, server_default=text("''::text")),
-        Column(
-            "leased_until",
-            DateTime(timezone=True),
-            nullable=False,
-            server_default=text("'-infinity'::timestamptz"),
-        ),
-        Column("adopted", Integer, nullable=False, server_default=text("0")),
-        Column(
-            "generation",
-            BigInteger,
-            nullable=False,
-            server_default=text(GENERATION if begins_generations else "0"),
-        ),
-        Column("before", BigInteger, nullable=False, server_default=text("0")),
-        Column("start", BigInteger, nullable=False, server_default=text("0")),
+        column("pos", BigInteger, "0"),
+        column("ts", BigInteger, BEGINNING),
+        column("input", BigInteger, "0"),
+        column("epoch", BigInteger, "0"),
+        column("owner", Text, "''::text"),
+        column("leased_until", DateTime(timezone=True), NEVER),
+        column("adopted", Integer, "0"),
+        column("generation", BigInteger, generation),
+        column("before", BigInteger, "0"),
+        column("start", BigInteger, "0"),
     )
+
+
+def add_sent(metadata: MetaData) -> None:
+    """Add the table `sent`."""
     Table(
         "sent",
         metadata,
         Column("shard", Text, primary_key=True),
-        Column("pos", BigInteger, nullable=False, server_default=text("0")),
-        Column("owner", Text, nullable=False),
-        Column("leased_until", DateTime(timezone=True), nullable=False),
+        column("pos", BigInteger, "0"),
+        column("owner", Text),
+        column("leased_until", DateTime(timezone=True)),
     )
-    return metadata
+
+
+def column(name: str, kind: Any, default: str | None = None) -> Column[Any]:
+    """Return a column that is never null; `default` is SQL."""
+    server_default = None if default is None else text(default)
+    return Column(name, kind, nullable=False, server_default=server_default)

@@ -10,6 +10,12 @@ NEVER = "'-infinity'::timestamptz"
 
 def create_log(schema: str) -> None:
     """Make `log` and `shard` in a schema."""
+    create_log_table(schema)
+    create_shard_table(schema)
+
+
+def create_log_table(schema: str) -> None:
+    """Make `log`."""
     op.create_table(
         "log",
         sa.Column("shard", sa.Text, nullable=False),
@@ -34,6 +40,10 @@ def create_log(schema: str) -> None:
     op.execute(
         f"ALTER TABLE {schema}.log ALTER COLUMN data SET STORAGE EXTERNAL"
     )  # Small already; do not try to compress.
+
+
+def create_shard_table(schema: str) -> None:
+    """Make `shard`."""
     op.create_table(
         "shard",
         sa.Column("shard", sa.Text, primary_key=True),
