@@ -1,4 +1,4 @@
-"""Rules of the architecture that import contracts cannot see. The contracts are in pyproject.toml."""
+"""Rules of the architecture beside the import contracts in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tests.harness.paths import ROOT
 
 CODE = ("libs", "services", "gridcall")
 STATEMENT = re.compile(
-    r"\b(SELECT\b.*\bFROM|INSERT INTO|UPDATE\b.*\bSET|DELETE FROM|TRUNCATE|CREATE (OR REPLACE )?\w+)\b",
+    r"\b(SELECT\b.*\bFROM|INSERT INTO|UPDATE\b.*\bSET|DELETE FROM|TRUNCATE"
+    r"|CREATE (OR REPLACE )?\w+)\b",
     re.DOTALL,
 )
 SCHEMAS = "|".join(WRITER.values())

@@ -15,7 +15,6 @@ from tools.language.checks import check_source
 from tools.language.commits import check_commits
 from tools.language.figures import figures
 from tools.language.finding import Finding
-from tools.language.imperative import check_imperatives
 from tools.language.source import tracked_sources
 
 
@@ -58,7 +57,6 @@ def gather(root: Path, paths: list[str]) -> list[Finding]:
     findings = [
         finding for source in tracked_sources(root, below) for finding in check_source(source)
     ]
-    findings += check_imperatives(root, below)
     if not paths:
         findings += check_commits(root)
     return sorted(findings)
