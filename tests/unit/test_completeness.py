@@ -24,6 +24,7 @@ IMPORTED = {e.EndedAtSource}  # An action that comes from records of a source, n
 STAGE_LOGS = {"cases", "calls"}
 EVENTS = list(CATALOGUE.values())
 IN_STAGES = [kind for kind in EVENTS if STAGE_LOGS & set(kind.logs)]
+INPUTS = [kind for kind in EVENTS if "intake" in kind.logs]
 ACTIONS = sorted(e.ACTIONS, key=list(TYPE_OF).index)
 PARTS = ("__init__.py", "__main__.py", "app.py", "settings.py")
 
@@ -128,7 +129,7 @@ def test_an_event_is_known_to_the_checker(kind: EventType) -> None:
 # ── An input ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", [kind for kind in EVENTS if "intake" in kind.logs])
+@pytest.mark.parametrize("kind", INPUTS, ids=lambda kind: kind.short)
 def test_an_input_has_outcomes_in_the_checker(kind: EventType) -> None:
     assert kind.short in OUTCOMES, f"tools/checker/cases.py: OUTCOMES lacks {kind.short}"
 
