@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.language import allowance
+from tools.language.__main__ import count
 from tools.language.checks import check_source
 from tools.language.commits import Commit, check_subject
 from tools.language.finding import Finding
@@ -106,14 +106,10 @@ def finding(path: str, line: int = 1) -> Finding:
     return Finding(path, line, "word", "`x`", "old dialect", "write y")
 
 
-def test_the_allowance_covers_a_folder_and_only_shrinks() -> None:
-    """A file may move inside its folder; one finding too many shows all of that folder."""
-    allowed = allowance.count([finding("libs/events/a.py"), finding("libs/events/a.py", 2)])
-    moved = [finding("libs/events/b.py"), finding("libs/events/core/c.py")]
-    assert allowance.excess(moved, allowed) == []
-    assert allowance.excess([*moved, finding("libs/events/d.py")], allowed) != []
-    assert allowance.excess([finding("docs/a.md")], allowed) == [finding("docs/a.md")]
-    assert allowance.grown_checks(allowance.count(moved * 2), allowed) == ["word"]
+def test_findings_are_counted_per_folder_and_check() -> None:
+    """The summary names the first two parts of the path."""
+    findings = [finding("libs/events/a.py"), finding("libs/events/core/b.py"), finding("a.md")]
+    assert count(findings) == {".": {"word": 1}, "libs/events": {"word": 2}}
 
 
 def test_a_finding_says_place_reason_and_remedy() -> None:

@@ -1,16 +1,15 @@
 """Check the language: `python -m tools.language [path ...]`.
 
-Without a path the whole tree is checked and compared with the allowance. With paths, every finding
-below them is printed, whatever the allowance says.
+Without a path the whole tree and the subjects of commits are checked.
 """
 
 import argparse
 import json
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from tools.language import allowance
 from tools.language.checks import check_source
 from tools.language.commits import check_commits
 from tools.language.figures import figures
@@ -26,15 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         print_figures(root, as_json=options.json)
         return 0
     findings = gather(root, options.paths)
-    if options.update:
-        return update_allowance(root, findings)
-    refused = (
-        findings if options.paths else allowance.excess(findings, allowance.read_allowance(root))
-    )
-    print_findings(refused, as_json=options.json, summary_only=options.summary)
-    if not refused and not options.json:
-        print(f"language: ok ({len(findings)} findings are still allowed)")
-    return 1 if refused else 0
+    print_findings(findings, as_json=options.json, summary_only=options.summary)
+    return 1 if findings else 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,9 +37,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--summary", action="store_true", help="print counts only")
     made.add_argument("--figures", action="store_true", help="print the shares of the whole tree")
-    made.add_argument(
-        "--update", action="store_true", help="write the allowance; it may only shrink"
-    )
     return made
 
 
@@ -62,21 +51,17 @@ def gather(root: Path, paths: list[str]) -> list[Finding]:
     return sorted(findings)
 
 
-def update_allowance(root: Path, findings: list[Finding]) -> int:
-    """Write the present counts as the allowance, unless a check has more in total than before."""
-    new = allowance.count(findings)
-    old = allowance.read_allowance(root)
-    if old and (checks := allowance.grown_checks(new, old)):
-        print(f"FAIL: more findings than allowed in total: {', '.join(checks)}; clean them first")
-        return 1
-    allowance.write_allowance(root, new)
-    print(f"language: {sum(allowance.totals(new).values())} findings are allowed now")
-    return 0
+def count(findings: list[Finding]) -> dict[str, dict[str, int]]:
+    """Return the number of findings per folder and check."""
+    counts: dict[str, Counter[str]] = {}
+    for finding in findings:
+        counts.setdefault(finding.folder, Counter())[finding.check] += 1
+    return {folder: dict(sorted(numbers.items())) for folder, numbers in sorted(counts.items())}
 
 
 def print_findings(findings: list[Finding], *, as_json: bool, summary_only: bool) -> None:
     """Print findings line by line, then their counts; or all of it as JSON."""
-    counts = allowance.count(findings)
+    counts = count(findings)
     if as_json:
         items = [] if summary_only else [asdict(finding) for finding in findings]
         print(json.dumps({"findings": items, "counts": counts}, indent=1))
@@ -85,6 +70,8 @@ def print_findings(findings: list[Finding], *, as_json: bool, summary_only: bool
         print(*findings, sep="\n", end="\n" if findings else "")
     for folder, numbers in counts.items():
         print(f"{folder}: " + ", ".join(f"{check} {number}" for check, number in numbers.items()))
+    if not findings:
+        print("language: ok")
 
 
 def print_figures(root: Path, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ class Finding:
 
     @property
     def folder(self) -> str:
-        """Return the folder that the allowance counts: the first two parts of the path."""
+        """Return the folder in the summary of counts: the first two parts of the path."""
         parts = self.path.split("/")
         return "/".join(parts[: min(2, len(parts) - 1)]) or "."
 
