@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +18,7 @@ from eventlog.postgres.pool import Database, open_database
 from events.catalogue import LINES
 from events.instants import Instant, instant
 from gridcall.cli.terminal import NOTHING_RAN, fail
+from gridcall.demo.keys import FILE, PEOPLE, DemoKeys, store_keys
 from gridcall.demo.licheng.contents import contents
 from gridcall.demo.licheng.platforms import PLATFORMS
 from gridcall.demo.licheng.units import CODE, ZONE
@@ -28,7 +27,6 @@ from intake.api_keys import READER, ApiKeys
 from intake.store import IntakeStore
 
 REMARK = "gridcall's demo: its clock is no clock"  # On the database.
-PEOPLE = "people"
 END_SECONDS = 30
 
 
@@ -52,7 +50,7 @@ async def prepare_demo(url: str, folder: Path, speed: float) -> bool:
         await adopt_district(database)
         if not times:
             rmtree(folder, ignore_errors=True)  # Keys and receipts of a district that is gone.
-        await make_keys(database, folder / "keys.json")
+        await make_keys(database, folder)
         return bool(times)
 
 
@@ -69,12 +67,9 @@ async def adopt_district(database: Database) -> None:
     await adopt_reference_data(database, CODE, events, bodies)
 
 
-async def make_keys(database: Database, path: Path) -> None:
-    """Make a key for each platform, one for people and one for reading logs.
-
-    They are stored in a file that only its owner can read. An existing file is kept.
-    """
-    if path.exists():
+async def make_keys(database: Database, folder: Path) -> None:
+    """Make a key for each platform, one for people and one for reading logs, unless they exist."""
+    if (folder / FILE).exists():
         return
     keys = ApiKeys(database)
     platforms = {
@@ -82,9 +77,7 @@ async def make_keys(database: Database, path: Path) -> None:
         for platform in PLATFORMS
     }
     people, reader = await keys.add(CODE, PEOPLE, LINES), await keys.add(CODE, "screen", [READER])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"platforms": platforms, "people": people, "reader": reader}, file, indent=1)
+    store_keys(folder, DemoKeys(platforms, people, reader))
 
 
 class TrafficProcess:

@@ -6,7 +6,6 @@ It uses no port, database or folder of another gridcall, and leaves nothing behi
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import shlex
@@ -24,6 +23,7 @@ from embedded.server import is_running, start_server
 from eventlog.postgres.pool import open_database
 from events.errors import GridcallError
 from events.instants import Instant
+from gridcall.demo.keys import load_keys
 from gridcall.demo.live import prepare_demo
 from gridcall.demo.signals import POLL_SECONDS, pause
 from gridcall.host.migrations import prepare
@@ -57,7 +57,7 @@ class Sandbox:
         self._url = url
         asyncio.run(prepare(url))
         asyncio.run(prepare_demo(url, self.folder / "demo", self.speed))
-        keys = json.loads((self.folder / "demo" / "keys.json").read_text())
+        keys = load_keys(self.folder / "demo")
         programs = self.folder / "bin"
         programs.mkdir()
         program = programs / "gridcall"
@@ -67,9 +67,9 @@ class Sandbox:
         self.environment |= {
             "GRIDCALL_HOME": str(self.folder),
             "PATH": path,
-            "KEY": keys["platforms"][SOURCE],
-            "PEOPLE": keys["people"],
-            "READER": keys["reader"],
+            "KEY": keys.secret_of(SOURCE),
+            "PEOPLE": keys.people,
+            "READER": keys.reader,
         }
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────

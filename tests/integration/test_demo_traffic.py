@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import msgspec
 import pytest
 
+from gridcall.demo.keys import PEOPLE, load_keys
 from gridcall.demo.live import prepare_demo
-from gridcall.demo.traffic.client import PEOPLE, Keys
 from gridcall.demo.traffic.world import run_world
 from tests.harness.chaos.one_database import BEHIND
 from tests.harness.commands import database_environment
@@ -69,7 +68,7 @@ async def wait_for(condition: Callable[[], bool]) -> None:
 
 
 async def play(url: str, folder: Path, condition: Callable[[], bool]) -> None:
-    keys = msgspec.json.decode((folder / "keys.json").read_bytes(), type=Keys)
+    keys = load_keys(folder)
     playing = asyncio.create_task(run_world(url, keys, folder, SPEED, 1, PER_HOUR))
     await wait_for(lambda: condition() or playing.done())
     playing.cancel()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
 
+import gridcall.cli
 from gridcall.cli.main import MODULE, main
 
 
@@ -21,6 +23,15 @@ def leaves(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str,
         child = command.get_command(context, name)
         assert child is not None
         yield from leaves(child, (*path, name))
+
+
+def test_main_knows_every_module_that_declares_commands() -> None:
+    modules = {
+        path.stem
+        for path in Path(gridcall.cli.__path__[0]).glob("*.py")
+        if "\nCOMMANDS = " in path.read_text(encoding="utf-8")
+    }
+    assert modules == set(MODULE.values()), "add the command to MODULE in gridcall/cli/main.py"
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULE.values())))

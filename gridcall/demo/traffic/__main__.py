@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from gridcall.demo.traffic.client import KeyRefused, Keys
+from gridcall.demo.keys import load_keys
+from gridcall.demo.traffic.client import KeyRefused
 from gridcall.demo.traffic.world import PER_HOUR, run_world
 
 
@@ -48,8 +48,7 @@ def main(
     url: str, folder: Path, speed: float, seed: int, per_hour: float, until_input_ends: bool
 ) -> None:
     """Simulate the platforms that report and the people who act."""
-    keys = msgspec.json.decode((folder / "keys.json").read_bytes(), type=Keys)
-    world = run_world(url, keys, folder, speed, seed, per_hour)
+    world = run_world(url, load_keys(folder), folder, speed, seed, per_hour)
     try:
         asyncio.run(run_until_signal(world, until_input_ends=until_input_ends))
     except ExceptionGroup as faults:

@@ -6,30 +6,16 @@ import asyncio
 from contextlib import suppress
 
 import httpx
-import msgspec
 
 from eventlog.retry import Backoff
 from events.errors import GridcallError
 
-PEOPLE = "people"  # The source of people's actions.
 RETRY_SECONDS_MAX = 5.0
 RETRIED_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 
 
 class KeyRefused(GridcallError):
     """A key is not valid for a request. Nothing can be sent until a new one is made."""
-
-
-class Keys(msgspec.Struct, frozen=True):
-    """`keys.json`: a secret for each platform, one for people's actions, one for reading logs."""
-
-    platforms: dict[str, str]
-    people: str
-    reader: str
-
-    def secret_of(self, source: str) -> str:
-        """Return the secret with which a source posts."""
-        return self.people if source == PEOPLE else self.platforms[source]
 
 
 async def request(

@@ -19,9 +19,9 @@ from events.catalogue import (
 )
 from events.instants import Instant
 from events.registry import TYPE_OF
+from gridcall.demo.keys import PEOPLE
 from gridcall.demo.licheng.units import CODE
 from gridcall.demo.traffic.agenda import Agenda
-from gridcall.demo.traffic.client import PEOPLE
 from gridcall.demo.traffic.clock import HOUR, MINUTE, DistrictClock
 from gridcall.demo.traffic.issues import all_grids, grids_by_street
 from gridcall.demo.traffic.plans import Plan, plan_case

@@ -12,9 +12,10 @@ import httpx
 
 from eventlog.codec import read_envelope
 from eventlog.http_log import POSITION_HEADER, WATERMARK_HEADER
+from gridcall.demo.keys import PEOPLE, DemoKeys
 from gridcall.demo.licheng.units import CODE
 from gridcall.demo.traffic.agenda import Agenda
-from gridcall.demo.traffic.client import PEOPLE, Keys, request
+from gridcall.demo.traffic.client import request
 from gridcall.demo.traffic.clock import HOUR, MINUTE, DistrictClock
 from gridcall.demo.traffic.people import People
 from gridcall.demo.traffic.platforms import Platforms, TimedPost
@@ -40,7 +41,7 @@ class World:
     def __init__(
         self,
         http: httpx.AsyncClient,
-        keys: Keys,
+        keys: DemoKeys,
         receipts: Receipts,
         speed: float,
         seed: int,
@@ -161,7 +162,7 @@ class World:
 
 
 async def run_world(
-    url: str, keys: Keys, folder: Path, speed: float, seed: int, per_hour: float = PER_HOUR
+    url: str, keys: DemoKeys, folder: Path, speed: float, seed: int, per_hour: float = PER_HOUR
 ) -> None:
     """Report and act at the intake API of `url` until cancelled.
 
