@@ -49,7 +49,7 @@ from gridcall.simulation.reports.records import (
 )
 from gridcall.simulation.reports.summary import count_calls, count_cases
 
-UNPACKED_MAX = 4_000  # Rows of several logs about one case come close together.
+UNPACKED_MAX = 2_000  # Rows of several logs about one case come close together.
 # The events that change a column of a report. To decode the others, too, would take longer.
 READ_EVENTS = {
     IssueReported, PoliciesAdopted, CaseParked, ClockStarted, DeadlineMissed,
