@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from escalation.core import calls
 from escalation.core.case import (
@@ -31,13 +31,6 @@ from events.deadlines import due, rule_for, rule_text
 from events.instants import Instant
 
 KIND = "deadline"
-
-
-class Deadline(NamedTuple):
-    """The instant until which a case is in time, and the rule that says so."""
-
-    due: Instant
-    rule: str
 
 
 def decide_placement(case: CasePlaced, state: State, reference: Reference) -> Sequence[Outcome]:
@@ -96,28 +89,34 @@ def start(
     deadline = deadline_of(case.matter, time, reference)
     if deadline is None:
         return []
+    until, rule = deadline
     return [
         ClockStarted(
             case=case.case,
             holder=case.holder,
             run=run,
             started=time,
-            due=deadline.due,
-            rule=deadline.rule,
+            due=until,
+            rule=rule,
             policies=reference.policies.name if reference.policies else None,
         )
     ]
 
 
-def deadline_of(facts: CaseFacts, time: Instant, reference: Reference) -> Deadline | None:
-    """Return the deadline that came with the issue, else that of the first policy row that fits."""
+def deadline_of(
+    facts: CaseFacts, time: Instant, reference: Reference
+) -> tuple[Instant, str] | None:
+    """Return the due time of a case and the rule that says so; None if no rule fits.
+
+    The deadline that came with the issue wins over the first policy row that fits.
+    """
     if facts.due is not None:
-        return Deadline(facts.due, "line")
+        return facts.due, "line"
     policies = reference.policies
-    limit = rule_for(facts, policies.limits) if policies else None
-    if policies is None or limit is None:
+    rule = rule_for(facts, policies.limits) if policies else None
+    if policies is None or rule is None:
         return None
-    return Deadline(due(limit, time, policies.zone), rule_text(limit))
+    return due(rule, time, policies.zone), rule_text(rule)
 
 
 def evolve_start(state: State, event: ClockStarted) -> Watched:
