@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import secrets
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +24,13 @@ from tests.harness.postgres import execute
 from tests.harness.requirements import require
 
 DATA = Path(os.environ.get("GRIDCALL_DATA", ROOT.parent / "shared" / "data"))
+
+# pytest closes /tmp/pytest-of-USER to others whenever it starts. A server of another run, whose
+# Postgres has a user of its own, would lose its files, so that each run has a root of its own.
+TEMPORARY = Path(tempfile.mkdtemp(prefix="gridcall-tests-"))
+TEMPORARY.chmod(0o755)
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(TEMPORARY))
+atexit.register(shutil.rmtree, TEMPORARY, ignore_errors=True)
 
 # Profiles of hypothesis: few examples while one works, many with --hypothesis-profile=thorough.
 settings.register_profile("quick", max_examples=20, deadline=None)

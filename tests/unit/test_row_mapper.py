@@ -349,7 +349,7 @@ def test_a_local_time_is_what_the_standard_library_says(moment: Any, zone: str) 
             ["exactly one of point, grid or street"],
         ),
         ("zone: Europe/Dublin", "zone: [", ["not a YAML file"]),
-        ("zone: Europe/Dublin", "zone: " + "[" * 5000, ["not a YAML file"]),
+        ("zone: Europe/Dublin", "zone: " + "[" * 1000, ["not a YAML file"]),
         ("name: Exampleville", "name: &a Exampleville, code: *a", ["aliases (*name) are not read"]),
         (
             "name: Exampleville",
