@@ -29,13 +29,8 @@ E = TypeVar("E")
 TOTALS = ("open", "overdue", "calling", "queued", "ended", "parked")
 LINE_COUNTS = ("accepted", "open", "overdue")
 GRID_COUNTS = ("open", "overdue", "calling")
-# Fields of events that the screen leaves out: other members have them, or they name people.
-HIDDEN_FIELDS = frozenset(
-    {
-        "by", "case", "holder", "matter", "claims", "used", "rules", "issue", "source",
-        "reference", "receiver",
-    }
-)  # fmt: skip
+# Fields of events that other members of the payload have, or that name people.
+HIDDEN_FIELDS = frozenset({"by", "case", "issue", "source", "reference"})
 
 
 def district_payload(projection: DistrictProjection, since: int) -> Payload:
@@ -213,14 +208,17 @@ def clock_payload(clock: ClockStarted | None) -> Payload | None:
 
 
 def detail_payload(row: Row) -> Payload:
-    """Return the fields of an event that say more than its type, without the people in it."""
+    """Return the plain fields of an event that say more than its type.
+
+    Values inside an event may name people, so none of them is shown as a whole.
+    """
     if isinstance(row.event, IssueReported | ReferenceAdopted):
         return {}
     fields: Payload = msgspec.to_builtins(row.event)
     detail = {
         name: value
         for name, value in fields.items()
-        if name not in HIDDEN_FIELDS and value is not None
+        if name not in HIDDEN_FIELDS and isinstance(value, str | int)
     }
     if holder := fields.get("holder"):
         detail["level"] = holder["level"]

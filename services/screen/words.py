@@ -18,9 +18,15 @@ FOLDER = Path(__file__).parent / "words"
 def words(language: str) -> Mapping[str, str]:
     """Return every word of the page in a language, by key.
 
-    `event.TYPE` is the name of an event. The file refines some of them, for example by level.
+    `event.TYPE` is the name of an event, and `state.STAGE` that of the first event of a stage. The
+    file has shorter words for most stages, and more words for some events, for example by level.
     """
-    declared = {f"event.{kind.short}": getattr(kind.words, language) for kind in CATALOGUE.values()}
+    declared: dict[str, str] = {}
+    for kind in CATALOGUE.values():
+        name = getattr(kind.words, language)
+        declared[f"event.{kind.short}"] = name
+        if kind.case_stage:
+            declared.setdefault(f"state.{kind.case_stage}", name)
     path = FOLDER / f"{language}.json"
     return {**declared, **msgspec.json.decode(path.read_bytes(), type=dict[str, str])}
 

@@ -16,7 +16,7 @@ from eventlog.notifier import Notifier
 from events import catalogue as e
 from screen.core.projection import LOGS, CaseFile, DistrictProjection
 from screen.follower import Follower
-from screen.payloads import case_file_payload, district_payload
+from screen.payloads import case_file_payload, detail_payload, district_payload
 from tests.harness.city import ANN, DAY
 from tests.harness.histories import END, drafts_of, histories, run
 
@@ -158,6 +158,18 @@ def test_an_ended_case_that_is_gone_is_still_counted_and_comes_back_when_it_reop
     again = e.ReopeningAsked(action="again", issue="a", because="recurrence")
     after = projection_of(run([*drafts, Draft(2 * DAY, "again", again)]))
     assert (set(after.files), after.totals["ended"], after.totals["open"]) == ({"a", "c"}, 2, 1)
+
+
+def test_the_detail_of_an_event_names_nobody() -> None:
+    resolved = e.CaseResolved(case="A", holder=ANN, by="ann", root_cause="worn_out")
+    called = e.CallRaised(
+        case="A", holder=ANN, call="A/1", from_level="grid", to_level="street",
+        receiver=e.OnCall("01", "olga", "otto"), because="deadline", answer_due=None,
+    )  # fmt: skip
+    details = [detail_payload(Tape().row("A", event)) for event in (resolved, called)]
+    assert details[0] == {"root_cause": "worn_out", "level": "grid"}
+    assert (details[1]["unit"], details[1]["because"]) == ("01", "deadline")
+    assert not {"ann", "olga", "otto"} & {str(value) for value in details[1].values()}
 
 
 def test_a_follower_applies_causes_before_their_effects_and_nothing_is_late() -> None:

@@ -27,7 +27,7 @@ def test_every_event_has_a_name(kind: EventType, language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_of_a_case_has_a_word(stage: str, language: str) -> None:
-    assert words(language).get(f"state.{stage}"), f"services/screen/words/{language}.json: {stage}"
+    assert words(language)[f"state.{stage}"]
 
 
 def test_the_page_knows_the_stages_in_which_a_case_has_ended() -> None:
