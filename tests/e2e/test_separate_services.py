@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import open_database
 from events.topology import WRITER
 from gridcall.verify import verify
-from tests.harness.commands import run_on_database
+from tests.harness.commands import environment, run_on_database
 from tests.harness.exampleville import issue
 from tests.harness.live import adopt_exampleville, client
 from tests.harness.postgres import execute
@@ -37,6 +39,22 @@ async def positions_of(url: str, log: str) -> tuple[int, int]:
         return (await log_table.progress("exampleville")).input, (
             await log_table.watermark("exampleville")
         ).position
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_program_without_its_settings_names_the_first_thing_to_do(service: str) -> None:
+    unset = {"GRIDCALL_KAFKA": "", "GRIDCALL_SERVICE_KEY": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", service],
+        env={**environment(), **unset},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"{service}: GRIDCALL_KAFKA is not set: it is the broker's")
+    assert done.stderr.count("\n") == 1, "a sentence, and no traceback"
 
 
 @pytest.mark.usefixtures("broker")
