@@ -93,39 +93,39 @@ def read_packed(profile: Profile, lines: SourceLines, path: Path) -> bytes:
 
 
 def read_file(profile: Profile, lines: SourceLines, path: Path) -> FileContent:
-    """Return the content of a file."""
+    """Return the content of a file. Raises InputError."""
     rows = numbered_rows(path, profile)
     _, header = next(rows, (1, []))
     mapper = RowMapper(profile, header)
-    if mapper.missing_columns:
-        faults = "; ".join(
-            missing_column(column, key, lines, header)
-            for column, key in mapper.missing_columns.items()
-        )
-        raise InputError(f"{path}:1: {faults}")
-    if mapper.repeated_columns:
-        raise InputError(
-            f"{path}:1: column {mapper.repeated_columns[0]!r} is in the header twice; leave one "
-            "of them"
-        )
+    if message := header_fault(mapper, lines, header):
+        raise InputError(f"{path}:1: {message}")
     records: list[PackedRecord] = []
     rejected: list[RejectedRow] = []
     for line, row in rows:
         try:
             records.append(pack_record(line, mapper.read(row)))
         except Invalid as fault:
-            reference = escape_undecodable(mapper.reference(row))
-            rejected.append(
-                RejectedRow(
-                    path.name,
-                    line,
-                    reference,
-                    fault.field,
-                    escape_undecodable(fault.value),
-                    fault.reason,
-                )
-            )
+            rejected.append(reject(path, line, mapper.reference(row), fault))
     return FileContent(path.name, len(records) + len(rejected), records, rejected)
+
+
+def header_fault(mapper: RowMapper, lines: SourceLines, header: Sequence[str]) -> str | None:
+    """Return the fault of a header that lacks or repeats a column of the profile, or None."""
+    if mapper.missing_columns:
+        return "; ".join(
+            missing_column(column, key, lines, header)
+            for column, key in mapper.missing_columns.items()
+        )
+    if mapper.repeated_columns:
+        column = mapper.repeated_columns[0]
+        return f"column {column!r} is in the header twice; leave one of them"
+    return None
+
+
+def reject(path: Path, line: int, reference: str, fault: Invalid) -> RejectedRow:
+    """Return the row of rejected.csv for a row that is invalid."""
+    value, reference = escape_undecodable(fault.value), escape_undecodable(reference)
+    return RejectedRow(path.name, line, reference, fault.field, value, fault.reason)
 
 
 def pack_record(line: int, record: Record) -> PackedRecord:

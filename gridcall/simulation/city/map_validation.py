@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import radians, sin
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import shapely
@@ -137,65 +137,66 @@ def crs_findings(crs: Any, file: str) -> Iterator[Finding]:
     properties = crs.get("properties") if isinstance(crs, dict) else None
     name = properties.get("name") if isinstance(properties, dict) else crs
     if isinstance(name, str) and name in CRS84:
-        yield Finding(
-            "reported",
-            "crs",
-            file,
-            None,
-            None,
-            "a crs member (CRS84): RFC 7946 has none; it is left out",
-        )
-    elif isinstance(name, str) and name.endswith(("EPSG::4326", "EPSG:4326")):
+        what = "a crs member (CRS84): RFC 7946 has none; it is left out"
+        yield Finding("reported", "crs", file, None, None, what)
+        return
+    if isinstance(name, str) and name.endswith(("EPSG::4326", "EPSG:4326")):
         what = (
             f"the reference system {name!r} puts latitude first, RFC 7946 longitude: "
             "if yours does, remove the crs member"
         )
-        yield refusal("crs", file, what)
     else:
-        yield refusal(
-            "crs",
-            file,
-            f"the reference system {name!r} is not WGS 84: transform the file to longitude and "
-            "latitude",
+        what = (
+            f"the reference system {name!r} is not WGS 84: "
+            "transform the file to longitude and latitude"
         )
+    yield refusal("crs", file, what)
+
+
+class Feature(NamedTuple):
+    """The parts of a feature that make a grid."""
+
+    code: str
+    street: str
+    polygons: list[list[Ring]]
 
 
 def check_feature(number: int, feature: Any, files: MapFiles) -> tuple[Grid | None, list[Finding]]:
     """Return a feature as a grid, or None, and its findings."""
+    parsed = parse_feature(f"feature {number}", feature, files)
+    if isinstance(parsed, Finding):
+        return None, [parsed]
+    name = f"grid {parsed.code}"
+    findings = list(crs_findings(feature.get("crs"), name))
+    for part, polygon in enumerate(parsed.polygons, 1):
+        for hole, ring in enumerate(polygon):
+            title = ring_name(part, len(parsed.polygons), hole)
+            findings += check_ring(name, title, ring, hole=hole > 0)
+    if has_refusal(findings):
+        return None, findings
+    outline = shape({"type": "MultiPolygon", "coordinates": parsed.polygons})
+    if not outline.is_valid:
+        return None, [*findings, crossing_fault(name, outline)]
+    single = len(parsed.polygons) == 1
+    outline = shapely.geometry.polygon.orient(outline.geoms[0]) if single else orient(outline)
+    geometry = json.loads(json.dumps(mapping(outline)))
+    return Grid(parsed.code, parsed.street, False, geometry), findings
+
+
+def parse_feature(name: str, feature: Any, files: MapFiles) -> Feature | Finding:
+    """Return the codes and polygons of a feature, or the finding that refuses it."""
     try:
         properties, geometry = feature["properties"], feature["geometry"]
         code = property_text(properties[files.grids.code])
         street = make_code(property_text(properties[files.streets.from_]), files.streets)
         polygons = polygons_of(geometry)
     except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
-        return None, [
-            refusal(
-                "feature", f"feature {number}", f"not a grid: {error}, missing or of the wrong kind"
-            )
-        ]
-    name = f"grid {code}" if code else f"feature {number}"
+        what = f"not a grid: {error}, missing or of the wrong kind"
+        return refusal("feature", name, what)
     if not code or not street:
-        return None, [
-            refusal(
-                "code",
-                name,
-                f"no code in {files.grids.code!r} or no street in {files.streets.from_!r}",
-            )
-        ]
-    findings = list(crs_findings(feature.get("crs"), name))
-    for part, polygon in enumerate(polygons, 1):
-        for hole, ring in enumerate(polygon):
-            title = ring_name(part, len(polygons), hole)
-            findings += check_ring(name, title, ring, hole=hole > 0)
-    if has_refusal(findings):
-        return None, findings
-    outline = shape({"type": "MultiPolygon", "coordinates": polygons})
-    if not outline.is_valid:
-        return None, [*findings, crossing_fault(name, outline)]
-    outline = (
-        shapely.geometry.polygon.orient(outline.geoms[0]) if len(polygons) == 1 else orient(outline)
-    )
-    return Grid(code, street, False, json.loads(json.dumps(mapping(outline)))), findings
+        what = f"no code in {files.grids.code!r} or no street in {files.streets.from_!r}"
+        return refusal("code", f"grid {code}" if code else name, what)
+    return Feature(code, street, polygons)
 
 
 def property_text(value: Any) -> str:
