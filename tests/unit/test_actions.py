@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pytest
 
 import intake.actions
+from events import texts
 from events.instants import Instant, instant_of
 from events.registry import value
 from events.texts import Code, Word
@@ -19,6 +20,7 @@ from httpedge.problems import Problem
 from intake.action import Action
 from intake.actions import ACTIONS
 from intake.parsing.action import parse_action
+from intake.parsing.errors import PATTERNS
 from intake.parsing.parser import Parser
 from tests.harness.paths import ROOT
 
@@ -123,6 +125,12 @@ def test_what_is_wrong_within_a_plan_is_said_where_it_is(
     plan: Any, pointer: str, detail: str
 ) -> None:
     assert errors({**POSTED, "plan": plan}) == [(pointer, detail)]
+
+
+def test_each_pattern_of_a_text_in_events_has_a_sentence_for_the_sender() -> None:
+    limits = [limit for kind in vars(texts).values() for limit in getattr(kind, "__metadata__", ())]
+    patterns = {limit.pattern for limit in limits if isinstance(limit, texts.Matching)}
+    assert patterns <= PATTERNS.keys(), "add a sentence to services/intake/parsing/errors.py"
 
 
 @pytest.mark.parametrize("kind", [str, int, dict[str, str]])

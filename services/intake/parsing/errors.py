@@ -79,7 +79,7 @@ def field_error(root: Shape, error: ErrorDetails, *, hint: bool) -> FieldError:
     if kind == "extra_forbidden":
         return FieldError(place.pointer, unknown_field(place.model, str(loc[-1]), hint=hint))
     if kind == "string_pattern_mismatch":
-        return FieldError(place.pointer, PATTERNS[context["pattern"]])
+        return FieldError(place.pointer, PATTERNS.get(context["pattern"], "is not valid"))
     if loc[-1:] == ("crs",):
         return FieldError(place.pointer, CRS)
     return FieldError(place.pointer, SENTENCES.get(kind, "is not valid").format(**context))

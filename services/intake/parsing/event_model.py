@@ -62,18 +62,15 @@ def posted_type(name: str, hint: Any) -> Any:
 
     Raises TypeError for a field whose type sets no limit: `name` is the field.
     """
-    args = get_args(hint)
-    match get_origin(hint):
-        case typing_form if typing_form is Annotated:
-            return limited_type(name, hint)
-        case typing_form if typing_form is Literal:
-            return hint
-        case typing_form if typing_form in (Union, UnionType):
-            return Union[tuple(posted_type(name, arg) for arg in args)]  # noqa: UP007
-        case typing_form if typing_form is tuple and args[-1] is Ellipsis:
-            elements: Any = tuple.__class_getitem__((posted_type(name, args[0]), ...))
-            return Annotated[elements, Field(max_length=LIST_MAX)]
-    if hint in (bool, float, date, NoneType):
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return limited_type(name, hint)
+    if origin in (Union, UnionType):
+        return Union[tuple(posted_type(name, arg) for arg in args)]  # noqa: UP007
+    if origin is tuple and args[-1] is Ellipsis:
+        elements: Any = tuple.__class_getitem__((posted_type(name, args[0]), ...))
+        return Annotated[elements, Field(max_length=LIST_MAX)]
+    if origin is Literal or hint in (bool, float, date, NoneType):
         return hint
     if isinstance(hint, type) and is_dataclass(hint):
         return value_model(hint)
