@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -164,3 +165,10 @@ def test_a_service_that_writes_a_log_has_migrations_and_a_summary(service: Servi
     folder = ROOT / "services" / service.name / "migrations"
     assert list(folder.glob("r0001_*.py")), f"{name_of(folder)}/r0001_….py is missing"
     assert service.summary, f"libs/events/topology.py: {service.name} lacks a summary"
+
+
+def test_a_service_is_packed_and_held_to_the_import_contracts(service: Service) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    packages = project["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert f"services/{service.name}" in packages, "pyproject.toml: packages"
+    assert service.name in project["importlinter"]["root_packages"], "pyproject.toml: root_packages"
