@@ -309,16 +309,14 @@ def test_a_sender_who_stops_half_way_stores_nothing(live: tuple[Process, str]) -
     assert count_rows(live) == before
 
 
-def test_a_body_that_does_not_come_in_time_is_refused() -> None:
+async def test_a_body_that_does_not_come_in_time_is_refused() -> None:
     async def receive_nothing() -> dict[str, Any]:
         return await asyncio.Event().wait()  # type: ignore[return-value]
 
-    async def story() -> None:
+    async with asyncio.timeout(10):
         with pytest.raises(Problem) as refused:
             await read_body(receive_nothing, {}, lambda count: None, seconds_max=0.05)
-        assert (refused.value.status, refused.value.kind) == (408, "slow")
-
-    asyncio.run(asyncio.wait_for(story(), 10))
+    assert (refused.value.status, refused.value.kind) == (408, "slow")
 
 
 async def test_a_fault_of_ours_is_a_problem_too() -> None:

@@ -103,7 +103,7 @@ def test_a_database_that_is_not_there_is_said_to_be_away(simulated_database: str
     assert "GRIDCALL_DATABASE_URL" in done.stderr
 
 
-def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
+async def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
     database: str,
 ) -> None:
     key = adopt_exampleville(database)
@@ -115,20 +115,16 @@ def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
         )
     process.end()
 
-    async def step_and_verify() -> int:
-        async with open_database(database, size=2) as db:
-            logs = {
-                log: PostgresLog(log, WRITER[log], db, Notifier(), "test")
-                for log in ("cases", "calls")
-            }
-            await logs["calls"].lease("exampleville")
-            runner = escalation_stages().processor("exampleville", logs, 100)
-            await runner.step()
-            before = count_differences(await verify(database))
-            await runner.advance_time()
-            return before + count_differences(await verify(database))
-
-    assert asyncio.run(step_and_verify()) == 0
+    async with open_database(database, size=2) as db:
+        logs = {
+            log: PostgresLog(log, WRITER[log], db, Notifier(), "test") for log in ("cases", "calls")
+        }
+        await logs["calls"].lease("exampleville")
+        runner = escalation_stages().processor("exampleville", logs, 100)
+        await runner.step()
+        before = count_differences(await verify(database))
+        await runner.advance_time()
+        assert before == count_differences(await verify(database)) == 0
 
 
 def count_differences(results: list[Verified]) -> int:
