@@ -21,6 +21,7 @@ from events.errors import Unavailable
 from events.instants import BEGINNING
 from tests.contract.log_contract import SHARD, visit
 from tests.harness.kafka import CaughtUpReader, Topics, over_kafka
+from tests.harness.waiting import wait_for_condition
 
 
 class Reader(Protocol):
@@ -86,8 +87,11 @@ async def over_http(url: str, notifier: Notifier) -> AsyncIterator[HttpLog]:
         )
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
         serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
+
+        async def is_started() -> bool:
+            return server.started
+
+        await wait_for_condition(is_started)
         port = server.servers[0].sockets[0].getsockname()[1]
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             yield HttpLog("intake", client)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +21,7 @@ from gridcall.demo.sandbox import Sandbox, StepFailed
 from gridcall.demo.walkthrough.chapters import CHAPTERS
 from gridcall.demo.walkthrough.requests import Request
 from tests.harness.commands import environment
+from tests.harness.waiting import wait_until
 
 DEMO_SECONDS_MAX = 180  # About thirty on an idle machine.
 DEMO = [sys.executable, "-m", "gridcall", "demo", "--fast"]
@@ -57,14 +58,6 @@ def remains(folder: Path) -> list[str]:
     return [*map(str, folder.glob("gridcall-demo-*")), *processes]
 
 
-def holds_soon(holds: Callable[[], bool]) -> bool:
-    """Return True if a condition holds within two seconds, which a killed process may take."""
-    until = time.monotonic() + 2
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.05)
-    return holds()
-
-
 def test_the_story_comes_to_its_end_and_leaves_nothing_behind(tmp_path: Path) -> None:
     done = subprocess.run(
         DEMO,
@@ -87,7 +80,7 @@ def test_the_story_comes_to_its_end_and_leaves_nothing_behind(tmp_path: Path) ->
         "rows are equal",
     ):
         assert sign in done.stdout, sign
-    assert holds_soon(lambda: not remains(tmp_path)), remains(tmp_path)
+    wait_until(lambda: not remains(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +103,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(sign: str, later: float, tmp_
     errors = demo.communicate(timeout=60)[1]
     assert demo.returncode == 130, errors
     assert "interrupted" in errors
-    assert holds_soon(lambda: not remains(tmp_path)), remains(tmp_path)
+    wait_until(lambda: not remains(tmp_path))
 
 
 def test_a_gridcall_that_does_not_start_is_quoted(tmp_path: Path) -> None:
@@ -132,9 +125,7 @@ def test_a_command_that_hangs_ends_with_all_that_it_started(
     monkeypatch.setattr(sandbox_module, "COMMAND_SECONDS", 0.5)
     with pytest.raises(StepFailed, match=r"did not end"):
         Sandbox(tmp_path, 1).run("sleep 321.25; true")
-    assert holds_soon(
-        lambda: not any(words.startswith("sleep 321.25") for words in command_lines())
-    )
+    wait_until(lambda: not any(words.startswith("sleep 321.25") for words in command_lines()))
 
 
 def test_a_request_is_sent_as_its_curl_command_says() -> None:

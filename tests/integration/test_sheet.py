@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from time import monotonic
 
 from tests.harness.commands import database_environment, read_output
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.paths import ROOT
+from tests.harness.waiting import wait_until
 
 
 def test_a_sheet_names_the_events_that_it_counts(database: str) -> None:
@@ -21,21 +21,16 @@ def test_a_sheet_names_the_events_that_it_counts(database: str) -> None:
             assert http.post("/issues/hotline", json=issue, headers={"Prefer": "wait=10"}).json()[
                 "outcome"
             ]
-            sheets: list[dict[str, object]] = []
-            until = monotonic() + 30
-            while (
-                not sheets and monotonic() < until
-            ):  # Time has to pass the last event before it counts.
-                done = sheet(database, "w:0102", "--json")
-                sheets = json.loads(done.stdout) if done.returncode == 0 else []
+            # Time has to pass the last event before it counts.
+            wait_until(lambda: sheet(database, "w:0102", "--json").returncode == 0)
     finally:
         process.end()
-    (figures,) = sheets
+    (figures,) = json.loads(sheet(database, "w:0102", "--json").stdout)
     routed = read_output(
         database, "tail", "cases", "--no-follow", "--after", 0, "--type", "case-routed"
     ).split()[0]
     assert figures["reported"] == 1
-    assert figures["receipts"]["reported"] == [f"cases/{routed}"]  # type: ignore[index]
+    assert figures["receipts"]["reported"] == [f"cases/{routed}"]
 
 
 def test_a_worker_without_a_case_has_no_sheet(database: str) -> None:

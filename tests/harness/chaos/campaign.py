@@ -53,18 +53,18 @@ class Campaign:
         self.chance = random.Random(seed)
         self.findings = Findings()
         self.key = ""
+        self.over = asyncio.Event()  # The load ends.
 
     async def run(self) -> Findings:
         """Run the campaign and return its findings."""
         await prepare(self.database, forget=True)
         await self._prepare()
         async with self.run_processes():
-            over = time.monotonic() + self.seconds
             async with asyncio.TaskGroup() as group:
-                group.create_task(self.do_harm(over))
-                group.create_task(self.add_load(over))
+                group.create_task(self._do_harm_and_end())
+                group.create_task(self.add_load())
                 for number in range(CLIENTS):
-                    group.create_task(self._post(number, over))
+                    group.create_task(self._post(number))
             started_at = time.monotonic()
             await self.catch_up()
             self.findings.lag_seconds = time.monotonic() - started_at
@@ -90,15 +90,21 @@ class Campaign:
         """Return the addresses of every intake, also of those that are dead."""
         raise NotImplementedError
 
-    async def do_harm(self, over: float) -> None:
-        """Do harm until it is over."""
+    async def do_harm(self) -> None:
+        """Cause faults for `seconds`, and for longer if a fault is left that has not happened."""
         raise NotImplementedError
+
+    async def _do_harm_and_end(self) -> None:
+        """End the load a little later than the faults, so that processes recover under load."""
+        await self.do_harm()
+        await asyncio.sleep(3)
+        self.over.set()
 
     async def catch_up(self) -> None:
         """Wait until every log was read to its end."""
         raise NotImplementedError
 
-    async def add_load(self, over: float) -> None:
+    async def add_load(self) -> None:
         """Add load beside the clients' posts."""
 
     def service_databases(self) -> dict[str, str]:
@@ -123,14 +129,14 @@ class Campaign:
 
     # Clients
 
-    async def _post(self, number: int, over: float) -> None:
+    async def _post(self, number: int) -> None:
         """Post at an even rate, and the same again until it is answered."""
         chance, pace = random.Random(f"{self.chance.random()} {number}"), CLIENTS / PER_SECOND
         inputs, due = self._inputs(number, chance), time.monotonic()
         headers = {"Authorization": f"Bearer {self.key}"}
         # No address is https. To load certificates for 100 clients takes seconds.
         async with httpx.AsyncClient(headers=headers, timeout=5, verify=False) as client:
-            while time.monotonic() < over:
+            while not self.over.is_set():
                 batch = [next(inputs) for _ in range(chance.choice((1, 1, 2, 10)))]
                 await self._post_until_answered(client, batch, chance)
                 due += pace * len(batch)

@@ -58,14 +58,14 @@ class OnOneDatabase(Campaign):
             if service == "intake"
         ]
 
-    async def do_harm(self, over: float) -> None:
+    async def do_harm(self) -> None:
         """Kill or pause a process every three seconds, and now and then crash the database."""
         restarts = [
             self.seconds * (number + 1) / (self.restarts + 1) for number in range(self.restarts)
         ]
         started_at = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            while time.monotonic() < over - 3:
+            while time.monotonic() - started_at < self.seconds - 3:
                 await asyncio.sleep(3)
                 if restarts and time.monotonic() - started_at > restarts[0]:
                     restarts.pop(0)

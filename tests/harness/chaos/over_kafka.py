@@ -148,12 +148,12 @@ class OverKafka(Campaign):
             process.kill()
             process.wait()
 
-    async def add_load(self, over: float) -> None:
-        await self.upstream.run(over, lambda reference: self._issue(reference, self.chance))
+    async def add_load(self) -> None:
+        await self.upstream.run(self.over, lambda reference: self._issue(reference, self.chance))
 
     # Faults
 
-    async def do_harm(self, over: float) -> None:
+    async def do_harm(self) -> None:
         """Cause each fault in turn, again and again. The seed decides the order."""
         faults: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             *(
@@ -175,12 +175,13 @@ class OverKafka(Campaign):
             ("topic deleted and recreated", self._recreate_topic),
         ]
         assert len(faults) == FAULTS
+        over = time.monotonic() + self.seconds - 3
         async with asyncio.TaskGroup() as group:
             while True:
                 self.chance.shuffle(faults)
                 for name, fault in faults:
                     await asyncio.sleep(self.every)
-                    if time.monotonic() > over - 3:
+                    if time.monotonic() > over and len(self.findings.faults) == FAULTS:
                         return
                     self.findings.faults[name] += 1
                     group.create_task(fault())  # type: ignore[arg-type]

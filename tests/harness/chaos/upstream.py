@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,10 +29,10 @@ class Upstream:
         self.poison: set[bytes] = set()
         self.answers: dict[str, dict[str, Any]] = {}  # The first answer to each event.
 
-    async def run(self, over: float, issue: Callable[[str], dict[str, Any]]) -> None:
+    async def run(self, over: asyncio.Event, issue: Callable[[str], dict[str, Any]]) -> None:
         """Publish at an even rate."""
         count = 0
-        while time.monotonic() < over:
+        while not over.is_set():
             values = []
             for _ in range(PUBLISHED_PER_SECOND // 2):
                 count += 1
