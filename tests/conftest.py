@@ -27,7 +27,8 @@ DATA = Path(os.environ.get("GRIDCALL_DATA", ROOT.parent / "shared" / "data"))
 
 # pytest closes /tmp/pytest-of-USER to others whenever it starts. A server of another run, whose
 # Postgres has a user of its own, would lose its files, so that each run has a root of its own.
-TEMPORARY = Path(tempfile.mkdtemp(prefix="gridcall-tests-"))
+# Its name is short, because the path of a Unix socket has at most 107 bytes.
+TEMPORARY = Path(tempfile.mkdtemp(prefix="g"))
 TEMPORARY.chmod(0o755)
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(TEMPORARY))
 atexit.register(shutil.rmtree, TEMPORARY, ignore_errors=True)
