@@ -241,7 +241,7 @@ def test_a_stage_that_is_further_than_its_input_says_so_and_stops(
     )
     process = Process(database, "--service", "routing")
     assert process.running.stderr is not None
-    said = next(line for line in process.running.stderr if "stands still" in line)
+    said = next(line for line in process.running.stderr if " halted: " in line)
     assert "intake/exampleville ends at 4, but 5 was read before" in said
     process.end()
 
