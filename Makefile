@@ -63,6 +63,8 @@ check: setup ## ruff, mypy --strict, import contracts, language, documents that 
 	@$(BIN)/python -m tools.language
 	@$(TOOL) tools.event_reference | diff -u docs/events.md - || \
 	  { echo "docs/events.md is old: make docs"; exit 1; }
+	@$(TOOL) tools.action_reference | diff -u docs/actions.md - || \
+	  { echo "docs/actions.md is old: make docs"; exit 1; }
 	@$(TOOL) tools.asyncapi | diff -u docs/asyncapi.json - || \
 	  { echo "docs/asyncapi.json is old: make docs"; exit 1; }
 
@@ -117,8 +119,9 @@ soak: setup ## the demo for an hour (SECONDS=3600): memory, lag, exceptions, ver
 golden: setup ## add a golden line for each event that has none
 	@PYTHONPATH=libs:. $(BIN)/python -m tools.golden
 
-docs: setup ## make docs/events.md and docs/asyncapi.json from the catalogue
+docs: setup ## make docs/events.md, docs/actions.md and docs/asyncapi.json
 	@$(TOOL) tools.event_reference > docs/events.md
+	@$(TOOL) tools.action_reference > docs/actions.md
 	@$(TOOL) tools.asyncapi > docs/asyncapi.json
 
 lock: ## pin the newest dependencies by hash (needs uv)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import make_dataclass
 from datetime import date
 from pathlib import Path
@@ -22,7 +21,6 @@ from intake.actions import ACTIONS
 from intake.parsing.action import parse_action
 from intake.parsing.errors import PATTERNS
 from intake.parsing.parser import Parser
-from tests.harness.paths import ROOT
 
 HEAD = {"reference": "J-1", "issue": {"line": "hotline", "reference": "R-1"}}
 
@@ -76,14 +74,6 @@ def test_the_example_of_each_action_is_what_it_takes(name: str) -> None:
 def test_each_action_has_a_file_of_its_name() -> None:
     folder = Path(intake.actions.__file__).parent
     assert {path.stem for path in folder.glob("*.py")} == {"__init__", *ACTIONS}
-
-
-@pytest.mark.parametrize("name", ACTIONS)
-def test_each_action_has_a_row_in_the_documentation_with_its_own_fields(name: str) -> None:
-    page = (ROOT / "docs" / "intake-api.md").read_text()
-    (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", page, re.MULTILINE)
-    for field in ACTIONS[name].model.event_fields:
-        assert f"`{field}`" in row
 
 
 def test_an_action_with_a_plan_of_owners_and_dates_needs_only_its_event() -> None:
