@@ -178,8 +178,8 @@ class TopicFollower:
     async def _commit_group(self, consumer: AIOKafkaConsumer) -> None:
         rows = [each for each in consumer.assignment() if each.topic != self.cluster.time]
         with suppress(KafkaError, OSError, ValueError):
-            async with asyncio.timeout(GROUP_SECONDS):
-                await consumer.commit({each: await consumer.position(each) for each in rows})
+            # Without a time limit: the client retries by itself, and logs a traceback if cancelled.
+            await consumer.commit({each: await consumer.position(each) for each in rows})
 
     def _partition(self, shard: ShardBuffer) -> TopicPartition:
         return TopicPartition(self.cluster.topic(self.log_name), self._partition_of(shard.name))
