@@ -14,8 +14,7 @@ from embedded.server import data_folder
 from eventlog.host import HostedService, ServiceHost
 from eventlog.http_log import log_routes
 from eventlog.postgres.generation import DatabaseCheck
-from eventlog.postgres.pool import open_database
-from eventlog.program import CONNECTIONS
+from eventlog.program import open_pool
 from events.topology import SERVICES, STAGES, WRITER
 from intake.api_keys import READER
 from intake.app import IntakeService
@@ -42,7 +41,7 @@ def make_host_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         check = DatabaseCheck(data_folder(), url, "intake")
-        async with open_database(url, size=CONNECTIONS, check=check.check) as database:
+        async with open_pool(url, check) as database:
             store = IntakeStore(database)
             host = ServiceHost(
                 url=url, database=database, check=check, directory=store, writers=WRITER

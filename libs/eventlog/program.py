@@ -31,6 +31,7 @@ from httpedge.server import serve
 
 CONNECTIONS = 12  # Intake needs two for each busy district, and some for look-ups.
 PATIENCE_SECONDS = 60  # A database that starts beside its service is waited for.
+REOPEN_SECONDS = 20  # A server that is starting hears SIGTERM only after that.
 NOTHING_RAN, UNREACHABLE, TERMINATED = 2, 3, 143
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -115,10 +116,28 @@ async def prepare_database(url: str, migrations: Mapping[str, Path], schema: str
         async with open_database(url, size=1, check=check.check):
             pass
 
-    def report(fault: Unavailable) -> None:
-        sys.stderr.write(f"waiting for the database: {fault}\n")
+    await retry(prepare, patience_seconds=PATIENCE_SECONDS, on_fault=report_wait)
 
-    await retry(prepare, patience_seconds=PATIENCE_SECONDS, on_fault=report)
+
+@asynccontextmanager
+async def open_pool(url: str, check: DatabaseCheck) -> AsyncIterator[Database]:
+    """Open the connections of a process, for the length of the block.
+
+    A database that ended since it was prepared is waited for. Raises Unavailable after
+    REOPEN_SECONDS.
+    """
+    async with AsyncExitStack() as stack:
+
+        async def enter() -> Database:
+            pool = open_database(url, size=CONNECTIONS, check=check.check)
+            return await stack.enter_async_context(pool)
+
+        yield await retry(enter, patience_seconds=REOPEN_SECONDS, on_fault=report_wait)
+
+
+def report_wait(fault: Unavailable) -> None:
+    """Write why a process waits."""
+    sys.stderr.write(f"waiting for the database: {fault}\n")
 
 
 # ── Over HTTP ────────────────────────────────────────────────────────────────────────────────────
@@ -167,8 +186,7 @@ async def open_host(
         database = None
         directory: Directory = peers
         if url:
-            pool = open_database(url, size=CONNECTIONS, check=check.check)
-            database = await stack.enter_async_context(pool)
+            database = await stack.enter_async_context(open_pool(url, check))
             if program.open_directory:
                 directory = program.open_directory(database)
         yield ServiceHost(

@@ -25,11 +25,13 @@ from embedded.server import start_server
 from eventlog.core.log import Log
 from eventlog.core.row import Row
 from eventlog.notifier import Notifier
+from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.migrate import create_database, migrate, open_server, run_on_sqlalchemy
 from eventlog.postgres.pool import PINNED, open_database
 from eventlog.postgres.statements import COMMIT, READ
 from eventlog.postgres.tables import metadata_of
+from eventlog.program import open_pool
 from events.catalogue import VisitMade
 from events.errors import Conflict, Halted, Unavailable
 from events.topology import WRITER
@@ -41,6 +43,7 @@ from tests.contract.log_contract import CONTRACT, SHARD, row_at, visit
 from tests.harness.exampleville import CITY, PROFILE
 from tests.harness.paths import ROOT
 from tests.harness.postgres import execute
+from tests.harness.waiting import wait_for_condition
 
 
 class Forgetful(PostgresLog):
@@ -243,6 +246,24 @@ async def test_a_session_that_ends_before_its_connection_closes_is_an_unavailabl
         with pytest.raises(Unavailable):
             await db.fetch("SELECT 1")
         assert (await db.fetch("SELECT 1"))[0][0] == 1
+
+
+async def test_a_service_waits_for_a_database_that_ended_since_it_was_prepared(
+    postgres: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = postgres.replace("/postgres?", "/ended?")
+
+    async def open_and_fetch() -> int:
+        async with open_pool(url, DatabaseCheck(tmp_path, url, "intake")) as database:
+            return int((await database.fetch("SELECT count(*) FROM intake.shard"))[0][0])
+
+    async def waits() -> bool:
+        return opening.done() or "waiting for the database" in capsys.readouterr().err
+
+    opening = asyncio.create_task(open_and_fetch())
+    await wait_for_condition(waits)
+    await execute(postgres, "CREATE DATABASE ended TEMPLATE empty")
+    assert await opening == 0
 
 
 async def test_a_name_of_several_lines_is_written_nowhere(database: str) -> None:
