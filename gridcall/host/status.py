@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from assessment.store import FactStore
+from assessment.store import Connection, merged_logs
 from casebook import CALL_CHANGES, Call, Case, evolve_call, evolve_case, raised_call
-from eventlog.postgres.pool import Database
+from eventlog.postgres.pool import Database, SupportsFetch
 from eventlog.postgres.survey import Head, Survey
 from events.catalogue import PARKING, CallRaised
 from events.instants import rfc3339
@@ -16,6 +16,9 @@ from events.registry import CATALOGUE, TYPE_OF
 from events.topology import LOGS, SERVICE, WRITER
 
 STAGE_EVENTS = [kind.cls for kind in CATALOGUE.values() if kind.case_stage]
+
+# Counted as routed: a level above the grids has the case, and has not been there yet.
+STAGE_NAMES = {"withheld": "routed"}
 
 Positions = Mapping[str, int]  # District → position.
 
@@ -31,29 +34,39 @@ async def status(database: Database) -> dict[str, Any]:
 
 
 async def shards_of_all_logs(database: Database) -> list[dict[str, Any]]:
-    """Return position, time, lag, epoch and owner of every shard, log by log."""
-    heads = {log: await survey(log, database).heads() for log in LOGS}
+    """Return position, time, lag, epoch and owner of every shard, log by log.
+
+    All logs are read at one instant. Otherwise a stage that works meanwhile would seem to be ahead
+    of its input.
+    """
+    async with database.snapshot() as connection:
+        return await read_shards(connection)
+
+
+async def read_shards(connection: Connection) -> list[dict[str, Any]]:
+    """Return the shards of every log, as one connection sees them."""
+    heads = {log: await survey(log, connection).heads() for log in LOGS}
     shards = []
     for log in LOGS:
         cause = next(reversed(SERVICE[WRITER[log]].inputs), None)
         written = {head.shard: head.position for head in heads[cause]} if cause else {}
-        applied = await applied_positions(log, heads[log], database)
+        applied = await applied_positions(log, heads[log], connection)
         shards += [shard_status(log, head, written, applied) for head in heads[log]]
     return shards
 
 
-def survey(log: str, database: Database) -> Survey:
+def survey(log: str, database: SupportsFetch) -> Survey:
     """Return the survey of a log."""
     return Survey(log, WRITER[log], database)
 
 
-async def applied_positions(log: str, heads: list[Head], database: Database) -> Positions:
+async def applied_positions(log: str, heads: list[Head], connection: Connection) -> Positions:
     """Return the last position of the input log that each shard of a log has applied."""
     inputs = SERVICE[WRITER[log]].inputs
     if len(inputs) < 2:
         return {head.shard: head.input for head in heads}
-    last, store = inputs[-1], FactStore(database)  # Of several logs, a merge counts each by itself.
-    merged = {head.shard: await store.merged_logs(head.shard) for head in heads}
+    last = inputs[-1]  # Of several logs, a merge counts each by itself.
+    merged = {head.shard: await merged_logs(connection, head.shard) for head in heads}
     return {shard: logs[last].position for shard, logs in merged.items() if last in logs}
 
 
@@ -79,7 +92,8 @@ async def count_open(database: Database, district: str) -> dict[str, int]:
         case = Case(row.subject)
         evolve_case(case, row)
         if case.open:
-            counts[f"{case.stage} at the {case.level}"] += 1
+            stage = STAGE_NAMES.get(case.stage, case.stage)
+            counts[f"{stage} at the {case.level}"] += 1
     for call in await open_calls(database, district):
         counts[f"calls to the {call.to_level}"] += 1
     return dict(counts)

@@ -7,10 +7,20 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from eventlog.core.row import Row
+from eventlog.notifier import Notifier
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import open_database
+from eventlog.postgres.survey import Head, Survey
+from events.catalogue import CaseWithheld
+from events.topology import WRITER
+from gridcall.host.status import shards_of_all_logs, status
+from tests.harness.city import ANN, CASE, DAY, USED, matter
 from tests.harness.commands import database_environment, read_output
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
@@ -96,6 +106,39 @@ def test_status_tells_positions_lag_owners_and_what_is_open(seeded_database: str
     assert "1 calls to the street, 1 queued at the district, 2 routed at the grid" in read_output(
         seeded_database, "status"
     )
+
+
+async def test_status_sees_all_logs_at_one_instant(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While status reads, an input is accepted and routed: routing is never ahead of intake."""
+    heads = Survey.heads
+
+    async def heads_then_progress(survey: Survey) -> list[Head]:
+        result = await heads(survey)
+        await execute(database, "UPDATE intake.shard SET pos = pos + 5")
+        await execute(database, "UPDATE routing.shard SET input = input + 5")
+        return result
+
+    monkeypatch.setattr(Survey, "heads", heads_then_progress)
+    for schema in ("intake", "routing"):
+        await execute(database, f"INSERT INTO {schema}.shard (shard) VALUES ('exampleville')")
+    async with open_database(database, size=2) as opened:
+        shards = await shards_of_all_logs(opened)
+    assert {shard["log"]: shard["lag"] for shard in shards} == {"intake": 0, "cases": 0}
+
+
+async def test_status_counts_a_withheld_case_as_routed(database: str) -> None:
+    """The level above the grids has the case, and has not been there yet."""
+    street = replace(ANN, level="street", worker=None, episode=0)
+    withheld = CaseWithheld(
+        case=CASE, matter=matter(), holder=street, located_by="point", rules=(), used=USED, row="5"
+    )
+    async with open_database(database, size=2) as opened:
+        log = PostgresLog("cases", WRITER["cases"], opened, Notifier(), "stage")
+        assert await log.lease("city")
+        await log.commit("city", [Row("cases", "city", 1, DAY, 1, 1, CASE, 1, "", withheld)])
+        assert (await status(opened))["open"] == {"city": {"routed at the street": 1}}
 
 
 def test_tail_shows_a_log_filtered_and_as_cloudevents(seeded_database: str) -> None:

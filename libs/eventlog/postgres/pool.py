@@ -77,6 +77,16 @@ class Database:
             async with self._pool.acquire() as connection:
                 return await work(connection)  # type: ignore[arg-type]  # It is a proxy of one.
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """Open a connection that sees the database at one instant, for several statements."""
+        with map_errors():
+            async with (
+                self._pool.acquire() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                yield connection  # type: ignore[misc]  # It is a proxy of one.
+
 
 @contextmanager
 def map_errors() -> Iterator[None]:

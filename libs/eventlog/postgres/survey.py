@@ -12,7 +12,7 @@ import msgspec
 
 from eventlog.codec import row_of
 from eventlog.core.row import Row
-from eventlog.postgres.pool import Database
+from eventlog.postgres.pool import SupportsFetch
 from events.instants import Instant
 from events.registry import TYPE_OF, Parking
 
@@ -62,7 +62,7 @@ class ParkedSubject(NamedTuple):
 class Survey:
     """The tables of one log. `schema` is the one of its writer."""
 
-    def __init__(self, log: str, schema: str, database: Database) -> None:
+    def __init__(self, log: str, schema: str, database: SupportsFetch) -> None:
         self._log = log
         self._schema = schema
         self._database = database
