@@ -71,7 +71,10 @@ async def applied_positions(log: str, heads: list[Head], connection: Connection)
 
 
 def shard_status(log: str, head: Head, written: Positions, applied: Positions) -> dict[str, Any]:
-    """Return a shard. Its lag is the number of input rows that are written and not applied."""
+    """Return a shard. Its lag is the number of input rows that are written and not applied.
+
+    It is never negative: a stage may apply rows between the statements that read both positions.
+    """
     district = head.shard
     known = district in written and district in applied
     return {
@@ -79,7 +82,7 @@ def shard_status(log: str, head: Head, written: Positions, applied: Positions) -
         "log": log,
         "position": head.position,
         "ts": rfc3339(head.time),
-        "lag": written[district] - applied[district] if known else 0,
+        "lag": max(0, written[district] - applied[district]) if known else 0,
         "epoch": head.epoch,
         "owner": head.owner,
     }
