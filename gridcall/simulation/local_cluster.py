@@ -36,12 +36,7 @@ class LocalCluster(BackgroundTasks):
     ) -> None:
         super().__init__()
         self.folder = folder
-        shared = {
-            "GRIDCALL_HOME": str(folder),
-            "GRIDCALL_KAFKA": f"{cluster.brokers}/{cluster.prefix}",
-            "GRIDCALL_SERVICE_KEY": secrets.token_urlsafe(),
-            "GRIDCALL_FED": "true",
-        }
+        shared = shared_settings(folder, cluster)
         ports = iter(free_ports(replicas * len(WRITER)))
         for number in range(replicas):
             replica = {service: next(ports) for service in WRITER.values()}
@@ -77,6 +72,17 @@ class LocalCluster(BackgroundTasks):
             if status >= 0:
                 text = errors.read_text(errors="replace")[-QUOTED_BYTES:]
                 raise Halted(f"{service} exited with {status}; {errors} says why:\n{text}")
+
+
+def shared_settings(folder: Path, cluster: Cluster) -> dict[str, str]:
+    """Return the variables that all services of a run share. They listen on loopback alone."""
+    return {
+        "GRIDCALL_HOME": str(folder),
+        "GRIDCALL_HOST": "127.0.0.1",
+        "GRIDCALL_KAFKA": f"{cluster.brokers}/{cluster.prefix}",
+        "GRIDCALL_SERVICE_KEY": secrets.token_urlsafe(),
+        "GRIDCALL_FED": "true",
+    }
 
 
 def end_with_parent() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+from eventlog.kafka.topics import Cluster
 from eventlog.program import Program, usage
 from eventlog.settings import ServiceSettings, load_settings
 from events.errors import Halted
 from events.topology import SERVICE, SERVICES
+from gridcall.simulation.local_cluster import shared_settings
 
 NAMES = [service.name for service in SERVICES]
 
@@ -74,6 +77,16 @@ def test_a_wrong_port_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.usefixtures("set_required")
 def test_the_shared_key_is_not_shown() -> None:
     assert "secret" not in repr(load_settings(ServiceSettings))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_service_of_a_run_listens_on_loopback_whatever_its_environment_says(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GRIDCALL_HOST", "0.0.0.0")
+    for variable, value in shared_settings(tmp_path, Cluster("127.0.0.1:19092")).items():
+        monkeypatch.setenv(variable, value)
+    assert load_settings(program(name).settings).host == "127.0.0.1"
 
 
 @pytest.mark.parametrize("name", NAMES)
