@@ -243,7 +243,12 @@ REFUSED: dict[str, tuple[bytes, dict[str, str], int, str]] = {
     ),
     "NUL": (b'{"reference":"B\\u0000","category":"x"}', JSON, 422, "NUL"),
     "a lone surrogate": (b'{"reference":"B\\ud800","category":"x"}', JSON, 422, "hex escape"),
-    "a duplicate key": (b'{"reference":"B","reference":"C"}', JSON, 422, "reference"),
+    "a duplicate key": (
+        b'{"reference":"B","reference":"C","category":"x"}',
+        JSON,
+        422,
+        "/reference",
+    ),
     "depth 17": (altered_issue(place=json.loads(DEEP)), JSON, 422, "deep"),
     "a gzip bomb": (gzip.compress(b" " * 50 * 2**20), GZIPPED, 413, ""),
     "an unknown field": (altered_issue(categry="x"), JSON, 422, "category"),
