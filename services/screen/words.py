@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+import events.catalogue  # noqa: F401  # Fills the registry.
 from events.registry import CATALOGUE
 
 LANGUAGES = ("zh", "en")

@@ -79,6 +79,26 @@ def test_a_service_is_a_program_with_the_same_files_as_the_others(service: objec
     assert any((folder / "core").glob("*.py")), "the pure part of a service is its core"
 
 
+def imported_by(path: Path) -> set[str]:
+    """Return the names that a module imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_that_lists_events_loads_the_catalogue(path: Path) -> None:
+    """The registry is empty until then. Only `eventlog` may not know what is in it."""
+    names = imported_by(path)
+    if path.is_relative_to(ROOT / "libs") or "events.registry.CATALOGUE" not in names:
+        return
+    assert any(name.startswith("events.catalogue") for name in names), "import events.catalogue"
+
+
 def test_statements_are_recognised() -> None:
     assert STATEMENT.search("SELECT pos\nFROM intake.log")
     assert STATEMENT.search("UPDATE {schema}.shard SET pos = 1")
