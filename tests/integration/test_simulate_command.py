@@ -109,7 +109,7 @@ def test_an_unknown_profile_key_names_the_nearest_known_one(tmp_path: Path) -> N
     assert "profile.yaml:11: categroy: unknown key; did you mean 'category'?" in done.stderr
 
 
-def test_an_out_that_is_not_empty_is_not_overwrite_rows(tmp_path: Path) -> None:
+def test_an_out_that_is_not_empty_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "keep").write_text("mine", encoding="utf-8")
     done = simulate(tmp_path)
     assert done.returncode == 2

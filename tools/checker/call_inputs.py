@@ -74,7 +74,7 @@ def policies_of(row: Row) -> Policies:
 
 
 def can_follow(input_: CallInput, row: Row) -> bool:
-    """Return whether a row of `calls` can follow from what was input_."""
+    """Return whether a row of `calls` can follow from an input."""
     if input_.kind in CALL_ACTIONS:
         return row.kind.startswith("call-") and row.text("call") == input_.call
     return row.kind in (

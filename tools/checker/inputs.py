@@ -18,7 +18,7 @@ class Input(NamedTuple):
 
 
 class Inputs:
-    """Intake's log of one shard, held against what clients were answers."""
+    """Intake's log of one shard, compared with the answers that clients got."""
 
     def __init__(self, shard: str, answers: dict[str, Answers], report: Report) -> None:
         self.inputs: dict[int, Input] = {}

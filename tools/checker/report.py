@@ -14,7 +14,7 @@ KINDS = {  # Each kind of violation, and the guarantee that it violates.
     "identity": 1,  # An id is not the digest of what it names.
     "lost": 1,  # Accepted, and not in the log.
     "twice": 1,  # In the log more than once.
-    "position": 1,  # The clients were answers another position.
+    "position": 1,  # The clients got another position.
     "refused": 1,  # Refused, and in the log.
     "outcome": 1,  # An input has none, or two.
     "case": 1,  # An issue has no case, or two; or a case has no issue.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-Spec = dict[str, Any]  # A part of the profile; count_each scalar in it is text.
+Spec = dict[str, Any]  # A part of the profile; every scalar in it is text.
 Cell = str | int
 
 
