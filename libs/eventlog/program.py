@@ -68,17 +68,29 @@ def main(program: Program) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         run(program, load_settings(program.settings))
-    except (Unavailable, NewGeneration, PortTaken) as fault:
-        exit_with(UNREACHABLE, program, fault)
-    except Halted as fault:
-        exit_with(NOTHING_RAN, program, fault)
+    except (Unavailable, PortTaken, Halted, OSError) as fault:
+        status, sentence = exit_status(fault)
+        sys.stderr.write(f"{program.name}: {sentence}\n")
+        sys.exit(status)
     sys.exit(0)
 
 
-def exit_with(status: int, program: Program, fault: Exception) -> NoReturn:
-    """Write why a program ends, and exit."""
-    sys.stderr.write(f"{program.name}: {fault}\n")
-    sys.exit(status)
+def exit_status(fault: Exception) -> tuple[int, str]:
+    """Return the exit status of a program that a fault ended, and what to do about it."""
+    match fault:
+        case NewGeneration():
+            return UNREACHABLE, (
+                f"{fault}. Check which database this is; to go on with it: gridcall restore accept"
+            )
+        case Unavailable():
+            return UNREACHABLE, f"{fault}; see GRIDCALL_DATABASE_URL, or run gridcall doctor"
+        case OSError():
+            place = fault.filename or "stdout"
+            return UNREACHABLE, f"{place}: {fault.strerror}; make room, then start again"
+        case PortTaken():
+            return UNREACHABLE, str(fault)
+        case _:
+            return NOTHING_RAN, str(fault)
 
 
 def usage(program: Program) -> str:

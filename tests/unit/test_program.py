@@ -1,0 +1,28 @@
+"""The end of a service program: an exit status, and the next step for an operator."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from eventlog.postgres.generation import NewGeneration
+from eventlog.program import NOTHING_RAN, UNREACHABLE, exit_status
+from events.errors import Halted, Unavailable
+from httpedge.ports import PortTaken
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "next_step"),
+    [
+        (NewGeneration("the database was restored"), UNREACHABLE, "gridcall restore accept"),
+        (Unavailable("the database cannot be reached"), UNREACHABLE, "gridcall doctor"),
+        (OSError(errno.ENOSPC, "no space left", "/data"), UNREACHABLE, "/data: no space left"),
+        (PortTaken("name another port"), UNREACHABLE, "name another port"),
+        (Halted("GRIDCALL_KAFKA is not set"), NOTHING_RAN, "GRIDCALL_KAFKA"),
+    ],
+)
+def test_a_program_that_ends_says_what_to_do(fault: Exception, status: int, next_step: str) -> None:
+    ended_with, sentence = exit_status(fault)
+    assert ended_with == status
+    assert next_step in sentence
