@@ -60,9 +60,9 @@ class Case:
     """A case as the rows so far describe it. All its fields are plain, so that it packs small.
 
     `stage` is the `case_stage` that its last event declares. `level`, `grid`, `street` and `worker`
-    say who answers for it. `missed` says that its present deadline ran out. `ended` and `outcome`
-    are None while it is open. `parked_in` names the logs in which it is parked. `line` is empty
-    until a row says what the case is about.
+    say who answers for it. `missed` says that its present deadline ran out, `ever_missed` that this
+    one or an earlier one did. `ended` and `outcome` are None while it is open. `parked_in` names
+    the logs in which it is parked. `line` is empty until a row says what the case is about.
     """
 
     id: str
@@ -80,6 +80,7 @@ class Case:
     data_flags: tuple[str, ...] = ()
     due: Instant | None = None
     missed: bool = False
+    ever_missed: bool = False
     ended: Instant | None = None
     outcome: Literal["closed", "withdrawn"] | None = None
     parked_in: tuple[str, ...] = ()
@@ -114,7 +115,7 @@ def evolve_case(case: Case, row: Row) -> None:
         case ClockStarted():
             case.due, case.missed = event.due, False
         case DeadlineMissed():
-            case.missed = True
+            case.missed = case.ever_missed = True
         case CaseEndedAtSource():
             case.ended, case.outcome = row.time, event.outcome
             add_flags(case, event.rules)

@@ -17,6 +17,7 @@ from casebook.case import Unchanging
 from eventlog.core.row import Row
 from events import catalogue as e
 from events.registry import CATALOGUE, TYPE_OF, EventType
+from gridcall.simulation.reports.cases import case_verdict
 from tests.harness.city import ANN, HOUR
 from tests.harness.histories import drafts_of, histories, run
 
@@ -87,6 +88,12 @@ def test_a_case_is_overdue_from_its_miss_until_it_ends() -> None:
     assert not case_after(REPORTED, CLOCK).overdue
     assert case_after(REPORTED, CLOCK, MISSED).overdue
     assert not case_after(REPORTED, CLOCK, MISSED, CLOSED).overdue
+
+
+def test_a_reopened_case_that_was_late_stays_late_in_the_reports() -> None:
+    again = replace(CLOCK, run=2, due=30 * HOUR)
+    case = case_after(REPORTED, ROUTED, CLOCK, MISSED, CLOSED, REOPENED, again)
+    assert (case.overdue, case_verdict(case)) == (False, "overdue")
 
 
 def test_a_new_clock_forgets_the_miss_of_the_clock_before() -> None:

@@ -34,9 +34,9 @@ def case_state(case: Case) -> Literal["open", "closed", "withdrawn"]:
 
 
 def case_verdict(case: Case) -> Literal["none", "overdue", "running", "on_time"]:
-    """Return how the case did against its deadline."""
+    """Return how the case did against its deadlines. A reopened case that was late stays late."""
     if case.due is None:
         return "none"
-    if case.missed:
+    if case.ever_missed:
         return "overdue"
     return "running" if case.open else "on_time"
