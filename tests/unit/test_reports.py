@@ -49,6 +49,13 @@ def test_the_facts_and_figures_of_the_reports_are_those_of_all_rows_merged(
     assert sheets(facts.items(), reader.zone, END) == sheets(merged.items(), reader.zone, END)
 
 
+def test_the_summary_for_people_has_its_figures_in_this_order() -> None:
+    assert list(ReportReader().summary()) == [
+        "issues", "located_by", "lines", "verdicts", "rules",
+        "cases", "not_attributed", "calls", "log",
+    ]  # fmt: skip
+
+
 def causes_first(rows: list[Row], chance: random.Random) -> list[list[Row]]:
     """Return the rows of three logs in parts of any size, no row before the one that caused it."""
     of = {log: [row for row in rows if row.log == log] for log in ("intake", "cases", "calls")}

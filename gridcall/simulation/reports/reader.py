@@ -112,7 +112,6 @@ class ReportReader:
         """Return the part of summary.json that comes from the logs."""
         return {
             **count_cases(self.cases.values(), self.parked),
-            "cases": len(self.cases),
             "calls": count_calls(self.calls.values()),
             "log": {
                 log: {"positions": sum_.positions, "sha256": sum_.sha256.hexdigest()}

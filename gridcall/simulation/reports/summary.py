@@ -25,7 +25,7 @@ CALL_COUNTS = ("raised", "answered", "withdrawn", "open")
 
 
 def count_cases(records: Iterable[CaseRecord], parked: Container[str]) -> dict[str, object]:
-    """Return the counts of cases, and how many have no grid and are on nobody's sheet."""
+    """Return the counts of cases. Those without a grid are `not_attributed`: on nobody's sheet."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     not_attributed = 0
     for record in records:
@@ -38,6 +38,7 @@ def count_cases(records: Iterable[CaseRecord], parked: Container[str]) -> dict[s
         not_attributed += not case.grid
     return {
         **{name: with_zeros(counts[name], keys) for name, keys in CASE_COUNTS.items()},
+        "cases": counts["lines"].total(),
         "not_attributed": not_attributed,
     }
 
