@@ -150,15 +150,8 @@ def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
     standby = server.folder / "standby"
     server.do(
         "pg_basebackup",
-        "-h",
-        str(server.folder),
-        "-U",
-        "postgres",
-        "-D",
-        str(standby),
-        "-R",
-        "-X",
-        "stream",
+        *("-h", str(server.folder), "-U", "postgres", "-D", str(standby)),
+        *("-R", "-X", "stream", "--checkpoint=fast"),
     )
     server.stop()
     server.start(standby)
