@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.harness.broker import SCRIPT
 from tests.harness.commands import environment, run_gridcall
 from tests.harness.exampleville import CITY, PROFILE, changed_profile
 from tests.harness.paths import ROOT
@@ -76,3 +78,19 @@ def test_a_full_stdout_is_reported() -> None:
         )
     assert done.returncode == 3
     assert done.stderr == "gridcall: stdout: No space left on device; make room, then run again\n"
+
+
+def test_the_broker_names_what_it_lacks_if_apt_fails(tmp_path: Path) -> None:
+    for program in ("bash", "dirname", "id"):
+        (tmp_path / program).symlink_to(shutil.which(program) or program)
+    (tmp_path / "apt-get").write_text("#!/bin/bash\nexit 100\n")
+    (tmp_path / "apt-get").chmod(0o755)
+    done = subprocess.run(
+        ["bash", SCRIPT, "install"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "needs Java 17 and Maven: apt-get install" in done.stderr
