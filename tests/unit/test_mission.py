@@ -75,7 +75,7 @@ TESTS = {
     node.name
     for module in modules("tests")
     for node in ast.walk(module)
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
 }
 EVENTS = {cls.__name__ for cls in TYPE_OF}
 COMMANDS = set(main.list_commands(click.Context(main)))
