@@ -148,6 +148,14 @@ def test_a_request_is_sent_as_its_curl_command_says() -> None:
             assert by_curl.endswith(request.send(keys).text)
 
 
+def test_a_log_that_is_not_answered_fails_the_step() -> None:
+    request = Request(path="/log/370112?after=3&wait=1", key="READER")
+    with echo_server() as url, pytest.raises(StepFailed, match=r"404"):
+        Request(path="/missing", key="READER").rows({"URL": url, "READER": "r-2"})
+    with pytest.raises(StepFailed, match=r"/log/370112.* has no readable answer"):
+        request.rows({"URL": url, "READER": "r-2"})
+
+
 @contextmanager
 def echo_server() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
@@ -167,7 +175,7 @@ class Echo(BaseHTTPRequestHandler):
         names = ("authorization", "content-type", "prefer")
         headers = " ".join(f"{name}={self.headers.get(name)}" for name in names)
         echo = f"{self.command} {self.path} {headers} ".encode() + body
-        self.send_response(200)
+        self.send_response(404 if self.path == "/missing" else 200)
         self.send_header("content-length", str(len(echo)))
         self.end_headers()
         self.wfile.write(echo)

@@ -66,3 +66,10 @@ class Request:
             return Answer(response.status_code, response.json())
         except (httpx.TransportError, ValueError) as fault:
             raise StepFailed(f"{self.path} has no readable answer: {fault}") from fault
+
+    def rows(self, environment: Mapping[str, str]) -> str:
+        """Send the request and return the rows of a log. Raises StepFailed if there are none."""
+        try:
+            return self.send(environment).raise_for_status().text
+        except httpx.HTTPError as fault:
+            raise StepFailed(f"{self.path} has no readable answer: {fault}") from fault

@@ -112,7 +112,7 @@ class Story:
                 f"the limit of {wall_clock(due)} has passed, and nobody called the {to_level}",
             )
             self.presenter.show_countdown(self.sandbox.seconds_until(due))
-            self.unshown += parse_log(self._next_calls().send(self.sandbox.environment).text)
+            self.unshown += parse_log(self._next_calls().rows(self.sandbox.environment))
             pause(0)
         count = self.unshown.index(calls[0]) + 1
         rows, self.unshown = self.unshown[:count], self.unshown[count:]

@@ -97,7 +97,7 @@ def count_stored(story: Story) -> int:
     """Return the number of the burst's issues in intake's log."""
     request, mark = Request(path=f"/log/{CODE}", key="READER"), '"reference":"burst-'
     story.presenter.show_command(f"{request.as_curl()} | grep -c '{mark}'")
-    lines = request.send(story.sandbox.environment).text.splitlines()
+    lines = request.rows(story.sandbox.environment).splitlines()
     stored = sum(mark in line for line in lines)
     story.presenter.show_output(str(stored))
     return stored
