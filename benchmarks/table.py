@@ -198,17 +198,17 @@ async def checkpoint(url: str) -> None:
 @contextmanager
 def record_commits(commits: list[Commit]) -> Iterator[None]:
     """Record the rows of every commit, in the order of the commits."""
-    written = PostgresLog._written
+    remember = PostgresLog._remember
 
     def record_written(self: PostgresLog, shard: str, epoch: int, rows: Sequence[Row]) -> None:
         commits.append((self.name, [entry(row) for row in rows]))
-        written(self, shard, epoch, rows)
+        remember(self, shard, epoch, rows)
 
-    PostgresLog._written = record_written  # type: ignore[method-assign]
+    PostgresLog._remember = record_written  # type: ignore[method-assign]
     try:
         yield
     finally:
-        PostgresLog._written = written  # type: ignore[method-assign]
+        PostgresLog._remember = remember  # type: ignore[method-assign]
 
 
 # ── The peer ─────────────────────────────────────────────────────────────────────────────────────

@@ -55,6 +55,9 @@ Unchanging = (
 """The events that change no field of a case: inputs, whose outcome is another event, and calls."""
 
 
+STAGE_OF = {cls: kind.case_stage for cls, kind in TYPE_OF.items() if kind.case_stage}
+
+
 @dataclass(slots=True)
 class Case:
     """A case as the rows so far describe it. All its fields are plain, so that it packs small.
@@ -135,7 +138,7 @@ def evolve_case(case: Case, row: Row) -> None:
             assign(case, event.holder)
         case unchanging:
             leave(unchanging)
-    if stage := TYPE_OF[type(event)].case_stage:
+    if stage := STAGE_OF.get(type(event)):
         case.stage = stage
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from assessment.core.facts import Fact, Key, Stamp, merge_into
 from assessment.core.figures import sheets
-from casebook import Call, Case
+from casebook import Call
 from eventlog.codec import entry
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Row
@@ -49,8 +50,8 @@ def test_the_facts_and_figures_of_the_reports_are_those_of_all_rows_merged(
     assert sheets(facts.items(), reader.zone, END) == sheets(merged.items(), reader.zone, END)
 
 
-def test_the_summary_for_people_has_its_figures_in_this_order() -> None:
-    assert list(ReportReader().summary()) == [
+def test_the_summary_for_people_has_its_figures_in_this_order(tmp_path: Path) -> None:
+    assert list(ReportReader().conclude(tmp_path, "city", END)) == [
         "issues", "located_by", "lines", "verdicts", "rules",
         "cases", "not_attributed", "calls", "log",
     ]  # fmt: skip
@@ -119,6 +120,6 @@ def test_an_unknown_call_is_a_key_error() -> None:
 def test_a_packed_case_is_the_same_case_again() -> None:
     fact = Fact("0102", "01", raised=(Stamp(7, "calls", 3),))
     flags = ("no_due", "no_point")
-    case = Case("c", "R-1", "hotline", grid="0102", data_flags=flags, due=9, outcome="closed")
-    record = CaseRecord(case, {(1, "ann"): fact})
+    record = CaseRecord("c", "R-1", "hotline", grid="0102", data_flags=flags, due=9)
+    record.facts[1, "ann"] = fact
     assert unpack_case("c", pack_case(record)) == record

@@ -18,8 +18,7 @@ CASE_COLUMNS = (
 
 def case_rows(records: Iterable[CaseRecord], district: str) -> Iterator[Sequence[str]]:
     """Return the rows by (reported, reference), the order in which the issues were fed."""
-    for record in records:
-        case = record.case
+    for case in records:
         yield (
             case.reference, case.line, case.category, case.id, case.located_by,
             case.grid or "", case.street or "", district,

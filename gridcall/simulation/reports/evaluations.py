@@ -18,7 +18,7 @@ def facts_of(records: Iterable[CaseRecord]) -> Iterator[tuple[Key, Fact]]:
     """Return the facts of all cases, from which the sheets are summed."""
     for record in records:
         for (episode, worker), fact in record.facts.items():
-            yield Key(record.case.id, episode, worker), fact
+            yield Key(record.id, episode, worker), fact
 
 
 def sheet_row(sheet: Sheet) -> Sequence[str]:

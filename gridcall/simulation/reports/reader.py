@@ -13,7 +13,7 @@ from typing import Any
 
 from assessment.core.facts import COUNTED, fact_of, merge_fact
 from assessment.core.figures import sheets
-from casebook import CALL_CHANGES, Case, evolve_call, evolve_case, raised_call
+from casebook import CALL_CHANGES, evolve_call, evolve_case, raised_call
 from eventlog.codec import Entry, entry_envelope, row_of
 from eventlog.core.row import Row
 from events import topology
@@ -47,7 +47,7 @@ from gridcall.simulation.reports.records import (
     unpack_call,
     unpack_case,
 )
-from gridcall.simulation.reports.summary import count_calls, count_cases
+from gridcall.simulation.reports.summary import CaseCounts, count_calls
 
 UNPACKED_MAX = 2_000  # Rows of several logs about one case come close together.
 # The events that change a column of a report. To decode the others, too, would take longer.
@@ -101,17 +101,14 @@ class ReportReader:
         """Write the three tables into a folder; return their part of summary.json."""
         self.cases.put_back()
         self.calls.put_back()
-        records = self.cases.values
-        write_csv(folder / "cases.csv", CASE_COLUMNS, case_rows(records(), district))
+        counts = CaseCounts(self.parked)
+        counted = counts.count(self.cases.values())
+        write_csv(folder / "cases.csv", CASE_COLUMNS, case_rows(counted, district))
         write_csv(folder / "calls.csv", CALL_COLUMNS, call_rows(self.calls.values()))
-        rows = map(sheet_row, sheets(facts_of(records()), self.zone, until))
+        rows = map(sheet_row, sheets(facts_of(self.cases.values()), self.zone, until))
         write_csv(folder / "evaluations.csv", SHEET_COLUMNS, rows)
-        return self.summary()
-
-    def summary(self) -> dict[str, Any]:
-        """Return the part of summary.json that comes from the logs."""
         return {
-            **count_cases(self.cases.values(), self.parked),
+            **counts.as_json(),
             "calls": count_calls(self.calls.values()),
             "log": {
                 log: {"positions": sum_.positions, "sha256": sum_.sha256.hexdigest()}
@@ -121,26 +118,21 @@ class ReportReader:
 
     def _fold(self, row: Row) -> None:
         event, kind = row.event, type(row.event)
-        if kind is IssueReported:
-            case = Case(event.issue)
-            evolve_case(case, row)
-            self.cases[event.issue] = CaseRecord(case, {})
-        elif kind is PoliciesAdopted:
+        if kind is PoliciesAdopted:
             self.zone = event.zone
         elif kind is CaseParked:
             self.parked.add(event.case)
-        else:
-            self._fold_into(self.cases[event.case], row)
-
-    def _fold_into(self, record: CaseRecord, row: Row) -> None:
-        event, kind = row.event, type(row.event)
-        if kind is CallRaised:
-            call = raised_call(event, row.time)
-            self.calls[event.call] = CallRecord(call, record.case.reference)
+        elif kind is CallRaised:
+            self.calls[event.call] = CallRecord(
+                raised_call(event, row.time), self.cases[event.case].reference
+            )
         elif kind in CALL_CHANGES:
             evolve_call(self.calls[event.call].call, event, row.time)
+        elif kind is IssueReported:
+            self.cases[event.issue] = case = CaseRecord(event.issue)
+            evolve_case(case, row)
         else:
-            evolve_case(record.case, row)
+            evolve_case(self.cases[event.case], row)
         if kind in COUNTED and (counted := fact_of(row)):
             key, fact = counted
-            merge_fact(record.facts, key[1:], fact)
+            merge_fact(self.cases[key.case].facts, key[1:], fact)

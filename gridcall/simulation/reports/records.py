@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, get_type_hints
 
@@ -16,11 +16,10 @@ FactsOfCase = dict[tuple[int, str], Fact]
 
 
 @dataclass(slots=True)
-class CaseRecord:
-    """A case, and its facts by (episode, worker)."""
+class CaseRecord(Case):
+    """A case with its facts by (episode, worker)."""
 
-    case: Case
-    facts: FactsOfCase
+    facts: FactsOfCase = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -33,41 +32,40 @@ class CallRecord:
 
 def field_names(kind: type[Any]) -> list[str]:
     """Return the names of a dataclass's fields without its first one, the id, which is the key."""
-    return [field.name for field in fields(kind)][1:]
+    return [each.name for each in fields(kind)][1:]
 
 
-def decoder(kind: type[Any], beside: Any) -> Callable[[bytes], tuple[list[Any], Any]]:
-    """Return a decoder of a pair: the values of those fields, and what is packed beside them."""
+def decoder(kind: type[Any], *beside: Any) -> Callable[[bytes], Any]:
+    """Return a decoder of the values of those fields, and of what is packed behind them."""
     hints = get_type_hints(kind)
-    values: Any = tuple[tuple(hints[name] for name in field_names(kind))]  # type: ignore[misc]
-    pair: Any = tuple[values, beside]
-    return msgspec.msgpack.Decoder(pair).decode
+    types = (*(hints[name] for name in field_names(kind)), *beside)
+    packed: Any = tuple[types]  # type: ignore[valid-type]
+    return msgspec.msgpack.Decoder(packed).decode
 
 
 encode = msgspec.msgpack.Encoder().encode
-case_fields = attrgetter(*field_names(Case))
+case_fields = attrgetter(*field_names(CaseRecord))
 call_fields = attrgetter(*field_names(Call))
-decode_case = decoder(Case, FactsOfCase)
+decode_case = decoder(CaseRecord)
 decode_call = decoder(Call, str)
 
 
 def pack_case(record: CaseRecord) -> bytes:
     """Return a case as bytes, from which `unpack_case` makes an equal record."""
-    return encode((case_fields(record.case), record.facts))
+    return encode(case_fields(record))
 
 
 def unpack_case(key: str, data: bytes) -> CaseRecord:
     """Unpack a case that `pack_case` packed."""
-    values, facts = decode_case(data)
-    return CaseRecord(Case(key, *values), facts)
+    return CaseRecord(key, *decode_case(data))
 
 
 def pack_call(record: CallRecord) -> bytes:
     """Return a call as bytes, from which `unpack_call` makes an equal record."""
-    return encode((call_fields(record.call), record.reference))
+    return encode((*call_fields(record.call), record.reference))
 
 
 def unpack_call(key: str, data: bytes) -> CallRecord:
     """Unpack a call that `pack_call` packed."""
-    values, reference = decode_call(data)
+    *values, reference = decode_call(data)
     return CallRecord(Call(key, *values), reference)

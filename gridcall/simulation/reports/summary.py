@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from casebook import Case
 from events.catalogue import LINES
@@ -24,23 +24,33 @@ CASE_COUNTS = {
 CALL_COUNTS = ("raised", "answered", "withdrawn", "open")
 
 
-def count_cases(records: Iterable[CaseRecord], parked: Container[str]) -> dict[str, object]:
-    """Return the counts of cases. Those without a grid are `not_attributed`: on nobody's sheet."""
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    not_attributed = 0
-    for record in records:
-        case = record.case
-        counts["issues"]["parked" if case.id in parked else issue_state(case)] += 1
-        counts["located_by"][case.located_by] += 1
-        counts["lines"][case.line] += 1
-        counts["verdicts"][case_verdict(case)] += 1
-        counts["rules"].update(case.data_flags)
-        not_attributed += not case.grid
-    return {
-        **{name: with_zeros(counts[name], keys) for name, keys in CASE_COUNTS.items()},
-        "cases": counts["lines"].total(),
-        "not_attributed": not_attributed,
-    }
+class CaseCounts:
+    """The counts of cases. Those without a grid are `not_attributed`: on nobody's sheet."""
+
+    def __init__(self, parked: Container[str]) -> None:
+        self._parked = parked
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._not_attributed = 0
+
+    def count(self, records: Iterable[CaseRecord]) -> Iterator[CaseRecord]:
+        """Count records and yield them on, because to unpack them once more takes long."""
+        counts = self._counts
+        for case in records:
+            counts["issues"]["parked" if case.id in self._parked else issue_state(case)] += 1
+            counts["located_by"][case.located_by] += 1
+            counts["lines"][case.line] += 1
+            counts["verdicts"][case_verdict(case)] += 1
+            counts["rules"].update(case.data_flags)
+            self._not_attributed += not case.grid
+            yield case
+
+    def as_json(self) -> dict[str, object]:
+        """Return the counts under the names of summary.json."""
+        return {
+            **{name: with_zeros(self._counts[name], keys) for name, keys in CASE_COUNTS.items()},
+            "cases": self._counts["lines"].total(),
+            "not_attributed": self._not_attributed,
+        }
 
 
 def issue_state(case: Case) -> str:
