@@ -18,11 +18,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import asyncpg
 import psutil
@@ -43,7 +44,7 @@ from gridcall.simulation.city.profile_loader import load_profile
 from gridcall.simulation.driver import BATCH, first_adoptions
 from gridcall.simulation.feed import Feed, read_feed, without_collecting
 from gridcall.simulation.pipelines.postgres import COMMIT_SETTINGS, open_stored_pipeline
-from gridcall.simulation.report_worker import ReportWorker
+from gridcall.simulation.report_worker import Heads, ReportWorker
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -140,10 +141,13 @@ class City(NamedTuple):
     until: Instant
 
 
-class NoTables:
-    """A report worker that does nothing, because the tables are no part of this measurement."""
+class NoReports(ReportWorker):
+    """A report worker that does nothing, because reports are no part of this measurement."""
 
-    def look(self, url: str, shard: str, heads: dict[str, int]) -> None:
+    def __init__(self) -> None:
+        super().__init__(*Pipe())
+
+    def read_from(self, urls: Mapping[str, str], shard: str, heads: Heads) -> None:
         """Ignore the positions of the logs."""
 
 
@@ -173,9 +177,8 @@ async def all_stages(server: PostgresServer, url: str, fed: City) -> Spent:
     """Feed everything to a fresh database, and wait until all stages have applied it."""
     assert isinstance(fed.feed.inputs, list)
     feed = Feed(fed.feed.inputs.copy())
-    reader = cast(ReportWorker, NoTables())
     async with open_stored_pipeline(
-        url, "benchmark", fed.profile.map.district.code, reader
+        url, "benchmark", fed.profile.map.district.code, NoReports()
     ) as pipeline:
         await checkpoint(url)
         wall, python, postgres = time.perf_counter(), time.process_time(), cpu_seconds(server)
