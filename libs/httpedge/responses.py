@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from httpedge.items import JSON, NDJSON
+from httpedge.metrics import REQUESTS_REFUSED
 from httpedge.problems import FieldError, Problem
 
 PROBLEM = "application/problem+json"
@@ -50,6 +51,7 @@ def problem_response(
     problem: Problem, path: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return a problem about a path as RFC 9457 has it."""
+    REQUESTS_REFUSED.labels(problem.kind, problem.status).inc()
     headers = headers or PROBLEM_HEADERS.get(problem.status)
     return json_response(problem.to_members(path), problem.status, headers, PROBLEM)
 

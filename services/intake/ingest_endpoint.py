@@ -22,6 +22,7 @@ from events.catalogue import LINES
 from events.errors import Unavailable
 from httpedge.items import JSON, NDJSON, media_type, split_items
 from httpedge.memory_budget import MemoryBudget
+from httpedge.metrics import ITEMS_REFUSED
 from httpedge.prefer import preferred_wait
 from httpedge.problems import Problem
 from httpedge.request_body import read_body
@@ -210,6 +211,7 @@ class Results:
     def refuse(self, number: int, problem: Problem) -> None:
         """Set the problem of a refused item; behind many others, without its errors."""
         self._refused += 1
+        ITEMS_REFUSED.labels(problem.kind).inc()
         members = problem.to_members(f"{self._path}#/{number}")
         if self._refused > LISTED_MAX and members.pop("errors", None):
             members["detail"] = (
