@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,73 @@ def test_map_check_refuses_what_is_larger_than_tolerated(tmp_path: Path) -> None
     assert [(finding["kind"], round(finding["area_m2"])) for finding in refused] == [
         ("overlap", 36916)
     ]
+
+
+ANTIMERIDIAN: list[list[float]] = [[179, -18], [-179, -18], [-179, -16], [179, -16], [179, -18]]
+CROSSED = [[-6.3, 53.3], [-6.2, 53.4], [-6.2, 53.3], [-6.3, 53.4], [-6.3, 53.3]]
+
+
+def write_map(path: Path, *rings: list[list[float]], **members: Any) -> Path:
+    """Write a map with a grid for each ring, as Exampleville's profile names its properties."""
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"area_id": 16.0 + number, "ward_no": 1},
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+        }
+        for number, ring in enumerate(rings)
+    ]
+    document = {"type": "FeatureCollection", "features": features, **members}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def test_map_check_refuses_an_outline_that_is_not_cut_at_180_degrees(tmp_path: Path) -> None:
+    content = write_map(tmp_path / "areas.geojson", ANTIMERIDIAN).read_text().replace("16.0", "16")
+    (tmp_path / "areas.geojson").write_text(content)
+    done = run_gridcall("map", "check", tmp_path, "--profile", PROFILE)
+    assert done.returncode == 2
+    assert "cut it at 180° into a MultiPolygon" in done.stdout
+
+
+def test_map_mend_writes_a_map_that_can_be_loaded_and_prints_each_change(tmp_path: Path) -> None:
+    crs = {"type": "name", "properties": {"name": "EPSG:4326"}}
+    source, target = (
+        write_map(tmp_path / "in.geojson", CROSSED, crs=crs),
+        tmp_path / "areas.geojson",
+    )
+    words = ("map", "mend", source, target, "--profile", PROFILE)
+    done = run_gridcall(*words)
+    assert (done.returncode, done.stderr) == (0, f"{target}: 1 feature\n")
+    assert done.stdout.splitlines() == [
+        "mended: file: the crs member 'EPSG:4326' is left out, because RFC 7946 has none",
+        "mended: file: area_id is written without .0, as a code, in 1 feature",
+        "mended: grid 16: self-intersection: made valid (0 m² → 36,902,946 m²: +36,902,945.833 m²)",
+    ]
+    assert run_gridcall("map", "check", tmp_path, "--profile", PROFILE).returncode == 0
+    again = run_gridcall(*words)
+    assert again.returncode == 2
+    assert "nothing is overwritten" in again.stderr
+
+
+def test_map_mend_writes_nothing_if_something_needs_a_decision(tmp_path: Path) -> None:
+    source, target = write_map(tmp_path / "in.geojson", ANTIMERIDIAN), tmp_path / "out.geojson"
+    done = run_gridcall("map", "mend", source, target, "--code", "area_id", "--json")
+    assert done.returncode == 2
+    (refused, *_) = json.loads(done.stdout)
+    assert (refused["severity"], refused["kind"]) == ("refused", "antimeridian")
+    assert "cut it at 180°" in refused["what"]
+    assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize("name", ["nowhere.shp", "broken.shp", "broken.csv", "text.geojson"])
+def test_map_mend_says_why_a_file_is_no_map(tmp_path: Path, name: str) -> None:
+    if name != "nowhere.shp":
+        (tmp_path / name).write_text("code,street\n1,2\n")
+    done = run_gridcall("map", "mend", tmp_path / name, tmp_path / "out.geojson")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"gridcall: {tmp_path / name}: ")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_full_stdout_is_reported() -> None:

@@ -6,12 +6,18 @@ import itertools
 import json
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
+from shapely import box
+from shapely.geometry import shape
 
 from events.reference_data import GridMap
-from gridcall.simulation.city.map_validation import EARTH_RADIUS_M, Finding, check_map, ring_area_m2
+from gridcall.simulation.city.map_findings import Finding
+from gridcall.simulation.city.map_geometry import EARTH_RADIUS_M, ring_area_m2
+from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import (
+    Dedicated,
     District,
     Gap,
     GridsFile,
@@ -23,10 +29,15 @@ from gridcall.simulation.city.profile import (
 SQUARE: list[list[float]] = [[0, 0], [0.01, 0], [0.01, 0.01], [0, 0.01], [0, 0]]
 
 
-def files(overlap_m2: float = 0.0, gap_m2: float = 0.0) -> MapFiles:
+def files(
+    overlap_m2: float = 0.0,
+    gap_m2: float = 0.0,
+    dissolve: bool = False,
+    dedicated: Dedicated | None = None,
+) -> MapFiles:
     return MapFiles(
         district=District(code="city", name="City"),
-        grids=GridsFile(file="grids.geojson", code="code"),
+        grids=GridsFile(file="grids.geojson", code="code", dissolve=dissolve, dedicated=dedicated),
         streets=StreetsFrom(**{"from": "street", "pad": 2}),
         overlap=Overlap(tolerate_m2=overlap_m2),
         gap=Gap(tolerate_m2=gap_m2),
@@ -65,6 +76,7 @@ def test_a_clean_map_has_no_findings_and_its_streets_are_padded(tmp_path: Path) 
 
 
 CROSSED = [[0, 0], [0.01, 0.01], [0.01, 0], [0, 0.01], [0, 0]]
+UNCUT = [[179, -18], [-179, -18], [-179, -16], [179, -16], [179, -18]]
 FEET = [[774321.5, 2956001.2], [774421.5, 2956001.2], [774421.5, 2956101.2], [774321.5, 2956001.2]]
 
 
@@ -133,6 +145,37 @@ FEET = [[774321.5, 2956001.2], [774421.5, 2956001.2], [774421.5, 2956101.2], [77
             {},
             "feature",
             "feature 1: not a grid",
+        ),
+        (
+            [feature("A", SQUARE) | {"geometry": None}],
+            {},
+            "no_geometry",
+            "grid A: it has no geometry: draw it, or leave it out; gridcall map mend does it",
+        ),
+        (
+            [feature(16.0, SQUARE)],
+            {},
+            "feature",
+            "16.0 is a number with a point: write 16; gridcall map mend does it",
+        ),
+        (
+            [{**feature("A", SQUARE), "properties": {"Code": "A", "street": 1}}],
+            {},
+            "feature",
+            "did you mean 'Code'?",
+        ),
+        (
+            [feature("A", UNCUT)],
+            {},
+            "antimeridian",
+            "grid A at 179.000000, -18.000000: ring: an edge goes from longitude 179 to -179, "
+            "which is more than 180°: cut it at 180°",
+        ),
+        (
+            [feature("A", SQUARE, UNCUT)],
+            {},
+            "antimeridian",
+            "hole 1: an edge goes from longitude 179",
         ),
         (
             [
@@ -295,3 +338,141 @@ def test_a_file_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     result = check_map(tmp_path / "nowhere", files()).refusals
     assert "cannot be read" in str(result[0])
+
+
+# ── The antimeridian ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_edge_of_exactly_180_degrees_or_along_a_pole_is_no_fault(tmp_path: Path) -> None:
+    half = [[-90, 0], [90, 0], [90, 1], [-90, 1], [-90, 0]]
+    cap = [[-180, -90], [180, -90], [180, -80], [60, -80], [-60, -80], [-180, -80], [-180, -90]]
+    assert check_features(tmp_path, feature("A", half), feature("B", cap))[0] == []
+
+
+def test_a_grid_that_is_cut_at_180_degrees_is_taken(tmp_path: Path) -> None:
+    west = [[179, -18], [180, -18], [180, -16], [179, -16], [179, -18]]
+    east = [[-180, -18], [-179, -18], [-179, -16], [-180, -16], [-180, -18]]
+    findings, grids = check_features(tmp_path, feature("A", west, east, kind="MultiPolygon"))
+    assert findings == []
+    assert grids is not None
+
+
+# ── Normal forms ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_codes_and_streets_are_stored_in_nfc_and_are_one_in_any_form(tmp_path: Path) -> None:
+    nfd, nfc = normalize("NFD", "LEÓN"), normalize("NFC", "LEÓN")
+    assert nfd != nfc
+    _, grids = check_features(tmp_path, feature(nfd, SQUARE, street=nfd))
+    assert grids is not None
+    assert (grids.grids[0].code, grids.grids[0].street) == (nfc, nfc)
+    findings, _ = check_features(
+        tmp_path, feature(nfd, SQUARE), feature(nfc, move_ring(SQUARE, 0.01))
+    )
+    assert [finding.kind for finding in findings] == ["double_code"]
+
+
+def test_a_property_is_known_by_its_name_in_any_normal_form(tmp_path: Path) -> None:
+    how = files().model_copy(
+        update={"grids": GridsFile(file="grids.geojson", code=normalize("NFC", "código"))}
+    )
+    named = {**feature("A", SQUARE), "properties": {normalize("NFD", "código"): "A", "street": 1}}
+    _, grids = check_features(tmp_path, named, how=how)
+    assert grids is not None
+
+
+# ── Several features of one code ─────────────────────────────────────────────────────────────────
+
+
+def test_features_of_one_code_are_one_grid_if_the_profile_dissolves_them(tmp_path: Path) -> None:
+    far = move_ring(SQUARE, 1)
+    findings, grids = check_features(
+        tmp_path,
+        feature("A", SQUARE),
+        feature("B", move_ring(SQUARE, 0.02)),
+        feature("A", move_ring(SQUARE, 0.005)),
+        feature("A", far),
+        how=files(dissolve=True),
+    )
+    assert [(finding.severity, finding.kind, finding.feature) for finding in findings] == [
+        ("reported", "dissolved", "grid A")
+    ]
+    assert grids is not None
+    assert [grid.code for grid in grids.grids] == ["A", "B"]
+    outline = shape(grids.grids[0].geometry)
+    assert outline.equals(shape({"type": "Polygon", "coordinates": [far]}) | box(0, 0, 0.015, 0.01))
+
+
+def test_features_of_one_code_in_two_streets_are_no_grid(tmp_path: Path) -> None:
+    findings, grids = check_features(
+        tmp_path,
+        feature("A", SQUARE, street=1),
+        feature("A", move_ring(SQUARE, 1), street=2),
+        how=files(dissolve=True),
+    )
+    assert grids is None
+    assert findings[0].kind == "street"
+    assert "name the streets 01, 02" in findings[0].what
+
+
+# ── Dedicated grids ──────────────────────────────────────────────────────────────────────────────
+
+SCHOOLS = Dedicated(property="kind", values=frozenset({"school", "hospital"}))
+INNER = [[x / 2 + 0.0025, y / 2 + 0.0025] for x, y in SQUARE]
+
+
+def of_kind(made: dict[str, Any], kind: Any) -> dict[str, Any]:
+    return {**made, "properties": {**made["properties"], "kind": kind}}
+
+
+def test_a_dedicated_grid_inside_a_basic_one_is_no_overlap(tmp_path: Path) -> None:
+    findings, grids = check_features(
+        tmp_path,
+        feature("A", SQUARE),
+        of_kind(feature("S", INNER), "school"),
+        how=files(dedicated=SCHOOLS),
+    )
+    assert findings == []
+    assert grids is not None
+    assert [(grid.code, grid.dedicated) for grid in grids.grids] == [("A", False), ("S", True)]
+
+
+def test_dedicated_grids_that_overlap_each_other_are_a_finding(tmp_path: Path) -> None:
+    findings, grids = check_features(
+        tmp_path,
+        feature("A", SQUARE),
+        of_kind(feature("S", INNER), " school "),
+        of_kind(feature("H", move_ring(INNER, 0.001)), "hospital"),
+        how=files(dedicated=SCHOOLS),
+    )
+    assert grids is None
+    assert [(finding.kind, finding.feature) for finding in findings] == [
+        ("overlap", "dedicated grids H and S")
+    ]
+
+
+@pytest.mark.parametrize("kind", [None, "", "park", 7, True])
+def test_a_feature_of_another_kind_is_a_basic_grid(tmp_path: Path, kind: Any) -> None:
+    _, grids = check_features(
+        tmp_path, of_kind(feature("A", SQUARE), kind), how=files(dedicated=SCHOOLS)
+    )
+    assert grids is not None
+    assert not grids.grids[0].dedicated
+
+
+def test_features_of_one_code_and_two_kinds_are_no_grid(tmp_path: Path) -> None:
+    findings, grids = check_features(
+        tmp_path,
+        feature("A", SQUARE),
+        of_kind(feature("A", INNER), "school"),
+        how=files(dissolve=True, dedicated=SCHOOLS),
+    )
+    assert grids is None
+    assert findings[0].kind == "kind"
+
+
+def test_refusals_come_before_reports(tmp_path: Path) -> None:
+    findings, _ = check_features(
+        tmp_path, feature("A", SQUARE[::-1]), feature("B", move_ring(SQUARE, 1)[:-1])
+    )
+    assert [finding.severity for finding in findings] == ["refused", "reported"]

@@ -199,11 +199,23 @@ class District(Part):
     name: str
 
 
+class Dedicated(Part):
+    """The property that makes a feature a dedicated grid, and the values that do."""
+
+    property: str
+    values: frozenset[str]
+
+
 class GridsFile(Part):
-    """The GeoJSON file of the grids, and the property that is a grid's code."""
+    """The GeoJSON file of the grids, and the property that is a grid's code.
+
+    With `dissolve` several features of one code are one grid.
+    """
 
     file: str
     code: str
+    dissolve: bool = False
+    dedicated: Dedicated | None = None
 
 
 class StreetsFrom(Code):
