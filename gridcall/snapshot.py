@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import asyncpg
 
 from assessment.core.facts import Key
-from assessment.store import encoded_facts, merged_logs
+from assessment.store import encoded_facts, merged_logs, stored_districts, stored_zone
 from eventlog.codec import Entry
 from eventlog.core.row import Progress
+from eventlog.postgres.outbox import PUBLISHED
 from eventlog.postgres.pool import map_errors
-from eventlog.postgres.statements import HEAD, READ
+from eventlog.postgres.statements import HEAD, READ, SHARDS
+from eventlog.postgres.survey import Survey
 from events.errors import Halted
-from events.instants import BEGINNING
-from events.topology import STAGES, WRITER
-from intake.store import IntakeStore
+from events.instants import BEGINNING, Instant
+from events.topology import LOGS, STAGES, WRITER
+from intake.store import IntakeStore, RecordStore
 
 CHUNK = 1000
 DOWNSTREAM = tuple(service.name for service in STAGES)
+FOLDED = {
+    "cases": "intake",
+    "calls": "cases",
+}  # Each log that is a fold, and the log that it reads.
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+class LogEnd(NamedTuple):
+    """The row of a shard: the end of its log, the last input applied, and its generation."""
+
+    position: int = 0
+    time: Instant = BEGINNING
+    input: int = 0
+    generation: int = 0
+    before: int = 0
 
 
 class Snapshot:
@@ -31,33 +47,51 @@ class Snapshot:
     def __init__(self, connections: Mapping[str, Connection]) -> None:
         self._connections = {log: connections[service] for log, service in WRITER.items()}
         self._intake = IntakeStore(connections["intake"])
+        self.record = RecordStore(connections["intake"])
 
-    async def districts(self) -> list[str]:
-        """Return the districts that have a log."""
-        return await self._intake.district_codes()
+    async def districts(self) -> set[str]:
+        """Return the districts that any table names, also where others have lost them."""
+        named = await self.record.named_districts()
+        named |= await stored_districts(self._connections["evaluations"])
+        for log in LOGS:
+            records = await self._connections[log].fetch(SHARDS.format(schema=WRITER[log]))
+            named |= {record["shard"] for record in records}
+        return named
 
     async def contents(self) -> dict[str, bytes]:
         """Return the contents of reference data by digest."""
         return await self._intake.all_contents()
 
-    async def has_begun(self, shard: str) -> bool:
-        """Return True if routing has begun with a district. Else there is nothing to compare."""
-        return bool(await self._head("cases", shard))
+    async def end(self, log: str, shard: str) -> LogEnd | None:
+        """Return the end of a log; None if the shard has no row."""
+        head = await self._connections[log].fetchrow(HEAD.format(schema=WRITER[log]), shard)
+        if head is None:
+            return None
+        return LogEnd(head["pos"], head["ts"], head["input"], head["generation"], head["before"])
 
     async def progress(self, log: str, shard: str) -> tuple[Progress, int]:
         """Return how far a stage is, and its last position."""
-        head = await self._head(log, shard)
-        if head is None:
-            return Progress(0, BEGINNING), 0
-        return Progress(head["input"], head["ts"]), head["pos"]
+        end = await self.end(log, shard) or LogEnd()
+        return Progress(end.input, end.time), end.position
 
-    async def _head(self, log: str, shard: str) -> asyncpg.Record | None:
-        return await self._connections[log].fetchrow(HEAD.format(schema=WRITER[log]), shard)
+    async def owners(self, log: str) -> dict[str, str]:
+        """Return the owner of each shard of a log that has one."""
+        heads = await Survey(log, WRITER[log], self._connections[log]).heads()
+        return {head.shard: head.owner for head in heads if head.owner}
+
+    async def published_position(self, log: str, shard: str) -> int:
+        """Return the position up to which a log was published; 0 if it never was."""
+        sql = PUBLISHED.format(schema=WRITER[log])
+        return await self._connections[log].fetchval(sql, shard) or 0
 
     async def merged_positions(self, shard: str) -> dict[str, int]:
         """Return the position up to which assessment has merged each log."""
         logs = await merged_logs(self._connections["evaluations"], shard)
         return {name: merged.position for name, merged in logs.items()}
+
+    async def zone(self, shard: str) -> str | None:
+        """Return the time zone in which assessment counts months; None if it has not begun."""
+        return await stored_zone(self._connections["evaluations"], shard)
 
     async def facts(self, shard: str) -> dict[Key, bytes]:
         """Return the stored facts as they are encoded."""

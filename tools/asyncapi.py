@@ -109,6 +109,11 @@ WATERMARK: Schema = {
     "required": ["generation", "log", "pos", "shard", "w"],
     "properties": {
         "generation": NUMBER | {"description": "Of the database that it comes from."},
+        "head": TEXT
+        | {
+            "pattern": "^[0-9a-f]{64}$",
+            "description": "The hash that covers all inputs up to `pos`, in hex; of intake alone.",
+        },
         "log": TEXT | {"enum": [], "description": "The log of which it speaks."},
         "pos": {
             "type": "integer",

@@ -20,12 +20,13 @@ from intake.acceptor import ClockLeapt
 MODULE = {
     name: name
     for name in (
-        "clock", "demo", "doctor", "key", "map", "parked", "quarantine", "restore", "retry",
-        "sheet", "simulate", "status", "tail", "topics", "up", "verify",
+        "clock", "demo", "doctor", "key", "map", "parked", "quarantine", "restore",
+        "retry", "sheet", "simulate", "status", "tail", "topics", "up", "verify",
     )
 }  # fmt: skip
 MODULE |= dict.fromkeys(("admission", "names", "policies", "roster"), "reference_data")
 MODULE |= dict.fromkeys(SERVICE, "services")
+MODULE["sign-head"] = "sign_head"
 
 
 class Commands(click.Group):

@@ -14,6 +14,7 @@ from events.reference_data import AdmissionList, Content, Names, Policies, Roste
 from gridcall.cli.options import district_option
 from gridcall.cli.queries import run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, fail
+from gridcall.operator import operator_sender
 from intake.adoption import adopt_reference_data
 
 KINDS: dict[ReferenceKind, type[Content]] = {
@@ -57,7 +58,9 @@ def adopt_and_report(
 ) -> None:
     """Adopt reference data that are not in force yet, and print which."""
     adoptions = run_on_database(
-        lambda database: adopt_reference_data(database, district, events, contents)
+        lambda database: adopt_reference_data(
+            database, district, events, contents, operator_sender()
+        )
     )
     names = ", ".join(f"{event.kind} {event.name} adopted" for event in adoptions)
     click.echo(f"{district}: {names or 'nothing new: all of this is in force already'}")

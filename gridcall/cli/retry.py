@@ -16,6 +16,7 @@ from events.topology import WRITER
 from gridcall.cli.queries import run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, fail
 from gridcall.host.status import parked
+from gridcall.operator import SOURCE, operator_sender
 from intake.acceptor import Acceptor
 from intake.core.identity import action_id
 from intake.item_codec import item_of
@@ -64,9 +65,9 @@ async def retry_case(database: Database, case: str, by: str) -> list[Retry]:
         if row["case"] != case:
             continue
         district, log = row["district"], row["log"]
-        action = action_id(district, "gridcall", secrets.token_hex(16))
+        action = action_id(district, SOURCE, secrets.token_hex(16))
         request = RetryAsked(action=action, issue=case, log=log, by=by)
-        (accepted,) = await acceptor.accept(district, [item_of(request)])
+        (accepted,) = await acceptor.accept(district, [item_of(request, operator_sender())])
         rows = await outcomes.wait(district, accepted.position, OUTCOME_SECONDS)
         retries.append(Retry(log, rows[0] if rows else None))
     return retries

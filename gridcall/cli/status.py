@@ -10,11 +10,15 @@ from gridcall.cli.terminal import emit, print_rows
 from gridcall.host.status import status
 from gridcall.simulation.reports.files import as_json
 
+HEAD_DIGITS = 16  # Enough to compare by eye; --json has all of them.
+
 
 @click.command("status")
 @json_option
 def status_command(json_output: bool) -> None:
     """Show position, lag and owner of every service in every district, and what is open.
+
+    `head` is the hash that covers all inputs of a district: see gridcall sign-head.
 
     \b
     Example:     gridcall status --json
@@ -24,7 +28,7 @@ def status_command(json_output: bool) -> None:
         emit(as_json(current))
         return
     print_rows(
-        current["shards"],
+        [shard | {"head": shard["head"][:HEAD_DIGITS]} for shard in current["shards"]],
         json_output=False,
         empty="no district yet: gridcall map load DIR --profile FILE",
     )

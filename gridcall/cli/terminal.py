@@ -14,7 +14,8 @@ from rich.table import Table
 
 from gridcall.simulation.reports.files import as_json
 
-REJECTED, NOTHING_RAN, UNREACHABLE, OWN_FAULT, INTERRUPTED, TERMINATED = 1, 2, 3, 70, 130, 143
+REJECTED, NOTHING_RAN, UNREACHABLE, INCOMPLETE = 1, 2, 3, 4
+OWN_FAULT, INTERRUPTED, TERMINATED = 70, 130, 143
 
 
 def fail(status: int, message: str) -> NoReturn:

@@ -1,18 +1,24 @@
-"""`gridcall verify`: the logs compared with a fresh fold of intake's log."""
+"""`gridcall verify`: the stored record is checked, and compared with a fresh fold of the inputs."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from embedded.server import database_url, server_url
+from events.errors import Invalid
 from gridcall.cli.options import json_option, service_databases_option
 from gridcall.cli.progress import ProgressBar
-from gridcall.cli.terminal import REJECTED, emit
+from gridcall.cli.terminal import INCOMPLETE, NOTHING_RAN, REJECTED, emit, fail
+from gridcall.heads import parse_heads, signer_of
 from gridcall.simulation.reports.files import as_json
-from gridcall.verify import Verified, verify
+from gridcall.verify import KnownHead, Verified, verify
+
+EXISTING_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command("verify")
@@ -28,37 +34,86 @@ from gridcall.verify import Verified, verify
     metavar="CODE",
     help="Only this district. May be repeated.",
 )
+@click.option(
+    "--head",
+    "head_files",
+    multiple=True,
+    metavar="FILE",
+    type=EXISTING_FILE,
+    help="Heads that must be in the chain: signed ones, or records of the topic time.",
+)
+@click.option(
+    "--signers",
+    metavar="FILE",
+    type=EXISTING_FILE,
+    help="OpenSSH's file of allowed signers, for signed heads.",
+)
 @service_databases_option
 @json_option
 def verify_command(
     database: str | None,
     districts: tuple[str, ...],
+    head_files: tuple[Path, ...],
+    signers: Path | None,
     service_databases: dict[str, str],
     json_output: bool,
 ) -> None:
-    """Fold intake's log again, and compare `cases`, `calls` and the facts with it, byte for byte.
+    """Check the chain of the inputs, fold them again, and compare what the services have stored.
+
+    Each input is compared with its hash, its sender, its identity and its content. Each row of
+    `cases` and `calls` and each fact are compared with the fold. Stages that run are given 10 s
+    to apply what is there.
 
     \b
     Exit status: 0 equal · 1 different · 3 the database is unavailable
+                 4 equal as far as compared, but a stage has not applied everything
     Example:     gridcall verify --database simulate_exampleville-2019
+                 gridcall verify --head head.txt --signers allowed_signers
     """
+    heads = [head for path in head_files for head in read_heads(path, signers)]
     url = database_url(database) if database else server_url()
     with ProgressBar() as bar:
         progress = bar.begin("Folding", None)
-        results = asyncio.run(verify(url, districts, progress, service_databases))
+        results = asyncio.run(verify(url, districts, progress, service_databases, heads))
     if json_output:
         emit(as_json([to_fields(result) for result in results]))
     else:
-        emit("".join(sentence(result) for result in results).encode())
-    sys.exit(REJECTED if any(result.difference for result in results) else 0)
+        emit("".join(sentences(result) for result in results).encode())
+    sys.exit(status_of(results))
 
 
-def sentence(result: Verified) -> str:
+def read_heads(path: Path, signers: Path | None) -> Sequence[KnownHead]:
+    """Return the heads of a file after a check of its signature, or end the program."""
+    try:
+        file = parse_heads(path.read_bytes())
+    except Invalid as error:
+        fail(NOTHING_RAN, f"{path}: {error}")
+    if not file.signature:
+        click.echo(
+            f"{path}: not signed: trust it as much as the place where it was stored", err=True
+        )
+    elif signers is None:
+        fail(NOTHING_RAN, f"{path} is signed: name the allowed signers with --signers FILE")
+    else:
+        click.echo(f"{path}: signed by {signer_of(file, signers)}", err=True)
+    return file.heads
+
+
+def status_of(results: Sequence[Verified]) -> int:
+    """Return the exit status of a verification."""
+    if any(result.difference for result in results):
+        return REJECTED
+    return INCOMPLETE if any(result.behind for result in results) else 0
+
+
+def sentences(result: Verified) -> str:
     """Return the result of one district as text."""
     if result.difference:
         return f"{result.district}: {result.difference}\n"
     equal = f"{result.rows:,} rows are equal, and so are {result.facts:,} facts"
-    return f"{result.district}: {result.inputs:,} inputs folded again, {equal}\n"
+    head = f"the chain is whole up to {result.position:,}, {result.head.hex()}"
+    text = f"{result.district}: {result.inputs:,} inputs folded again, {equal}; {head}\n"
+    return text + "".join(f"{result.district}: not compared: {each}\n" for each in result.behind)
 
 
 def to_fields(result: Verified) -> dict[str, object]:
@@ -68,6 +123,9 @@ def to_fields(result: Verified) -> dict[str, object]:
         "inputs": result.inputs,
         "rows": result.rows,
         "facts": result.facts,
+        "position": result.position,
+        "head": result.head.hex(),
+        "behind": list(result.behind),
         "difference": result.difference.as_json() if result.difference else None,
     }
 

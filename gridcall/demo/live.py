@@ -22,6 +22,7 @@ from gridcall.demo.keys import FILE, PEOPLE, DemoKeys, store_keys
 from gridcall.demo.licheng.contents import contents
 from gridcall.demo.licheng.platforms import PLATFORMS
 from gridcall.demo.licheng.units import CODE, ZONE
+from gridcall.operator import operator_sender
 from intake.adoption import adopt_reference_data
 from intake.api_keys import READER, ApiKeys
 from intake.store import IntakeStore
@@ -64,7 +65,7 @@ async def adopt_district(database: Database) -> None:
     """Adopt the demo's reference data that are not in force yet."""
     events = [event for event, _ in contents()]
     bodies = {event.digest: body for event, body in contents() if event.digest}
-    await adopt_reference_data(database, CODE, events, bodies)
+    await adopt_reference_data(database, CODE, events, bodies, operator_sender())
 
 
 async def make_keys(database: Database, folder: Path) -> None:

@@ -85,6 +85,7 @@ def shard_status(log: str, head: Head, written: Positions, applied: Positions) -
         "lag": max(0, written[district] - applied[district]) if known else 0,
         "epoch": head.epoch,
         "owner": head.owner,
+        "head": head.hash.hex(),
     }
 
 

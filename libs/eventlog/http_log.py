@@ -97,7 +97,7 @@ def log_routes(log: PostgresLog, notifier: Notifier, closing: asyncio.Event) -> 
             if entries or closing.is_set() or monotonic() >= until:
                 break
             await notifier.wait(log.name, shard, count, until - monotonic())
-        mark, generation = await log.head(shard)
+        mark, generation, _ = await log.head(shard)
         body = b"".join([entry_envelope(log.name, shard, entry) + b"\n" for entry in entries])
         headers = {
             POSITION_HEADER: str(mark.position),

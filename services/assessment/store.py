@@ -41,6 +41,7 @@ FACTS = 'SELECT "case", episode, worker, fact FROM assessment.fact WHERE shard =
 FACTS_OF_WORKER = f"{FACTS} AND worker = $2"
 UNTIL = "SELECT ts FROM assessment.shard WHERE shard = $1"
 ZONE = "SELECT zone FROM assessment.merged WHERE shard = $1 AND log = 'cases'"
+DISTRICTS = "SELECT shard FROM assessment.fact UNION SELECT shard FROM assessment.merged"
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
@@ -134,6 +135,17 @@ async def merged_logs(connection: Connection, district: str) -> dict[str, Merged
     """Return how far each log of a district is merged."""
     records = await connection.fetch(MERGED, district)
     return {log: MergedLog(position, generation) for log, position, generation in records}
+
+
+async def stored_zone(connection: Connection, district: str) -> str | None:
+    """Return the zone in which the months of a district are counted; None before it began."""
+    zone: str | None = await connection.fetchval(ZONE, district)
+    return zone
+
+
+async def stored_districts(connection: Connection) -> set[str]:
+    """Return every district of which something is merged."""
+    return {record["shard"] for record in await connection.fetch(DISTRICTS)}
 
 
 async def encoded_facts(connection: Connection, district: str) -> dict[Key, bytes]:

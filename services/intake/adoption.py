@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from eventlog.core.row import Sender
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database
@@ -17,6 +18,7 @@ async def adopt_reference_data(
     district: str,
     events: Sequence[ReferenceAdopted],
     contents: Mapping[str, bytes],
+    sender: Sender,
 ) -> list[ReferenceAdopted]:
     """Append the events that are not in force already, and return them.
 
@@ -29,5 +31,6 @@ async def adopt_reference_data(
     if new:
         with clock_errors():
             await store.check_clock(now_us(), AHEAD_US_MAX)
-        await PostgresLog("intake", "intake", database, Notifier()).append_reference(district, new)
+        log = PostgresLog("intake", "intake", database, Notifier())
+        await log.append_reference(district, new, sender)
     return new

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import quote
 
+from eventlog.core.row import Sender
 from events.catalogue import Line
 from intake.api_keys import ApiKey
 from intake.authorization import check_district
@@ -25,7 +26,7 @@ class IssueSubmission(NamedTuple):
         issue = parse_issue(item)
         check_district(issue.district, self.key)
         event = issue.to_event(self.key.district, self.key.source, self.line)
-        return item_of(event), issue.reference
+        return item_of(event, sender_of(self.key)), issue.reference
 
     def location(self, reference: str, code: str) -> str:
         """Return the path that tells what became of an issue."""
@@ -44,7 +45,7 @@ class ActionSubmission(NamedTuple):
         action = parse_action(item)
         check_district(action.district, self.key)
         event = action.to_event(self.key.district, self.key.source)
-        return item_of(event), action.reference
+        return item_of(event, sender_of(self.key)), action.reference
 
     def location(self, reference: str, code: str) -> str:
         """Return the path that tells what became of an action."""
@@ -52,3 +53,8 @@ class ActionSubmission(NamedTuple):
 
 
 Submission = IssueSubmission | ActionSubmission
+
+
+def sender_of(key: ApiKey) -> Sender:
+    """Return the sender of an input that a key permits."""
+    return Sender(key.source, f"key:{key.id}")

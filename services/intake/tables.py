@@ -1,7 +1,7 @@
 """Intake's tables beside its log.
 
 They hold contents by digest, identities with their tracking codes (never dropped), and API keys.
-They also hold the progress and lease of each topic of a line, and its dead letters.
+They also hold the progress and lease of each topic of a line, its dead letters, and who had access.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Identity,
     Integer,
     LargeBinary,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -97,5 +98,21 @@ Table(
     Column("size", BigInteger, nullable=False),
     UniqueConstraint(
         "line", "partition", "place", "digest", name="quarantine_line_partition_place_digest_key"
+    ),
+)
+Table(
+    "access",
+    METADATA,
+    Column("hour", DateTime(timezone=True), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("district", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("credential", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first", DateTime(timezone=True), nullable=False),
+    Column("last", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint(
+        "hour", "kind", "district", "what", "credential", "address", name="access_pkey"
     ),
 )

@@ -16,6 +16,7 @@ from intake.core.submission import Item
 from intake.item_codec import item_of
 from intake.parsing.action import parse_action
 from intake.parsing.issue import parse_issue
+from tests.harness.senders import SENDER
 
 Json = dict[str, Any]
 POINT = {"lat": 36.6812, "lon": 117.0712}
@@ -39,14 +40,14 @@ def encode(value: object) -> bytes:
 
 
 def item_in(item: bytes) -> Item:
-    return item_of(parse_issue(item).to_event("370112", "hotline-app", "hotline"))
+    return item_of(parse_issue(item).to_event("370112", "hotline-app", "hotline"), SENDER)
 
 
 def issue(value: Json) -> e.IssueReported:
     item = item_in(encode(value))
     event = data_decoder(item.type).decode(item.data)
     assert isinstance(event, e.IssueReported)
-    assert item_of(event) == item  # It is written as every event is.
+    assert item_of(event, SENDER) == item  # It is written as every event is.
     return event
 
 

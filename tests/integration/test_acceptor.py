@@ -27,6 +27,7 @@ from tests.harness.commands import read_output
 from tests.harness.exampleville import POINT, issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute
+from tests.harness.senders import SENDER
 
 
 @pytest.fixture(scope="module")
@@ -388,7 +389,7 @@ async def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(
         narrow = Narrow(wide._pool)
         acceptor = Acceptor(narrow, Notifier())
         items = [
-            item_of(RetryAsked(action=f"{number:032x}", issue="c", log="cases", by="ann"))
+            item_of(RetryAsked(action=f"{number:032x}", issue="c", log="cases", by="ann"), SENDER)
             for number in range(SECOND_COMMIT_ITEMS + 1)
         ]
         first = asyncio.create_task(acceptor.accept("city", items[:1]))

@@ -36,14 +36,22 @@ from events.catalogue import VisitMade
 from events.errors import Conflict, Halted, Unavailable
 from events.topology import WRITER
 from gridcall.host.migrations import MIGRATIONS, prepare
+from gridcall.verify.chain import check_chain
 from intake.acceptor import Acceptor
 from intake.item_codec import item_of
+from intake.store import RecordStore
 from intake.tables import METADATA as INTAKE
 from tests.contract.log_contract import CONTRACT, SHARD, row_at, visit
 from tests.harness.exampleville import CITY, PROFILE
 from tests.harness.paths import ROOT
 from tests.harness.postgres import execute
+from tests.harness.senders import SENDER
 from tests.harness.waiting import wait_for_condition
+
+OLD_INPUTS = """
+SELECT intake.append('city', ARRAY[1, 2, 3]::bigint[], ARRAY['a1', 'a2', 'a3'],
+  array_fill('gridcall.visit-made.v1'::text, ARRAY[3]), array_fill('{}'::bytea, ARRAY[3]))
+"""
 
 
 class Forgetful(PostgresLog):
@@ -118,7 +126,8 @@ async def test_a_reference_that_comes_again_while_commits_are_under_way_is_accep
     async with open_database(database) as db:
         acceptor = Acceptor(db, Notifier())
         items = [
-            item_of(VisitMade(action=f"{n % 70:032x}", issue="case", by="ann")) for n in range(700)
+            item_of(VisitMade(action=f"{n % 70:032x}", issue="case", by="ann"), SENDER)
+            for n in range(700)
         ]
         commits = []
         for start in range(0, 700, 7):
@@ -183,7 +192,7 @@ async def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
     postgres: str, tmp_path: Path
 ) -> None:
     now, before = MIGRATIONS["intake"], tmp_path / "migrations"
-    shutil.copytree(now, before, ignore=shutil.ignore_patterns("r0005*", "__pycache__"))
+    shutil.copytree(now, before, ignore=shutil.ignore_patterns("r000[5-9]*", "__pycache__"))
     identity = ("0" * 31 + "a", b"\0\xff" * 8, "f" * 32)
 
     url = postgres.replace("/postgres?", "/kept_as_text?")
@@ -195,6 +204,27 @@ async def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
     async with open_database(url) as db:
         ((name, content, code),) = await db.fetch("SELECT id, content, code FROM intake.identity")
         assert (name.hex, content.bytes, code.hex) == identity
+
+
+async def test_inputs_from_before_the_chain_are_linked_as_they_are(
+    postgres: str, tmp_path: Path
+) -> None:
+    now, before = MIGRATIONS["intake"], tmp_path / "migrations"
+    shutil.copytree(now, before, ignore=shutil.ignore_patterns("r000[6-9]*", "__pycache__"))
+    url = postgres.replace("/postgres?", "/not_chained?")
+    await create_database(url)
+    await migrate(url, "intake", before)
+    async with open_database(url) as db:
+        await db.fetch(OLD_INPUTS)
+        await db.fetch("UPDATE intake.shard SET before = generation, start = 2")
+        await db.fetch("UPDATE intake.shard SET generation = generation + 1")
+    await migrate(url, "intake", now)
+    async with open_database(url) as db:
+        chain = await check_chain(RecordStore(db), SHARD, ())
+        assert (chain.position, chain.contradiction) == (3, None)
+        await PostgresLog("intake", "intake", db, Notifier()).append(SHARD, [visit(4, 4)])
+        chain = await check_chain(RecordStore(db), SHARD, ())
+        assert (chain.position, chain.contradiction) == (4, None)
 
 
 def test_a_database_keeps_every_character_or_is_refused(postgres: str) -> None:

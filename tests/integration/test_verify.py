@@ -15,7 +15,7 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import open_database
 from events.errors import Halted
 from events.topology import WRITER
-from gridcall.verify import Verified, verify
+from gridcall.verify import Difference, Verified, verify
 from tests.harness.commands import run_gridcall
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
@@ -79,6 +79,7 @@ def test_one_row_that_was_tampered_with_is_found(
     assert difference.log == ("cases" if log == "routing.log" else "calls")
     if how != "added at the end":
         assert difference.position == position
+    assert isinstance(difference, Difference)
     assert difference.folded != difference.stored
 
 

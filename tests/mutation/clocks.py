@@ -171,7 +171,7 @@ FAULTS = (
         "Intake's time never goes back.",
         (NOT_MONOTONE,),
         the_clock_steps_back,
-        ("AssertionError", "stands still: AssertionError", "checker: time"),
+        ("AssertionError", "stands still: AssertionError", "verify", "checker: time"),
     ),
     PlantedFault(
         "the time of a fired event",

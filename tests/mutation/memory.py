@@ -17,7 +17,7 @@ from events.catalogue import (
 from events.errors import Unavailable
 from events.instants import Instant
 from gridcall.snapshot import Snapshot
-from gridcall.verify import verify_district
+from gridcall.verify.folds import fold_district
 from tests.harness.city import CONTENTS
 from tests.mutation.inputs import CITY, subject
 from tests.mutation.world import ALL, STAGES, World
@@ -74,6 +74,9 @@ class MemorySnapshot(Snapshot):
     async def progress(self, log: str, shard: str) -> tuple[Progress, int]:
         position, watermark = await self._logs[log].watermark(shard)
         return Progress(self._logs[log].applied, watermark), position
+
+    async def zone(self, shard: str) -> str | None:
+        return None
 
     async def merged_positions(self, shard: str) -> dict[str, int]:
         return {}
@@ -140,7 +143,8 @@ class InMemory(World):
         return
 
     async def is_equal(self) -> bool:
-        return (await verify_district(MemorySnapshot(self.logs), CITY)).difference is None
+        snapshot = MemorySnapshot(self.logs)
+        return (await fold_district(snapshot, CITY, CONTENTS)).difference is None
 
     async def violations(self) -> Sequence[Violation]:
         report = Report()

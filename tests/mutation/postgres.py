@@ -25,6 +25,7 @@ from gridcall.verify import verify
 from intake.acceptor import Accepted, Acceptor
 from intake.core.submission import Item
 from intake.item_codec import item_of
+from tests.harness.senders import SENDER
 from tests.mutation.inputs import CITY, REFERENCES, S
 from tests.mutation.world import Owner, World
 from tools.checker import examination
@@ -133,7 +134,7 @@ class OnPostgres(World):
         await self.post(Acceptor(self.connection, Notifier()), *events)
 
     async def post(self, acceptor: Acceptor, *events: Any) -> None:
-        items = [item_of(event) for event in events]
+        items = [item_of(event, SENDER) for event in events]
         try:
             answers = await acceptor.accept(CITY, items)
         except GridcallError as fault:
@@ -210,7 +211,9 @@ class OnPostgres(World):
         await self.connection.fetch(text.replace(says, instead))
 
     async def is_equal(self) -> bool:
-        return all(result.difference is None for result in await verify(self.url))
+        return all(
+            result.difference is None for result in await verify(self.url, patience_seconds=0)
+        )
 
     async def violations(self) -> Sequence[Violation]:
         return await examination.check(self.url, [receipt(each) for each in self.submissions])

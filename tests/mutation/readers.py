@@ -42,6 +42,7 @@ NO_GAP_RULE = Weakening("`Stage` applies a row also after a gap", apply_over_gap
 ID_SEQUENCE = """
 CREATE OR REPLACE FUNCTION intake.accept(
   a_shard text, ids text[], contents uuid[], codes uuid[], types text[], datas text[],
+  sources text[], credentials text[],
   now_us bigint, ahead_us_max bigint)
 RETURNS TABLE (id uuid, pos bigint, ts bigint, code uuid, content uuid) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -139,7 +140,7 @@ FAULTS = (
         "Positions are given under the lock of the shard's row.",
         (FROM_A_SEQUENCE,),
         two_commits_cross,
-        ("Halted",),
+        ("Halted", "verify"),
     ),
     PlantedFault(
         "positions in the order of commits, read over gaps",

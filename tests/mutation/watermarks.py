@@ -138,7 +138,7 @@ FAULTS = (
         "A watermark is announced under the lock that gives times.",
         (UNLOCKED_WATERMARK,),
         time_is_announced_while_an_input_is_on_its_way,
-        ("Conflict", "stands still: Conflict", "checker: lag"),
+        ("Conflict", "stands still: Conflict", "verify", "checker: lag"),
     ),
     PlantedFault(
         "time announced under the lock, and no fence",
@@ -152,7 +152,7 @@ FAULTS = (
         "A watermark is a committed update.",
         (UNWRITTEN_WATERMARK,),
         the_clock_steps_back_after_an_announcement,
-        ("Conflict", "stands still: Conflict", "checker: lag"),
+        ("Conflict", "stands still: Conflict", "verify", "checker: lag"),
     ),
     PlantedFault(
         "time announced by a commit, and no fence",

@@ -31,6 +31,7 @@ from tests.harness.posted_items import (
     issue,
     item_in,
 )
+from tests.harness.senders import SENDER
 
 texts = st.sampled_from(
     ["R1", "", " ", "hotline", "WGS84", "2026-03-01T08:00:00Z", "a" * 32, "\u0301", "\x00", "区"]
@@ -82,7 +83,7 @@ def read_or_refused(item: bytes) -> None:
     """Both parsers give an event or a Problem that can be sent, and nothing else."""
     readings: list[Callable[[], Item]] = [
         lambda: item_in(item),
-        lambda: item_of(parse_action(item).to_event("d", "s")),
+        lambda: item_of(parse_action(item).to_event("d", "s"), SENDER),
     ]
     for read in readings:
         try:

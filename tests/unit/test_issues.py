@@ -36,6 +36,7 @@ from tests.harness.posted_items import (
     item_in,
     omit,
 )
+from tests.harness.senders import SENDER
 
 
 def test_an_issue_becomes_one_event_with_its_claims_in_order() -> None:
@@ -358,8 +359,8 @@ def test_anything_else_said_is_other_content(key: str) -> None:
 
 
 def test_actions_of_two_types_are_other_content_even_with_the_same_fields() -> None:
-    assert len({item_of(action(HEAD | own)).content for own, _ in SAMPLES}) == len(SAMPLES)
+    assert len({item_of(action(HEAD | own), SENDER).content for own, _ in SAMPLES}) == len(SAMPLES)
     assert (
-        item_of(e.VisitMade(**IDS, by="w-1")).content
-        != item_of(e.ClosingAsked(**IDS, by="w-1")).content
+        item_of(e.VisitMade(**IDS, by="w-1"), SENDER).content
+        != item_of(e.ClosingAsked(**IDS, by="w-1"), SENDER).content
     )

@@ -8,7 +8,7 @@ from eventlog.postgres.survey import Head
 from events.instants import BEGINNING
 from gridcall.host.status import Positions, shard_status
 
-HEAD = Head("city", 7, BEGINNING, 9, 1, "")
+HEAD = Head("city", 7, BEGINNING, 9, 1, b"", "")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from eventlog.core.row import Draft
+from eventlog.core.row import Draft, Sender
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.migrate import database_comment, set_database_comment
@@ -29,6 +29,7 @@ LOOK_SECONDS = 1.0
 FINISHED = " finished"
 COMMIT_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
 LOGS = ("intake", "cases", "calls")
+SENDER = Sender("simulate", "simulate")  # Of all inputs: their events name the city's source.
 Logs = Mapping[str, PostgresLog]
 
 
@@ -60,12 +61,13 @@ class StoredPipeline:
         fed = (await self.intake.watermark(self.district)).position
         if fed == 0:
             await IntakeStore(self.intake.database).add_contents(contents)
-            await self.intake.append(self.district, drafts)
+            await self.intake.append(self.district, drafts, SENDER)
         return max(0, fed - len(drafts))
 
     async def feed(self, drafts: Sequence[Draft]) -> None:
         """Accept inputs while the stages follow the earlier ones."""
-        await asyncio.gather(self.intake.append(self.district, drafts), self._wait_for_stages())
+        accepting = self.intake.append(self.district, drafts, SENDER)
+        await asyncio.gather(accepting, self._wait_for_stages())
 
     async def _wait_for_stages(self) -> None:
         """Wait until no log is far behind the one before it, and let the reports follow."""

@@ -45,6 +45,16 @@ class Draft(NamedTuple):
     event: Any
 
 
+class Sender(NamedTuple):
+    """The sender of an input: the source that it speaks for, and the credential that permitted it.
+
+    Both are stored beside the row. They are no part of it, and no reader gets them.
+    """
+
+    source: str
+    credential: str
+
+
 class Progress(NamedTuple):
     """The progress of a stage: the last input that it applied, and how far time has
     passed for it.
@@ -62,6 +72,17 @@ class Watermark(NamedTuple):
 
     position: int
     watermark: Instant
+
+
+class Head(NamedTuple):
+    """The end of a log: its watermark, its generation, and the hash that covers all of its rows.
+
+    The hash is empty for a log that follows from another one.
+    """
+
+    mark: Watermark
+    generation: Generation
+    hash: bytes
 
 
 class Generation(NamedTuple):

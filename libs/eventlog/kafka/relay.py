@@ -11,12 +11,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import msgspec
-
 from eventlog.codec import Entry, entry_envelope
 from eventlog.core.row import Generation, Watermark
 from eventlog.kafka.publisher import Publisher
-from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, JSON, Mark
+from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, JSON, Mark, encode_mark
 from eventlog.log_once import LogOnce
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.outbox import advance_published, take_published
@@ -67,7 +65,7 @@ class Relay:
 
     async def step(self) -> int:
         """Publish the next rows, or the watermark; return the number of rows."""
-        mark, generation = await self.source.head(self.shard)
+        mark, generation, digest = await self.source.head(self.shard)
         if generation != self._generation:
             # The position of another generation says nothing about this one.
             self.published, self._generation, self._announced = None, generation, BEGINNING
@@ -83,7 +81,7 @@ class Relay:
             last = entries[-1].position
             self.published = await advance_published(self.source, self.shard, last)
         elif mark.watermark > self._announced:
-            await self._publish_mark(mark, generation)
+            await self._publish_mark(mark, generation, digest)
             self._announced = mark.watermark
         return len(entries)
 
@@ -94,10 +92,17 @@ class Relay:
         topic = self.publisher.cluster.topic(name)
         await self.publisher.publish(topic, self.partition, records, headers)
 
-    async def _publish_mark(self, mark: Watermark, generation: Generation) -> None:
+    async def _publish_mark(self, mark: Watermark, generation: Generation, digest: bytes) -> None:
         name, shard = self.source.name, self.shard
-        value = msgspec.json.encode(
-            Mark(generation.number, name, mark.position, shard, mark.watermark)
+        value = encode_mark(
+            Mark(
+                generation=generation.number,
+                head=digest.hex(),
+                log=name,
+                position=mark.position,
+                shard=shard,
+                watermark=mark.watermark,
+            )
         )
         records = [(f"{name}/{shard}".encode(), value)]
         headers = [JSON, generation_header(generation)]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from events.errors import Invalid
 from events.instants import Instant
 
 Headers = list[tuple[str, bytes]]
@@ -53,17 +54,37 @@ class Cluster(NamedTuple):
         return name if self.prefix == OWN_PREFIX else f"{self.prefix}.{name}"
 
 
-class Mark(msgspec.Struct, frozen=True, rename={"position": "pos", "watermark": "w"}):
-    """A watermark on the topic of time: up to `position`, no more rows came before `watermark`."""
+class Mark(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    rename={"position": "pos", "watermark": "w"},
+):
+    """A watermark on the topic of time: up to `position`, no more rows came before `watermark`.
+
+    `head` is the hash in hex that covers all rows up to there, of a log that has one.
+    """
 
     generation: int
+    head: str = ""
     log: str
     position: int
     shard: str
     watermark: Instant
 
 
+encode_mark = msgspec.json.Encoder().encode
 read_mark = msgspec.json.Decoder(Mark).decode
+
+
+def parse_mark(line: bytes) -> Mark:
+    """Return the watermark of a record that somebody has stored. Raises Invalid."""
+    try:
+        return read_mark(line)
+    except msgspec.DecodeError as fault:
+        shown = line[:80].decode(errors="replace")
+        raise Invalid("watermark", shown, str(fault)) from fault
 
 
 class Topic(NamedTuple):

@@ -32,13 +32,7 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()),
 """
 HEADS = "SELECT shard, pos, ts FROM {schema}.shard"
 GENERATIONS = "SELECT shard, generation, before, start FROM {schema}.shard"
-BEGIN = """
-UPDATE {schema}.shard SET before = generation, start = pos, ts = greatest(ts, $2),
-  generation = greatest(
-    generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-  )
-WHERE shard = $1
-"""
+BEGIN = "SELECT {schema}.begin_generation($1, $2)"
 CUT = """
 WITH cut AS (DELETE FROM {schema}.log WHERE shard = $1 AND input > $2)
 UPDATE {schema}.shard s SET input = least(input, $2), epoch = epoch + 1,

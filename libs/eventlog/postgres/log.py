@@ -19,7 +19,7 @@ import asyncpg
 from eventlog.codec import Entry, row_of
 from eventlog.core.decider import REFERENCE
 from eventlog.core.log import check_follows, first_row
-from eventlog.core.row import Draft, Generation, Progress, Row, Watermark
+from eventlog.core.row import Draft, Generation, Head, Progress, Row, Sender, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres import statements as sql
 from eventlog.postgres.columns import event_columns, number_array, row_columns, text_lines
@@ -53,14 +53,15 @@ class Tail:
         return self.rows[start : start + limit] if start >= 0 else []
 
 
-class Head(NamedTuple):
+class Fence(NamedTuple):
     """The epoch and the last position of a shard, as this process believes them."""
 
     epoch: int
     position: int
 
 
-NO_HEAD = Head(0, 0)
+NO_FENCE = Fence(0, 0)
+NO_SENDER = Sender("nobody", "none")
 
 
 class PostgresLog:
@@ -77,7 +78,7 @@ class PostgresLog:
         self.notifier = notifier
         self.owner = owner
         self.schema = schema
-        self._heads: dict[str, Head] = {}
+        self._fences: dict[str, Fence] = {}
         self._tails: defaultdict[str, Tail] = defaultdict(Tail)
         self._sql = {each: each.format(schema=schema, log=name) for each in sql.STATEMENTS}
 
@@ -104,29 +105,29 @@ class PostgresLog:
 
     async def generation(self, shard: str) -> Generation:
         """Return the generation of the shard; number 0 while there is none."""
-        return (await self.head(shard))[1]
+        return (await self.head(shard)).generation
 
-    async def head(self, shard: str) -> tuple[Watermark, Generation]:
-        """Return the watermark and the generation of the shard, at one instant."""
+    async def head(self, shard: str) -> Head:
+        """Return the end of the shard's log, at one instant."""
         records = await self._fetch(sql.HEAD, shard)
         if not records:
-            return Watermark(0, BEGINNING), Generation(0)
-        _, _, position, time, _, *generation = records[0]
-        return Watermark(position, time), Generation(*generation)
+            return Head(Watermark(0, BEGINNING), Generation(0), b"")
+        _, _, position, time, _, *generation, digest = records[0]
+        return Head(Watermark(position, time), Generation(*generation), digest)
 
     def last(self, shard: str) -> int:
         """Return the last position that this process wrote, or that the lease began with."""
-        return self._heads.get(shard, NO_HEAD).position
+        return self._fences.get(shard, NO_FENCE).position
 
     def epoch(self, shard: str) -> int:
         """Return the epoch of this process's lease, for fences of what is written
         beside the log.
         """
-        return self._heads.get(shard, NO_HEAD).epoch
+        return self._fences.get(shard, NO_FENCE).epoch
 
     async def watermark(self, shard: str) -> Watermark:
         """Return the last position, and the instant before which no more rows come."""
-        return (await self.head(shard))[0]
+        return (await self.head(shard)).mark
 
     async def progress(self, shard: str) -> Progress:
         """Return the progress of the stage that writes this log."""
@@ -137,12 +138,12 @@ class PostgresLog:
 
     # ── Intake ────────────────────────────────────────────────────────────────────────────────────
 
-    async def append(self, shard: str, drafts: Sequence[Draft]) -> list[Row]:
+    async def append(
+        self, shard: str, drafts: Sequence[Draft], sender: Sender = NO_SENDER
+    ) -> list[Row]:
         """Append drafts; return them as rows, with the positions, times and sequences given."""
         times, subjects, events = zip(*drafts, strict=True)
-        given = await self._fetch(
-            sql.APPEND, shard, number_array(times), text_lines(subjects), *event_columns(events)
-        )
+        given = await self._append(shard, number_array(times), subjects, events, sender)
         rows = [
             Row(self.name, shard, position, time, 0, 1, draft.subject, sequence, "", draft.event)
             for (position, time, sequence), draft in zip(given, drafts, strict=True)
@@ -150,12 +151,23 @@ class PostgresLog:
         self._remember(shard, self.epoch(shard), rows)
         return rows
 
-    async def append_reference(self, shard: str, events: Sequence[Any]) -> None:
+    async def append_reference(self, shard: str, events: Sequence[Any], sender: Sender) -> None:
         """Append reference data at the time of the database. Its contents are stored before."""
         no_times = number_array([None] * len(events))  # JSON's null is Postgres's NULL.
-        subjects = text_lines([REFERENCE] * len(events))
-        await self._fetch(sql.APPEND, shard, no_times, subjects, *event_columns(events))
+        await self._append(shard, no_times, [REFERENCE] * len(events), events, sender)
         self.notifier.notify(self.name, shard)
+
+    async def _append(
+        self,
+        shard: str,
+        times: str,
+        subjects: Sequence[str],
+        events: Sequence[Any],
+        sender: Sender,
+    ) -> list[asyncpg.Record]:
+        """Return the position, time and sequence of each appended event."""
+        columns = (text_lines(subjects), *event_columns(events))
+        return await self._fetch(sql.APPEND, shard, times, *columns, *sender)
 
     # ── The lease of a stage ──────────────────────────────────────────────────────────────────────
 
@@ -164,27 +176,27 @@ class PostgresLog:
         await self._fetch(sql.MAKE, shard)
         records = await self._fetch(sql.LEASE, shard, self.owner, seconds)
         if records:
-            self._heads[shard] = Head(records[0]["epoch"], records[0]["pos"])
+            self._fences[shard] = Fence(records[0]["epoch"], records[0]["pos"])
         return bool(records)
 
     async def renew(self, shard: str, seconds: float = LEASE_SECONDS) -> None:
         """Stay the owner. Raises Conflict if there is another one."""
-        if not await self._fetch(sql.RENEW, shard, self._heads[shard].epoch, seconds):
+        if not await self._fetch(sql.RENEW, shard, self._fences[shard].epoch, seconds):
             raise Conflict(f"{self.name}/{shard} has another owner")
 
     async def release(self, shard: str) -> None:
         """Let others own a shard at once."""
-        if shard in self._heads:
-            await self._fetch(sql.RELEASE, shard, self._heads.pop(shard).epoch)
+        if shard in self._fences:
+            await self._fetch(sql.RELEASE, shard, self._fences.pop(shard).epoch)
 
     def forget(self, shard: str) -> None:
         """Forget the memory of a shard, because rows may have been cut away."""
-        self._heads.pop(shard, None)
+        self._fences.pop(shard, None)
         self._tails.pop(shard, None)
 
     async def follow(self, shard: str, read: Generation) -> None:
         """Take the generation of the log that this one reads. Raises Halted if it read too much."""
-        await self._fetch(sql.FOLLOW, shard, self._heads[shard].epoch, *read)
+        await self._fetch(sql.FOLLOW, shard, self._fences[shard].epoch, *read)
         head = (await self._fetch(sql.HEAD, shard))[0]
         if read.number not in (0, head["generation"]):
             common = read.forked_at if read.previous == head["generation"] else 0
@@ -203,9 +215,9 @@ class PostgresLog:
         if not rows:
             return
         check_follows(rows)
-        head = self._heads.get(shard, Head(0, rows[0].position - 1))
+        last = self._fences.get(shard, Fence(0, rows[0].position - 1))
         input_, watermark = progress or Progress(rows[-1].input, rows[-1].time)
-        fence = (shard, head.epoch, rows[0].position - 1, input_, watermark, len(rows))
+        fence = (shard, last.epoch, rows[0].position - 1, input_, watermark, len(rows))
         try:
             moved = bool(
                 await self._fetch(
@@ -213,20 +225,20 @@ class PostgresLog:
                 )
             )
         except Unavailable:
-            moved = await self._is_committed(shard, head.epoch, rows)
+            moved = await self._is_committed(shard, last.epoch, rows)
         if not moved:
-            raise Conflict(f"{rows[0].id}: {await self._reason(shard, head.epoch, rows[0])}")
-        self._remember(shard, head.epoch, rows)
+            raise Conflict(f"{rows[0].id}: {await self._reason(shard, last.epoch, rows[0])}")
+        self._remember(shard, last.epoch, rows)
 
     async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
         """Let time pass up to a watermark, without a row, and notify the readers."""
-        head = self._heads.get(shard) or Head(0, (await self.watermark(shard)).position)
+        last = self._fences.get(shard) or Fence(0, (await self.watermark(shard)).position)
         moved = await self._fetch(
-            sql.ANNOUNCE, shard, head.epoch, head.position, watermark, applied, LEASE_SECONDS
+            sql.ANNOUNCE, shard, last.epoch, last.position, watermark, applied, LEASE_SECONDS
         )
         if not moved:
             raise Conflict(
-                f"{self.name}/{shard} is not at {head.position} in epoch {head.epoch}: "
+                f"{self.name}/{shard} is not at {last.position} in epoch {last.epoch}: "
                 "it has another owner"
             )
         self.notifier.notify(self.name, shard)
@@ -234,7 +246,7 @@ class PostgresLog:
 
     def _remember(self, shard: str, epoch: int, rows: Sequence[Row]) -> None:
         """Remember rows that are committed, and notify the readers."""
-        self._heads[shard] = Head(epoch, rows[-1].position)
+        self._fences[shard] = Fence(epoch, rows[-1].position)
         self._tails[shard].add(rows)
         self.notifier.notify(self.name, shard)
 

@@ -19,6 +19,7 @@ UPDATE {schema}.sent SET pos = greatest(pos, $4),
   leased_until = clock_timestamp() + make_interval(secs => $3)
 WHERE shard = $1 AND owner = $2 RETURNING pos
 """
+PUBLISHED = "SELECT pos FROM {schema}.sent WHERE shard = $1"
 UNPUBLISHED = """
 SELECT l.pos - coalesce(s.pos, 0) AS lag
 FROM {schema}.shard l LEFT JOIN {schema}.sent s USING (shard) WHERE shard = $1

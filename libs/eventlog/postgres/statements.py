@@ -39,10 +39,14 @@ SELECT * FROM {schema}.append($1, $2::text::bigint[],
   ARRAY(
     SELECT convert_to(data, 'UTF8')
     FROM unnest(string_to_array($5, E'\n')) WITH ORDINALITY AS item (data, i) ORDER BY i
-  ))
+  ), $6, $7)
 """
 HEAD = """
-SELECT epoch, owner, pos, ts, input, generation, before, start FROM {schema}.shard WHERE shard = $1
+SELECT epoch, owner, pos, ts, input, generation, before, start, head
+FROM {schema}.shard WHERE shard = $1
+"""
+SHARDS = """
+SELECT shard FROM {schema}.shard WHERE pos > 0 OR input > 0 UNION SELECT shard FROM {schema}.log
 """
 FOLLOW = """
 UPDATE {schema}.shard SET generation = $3,

@@ -17,7 +17,7 @@ from events.instants import Instant
 from events.registry import TYPE_OF, Parking
 
 HEADS = """
-SELECT shard, pos, ts, input, epoch,
+SELECT shard, pos, ts, input, epoch, head,
   CASE WHEN leased_until > clock_timestamp() THEN owner ELSE '' END
 FROM {schema}.shard ORDER BY shard
 """
@@ -39,13 +39,17 @@ GROUP BY p.shard, p.subject ORDER BY p.shard, max(p.pos)
 
 
 class Head(NamedTuple):
-    """The head of a shard. `owner` is empty while no process has the lease."""
+    """The head of a shard. `owner` is empty while no process has the lease.
+
+    `hash` is that of the chain; it is empty for a log that follows from another one.
+    """
 
     shard: str
     position: int
     time: Instant
     input: int
     epoch: int
+    hash: bytes
     owner: str
 
 

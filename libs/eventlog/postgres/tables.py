@@ -1,9 +1,11 @@
 """The tables of a log, as SQLAlchemy knows them. Every service has them in a schema of its own.
 
 `log` stores the rows, an entry each. `shard` stores the position, time and input of each shard, its
-lease and its generation. A first log begins a generation when a shard's row is made, so that no
-later one has a lower number. `sent` stores how far a shard is published, and the relay's lease.
-Migrations make the tables (migrations/); a test compares both.
+lease, its generation and the head of its chain. `sent` stores how far a shard is published, and the
+relay's lease. Migrations make the tables (migrations/); a test compares both.
+
+A first log reads no other one. Its rows name their senders and form a chain of hashes. It begins a
+generation when a shard's row is made, so that no later one has a lower number.
 """
 
 from __future__ import annotations
@@ -26,16 +28,20 @@ from sqlalchemy import (
 BEGINNING = "'-62135596800000000'::bigint"
 NOW = "clock_timestamp()"
 NEVER = "'-infinity'::timestamptz"
+NO_BYTES = "'\\x'::bytea"
+NO_TEXT = "''::text"
 GENERATION = "((EXTRACT(epoch FROM clock_timestamp()) * (1000000)::numeric))::bigint"
 
 
 def metadata_of(schema: str, *, begins_generations: bool = False) -> MetaData:
     """Return the tables that every service has.
 
-    `begins_generations` is for the log that reads no other one: a shard's first row begins one.
+    `begins_generations` is for a first log.
     """
     metadata = MetaData(schema=schema)
     add_log(metadata)
+    if begins_generations:
+        add_chain(metadata)
     add_shard(metadata, GENERATION if begins_generations else "0")
     add_sent(metadata)
     return metadata
@@ -61,6 +67,24 @@ def add_log(metadata: MetaData) -> None:
     )
 
 
+def add_chain(metadata: MetaData) -> None:
+    """Add to a first log the senders and hashes of its rows, and the table `generation`."""
+    log = metadata.tables[f"{metadata.schema}.log"]
+    log.append_column(column("source", Text, NO_TEXT))
+    log.append_column(column("credential", Text, NO_TEXT))
+    log.append_column(column("hash", LargeBinary, NO_BYTES))
+    Table(
+        "generation",
+        metadata,
+        column("shard", Text),
+        column("number", BigInteger),
+        column("before", BigInteger),
+        column("start", BigInteger),
+        column("begun", DateTime(timezone=True), NOW),
+        PrimaryKeyConstraint("shard", "number", name="generation_pkey"),
+    )
+
+
 def add_shard(metadata: MetaData, generation: str) -> None:
     """Add the table `shard`; `generation` is that of a new row."""
     Table(
@@ -71,12 +95,13 @@ def add_shard(metadata: MetaData, generation: str) -> None:
         column("ts", BigInteger, BEGINNING),
         column("input", BigInteger, "0"),
         column("epoch", BigInteger, "0"),
-        column("owner", Text, "''::text"),
+        column("owner", Text, NO_TEXT),
         column("leased_until", DateTime(timezone=True), NEVER),
         column("adopted", Integer, "0"),
         column("generation", BigInteger, generation),
         column("before", BigInteger, "0"),
         column("start", BigInteger, "0"),
+        column("head", LargeBinary, NO_BYTES),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import NamedTuple
 
+from eventlog.core.row import Sender
+
 
 class Item(NamedTuple):
     """An event to be accepted: its identity, its type, its fields in JSON, and their digest."""
@@ -13,13 +15,17 @@ class Item(NamedTuple):
     type: str
     data: bytes
     content: bytes
+    sender: Sender
 
 
-def make_item(name: str, type_name: str, data: bytes) -> Item:
-    """Return the item of an event whose deterministic JSON is `data`.
+def make_item(name: str, type_name: str, data: bytes, sender: Sender) -> Item:
+    """Return the item of an event whose deterministic JSON is `data`."""
+    return Item(name, type_name, data, content_digest(type_name, data), sender)
 
-    The same content is the same BLAKE2b digest of type, NUL and JSON. The type belongs to it,
-    because a visit and a wish to close have the same fields.
+
+def content_digest(type_name: str, data: bytes) -> bytes:
+    """Return the digest by which the same content is recognised: BLAKE2b of type, NUL and JSON.
+
+    The type belongs to it, because a visit and a wish to close have the same fields.
     """
-    digest = blake2b(b"%b\0%b" % (type_name.encode(), data), digest_size=16).digest()
-    return Item(name, type_name, data, digest)
+    return blake2b(b"%b\0%b" % (type_name.encode(), data), digest_size=16).digest()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from eventlog.codec import sorted_encoder
+from eventlog.core.row import Sender
 from events.catalogue import Line
 from httpedge.items import JSON, media_type
 from httpedge.problems import FieldError, Problem, invalid
@@ -158,7 +159,9 @@ def read_issue(event: IssueEvent, line: Line, districts: Sequence[str]) -> tuple
     """
     issue = parse_issue(event.issue)
     district = district_of(event.source, line, issue.district, districts)
-    return district, item_of(issue.to_event(district, event.source, line)), issue.reference
+    sender = Sender(event.source, f"topic:inbound.{line}")  # The broker let it in.
+    item = item_of(issue.to_event(district, event.source, line), sender)
+    return district, item, issue.reference
 
 
 def district_of(source: str, line: str, named: str | None, districts: Sequence[str]) -> str:

@@ -1,14 +1,9 @@
-"""verify: one thread folds intake's log again and compares what the services made of it.
-
-Rows of the stages' logs and facts of assessment are compared byte for byte. No store is involved.
-"""
+"""The fold: intake's log through the pure stages, beside what the services have stored."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 from assessment.core.facts import Fact, Key, merge_into
@@ -16,53 +11,21 @@ from assessment.store import encode_fact
 from eventlog.codec import Entry, entry, entry_envelope, row_of
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
-from events.errors import Halted
+from events.catalogue import PoliciesAdopted
 from events.topology import WRITER
 from gridcall.pipeline import pipeline
-from gridcall.snapshot import DOWNSTREAM, Snapshot, open_snapshot
+from gridcall.snapshot import Snapshot
+from gridcall.verify.differences import Contradiction, Difference, Finding
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """The first place at which a log differs from the fold: envelopes, None where a row is missing.
+class Folded:
+    """The fold of a district: how much was compared, and the first difference."""
 
-    Of facts, `position` is the place of the fact's key in the order of keys.
-    """
-
-    log: str
-    position: int
-    folded: bytes | None
-    stored: bytes | None
-    cause: str
-
-    def __str__(self) -> str:
-        sides = (("the fold has", self.folded), ("stored is", self.stored))
-        lines = (f"  {name:13} {body.decode() if body else 'nothing'}" for name, body in sides)
-        return "\n".join(
-            (
-                f"{self.log} differs at position {self.position}",
-                *lines,
-                f"  caused by     {self.cause}",
-            )
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields for `gridcall verify --json`."""
-        sides = {"folded": self.folded, "stored": self.stored}
-        return {"log": self.log, "position": self.position, "cause": self.cause} | {
-            name: body and json.loads(body) for name, body in sides.items()
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """The comparison of a district: how much was compared, and the first difference."""
-
-    district: str
     inputs: int
     rows: int
     facts: int
-    difference: Difference | None
+    difference: Finding | None
 
 
 class LogComparison:
@@ -84,7 +47,7 @@ class LogComparison:
         self.shard = shard
         self.progress = progress
         self.rows = 0
-        self.difference: Difference | None = None
+        self.difference: Finding | None = None
         self._last = last
         self._stored = stored
         self._observe = observe
@@ -111,6 +74,19 @@ class LogComparison:
             await self.compare(stage.advance_time(self.progress.watermark))
         if not self.difference and (surplus := await self._next()):
             self.difference = self._describe(None, surplus)
+        self.difference = self.difference or self._end_fault(stage)
+
+    def _end_fault(self, stage: Stage[Any, Any]) -> Contradiction | None:
+        """Return what contradicts the end of the log, as its shard's row has it."""
+        if self.rows != self._last:
+            because = f"the shard's row ends at {self._last}, and the log at {self.rows}"
+            return Contradiction(self.log, self.rows, because)
+        if self.progress.watermark < stage.time:
+            because = (
+                f"the time of the shard's row is {self.progress.watermark}, before the last row's"
+            )
+            return Contradiction(self.log, self.rows, because)
+        return None
 
     async def _next(self) -> Entry | None:
         if not self._next_entries:
@@ -118,9 +94,7 @@ class LogComparison:
         return self._next_entries.pop() if self._next_entries else None
 
     def _describe(self, ours: Entry | None, theirs: Entry | None) -> Difference:
-        folded, stored = (
-            entry_envelope(self.log, self.shard, side) if side else None for side in (ours, theirs)
-        )
+        folded, stored = (show(self.log, self.shard, side) for side in (ours, theirs))
         either = ours or theirs
         assert either is not None
         return Difference(self.log, self.rows + 1, folded, stored, either.cause)
@@ -133,6 +107,7 @@ class DistrictComparison:
         self.district = district
         self.routing, self.escalation = (each.make(district) for each in pipeline(contents))
         self.facts: dict[Key, Fact] = {}
+        self.zone: str | None = None  # In force where facts are merged up to.
         self.cases: LogComparison
         self.calls: LogComparison
 
@@ -143,6 +118,8 @@ class DistrictComparison:
         def observe(row: Row) -> None:
             if row.position <= merged.get(row.log, 0):
                 merge_into(self.facts, (row,))
+                if row.log == "cases" and isinstance(row.event, PoliciesAdopted):
+                    self.zone = row.event.zone
 
         async def comparison(log: str) -> LogComparison:
             progress, last = await snapshot.progress(log, self.district)
@@ -152,7 +129,7 @@ class DistrictComparison:
         self.cases, self.calls = await comparison("cases"), await comparison("calls")
 
     @property
-    def difference(self) -> Difference | None:
+    def difference(self) -> Finding | None:
         """Return the first difference of a log."""
         return self.cases.difference or self.calls.difference
 
@@ -169,11 +146,14 @@ class DistrictComparison:
         await self.calls.finish(self.escalation)
 
 
-async def verify_district(
-    snapshot: Snapshot, district: str, progress: Callable[[int], None] = lambda inputs: None
-) -> Verified:
+async def fold_district(
+    snapshot: Snapshot,
+    district: str,
+    contents: Mapping[str, bytes],
+    progress: Callable[[int], None] = lambda inputs: None,
+) -> Folded:
     """Fold a district's inputs again, and compare. Ends at the first difference."""
-    comparison = DistrictComparison(district, await snapshot.contents())
+    comparison = DistrictComparison(district, contents)
     await comparison.open(snapshot)
     last_input = comparison.cases.progress.input
     async for inputs in snapshot.entries("intake", district, last_input):
@@ -184,22 +164,40 @@ async def verify_district(
     else:
         await comparison.finish()
     difference = comparison.difference
-    if difference:
+    if isinstance(difference, Difference):
         difference = await with_cause(snapshot, difference)
-    else:
-        difference = compare_facts(comparison.facts, await snapshot.facts(district))
+    difference = difference or await facts_difference(snapshot, comparison)
     rows = comparison.cases.rows + comparison.calls.rows
-    return Verified(district, comparison.routing.input, rows, len(comparison.facts), difference)
+    return Folded(comparison.routing.input, rows, len(comparison.facts), difference)
+
+
+def show(log: str, shard: str, stored: Entry | None) -> bytes | None:
+    """Return the envelope of an entry, or its bare text if it was changed beyond that."""
+    try:
+        return entry_envelope(log, shard, stored) if stored else None
+    except KeyError:  # No event has its type.
+        return repr(stored).encode()
 
 
 async def with_cause(snapshot: Snapshot, difference: Difference) -> Difference:
     """Return a difference with the envelope of its cause, if the cause is a row."""
     log, _, rest = difference.cause.partition("/")
     shard, _, position = rest.rpartition("/")
-    if log in WRITER:
+    if log in WRITER and position.isdecimal():
         async for entries in snapshot.entries(log, shard, int(position), int(position) - 1):
-            return replace(difference, cause=entry_envelope(log, shard, entries[0]).decode())
+            cause = show(log, shard, entries[0]) or b""
+            return replace(difference, cause=cause.decode())
     return difference
+
+
+async def facts_difference(snapshot: Snapshot, comparison: DistrictComparison) -> Finding | None:
+    """Return the first fact that differs from the fold, or what contradicts their time zone."""
+    district = comparison.district
+    zone = await snapshot.zone(district)
+    if comparison.zone and zone != comparison.zone:
+        because = f"months are counted in {zone}; the policies in force say {comparison.zone}"
+        return Contradiction("facts", 0, because)
+    return compare_facts(comparison.facts, await snapshot.facts(district))
 
 
 def compare_facts(folded: Mapping[Key, Fact], stored: Mapping[Key, bytes]) -> Difference | None:
@@ -210,25 +208,3 @@ def compare_facts(folded: Mapping[Key, Fact], stored: Mapping[Key, bytes]) -> Di
             cause = f"case {key.case}, episode {key.episode}, worker {key.worker}"
             return Difference("facts", place, ours.get(key), stored.get(key), cause)
     return None
-
-
-async def verify(
-    url: str,
-    districts: tuple[str, ...] = (),
-    progress: Callable[[int], None] = lambda inputs: None,
-    service_databases: Mapping[str, str] = MappingProxyType({}),
-) -> list[Verified]:
-    """Verify districts of a database, all if none is named, as they are at one instant of it.
-
-    `service_databases` has the URLs of services with a database of their own.
-    """
-    async with open_snapshot(url, service_databases) as snapshot:
-        chosen = districts or await snapshot.districts()
-        for name in chosen:
-            if not await snapshot.has_begun(name):
-                options = " ".join(f"--service-database {service}=URL" for service in DOWNSTREAM)
-                raise Halted(
-                    f"routing has nothing of {name} here: it has not begun, or the stages have "
-                    f"databases of their own: gridcall verify {options}"
-                )
-        return [await verify_district(snapshot, name, progress) for name in chosen]

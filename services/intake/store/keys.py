@@ -1,0 +1,62 @@
+"""The API keys, without their secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from intake.store.base import Store
+
+FIND_KEY = """
+SELECT id, district, source, lines, made, revoked FROM intake.key
+WHERE hash = $1 AND revoked IS NULL
+"""
+KEYS = "SELECT id, district, source, lines, made, revoked FROM intake.key ORDER BY made, id"
+ADD_KEY = "INSERT INTO intake.key (id, hash, district, source, lines) VALUES ($1, $2, $3, $4, $5)"
+REVOKE_KEY = """
+UPDATE intake.key SET revoked = clock_timestamp() WHERE id = $1 AND revoked IS NULL RETURNING id
+"""
+PUBLISHER_DISTRICTS = """
+SELECT DISTINCT district FROM intake.key
+WHERE source = $1 AND $2 = ANY (lines) AND revoked IS NULL ORDER BY district
+"""
+
+
+class StoredKey(NamedTuple):
+    """An API key as it is stored, without its secret."""
+
+    id: str
+    district: str
+    source: str
+    lines: Sequence[str]
+    made: datetime
+    revoked: datetime | None
+
+
+class KeyStore(Store):
+    """The API keys."""
+
+    async def find(self, digest: bytes) -> StoredKey | None:
+        """Return the key in force whose secret has this digest."""
+        rows = await self._database.fetch(FIND_KEY, digest)
+        return StoredKey(*rows[0]) if rows else None
+
+    async def all(self) -> list[StoredKey]:
+        """Return all keys, the oldest first."""
+        return [StoredKey(*row) for row in await self._database.fetch(KEYS)]
+
+    async def add(
+        self, key_id: str, digest: bytes, district: str, source: str, lines: Sequence[str]
+    ) -> None:
+        """Store a key."""
+        await self._database.fetch(ADD_KEY, key_id, digest, district, source, [*lines])
+
+    async def revoke(self, key_id: str) -> bool:
+        """Revoke a key; return False if there is no such key in force."""
+        return bool(await self._database.fetch(REVOKE_KEY, key_id))
+
+    async def districts_of(self, source: str, line: str) -> Sequence[str]:
+        """Return the districts for which a source has a key of this line."""
+        rows = await self._database.fetch(PUBLISHER_DISTRICTS, source, line)
+        return [row["district"] for row in rows]

@@ -1,0 +1,40 @@
+"""Reference data: contents by digest, and the versions in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from eventlog.core.decider import REFERENCE
+from events.catalogue import ReferenceAdopted, ReferenceKind
+from intake.store.base import Store
+
+CONTENTS = "SELECT digest, body FROM intake.content WHERE digest = ANY ($1)"
+ALL_CONTENTS = "SELECT digest, body FROM intake.content"
+ADD_CONTENTS = """
+INSERT INTO intake.content SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING
+"""
+REFERENCES = "SELECT data FROM intake.log WHERE shard = $1 AND subject = $2 ORDER BY pos"
+
+
+class ReferenceStore(Store):
+    """The reference data that a log names."""
+
+    async def contents(self, digests: Sequence[str]) -> dict[str, bytes]:
+        """Return contents by digest (hex SHA-256). A digest that is not stored is left out."""
+        return dict(map(tuple, await self._database.fetch(CONTENTS, list(digests))))
+
+    async def all_contents(self) -> dict[str, bytes]:
+        """Return every content by digest."""
+        return dict(map(tuple, await self._database.fetch(ALL_CONTENTS)))
+
+    async def add_contents(self, contents: Mapping[str, bytes]) -> None:
+        """Store contents. An event may name them only after this."""
+        await self._database.fetch(ADD_CONTENTS, list(contents), list(contents.values()))
+
+    async def references_in_force(self, district: str) -> dict[ReferenceKind, ReferenceAdopted]:
+        """Return the newest adoption of each kind of reference data."""
+        records = await self._database.fetch(REFERENCES, district, REFERENCE)
+        events = [msgspec.json.decode(each["data"], type=ReferenceAdopted) for each in records]
+        return {event.kind: event for event in events}

@@ -1,0 +1,344 @@
+"""verify notices what was changed behind the services' back, in any table that is evidence.
+
+Each tampering is made in a transaction that verify reads and that is then rolled back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+
+from gridcall.snapshot import Snapshot
+from gridcall.verify import KnownHead, Verified, verify, verify_district
+from gridcall.verify.district import written_positions
+from tests.harness.exampleville import issue
+from tests.harness.live import Process, adopt_exampleville, client
+from tests.harness.postgres import execute
+from tests.harness.waiting import wait_until
+
+DISTRICT = "exampleville"
+SERVICES = ("intake", "routing", "escalation", "assessment")
+OVERDUE = "2020-01-01T00:00:00Z"
+
+# Every link again, as an attacker with all rights would compute it.
+LINK_AGAIN = """
+WITH genesis AS (
+  SELECT intake.next_hash(NULL, '', intake.generation_link(
+    g.shard, g.start, g.number, g.before, d.number)) AS head
+  FROM intake.generation g JOIN intake.district d USING (shard)
+), linked AS (
+  SELECT l.shard, l.pos, intake.chain(genesis.head, intake.row_link(
+    l.shard, l.pos, l.ts, l.subject, l.seq, l.type, l.data, i.code, l.source, l.credential
+  )) OVER (ORDER BY l.pos ROWS UNBOUNDED PRECEDING) AS hash
+  FROM genesis, intake.log l LEFT JOIN intake.identity i USING (shard, pos)
+), hashed AS (
+  UPDATE intake.log l SET hash = linked.hash FROM linked WHERE l.pos = linked.pos
+)
+UPDATE intake.shard SET head = (SELECT hash FROM linked ORDER BY pos DESC LIMIT 1)
+"""
+SWAP_INPUTS = """
+UPDATE intake.log SET pos = CASE pos WHEN 6 THEN -7 ELSE -6 END WHERE pos IN (6, 7);
+UPDATE intake.log SET pos = -pos WHERE pos < 0
+"""
+COPY = "ts, input, n, subject, seq, cause, type, data, source, credential, hash"
+LAST = "(SELECT max(pos) FROM intake.log)"
+REMOVED_TAIL = f"""
+DELETE FROM intake.identity WHERE pos = {LAST};
+DELETE FROM intake.log WHERE pos = {LAST};
+UPDATE intake.shard SET pos = l.pos, ts = l.ts, head = l.hash
+FROM intake.log l WHERE l.pos = {LAST};
+DELETE FROM escalation.log; DELETE FROM routing.log;
+DELETE FROM escalation.shard; DELETE FROM routing.shard;
+DELETE FROM assessment.fact; DELETE FROM assessment.merged; DELETE FROM assessment.shard
+"""
+
+INPUTS = {
+    "an input has another content": "UPDATE intake.log SET data = data || ' ' WHERE pos = 6",
+    "the contents of two inputs are swapped": "UPDATE intake.log a SET data = b.data, "
+    "subject = b.subject FROM intake.log b WHERE a.pos + b.pos = 13 AND a.pos IN (6, 7)",
+    "an input is later": "UPDATE intake.log SET ts = ts + 1 WHERE pos = 6",
+    "an input is earlier": "UPDATE intake.log SET ts = ts - 1 WHERE pos = 6",
+    "the times of two inputs are swapped": "UPDATE intake.log a SET ts = b.ts "
+    "FROM intake.log b WHERE a.pos + b.pos = 13 AND a.pos IN (6, 7)",
+    "an input has another source": "UPDATE intake.log SET source = 'other' WHERE pos = 6",
+    "an input has another credential": "UPDATE intake.log SET credential = 'operator:0@x' "
+    "WHERE pos = 6",
+    "an input has a key that was never made": "UPDATE intake.log SET credential = 'key:00' "
+    "WHERE pos = 6",
+    "an operator's adoption has another operator": "UPDATE intake.log "
+    "SET credential = 'operator:0@x' WHERE pos = 1",
+    "an input has another subject": "UPDATE intake.log SET subject = repeat('0', 32) WHERE pos = 6",
+    "an input has another type": "UPDATE intake.log SET type = 'gridcall.visit-made.v1' "
+    "WHERE pos = 6",
+    "an input has another sequence": "UPDATE intake.log SET seq = 2 WHERE pos = 6",
+    "an input names an input": "UPDATE intake.log SET input = 1 WHERE pos = 6",
+    "an input has another step": "UPDATE intake.log SET n = 2 WHERE pos = 6",
+    "an input names a cause": "UPDATE intake.log SET cause = 'intake/x/1' WHERE pos = 6",
+    "an input has another hash": "UPDATE intake.log SET hash = sha256('') WHERE pos = 6",
+    "an input is removed": "DELETE FROM intake.log WHERE pos = 6",
+    "an input and its identity are removed": "DELETE FROM intake.identity WHERE pos = 6; "
+    "DELETE FROM intake.log WHERE pos = 6",
+    "the last input is removed": f"DELETE FROM intake.log WHERE pos = {LAST}",
+    "the last input is removed, and the shard's row says so": "DELETE FROM intake.log "
+    f"WHERE pos = {LAST}; UPDATE intake.shard SET pos = pos - 1",
+    "an input is there twice": f"INSERT INTO intake.log (shard, pos, {COPY}) "
+    f"SELECT shard, {LAST} + 1, {COPY} FROM intake.log WHERE pos = 6",
+    "an input is inserted, and the later ones make room": "UPDATE intake.log SET pos = -pos - 1 "
+    "WHERE pos > 5; UPDATE intake.log SET pos = -pos WHERE pos < 0; "
+    f"INSERT INTO intake.log (shard, pos, {COPY}) "
+    f"SELECT shard, 6, {COPY} FROM intake.log WHERE pos = 7",
+    "two inputs are swapped": SWAP_INPUTS,
+    "an input is in another district": "UPDATE intake.log SET shard = 'other' WHERE pos = 6",
+    "all inputs are gone": "DELETE FROM intake.log",
+    "all hashes are computed again, and the content of an input is another one": "UPDATE "
+    "intake.log SET data = convert_to(replace(convert_from(data, 'UTF8'), 'Noise', 'Waste'), "
+    f"'UTF8') WHERE pos = 6; {LINK_AGAIN}",
+}
+IDENTITIES = {
+    "an identity is removed": "DELETE FROM intake.identity WHERE pos = 6",
+    "an identity has no input": "INSERT INTO intake.identity SELECT gen_random_uuid(), shard, pos, "
+    "ts, content, gen_random_uuid() FROM intake.identity WHERE pos = 6",
+    "an identity names another position": "UPDATE intake.identity SET pos = 7 WHERE pos = 6",
+    "an identity names another time": "UPDATE intake.identity SET ts = ts + 1 WHERE pos = 6",
+    "an identity has another content": "UPDATE intake.identity SET content = gen_random_uuid() "
+    "WHERE pos = 6",
+    "an identity has another code": "UPDATE intake.identity SET code = gen_random_uuid() "
+    "WHERE pos = 6",
+    "two codes are swapped": "ALTER TABLE intake.identity DROP CONSTRAINT identity_code_key; "
+    "UPDATE intake.identity a SET code = b.code FROM intake.identity b "
+    "WHERE a.pos + b.pos = 13 AND a.pos IN (6, 7)",
+    "an identity has another id": "UPDATE intake.identity SET id = gen_random_uuid() WHERE pos = 6",
+    "two ids are swapped": "ALTER TABLE intake.identity DROP CONSTRAINT identity_pkey; "
+    "UPDATE intake.identity a SET id = b.id FROM intake.identity b "
+    "WHERE a.pos + b.pos = 13 AND a.pos IN (6, 7)",
+    "an identity is of another district": "UPDATE intake.identity SET shard = 'other' "
+    "WHERE pos = 6",
+    "an adoption has an identity": "INSERT INTO intake.identity SELECT gen_random_uuid(), shard, "
+    "1, ts, content, gen_random_uuid() FROM intake.identity WHERE pos = 6",
+    "all identities are gone": "DELETE FROM intake.identity",
+}
+TABLES_OF_INTAKE = {
+    "the shard ends later": "UPDATE intake.shard SET pos = pos + 1",
+    "the shard ends earlier": "UPDATE intake.shard SET pos = pos - 1",
+    "the shard is at an earlier time": "UPDATE intake.shard SET ts = ts - 3600000000",
+    "the shard has other adoptions": "UPDATE intake.shard SET adopted = adopted + 1",
+    "the shard has another head": "UPDATE intake.shard SET head = sha256('')",
+    "the shard is of another generation": "UPDATE intake.shard SET generation = generation + 1",
+    "the shard names another generation before": "UPDATE intake.shard SET before = 1",
+    "the shard's generation begins later": "UPDATE intake.shard SET start = 3",
+    "the shard's row is gone": "DELETE FROM intake.shard",
+    "a generation has another number": "UPDATE intake.generation SET number = number + 1",
+    "the shard and its generation have another number": "UPDATE intake.generation "
+    "SET number = number + 1; UPDATE intake.shard SET generation = generation + 1",
+    "a generation is gone": "DELETE FROM intake.generation",
+    "a generation is made up": "INSERT INTO intake.generation SELECT shard, number + 1, number, 3 "
+    "FROM intake.generation",
+    "the district has another number": "UPDATE intake.district SET number = number + 1",
+    "the district is not listed": "DELETE FROM intake.district",
+    "a content is another one": "UPDATE intake.content SET body = body || ' '",
+    "a content is gone": "DELETE FROM intake.content",
+    "the key of an input is gone": "DELETE FROM intake.key",
+    "the key of an input is of another source": "UPDATE intake.key SET source = 'other'",
+    "the key of an input is of another district": "UPDATE intake.key SET district = 'other'",
+    "more is published than there is": "INSERT INTO intake.sent VALUES "
+    "('exampleville', 1000, 'x', clock_timestamp())",
+}
+STAGE = {
+    "a row has another content": "UPDATE {s}.log SET data = data || ' ' WHERE pos = 3",
+    "a row is later": "UPDATE {s}.log SET ts = ts + 1 WHERE pos = 3",
+    "a row has another input": "UPDATE {s}.log SET input = input + 1 WHERE pos = 3",
+    "a row has another step": "UPDATE {s}.log SET n = n + 1 WHERE pos = 3",
+    "a row has another subject": "UPDATE {s}.log SET subject = 'x' WHERE pos = 3",
+    "a row has another sequence": "UPDATE {s}.log SET seq = seq + 1 WHERE pos = 3",
+    "a row has another cause": "UPDATE {s}.log SET cause = 'intake/x/y' WHERE pos = 3",
+    "a row has a type that nobody knows": "UPDATE {s}.log SET type = 'x' WHERE pos = 3",
+    "a row is removed": "DELETE FROM {s}.log WHERE pos = 3",
+    "a row is there twice": "INSERT INTO {s}.log SELECT shard, 1000, ts, input, n, subject, seq, "
+    "cause, type, data, recorded FROM {s}.log WHERE pos = 3",
+    "two rows are swapped": "UPDATE {s}.log SET pos = CASE pos WHEN 3 THEN -4 ELSE -3 END "
+    "WHERE pos IN (3, 4); UPDATE {s}.log SET pos = -pos WHERE pos < 0",
+    "the last row is removed": "DELETE FROM {s}.log WHERE pos = (SELECT max(pos) FROM {s}.log)",
+    "a row is of another district": "UPDATE {s}.log SET shard = 'other' WHERE pos = 3",
+    "all rows are gone": "DELETE FROM {s}.log",
+    "the shard ends later": "UPDATE {s}.shard SET pos = pos + 1",
+    "the shard ends earlier": "UPDATE {s}.shard SET pos = pos - 1",
+    "the shard has applied more than there is": "UPDATE {s}.shard SET input = input + 1",
+    "the shard has applied less": "UPDATE {s}.shard SET input = input - 1",
+    "the shard is ahead of its source": "UPDATE {s}.shard SET ts = ts + 36000000000",
+    "the shard is behind its rows": "UPDATE {s}.shard SET ts = ts - 36000000000",
+    "the shard is of another generation": "UPDATE {s}.shard SET generation = 7",
+    "more is published than there is": "INSERT INTO {s}.sent VALUES "
+    "('exampleville', 1000, 'x', clock_timestamp())",
+}
+STAGES = {
+    f"{service}: {name}": sql.format(s=service)
+    for service in ("routing", "escalation")
+    for name, sql in STAGE.items()
+}
+ONE_FACT = '("case") = (SELECT min("case") FROM assessment.fact)'
+ASSESSMENT = {
+    "a fact is another one": f"UPDATE assessment.fact SET fact = fact || ' ' WHERE {ONE_FACT}",
+    "a fact is no JSON": f"UPDATE assessment.fact SET fact = 'x' WHERE {ONE_FACT}",
+    "a fact is gone": f"DELETE FROM assessment.fact WHERE {ONE_FACT}",
+    "a fact is made up": "INSERT INTO assessment.fact SELECT shard, worker, 'x', episode, fact "
+    f"FROM assessment.fact WHERE {ONE_FACT}",
+    "a fact is of another worker": f"UPDATE assessment.fact SET worker = 'x' WHERE {ONE_FACT}",
+    "a fact is of another episode": f"UPDATE assessment.fact SET episode = 9 WHERE {ONE_FACT}",
+    "a fact is of another district": f"UPDATE assessment.fact SET shard = 'x' WHERE {ONE_FACT}",
+    "more is merged than there is": "UPDATE assessment.merged SET pos = pos + 1",
+    "less is merged": "UPDATE assessment.merged SET pos = 4 WHERE log = 'cases'",
+    "months are counted in another zone": "UPDATE assessment.merged SET zone = 'Asia/Tokyo'",
+    "an evaluation is made up": "INSERT INTO assessment.log "
+    "SELECT * FROM escalation.log WHERE pos = 1",
+}
+TAMPERINGS = {
+    **{f"intake: {name}": sql for name, sql in INPUTS.items()},
+    **{f"identity: {name}": sql for name, sql in IDENTITIES.items()},
+    **{f"tables of intake: {name}": sql for name, sql in TABLES_OF_INTAKE.items()},
+    **STAGES,
+    **{f"assessment: {name}": sql for name, sql in ASSESSMENT.items()},
+}
+
+# These leave a record that contradicts nothing. Only a head from before them shows it.
+AGAINST_A_HEAD = {
+    "the sender of an input is another one, and all hashes are computed again": "UPDATE intake.log "
+    f"SET source = 'other', credential = 'operator:0@x' WHERE pos = 6; {LINK_AGAIN}",
+    "the tracking code of an input is another one, and all hashes are computed again": "UPDATE "
+    f"intake.identity SET code = gen_random_uuid() WHERE pos = 6; {LINK_AGAIN}",
+    "the last input is removed everywhere": REMOVED_TAIL,
+    "everything is removed": "DELETE FROM intake.identity; DELETE FROM intake.log; "
+    "DELETE FROM intake.shard; DELETE FROM intake.generation; DELETE FROM intake.district; "
+    + REMOVED_TAIL,
+}
+
+# No record of what happened in the city. Nothing that verify compares follows from them.
+NOT_EVIDENCE = {
+    "the instant at which a row was written": "UPDATE intake.log SET recorded = clock_timestamp()",
+    "a lease": "UPDATE routing.shard SET owner = 'x', epoch = epoch + 1, leased_until = 'infinity'",
+    "a published position that is lower: rows are published again": "INSERT INTO intake.sent "
+    "VALUES ('exampleville', 1, 'x', clock_timestamp())",
+    "what a key may do from now on": "UPDATE intake.key SET revoked = clock_timestamp(), lines = "
+    "'{}'",
+    "time that has passed without an input": "UPDATE intake.shard SET ts = ts + 1",
+}
+
+
+@pytest.fixture(scope="module")
+def city(postgres: str) -> tuple[str, Verified]:
+    """Return a database in which a city has lived, and what verify says of it."""
+    asyncio.run(execute(postgres, "CREATE DATABASE lived TEMPLATE empty"))
+    url = postgres.replace("/postgres?", "/lived?")
+    key = adopt_exampleville(url)
+    process = Process(url)
+    with client(process.url, key) as api:
+        wait = {"prefer": "wait=10"}
+        for number in range(4):
+            due = OVERDUE if number % 2 else "2030-01-01T00:00:00Z"
+            answer = api.post("/issues/grid", json=issue(f"T-{number}", due=due), headers=wait)
+            assert answer.status_code == 200
+        action = {
+            "reference": "T-v",
+            "type": "visit_made",
+            "by": "w7",
+            "issue": {"line": "grid", "reference": "T-0"},
+        }
+        assert api.post("/actions", json=action, headers=wait).status_code == 200
+    wait_until(lambda: is_settled(asyncio.run(verify(url))[0]))
+    assert process.end() == 0
+    (verified,) = asyncio.run(verify(url))
+    assert is_settled(verified)
+    return url, verified
+
+
+def is_settled(verified: Verified) -> bool:
+    return verified.difference is None and not verified.behind and verified.facts == 4
+
+
+@pytest.fixture
+async def connection(city: tuple[str, Verified]) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A connection whose transaction is rolled back."""
+    connection = await asyncpg.connect(city[0], server_settings={"enable_seqscan": "off"})
+    transaction = connection.transaction()
+    await transaction.start()
+    yield connection
+    await transaction.rollback()
+    await connection.close()
+
+
+async def findings(
+    connection: asyncpg.Connection[Any], heads: tuple[KnownHead, ...] = ()
+) -> list[Verified]:
+    snapshot = Snapshot(dict.fromkeys(SERVICES, connection))
+    districts = sorted(await snapshot.districts() | {head.district for head in heads})
+    written = await written_positions(snapshot, districts)
+    return [
+        await verify_district(snapshot, district, heads, written=written) for district in districts
+    ]
+
+
+def are_equal(results: Sequence[Verified]) -> bool:
+    """Return True if verify would exit with 0."""
+    return not any(each.difference or each.behind for each in results)
+
+
+@pytest.mark.parametrize("sql", TAMPERINGS.values(), ids=TAMPERINGS.keys())
+async def test_what_was_tampered_with_is_noticed(
+    sql: str, connection: asyncpg.Connection[Any]
+) -> None:
+    await connection.execute(sql)
+    results = await findings(connection)
+    assert not are_equal(results)
+    assert all(str(each.difference) for each in results)
+    assert all(each.difference.as_json() for each in results if each.difference)
+
+
+@pytest.mark.parametrize("sql", AGAINST_A_HEAD.values(), ids=AGAINST_A_HEAD.keys())
+async def test_a_record_that_was_made_up_as_a_whole_is_noticed_beside_a_head(
+    sql: str, city: tuple[str, Verified], connection: asyncpg.Connection[Any]
+) -> None:
+    generation = await connection.fetchval("SELECT generation FROM intake.shard")
+    head = KnownHead(DISTRICT, generation, city[1].position, city[1].head)
+    assert are_equal(await findings(connection, (head,)))
+    await connection.execute(sql)
+    assert not any(each.difference for each in await findings(connection))
+    assert not are_equal(await findings(connection, (head,)))
+
+
+@pytest.mark.parametrize("sql", NOT_EVIDENCE.values(), ids=NOT_EVIDENCE.keys())
+async def test_what_is_no_evidence_is_no_difference(
+    sql: str, connection: asyncpg.Connection[Any]
+) -> None:
+    await connection.execute(sql)
+    assert are_equal(await findings(connection))
+
+
+async def test_a_head_of_any_earlier_position_is_found_in_the_chain(
+    connection: asyncpg.Connection[Any],
+) -> None:
+    generation = await connection.fetchval("SELECT generation FROM intake.shard")
+    heads = tuple(
+        KnownHead(DISTRICT, generation, position, digest)
+        for position, digest in await connection.fetch("SELECT pos, hash FROM intake.log")
+    )
+    assert are_equal(await findings(connection, heads))
+    moved = tuple(head._replace(position=head.position + 1) for head in heads[:1])
+    (verified,) = await findings(connection, moved)
+    assert "is not in the chain" in str(verified.difference)
+
+
+async def test_a_stage_that_was_emptied_is_not_equal(connection: asyncpg.Connection[Any]) -> None:
+    await connection.execute(
+        "DELETE FROM escalation.log; DELETE FROM escalation.shard;"
+        "DELETE FROM assessment.merged; DELETE FROM assessment.fact"
+    )
+    (verified,) = await findings(connection)
+    assert verified.difference is None
+    assert verified.behind[0].startswith("calls has applied 0 of")
+
+
+def test_the_list_of_tamperings_is_long() -> None:
+    assert len(TAMPERINGS) + len(AGAINST_A_HEAD) >= 43
