@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,6 +26,8 @@ from screen.core.projection import LATEST_MAX, CaseFile, DistrictProjection, row
 Payload = dict[str, Any]
 E = TypeVar("E")
 
+OVERDUE_MAX = 200  # Of one answer.
+DECISIONS_MAX = 40  # Of the latest events.
 TOTALS = ("open", "overdue", "calling", "queued", "ended", "parked")
 LINE_COUNTS = ("accepted", "open", "overdue")
 GRID_COUNTS = ("open", "overdue", "calling")
@@ -39,7 +41,7 @@ def district_payload(projection: DistrictProjection, since: int) -> Payload:
         "totals": {name: projection.totals[name] for name in TOTALS},
         "lines": {line: line_payload(projection, line) for line in projection.lines},
         "ladder": ladder_payload(projection),
-        "events": [event_payload(projection, row) for row in reversed(projection.events)],
+        "events": decisions_payload(projection),
         "grids": {
             grid: [projection.grids[grid][name] for name in GRID_COUNTS]
             for grid, version in projection.grid_versions.items()
@@ -113,21 +115,45 @@ def call_payload(case: Case, call: Call) -> Payload:
     }
 
 
-def event_payload(projection: DistrictProjection, row: Row) -> Payload:
-    """Return an event for a list."""
+def overdue_payload(projection: DistrictProjection, skip: int) -> Payload:
+    """Return the overdue cases, the longest overdue first, without the first `skip` of them."""
+    overdue, files = projection.overdue, projection.files
+    cases = [case_payload(files[case]) for case in overdue.first(OVERDUE_MAX, skip)]
+    return {"count": len(overdue), "cases": cases}
+
+
+def decisions_payload(projection: DistrictProjection) -> list[Payload]:
+    """Return the latest events, the newest first: those of one decision on a case in one item."""
+    items: dict[tuple[str, int, str], Payload] = {}
+    for row in reversed(projection.events):
+        decision = row.log, row.position - row.step, row.subject
+        if decision not in items:
+            if len(items) == DECISIONS_MAX:
+                break
+            items[decision] = decision_payload(projection, row)
+        items[decision]["events"].insert(0, event_name(row))
+    return list(items.values())
+
+
+def decision_payload(projection: DistrictProjection, row: Row) -> Payload:
+    """Return a decision for a list, without its events. `id` is that of its last one."""
     file = projection.files.get(row.subject)
     case = file.case if file else Case(row.subject)
-    to = {"to": row.event.to_level} if isinstance(row.event, CallRaised) else {}
     return {
         "id": row.id,
         "ts": row.time,
-        "type": type_name(row),
+        "events": [],
         "case": case.id,
         "line": case.line,
         "grid": case.grid,
         "street": case.street,
-        **to,
     }
+
+
+def event_name(row: Row) -> str:
+    """Return the type of an event without prefix and version; a call also names its level."""
+    level = f".{row.event.to_level}" if isinstance(row.event, CallRaised) else ""
+    return type_name(row) + level
 
 
 def type_name(row: Row) -> str:
@@ -142,17 +168,21 @@ def case_file_payload(file: CaseFile) -> Payload:
         "case": case_payload(file),
         "why_here": place_payload(file),
         "why_due": clock_payload(last_event(file, ClockStarted)),
-        "timeline": [
-            {
-                "id": row.id,
-                "ts": row.time,
-                "log": row.log,
-                "type": type_name(row),
-                "detail": detail_payload(row),
-            }
-            for row in rows
-        ],
+        "timeline": timeline_payload(rows),
     }
+
+
+def timeline_payload(rows: Sequence[Row]) -> list[Payload]:
+    """Return the decisions on a case, the oldest first, each with its events and their details."""
+    items: dict[tuple[str, int], Payload] = {}
+    for row in rows:
+        decision = row.log, row.position - row.step
+        item = items.setdefault(
+            decision, {"id": row.id, "ts": row.time, "log": row.log, "events": [], "detail": {}}
+        )
+        item["events"].append(event_name(row))
+        item["detail"].update(detail_payload(row))
+    return list(items.values())
 
 
 def last_event(file: CaseFile, kind: type[E]) -> E | None:

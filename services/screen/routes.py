@@ -20,7 +20,7 @@ from events.catalogue import LINES, Level
 from events.reference_data import GridMap, Names
 from screen.core.map_svg import map_payload
 from screen.follower import Follower
-from screen.payloads import LINE_COUNTS, TOTALS, case_file_payload
+from screen.payloads import LINE_COUNTS, TOTALS, case_file_payload, overdue_payload
 from screen.words import choose_language, words
 
 HOME = Path(__file__).parent
@@ -153,6 +153,15 @@ def screen_routes(screen: Screen) -> APIRouter:
             return not_found(f"there is no district {district!r}")
         rendered = await screen.rendered_map(screen.followers[district])
         return body_response(request, rendered.body, "application/json")
+
+    @router.get("/screen/{district}/overdue")
+    async def overdue(
+        request: Request, district: str, skip: Annotated[int, Query(ge=0)] = 0
+    ) -> Response:
+        if district not in screen.followers:
+            return not_found(f"there is no district {district!r}")
+        projection = screen.followers[district].projection
+        return json_response(request, overdue_payload(projection, skip))
 
     @router.get("/screen/{district}/cases/{case}")
     async def case(request: Request, district: str, case: str) -> Response:

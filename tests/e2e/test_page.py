@@ -154,6 +154,47 @@ def test_a_case_shows_its_life_and_the_reasons_for_its_place_and_its_deadline(
         page.wait_for_selector("dialog[open] #case-timeline li")
 
 
+def test_every_overdue_case_can_be_reached(browser: Browser, demo: Demo) -> None:
+    """The list opens from the header; a case opens above it, and closing goes back to it."""
+    for number in range(3):
+        post_issue(demo, f"LATE-{number}", due="2020-01-01T00:00:00Z")
+    with context_of(browser, "en", "light", DESK) as context:
+        page = open_page(context, demo).page
+        case = issue_id(CODE, demo.source, "hotline", "LATE-0")
+        page.locator("#total-overdue").click()
+        page.wait_for_selector(f"#overdue-rows a[href='#case={case}']")
+        assert Axe().run(page).violations_count == 0
+        assert "overdue" in page.locator("#overdue-count").inner_text()
+        page.locator(f"#overdue-rows a[href='#case={case}']").click()
+        page.wait_for_selector("#case[open] #case-timeline li")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("#case[open]", state="detached")
+        assert page.url.endswith("#list=overdue")
+        page.reload()
+        page.wait_for_selector("#overdue[open] li")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("#overdue[open]", state="detached")
+        assert "#" not in page.url
+
+
+def test_a_finger_chooses_the_most_urgent_grid_beneath_it(browser: Browser, demo: Demo) -> None:
+    post_issue(demo, "TOUCHED", due="2020-01-01T00:00:00Z", grid="370112001001001")
+    options: Any = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
+    with browser.new_context(**options) as context:
+        page = open_page(context, demo).page
+        grid = page.locator("path[data-grid='370112001001001'].calling")
+        grid.wait_for(state="attached")
+        grid.scroll_into_view_if_needed()
+        box = grid.bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.touchscreen.tap(x + 12, y)
+        page.wait_for_selector("#tip:not([hidden])")
+        assert page.locator(".pointer path").get_attribute("d") == grid.get_attribute("d")
+        page.touchscreen.tap(100, 60)
+        page.wait_for_selector("#tip[hidden]", state="attached")
+
+
 def test_a_case_is_shown_when_its_life_comes_before_the_first_message(
     browser: Browser, demo: Demo
 ) -> None:
@@ -202,10 +243,11 @@ def test_the_whole_page_is_small(browser: Browser, demo: Demo) -> None:
     assert sum(sizes.values()) <= 150_000
 
 
-def post_issue(demo: Demo, reference: str) -> None:
-    """Post an issue."""
+def post_issue(demo: Demo, reference: str, grid: str | None = None, **fields: str) -> None:
+    """Post an issue of a grid, or of a street."""
     headers = {"Authorization": f"Bearer {demo.keys['platforms'][demo.source]}"}
-    issue = {"reference": reference, "category": "noise", "place": {"street": "370112001"}}
+    place = {"grid": grid} if grid else {"street": "370112001"}
+    issue = {"reference": reference, "category": "noise", "place": place, **fields}
     answer = httpx.post(f"{demo.url}/issues/hotline", json=issue, headers=headers, timeout=30)
     assert answer.status_code == 202, answer.text
 

@@ -66,19 +66,18 @@ def test_a_posted_issue_is_on_the_live_stream_with_its_life_and_its_reasons(
     (call,) = message["ladder"]["street"]
     assert (call["case"], call["because"], call["to"]) == (case, "deadline", "street")
     assert message["grids"][call["grid"]] == [1, 1, 1]
-    assert [event["type"] for event in message["events"]][:2] == ["call-raised", "deadline-missed"]
+    assert message["events"][0]["events"] == ["deadline-missed", "call-raised.street"]
     life = httpx.get(f"{process.url}/screen/exampleville/cases/{case}", headers=basic(key)).json()
     assert life["why_here"]["by"] == "point"
     assert life["why_due"]["rule"] == "line"
-    words = [each["type"] for each in life["timeline"]]
-    assert words == [
-        "issue-reported",
-        "case-reported",
-        "case-routed",
-        "clock-started",
-        "deadline-missed",
-        "call-raised",
+    assert [each["events"] for each in life["timeline"]] == [
+        ["issue-reported"],
+        ["case-reported", "case-routed"],
+        ["clock-started"],
+        ["deadline-missed", "call-raised.street"],
     ]
+    overdue = httpx.get(f"{process.url}/screen/exampleville/overdue", headers=basic(key)).json()
+    assert (overdue["count"], [shown["case"] for shown in overdue["cases"]]) == (1, [case])
     assert not any(
         "by" in each["detail"] or "worker" in each["detail"] for each in life["timeline"]
     )
@@ -98,7 +97,13 @@ def test_the_map_is_drawn_and_compressed(live: tuple[Process, str]) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/screen/exampleville/map", "/screen/exampleville/live", "/screen/exampleville/cases/x"],
+    [
+        "/",
+        "/screen/exampleville/map",
+        "/screen/exampleville/live",
+        "/screen/exampleville/overdue",
+        "/screen/exampleville/cases/x",
+    ],
 )
 def test_nobody_sees_the_screen_without_a_key(live: tuple[Process, str], path: str) -> None:
     process, _ = live

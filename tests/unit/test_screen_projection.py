@@ -68,6 +68,7 @@ def test_the_counts_are_the_number_of_cases_there(history: list[Any]) -> None:
     files = [file for file in projection.files.values() if file.counted]
     calls = sum(len(file.calls) for file in files)
     assert sum(len(deadlines) for deadlines in projection.called.values()) == calls
+    assert len(projection.overdue) == projection.totals["overdue"]
     for name in ("open", "overdue", "calling"):
         in_grids = sum(counts[name] for counts in projection.grids.values())
         nowhere = sum(is_counted(file, name) for file in files if file.case.grid is None)

@@ -31,9 +31,10 @@ class Deadlines:
         if self._sorted[index : index + 1] == [(due, id_)]:
             del self._sorted[index]
 
-    def first(self, count: int) -> list[str]:
-        """Return the first ids, at most `count`."""
-        return list(islice(chain((id_ for _, id_ in self._sorted), self._endless), count))
+    def first(self, count: int, skip: int = 0) -> list[str]:
+        """Return the first ids, at most `count`, without the first `skip` of them."""
+        ids = chain((id_ for _, id_ in self._sorted), self._endless)
+        return list(islice(ids, skip, skip + count))
 
     def __len__(self) -> int:
         return len(self._sorted) + len(self._endless)

@@ -39,8 +39,8 @@ from screen.core.deadlines import Deadlines
 LOGS = SERVICE["screen"].inputs
 LOG_ORDER = {log: number for number, log in enumerate(LOGS)}
 ENDED_MAX = 1_000  # Cases that ended and are kept.
-LATEST_MAX = 6  # Latest cases of each line.
-EVENTS_MAX = 14  # Latest events of the district.
+LATEST_MAX = 10  # Latest cases of each line. The page shows as many as it has room for.
+EVENTS_MAX = 60  # Latest events of the district.
 
 # The events among the latest: those that bring a case on, and those about deadlines and calls.
 LISTED_EVENTS = frozenset(
@@ -95,6 +95,7 @@ class DistrictProjection:
         self.latest: dict[str, deque[str]] = {line: deque(maxlen=LATEST_MAX) for line in LINES}
         self.events: list[Row] = []
         self.running = Deadlines()
+        self.overdue = Deadlines()
         self.called = {"street": Deadlines(), "district": Deadlines()}
         self.references: dict[str, ReferenceAdopted] = {}
         self.policies: PoliciesAdopted | None = None
@@ -180,8 +181,8 @@ class DistrictProjection:
         for counts in self._counts(case):
             for name in counters(file):
                 counts[name] += by
-        if case.open and not case.missed:
-            change(self.running, case.due, case.id, by)
+        if case.open:
+            change(self.overdue if case.missed else self.running, case.due, case.id, by)
         for call in file.calls.values():
             change(self.called[call.to_level], call.answer_due or call.raised, call.id, by)
 

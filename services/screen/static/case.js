@@ -1,8 +1,10 @@
 // The dialog of a case: opened by its address, fetched, and fetched again when it changes.
 
+import { inAddress, leaveAddress } from "./address.js";
 import { showCase } from "./case_details.js";
 import { firstTime } from "./district_time.js";
 import { byId, setText } from "./dom.js";
+import { addressBehindCase } from "./overdue.js";
 import { DISTRICT, words } from "./words.js";
 
 const RETRY_MS = 3000;
@@ -10,11 +12,9 @@ const RETRY_MS = 3000;
 let opened = null; // The case that the dialog shows.
 let lastEvent = null; // The last event of that case in the stream.
 
-const caseInAddress = () => new URLSearchParams(location.hash.slice(1)).get("case");
-
 // Open the case in the address, or close the dialog.
 export function followAddress() {
-  const name = caseInAddress();
+  const name = inAddress("case");
   if (name === opened) return;
   if (name) openCase(name);
   else byId("case").close();
@@ -79,7 +79,7 @@ export function renameCase() {
 
 function forgetCase() {
   opened = null;
-  if (caseInAddress()) history.replaceState(null, "", location.pathname + location.search);
+  leaveAddress("case", addressBehindCase());
 }
 
 export function listenToDialog() {

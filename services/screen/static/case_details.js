@@ -5,7 +5,7 @@ import { formatFull, formatSpan } from "./district_time.js";
 import { byId, make, setClass, setText } from "./dom.js";
 import { nameOf, placeOf, setName } from "./names.js";
 import { showRows } from "./rows.js";
-import { alarmOf, mostUrgentState } from "./states.js";
+import { alarmOf, mostUrgentState, sentenceOf } from "./states.js";
 import { hasWords, lineName, words } from "./words.js";
 
 const ENDED = ["closed", "withdrawn", "ended"];
@@ -128,8 +128,8 @@ function buildEvent() {
 function updateEvent(row, event) {
   const { time, what, detail } = row.parts;
   setText(time, formatFull(event.ts));
-  setText(what, words(`event.${event.type}`));
-  setClass(what, `what ${alarmOf(event.type)}`);
+  setText(what, sentenceOf(event.events));
+  setClass(what, `what ${alarmOf(event.events)}`);
   setText(detail, detailsText(event.detail));
   setClass(row, event.log);
 }

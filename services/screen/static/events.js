@@ -4,8 +4,7 @@ import { formatClock, formatFull } from "./district_time.js";
 import { byId, setClass, setText, setTitle } from "./dom.js";
 import { placeOf, setBriefName } from "./names.js";
 import { buildRow, linkRow, showRows } from "./rows.js";
-import { alarmOf } from "./states.js";
-import { words } from "./words.js";
+import { alarmOf, sentenceOf } from "./states.js";
 
 export function showEvents(events) {
   showRows(byId("events"), events, (event) => event.id, buildEvent, updateEvent);
@@ -18,8 +17,8 @@ function updateEvent(row, event) {
   linkRow(row, event);
   setText(since, formatClock(event.ts));
   setTitle(since, formatFull(event.ts));
-  setText(what, words(["event", event.type, event.to].filter(Boolean).join(".")));
+  setText(what, sentenceOf(event.events));
   setTitle(what, what.textContent);
-  setClass(what, `what ${alarmOf(event.type)}`);
+  setClass(what, `what ${alarmOf(event.events)}`);
   setBriefName(who, placeOf(event));
 }

@@ -11,7 +11,7 @@ export function showTotals(totals) {
     const node = byId(`total-${name}`);
     if (!node) continue;
     setText(node, formatCount(value));
-    node.parentElement.classList.toggle("some", value > 0);
+    node.closest(".total").classList.toggle("some", value > 0);
   }
 }
 

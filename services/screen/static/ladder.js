@@ -7,7 +7,7 @@ import { nameOf, placeOf, setBriefName, setName, setTitledName, shortStreet } fr
 import { buildRow, linkRow, showRows } from "./rows.js";
 import { formatCount, LANGUAGE, words } from "./words.js";
 
-export function showLadder(ladder) {
+export function showLadder(ladder, { overdue }) {
   for (const level of ["district", "street"]) {
     const list = byId(`calls-${level}`);
     showRows(list, ladder[level], (call) => call.call, buildCall, updateCall);
@@ -19,6 +19,15 @@ export function showLadder(ladder) {
     setText(byId(`count-${level}`), formatCount(total));
     byId(`rung-${level}`).classList.toggle("called", level !== "grid" && total > 0);
   }
+  showEmptyStreets(overdue);
+}
+
+// Without a call to a street, tell if its grids are in time: an answered call may be about a case
+// that is still overdue.
+function showEmptyStreets(overdue) {
+  const state = overdue ? words("ladder.overdue", { overdue: formatCount(overdue) }) : "";
+  const sentences = [words("ladder.street.empty"), state || words("ladder.in_time")];
+  setText(byId("calls-street-empty"), sentences.join(LANGUAGE === "zh" ? "" : " "));
 }
 
 const buildCall = () => buildRow("who", "heard", "left", "what", "since");

@@ -7,6 +7,8 @@ import { words } from "./words.js";
 
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+const FINGER_PX = 22; // Half of what a finger covers.
+
 let chosen = null;
 
 function choose(code) {
@@ -77,12 +79,34 @@ function nextAlarm(code) {
   return alarms[(alarms.indexOf(code) + 1) % alarms.length] ?? code;
 }
 
+// Return the grid that a finger means: the most urgent one beneath it, else the one it touches.
+function gridNear({ clientX, clientY, target }) {
+  const matrix = byId("map").firstElementChild?.getScreenCTM();
+  if (!matrix) return null;
+  const { x, y } = new DOMPoint(clientX, clientY).matrixTransform(matrix.inverse());
+  const near = [...shapes.keys()].filter((grid) => {
+    const [gx, gy] = countsOf(grid).some(Boolean) ? centreOf(shapes.get(grid)) : [Infinity, 0];
+    return Math.hypot(gx - x, gy - y) * matrix.a <= FINGER_PX;
+  });
+  const urgency = (grid) => countsOf(grid).findLastIndex((count) => count > 0);
+  near.sort((one, other) => urgency(other) - urgency(one));
+  return near[0] ?? target.dataset?.grid ?? null;
+}
+
 export function listenToMap() {
   const plane = byId("map");
-  plane.addEventListener("pointerover", ({ target }) => {
-    if (target.dataset?.grid) choose(target.dataset.grid);
+  plane.addEventListener("pointerover", ({ target, pointerType }) => {
+    if (pointerType !== "touch" && target.dataset?.grid) choose(target.dataset.grid);
   });
-  plane.addEventListener("pointerleave", () => choose(null));
+  plane.addEventListener("pointerleave", ({ pointerType }) => {
+    if (pointerType !== "touch") choose(null);
+  });
+  plane.addEventListener("click", (event) => {
+    if (event.pointerType === "touch") choose(gridNear(event));
+  });
+  addEventListener("pointerdown", ({ target, pointerType }) => {
+    if (pointerType === "touch" && !plane.contains(target)) choose(null);
+  });
   plane.addEventListener("blur", () => choose(null));
   plane.addEventListener("keydown", moveByKey);
 }

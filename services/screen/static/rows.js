@@ -1,6 +1,7 @@
 // Lists of rows, kept by key.
 
 import { byId, make } from "./dom.js";
+import { fitRows } from "./room.js";
 
 const HOLD_MS = 15000; // A list is held for a pointer or a focus, but not for ever: it would age.
 const POINTS = matchMedia("(hover: hover)");
@@ -28,6 +29,7 @@ export function showRows(list, items, keyOf, build, update) {
     const node = known.get(keyOf(item));
     if (node) update(node, item);
   }
+  fitRows(list);
   const empty = byId(`${list.id}-empty`);
   if (empty) empty.hidden = known.size > 0;
 }

@@ -11,6 +11,7 @@ import { showLines } from "./lines.js";
 import { listenToStream, scheduleDraw } from "./live.js";
 import { drawGrids, loadMap, receiveGrids } from "./map.js";
 import { listenToLists, listenToMap, refreshTip } from "./map_choice.js";
+import { followOverdue, listenToOverdue } from "./overdue.js";
 
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -19,7 +20,7 @@ function draw(message) {
   if (!message) return;
   showTotals(message.totals);
   showSpeed(message.speed);
-  showLadder(message.ladder);
+  showLadder(message.ladder, message.totals);
   showLines(message.lines);
   showEvents(message.events);
   if (!isTimeStopped()) showLag(message.lag);
@@ -38,10 +39,14 @@ function showTime() {
 listenToHeader();
 listenToMap();
 listenToLists();
+listenToOverdue();
 listenToDialog();
 listenToStream((message, isFirst) => receiveGrids(message.grids, isFirst), draw);
 setInterval(showTime, CALM.matches ? 1000 : 250);
 loadMap(() => {
   scheduleDraw();
   renameCase();
-}).then(followAddress);
+}).then(() => {
+  followOverdue();
+  followAddress();
+});
