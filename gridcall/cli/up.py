@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 import click
 
 from embedded.server import data_folder, server_url
 from eventlog.postgres.pool import Database
 from eventlog.program import prepare_database
+from eventlog.settings import HttpSettings, load_settings
 from events.catalogue import LINES
 from gridcall.cli.queries import run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, fail
@@ -32,7 +33,6 @@ from intake.store import IntakeStore
     type=click.Choice(ALL),
     help="Only this service; may be given again.",
 )
-@click.option("--http", type=click.Choice(["h11", "httptools"]), default="httptools", hidden=True)
 @click.option(
     "--development-key",
     is_flag=True,
@@ -54,7 +54,6 @@ def up_command(
     host: str,
     port: int,
     services: tuple[str, ...],
-    http: Literal["h11", "httptools"],
     development_key: bool,
     demo: bool,
     speed: float,
@@ -65,17 +64,18 @@ def up_command(
     Ctrl-C or SIGTERM answers what was accepted, releases the shards, and ends.
     Example:     gridcall up --development-key
     """
+    limits = load_settings(HttpSettings).limits
     url = server_url()
     asyncio.run(prepare_database(url, MIGRATIONS))
     check_port(host, port)
     if demo:
         app = make_host_app(url, ALL, speed, open_screen=True)
-        run_demo(url, data_folder(), speed, lambda on_up: serve(app, host, port, http, on_up))
+        run_demo(url, data_folder(), speed, lambda on_up: serve(app, host, port, limits, on_up))
         return
     if development_key:
         district, secret = run_on_database(add_development_key)
         click.echo(f"a key for all lines of {district}, and for reading logs: {secret}")
-    serve(make_host_app(url, services or ALL), host, port, http)
+    serve(make_host_app(url, services or ALL), host, port, limits)
 
 
 async def add_development_key(database: Database) -> tuple[str, str]:

@@ -110,7 +110,7 @@ def run(program: Program, settings: ServiceSettings) -> None:
         )
         asyncio.run(prepare_database(url, {program.name: program.migrations}))
     check_port(settings.host, settings.port)
-    serve(service_app(program, settings, url), settings.host, settings.port)
+    serve(service_app(program, settings, url), settings.host, settings.port, settings.limits)
 
 
 async def prepare_database(url: str, migrations: Mapping[str, Path], schema: str = "") -> None:

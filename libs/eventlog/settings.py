@@ -8,14 +8,66 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from events.errors import Halted
+from httpedge.connection_table import Limits
 
 PREFIX = "GRIDCALL_"
 
 
-class ServiceSettings(BaseSettings):
-    """The settings of every service. A field `x_url` of a subclass is the address of x."""
+DEFAULT_LIMITS = Limits()
+
+
+class HttpSettings(BaseSettings):
+    """The limits of a server's connections."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    connections: int = Field(
+        DEFAULT_LIMITS.connections,
+        ge=16,
+        le=100_000,
+        description="how many connections there may be, if the limit of open files allows it",
+        examples=["4000"],
+    )
+    connections_per_address: int = Field(
+        DEFAULT_LIMITS.per_address,
+        ge=0,
+        description="how many of them one address may have; 0 is half of all",
+        examples=["100"],
+    )
+    head_seconds: float = Field(
+        DEFAULT_LIMITS.head_seconds,
+        gt=0,
+        description="the seconds in which a first byte, and then the head of a request, must come",
+        examples=["10"],
+    )
+    idle_seconds: float = Field(
+        DEFAULT_LIMITS.idle_seconds,
+        gt=0,
+        description="the seconds that a connection stays open between two requests; "
+        "longer than a proxy in front reuses it",
+        examples=["15"],
+    )
+    stall_seconds: float = Field(
+        DEFAULT_LIMITS.stall_seconds,
+        gt=0,
+        description="the seconds in which a client must read 16 KiB of what waits for it",
+        examples=["15"],
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """Return the limits of a server."""
+        return Limits(
+            connections=self.connections,
+            per_address=self.connections_per_address,
+            head_seconds=self.head_seconds,
+            idle_seconds=self.idle_seconds,
+            stall_seconds=self.stall_seconds,
+        )
+
+
+class ServiceSettings(HttpSettings):
+    """The settings of every service. A field `x_url` of a subclass is the address of x."""
 
     host: str = Field("127.0.0.1", description="the address to listen on", examples=["127.0.0.1"])
     port: int = Field(
@@ -66,7 +118,7 @@ def peer_setting(name: str, port: int) -> Any:
     return Field(url, description=f"the address of {name}", examples=[url])
 
 
-S = TypeVar("S", bound=ServiceSettings)
+S = TypeVar("S", bound=HttpSettings)
 
 
 def load_settings(kind: type[S], **overrides: Any) -> S:
@@ -80,7 +132,7 @@ def load_settings(kind: type[S], **overrides: Any) -> S:
         raise Halted("; ".join(explanation(kind, error) for error in fault.errors())) from None
 
 
-def explanation(kind: type[ServiceSettings], error: Any) -> str:
+def explanation(kind: type[HttpSettings], error: Any) -> str:
     """Return a sentence that names the variable, what it is, and an example."""
     name = str(error["loc"][0])
     problem = "is not set" if error["type"] == "missing" else f"is wrong ({error['msg']})"
@@ -92,14 +144,14 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def meaning(kind: type[ServiceSettings], field: str) -> str:
+def meaning(kind: type[HttpSettings], field: str) -> str:
     """Return what a setting is, with an example."""
     known = kind.model_fields[field]
     example = f", for example {known.examples[0]}" if known.examples else ""
     return f"{known.description}{example}"
 
 
-def variables(kind: type[ServiceSettings]) -> list[tuple[str, str]]:
+def variables(kind: type[HttpSettings]) -> list[tuple[str, str]]:
     """Return every variable of a program with its meaning, required ones first."""
     fields = sorted(kind.model_fields, key=lambda name: not kind.model_fields[name].is_required())
     return [(variable(field), meaning(kind, field)) for field in fields]

@@ -35,6 +35,20 @@ ITEMS_REFUSED = Counter(
     registry=REGISTRY,
 )
 
+# ── Connections ──────────────────────────────────────────────────────────────────────────────────
+
+CONNECTIONS = Gauge(
+    "gridcall_connections",
+    "Connections of clients that are open.",
+    registry=REGISTRY,
+)
+CONNECTIONS_ENDED = Counter(
+    "gridcall_connections_ended",
+    "Connections that the server ended early, and faults of an application, by the reason.",
+    ["reason"],
+    registry=REGISTRY,
+)
+
 # ── How each shard of a log is ───────────────────────────────────────────────────────────────────
 
 SHARD_LABELS = ["log", "district"]

@@ -17,18 +17,19 @@ REFUSALS = {
     403: "A key for something else",
     404: "Not known",
     405: "Another method; see Allow",
-    408: "The body did not come in time",
+    408: "The head or the body of the request did not come in time",
     409: "The same reference with other content",
     413: "Too large, or too many items",
     414: "The address is too long",
     415: "Another content type, or another encoding",
     422: "Cannot be read; `errors` says where, and what would be right",
+    429: "More than this key or this address may send at the moment; see Retry-After",
     431: "Too many headers, or too long ones",
     500: "A fault of gridcall",
     503: "Nothing can be accepted at the moment; see Retry-After",
 }
-ALWAYS = (400, 405, 414, 431, 500)
-POSTED = (408, 409, 413, 415, 422)
+ALWAYS = (400, 405, 408, 414, 429, 431, 500)
+POSTED = (409, 413, 415, 422)
 PROBLEM_SCHEMA: Schema = {
     "type": "object",
     "description": "Why something was refused, and what to do (RFC 9457)."
@@ -88,6 +89,7 @@ def text_header(description: str, example: str, *, required: bool = False) -> di
 PROBLEM_HEADERS = {
     401: {"WWW-Authenticate": text_header("What is asked for.", "Bearer", required=True)},
     405: {"Allow": text_header("The methods that there are.", "GET, HEAD", required=True)},
+    429: {"Retry-After": text_header("Seconds.", "2", required=True)},
     503: {"Retry-After": text_header("Seconds.", "2", required=True)},
 }
 

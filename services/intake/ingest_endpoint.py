@@ -60,7 +60,7 @@ class Intake:
 
 
 class Request(NamedTuple):
-    """A POST behind the guard, so that a header occurs once, but for `prefer`.
+    """A POST. Of a header that may occur once there is one, because the server has checked that.
 
     `line` is None for actions.
     """

@@ -18,7 +18,6 @@ from starlette.types import Receive, Scope, Send
 
 from events.catalogue import LINES
 from events.instants import rfc3339
-from httpedge.guard import Guard
 from httpedge.openapi import content, ref
 from httpedge.problems import Problem
 from httpedge.responses import handle_problems, json_response
@@ -122,15 +121,11 @@ async def request_key(request: Request, line: str) -> ApiKey:
 
 
 class Application(FastAPI):
-    """FastAPI behind the guard and the ingest endpoint.
-
-    As middleware of FastAPI both would be behind its error handling, which answers faults of
-    ours without the headers that the guard adds.
-    """
+    """FastAPI behind the ingest endpoint, which needs nothing of its middleware."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._front = Guard(IngestEndpoint(super().__call__, self.state))
+        self._front = IngestEndpoint(super().__call__, self.state)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._front(scope, receive, send)

@@ -57,14 +57,13 @@ def before_call(context: Any, case: schemathesis.Case[Any], kwargs: dict[str, An
             case.query["wait"] = 0.1
 
 
-@pytest.fixture(scope="module", params=["h11", "httptools"])
-def live(request: pytest.FixtureRequest, postgres: str) -> Iterator[tuple[Process, str]]:
-    """The intake API behind each of the two parsers of HTTP that its server has."""
-    name = f"openapi_{request.param}"
-    asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE empty"))
-    url = postgres.replace("/postgres?", f"/{name}?")
+@pytest.fixture(scope="module")
+def live(postgres: str) -> Iterator[tuple[Process, str]]:
+    """The intake API in a process of its own."""
+    asyncio.run(execute(postgres, "CREATE DATABASE openapi TEMPLATE empty"))
+    url = postgres.replace("/postgres?", "/openapi?")
     key = adopt_exampleville(url)
-    process = Process(url, "--http", request.param)
+    process = Process(url)
     yield process, key
     assert process.end() == 0
     assert "rows are equal" in read_output(url, "verify")
