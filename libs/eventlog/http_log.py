@@ -141,5 +141,7 @@ class HttpLog:
             response = await self._client.get(f"/log/{quote(shard, safe='')}", params=query)
             response.raise_for_status()
         except httpx.HTTPError as fault:
-            raise Unavailable(f"{self.name}/{shard} cannot be read over HTTP: {fault}") from fault
+            raise Unavailable(
+                f"{self.name}/{shard} cannot be read over HTTP: {fault}", about=f"log {self.name}"
+            ) from fault
         return response

@@ -50,6 +50,11 @@ class Runner(Generic[S, R]):
         """The last position of each log that was read."""
         return {self.source.name: self.stage.input}
 
+    @property
+    def parked(self) -> int:
+        """The number of subjects that are parked."""
+        return len(self.stage.parked)
+
     async def catch_up(self) -> None:
         """Apply all rows of the source, then let time pass up to its watermark."""
         while await self.step():

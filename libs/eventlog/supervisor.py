@@ -14,7 +14,7 @@ from typing import Protocol
 
 from eventlog.core.log import Log, Source
 from eventlog.core.row import Generation
-from eventlog.log_once import LogOnce
+from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
 from events.errors import Conflict, GridcallError, Unavailable
@@ -56,6 +56,10 @@ class Processor(Protocol):
     def read(self) -> Mapping[str, int]:
         """The last position of each log that was read."""
 
+    @property
+    def parked(self) -> int:
+        """The number of subjects that are parked."""
+
     async def replay(self) -> None:
         """Take up the work that was done before."""
 
@@ -67,12 +71,18 @@ class Processor(Protocol):
 
 
 class ShardSupervisor:
-    """Keeps one shard of a service running. `make` gives a fresh processor, whose sink
-    is `sink`.
+    """Keeps one shard of a service running. `make` gives a fresh processor, whose sink is `sink`.
+
+    The supervisors of a service share its `outages`.
     """
 
     def __init__(
-        self, shard: str, sink: OwnedLog, notifier: Notifier, make: Callable[[], Processor]
+        self,
+        shard: str,
+        sink: OwnedLog,
+        notifier: Notifier,
+        make: Callable[[], Processor],
+        outages: Outages | None = None,
     ) -> None:
         self.shard = shard
         self.sink = sink
@@ -80,13 +90,13 @@ class ShardSupervisor:
         self.make = make
         self.runner: Processor | None = None
         self.halted_because = ""
+        self._name = f"{sink.name}/{shard}"
         self._backoff = Backoff()
-        self._log = LogOnce(log)
+        self._outages = outages or Outages(log, sink.name)
+        self._log = LogOnce(log, service=self._outages.service, district=shard)
 
     async def run(self) -> None:
-        """Run until cancelled, then release the shard, so that another process can take
-        it at once.
-        """
+        """Run until cancelled, then release the shard, so that another can take it at once."""
         try:
             while True:
                 await asyncio.sleep(await self._try_once())
@@ -96,7 +106,9 @@ class ShardSupervisor:
     async def _try_once(self) -> float:
         """Own the shard for as long as it goes; return the pause before the next try."""
         try:
-            if await self.sink.lease(self.shard):
+            is_owner = await self.sink.lease(self.shard)
+            self._outages.end(self._name)
+            if is_owner:
                 await self._own()
         except GridcallError as fault:
             self.sink.forget(self.shard)
@@ -107,12 +119,13 @@ class ShardSupervisor:
 
     def _pause_after(self, fault: GridcallError) -> float:
         """Log a fault; return the pause before the next try."""
-        name = f"{self.sink.name}/{self.shard}"
-        if isinstance(fault, Conflict | Unavailable):
-            seconds = self._backoff.pause_seconds()
-            log.warning("%s retrying in %.1f s: %s", name, seconds, fault)
-            return seconds
-        self._log.error(f"{name} halted: {fault}")
+        if isinstance(fault, Unavailable):
+            self._outages.begin(self._name, fault)
+            return self._backoff.pause_seconds()
+        if isinstance(fault, Conflict):
+            self._log.warning(f"{self._name} retrying: {fault}")
+            return self._backoff.pause_seconds()
+        self._log.error(f"{self._name} halted: {fault}")
         self.halted_because = str(fault)
         return HALTED_SECONDS
 
@@ -159,5 +172,4 @@ class ShardSupervisor:
         try:
             await self.sink.release(self.shard)
         except Unavailable as fault:
-            name = f"{self.sink.name}/{self.shard}"
-            log.warning("%s not released: %s; its lease runs out by itself", name, fault)
+            self._log.warning(f"{self._name} not released: {fault}; its lease runs out by itself")

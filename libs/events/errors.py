@@ -30,7 +30,14 @@ class Conflict(GridcallError):
 
 
 class Unavailable(GridcallError):
-    """The store cannot be reached, or is too busy. The result of a write must be read from it."""
+    """The store cannot be reached, or is too busy. The result of a write must be read from it.
+
+    `about` names the neighbour that is unavailable: the database, Kafka, or another service.
+    """
+
+    def __init__(self, sentence: str = "", about: str = "the database") -> None:
+        super().__init__(sentence)
+        self.about = about
 
 
 class Truncated(GridcallError):

@@ -42,6 +42,7 @@ class FactProjection:
         self.read = dict.fromkeys(self.logs, 0)
         self._store = FactStore(sink.database)
         self._rests_until = 0.0
+        self.parked = 0  # A merge parks nothing.
 
     async def replay(self) -> None:
         """Continue after what is merged; begin again if a log has become another generation."""

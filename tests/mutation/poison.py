@@ -57,7 +57,9 @@ async def forget_deferred_inputs(
 
 
 @method(Stage, "_release")
-def release_without_clocks(real: object, self: Stage[Any, Any], subject: Subject[Any]) -> None:
+def release_without_clocks(
+    real: object, self: Stage[Any, Any], name: str, subject: Subject[Any]
+) -> None:
     subject.deferred = None
 
 

@@ -85,7 +85,7 @@ def test_a_condition_that_was_over_is_logged_again(
         log_once.error("halted", about="city")
         log_once.warning("away", about="broker")
         log_once.clear("city")
-    assert caplog.messages == ["halted", "away", "halted"]
+    assert caplog.messages == ["halted", "away", "halted"], "its end is no warning"
     log_once.clear()
     log_once.warning("away", about="broker")
     assert caplog.messages[-1] == "away"

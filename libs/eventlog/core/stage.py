@@ -62,6 +62,7 @@ class Stage(Generic[S, R]):
         self.lookup = lookup
         self.reference: R = decider.initial_reference
         self.subjects: dict[str, Subject[S]] = {}
+        self.parked: set[str] = set()  # The names of the subjects that are parked.
         self.position = 0  # The last position of this stage's own log.
         self.time: Instant = BEGINNING  # The time of the row there.
         self.input = 0  # The last position of the input log that was applied.
@@ -115,10 +116,11 @@ class Stage(Generic[S, R]):
             subject.sequence = row.sequence
             if isinstance(event, (parking.parked, parking.deferred)):
                 subject.deferred = subject.deferred or []
+                self.parked.add(row.subject)
                 if row.cause in inputs:
                     self._defer(subject.deferred, inputs[row.cause])
             elif isinstance(event, parking.retried):
-                self._release(subject)
+                self._release(row.subject, subject)
             else:
                 self._settle(subject, self.decider.evolve(subject.state, event))
 
@@ -199,12 +201,13 @@ class Stage(Generic[S, R]):
         parking = self.decider.parking
         if events and isinstance(events[0], parking.parked):
             return events
-        self._release(subject)
+        self._release(name, subject)
         return (parking.retry(name), *events)
 
-    def _release(self, subject: Subject[S]) -> None:
+    def _release(self, name: str, subject: Subject[S]) -> None:
         """End the parking of a subject. Its timers run again, those too that were due meanwhile."""
         subject.deferred = None
+        self.parked.discard(name)
         for timer in self.decider.timers(subject.state):
             heappush(self._timers, timer)
 
@@ -230,6 +233,7 @@ class Stage(Generic[S, R]):
             raise
         except Exception as fault:
             subject.deferred = subject.deferred or []
+            self.parked.add(name)
             return (decider.parking.park(name, f"{type(fault).__name__}: {fault}"),)
         return decided
 

@@ -14,6 +14,7 @@ from eventlog.kafka.topics import Cluster
 from events.errors import Unavailable
 
 CLOSE_SECONDS = 5
+KAFKA = "Kafka"  # As outages name it.
 
 
 @asynccontextmanager
@@ -24,7 +25,9 @@ async def administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.start()
         yield client
     except (KafkaError, OSError) as fault:
-        raise Unavailable(f"Kafka at {cluster.brokers} cannot be reached: {fault!r}") from fault
+        raise Unavailable(
+            f"Kafka at {cluster.brokers} cannot be reached: {fault!r}", about=KAFKA
+        ) from fault
     finally:
         await close_client(client.close())
 

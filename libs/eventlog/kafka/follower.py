@@ -15,10 +15,16 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from eventlog.codec import read_envelope
 from eventlog.core.row import Watermark
-from eventlog.kafka.client import administrator, close_client, is_cancelled, partition_counts
+from eventlog.kafka.client import (
+    KAFKA,
+    administrator,
+    close_client,
+    is_cancelled,
+    partition_counts,
+)
 from eventlog.kafka.shard_buffer import ShardBuffer
 from eventlog.kafka.topics import GENERATION, Cluster, read_mark
-from eventlog.log_once import LogOnce
+from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
 from events.errors import Unavailable
@@ -56,11 +62,13 @@ class TopicFollower:
         buffers: dict[str, ShardBuffer],
         notifier: Notifier,
         group: str | None,
+        outages: Outages | None = None,
     ) -> None:
         self.log_name = log_name
         self.cluster = cluster
         self.changed = asyncio.Event()  # The buffers are others, or their places are unknown.
-        self.log = LogOnce(log)
+        self.outages = outages or Outages(log, log_name)
+        self.log = LogOnce(log, service=self.outages.service)
         self._partition_of = partition_of
         self._buffers = buffers
         self._notifier = notifier
@@ -78,10 +86,8 @@ class TopicFollower:
                 if is_cancelled():
                     raise
                 self.changed.set()
-                self.log.warning(
-                    f"{self.log_name} is not read over Kafka, its writer is asked: {fault!r}",
-                    about="broker",
-                )
+                sentence = f"log {self.log_name} is not read, its writer is asked: {fault!r}"
+                self.outages.begin(self.log_name, Unavailable(sentence, about=KAFKA))
                 await self._backoff.sleep()
 
     async def _follow(self) -> None:
@@ -104,6 +110,7 @@ class TopicFollower:
         try:
             await consumer.start()
             has_partitions = await self._assign(consumer)
+            self.outages.end(self.log_name)
             self._backoff.reset()
             while has_partitions and not self.changed.is_set():
                 await self._poll(consumer)
@@ -156,7 +163,7 @@ class TopicFollower:
             back = shards[partition].last if partition in shards else end[partition] - MARKS_BACK
             consumer.seek(partition, max(first[partition], min(back, end[partition])))
         if not missing:
-            self.log.clear()
+            self.log.clear("partitions")
         return True
 
     def _log_missing(self, shards: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from eventlog.kafka.client import close_client, is_cancelled
+from eventlog.kafka.client import KAFKA, close_client, is_cancelled
 from eventlog.kafka.topics import Cluster, Headers
 from events.errors import Unavailable
 
@@ -42,7 +42,8 @@ class Publisher:
                 raise
             await self._throw_away(producer)
             raise Unavailable(
-                f"Kafka at {self.cluster.brokers} does not take {topic}/{partition}: {fault!r}"
+                f"Kafka at {self.cluster.brokers} does not take {topic}/{partition}: {fault!r}",
+                about=KAFKA,
             ) from fault
 
     async def close(self) -> None:
@@ -60,7 +61,8 @@ class Publisher:
         if partition not in await producer.partitions_for(topic):
             raise Unavailable(
                 f"{topic} has no partition {partition}: "
-                f"gridcall topics apply --districts {partition + 1}"
+                f"gridcall topics apply --districts {partition + 1}",
+                about=KAFKA,
             )
         acknowledgements, batch = [], producer.create_batch()
         for key, value in records:

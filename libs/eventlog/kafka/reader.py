@@ -21,6 +21,7 @@ from eventlog.core.row import Generation, Row, Watermark
 from eventlog.kafka.follower import TopicFollower
 from eventlog.kafka.shard_buffer import ShardBuffer
 from eventlog.kafka.topics import Cluster
+from eventlog.log_once import Outages
 from eventlog.notifier import Notifier
 from events.errors import Conflict, Halted, Invalid, Unavailable
 from events.instants import BEGINNING
@@ -45,12 +46,15 @@ class KafkaLog:
         writer: Source,
         notifier: Notifier,
         group: str | None = None,
+        outages: Outages | None = None,
     ) -> None:
         self.name = name
         self.writer = writer
         self.notifier = notifier
         self._buffers: dict[str, ShardBuffer] = {}
-        self._follower = TopicFollower(name, cluster, partition_of, self._buffers, notifier, group)
+        self._follower = TopicFollower(
+            name, cluster, partition_of, self._buffers, notifier, group, outages
+        )
 
     # ── For readers ───────────────────────────────────────────────────────────────────────────────
 
@@ -131,13 +135,10 @@ class KafkaLog:
         name = f"{self.name}/{buffer.name}"
         try:
             await self._fill(buffer)
-            self._follower.log.clear(name)
+            self._follower.outages.end(name)
         except Unavailable as fault:
             if buffer.has_gap:
-                self._follower.log.warning(
-                    f"{name} has a gap after {buffer.last}, and its writer is unavailable: {fault}",
-                    about=name,
-                )
+                self._follower.outages.begin(name, fault)
         except Invalid as fault:
             buffer.fault = Halted(f"{name} is unreadable after {buffer.last}: {fault}")
 

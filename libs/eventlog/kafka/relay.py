@@ -15,7 +15,7 @@ from eventlog.codec import Entry, entry_envelope
 from eventlog.core.row import Generation, Watermark
 from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, JSON, Mark, encode_mark
-from eventlog.log_once import LogOnce
+from eventlog.log_once import LogOnce, Outages
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.outbox import advance_published, take_published
 from eventlog.retry import Backoff
@@ -34,7 +34,12 @@ class Relay:
     """
 
     def __init__(
-        self, source: PostgresLog, shard: str, partition: int, publisher: Publisher
+        self,
+        source: PostgresLog,
+        shard: str,
+        partition: int,
+        publisher: Publisher,
+        outages: Outages | None = None,
     ) -> None:
         self.source = source
         self.shard = shard
@@ -44,24 +49,34 @@ class Relay:
         self._generation = Generation(0)
         self._announced = BEGINNING
         self._backoff = Backoff()
-        self._log = LogOnce(log)
+        self._outages = outages or Outages(log, source.schema)
+        self._log = LogOnce(log, service=source.schema, district=shard)
 
     async def run(self) -> None:
         """Publish until cancelled."""
         source, shard = self.source, self.shard
+        name = f"{source.name}/{shard} is not published"
         while True:
             count = source.notifier.count(source.name, shard)
             try:
                 if await self.step():
                     continue
                 seconds = POLL_SECONDS
+                self._outages.end(name)
                 self._log.clear()
                 self._backoff.reset()
-            except (Unavailable, Halted) as fault:
-                self.published = None
-                seconds = self._backoff.pause_seconds()
-                self._log.warning(f"{source.name}/{shard} not published, retrying: {fault}")
+            except Unavailable as fault:
+                seconds = self._pause_seconds()
+                self._outages.begin(name, fault)
+            except Halted as fault:
+                seconds = self._pause_seconds()
+                self._log.warning(f"{name}, retrying: {fault}")
             await source.notifier.wait(source.name, shard, count, seconds)
+
+    def _pause_seconds(self) -> float:
+        """Return the pause before the next try. The published position is looked up again."""
+        self.published = None
+        return self._backoff.pause_seconds()
 
     async def step(self) -> int:
         """Publish the next rows, or the watermark; return the number of rows."""

@@ -15,10 +15,16 @@ from collections.abc import Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from eventlog.kafka.client import administrator, close_client, is_cancelled, partition_counts
+from eventlog.kafka.client import (
+    KAFKA,
+    administrator,
+    close_client,
+    is_cancelled,
+    partition_counts,
+)
 from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.topics import CONTENT_TYPE, Cluster
-from eventlog.log_once import LogOnce
+from eventlog.log_once import LogOnce, Outages
 from eventlog.postgres.generation import NewGeneration
 from eventlog.postgres.pool import Database
 from eventlog.retry import Backoff
@@ -69,6 +75,7 @@ class LineConsumer:
         acceptor: Acceptor,
         publisher: Publisher,
         owner: str,
+        outages: Outages | None = None,
     ) -> None:
         self.line = line
         self.cluster = cluster
@@ -82,7 +89,8 @@ class LineConsumer:
         self._progress: dict[int, Progress] = {}
         # Partitions whose first record must be the last one that was read.
         self._unconfirmed: set[int] = set()
-        self._log = LogOnce(log)
+        self._outages = outages or Outages(log, "intake")
+        self._log = LogOnce(log, service="intake")
         self._backoff = Backoff()
 
     async def run(self) -> None:
@@ -93,8 +101,19 @@ class LineConsumer:
             except RETRIED_ERRORS as fault:
                 if is_cancelled():
                     raise
-                self._log.warning(f"{self.topic} is not read: {fault!r}; retrying")
+                self._log_fault(fault)
                 await self._backoff.sleep()
+
+    def _log_fault(self, fault: BaseException) -> None:
+        """Log a fault that goes away by itself, or that an operator has to end."""
+        sentence = f"{self.topic} is not read: {fault!r}"
+        match fault:
+            case Unavailable():
+                self._outages.begin(self.topic, fault)
+            case KafkaError() | OSError() | asyncio.CancelledError():
+                self._outages.begin(self.topic, Unavailable(sentence, about=KAFKA))
+            case _:
+                self._log.warning(f"{sentence}; retrying")
 
     # ── Partitions and leases ────────────────────────────────────────────────────────────────────
 
@@ -102,6 +121,7 @@ class LineConsumer:
         """Read the partitions that this process has the lease of, until something changes."""
         async with administrator(self.cluster) as client:
             count = (await partition_counts(client, [self.topic])).get(self.topic, 0)
+        self._outages.end(self.topic)
         if not count:
             self._log.warning(
                 f"{self.topic} is not there, so nobody can publish to it: gridcall topics apply"
