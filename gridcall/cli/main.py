@@ -66,7 +66,7 @@ def entry() -> None:
     except ClockLeapt as error:
         fail(
             UNREACHABLE,
-            f"{error}. Check which clock is right, and confirm it: gridcall clock confirm",
+            f"{error}. Check which clock is right, and decide: {error.command}",
         )
     except PortTaken as error:
         fail(UNREACHABLE, str(error))

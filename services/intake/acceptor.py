@@ -30,6 +30,7 @@ WAITING_ITEMS_MAX = 50_000  # In this process, of one district; beyond, intake i
 AHEAD_US_MAX = 60_000_000
 IDLE_US = 900_000
 CLOCK_LEAPT = "GC001"
+DISTRICT_AHEAD = "GC003"
 
 
 class Busy(GridcallError):
@@ -39,11 +40,28 @@ class Busy(GridcallError):
 class ClockLeapt(GridcallError):
     """The database's clock is far ahead of this process's.
 
-    Following it could not be undone, so that an operator decides.
+    Following it could not be undone, so that an operator decides. `command` is how.
     """
+
+    command = "gridcall clock confirm"
 
     def __init__(self, ahead_us: int) -> None:
         super().__init__(f"the database's clock is {ahead_us / 1e6:,.0f} s ahead of this replica's")
+        self.ahead_us = ahead_us
+
+
+class DistrictAhead(ClockLeapt):
+    """The district's time is far ahead of the clock, which leapt and was put back.
+
+    Times that are given now would be wrong by as much, so that an operator decides.
+    """
+
+    command = "gridcall clock hold"
+
+    def __init__(self, ahead_us: int) -> None:
+        GridcallError.__init__(
+            self, f"the district's time is {ahead_us / 1e6:,.0f} s ahead of the clock, which leapt"
+        )
         self.ahead_us = ahead_us
 
 
@@ -214,6 +232,8 @@ def clock_errors() -> Iterator[None]:
     except asyncpg.PostgresError as fault:
         if fault.sqlstate == CLOCK_LEAPT:
             raise ClockLeapt(int(fault.args[0])) from fault
+        if fault.sqlstate == DISTRICT_AHEAD:
+            raise DistrictAhead(int(fault.args[0])) from fault
         raise Unavailable(f"the database refused: {fault}") from fault
 
 

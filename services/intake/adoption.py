@@ -10,7 +10,7 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database
 from events.catalogue import ReferenceAdopted
 from intake.acceptor import AHEAD_US_MAX, clock_errors, now_us
-from intake.store import IntakeStore
+from intake.store import ConditionStore, IntakeStore
 
 
 async def adopt_reference_data(
@@ -31,6 +31,7 @@ async def adopt_reference_data(
     if new:
         with clock_errors():
             await store.check_clock(now_us(), AHEAD_US_MAX)
+            await ConditionStore(database).check_time(district, AHEAD_US_MAX)
         log = PostgresLog("intake", "intake", database, Notifier())
         await log.append_reference(district, new, sender)
     return new

@@ -33,8 +33,7 @@ def to_problem(error: Exception) -> Problem:
             return Problem(400, "gone", "Gone", "The body stopped half-way; nothing was stored.")
         case ClockLeapt():
             detail = (
-                f"{error}. An operator looks which of the two is right, and confirms:"
-                " gridcall clock confirm"
+                f"{error}. An operator looks which clock is right, and decides: {error.command}"
             )
             return Problem(503, "clock", "The clock leapt", detail)
         case NewGeneration():

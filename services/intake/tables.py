@@ -65,6 +65,13 @@ Table(
     Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
 )
 Table(
+    "hold",
+    METADATA,
+    Column("shard", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+)
+Table(
     "district",
     METADATA,
     Column("number", Integer, primary_key=True, autoincrement=False),

@@ -16,7 +16,7 @@ import pytest
 from embedded.server import start_server
 from eventlog.postgres.pool import PINNED
 from gridcall.host.migrations import prepare
-from tests.harness.commands import read_output
+from tests.harness.commands import read_output, run_on_database
 from tests.harness.exampleville import CITY, changed_profile, issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import crash_database, execute, fetch_rows
@@ -292,24 +292,91 @@ MISSED = (
 def test_a_clock_that_steps_back_moves_no_time_back_and_fires_nothing_twice(
     city: tuple[str, str], processes: list[Process]
 ) -> None:
+    """By less than a minute: nobody need decide."""
     database, key = city
     process = Process(database)
     processes.append(process)
     with client(process.url, key) as posting:
         posting.post("/issues/grid", json=issue("C-1", due="2020-01-01T00:00:00Z"))
         posting.get("/escalation/log/exampleville", params={"after": 4, "wait": 10})
-        asyncio.run(execute(database, CLOCK.format(ahead=-HOUR)))
-        for number in range(5):
-            answer = posting.post(
-                "/issues/grid", json=issue(f"C-b{number}", due="2020-01-01T00:00:00Z")
-            )
-            assert answer.status_code == 202
+        asyncio.run(execute(database, CLOCK.format(ahead=-HOUR // 90)))
+        post_overdue(posting)
     process.end()
+    assert_that_time_went_on(database)
+
+
+def test_a_district_that_is_ahead_of_the_clock_waits_for_a_hold(
+    city: tuple[str, str], processes: list[Process], tmp_path: Path
+) -> None:
+    """The clock leapt by an hour, was confirmed by mistake, and is put back."""
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+    hold = ("clock", "hold", "--district", "exampleville")
+    with client(process.url, key) as posting:
+        assert run_on_database(database, *hold).returncode == 2
+        asyncio.run(execute(database, CLOCK.format(ahead=HOUR)))
+        read_output(database, "clock", "confirm")
+        posting.post("/issues/grid", json=issue("C-1", due="2020-01-01T00:00:00Z"))
+        posting.get("/escalation/log/exampleville", params={"after": 4, "wait": 10})
+        asyncio.run(execute(database, CLOCK.format(ahead=0)))
+        refused = posting.post("/issues/grid", json=issue("C-b0", due="2020-01-01T00:00:00Z"))
+        assert refused.status_code == 503
+        assert "gridcall clock hold" in refused.json()["detail"]
+        with pytest.raises(AssertionError, match="gridcall clock hold"):
+            read_output(database, "roster", "load", roster(tmp_path), "--district", "exampleville")
+        assert "gridcall clock hold --district exampleville" in doctor(database, 3)
+        assert "is held at" in read_output(database, *hold)
+        post_overdue(posting)
+        shown = doctor(database, 0)
+        assert "clock      note  the time of exampleville is held at" in shown
+        assert "until then no deadline passes" in shown
+        (before,) = fetch_rows(database, "SELECT ts FROM intake.shard")
+        asyncio.run(execute(database, CLOCK.format(ahead=HOUR)))  # The clock reaches it.
+        wait_until(lambda: fetch_rows(database, "SELECT ts FROM intake.shard") > [before])
+    process.end()
+    held_times = fetch_rows(database, "SELECT DISTINCT ts FROM intake.log WHERE pos > 5")
+    assert held_times == [before], "all inputs of the hold have one time"
+    assert_that_time_went_on(database)
+
+
+def test_a_hold_is_for_one_leap(city: tuple[str, str], processes: list[Process]) -> None:
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+    with client(process.url, key) as posting:
+        for leap in (HOUR, 2 * HOUR):
+            asyncio.run(execute(database, CLOCK.format(ahead=leap)))
+            read_output(database, "clock", "confirm")
+            assert posting.post("/issues/grid", json=issue(f"H-{leap}")).status_code == 202
+            asyncio.run(execute(database, CLOCK.format(ahead=0)))
+            again = issue(f"H-again-{leap}")
+            assert posting.post("/issues/grid", json=again).status_code == 503
+            read_output(database, "clock", "hold", "--district", "exampleville")
+            assert posting.post("/issues/grid", json=again).status_code == 202
+
+
+def post_overdue(posting: httpx.Client) -> None:
+    """Post issues whose deadlines have passed long ago."""
+    for number in range(5):
+        late = issue(f"C-b{number}", due="2020-01-01T00:00:00Z")
+        assert posting.post("/issues/grid", json=late).status_code == 202
+
+
+def assert_that_time_went_on(database: str) -> None:
+    """Assert that no time went back, that no deadline passed twice, and that a fold is the same."""
     times = [row["ts"] for row in fetch_rows(database, "SELECT ts FROM intake.log ORDER BY pos")]
     assert times == sorted(times)
     missed = fetch_rows(database, MISSED)
     assert {row["count"] for row in missed} == {1}
     assert "rows are equal" in read_output(database, "verify")
+
+
+def doctor(database: str, status: int) -> str:
+    """Return what doctor says. It ends with this status."""
+    done = run_on_database(database, "doctor")
+    assert done.returncode == status, done.stdout
+    return done.stdout
 
 
 def test_a_clock_that_leaps_ahead_shuts_intake_until_it_is_confirmed(

@@ -215,6 +215,7 @@ DECLARE
   now bigint;
 BEGIN
   PERFORM intake.check_clock(now_us, ahead_us_max);
+  PERFORM intake.check_time(a_shard, old.ts, ahead_us_max);
   now := greatest(old.ts, intake.clock());
   RETURN QUERY
   WITH known AS (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from intake.store.clock import ClockStore
+from intake.store.condition import ConditionStore, DistrictState
 from intake.store.districts import DistrictStore
 from intake.store.inbound import InboundStore, Progress
 from intake.store.inputs import InputStore, StoredIdentity
@@ -11,6 +12,8 @@ from intake.store.record import RecordStore
 from intake.store.reference import ReferenceStore
 
 __all__ = [
+    "ConditionStore",
+    "DistrictState",
     "InboundStore",
     "IntakeStore",
     "KeyStore",

@@ -20,7 +20,6 @@ SELECT * FROM intake.accept($1, string_to_array($2, ','), $3::text::uuid[], $4::
   string_to_array($8, E'\\n'), $9, $10)
 """
 TICK = "SELECT shard FROM intake.tick($1, $2, $3)"
-READY = "SELECT 1"
 IDENTITY = "SELECT id, shard, pos, ts, code FROM intake.identity"
 IDENTITY_BY_CODE = f"{IDENTITY} WHERE code = $1::text::uuid"
 IDENTITY_BY_ID = f"{IDENTITY} WHERE id = $1::text::uuid"
@@ -68,10 +67,6 @@ class InputStore(Store):
     async def find_by_id(self, id_: str) -> StoredIdentity | None:
         """Return the input of an id."""
         return identity_of(await self._database.fetch(IDENTITY_BY_ID, id_))
-
-    async def check_ready(self) -> None:
-        """Raise Unavailable if the database does not answer."""
-        await self._database.fetch(READY)
 
 
 def identity_of(rows: Sequence[asyncpg.Record]) -> StoredIdentity | None:
