@@ -1,108 +1,147 @@
-"""`gridcall doctor`: checks of everything that gridcall needs."""
+"""`gridcall doctor`: finds what an operator must know, in all services, and names the next step."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import click
 
-from embedded.server import data_folder
-from eventlog.postgres.pool import Database
-from events.errors import GridcallError, Unavailable
-from gridcall.cli.queries import run_on_database
-from gridcall.cli.terminal import UNREACHABLE
-from gridcall.host.status import shards_of_all_logs
-from intake.acceptor import AHEAD_US_MAX, now_us
-from intake.store import IntakeStore
+from embedded.server import data_folder, server_url
+from eventlog.condition import Finding, server_summary, summary_of
+from events.errors import Unavailable
+from gridcall.cli.options import json_option, services_option
+from gridcall.cli.terminal import UNREACHABLE, emit
+from gridcall.host.conditions import diagnose, diagnose_database, look_at_services
+from gridcall.host.examination import Look
+from gridcall.simulation.reports.files import as_json
+from intake.acceptor import now_us
 
 FREE_MIB_MIN = 500
 
 
-class CheckFailed(GridcallError):
-    """A check failed. The sentence says what is wrong and what to do."""
+class CheckResult(NamedTuple):
+    """A line of the doctor: `result` is ok, note or FAIL. `command` is the next step, if any."""
+
+    check: str
+    result: str
+    text: str
+    command: str = ""
 
 
 @click.command("doctor")
-def doctor_command() -> None:
-    """Check everything that gridcall needs, and say what to do about a failure.
+@services_option
+@json_option
+def doctor_command(services: bool, json_output: bool) -> None:
+    """Check all services and their database, and say what to do about a failure.
 
     \b
-    Exit status: 0 every check is ok · 3 a check failed
+    Nothing is written. What may be over in seconds is looked at twice.
+    With --services each service is asked at its own address, with GRIDCALL_SERVICE_KEY.
+    Exit status: 0 every check is ok, or a note · 3 a check failed
     Example:     gridcall doctor
     """
-    failed = False
-    for name, check in CHECKS.items():
-        try:
-            result, text = "ok", check()
-        except (CheckFailed, Unavailable, OSError) as fault:
-            result, text, failed = "FAIL", str(fault), True
-        click.echo(f"{name:10} {result:5} {text}")
-    sys.exit(UNREACHABLE if failed else 0)
+    results = check_services() if services else check_home()
+    if json_output:
+        emit(as_json([result._asdict() for result in results]))
+    else:
+        emit("".join(lines_of(result) for result in results).encode())
+    sys.exit(UNREACHABLE if any(result.result == "FAIL" for result in results) else 0)
 
 
-def check_folder() -> str:
-    """Return the data folder and its free space. It must be writable and have room."""
-    folder = data_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise CheckFailed(f"{folder} is not writable: name another folder in GRIDCALL_HOME")
-    stat = os.statvfs(folder)
-    free_mib = stat.f_bavail * stat.f_frsize // 2**20
-    if free_mib < FREE_MIB_MIN:
-        raise CheckFailed(
-            f"{folder} has {free_mib} MiB left: make room, or name another folder in GRIDCALL_HOME"
-        )
-    return f"{folder}, {free_mib:,} MiB free"
+def lines_of(result: CheckResult) -> str:
+    """Return a result as text; its command has a line of its own."""
+    line = f"{result.check:10} {result.result:5} {result.text}\n"
+    return f"{line}{'':16} → {result.command}\n" if result.command else line
 
 
-def check_database() -> str:
-    """Return the database's version, commit settings and response time."""
+# ── One database ─────────────────────────────────────────────────────────────────────────────────
+
+
+def check_home() -> list[CheckResult]:
+    """Return the results for the data folder and for the database of all services."""
+    folder = check_folder()
+    if not os.environ.get("GRIDCALL_DATABASE_URL") and not (data_folder() / "postgres").exists():
+        text = f"none yet in {data_folder()}"
+        return [folder, CheckResult("database", "note", text, "gridcall up makes it")]
     started = time.monotonic()
-    version, fsync, commit = run_on_database(server_settings)
-    seconds = time.monotonic() - started
+    try:
+        look, findings = asyncio.run(diagnose_database(server_url()))
+    except (Unavailable, OSError) as fault:
+        failure = CheckResult("database", "FAIL", str(fault), "see GRIDCALL_DATABASE_URL")
+        return [folder, failure]
     where = "GRIDCALL_DATABASE_URL" if os.environ.get("GRIDCALL_DATABASE_URL") else "embedded"
-    settings = f"Postgres {version}, fsync {fsync}, synchronous_commit {commit}"
-    return f"{where}: {settings}; response in {seconds:.1f} s"
+    return [folder, *results_of(look, findings, f"{where}: ", time.monotonic() - started)]
 
 
-async def server_settings(database: Database) -> list[str]:
-    """Return the server's version and its two settings of durability."""
-    names = ("server_version", "fsync", "synchronous_commit")
-    return [(await database.fetch(f"SHOW {name}"))[0][0] for name in names]
+def check_folder() -> CheckResult:
+    """Return the result for the data folder. It must be writable and have room."""
+    folder = data_folder()
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    if not os.access(existing, os.W_OK):
+        text = f"{folder} is not writable"
+        return CheckResult("folder", "FAIL", text, "name another folder in GRIDCALL_HOME")
+    stat = os.statvfs(existing)
+    free_mib = stat.f_bavail * stat.f_frsize // 2**20
+    text = f"{folder}, {free_mib:,} MiB free"
+    if free_mib < FREE_MIB_MIN:
+        command = "make room, or name another folder in GRIDCALL_HOME"
+        return CheckResult("folder", "FAIL", text, command)
+    return CheckResult("folder", "ok", text)
 
 
-def check_clock() -> str:
-    """Return the difference of the database's clock from this machine's."""
-    ahead_us = run_on_database(lambda database: IntakeStore(database).clock_ahead_us(now_us()))
-    if ahead_us > AHEAD_US_MAX:
-        raise CheckFailed(
-            f"the database's clock is {ahead_us / 1e6:,.0f} s ahead: set it right, "
-            "or confirm it: gridcall clock confirm"
-        )
-    return f"{ahead_us / 1e6:+.3f} s"
+# ── Each service ─────────────────────────────────────────────────────────────────────────────────
 
 
-def check_shards() -> str:
-    """Return the number of shards. None may lag behind."""
-    shards = run_on_database(shards_of_all_logs)
-    lags = [
-        f"{shard['log']}/{shard['district']} is {shard['lag']:,} behind"
-        for shard in shards
-        if shard["lag"]
+def check_services() -> list[CheckResult]:
+    """Return the results for services that run separately, each asked at its own address."""
+    key = os.environ.get("GRIDCALL_SERVICE_KEY", "")
+    if not key:
+        text = "GRIDCALL_SERVICE_KEY is not set: services answer nobody without it"
+        return [CheckResult("services", "FAIL", text, "set it as the services have it")]
+    look, findings = asyncio.run(diagnose(lambda: look_at_services(key)))
+    return results_of(look, findings)
+
+
+def results_of(
+    look: Look, findings: Sequence[Finding], where: str = "", seconds: float | None = None
+) -> list[CheckResult]:
+    """Return the findings check by check, and an ok for each check without a failure."""
+    results: list[CheckResult] = []
+    for check, text in ok_texts(look, where, seconds):
+        of_check = [finding for finding in findings if finding.check == check]
+        if all(finding.note for finding in of_check):
+            results.append(CheckResult(check, "ok", text))
+        results += [result_of(finding) for finding in of_check]
+    checks = {result.check for result in results}
+    return results + [result_of(each) for each in findings if each.check not in checks]
+
+
+def result_of(finding: Finding) -> CheckResult:
+    """Return a finding as a line."""
+    result = "note" if finding.note else "FAIL"
+    return CheckResult(finding.check, result, finding.sentence, finding.command)
+
+
+def ok_texts(look: Look, where: str, seconds: float | None) -> Iterator[tuple[str, str]]:
+    """Yield each check with what it says if nothing is wrong."""
+    intake = look.conditions.get("intake")
+    servers = {name: each.server for name, each in look.conditions.items() if each.server}
+    response = "" if seconds is None else f"; response in {seconds:.1f} s"
+    texts = [
+        f"{where or f'{name}: '}{server_summary(server)}{response}"
+        for name, server in servers.items()
     ]
-    if lags:
-        raise CheckFailed("; ".join(lags))
-    return f"{len(shards)} shards, none behind"
+    yield "database", "; ".join(dict.fromkeys(texts))
+    if intake and intake.clock:
+        yield "clock", f"{(intake.clock - now_us()) / 1e6:+,.3f} s beside this machine's"
+        yield "districts", ", ".join(state.shard for state in intake.shards) or "none yet"
+    for name, condition in look.conditions.items():
+        yield name, summary_of(condition)
 
-
-CHECKS: dict[str, Callable[[], str]] = {
-    "folder": check_folder,
-    "database": check_database,
-    "clock": check_clock,
-    "shards": check_shards,
-}
 
 COMMANDS = {"doctor": doctor_command}

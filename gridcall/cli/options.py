@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def parse_service_databases(
     return dict(value.split("=", 1) for value in values)
 
 
+services_option = click.option(
+    "--services/--database",
+    "services",
+    default=lambda: bool(os.environ.get("GRIDCALL_KAFKA")),
+    help="Ask each service at its address, or read the one database. Default: the services if "
+    "GRIDCALL_KAFKA is set.",
+)
 json_option = click.option("--json", "json_output", is_flag=True, help="Print JSON.")
 only_district_option = click.option(
     "--district", metavar="CODE", help="The district. Not needed if there is only one."

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import NoReturn
 
 import click
 
 from embedded.server import data_folder, server_url
+from eventlog.logs import configure_logging
 from eventlog.postgres.pool import Database
 from eventlog.program import prepare_database
 from eventlog.settings import HttpSettings, load_settings
@@ -64,6 +66,7 @@ def up_command(
     Ctrl-C or SIGTERM answers what was accepted, releases the shards, and ends.
     Example:     gridcall up --development-key
     """
+    configure_logging("gridcall")
     limits = load_settings(HttpSettings).limits
     url = server_url()
     asyncio.run(prepare_database(url, MIGRATIONS))
@@ -75,7 +78,9 @@ def up_command(
     if development_key:
         district, secret = run_on_database(add_development_key)
         click.echo(f"a key for all lines of {district}, and for reading logs: {secret}")
-    serve(make_host_app(url, services or ALL), host, port, limits)
+    service_key = os.environ.get("GRIDCALL_SERVICE_KEY", "")
+    app = make_host_app(url, services or ALL, service_key=service_key)
+    serve(app, host, port, limits)
 
 
 async def add_development_key(database: Database) -> tuple[str, str]:

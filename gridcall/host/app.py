@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import import_module
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from embedded.server import data_folder
+from eventlog.health import check_ready, operator_routes
 from eventlog.host import HostedService, ServiceHost
 from eventlog.http_log import log_routes
 from eventlog.postgres.generation import DatabaseCheck
@@ -31,11 +33,16 @@ BASIC = HTTPBasic(realm="gridcall: any name, and a key for reading logs as the p
 
 
 def make_host_app(
-    url: str, chosen: Collection[str] = ALL, speed: float = 1.0, open_screen: bool = False
+    url: str,
+    chosen: Collection[str] = ALL,
+    speed: float = 1.0,
+    open_screen: bool = False,
+    service_key: str = "",
 ) -> FastAPI:
     """Return the application of all services, or of `chosen` ones. The intake API is always there.
 
     `speed` is how fast the districts' time runs. An `open_screen` asks for no key: for a demo.
+    Metrics, lag and conditions ask for `service_key`; without one nobody gets them.
     """
 
     @asynccontextmanager
@@ -44,7 +51,12 @@ def make_host_app(
         async with open_pool(url, check) as database:
             store = IntakeStore(database)
             host = ServiceHost(
-                url=url, database=database, check=check, directory=store, writers=WRITER
+                url=url,
+                database=database,
+                check=check,
+                directory=store,
+                writers=WRITER,
+                speed=speed,
             )
             intake = IntakeService(host)
             app.state.intake = intake.api
@@ -55,6 +67,8 @@ def make_host_app(
                 guards = [] if open_screen else [Depends(check_screen_key)]
                 app.include_router(screen_routes(screen.screen), dependencies=guards)
             include_logs(app, host)
+            app.include_router(operator_routes(host, service_key))
+            app.state.check_ready = partial(check_ready, host)
             app.state.close = host.close
             async with host.run(*(services[name] for name in ALL if name in chosen)):
                 yield

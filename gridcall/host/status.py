@@ -14,6 +14,8 @@ from events.catalogue import PARKING, CallRaised
 from events.instants import rfc3339
 from events.registry import CATALOGUE, TYPE_OF
 from events.topology import LOGS, SERVICE, WRITER
+from gridcall.host.conditions import look_at_database, look_at_services
+from gridcall.host.examination import Look, examine, lag_of
 
 STAGE_EVENTS = [kind.cls for kind in CATALOGUE.values() if kind.case_stage]
 
@@ -24,13 +26,47 @@ Positions = Mapping[str, int]  # District → position.
 
 
 async def status(database: Database) -> dict[str, Any]:
-    """Return the shards of every log, and what is open in each district."""
+    """Return the shards of every log, what is open in each district, and what is wrong."""
     shards = await shards_of_all_logs(database)
     districts = sorted({shard["district"] for shard in shards})
     return {
         "shards": shards,
         "open": {district: await count_open(database, district) for district in districts},
+        "findings": findings_fields(await look_at_database(database)),
     }
+
+
+async def services_status(key: str) -> dict[str, Any]:
+    """Return the shards of every log and what is wrong, as each service answers."""
+    look = await look_at_services(key)
+    shards = [
+        {
+            "district": state.shard,
+            "log": condition.log,
+            "position": state.position,
+            "ts": rfc3339(state.time),
+            "lag": lag_of(condition, state, look),
+            "epoch": state.epoch,
+            "owner": state.owner,
+            "head": state.head,
+        }
+        for condition in look.conditions.values()
+        for state in condition.shards
+    ]
+    return {"shards": shards, "open": {}, "findings": findings_fields(look)}
+
+
+def findings_fields(look: Look) -> list[dict[str, Any]]:
+    """Return what one look finds, for JSON."""
+    return [
+        {
+            "check": finding.check,
+            "result": "note" if finding.note else "FAIL",
+            "text": finding.sentence,
+            "command": finding.command,
+        }
+        for finding in examine(look)
+    ]
 
 
 async def shards_of_all_logs(database: Database) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ import asyncio
 import logging
 import os
 import socket
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -16,20 +18,26 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 
+from eventlog.condition import Condition, with_process
 from eventlog.core.log import Source
 from eventlog.http_log import log_routes
 from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.reader import KafkaLog
 from eventlog.kafka.relay import Relay
+from eventlog.log_once import Outages
 from eventlog.notifier import Notifier
 from eventlog.peers import Directory, Peers, service_key_guard
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
+from eventlog.postgres.inspection import Tables, inspect_service
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, listen
+from eventlog.postgres.survey import Head, Survey
 from eventlog.supervisor import Processor, ShardSupervisor
 from events.errors import Unavailable
+from events.registry import Parking
 
 LOOK_SECONDS = 1.0
+LATE_SECONDS = 30.0  # A stage that is started again needs less than this.
 FAULT_STATUS = 70  # Of a process that one of its own tasks ended.
 
 log = logging.getLogger("gridcall")
@@ -45,7 +53,7 @@ class ServiceHost:
 
     Without `peers` all services share one database. With `peers` this process is one service,
     named `service`, and reads the others over Kafka. `writers` names the service of each log,
-    which is its schema in the database.
+    which is its schema in the database. `speed` is how fast the districts' time runs.
     """
 
     def __init__(
@@ -58,10 +66,12 @@ class ServiceHost:
         writers: Mapping[str, str],
         peers: Peers | None = None,
         service: str = "",
+        speed: float = 1.0,
     ) -> None:
         self.url = url
         self.directory = directory
         self.peers = peers
+        self.speed = speed
         self.notifier = Notifier()
         self.owner = process_name()
         self.closing = asyncio.Event()
@@ -71,6 +81,7 @@ class ServiceHost:
         self.numbers: dict[str, int] = {}  # Of the shards.
         self.relays: dict[tuple[str, str], Relay] = {}
         self.services: tuple[HostedService, ...] = ()
+        self._outages: dict[str, Outages] = {}
         self._database = database
         self._check = check
         self._service = service
@@ -85,11 +96,6 @@ class ServiceHost:
         """Return the database. A service that stores nothing has none."""
         assert self._database is not None, "this service has no database"
         return self._database
-
-    async def check_database(self) -> None:
-        """Raise Unavailable if the database does not answer."""
-        if self._database:
-            await self._database.fetch("SELECT 1")
 
     def own_log(self, name: str) -> PostgresLog:
         """Return a log that is in this database."""
@@ -111,6 +117,7 @@ class ServiceHost:
                 self.peers.log(name),
                 self.notifier,
                 f"{self.peers.cluster.prefix}.{self._service}",
+                self.outages(self._service),
             )
         return self.followed[name]
 
@@ -119,6 +126,10 @@ class ServiceHost:
         if self.peers is None or name in self.logs:
             return self.own_log(name)
         return self.peers.log(name)
+
+    def outages(self, service: str) -> Outages:
+        """Return the outages of a service of this process."""
+        return self._outages.setdefault(service, Outages(log, service))
 
     # ── Running ──────────────────────────────────────────────────────────────────────────────────
 
@@ -189,7 +200,8 @@ class ServiceHost:
             service.begin(shard)
         if self.publisher:
             for name, own in self.logs.items():
-                relay = Relay(own, shard, self.numbers[shard], self.publisher)
+                outages = self.outages(own.schema)
+                relay = Relay(own, shard, self.numbers[shard], self.publisher, outages)
                 self.relays[name, shard] = relay
                 self.start(relay.run())
 
@@ -197,8 +209,9 @@ class ServiceHost:
 class HostedService:
     """A service of this process. A subclass adds its own routes, tasks and shards."""
 
-    def __init__(self, host: ServiceHost) -> None:
+    def __init__(self, host: ServiceHost, name: str) -> None:
         self.host = host
+        self.name = name
 
     def include_routes(self, app: FastAPI, key: str) -> None:
         """Add the routes of a service that runs alone. `key` is the services' shared key."""
@@ -214,6 +227,18 @@ class HostedService:
 
     async def unread(self) -> Mapping[str, int]:
         """Return the rows of each log and shard that wait to be applied. Raises Unavailable."""
+        return {}
+
+    async def condition(self, *, with_parked: bool = True) -> Condition:
+        """Return how far each shard is, and what is wrong. Raises Unavailable."""
+        return Condition(service=self.name)
+
+    async def obstacles(self) -> list[str]:
+        """Return why the service cannot work now, without a shard's name. Raises Unavailable."""
+        return []
+
+    def parked(self) -> Mapping[tuple[str, str], int]:
+        """Return the number of parked subjects of each log and shard that this process owns."""
         return {}
 
     def inbound(self) -> Mapping[str, int]:
@@ -240,11 +265,23 @@ class ProcessorFactory(Protocol):
 
 
 class StageService(HostedService):
-    """A service that follows logs and writes its own, with a supervisor for each shard."""
+    """A service that follows logs and writes its own, with a supervisor for each shard.
 
-    def __init__(self, host: ServiceHost, stages: ProcessorFactory) -> None:
-        super().__init__(host)
+    `tables` are those that it needs. `parking` has the events about parked subjects, if it has any.
+    """
+
+    def __init__(
+        self,
+        host: ServiceHost,
+        stages: ProcessorFactory,
+        tables: Tables,
+        parking: Parking | None = None,
+    ) -> None:
         self.sink = host.own_log(stages.sink)
+        super().__init__(host, self.sink.schema)
+        self._tables = tables
+        self._parking = parking
+        self._survey = Survey(self.sink.name, self.name, host.database)
         self.supervisors: dict[str, ShardSupervisor] = {}
         self._stages = stages
         sources = {name: host.source(name) for name in stages.sources}
@@ -252,7 +289,8 @@ class StageService(HostedService):
 
     def begin(self, shard: str) -> None:
         make = partial(self._stages.processor, shard, self._logs)
-        supervisor = ShardSupervisor(shard, self.sink, self.host.notifier, make)
+        outages = self.host.outages(self.sink.schema)
+        supervisor = ShardSupervisor(shard, self.sink, self.host.notifier, make, outages)
         self.supervisors[shard] = supervisor
         self.host.start(supervisor.run())
 
@@ -263,3 +301,60 @@ class StageService(HostedService):
                 head = (await self.host.writer(name).watermark(shard)).position
                 counts[f"{name}/{shard}"] = max(0, head - position)
         return counts
+
+    async def condition(self, *, with_parked: bool = True) -> Condition:
+        condition = await inspect_service(
+            self.host.database,
+            self.name,
+            self.sink.name,
+            self._tables,
+            parking=self._parking if with_parked else None,
+        )
+        reads = {
+            shard: list(supervisor.runner.read.values())[-1]
+            for shard, supervisor in self.supervisors.items()
+            if supervisor.runner
+        }
+        halted = {shard: each.halted_because for shard, each in self.supervisors.items()}
+        return with_process(condition, reads, halted)
+
+    async def obstacles(self) -> list[str]:
+        heads = {head.shard: head for head in await self._survey.heads()}
+        counts = Counter(
+            [
+                await self._obstacle(each, heads.get(shard))
+                for shard, each in self.supervisors.items()
+            ]
+        )
+        total = len(self.supervisors)
+        return [f"{self.name}: {count} of {total} {what}" for what, count in counts.items() if what]
+
+    async def _obstacle(self, supervisor: ShardSupervisor, head: Head | None) -> str:
+        """Return why nothing is decided in a shard now; empty if it is."""
+        if supervisor.halted_because:
+            return "halted"
+        if head is None or not head.owner:
+            return "without an owner"
+        if head.owner == self.host.owner and supervisor.runner is None:
+            return "replaying"
+        if supervisor.runner and await self._is_late(supervisor.runner, head):
+            return "behind in time"
+        return ""
+
+    async def _is_late(self, processor: Processor, head: Head) -> bool:
+        """Tell if time has passed for the source of a shard and not for the shard.
+
+        The source is only read if the shard is not at the present.
+        """
+        late_us = LATE_SECONDS * 1e6 * self.host.speed
+        if time.time_ns() / 1000 - head.time < late_us:
+            return False
+        mark = await processor.source.watermark(head.shard)
+        return mark.watermark - head.time >= late_us
+
+    def parked(self) -> Mapping[tuple[str, str], int]:
+        return {
+            (self.sink.name, shard): supervisor.runner.parked
+            for shard, supervisor in self.supervisors.items()
+            if supervisor.runner
+        }

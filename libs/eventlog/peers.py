@@ -17,6 +17,7 @@ import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import Response
 
+from eventlog.condition import Condition, decode_conditions
 from eventlog.http_log import HttpLog
 from eventlog.kafka.topics import Cluster
 from eventlog.notifier import Notifier
@@ -25,6 +26,7 @@ from events.errors import GridcallError, Unavailable
 
 OCTETS = "application/octet-stream"
 POLL_SECONDS = 1.0
+ASK_SECONDS = 10.0
 numbers_of = msgspec.json.Decoder(dict[str, int]).decode
 
 
@@ -91,7 +93,9 @@ class Peers:
                 answer.raise_for_status()
         except httpx.HTTPError as fault:
             raise Unavailable(
-                f"{self.directory} at {self.urls[self.directory]} does not answer {path}: {fault!r}"
+                f"{self.directory} at {self.urls[self.directory]} does not answer {path}: "
+                f"{fault!r}",
+                about=self.directory,
             ) from fault
         return answer
 
@@ -127,9 +131,9 @@ def service_key_guard(key: str) -> Any:
 
 
 def has_service_key(request: Request, key: str) -> bool:
-    """Return True for a request from one of the services."""
+    """Return True for a request from one of the services. Without a key there is none."""
     sent = request.headers.get("authorization", "")
-    return secrets.compare_digest(sent.encode(), f"Bearer {key}".encode())
+    return bool(key) and secrets.compare_digest(sent.encode(), f"Bearer {key}".encode())
 
 
 async def notify_from_peer(log: HttpLog, shard: str, notifier: Notifier) -> None:
@@ -144,3 +148,17 @@ async def notify_from_peer(log: HttpLog, shard: str, notifier: Notifier) -> None
             backoff.reset()
         except GridcallError:
             await backoff.sleep()
+
+
+async def ask_conditions(service: str, url: str, key: str) -> list[Condition]:
+    """Ask a service how it is. Raises Unavailable if it does not answer, or not with its key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
+            answer = await client.get(f"{url}/condition", headers=headers)
+            if answer.status_code == 401:
+                raise Unavailable(f"{service} at {url} refuses this GRIDCALL_SERVICE_KEY", service)
+            answer.raise_for_status()
+            return decode_conditions(answer.content)
+    except (httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError) as fault:
+        raise Unavailable(f"{service} at {url} does not answer: {fault!r}", service) from fault

@@ -9,16 +9,19 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fastapi import APIRouter, FastAPI
-from starlette.responses import JSONResponse, Response
+from fastapi import FastAPI
 
 from embedded.server import data_folder, database_url
+from eventlog.health import check_ready, operator_routes, probe_routes
 from eventlog.host import HostedService, ServiceHost
 from eventlog.kafka.topics import Cluster
-from eventlog.lag import lag_of, watch_lag
+from eventlog.lag import watch_lag
+from eventlog.log_once import LogOnce
+from eventlog.logs import LOGGER, configure_logging
 from eventlog.peers import Directory, Peers
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
 from eventlog.postgres.migrate import create_database, migrate
@@ -33,6 +36,8 @@ CONNECTIONS = 12  # Intake needs two for each busy district, and some for look-u
 PATIENCE_SECONDS = 60  # A database that starts beside its service is waited for.
 REOPEN_SECONDS = 20  # A server that is starting hears SIGTERM only after that.
 NOTHING_RAN, UNREACHABLE, TERMINATED = 2, 3, 143
+
+log = logging.getLogger(LOGGER)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -66,11 +71,12 @@ def main(program: Program) -> NoReturn:
         sys.stdout.write(usage(program))
         sys.exit(0 if sys.argv[1] in ("-h", "--help") else NOTHING_RAN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    configure_logging(program.name)
     try:
         run(program, load_settings(program.settings))
     except (Unavailable, PortTaken, Halted, OSError) as fault:
         status, sentence = exit_status(fault)
-        sys.stderr.write(f"{program.name}: {sentence}\n")
+        log.critical("%s", sentence)
         sys.exit(status)
     sys.exit(0)
 
@@ -103,6 +109,7 @@ def usage(program: Program) -> str:
 
 def run(program: Program, settings: ServiceSettings) -> None:
     """Bring the schema up to date, then serve until SIGTERM or Ctrl-C."""
+    configure_logging(program.name)
     url = ""
     if program.migrations and isinstance(settings, StoringSettings):
         url = settings.database_url or database_url(
@@ -128,7 +135,9 @@ async def prepare_database(url: str, migrations: Mapping[str, Path], schema: str
         async with open_database(url, size=1, check=check.check):
             pass
 
-    await retry(prepare, patience_seconds=PATIENCE_SECONDS, on_fault=report_wait)
+    waits = LogOnce(log)
+    await retry(prepare, patience_seconds=PATIENCE_SECONDS, on_fault=partial(log_wait, waits))
+    waits.clear()
 
 
 @asynccontextmanager
@@ -144,12 +153,17 @@ async def open_pool(url: str, check: DatabaseCheck) -> AsyncIterator[Database]:
             pool = open_database(url, size=CONNECTIONS, check=check.check)
             return await stack.enter_async_context(pool)
 
-        yield await retry(enter, patience_seconds=REOPEN_SECONDS, on_fault=report_wait)
+        waits = LogOnce(log)
+        database = await retry(
+            enter, patience_seconds=REOPEN_SECONDS, on_fault=partial(log_wait, waits)
+        )
+        waits.clear()
+        yield database
 
 
-def report_wait(fault: Unavailable) -> None:
-    """Write why a process waits."""
-    sys.stderr.write(f"waiting for the database: {fault}\n")
+def log_wait(waits: LogOnce, fault: Unavailable) -> None:
+    """Log why a process waits."""
+    waits.warning(f"waiting for the database: {fault}")
 
 
 # ── Over HTTP ────────────────────────────────────────────────────────────────────────────────────
@@ -164,9 +178,12 @@ def service_app(program: Program, settings: ServiceSettings, url: str) -> FastAP
         async with AsyncExitStack() as stack:
             host = await stack.enter_async_context(open_host(program, settings, url))
             service = program.make(host, settings)
-            service.include_routes(app, settings.service_key.get_secret_value())
-            app.include_router(health_routes(host))
+            key = settings.service_key.get_secret_value()
+            service.include_routes(app, key)
+            app.include_router(probe_routes(host))
+            app.include_router(operator_routes(host, key))
             app.state.close = host.close
+            app.state.check_ready = partial(check_ready, host)
             await stack.enter_async_context(host.run(service))
             host.start(watch_lag(host))
             yield
@@ -210,35 +227,3 @@ async def open_host(
             peers=peers,
             service=program.name,
         )
-
-
-def health_routes(host: ServiceHost) -> APIRouter:
-    """Return the routes that tell if a service has started, runs, can work, and how far it is."""
-    router = APIRouter(tags=["health"], include_in_schema=False)
-
-    @router.get("/startupz")
-    @router.get("/livez")
-    async def alive() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @router.get("/readyz")
-    async def ready() -> Response:
-        try:
-            await host.check_database()
-        except Unavailable as fault:
-            return unavailable(fault)
-        return JSONResponse({"status": "ready"})
-
-    @router.get("/lag")
-    async def lag() -> Response:
-        try:
-            return JSONResponse({"lag": await lag_of(host)})
-        except Unavailable as fault:
-            return unavailable(fault)
-
-    return router
-
-
-def unavailable(fault: Unavailable) -> Response:
-    """Return 503 and the reason."""
-    return JSONResponse({"status": "away", "because": str(fault)}, 503)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import logging
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +30,7 @@ UNACCEPTED_MAX = 2048  # Connections that wait in the kernel.
 FILES_RESERVED = 384  # For the database, for peers, and for connections that are just accepted.
 CONNECTIONS_MIN = 16
 OPTIONS: dict[str, Any] = {
+    "log_config": None,  # The formatter of the process is that of its server, too.
     "log_level": "warning",
     "access_log": False,
     "server_header": False,
@@ -37,6 +38,9 @@ OPTIONS: dict[str, Any] = {
     "timeout_graceful_shutdown": DRAIN_SECONDS_MAX,
     "backlog": ACCEPTED_AT_ONCE,
 }
+
+
+log = logging.getLogger("gridcall")
 
 
 class Server(uvicorn.Server):
@@ -98,10 +102,7 @@ class Server(uvicorn.Server):
     def _announce(self, host: str, port: int) -> None:
         """Say the address: a port of 0 became any that was free."""
         address = f"http://{host}:{port}"
-        sys.stderr.write(
-            f"gridcall is up on {address} (described at /openapi.json); Ctrl-C ends it\n"
-        )
-        sys.stderr.flush()
+        log.info("gridcall is up on %s (described at /openapi.json); Ctrl-C ends it", address)
         self._on_up(address)
 
 

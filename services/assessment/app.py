@@ -6,14 +6,18 @@ from pathlib import Path
 
 from assessment.settings import AssessmentSettings
 from assessment.stage import AssessmentStages
+from assessment.tables import METADATA
 from eventlog.host import ServiceHost, StageService
+from eventlog.postgres.tables import columns_of
 from eventlog.program import Program
 from events.topology import DIRECTORY, WRITER
+
+TABLES = columns_of(METADATA)
 
 
 def make_service(host: ServiceHost, _: object = None) -> StageService:
     """Return assessment on a host."""
-    return StageService(host, AssessmentStages())
+    return StageService(host, AssessmentStages(), TABLES)
 
 
 PROGRAM = Program(

@@ -7,13 +7,17 @@ from pathlib import Path
 from escalation.settings import EscalationSettings
 from escalation.stage import escalation_stages
 from eventlog.host import ServiceHost, StageService
+from eventlog.postgres.tables import columns_of, metadata_of
 from eventlog.program import Program
+from events.catalogue import PARKING
 from events.topology import DIRECTORY, WRITER
+
+TABLES = columns_of(metadata_of("escalation"))
 
 
 def make_service(host: ServiceHost, _: object = None) -> StageService:
     """Return escalation on a host."""
-    return StageService(host, escalation_stages())
+    return StageService(host, escalation_stages(), TABLES, PARKING)
 
 
 PROGRAM = Program(

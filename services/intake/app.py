@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI, Request
 
+from eventlog.condition import Condition
 from eventlog.host import HostedService, ServiceHost
 from eventlog.http_log import HttpLog, log_routes
 from eventlog.log_once import LogOnce
@@ -23,16 +24,18 @@ from eventlog.program import Program
 from events.catalogue import LINES
 from events.errors import Unavailable
 from events.topology import DIRECTORY, SERVICE, WRITER
-from intake.acceptor import Acceptor, ClockLeapt
+from intake.acceptor import AHEAD_US_MAX, Acceptor, ClockLeapt, clock_errors
 from intake.api_keys import ApiKeys
+from intake.condition import ahead_sentence, intake_condition, intake_obstacles
 from intake.inbound.consumer import LineConsumer
 from intake.ingest_endpoint import Intake
 from intake.outcomes import Outcomes
 from intake.routes import make_app, reading_key
 from intake.settings import IntakeSettings
-from intake.store import IntakeStore
+from intake.store import ConditionStore, IntakeStore
 
 OUTCOME_LOGS = ("cases", "calls")
+TICK = "time does not pass"
 TICK_SECONDS = 1.0
 
 log = logging.getLogger("gridcall")
@@ -45,7 +48,7 @@ class IntakeService(HostedService):
     """
 
     def __init__(self, host: ServiceHost, fed: bool = False) -> None:
-        super().__init__(host)
+        super().__init__(host, "intake")
         self._fed = fed
         self._log = host.own_log(SERVICE["intake"].log or "")
         self._acceptor = Acceptor(host.database, host.notifier)
@@ -55,6 +58,7 @@ class IntakeService(HostedService):
             self._acceptor, ApiKeys(host.database), outcomes, IntakeStore(host.database)
         )
         self._inbound: list[LineConsumer] = []
+        self._ahead: dict[str, LogOnce] = {}  # The districts that are ahead of the clock.
 
     def include_routes(self, app: FastAPI, key: str) -> None:
         """Add what the other services ask, beside the API."""
@@ -84,6 +88,7 @@ class IntakeService(HostedService):
                     self._acceptor,
                     self.host.publisher,
                     self.host.owner,
+                    self.host.outages("intake"),
                 )
                 self._inbound.append(inbound)
                 self.host.start(inbound.run())
@@ -101,18 +106,42 @@ class IntakeService(HostedService):
             for partition, lag in each.lag.items()
         }
 
+    async def condition(self, *, with_parked: bool = True) -> Condition:
+        return await intake_condition(self.host.database)
+
+    async def obstacles(self) -> list[str]:
+        return await intake_obstacles(self.host.database)
+
     async def drain(self) -> None:
         await self._acceptor.drain()
 
     async def _tick(self) -> None:
-        log_once = LogOnce(log)
+        outages, log_once = self.host.outages("intake"), LogOnce(log, service="intake")
         while True:
             try:
                 await self._acceptor.tick()
-                log_once.clear()
-            except (Unavailable, ClockLeapt, NewGeneration) as fault:
-                log_once.warning(f"time does not pass, retrying: {fault}")
+                outages.end(TICK)
+                log_once.clear(TICK)
+                await self._log_districts_ahead()
+            except Unavailable as fault:
+                outages.begin(TICK, fault)
+            except ClockLeapt:  # Its sentence has the seconds, which change with every look.
+                log_once.error("time does not pass, because the clock leapt: gridcall doctor", TICK)
+            except NewGeneration as fault:
+                log_once.error(f"time does not pass: {fault}", TICK)
             await asyncio.sleep(TICK_SECONDS)
+
+    async def _log_districts_ahead(self) -> None:
+        """Log the districts whose time is ahead of the clock, and those that are no longer."""
+        with clock_errors():
+            ahead = await ConditionStore(self.host.database).ahead(AHEAD_US_MAX)
+        for district in self._ahead.keys() - ahead.keys():
+            self._ahead.pop(district).clear()
+        for district, time in ahead.items():
+            lines = self._ahead.setdefault(
+                district, LogOnce(log, service="intake", district=district)
+            )
+            lines.error(ahead_sentence(district, time))
 
 
 def make_service(host: ServiceHost, settings: IntakeSettings) -> IntakeService:

@@ -102,8 +102,8 @@ async def livez() -> Response:
 
 @router.get("/readyz", tags=["health"], responses=HEALTH)
 async def readyz(request: Request) -> Response:
-    """Confirm that the process can accept: its database answers."""
-    await request.app.state.intake.store.check_ready()
+    """Confirm that the services of the process can do their work, or say why not."""
+    await request.app.state.check_ready()
     return json_response(Health("ready"))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
+from eventlog.condition import Condition, Finding
 from eventlog.host import HostedService, ServiceHost
 from eventlog.program import Program
 from events.topology import DIRECTORY, WRITER
@@ -23,7 +24,7 @@ class ScreenService(HostedService):
     """A follower for each district, and the pages. `speed` is how fast a district's time runs."""
 
     def __init__(self, host: ServiceHost, speed: float = 1.0) -> None:
-        super().__init__(host)
+        super().__init__(host, "screen")
         self.screen = Screen(lambda digest: host.directory.contents([digest]), host.closing)
         self._logs = {name: host.source(name) for name in LOGS}
         self._speed = speed
@@ -40,9 +41,28 @@ class ScreenService(HostedService):
         app.include_router(screen_routes(self.screen), dependencies=[Depends(check)])
 
     def begin(self, shard: str) -> None:
-        follower = Follower(shard, self._logs, self.host.notifier, self._speed)
+        outages = self.host.outages("screen")
+        follower = Follower(shard, self._logs, self.host.notifier, self._speed, outages)
         self.screen.followers[shard] = follower
         self.host.start(follower.run())
+
+    async def obstacles(self) -> list[str]:
+        followers = self.screen.followers.values()
+        count = sum(not follower.is_following() for follower in followers)
+        return [f"screen: {count} of {len(followers)} not read"] if count else []
+
+    async def condition(self, *, with_parked: bool = True) -> Condition:
+        findings = [
+            Finding(
+                check=self.name,
+                sentence=f"the logs of {district} are not read: its page is not current",
+                command="gridcall doctor shows the services that write them",
+                heals=f"screen of {district}",
+            )
+            for district, follower in self.screen.followers.items()
+            if not follower.is_following()
+        ]
+        return Condition(service=self.name, findings=findings)
 
 
 def make_service(host: ServiceHost, _: object = None) -> ScreenService:

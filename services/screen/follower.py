@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from math import inf
 from time import monotonic
 from typing import Any
 
 from eventlog.core.log import Source
 from eventlog.core.row import Row, Watermark
-from eventlog.log_once import LogOnce
+from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
 from events.errors import Conflict, GridcallError, Unavailable
@@ -22,6 +23,7 @@ from screen.payloads import district_payload
 BATCH = 200  # Rows of each log at once, so that the intake API of the same process is not delayed.
 QUIET_SECONDS = 1.0  # The page gets a message this often even if nothing happens.
 PAUSE_SECONDS = 0.1  # Between two looks at the logs, so that simultaneous rows are shown together.
+FOLLOWING_SECONDS = 10.0  # A look that takes longer than this is an outage.
 STALLED_SECONDS = 3.0  # District time that has not passed for so long counts as late.
 # Log → the log of which its rows are the effects.
 CAUSES = {log: SERVICE[WRITER[log]].inputs[0] for log in LOGS if SERVICE[WRITER[log]].inputs}
@@ -36,7 +38,12 @@ class Follower:
     """
 
     def __init__(
-        self, district: str, logs: Mapping[str, Source], notifier: Notifier, speed: float
+        self,
+        district: str,
+        logs: Mapping[str, Source],
+        notifier: Notifier,
+        speed: float,
+        outages: Outages | None = None,
     ) -> None:
         self.district = district
         self.logs = logs
@@ -47,23 +54,27 @@ class Follower:
         self.version = 0
         self._unapplied: dict[str, list[Row]] = {name: [] for name in LOGS}
         self._advanced_at = monotonic()
+        self._read_at = -inf
         self._newer = asyncio.Event()
         self._backoff = Backoff()
-        self._log = LogOnce(log)
+        self._outages = outages or Outages(log, "screen")
+        self._log = LogOnce(log, service="screen", district=district)
 
     async def run(self) -> None:
         """Follow the logs until cancelled. A log that was cut back is read from its beginning."""
         while True:
             try:
                 await self._follow()
+                self._outages.end(self.district)
                 self._log.clear()
                 self._backoff.reset()
             except Unavailable as fault:
-                self._log.warning(f"screen of {self.district}: unavailable, retrying: {fault}")
+                self._outages.begin(self.district, fault)
                 await self._backoff.sleep()
             except GridcallError as fault:
-                self._log.warning(f"screen of {self.district}: reading all logs again: {fault}")
+                self._log.warning(f"all logs are read again: {fault}")
                 self.projection = DistrictProjection()
+                self.watermarks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
                 self._unapplied = {name: [] for name in LOGS}
                 await self._backoff.sleep()
 
@@ -73,6 +84,7 @@ class Follower:
         while await self.apply_batch():
             await asyncio.sleep(0)
         await self.read_watermarks()
+        self._read_at = monotonic()
         self._wake_pages()
         await self._wait_for_rows(counts)
 
@@ -115,6 +127,10 @@ class Follower:
         """Advance the watermark of a log, unless it is further already."""
         known = self.watermarks[name]
         self.watermarks[name] = known._replace(watermark=max(watermark, known.watermark))
+
+    def is_following(self) -> bool:
+        """Tell if all logs were read to their ends a moment ago."""
+        return monotonic() - self._read_at < FOLLOWING_SECONDS
 
     def _wake_pages(self) -> None:
         self.version += 1

@@ -279,7 +279,7 @@ async def test_a_session_that_ends_before_its_connection_closes_is_an_unavailabl
 
 
 async def test_a_service_waits_for_a_database_that_ended_since_it_was_prepared(
-    postgres: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    postgres: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = postgres.replace("/postgres?", "/ended?")
 
@@ -288,7 +288,7 @@ async def test_a_service_waits_for_a_database_that_ended_since_it_was_prepared(
             return int((await database.fetch("SELECT count(*) FROM intake.shard"))[0][0])
 
     async def waits() -> bool:
-        return opening.done() or "waiting for the database" in capsys.readouterr().err
+        return opening.done() or "waiting for the database" in caplog.text
 
     opening = asyncio.create_task(open_and_fetch())
     await wait_for_condition(waits)

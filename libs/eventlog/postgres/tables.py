@@ -47,6 +47,11 @@ def metadata_of(schema: str, *, begins_generations: bool = False) -> MetaData:
     return metadata
 
 
+def columns_of(metadata: MetaData) -> dict[str, list[str]]:
+    """Return the columns of each table."""
+    return {table.name: [each.name for each in table.columns] for table in metadata.tables.values()}
+
+
 def add_log(metadata: MetaData) -> None:
     """Add the table `log`."""
     Table(

@@ -1,0 +1,154 @@
+"""Examines the conditions of all services together: what doctor and status say about them. Pure.
+
+Much is over in seconds: a lease changes its owner, a batch is applied. So doctor looks twice, and
+says of such things only what it saw in both looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from eventlog.condition import Condition, Finding, ShardState, findings_of
+from events.instants import Instant, rfc3339
+from events.topology import SERVICE, WRITER
+from intake.condition import duration
+
+LATE_SECONDS = 10.0  # Of the district's time; intake lets it pass every second.
+
+
+class Look(NamedTuple):
+    """The conditions of the services at `seconds` on a clock of the one who looks.
+
+    `unreachable` says why a condition is missing.
+    """
+
+    conditions: Mapping[str, Condition]
+    unreachable: Sequence[Finding]
+    seconds: float
+
+
+def examine(look: Look, before: Look | None = None) -> list[Finding]:
+    """Return what is wrong in a look. `before` is an earlier one, which shows what moves.
+
+    Without an earlier one inputs that wait are no finding: they may be applied a moment later.
+    """
+    findings = list(look.unreachable)
+    for condition in look.conditions.values():
+        findings += findings_of(condition)
+        findings += time_findings(condition, look, before)
+        findings += lost_findings(condition, look)
+        findings += lag_findings(condition, look, before) if before else []
+    return findings
+
+
+def lasting_findings(first: Sequence[Finding], second: Sequence[Finding]) -> list[Finding]:
+    """Return the findings of a second look, without those that may be over before a third one."""
+    known = {finding.heals for finding in first}
+    return [finding for finding in second if not finding.heals or finding.heals in known]
+
+
+# ── Time ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def time_findings(condition: Condition, look: Look, before: Look | None) -> list[Finding]:
+    """Return the shards whose time is behind the clock, if the log before them is not."""
+    clock = clock_of(look)
+    if clock is None:
+        return []
+    late_us = LATE_SECONDS * 1e6 * look.conditions["intake"].speed
+    findings = []
+    for state in condition.shards:
+        source = source_state(condition, state.shard, look)
+        target = source.time if source else clock
+        if target - state.time > late_us:
+            earlier = shard_state(before, condition.service, state.shard) if before else None
+            findings.append(time_finding(condition, state, earlier, clock))
+    return findings
+
+
+def time_finding(
+    condition: Condition, state: ShardState, earlier: ShardState | None, clock: Instant
+) -> Finding:
+    """Return that the time of a shard is late. A note if it has advanced since an earlier look."""
+    name = f"{condition.log}/{state.shard}"
+    late = f"at {rfc3339(state.time)}, {duration(clock - state.time)} behind the clock"
+    if earlier and state.time > earlier.time:
+        sentence = f"{name} catches up: its time is {late}"
+        return Finding(
+            check=condition.service, sentence=sentence, note=True, heals=f"{name} is late"
+        )
+    return Finding(
+        check=condition.service,
+        sentence=f"the time of {name} does not advance: it is {late}; no deadline passes",
+        command=f"does {condition.service} run? gridcall status; its log says why",
+        heals=f"{name} is late",
+    )
+
+
+def clock_of(look: Look) -> Instant | None:
+    """Return the time of the districts' clock, if the look has it."""
+    intake = look.conditions.get("intake")
+    return intake.clock if intake else None
+
+
+# ── Rows ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lag_findings(condition: Condition, look: Look, before: Look) -> list[Finding]:
+    """Return the shards with inputs that wait. A note if some were applied since `before`."""
+    findings = []
+    for state in condition.shards:
+        lag = lag_of(condition, state, look)
+        if not lag:
+            continue
+        earlier = shard_state(before, condition.service, state.shard)
+        moves = earlier is not None and state.applied > earlier.applied
+        findings.append(
+            Finding(
+                check=condition.service,
+                sentence=f"{condition.log}/{state.shard} is {lag:,} behind",
+                command="" if moves else f"does {condition.service} run? Its log says why",
+                note=moves,
+                heals=f"{condition.log}/{state.shard} has a lag",
+            )
+        )
+    return findings
+
+
+def lost_findings(condition: Condition, look: Look) -> list[Finding]:
+    """Return the shards that have applied more inputs than there are: some were lost."""
+    findings = []
+    for state in condition.shards:
+        source = source_state(condition, state.shard, look)
+        if source and state.applied > source.position:
+            name, log = f"{condition.log}/{state.shard}", SERVICE[condition.service].inputs[-1]
+            sentence = f"{name} has applied {state.applied:,} rows of {log}, which now has"
+            findings.append(
+                Finding(
+                    check=condition.service,
+                    sentence=f"{sentence} {source.position:,}: rows were lost, or restored",
+                    command="restore the database of the other one, or: gridcall restore accept",
+                    heals=f"{name} is further than its input",
+                )
+            )
+    return findings
+
+
+def lag_of(condition: Condition, state: ShardState, look: Look) -> int:
+    """Return the number of input rows that are written and not applied."""
+    source = source_state(condition, state.shard, look)
+    return max(0, source.position - state.applied) if source else 0
+
+
+def source_state(condition: Condition, shard: str, look: Look) -> ShardState | None:
+    """Return the shard of the log that a stage reads last; None if the stage reads none."""
+    inputs = SERVICE[condition.service].inputs
+    return shard_state(look, WRITER[inputs[-1]], shard) if inputs else None
+
+
+def shard_state(look: Look, service: str, shard: str) -> ShardState | None:
+    """Return a shard of a service, if the look has it."""
+    condition = look.conditions.get(service)
+    states = condition.shards if condition else ()
+    return next((state for state in states if state.shard == shard), None)

@@ -1,0 +1,130 @@
+"""The routes by which machines ask a process how it is: probes, lag, metrics and conditions.
+
+Probes are open and name no district. All else asks for the services' shared key.
+"""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from eventlog.condition import Condition, encode_conditions
+from eventlog.host import ServiceHost
+from eventlog.lag import lag_of
+from eventlog.peers import service_key_guard
+from eventlog.postgres.generation import NewGeneration
+from events.errors import GridcallError, Unavailable
+from httpedge import metrics
+from httpedge.problems import Problem
+from httpedge.responses import problem_response
+
+JSON = "application/json"
+
+
+async def check_ready(host: ServiceHost) -> None:
+    """Raise Problem 503 with the reasons for which a service of this process cannot work now."""
+    reasons: list[str] = []
+    for service in host.services:
+        try:
+            reasons += await service.obstacles()
+        except GridcallError as fault:
+            reasons.append(f"{service.name}: {public_reason(fault)}")
+    if reasons:
+        detail = f"{'; '.join(reasons)}. gridcall doctor names places and next steps."
+        raise Problem(503, "not-ready", "Not ready", detail)
+
+
+def public_reason(fault: GridcallError) -> str:
+    """Return why a service cannot work, without an address or a district: anyone may ask."""
+    match fault:
+        case Unavailable():
+            return f"{fault.about} is unavailable"
+        case NewGeneration():
+            return "the database is another one"
+        case _:
+            return "it waits for an operator"
+
+
+def probe_routes(host: ServiceHost) -> APIRouter:
+    """Return the routes that tell if a service has started, runs, and can work."""
+    router = APIRouter(tags=["health"], include_in_schema=False)
+
+    @router.get("/startupz")
+    @router.get("/livez")
+    async def alive() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz")
+    async def ready() -> Response:
+        try:
+            await check_ready(host)
+        except Problem as problem:
+            return problem_response(problem, "/readyz")
+        return JSONResponse({"status": "ready"})
+
+    return router
+
+
+def operator_routes(host: ServiceHost, key: str) -> APIRouter:
+    """Return the routes that name districts, for gridcall's own tools. `key` opens them."""
+    router = APIRouter(include_in_schema=False, dependencies=[service_key_guard(key)])
+
+    @router.get("/lag")
+    async def lag() -> Response:
+        try:
+            return JSONResponse({"lag": await lag_of(host)})
+        except Unavailable as fault:
+            return unavailable(fault)
+
+    @router.get("/metrics")
+    async def prometheus() -> Response:
+        await measure(host)
+        return metrics.metrics_response()
+
+    @router.get("/condition")
+    async def condition() -> Response:
+        try:
+            conditions = [await service.condition() for service in host.services]
+        except Unavailable as fault:
+            return unavailable(fault)
+        return Response(encode_conditions(conditions), media_type=JSON)
+
+    return router
+
+
+def unavailable(fault: Unavailable) -> Response:
+    """Return 503 and the reason."""
+    problem = Problem(503, "away", f"{fault.about} is unavailable", str(fault))
+    return problem_response(problem, "")
+
+
+async def measure(host: ServiceHost) -> None:
+    """Set the gauges of all shards. What cannot be read now has no value."""
+    for gauge in metrics.SHARD_GAUGES:
+        gauge.clear()
+    for service in host.services:
+        try:
+            measure_shards(await service.condition(with_parked=False))
+        except GridcallError:
+            continue
+        for (log, shard), parked in service.parked().items():
+            metrics.PARKED.labels(log, shard).set(parked)
+    try:
+        lag = await lag_of(host)
+    except GridcallError:
+        return
+    for kind, places in lag.items():
+        for place, rows in places.items():
+            metrics.LAG.labels(kind, *place.split("/", 1)).set(rows)
+
+
+def measure_shards(condition: Condition) -> None:
+    """Set the gauges of the shards of one log."""
+    now = condition.clock or time.time_ns() // 1000
+    for state in condition.shards:
+        metrics.TIME_BEHIND.labels(condition.log, state.shard).set((now - state.time) / 1e6)
+        if condition.stage:
+            metrics.SHARD_OWNED.labels(condition.log, state.shard).set(bool(state.owner))
+            metrics.SHARD_HALTED.labels(condition.log, state.shard).set(bool(state.halted))

@@ -1,0 +1,245 @@
+"""Doctor, the probes and the metrics, while each fault is really there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.harness.commands import read_output, run_on_database
+from tests.harness.exampleville import issue
+from tests.harness.live import Process, adopt_exampleville, client
+from tests.harness.postgres import execute, fetch_rows
+from tests.harness.waiting import wait_until
+
+KEY = "the-services-own-key"
+WAIT = {"prefer": "wait=10"}
+CLOCK = """
+CREATE OR REPLACE FUNCTION intake.clock() RETURNS bigint LANGUAGE sql VOLATILE AS
+$$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {ahead} $$
+"""
+HOUR = 3_600_000_000
+TRUTH = CLOCK.format(ahead=0)
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[list[Process]]:
+    """Processes with the services' key, which are ended after all tests."""
+    running: list[Process] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRIDCALL_SERVICE_KEY", KEY)
+        yield running
+        for process in running:
+            process.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def system(postgres: str, processes: list[Process]) -> tuple[str, Process, str]:
+    """All services in one process, with a case: the database, the process, a key of the lines.
+
+    Each test removes its fault.
+    """
+    asyncio.run(execute(postgres, "CREATE DATABASE examined TEMPLATE empty"))
+    database = postgres.replace("/postgres?", "/examined?")
+    key = adopt_exampleville(database)
+    process = Process(database)
+    processes.append(process)
+    with client(process.url, key) as api:
+        assert api.post("/issues/grid", json=issue("D-1"), headers=WAIT).status_code == 200
+    wait_until(lambda: readiness(process).status_code == 200)
+    return database, process, key
+
+
+@contextmanager
+def fault(database: str, make: str, undo: str) -> Iterator[None]:
+    """Make a fault by a statement, and undo it after the block."""
+    asyncio.run(execute(database, make))
+    try:
+        yield
+    finally:
+        asyncio.run(execute(database, undo))
+
+
+def doctor(database: str) -> tuple[int, str]:
+    """Return doctor's exit status and what it finds, an item a line."""
+    done = run_on_database(database, "doctor", "--json")
+    assert done.stderr == ""
+    return done.returncode, "\n".join(
+        f"{each['check']} {each['result']} {each['text']} → {each['command']}"
+        for each in json.loads(done.stdout)
+        if each["result"] != "ok"
+    )
+
+
+def readiness(process: Process) -> httpx.Response:
+    return httpx.get(f"{process.url}/readyz", trust_env=False)
+
+
+def test_doctor_says_what_is_ok_of_a_system_that_works(
+    system: tuple[str, Process, str],
+) -> None:
+    database, process, _ = system
+    lines = read_output(database, "doctor").splitlines()
+    results = {line.split()[0]: line.split()[1] for line in lines}
+    assert set(results.values()) == {"ok"}
+    assert set(results) == {
+        "folder", "database", "clock", "districts", "intake", "routing", "escalation", "assessment",
+    }  # fmt: skip
+    assert "fsync on, synchronous_commit on" in "".join(lines)
+    assert readiness(process).json() == {"status": "ready"}
+
+
+def test_a_stage_that_was_killed_is_found_without_an_owner(
+    database: str, processes: list[Process]
+) -> None:
+    adopt_exampleville(database)
+    processes += [
+        Process(database, "--service", "intake", "--service", "routing"),
+        Process(database, "--service", "escalation", "--service", "assessment"),
+    ]
+    wait_until(lambda: doctor(database)[0] == 0)
+    processes[1].end(signal.SIGKILL)
+    wait_until(lambda: "escalation FAIL" in doctor(database)[1])
+    status, findings = doctor(database)
+    assert status == 3
+    assert "escalation FAIL calls/exampleville has no owner: nothing is decided in it" in findings
+    assert "assessment FAIL evaluations/exampleville has no owner" in findings
+    assert "start escalation: gridcall up" in findings
+    assert "intake FAIL" not in findings
+
+
+def test_time_that_does_not_advance_is_found(database: str) -> None:
+    asyncio.run(execute(database, CLOCK.format(ahead=-HOUR)))
+    adopt_exampleville(database)
+    asyncio.run(execute(database, TRUTH))
+    status, findings = doctor(database)
+    assert status == 3
+    assert "intake FAIL the time of intake/exampleville does not advance" in findings
+    assert "60 min behind the clock; no deadline passes" in findings
+
+
+def test_a_setting_that_can_lose_inputs_is_found(system: tuple[str, Process, str]) -> None:
+    database, _, _ = system
+    name = database.partition("?")[0].rpartition("/")[2]
+    setting = f"ALTER DATABASE {name} {{}} synchronous_commit"
+    with fault(database, f"{setting.format('SET')} = off", setting.format("RESET")):
+        status, findings = doctor(database)
+    assert status == 3
+    assert "database FAIL synchronous_commit is off in the database of intake" in findings
+
+
+def test_a_missing_table_and_a_missing_column_are_found(
+    system: tuple[str, Process, str],
+) -> None:
+    database, _, _ = system
+    hide = "ALTER TABLE escalation.sent RENAME TO {}; ALTER TABLE intake.key RENAME lines TO {}"
+    back = "ALTER TABLE escalation.{} RENAME TO sent; ALTER TABLE intake.key RENAME {} TO lines"
+    with fault(database, hide.format("gone", "gone"), back.format("gone", "gone")):
+        status, findings = doctor(database)
+    assert status == 3
+    assert "escalation FAIL the database lacks escalation.sent" in findings
+    assert "intake FAIL the database lacks intake.key.lines" in findings
+
+
+def test_a_database_without_any_schema_is_reported_and_left_as_it_is(postgres: str) -> None:
+    status, findings = doctor(postgres)
+    assert status == 3
+    assert "routing FAIL the database lacks routing.log" in findings
+    assert "gridcall doctor --services" in findings
+    schemas = "SELECT nspname FROM pg_namespace WHERE nspname IN ('intake', 'routing')"
+    assert fetch_rows(postgres, schemas) == [], "doctor migrates nothing"
+
+
+def test_inputs_that_were_lost_halt_a_stage_and_are_found(
+    system: tuple[str, Process, str],
+) -> None:
+    database, process, _ = system
+    lose = (
+        "CREATE TABLE saved AS SELECT * FROM intake.log WHERE pos = (SELECT pos FROM intake.shard);"
+        "DELETE FROM intake.log l USING saved WHERE l.pos = saved.pos;"
+        "UPDATE intake.shard SET pos = pos - 1"
+    )
+    back = "INSERT INTO intake.log SELECT * FROM saved; UPDATE intake.shard SET pos = pos + 1"
+    with fault(database, lose, f"{back}; DROP TABLE saved"):
+        wait_until(lambda: readiness(process).status_code == 503)
+        answer = readiness(process)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "routing: 1 of 1 halted" in answer.json()["detail"]
+        assert "exampleville" not in answer.text
+        status, findings = doctor(database)
+        assert status == 3
+        assert (
+            "routing FAIL cases/exampleville has applied 5 rows of intake, which now has 4"
+            in findings
+        )
+
+
+def test_metrics_are_for_those_who_have_the_services_key(
+    system: tuple[str, Process, str],
+) -> None:
+    _, process, line_key = system
+    for path in ("/metrics", "/condition", "/lag"):
+        for headers in ({}, {"Authorization": f"Bearer {line_key}"}, {"Authorization": "Bearer"}):
+            answer = httpx.get(f"{process.url}{path}", headers=headers, trust_env=False)
+            assert answer.status_code == 401
+            assert "exampleville" not in answer.text
+    headers = {"Authorization": f"Bearer {KEY}"}
+    answer = httpx.get(f"{process.url}/metrics", headers=headers, trust_env=False)
+    samples = [
+        sample
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    ]
+
+    def value(name: str, **labels: str) -> float:
+        labels |= {"district": "exampleville"}
+        (sample,) = [each for each in samples if (each.name, each.labels) == (name, labels)]
+        return float(sample.value)
+
+    for log in ("cases", "calls", "evaluations"):
+        assert value("gridcall_shard_owned", log=log) == 1
+        assert value("gridcall_shard_halted", log=log) == 0
+    assert value("gridcall_parked_cases", log="cases") == 0
+    assert -1 < value("gridcall_time_behind_seconds", log="intake") < 60
+    assert value("gridcall_lag_rows", kind="unread", log="intake") == 0
+
+
+def test_a_system_that_was_never_started_is_a_note(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = tmp_path_factory.mktemp("never")
+    monkeypatch.setenv("GRIDCALL_HOME", str(home))
+    done = run_on_database("", "doctor")
+    assert done.returncode == 0
+    assert "database   note  none yet" in done.stdout
+    assert list(home.iterdir()) == [], "doctor makes nothing"
+
+
+def test_a_database_that_is_away_is_a_failure_with_the_next_step() -> None:
+    done = run_on_database("postgresql://nobody@127.0.0.1:9/nothing", "doctor")
+    assert done.returncode == 3
+    assert "database   FAIL  the database cannot be reached" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_district_made_by_a_typing_error_is_found(system: tuple[str, Process, str]) -> None:
+    """The last test of the system, because nothing removes a district."""
+    database, process, _ = system
+    wrong = read_output(
+        database, "key", "add", "--district", "exampelville", "--source", "12345", "--line", "grid"
+    ).strip()
+    status, findings = doctor(database)
+    assert status == 3
+    assert "is for exampelville, which does not exist; was exampleville meant?" in findings
+    with client(process.url, wrong) as api:
+        assert api.post("/issues/grid", json=issue("W-1")).status_code == 202
+    status, findings = doctor(database)
+    assert status == 3
+    assert "exampelville has no map, and 1 input: its issues are located nowhere" in findings
+    assert "was exampleville meant? → if it is a mistake: gridcall key revoke" in findings
