@@ -13,7 +13,7 @@ from assessment.core.facts import Fact, Key, Stamp, fact_of, merge, merge_into
 from assessment.core.figures import FLOWS, Months, Sheet, receipts, sheets
 from eventlog.core.row import Row
 from events import catalogue as e
-from events.instants import BEGINNING
+from events.instants import BEGINNING, instant_of
 from tests.harness.calls import DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
 from tests.harness.city import ANN, CASE, DAY, case_routed
 
@@ -103,6 +103,14 @@ def test_months_reach_as_far_as_needed() -> None:
     months = Months("Europe/Dublin")
     names = [months.name(at) for at in (0, 50 * 365 * DAY, -10 * 365 * DAY, 1)]
     assert names == ["1970-01", "2019-12", "1960-01", "1970-01"]
+
+
+def test_a_december_without_its_30th_ends_a_day_sooner() -> None:
+    """Check Samoa in 2011, where the clock skipped 30 December."""
+    new_year = instant_of("2011-12-31T10:00:00Z")
+    months = Months("Pacific/Apia")
+    names = [months.name(new_year + step) for step in (-1, 0, DAY - 1)]
+    assert names == ["2011-12", "2012-01", "2012-01"]
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Shanghai"])

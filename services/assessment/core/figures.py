@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 from itertools import accumulate
 from zoneinfo import ZoneInfo
 
@@ -99,7 +99,9 @@ class Months:
         months = [(y, m) for y in range(first, last + 1) for m in range(1, 13)]
         self._names = [f"{y:04}-{m:02}" for y, m in months]
         self._starts = [instant(datetime(y, m, 1, tzinfo=self._zone)) for y, m in months]
-        self._end = self._starts[-1] + 31 * DAY_US  # December has 31 days everywhere.
+        self._end = self._starts[-1] + 31 * DAY_US
+        if last < MAXYEAR:  # Where the clock skips a date, December has 30 days.
+            self._end = instant(datetime(last + 1, 1, 1, tzinfo=self._zone))
 
 
 def sheets(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant) -> list[Sheet]:
