@@ -130,8 +130,21 @@ def test_the_first_claim_that_answers_wins() -> None:
     assert (placed.holder.grid, placed.located_by, placed.rules) == (
         "0201",
         "grid",
-        ("outside_map",),
+        ("outside_map", "unknown_code"),
     )
+
+
+def test_a_declared_code_that_the_map_does_not_have_leaves_its_rule_once() -> None:
+    grid, street = e.PlaceClaim(by="grid", code="9999"), e.PlaceClaim(by="street", code="99")
+    placed = placement_of(*CITY, claims=(grid, street))
+    assert (type(placed), placed.located_by) == (e.CaseQueued, "none")
+    assert placed.rules == ("unknown_code",)
+
+
+def test_an_unknown_code_behind_the_place_that_answered_leaves_no_rule() -> None:
+    known, unknown = e.PlaceClaim(by="street", code="01"), e.PlaceClaim(by="grid", code="9999")
+    placed = placement_of(*CITY, claims=(known, unknown))
+    assert (placed.located_by, placed.rules) == ("street", ())
 
 
 def test_rules_of_claims_that_were_not_reached_do_not_count() -> None:

@@ -29,6 +29,9 @@ class Place(NamedTuple):
     data_flags: tuple[str, ...] = ()
 
 
+UNKNOWN_CODE = Place(data_flags=("unknown_code",))  # The map does not have it.
+
+
 def locate(
     claims: Sequence[PlaceClaim], results: Sequence[tuple[str, ...]], grids: Grids
 ) -> Location:
@@ -40,7 +43,7 @@ def locate(
     data_flags: list[str] = []
     for claim in claims:
         place = place_of(claim, grids_at, grids)
-        data_flags += place.data_flags
+        data_flags += [flag for flag in place.data_flags if flag not in data_flags]
         if place.street is not None:
             return Location(place.grid, place.street, claim.by, tuple(data_flags))
     return Location(None, None, "none", tuple(data_flags))
@@ -54,9 +57,9 @@ def place_of(claim: PlaceClaim, grids_at: Iterator[tuple[str, ...]], grids: Grid
             return place_among(next(grids_at, ()), grids)
         case "grid":
             entry = grids.entries.get(code)
-            return Place(code, entry.street) if entry else Place()
+            return Place(code, entry.street) if entry else UNKNOWN_CODE
         case "street":
-            return Place(street=code) if code in grids.streets else Place()
+            return Place(street=code) if code in grids.streets else UNKNOWN_CODE
         case "no_point" | "unknown_point":
             return Place(data_flags=(claim.by,))
         case unreachable:
