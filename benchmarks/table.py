@@ -182,7 +182,7 @@ async def all_stages(server: PostgresServer, url: str, fed: City) -> Spent:
     ) as pipeline:
         await checkpoint(url)
         wall, python, postgres = time.perf_counter(), time.process_time(), cpu_seconds(server)
-        await pipeline.begin(*first_adoptions(fed.profile, fed.grids, feed.next_at() or fed.until))
+        await pipeline.begin(*first_adoptions(fed.profile, fed.grids, feed.next_at(fed.until)))
         while part := feed.take(BATCH):
             await pipeline.feed(part)
         await pipeline.announce(fed.until)

@@ -20,9 +20,11 @@ import msgspec
 
 from events.errors import GridcallError, Invalid
 from events.instants import Instant
+from gridcall.simulation.city.header import Header
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.city.profile_loader import SourceLines
 from gridcall.simulation.city.row_mapper import Record, RowMapper
+from gridcall.simulation.city.text import escape_undecodable
 
 csv.field_size_limit(2**31 - 1)
 
@@ -76,9 +78,27 @@ def read_files(
     profile: Profile, lines: SourceLines, paths: Sequence[Path]
 ) -> Iterator[FileContent]:
     """Yield the content of files in their order. Raises InputError."""
+    check_headers(profile, lines, paths)
     cores = min(len(os.sched_getaffinity(0)), len(paths))
     with ProcessPoolExecutor(cores, get_context("fork"), ignore_signals) as pool:
         yield from map(decoder.decode, pool.map(read_packed, repeat(profile), repeat(lines), paths))
+
+
+def check_headers(profile: Profile, lines: SourceLines, paths: Sequence[Path]) -> None:
+    """Raise InputError with the faults of all headers, so that they can be corrected at once.
+
+    A pipe is left out, because it can be read only once.
+    """
+    faults: list[str] = []
+    for path in paths:
+        if path.is_file() or not path.exists():
+            try:
+                header = read_header(numbered_rows(path, profile), profile)
+                faults += header_faults(path, header, profile, lines)
+            except InputError as error:
+                faults.append(str(error))
+    if faults:
+        raise InputError("\n".join(faults))
 
 
 def ignore_signals() -> None:
@@ -94,38 +114,54 @@ def read_packed(profile: Profile, lines: SourceLines, path: Path) -> bytes:
 
 def read_file(profile: Profile, lines: SourceLines, path: Path) -> FileContent:
     """Return the content of a file. Raises InputError."""
+    name = escape_undecodable(path.name)
     rows = numbered_rows(path, profile)
-    _, header = next(rows, (1, []))
-    mapper = RowMapper(profile, header)
-    if message := header_fault(mapper, lines, header):
-        raise InputError(f"{path}:1: {message}")
+    header = read_header(rows, profile)
+    if faults := header_faults(path, header, profile, lines):
+        raise InputError("\n".join(faults))
+    mapper = RowMapper(profile, header, name)
     records: list[PackedRecord] = []
     rejected: list[RejectedRow] = []
     for line, row in rows:
         try:
-            records.append(pack_record(line, mapper.read(row)))
+            records.append(pack_record(line, mapper.read(row, line)))
         except Invalid as fault:
-            rejected.append(reject(path, line, mapper.reference(row), fault))
-    return FileContent(path.name, len(records) + len(rejected), records, rejected)
+            rejected.append(reject(name, line, mapper.reference(row, line), fault))
+    return FileContent(name, len(records) + len(rejected), records, rejected)
 
 
-def header_fault(mapper: RowMapper, lines: SourceLines, header: Sequence[str]) -> str | None:
-    """Return the fault of a header that lacks or repeats a column of the profile, or None."""
-    if mapper.missing_columns:
-        return "; ".join(
-            missing_column(column, key, lines, header)
-            for column, key in mapper.missing_columns.items()
-        )
-    if mapper.repeated_columns:
-        column = mapper.repeated_columns[0]
-        return f"column {column!r} is in the header twice; leave one of them"
-    return None
+def read_header(rows: Iterator[tuple[int, list[str]]], profile: Profile) -> Header:
+    """Return the header, which is the first of a file's rows."""
+    _, cells = next(rows, (1, []))
+    return Header(profile, cells)
 
 
-def reject(path: Path, line: int, reference: str, fault: Invalid) -> RejectedRow:
+def header_faults(path: Path, header: Header, profile: Profile, lines: SourceLines) -> list[str]:
+    """Return a line for each column of the profile that a header lacks or repeats."""
+    faults = [missing_column(column, key, header, lines) for column, key in header.missing.items()]
+    if faults:
+        has = escape_undecodable(", ".join(header.names)) or "nothing"
+        faults.append(f"correct the profile: the file has {has}")
+    if faults and (reason := header.likely_fault(profile.csv.delimiter)):
+        faults.append(f"read as {profile.csv.encoding}: {reason}")
+    faults += [
+        f"column {column!r} is in the header twice; leave one of them" for column in header.repeated
+    ]
+    return [f"{path}:1: {fault}" for fault in faults]
+
+
+def missing_column(column: str, key: str, header: Header, lines: SourceLines) -> str:
+    """Return the error of a missing column."""
+    nearest = header.nearest(column)
+    like = f"; the nearest is {escape_undecodable(nearest)!r}" if nearest else ""
+    location = lines.location(tuple(key.split(".")))
+    return f"no column {column!r}, which {key} names ({location}){like}"
+
+
+def reject(file: str, line: int, reference: str, fault: Invalid) -> RejectedRow:
     """Return the row of rejected.csv for a row that is invalid."""
     value, reference = escape_undecodable(fault.value), escape_undecodable(reference)
-    return RejectedRow(path.name, line, reference, fault.field, value, fault.reason)
+    return RejectedRow(file, line, reference, fault.field, value, fault.reason)
 
 
 def pack_record(line: int, record: Record) -> PackedRecord:
@@ -136,26 +172,17 @@ def pack_record(line: int, record: Record) -> PackedRecord:
     )
 
 
-def missing_column(column: str, key: str, lines: SourceLines, header: Sequence[str]) -> str:
-    """Return the error of a missing column."""
-    location = lines.location(tuple(key.split(".")))
-    has = ", ".join(header) or "nothing"
-    return (
-        f"no column {column!r}, which {key} names ({location}); "
-        f"correct the profile: the file has {has}"
-    )
-
-
 def numbered_rows(path: Path, profile: Profile) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a file, each with its first physical line. The header has line 1.
 
     Empty lines are skipped. Raises InputError.
     """
+    encoding = profile.csv.encoding
     try:
         with path.open("rb") as raw:
             plain = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
             text = io.TextIOWrapper(
-                plain, without_mark(profile.csv.encoding), errors="surrogateescape", newline=""
+                plain, without_mark(encoding), errors="surrogateescape", newline=""
             )
             reader = csv.reader(text, delimiter=profile.csv.delimiter)
             line = 1
@@ -163,7 +190,12 @@ def numbered_rows(path: Path, profile: Profile) -> Iterator[tuple[int, list[str]
                 if row:
                     yield line, row
                 line = reader.line_num + 1
-    except (OSError, EOFError, UnicodeError, csv.Error, zlib.error) as error:
+    except UnicodeError as error:
+        raise InputError(
+            f"{path}: cannot be read as {encoding}: {error}; name the file's own encoding in "
+            "csv.encoding of the profile"
+        ) from error
+    except (OSError, EOFError, csv.Error, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
 
 
@@ -173,8 +205,3 @@ def without_mark(encoding: str) -> str:
     Raises LookupError for an unknown encoding.
     """
     return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
-
-
-def escape_undecodable(text: str) -> str:
-    """Return text with undecodable bytes as backslash escapes, so that it can be written."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -80,13 +80,13 @@ async def simulate(
     Takes the inputs out of `feed`. `mark` may name an instant to announce between the last input
     and the following one, which changes nothing.
     """
-    fed = await pipeline.begin(*first_adoptions(profile, grids, feed.next_at() or until))
+    fed = await pipeline.begin(*first_adoptions(profile, grids, feed.next_at(until)))
     feed.skip(fed)
     progress(fed)
     with without_collecting():
         while part := feed.take(batch):
             await pipeline.feed(part)
-            watermark = mark(part[-1].at, feed.next_at() or until)
+            watermark = mark(part[-1].at, feed.next_at(until))
             if watermark is not None:
                 await pipeline.announce(watermark)
             progress(len(part))

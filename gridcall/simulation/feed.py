@@ -107,9 +107,9 @@ class Feed:
     # Reference → True if the source calls the case overdue.
     published: dict[str, bool] = field(default_factory=dict)
 
-    def next_at(self) -> Instant | None:
-        """Return the time of the next input, or None at the end."""
-        return self.inputs[-1].at if self.inputs else None
+    def next_at(self, until: Instant) -> Instant:
+        """Return the time of the next input; at the end, `until`."""
+        return self.inputs[-1].at if self.inputs else until
 
     def skip(self, count: int) -> None:
         """Remove inputs that an earlier run has fed."""
@@ -218,7 +218,7 @@ def read_feed(
             progress(file.rows)
         for reference, others in repeated.items():
             first[reference] = resolve_repeats(
-                [first[reference], *others], profile.reference.column, feed
+                [first[reference], *others], profile.reference.title, feed
             )
         add_inputs(feed, first, until)
     return feed

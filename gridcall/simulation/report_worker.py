@@ -62,11 +62,13 @@ class ReportWorker:
         except BrokenPipeError:
             self._answer()
 
-    def conclude(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
+    def conclude(
+        self, folder: Path, district: str, until: Instant, file_format: int
+    ) -> dict[str, Any]:
         """Write the tables into a folder. Return their part of summary.json."""
         with suppress(BrokenPipeError):
             self._messages.send_bytes(CONCLUDE)
-            self._messages.send((folder, district, until))
+            self._messages.send((folder, district, until, file_format))
         summary, self.memory_kib = self._answer()
         return summary
 
@@ -124,8 +126,7 @@ def fold_messages(messages: Connection) -> tuple[dict[str, Any], int]:
     shared_kib = getrusage(RUSAGE_SELF).ru_maxrss
     reader = ReportReader()
     asyncio.run(read_all(reader, messages))
-    folder, district, until = messages.recv()
-    summary = reader.conclude(folder, district, until)
+    summary = reader.conclude(*messages.recv())
     return summary, getrusage(RUSAGE_SELF).ru_maxrss - shared_kib
 
 

@@ -25,7 +25,9 @@ class LogReader(Protocol):
     def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
         """Take the next entries of one log. A cause comes before its effects."""
 
-    def conclude(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
+    def conclude(
+        self, folder: Path, district: str, until: Instant, file_format: int
+    ) -> dict[str, Any]:
         """Write the three tables into a folder. Returns their part of summary.json."""
 
 
@@ -51,8 +53,9 @@ def write_results(
         REJECTED_COLUMNS,
         [[str(cell) for cell in row] for row in feed.rejected],
     )
+    file_format = int(profile.format)
     summary = {
-        "format": 1,
+        "format": file_format,
         "profile": profile.profile,
         "until": rfc3339(until),
         "rows": feed.rows,
@@ -60,7 +63,7 @@ def write_results(
         "duplicates": feed.duplicates,
         "after_until": feed.after_until,
         "accepted": feed.accepted,
-        **reader.conclude(folder, profile.map.district.code, until),
+        **reader.conclude(folder, profile.map.district.code, until, file_format),
         "published": compare_verdicts(folder / "cases.csv", feed, profile.published is not None),
     }
     (folder / "summary.json").write_bytes(as_json(summary))

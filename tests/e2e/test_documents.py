@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gridcall.simulation.city.profile_loader import load_profile
 from tests.harness.paths import GRIDCALL_SCRIPT, PATHS, ROOT
 
 TRANSCRIPT = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -59,6 +60,14 @@ def test_the_profile_that_the_page_explains_is_the_one_that_runs() -> None:
     shown = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0]
     real = (ROOT / "profiles" / "exampleville.yaml").read_text(encoding="utf-8")
     assert yaml.load(shown, yaml.BaseLoader) == yaml.load(real, yaml.BaseLoader)
+
+
+def test_the_profile_of_format_2_on_the_page_is_a_profile(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "simulate.md").read_text(encoding="utf-8")
+    path = tmp_path / "profile.yaml"
+    path.write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[1], encoding="utf-8")
+    profile, _ = load_profile(path)
+    assert profile.format == "2"
 
 
 def test_every_link_leads_somewhere() -> None:

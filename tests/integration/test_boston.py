@@ -87,6 +87,7 @@ def test_every_row_is_accepted(year: dict[str, bytes]) -> None:
         "no_point": 0,
         "outside_map": 23,
         "overlap_time": 1,
+        "unknown_code": 0,
         "unknown_point": 17_070,
     }
 

@@ -61,9 +61,12 @@ def test_another_program_that_reads_the_contract_gets_the_same_tables(
 
 
 def rejections(content: bytes) -> list[list[str]]:
-    """Return the rejections. A row with a wrong number of cells is rejected as a whole."""
+    """Return the rejections without their reasons, which are free words.
+
+    A row with a wrong number of cells is rejected as a whole.
+    """
     keys = ("file", "line", "reference", "column", "value")
-    return [[row[key] for key in (keys if row["column"] else keys[:2])] for row in table(content)]
+    return [[row[key] for key in (keys if row["column"] else keys[:4])] for row in table(content)]
 
 
 # ── By hand ──────────────────────────────────────────────────────────────────────────────────────
@@ -263,7 +266,9 @@ def test_a_parked_case_is_open_counted_and_reported(
     assert done.summary["issues"]["parked"] == 1
     assert sum(done.summary["issues"].values()) == done.summary["accepted"]
     assert "1 cases are parked" in done.failed[0]
-    row = next(row for row in case_rows(tables.cases.values(), "exampleville") if row[0] == "E-001")
+    row = next(
+        row for row in case_rows(tables.cases.values(), "exampleville", 1) if row[0] == "E-001"
+    )
     assert row[-3:-1] == ("open", "none")
 
 
@@ -274,7 +279,7 @@ def test_a_fault_in_the_process_of_the_reports_ends_the_run(
     with start_report_worker() as tables:
         tables.read("intake", "city", [gap])
         with pytest.raises(Halted, match="reports' process ended"):
-            tables.conclude(tmp_path, "city", 0)
+            tables.conclude(tmp_path, "city", 0, 1)
     assert "a gap, or a repeat" in capfd.readouterr().err
 
 
@@ -344,6 +349,15 @@ def test_calls_that_may_not_wait_at_all_name_the_street_before_the_district(tmp_
 
 
 # ── Far times ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_first_report_at_the_beginning_of_1970_keeps_its_time(tmp_path: Path) -> None:
+    header, row = INPUTS[0].read_text(encoding="utf-8").splitlines()[:2]
+    path = tmp_path / "old.csv"
+    old = row.replace("2019-01-02T09:15:00", "1970-01-01T00:00:00Z")
+    path.write_text(f"{header}\n{old}\n", encoding="utf-8")
+    files = run(tmp_path / "out", inputs=[path])
+    assert [row["reported"] for row in table(files["cases.csv"])] == ["1970-01-01T00:00:00Z"]
 
 
 def test_times_of_other_centuries_are_times_like_any(tmp_path: Path) -> None:

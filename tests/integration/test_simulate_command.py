@@ -20,6 +20,7 @@ import pytest
 from tests.harness.commands import environment, run_gridcall
 from tests.harness.exampleville import CITY, INPUTS, PROFILE, UNTIL, changed_profile
 from tests.harness.requirements import require
+from tests.harness.simulation import table
 
 HEADER = "id;channel;type;opened;target;closed;status;area;ward;latitude;longitude;verdict\n"
 GOOD = (
@@ -92,15 +93,74 @@ def test_an_out_that_is_an_empty_folder_is_filled(tmp_path: Path) -> None:
 # ── 2: nothing ran ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_missing_column_names_file_line_key_and_what_to_do(tmp_path: Path) -> None:
-    done = simulate(tmp_path / "out", inputs=write_rows(tmp_path, "id;channel\nR;Phone\n"))
+def test_a_missing_column_names_file_line_key_nearest_name_and_what_to_do(tmp_path: Path) -> None:
+    done = simulate(tmp_path / "out", inputs=write_rows(tmp_path, "id;Channel\nR;Phone\n"))
     assert done.returncode == 2
     assert (
-        f"{tmp_path / 'rows.csv'}:1: no column 'type', which category.column names ({PROFILE}:11)"
-        in done.stderr
-    )
-    assert "correct the profile: the file has id, channel" in done.stderr
+        f"{tmp_path / 'rows.csv'}:1: no column 'channel', which line.column names ({PROFILE}:8); "
+        "the nearest is 'Channel'\n"
+    ) in done.stderr
+    assert "no column 'type', which category.column names" in done.stderr
+    assert "rows.csv:1: correct the profile: the file has id, Channel\n" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_missing_columns_of_all_files_are_named_at_once(tmp_path: Path) -> None:
+    rows = [
+        *write_rows(tmp_path, HEADER + GOOD, "whole.csv"),
+        *write_rows(tmp_path, HEADER.replace("ward", "Ward"), "case.csv"),
+        *write_rows(tmp_path, HEADER.replace("status", "state"), "other.csv"),
+        tmp_path / "nowhere.csv",
+    ]
+    done = simulate(tmp_path / "out", inputs=rows)
+    assert done.returncode == 2
+    assert "case.csv:1: no column 'ward', which place.2.street.column names" in done.stderr
+    assert "; the nearest is 'Ward'" in done.stderr
+    assert "other.csv:1: no column 'status', which ended.state.column names" in done.stderr
+    assert "; the nearest is 'state'" in done.stderr
+    assert "nowhere.csv: cannot be read: [Errno 2] No such file or directory" in done.stderr
+    assert "whole.csv" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("encoding", "says"),
+    [
+        ("utf-16", "read as utf-8: the header is not text; name the file's encoding in csv."),
+        ("cp037", "read as utf-8: the header is not text; name the file's encoding in csv."),
+    ],
+)
+def test_a_header_in_another_encoding_names_the_encoding(
+    tmp_path: Path, encoding: str, says: str
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes((HEADER + GOOD).encode(encoding))
+    done = simulate(tmp_path / "out", inputs=[path])
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+def test_a_file_that_cannot_be_decoded_names_the_encoding(tmp_path: Path) -> None:
+    profile = changed_profile(tmp_path, "encoding: utf-8", "encoding: utf-16")
+    done = simulate(tmp_path / "out", inputs=write_rows(tmp_path, HEADER + GOOD), profile=profile)
+    assert done.returncode == 2
+    assert "rows.csv: cannot be read as utf-16: " in done.stderr
+    assert "name the file's own encoding in csv.encoding of the profile" in done.stderr
+
+
+def test_bytes_in_another_encoding_reject_their_row_and_name_the_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes((HEADER + GOOD.replace("Noise", "Lärm")).encode("latin-1"))
+    assert simulate(tmp_path / "out", inputs=[path]).returncode == 1
+    (rejected,) = table((tmp_path / "out" / "rejected.csv").read_bytes())
+    assert (rejected["column"], rejected["value"]) == ("type", r"L\udce4rm")
+    assert rejected["reason"] == "not text in utf-8; see csv.encoding"
+
+
+def test_a_header_of_one_cell_names_the_likely_delimiter(tmp_path: Path) -> None:
+    commas = write_rows(tmp_path, HEADER.replace(";", ","))
+    done = simulate(tmp_path / "out", inputs=commas)
+    assert done.returncode == 2
+    assert "the header is one cell; is csv.delimiter ','?" in done.stderr
 
 
 def test_an_unknown_profile_key_names_the_nearest_known_one(tmp_path: Path) -> None:
@@ -167,14 +227,18 @@ def test_an_argument_that_cannot_be_read_is_named(
 
 
 def test_a_column_that_is_in_the_header_twice_is_named(tmp_path: Path) -> None:
-    done = simulate(
-        tmp_path / "out", inputs=write_rows(tmp_path, HEADER.replace("verdict", "id") + GOOD)
-    )
+    rows = write_rows(tmp_path, HEADER.replace("\n", ";id\n") + GOOD)
+    done = simulate(tmp_path / "out", inputs=rows)
     assert done.returncode == 2
-    assert (
-        "rows.csv:1: column 'id' is in the header twice" in done.stderr
-        or "no column 'verdict'" in done.stderr
-    )
+    assert "rows.csv:1: column 'id' is in the header twice; leave one of them" in done.stderr
+
+
+def test_the_name_of_a_file_that_is_no_text_is_written_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "l\udce4rm.csv"
+    path.write_text(HEADER + GOOD + "too short\n", encoding="utf-8")
+    assert simulate(tmp_path / "out", inputs=[path]).returncode == 1
+    (rejected,) = table((tmp_path / "out" / "rejected.csv").read_bytes())
+    assert rejected["file"] == r"l\udce4rm.csv"
 
 
 @pytest.mark.parametrize(

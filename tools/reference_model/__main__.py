@@ -14,9 +14,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Print the summary that `gridcall simulate` must come to."
     )
-    parser.add_argument("--profile", type=Path, read_required=True)
-    parser.add_argument("--map", type=Path, read_required=True)
-    parser.add_argument("--until", read_required=True)
+    parser.add_argument("--profile", type=Path, required=True)
+    parser.add_argument("--map", type=Path, required=True)
+    parser.add_argument("--until", required=True)
     parser.add_argument("inputs", type=Path, nargs="+", metavar="FILE")
     options = parser.parse_args()
     sys.stdout.write(

@@ -101,7 +101,8 @@ def raise_calls(
 ) -> Iterator[Call]:
     """Return the calls of a case whose deadline was missed."""
     assert record.due is not None
-    answer_within = parse_duration(profile["calls"]["answer_within"])
+    calls = profile["calls"]
+    answer_within = parse_duration(calls if calls == "never" else calls["answer_within"])
     raised = max(record.due.utc, record.reported.utc)
     answer_due = raised + answer_within if answer_within is not None else None
     source, to = levels(record.place)

@@ -12,15 +12,16 @@ from tools.reference_model.cases import Case
 from tools.reference_model.rows import Cell, Spec
 from tools.reference_model.tables import table
 
-FIGURES = (
-    "reported,ended,due,in_time,missed,on_time_bp,open_at_end,overdue_at_end,calls_raised,"
-    "calls_answered"
-)
-EVALUATIONS = f"period,worker,grid,street,{FIGURES}"
+FIGURES = {
+    "1": "reported,ended,due,in_time,missed,on_time_bp,open_at_end,overdue_at_end,calls_raised,"
+    "calls_answered",
+    "2": "reported,ended,due,in_time,missed,on_time_bp,recurred,open_at_end,overdue_at_end,"
+    "calls_raised,calls_answered",
+}
 
 
 def evaluations_table(profile: Spec, cases: Iterable[Case], until: datetime) -> str:
-    zone = ZoneInfo(profile["zone"])
+    zone, figures = ZoneInfo(profile["zone"]), FIGURES[profile["format"]]
     of_grid: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         if case.record.place.grid:  # A case without a grid is on no sheet.
@@ -28,12 +29,15 @@ def evaluations_table(profile: Spec, cases: Iterable[Case], until: datetime) -> 
     rows = [
         row
         for grid, cases_of_grid in of_grid.items()
-        for row in sheets(grid, cases_of_grid, zone, until)
+        for row in sheets(grid, cases_of_grid, zone, until, figures)
     ]
-    return table(EVALUATIONS, sorted(rows, key=lambda row: (row[0], row[1])))
+    rows.sort(key=lambda row: (row[0], row[1]))
+    return table(f"period,worker,grid,street,{figures}", rows)
 
 
-def sheets(grid: str, cases: list[Case], zone: ZoneInfo, until: datetime) -> Iterator[list[Cell]]:
+def sheets(
+    grid: str, cases: list[Case], zone: ZoneInfo, until: datetime, names: str
+) -> Iterator[list[Cell]]:
     """Return a row for each month in which a figure of this grid was counted."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for case in cases:
@@ -42,8 +46,7 @@ def sheets(grid: str, cases: list[Case], zone: ZoneInfo, until: datetime) -> Ite
     for period, count in counts.items():
         count.update(open_cases(cases, min(end_of_month(period, zone), until)))
         figures = [
-            on_time_bp(count) if name == "on_time_bp" else count[name]
-            for name in FIGURES.split(",")
+            on_time_bp(count) if name == "on_time_bp" else count[name] for name in names.split(",")
         ]
         yield [period, "w:" + grid, grid, cases[0].record.place.street, *figures]
 

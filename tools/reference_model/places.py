@@ -14,7 +14,7 @@ from typing import Any
 import shapely
 from shapely.geometry import shape
 
-from tools.reference_model.rows import Fault, Row, Spec, claims
+from tools.reference_model.rows import Fault, Row, Spec, claims, nfc
 
 
 @dataclass(frozen=True)
@@ -26,35 +26,54 @@ class Place:
 
 
 class CityMap:
-    """The grids of the map, each with its street."""
+    """The grids of the map, each with its street. A grid may have several features."""
 
     def __init__(self, profile: Spec, folder: Path) -> None:
         grids, streets = profile["map"]["grids"], profile["map"]["streets"]
         features = json.loads((folder / grids["file"]).read_text(encoding="utf-8"))["features"]
-        self.codes = [str(feature["properties"][grids["code"]]) for feature in features]
-        names = [pad(str(feature["properties"][streets["from"]]), streets) for feature in features]
+        properties = [feature["properties"] for feature in features]
+        self.codes = [text_of(each[grids["code"]]) for each in properties]
+        names = [make_code(text_of(each[streets["from"]]), streets) for each in properties]
+        kinds = [is_dedicated(each, grids.get("dedicated")) for each in properties]
         self.street_of = dict(zip(self.codes, names, strict=True))
+        self.dedicated = {code for code, kind in zip(self.codes, kinds, strict=True) if kind}
         self.streets = set(names)
         self.tree = shapely.STRtree([shape(feature["geometry"]) for feature in features])
         self.grids_at = cache(self.search)  # Sources round, so that most points come again.
 
-    def search(self, latitude: float, longitude: float) -> list[str]:
-        """Return the grids that contain a point. A point on a border is in both grids."""
-        return [
-            self.codes[i]
-            for i in self.tree.query(shapely.Point(longitude, latitude), predicate="intersects")
-        ]
+    def search(self, latitude: float, longitude: float) -> set[str]:
+        """Return the grids that contain a point. A point on a border is in both grids.
+
+        If some of them are dedicated, only those are returned.
+        """
+        point = shapely.Point(longitude, latitude)
+        codes = {self.codes[i] for i in self.tree.query(point, predicate="intersects")}
+        return codes & self.dedicated or codes
+
+
+def text_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return json.dumps(value)
+    return "" if value is None else str(nfc(str(value).strip()))
+
+
+def is_dedicated(properties: Spec, spec: Spec | None) -> bool:
+    return spec is not None and text_of(properties.get(spec["property"])) in spec["values"]
 
 
 def locate(profile: Spec, city: CityMap, row: Row) -> Place:
     rules = set[str]()  # Claims after the first one that names a place leave no rule.
     for kind, spec in claims(profile):
-        code = (
-            grid_at_point(spec, row, city, rules) if kind == "point" else declared_code(spec, row)
-        )
-        if kind == "street" and code in city.streets:
+        if kind == "point":
+            code = grid_at_point(spec, row, city, rules)
+        else:
+            code = declared_code(spec, row)
+            if code and code not in (city.streets if kind == "street" else city.street_of):
+                rules.add("unknown_code")
+                continue
+        if code and kind == "street":
             return Place(kind, "", code, frozenset(rules))
-        if kind != "street" and code in city.street_of:
+        if code:
             return Place(kind, code, city.street_of[code], frozenset(rules))
     return Place("none", "", "", frozenset(rules))
 
@@ -107,14 +126,18 @@ def is_unknown(point: tuple[float, float], spec: Spec) -> bool:
 
 
 def declared_code(spec: Spec, row: Row) -> str:
-    code = row.known[spec["column"]]
+    """Return the code that a cell declares; empty if it declares none."""
+    cell = row.known[spec["column"]]
+    if "table" in spec:
+        return spec["table"].get(cell, "") if cell else ""
+    return make_code(cell, spec)
+
+
+def make_code(code: str, spec: Spec) -> str:
     if "drop" in spec:
         code = re.sub(spec["drop"], "", code, count=1)
     if "keep" in spec:
         match = re.search(spec["keep"], code)
         code = (match.group(1) or "") if match else ""
-    return pad(code, spec) if code else ""  # An empty text, padded, could be a code.
-
-
-def pad(code: str, spec: Spec) -> str:
-    return code.rjust(int(spec.get("pad", 0)), "0")
+    # An empty text, padded, could be a code.
+    return str(nfc(code.rjust(int(spec.get("pad", 0)), "0"))) if code else ""

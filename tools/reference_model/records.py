@@ -9,7 +9,17 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tools.reference_model.places import CityMap, Place, locate, read_point
-from tools.reference_model.rows import Cell, Fault, Row, Spec, claims, read_rows
+from tools.reference_model.rows import (
+    Cell,
+    Fault,
+    Row,
+    Spec,
+    claims,
+    known_text,
+    raw_text,
+    read_rows,
+    title,
+)
 from tools.reference_model.times import Moment, read_moment
 
 
@@ -33,12 +43,13 @@ def read_record(profile: Spec, city: CityMap, zone: ZoneInfo, row: Row) -> Recor
     """Read a record. Raise Fault for the first fault, in the order of the profile's keys."""
     if not row.whole:
         raise Fault("", "")
+    refuse_other_than_text(row)
     return Record(
         row=row,
-        reference=read_required(row, profile["reference"]["column"]),
+        reference=read_reference(profile["reference"], row),
         line=read_line(profile["line"], row),
-        category=row.known[profile["category"]["column"]],
-        reported=read_reported(profile, row, zone),
+        category=read_category(profile["category"], row),
+        reported=read_reported(profile["reported"], row, zone),
         due=read_moment(profile.get("due"), row, zone),
         ended=read_moment(profile.get("ended"), row, zone),
         status=read_status(profile, row),
@@ -47,29 +58,53 @@ def read_record(profile: Spec, city: CityMap, zone: ZoneInfo, row: Row) -> Recor
     )
 
 
-def read_required(row: Row, column: str) -> str:
-    if not row.known[column]:
-        raise Fault(column, row.cells[column])
-    return row.known[column]
+def refuse_other_than_text(row: Row) -> None:
+    """Refuse NUL, and bytes that are not in the file's encoding, which were read as surrogates."""
+    for column, cell in row.cells.items():
+        if "\0" in cell or any(0xD800 <= ord(character) < 0xE000 for character in cell):
+            raise Fault(column, cell.encode(errors="backslashreplace").decode())
+
+
+def read_reference(spec: Spec, row: Row) -> str:
+    reference = reference_of(spec, row)
+    if not reference:
+        raise Fault(title(spec), raw_text(row, spec, spec.get("join", "")))
+    return reference
+
+
+def reference_of(spec: Spec, row: Row) -> str:
+    """Return the reference of a row, empty if it has none."""
+    if "row" in spec:
+        return f"{row.file}:{row.number}"
+    if not row.whole and "columns" in spec:
+        return ""
+    return known_text(row, spec, spec.get("join", ""))
 
 
 def read_line(spec: Spec, row: Row) -> str:
-    line = read_mapped(spec, row)
+    if "value" in spec:
+        return str(spec["value"])
+    line = read_mapped(spec, row, "refuse")
     if line == "refuse":
         raise Fault(spec["column"], row.cells[spec["column"]])
     return line
 
 
-def read_mapped(spec: Spec, row: Row) -> str:
-    """Return the value of a cell. A blank cell is `otherwise`, even if the values name it."""
+def read_category(spec: Spec, row: Row) -> str:
     cell = row.known[spec["column"]]
-    return str(spec["values"].get(cell, spec["otherwise"]) if cell else spec["otherwise"])
+    return str(spec.get("values", {}).get(cell, cell)) if cell else ""
 
 
-def read_reported(profile: Spec, row: Row, zone: ZoneInfo) -> Moment:
-    read_required(row, profile["reported"]["column"])
-    moment = read_moment(profile["reported"], row, zone)
-    assert moment is not None
+def read_mapped(spec: Spec, row: Row, default: str) -> str:
+    """Return the value of a cell. A blank cell is `otherwise`, even if the values name it."""
+    cell, otherwise = row.known[spec["column"]], spec.get("otherwise", default)
+    return str(spec.get("values", {}).get(cell, otherwise) if cell else otherwise)
+
+
+def read_reported(spec: Spec, row: Row, zone: ZoneInfo) -> Moment:
+    moment = read_moment(spec, row, zone)
+    if moment is None:
+        raise Fault(title(spec), raw_text(row, spec, " "))
     return moment
 
 
@@ -77,8 +112,8 @@ def read_status(profile: Spec, row: Row) -> str:
     """Return the state that the source gives. Without such a column the ending time decides."""
     ended = profile.get("ended", {})
     if "state" in ended:
-        return read_mapped(ended["state"], row)
-    return "closed" if ended and row.known[ended["column"]] else "open"
+        return read_mapped(ended["state"], row, "closed")
+    return "closed" if ended and known_text(row, ended, " ") else "open"
 
 
 def read_place(profile: Spec, city: CityMap, row: Row) -> Place:
@@ -104,7 +139,7 @@ def select_rows(profile: Spec, city: CityMap, inputs: Iterable[Path], until: dat
     rows = [row for path in inputs for row in read_rows(path, profile)]
     readable, rejected = split_readable(profile, city, rows)
     first, again = split_by_reference(readable)
-    column = profile["reference"]["column"]
+    column = title(profile["reference"])
     differing = [
         record for record in again if record.row.cells != first[record.reference].row.cells
     ]
@@ -131,8 +166,7 @@ def split_readable(
         try:
             records.append(read_record(profile, city, zone, row))
         except Fault as fault:
-            # If cells are missing or too many, no cell is sure to be in its column.
-            reference = row.known[profile["reference"]["column"]] if row.whole else ""
+            reference = reference_of(profile["reference"], row)
             rejected.append(rejection(row, reference, fault.column, fault.value))
     return records, rejected
 

@@ -26,11 +26,15 @@ RULES = (
     "gap_time",
     "overlap_time",
     "closed_without_time",
+    "unknown_code",
 )
 
 
 def summary(profile: Spec, selection: Selection, cases: list[Case], until: datetime) -> str:
     located_by = Counter(case.record.place.located_by for case in cases)
+    is_format_2 = profile["format"] == "2"
+    rules = (*RULES, "no_calendar") if is_format_2 else RULES
+    joined = {"joined": 0} if is_format_2 else {}
     figures = {
         "format": int(profile["format"]),
         "profile": profile["profile"],
@@ -45,11 +49,13 @@ def summary(profile: Spec, selection: Selection, cases: list[Case], until: datet
         "located_by": count_each(PLACES, located_by),
         "lines": count_each(LINES, Counter(case.record.line for case in cases)),
         "verdicts": count_each(VERDICTS, Counter(case.verdict for case in cases)),
-        "rules": count_each(RULES, Counter(rule for case in cases for rule in case.rules)),
+        "rules": count_each(rules, Counter(rule for case in cases for rule in case.rules)),
         "not_attributed": located_by["street"] + located_by["none"],
-        "calls": {level: calls_to(level, cases) for level in ("street", "district")},
+        "calls": {level: calls_to(level, cases) | joined for level in ("street", "district")},
         "published": compare_published(profile.get("published"), cases),
     }
+    if is_format_2:
+        figures["origins"] = {"opened": len(cases), "joined": 0, "recurrence": 0}
     return json.dumps(figures, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 

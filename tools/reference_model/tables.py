@@ -9,42 +9,51 @@ from tools.reference_model.cases import Call, Case
 from tools.reference_model.rows import Cell, Spec
 from tools.reference_model.times import format_time
 
-CASES = (
-    "reference,line,category,case,located_by,grid,street,district,reported,due,ended,state,"
-    "verdict,rules"
-)
-CALLS = (
-    "raised,reference,case,from,to,receiver,because,answer_due,acknowledged,answered,ended,outcome"
-)
+CASES = {
+    "1": "reference,line,category,case,located_by,grid,street,district,reported,due,ended,state,"
+    "verdict,rules",
+    "2": "reference,line,category,case,origin,located_by,grid,street,district,reported,due,ended,"
+    "state,verdict,rules",
+}
+CALLS = {
+    "1": "raised,reference,case,from,to,receiver,because,answer_due,acknowledged,answered,ended,"
+    "outcome",
+    "2": "raised,reference,case,from,to,receiver,because,repeat,joined,answer_due,acknowledged,"
+    "answered,ended,outcome",
+}
+# Without merging each row opens its case, no call is repeated, and no reason joins one.
+ORIGIN: dict[str, list[Cell]] = {"1": [], "2": ["opened"]}
+REPEAT_AND_JOINED: dict[str, list[Cell]] = {"1": [], "2": [0, 0]}
 TO_QUOTE = re.compile('[,"\r\n]')
 
 
 def cases_table(profile: Spec, cases: Iterable[Case]) -> str:
-    district = profile["map"]["district"]["code"]
+    form = profile["format"]
     ordered = sorted(cases, key=lambda case: (case.reported, case.record.reference))
-    return table(CASES, [case_cells(case, district) for case in ordered])
+    return table(CASES[form], [case_cells(profile, case) for case in ordered])
 
 
-def case_cells(case: Case, district: str) -> list[Cell]:
-    record, place = case.record, case.record.place
+def case_cells(profile: Spec, case: Case) -> list[Cell]:
+    record, place, origin = case.record, case.record.place, ORIGIN[profile["format"]]
     about: list[Cell] = [record.reference, record.line, record.category, case.id]
-    where = [place.located_by, place.grid, place.street, district]
+    where = [place.located_by, place.grid, place.street, profile["map"]["district"]["code"]]
     when = [format_time(instant) for instant in (case.reported, case.due, case.ended)]
-    return [*about, *where, *when, case.state, case.verdict, ";".join(sorted(case.rules))]
+    return [*about, *origin, *where, *when, case.state, case.verdict, ";".join(sorted(case.rules))]
 
 
 def calls_table(profile: Spec, cases: Iterable[Case]) -> str:
-    district = profile["map"]["district"]["code"]
     calls = [(call, case) for case in cases for call in case.calls]
     calls.sort(
         key=lambda both: (both[0].raised, both[1].record.reference, both[0].to == "district")
     )
-    return table(CALLS, [call_cells(call, case, district) for call, case in calls])
+    rows = [call_cells(profile, call, case) for call, case in calls]
+    return table(CALLS[profile["format"]], rows)
 
 
-def call_cells(call: Call, case: Case, district: str) -> list[Cell]:
+def call_cells(profile: Spec, call: Call, case: Case) -> list[Cell]:
+    district = profile["map"]["district"]["code"]
     receiver = case.record.place.street if call.to == "street" else district
-    what = [
+    what: list[Cell] = [
         format_time(call.raised),
         case.record.reference,
         case.id,
@@ -52,6 +61,7 @@ def call_cells(call: Call, case: Case, district: str) -> list[Cell]:
         call.to,
         receiver,
         call.because,
+        *REPEAT_AND_JOINED[profile["format"]],
     ]
     return [*what, format_time(call.answer_due), "", "", format_time(case.ended), outcome(case)]
 

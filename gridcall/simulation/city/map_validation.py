@@ -35,8 +35,8 @@ from gridcall.simulation.city.map_geometry import (
     uncut_edge,
 )
 from gridcall.simulation.city.map_topology import topology
+from gridcall.simulation.city.place_claims import make_code
 from gridcall.simulation.city.profile import GridsFile, MapFiles
-from gridcall.simulation.city.row_mapper import make_code
 
 CRS84 = ("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "OGC:CRS84")
 MENDED = "gridcall map mend does it"

@@ -6,110 +6,50 @@ and no code.
 
 from __future__ import annotations
 
-import codecs
-import re
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from events.catalogue import Line
+from gridcall.simulation.city.profile_values import (
+    NEW_KEY,
+    Delimiter,
+    Duration,
+    Encoding,
+    KeepPattern,
+    Never,
+    Pattern,
+    SquareMetres,
+    TimeFormat,
+    Unsupported,
+    Zone,
+)
 
 Outcome = Literal["open", "closed", "withdrawn"]
 DISTRICT_CODE = r"[^/\s]+"  # Row ids contain it and are split at slashes.
 
 
-def check_zone(name: str) -> str:
-    """Return the name of a zone of the IANA time zone database."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(
-            f"{name!r} is not a zone of the IANA database; write for example Europe/Dublin"
-        ) from None
-    return name
-
-
-def check_pattern(pattern: str) -> str:
-    """Return a valid regular expression of Python."""
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
-    return pattern
-
-
-def check_group(pattern: str) -> str:
-    """Return a regular expression with a group."""
-    if re.compile(check_pattern(pattern)).groups < 1:
-        raise ValueError(f"{pattern!r} has no group (…): group 1 is what is kept")
-    return pattern
-
-
-def check_encoding(name: str) -> str:
-    """Return the name of a character encoding that Python knows."""
-    try:
-        codecs.lookup(name)
-    except LookupError:
-        raise ValueError(
-            f"{name!r} is not a known encoding; write for example utf-8 or latin-1"
-        ) from None
-    return name
-
-
-def check_delimiter(delimiter: str) -> str:
-    """Return a character that can separate cells."""
-    if delimiter in '"\r\n\0 ':
-        raise ValueError(f"{delimiter!r} cannot separate cells; write for example ',' or ';'")
-    return delimiter
-
-
-def check_format(form: str) -> str:
-    """Return a format of datetime.strptime, or `iso`."""
-    try:
-        datetime.strptime("", form)
-    except ValueError as error:
-        if "does not match" not in str(error):
-            raise ValueError(f"{form!r} is not a format of strptime: {error}") from None
-    except re.error:
-        raise ValueError(
-            f"{form!r} is not a format of strptime: a directive is in it twice"
-        ) from None
-    return form
-
-
-def parse_tolerance(text: Any) -> Any:
-    """Return a number of square metres; infinity for `any`."""
-    return float("inf") if text == "any" else text
-
-
-Zone = Annotated[str, AfterValidator(check_zone)]
-Pattern = Annotated[str, AfterValidator(check_pattern)]
-KeepPattern = Annotated[str, AfterValidator(check_group)]
-SquareMetres = Annotated[float, BeforeValidator(parse_tolerance), Field(ge=0)]
-
-
 class Part(BaseModel):
-    """A part of a profile. Unknown keys are errors."""
+    """A part of a profile. Unknown keys are errors. Of the `ways`, exactly one is there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    ways: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="after")
+    def check_one_way(self) -> Self:
+        """Return this part, if it has exactly one of the keys that exclude each other."""
+        if self.ways and sum(bool(getattr(self, way)) for way in self.ways) != 1:
+            *others, last = self.ways
+            raise ValueError(f"exactly one of {', '.join(others)} or {last}")
+        return self
 
 
 class Csv(Part):
     """The form of the CSV files. Cells are trimmed; `blank` lists those that mean nothing."""
 
-    delimiter: Annotated[
-        str, Field(min_length=1, max_length=1), AfterValidator(check_delimiter)
-    ] = ","
-    encoding: Annotated[str, AfterValidator(check_encoding)] = "utf-8"
+    delimiter: Delimiter = ","
+    encoding: Encoding = "utf-8"
     blank: frozenset[str] = frozenset({""})
 
 
@@ -119,22 +59,83 @@ class Column(Part):
     column: str
 
 
-class LineColumn(Column):
-    """The column of the line: the meaning of its values, and of all others."""
+class Columns(Part):
+    """A column, or several that are joined. If one of several is blank, the whole is blank."""
 
+    ways: ClassVar[tuple[str, ...]] = ("column", "columns")
+
+    column: str | None = None
+    columns: Annotated[tuple[str, ...], NEW_KEY] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in the order in which they are joined."""
+        return self.columns if self.column is None else (self.column,)
+
+    @property
+    def title(self) -> str:
+        """The columns in a message."""
+        return "+".join(self.names)
+
+    def keys(self) -> Iterator[tuple[str, str]]:
+        """Yield each column and its key."""
+        if self.column is not None:
+            yield self.column, "column"
+        for i, column in enumerate(self.columns):
+            yield column, f"columns.{i}"
+
+
+class ReferenceColumns(Columns):
+    """The columns of the reference, joined by `join`, or `row`: the file's name and the line."""
+
+    ways = ("column", "columns", "row")
+
+    join: Annotated[str, NEW_KEY] = ""
+    row: Annotated[bool, NEW_KEY] = False
+
+    @model_validator(mode="after")
+    def check_join(self) -> Self:
+        """Return this part, if it has columns to join."""
+        if "join" in self.model_fields_set and not self.columns:
+            raise ValueError("join is for columns; leave it out")
+        return self
+
+
+class LineColumn(Part):
+    """The column of the line: the meaning of its values, and of all others.
+
+    Instead, `value` is the line of the whole file.
+    """
+
+    ways = ("column", "value")
+
+    column: str | None = None
+    value: Annotated[Line | None, NEW_KEY] = None
     values: dict[str, Line] = {}
     otherwise: Line | Literal["refuse"] = "refuse"
 
+    @model_validator(mode="after")
+    def check_value(self) -> Self:
+        """Return this part, if its one value stands alone."""
+        if self.value and self.model_fields_set & {"values", "otherwise"}:
+            raise ValueError("value is the line of the whole file: leave out values and otherwise")
+        return self
 
-class TimeColumn(Column):
-    """A column of times. Formats are tried in order.
 
-    `iso` is ISO 8601. `day: end` takes the last microsecond of the date.
+class CategoryColumn(Column):
+    """The column of the category. `values` renames some of them."""
+
+    values: Annotated[dict[str, str], NEW_KEY] = {}
+    otherwise: Annotated[Literal["keep"], NEW_KEY] = "keep"
+
+
+class TimeColumn(Columns):
+    """A column of times, or several that are joined by one space. Formats are tried in order.
+
+    `day: end` takes the last microsecond of the date.
     """
 
-    formats: Annotated[
-        tuple[Annotated[str, AfterValidator(check_format)], ...], Field(min_length=1)
-    ] = ("iso",)
+    formats: Annotated[tuple[TimeFormat, ...], Field(min_length=1)] = ("iso",)
     day: Literal["end"] | None = None
 
 
@@ -163,7 +164,16 @@ class Code(Part):
 
 
 class CodeColumn(Code, Column):
-    """A column of codes."""
+    """A column of codes. Instead of the steps, `table` gives the code of each cell."""
+
+    table: Annotated[dict[str, str] | None, NEW_KEY] = None
+
+    @model_validator(mode="after")
+    def check_table(self) -> Self:
+        """Return this part, if its table stands alone."""
+        if self.table is not None and self.model_fields_set & {"drop", "keep", "pad"}:
+            raise ValueError("table gives the code itself: leave out drop, keep and pad")
+        return self
 
 
 class PointColumns(Part):
@@ -179,17 +189,23 @@ class PointColumns(Part):
 
 
 class Place(Part):
-    """One way to find the place, with exactly one key."""
+    """One way to find the place."""
+
+    ways = ("point", "grid", "street")
 
     point: PointColumns | None = None
     grid: CodeColumn | None = None
     street: CodeColumn | None = None
 
-    @model_validator(mode="after")
-    def check_one_way(self) -> Place:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("exactly one of point, grid or street per entry")
-        return self
+    def keys(self) -> Iterator[tuple[str, str]]:
+        """Yield each column and its key."""
+        if self.point:
+            yield self.point.lat, "point.lat"
+            yield self.point.lon, "point.lon"
+        if self.grid:
+            yield self.grid.column, "grid.column"
+        if self.street:
+            yield self.street.column, "street.column"
 
 
 class District(Part):
@@ -200,22 +216,22 @@ class District(Part):
 
 
 class Dedicated(Part):
-    """The property that makes a feature a dedicated grid, and the values that do."""
+    """The features that are dedicated grids: those whose property has one of the values."""
 
     property: str
-    values: frozenset[str]
+    values: Annotated[frozenset[str], Field(min_length=1)]
 
 
 class GridsFile(Part):
     """The GeoJSON file of the grids, and the property that is a grid's code.
 
-    With `dissolve` several features of one code are one grid.
+    With `dissolve`, several features of one code are one grid.
     """
 
     file: str
     code: str
-    dissolve: bool = False
-    dedicated: Dedicated | None = None
+    dissolve: Annotated[bool, NEW_KEY] = False
+    dedicated: Annotated[Dedicated | None, NEW_KEY] = None
 
 
 class StreetsFrom(Code):
@@ -250,9 +266,8 @@ class MapFiles(Part):
 class Calls(Part):
     """The time within which a call must be answered (ISO 8601), or `never`."""
 
-    answer_within: (
-        Literal["never"] | Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=3660))]
-    )
+    answer_within: Literal["never"] | Duration
+    repeat: Annotated[Never, NEW_KEY] = "never"
 
     @model_validator(mode="before")
     @classmethod
@@ -269,54 +284,53 @@ class Published(Column):
 
 
 class Profile(Part):
-    """The whole profile."""
+    """The whole profile. Format 2 has more keys than format 1, and its files more columns."""
 
     profile: Annotated[str, Field(min_length=1)]
-    format: Literal["1"]
+    format: Literal["1", "2"]
     zone: Zone
     csv: Csv = Csv()
-    reference: Column
+    reference: ReferenceColumns
     line: LineColumn
-    category: Column
+    category: CategoryColumn
     reported: TimeColumn
     due: TimeColumn | None = None
     ended: EndedColumn | None = None
     place: tuple[Place, ...] = ()
     map: MapFiles
+    policies: Unsupported = None
+    calendar: Unsupported = None
     workers: Literal["one_per_grid"]
-    merge: Literal["never"]
+    merge: Never
     calls: Calls
     published: Published | None = None
 
     def columns(self) -> dict[str, str]:
         """Return each column of the profile with the key that names it, in profile order."""
-        required = {
-            "reference": self.reference,
-            "line": self.line,
-            "category": self.category,
-            "reported": self.reported,
-        }
-        columns = {part.column: f"{key}.column" for key, part in required.items()}
-        for key, part in (("due", self.due), ("ended", self.ended), ("published", self.published)):
-            if part:
-                columns.setdefault(part.column, f"{key}.column")
-        if self.ended and self.ended.state:
-            columns.setdefault(self.ended.state.column, "ended.state.column")
-        for i, place in enumerate(self.place):
-            for column, key in place_columns(place):
-                columns.setdefault(column, f"place.{i}.{key}")
+        columns: dict[str, str] = {}
+        for column, key in self._keys():
+            columns.setdefault(column, key)
         return columns
 
+    def _keys(self) -> Iterator[tuple[str, str]]:
+        times = {"reported": self.reported, "due": self.due, "ended": self.ended}
+        yield from prefix_keys("reference", self.reference.keys())
+        if self.line.column is not None:
+            yield self.line.column, "line.column"
+        yield self.category.column, "category.column"
+        for name, part in times.items():
+            yield from prefix_keys(name, part.keys() if part else ())
+        if self.published:
+            yield self.published.column, "published.column"
+        if self.ended and self.ended.state:
+            yield self.ended.state.column, "ended.state.column"
+        for i, place in enumerate(self.place):
+            yield from prefix_keys(f"place.{i}", place.keys())
 
-def place_columns(place: Place) -> list[tuple[str, str]]:
-    """Return the columns of one way to find the place, each with its key."""
-    if place.point:
-        return [(place.point.lat, "point.lat"), (place.point.lon, "point.lon")]
-    if place.grid:
-        return [(place.grid.column, "grid.column")]
-    return [(place.street.column, "street.column")] if place.street else []
 
-
-def is_text(text: str) -> bool:
-    """Return True for text without NUL and without lone surrogates."""
-    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+def prefix_keys(
+    part: str, keys: Iterator[tuple[str, str]] | tuple[()]
+) -> Iterator[tuple[str, str]]:
+    """Yield columns and their keys, each key below the part's own."""
+    for column, key in keys:
+        yield column, f"{part}.{key}"

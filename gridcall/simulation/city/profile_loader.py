@@ -1,7 +1,7 @@
 """Loading of a profile from YAML, with errors that name file, line and key.
 
-Every scalar is read as written: a code `0406` stays `0406`, a status `No` stays `No`. For an
-unknown key the error names the nearest known one.
+Every scalar is read as written, in Unicode's form NFC: a code `0406` stays `0406`, a status `No`
+stays `No`. For an unknown key the error names the nearest known one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from events.errors import GridcallError
-from gridcall.simulation.city.profile import Profile, is_text
+from gridcall.simulation.city.profile import Profile
+from gridcall.simulation.city.text import is_text, to_nfc
 
 KeyPath = tuple[str, ...]  # From the root of a profile to a key.
 
@@ -68,7 +69,7 @@ def load_profile(path: Path) -> tuple[Profile, SourceLines]:
     """
     data, lines = read_yaml(path)
     try:
-        return Profile.model_validate(data), lines
+        return Profile.model_validate(data, context={"format": data.get("format")}), lines
     except ValidationError as error:
         findings = "\n".join(finding(item, lines) for item in error.errors())
         raise ProfileError(findings) from error
@@ -81,19 +82,30 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], SourceLines]:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise ProfileError(f"{path}: aliases (*name) are not read; write it out")
         root = yaml.compose(text, Loader=yaml.BaseLoader)
-        # BaseLoader makes text, lists and mappings only.
-        data = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
-        if not isinstance(data, dict) or root is None:
+        if not isinstance(root, yaml.MappingNode):
             raise ProfileError(
                 f"{path}: a profile is a mapping of keys; start from the one in docs/simulate.md"
             )
-        return data, SourceLines(path, root)
+        normalise(root)
+        lines = SourceLines(path, root)
+        # BaseLoader makes text, lists and mappings only.
+        return yaml.BaseLoader("").construct_document(root), lines
     except OSError as error:
         raise ProfileError(
             f"{path}: cannot be read: {error.strerror}; name a profile that exists"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"{path}: not a YAML file in UTF-8: {error}") from error
+
+
+def normalise(node: yaml.Node) -> None:
+    """Change every scalar below a node to NFC, because cells and map codes are NFC, too."""
+    if isinstance(node, yaml.ScalarNode):
+        node.value = to_nfc(node.value)
+        return
+    for item in node.value:
+        for inner in item if isinstance(item, tuple) else (item,):
+            normalise(inner)
 
 
 def finding(item: Any, lines: SourceLines) -> str:

@@ -7,20 +7,24 @@ from typing import Literal
 
 from casebook import Case
 from events.instants import rfc3339
-from gridcall.simulation.reports.files import time_cell
+from gridcall.simulation.reports.files import columns_of_formats, time_cell
 from gridcall.simulation.reports.records import CaseRecord
 
-CASE_COLUMNS = (
-    "reference", "line", "category", "case", "located_by", "grid", "street", "district",
+CASE_COLUMNS = columns_of_formats(
+    "reference", "line", "category", "case", "+origin", "located_by", "grid", "street", "district",
     "reported", "due", "ended", "state", "verdict", "rules",
 )  # fmt: skip
+ORIGINS = ("opened", "joined", "recurrence")
 
 
-def case_rows(records: Iterable[CaseRecord], district: str) -> Iterator[Sequence[str]]:
+def case_rows(
+    records: Iterable[CaseRecord], district: str, file_format: int
+) -> Iterator[Sequence[str]]:
     """Return the rows by (reported, reference), the order in which the issues were fed."""
+    origin = () if file_format == 1 else (ORIGINS[0],)  # Nothing merges, so that each row opens.
     for case in records:
         yield (
-            case.reference, case.line, case.category, case.id, case.located_by,
+            case.reference, case.line, case.category, case.id, *origin, case.located_by,
             case.grid or "", case.street or "", district,
             rfc3339(case.reported), time_cell(case.due), time_cell(case.ended),
             case_state(case), case_verdict(case), ";".join(case.data_flags),

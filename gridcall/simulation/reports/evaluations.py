@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from assessment.core.facts import Fact, Key
 from assessment.core.figures import Sheet
+from gridcall.simulation.reports.files import columns_of_formats
 from gridcall.simulation.reports.records import CaseRecord
 
-SHEET_COLUMNS = (
+SHEET_COLUMNS = columns_of_formats(
     "period", "worker", "grid", "street", "reported", "ended", "due", "in_time", "missed",
-    "on_time_bp", "open_at_end", "overdue_at_end", "calls_raised", "calls_answered",
+    "on_time_bp", "+recurred", "open_at_end", "overdue_at_end", "calls_raised", "calls_answered",
 )  # fmt: skip
 
 
@@ -21,10 +22,16 @@ def facts_of(records: Iterable[CaseRecord]) -> Iterator[tuple[Key, Fact]]:
             yield Key(record.id, episode, worker), fact
 
 
-def sheet_row(sheet: Sheet) -> Sequence[str]:
-    """Return a row; on_time_bp is 10000·in_time/due, rounded half to even."""
-    on_time_bp = round_half_even(10_000 * sheet.in_time, sheet.due) if sheet.due else ""
-    return [str(getattr(sheet, column, on_time_bp)) for column in SHEET_COLUMNS]
+def sheet_rows(sheets: Iterable[Sheet], file_format: int) -> Iterator[Sequence[str]]:
+    """Return a row for each sheet; on_time_bp is 10000·in_time/due, rounded half to even."""
+    for sheet in sheets:
+        on_time_bp = round_half_even(10_000 * sheet.in_time, sheet.due) if sheet.due else ""
+        # Nothing merges, so that nothing recurs.
+        derived = {"on_time_bp": on_time_bp, "recurred": 0}
+        yield [
+            str(derived[column] if column in derived else getattr(sheet, column))
+            for column in SHEET_COLUMNS[file_format]
+        ]
 
 
 def round_half_even(numerator: int, denominator: int) -> int:

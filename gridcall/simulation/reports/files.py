@@ -13,6 +13,15 @@ from events.instants import Instant, rfc3339
 REJECTED_COLUMNS = ("file", "line", "reference", "column", "value", "reason")
 
 
+NEW_IN_2 = "+"  # Before the name of a column that format 1 does not have.
+
+
+def columns_of_formats(*columns: str) -> dict[int, tuple[str, ...]]:
+    """Return the columns of a file in each format of profiles."""
+    old = tuple(column for column in columns if not column.startswith(NEW_IN_2))
+    return {1: old, 2: tuple(column.removeprefix(NEW_IN_2) for column in columns)}
+
+
 def time_cell(time: Instant | None) -> str:
     """Return an instant as a cell, empty for None."""
     return "" if time is None else rfc3339(time)

@@ -37,7 +37,7 @@ from events.registry import CATALOGUE, TYPE_OF
 from gridcall.simulation.packed_dict import PackedDict
 from gridcall.simulation.reports.calls import CALL_COLUMNS, call_rows
 from gridcall.simulation.reports.cases import CASE_COLUMNS, case_rows
-from gridcall.simulation.reports.evaluations import SHEET_COLUMNS, facts_of, sheet_row
+from gridcall.simulation.reports.evaluations import SHEET_COLUMNS, facts_of, sheet_rows
 from gridcall.simulation.reports.files import write_csv
 from gridcall.simulation.reports.records import (
     CallRecord,
@@ -97,19 +97,27 @@ class ReportReader:
         self.cases.put_back(UNPACKED_MAX)
         self.calls.put_back(UNPACKED_MAX)
 
-    def conclude(self, folder: Path, district: str, until: Instant) -> dict[str, Any]:
-        """Write the three tables into a folder; return their part of summary.json."""
+    def conclude(
+        self, folder: Path, district: str, until: Instant, file_format: int
+    ) -> dict[str, Any]:
+        """Write the three tables into a folder; return their part of summary.json.
+
+        `file_format` is the format of the profile, which has more columns in 2.
+        """
         self.cases.put_back()
         self.calls.put_back()
-        counts = CaseCounts(self.parked)
+        counts = CaseCounts(self.parked, file_format)
         counted = counts.count(self.cases.values())
-        write_csv(folder / "cases.csv", CASE_COLUMNS, case_rows(counted, district))
-        write_csv(folder / "calls.csv", CALL_COLUMNS, call_rows(self.calls.values()))
-        rows = map(sheet_row, sheets(facts_of(self.cases.values()), self.zone, until))
-        write_csv(folder / "evaluations.csv", SHEET_COLUMNS, rows)
+        cases = case_rows(counted, district, file_format)
+        write_csv(folder / "cases.csv", CASE_COLUMNS[file_format], cases)
+        calls = call_rows(self.calls.values(), file_format)
+        write_csv(folder / "calls.csv", CALL_COLUMNS[file_format], calls)
+        of_workers = sheets(facts_of(self.cases.values()), self.zone, until)
+        rows = sheet_rows(of_workers, file_format)
+        write_csv(folder / "evaluations.csv", SHEET_COLUMNS[file_format], rows)
         return {
             **counts.as_json(),
-            "calls": count_calls(self.calls.values()),
+            "calls": count_calls(self.calls.values(), file_format),
             "log": {
                 log: {"positions": sum_.positions, "sha256": sum_.sha256.hexdigest()}
                 for log, sum_ in self.logs.items()
