@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
 import subprocess
+from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import pandas as pd
 import pytest
 import yaml
 
@@ -60,6 +65,54 @@ def test_the_profile_that_the_page_explains_is_the_one_that_runs() -> None:
     shown = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0]
     real = (ROOT / "profiles" / "exampleville.yaml").read_text(encoding="utf-8")
     assert yaml.load(shown, yaml.BaseLoader) == yaml.load(real, yaml.BaseLoader)
+
+
+@pytest.fixture
+def calls(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Return the calls of the made-up city, in whose folder the test works."""
+    shutil.copytree(clone / "out" / "exampleville", tmp_path / "out" / "city")
+    monkeypatch.chdir(tmp_path)
+    with Path("out/city/calls.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def code_on_the_page(language: str) -> str:
+    """Return the one block of a language in docs/simulate.md."""
+    page = (ROOT / "docs" / "simulate.md").read_text(encoding="utf-8")
+    (code,) = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    return str(code)
+
+
+def test_the_query_on_the_page_reads_columns_that_sql_reserves(
+    calls: list[dict[str, str]],
+) -> None:
+    cases = defaultdict(list)
+    for call in calls:
+        cases[call["from"], call["to"]].append(call["case"])
+    expected = [(*levels, len(of), len(set(of))) for levels, of in sorted(cases.items())]
+    assert len(expected) > 2
+    assert duckdb.execute(code_on_the_page("sql")).fetchall() == expected
+
+
+@pytest.mark.parametrize("name", ["cases", "calls", "evaluations", "rejected"])
+def test_duckdb_and_pandas_read_every_cell_as_it_is(calls: list[dict[str, str]], name: str) -> None:
+    assert calls
+    path = f"out/city/{name}.csv"
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        rows = [tuple(row.values()) for row in csv.DictReader(file)]
+    read = duckdb.execute(f"FROM read_csv('{path}', all_varchar = true, header = true)").fetchall()
+    assert [tuple(cell or "" for cell in row) for row in read] == rows
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert list(frame.itertuples(index=False, name=None)) == rows
+
+
+def test_the_notebook_on_the_page_counts_the_open_calls(calls: list[dict[str, str]]) -> None:
+    names: dict[str, Any] = {}
+    exec(code_on_the_page("python"), names)
+    counts = Counter((call["from"], call["to"]) for call in calls if call["outcome"] == "open")
+    assert counts
+    assert names["open_calls"].to_dict() == counts
+    assert list(names["calls"]["receiver"]) == [call["receiver"] for call in calls]
 
 
 def test_the_profile_of_format_2_on_the_page_is_a_profile(tmp_path: Path) -> None:
