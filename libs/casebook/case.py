@@ -41,11 +41,12 @@ from events.catalogue import (
     InputHeld,
     IssueReported,
     Level,
+    ReopenedWithoutDeadline,
     ResolutionRejected,
     RetryAsked,
     RetryPassedOn,
 )
-from events.instants import Instant
+from events.instants import BEGINNING, Instant
 from events.registry import TYPE_OF
 
 Unchanging = (
@@ -62,10 +63,13 @@ STAGE_OF = {cls: kind.case_stage for cls, kind in TYPE_OF.items() if kind.case_s
 class Case:
     """A case as the rows so far describe it. All its fields are plain, so that it packs small.
 
-    `stage` is the `case_stage` that its last event declares. `level`, `grid`, `street` and `worker`
-    say who answers for it. `missed` says that its present deadline ran out, `ever_missed` that this
-    one or an earlier one did. `ended` and `outcome` are None while it is open. `parked_in` names
-    the logs in which it is parked. `line` is empty until a row says what the case is about.
+    `stage` is the `case_stage` that its last event declares. `reason` says why, as `recurrence`,
+    `unsatisfied`, `check_failed`, or the outcome that a source reported. `level`,
+    `grid`, `street` and `worker` say who answers for it. `missed` says that its present deadline
+    ran out, `ever_missed` that this one or an earlier one did. `ended` and `outcome` are None while
+    it is open. `parked_in` names the logs in which it is parked. `changed` is the instant of the
+    last row about its stage, its deadline or its parking. `line` is empty until a row says what the
+    case is about.
     """
 
     id: str
@@ -87,6 +91,8 @@ class Case:
     ended: Instant | None = None
     outcome: Literal["closed", "withdrawn"] | None = None
     parked_in: tuple[str, ...] = ()
+    reason: str = ""
+    changed: Instant = BEGINNING
 
     @property
     def open(self) -> bool:
@@ -107,6 +113,7 @@ def evolve_case(case: Case, row: Row) -> None:
             case.reference, case.line, case.reported = event.reference, event.line, row.time
             case.category, case.urgency = event.category, event.urgency
             add_flags(case, event.rules)
+            note_change(case, row.time)
         case CaseReported():
             case.reference, case.reported = event.reference, event.matter.reported
             describe(case, event.matter)
@@ -117,8 +124,13 @@ def evolve_case(case: Case, row: Row) -> None:
             add_flags(case, event.rules)
         case ClockStarted():
             case.due, case.missed = event.due, False
+            note_change(case, row.time)
+        case ReopenedWithoutDeadline():
+            case.due, case.missed = None, False
+            note_change(case, row.time)
         case DeadlineMissed():
             case.missed = case.ever_missed = True
+            note_change(case, row.time)
         case CaseEndedAtSource():
             case.ended, case.outcome = row.time, event.outcome
             add_flags(case, event.rules)
@@ -132,14 +144,35 @@ def evolve_case(case: Case, row: Row) -> None:
             assign(case, event.holder)
         case CaseParked():
             case.parked_in = tuple(sorted({*case.parked_in, row.log}))
+            note_change(case, row.time)
         case CaseRetried():
             case.parked_in = tuple(log for log in case.parked_in if log != row.log)
+            note_change(case, row.time)
         case CaseVisited() | CaseResolved() | CaseVerified() | ResolutionRejected():
             assign(case, event.holder)
         case unchanging:
             leave(unchanging)
     if stage := STAGE_OF.get(type(event)):
-        case.stage = stage
+        case.stage, case.reason = stage, reason_of(event)
+        note_change(case, row.time)
+
+
+def reason_of(event: Event) -> str:
+    """Return the code that says why a case comes into its stage; empty if the stage says all."""
+    match event:
+        case CaseReopened(because=because):
+            return because
+        case CaseEndedAtSource(outcome=outcome):
+            return outcome
+        case ResolutionRejected():
+            return "check_failed"
+        case _:
+            return ""
+
+
+def note_change(case: Case, time: Instant) -> None:
+    """Set the instant of the last change, unless a row of another log is later."""
+    case.changed = max(case.changed, time)
 
 
 def leave(event: Unchanging) -> None:

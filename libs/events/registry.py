@@ -23,7 +23,8 @@ class EventType:
 
     `logs` are the logs that carry it. `personal` says that it names a worker or an officer by code.
     `case_stage` is the stage in which it puts its case, None if the case stays where it is.
-    `reference` says that it adopts reference data.
+    `reference` says that it adopts reference data. `defers` says that by it an input waits to be
+    decided, or the waiting ones go on.
     """
 
     name: str
@@ -33,6 +34,7 @@ class EventType:
     personal: bool
     case_stage: str | None
     reference: bool
+    defers: bool
     words: Words
 
     @property
@@ -106,6 +108,7 @@ def event(
     personal: bool = False,
     case_stage: str | None = None,
     reference: bool = False,
+    defers: bool = False,
 ) -> Callable[[type[T]], type[T]]:
     """Make a class an event of `logs`, with keyword-only fields, and enter it in the catalogue."""
 
@@ -120,6 +123,7 @@ def event(
             personal=personal,
             case_stage=case_stage,
             reference=reference,
+            defers=defers,
             words=words,
         )
         return made

@@ -13,7 +13,7 @@ from intake.parsing.event_model import posted_fields, values_of
 from intake.parsing.field_types import DistrictCode, Strict, Text
 from intake.parsing.issue_named import IssueNamed
 
-GIVEN = ("action", "issue")  # The ids, which follow from who posts and what is named.
+GIVEN = ("action", "issue", "source")  # They follow from who posts and what is named.
 EXAMPLE_HEAD = {"reference": "v-1", "issue": {"line": "hotline", "reference": "2026-000117"}}
 
 
@@ -32,6 +32,7 @@ class PostedAction(Strict):
         return self.event_class(
             action=action_id(district, source, self.reference),
             issue=self.issue.resolve(district, source),
+            source=source,
             **values_of(self, self.event_fields),
         )
 

@@ -18,6 +18,7 @@ from events.catalogue import (
     IssueReported,
     PlaceClaim,
     ReferenceAdopted,
+    ReopenedWithoutDeadline,
 )
 from events.registry import TYPE_OF
 from screen.core.deadlines import Deadlines
@@ -167,7 +168,7 @@ def case_file_payload(file: CaseFile) -> Payload:
     return {
         "case": case_payload(file),
         "why_here": place_payload(file),
-        "why_due": clock_payload(last_event(file, ClockStarted)),
+        "why_due": clock_payload(present_clock(file)),
         "timeline": timeline_payload(rows),
     }
 
@@ -188,6 +189,17 @@ def timeline_payload(rows: Sequence[Row]) -> list[Payload]:
 def last_event(file: CaseFile, kind: type[E]) -> E | None:
     """Return the last event of a kind in the life of a case."""
     return next((row.event for row in reversed(file.rows) if isinstance(row.event, kind)), None)
+
+
+def present_clock(file: CaseFile) -> ClockStarted | None:
+    """Return the start of the clock that gave a case its deadline; None if it has none."""
+    for row in reversed(file.rows):
+        match row.event:
+            case ClockStarted() as clock:
+                return clock
+            case ReopenedWithoutDeadline():
+                return None
+    return None
 
 
 def last_placement(file: CaseFile) -> CaseRouted | CaseQueued | CaseWithheld | None:

@@ -69,7 +69,11 @@ def omit(value: Json, key: str) -> Json:
 
 
 HEAD = {"reference": "A1", "issue": BY_LINE}
-IDS = {"action": action_id("370112", "hotline-app", "A1"), "issue": ISSUE_ID}
+IDS = {
+    "action": action_id("370112", "hotline-app", "A1"),
+    "issue": ISSUE_ID,
+    "source": "hotline-app",
+}
 SAMPLES: list[tuple[Json, e.Action]] = [
     (
         {"type": "place_named", "by": "d-1", "grid": "g-1"},

@@ -187,14 +187,18 @@ def holder(level: str = "grid") -> dict[str, Any]:
     }
 
 
+def matter(due: int | None, line: str = "hotline") -> dict[str, Any]:
+    return {"line": line, "category": "Rubbish", "urgency": "normal", "reported": 0, "due": due}
+
+
 def open_case(
     case: str, due: int | None = None, level: str = "grid", line: str = "hotline"
 ) -> tuple[Event, Event]:
     """Return the events of a report: to its grid, its street, or the district's dispatcher."""
-    matter = {"line": line, "category": "Rubbish", "urgency": "normal", "reported": 0, "due": due}
+    facts = matter(due, line)
     kind = {"grid": "case-routed", "street": "case-withheld", "district": "case-queued"}[level]
-    placed = {"case": case, "matter": matter, "holder": holder(level)}
-    return ("case-reported", {"case": case, "issue": case, "matter": matter}), (kind, placed)
+    placed = {"case": case, "matter": facts, "holder": holder(level)}
+    return ("case-reported", {"case": case, "issue": case, "matter": facts}), (kind, placed)
 
 
 def event_of(case: str, kind: str, level: str = "grid", **data: Any) -> Event:
@@ -237,6 +241,7 @@ def north(d: District) -> None:
     is_parked_in_escalation(d)
     is_parked_by_its_clock(d)
     is_handed_over(d)
+    reopens_before_its_promise(d)
     calls_the_district(d)
     d.rest()
 
@@ -306,7 +311,33 @@ def is_called_and_answered(d: District, case: str) -> None:
         event_of(case, "call-withdrawn", call=f"{case}/2"),
     )
     d.action(62, case, "reopening-asked", because="recurrence")
-    d.outcome(case, ("case-reopened", open_case(case)[1][1]))
+    (position,) = d.outcome(case, ("case-reopened", open_case(case)[1][1]))
+    d.follows(position, event_of(case, "reopened-without-deadline"))
+
+
+def reopens_before_its_promise(d: District) -> None:
+    """Its line promised 850. It ends and reopens at 71, so that it runs against 850 again."""
+    case = is_reported(d, 70, "too early", 850)
+    d.action(71, case, "ended-at-source", outcome="closed", rules=[])
+    (position,) = d.outcome(
+        case, event_of(case, "case-ended-at-source", outcome="closed", rules=[])
+    )
+    d.follows(position, clock(case, "clock-stopped", 850))
+    d.action(71, case, "reopening-asked", because="unsatisfied")
+    (position,) = d.outcome(case, ("case-reopened", open_case(case, 850)[1][1]))
+    kind, started = clock(case, "clock-started", 850)
+    d.follows(position, (kind, {**started, "run": 2}))
+
+
+def waits_for_an_issue_that_never_comes(d: District) -> None:
+    """As many actions wait as may, and one more is declined."""
+    case = identity([SOUTH, "desk", "hotline", "never"])
+    for _ in range(32):
+        d.action(15, case, "visit-made", by="ann")
+        waits = {"issue": case, "type": "gridcall.visit-made.v1", "data": {}}
+        d.outcome(case, ("action-waits", waits))
+    name = d.action(16, case, "visit-made", by="ann")
+    d.outcome(case, ("input-declined", {"case": case, "input_id": name, "because": "Too many."}))
 
 
 def comes_after_its_visit(d: District) -> None:
@@ -376,6 +407,7 @@ def south(d: District) -> None:
     ):
         d.action(time, case, given, by="ann")
         d.outcome(case, event_of(case, became, by="ann"))
+    waits_for_an_issue_that_never_comes(d)
     words = {"kind": "issue", "source": "desk", "line": "hotline", "reference": "solved 问题"}
     again = [receipt(SOUTH, 200, case, 1, **words), receipt(SOUTH, 409, case, None, **words)]
     refused = [
@@ -400,6 +432,19 @@ def change(log: str, kind: str, nth: int = 0, **columns: Any) -> Plant:
         row.update(
             {name: row[name] + int(to) if is_step(to) else to for name, to in columns.items()}
         )
+
+    return plant
+
+
+def exchange(log: str, kind: str, nth: int, other: str) -> Plant:
+    """Make another outcome of a row: the one by which an action waits, or the one that declines."""
+
+    def plant(h: History) -> None:
+        row = h.rows(log, kind)[nth]
+        data = {"issue": row["subject"], "type": "t", "data": {}}
+        declined = {"case": row["subject"], "input_id": "x", "because": "No."}
+        row["type"] = f"gridcall.{other}.v1"
+        row["data"] = json.dumps(data | declined).encode()
 
     return plant
 
@@ -927,6 +972,41 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
         change("calls", "call-answered", type="gridcall.call-action-declined.v1"),
         "ending",
         "still open",
+    ),
+    "a reopening dropped the promise of its line": (
+        tell("cases", "case-reopened", 1, matter=matter(None)),
+        "clock",
+        "its line promised 850",
+    ),
+    "a reopening renewed a promise that had passed": (
+        tell("cases", "case-reopened", matter=matter(20)),
+        "clock",
+        "until 20; its line promised 20",
+    ),
+    "a reopening kept silent about its missing deadline": (
+        remove("calls", "reopened-without-deadline"),
+        "clock",
+        "nothing follows from it in calls",
+    ),
+    "a deadline was said to be missing": (
+        change("calls", "clock-started", -2, type="gridcall.reopened-without-deadline.v1"),
+        "clock",
+        "has no deadline, but",
+    ),
+    "a case that did not reopen was said to have no deadline": (
+        change("calls", "clock-started", type="gridcall.reopened-without-deadline.v1"),
+        "clock",
+        "reopened without a deadline; it did not",
+    ),
+    "more actions wait for an issue than may": (
+        exchange("cases", "input-declined", -1, "action-waits"),
+        "outcome",
+        "leaves 33 actions",
+    ),
+    "an action was declined though few wait": (
+        exchange("cases", "action-waits", 5, "input-declined"),
+        "outcome",
+        "leaves 4 actions",
     ),
     # 8
     "routing has not caught up": (

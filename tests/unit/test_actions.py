@@ -44,6 +44,7 @@ class JointSessionConvened:
     reason: Word | None
     mode: Literal["online", "on_site"]
     plan: tuple[Duty, ...]
+    source: str = ""
 
 
 CONVENED = Action(JointSessionConvened, by="o:01", mode="online", plan=[])

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import casebook.case
-from casebook import CALL_CHANGES, Call, Case, evolve_call, evolve_case, raised_call
+from casebook import (
+    CALL_CHANGES,
+    Call,
+    Case,
+    evolve_call,
+    evolve_case,
+    public_case,
+    raised_call,
+)
 from casebook.case import Unchanging
 from eventlog.core.row import Row
 from events import catalogue as e
@@ -118,6 +126,100 @@ def test_a_case_ends_with_its_outcome(event: e.Event, stage: str, outcome: str) 
 def test_a_reopened_case_is_open_as_if_it_had_never_ended() -> None:
     case = case_after(REPORTED, ROUTED, CLOSED, REOPENED)
     assert (case.open, case.stage, case.outcome, case.ended) == (True, "reopened", None, None)
+
+
+def test_a_case_that_reopens_without_a_deadline_has_none_and_is_not_overdue() -> None:
+    unclocked = e.ReopenedWithoutDeadline(case="c", holder=ANN)
+    case = case_after(REPORTED, CLOCK, MISSED, CLOSED, REOPENED, unclocked)
+    assert (case.due, case.missed, case.overdue, case_verdict(case)) == (
+        None,
+        False,
+        False,
+        "overdue",
+    )
+
+
+def test_the_last_change_is_that_of_the_stage_the_deadline_or_the_parking() -> None:
+    declined = e.InputDeclined(case="c", input_id="x", because="no")
+    answered = e.AnswerPassedOn(case="c", holder=ANN, call="c/1", by="olga")
+    assert case_after(REPORTED, ROUTED, declined, answered).changed == 2 * HOUR
+    assert case_after(REPORTED, ROUTED, CLOCK).changed == 3 * HOUR
+    assert case_after(REPORTED, ROUTED, CLOCK, MISSED).changed == 4 * HOUR
+    assert case_after(REPORTED, e.CaseParked(case="c", fault="ours")).changed == 2 * HOUR
+
+
+# ── What everybody may know ──────────────────────────────────────────────────────────────────────
+
+VISITED = e.CaseVisited(case="c", holder=ANN, by="ann")
+RESOLVED = e.CaseResolved(case="c", holder=ANN, by="ann", root_cause="li_wei_was_rude")
+REJECTED = e.ResolutionRejected(case="c", holder=ANN, by="eve")
+STREET = replace(ANN, level="street", worker=None)
+PUBLIC: dict[str, tuple[tuple[e.Event, ...], str, str]] = {
+    "reported": ((), "received", "is being assigned"),
+    "queued": (
+        (e.CaseQueued(case="c", matter=FACTS, holder=STREET, located_by="none", rules=(),
+                      used=e.Versions(None, None, None)),),
+        "received", "finding out where",
+    ),
+    "routed": ((ROUTED,), "assigned", "grid"),
+    "withheld": (
+        (e.CaseWithheld(case="c", matter=FACTS, holder=STREET, located_by="none", rules=(),
+                        used=e.Versions(None, None, None), row="li wei's row"),),
+        "assigned", "street office",
+    ),
+    "visited": ((ROUTED, VISITED), "visited", "has been there"),
+    "a failed check": ((ROUTED, VISITED, RESOLVED, REJECTED), "visited", "not solved yet"),
+    "resolved": ((ROUTED, VISITED, RESOLVED), "resolved", "checking"),
+    "verified": (
+        (ROUTED, VISITED, RESOLVED, e.CaseVerified(case="c", holder=ANN, by="eve")),
+        "verified", "confirmed",
+    ),
+    "closed": ((ROUTED, CLOSED), "closed", "closed"),
+    "withdrawn": (
+        (ROUTED, e.CaseWithdrawn(case="c", holder=ANN, because="li_wei")), "withdrawn", "withdrew",
+    ),
+    "ended": (
+        (ROUTED, e.CaseEndedAtSource(case="c", holder=ANN, outcome="closed", rules=())),
+        "closed", "its source reports",
+    ),
+    "withdrawn at its source": (
+        (ROUTED, e.CaseEndedAtSource(case="c", holder=ANN, outcome="withdrawn", rules=())),
+        "withdrawn", "Its source withdrew",
+    ),
+    "reopened": ((ROUTED, CLOSED, REOPENED), "reopened", "came back"),
+    "reopened, unsatisfied": (
+        (ROUTED, CLOSED, replace(REOPENED, because="unsatisfied")), "reopened", "not satisfied",
+    ),
+    "parked": ((ROUTED, e.CaseParked(case="c", fault="li wei")), "assigned", "a fault of this"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_public_learns_the_stage_in_words(name: str) -> None:
+    events, stage, words = PUBLIC[name]
+    public = public_case(case_after(REPORTED, *events))
+    assert (public.stage, public.changed) == (stage, (1 + len(events)) * HOUR)
+    assert words in public.words.en
+    assert public.words.zh.endswith("。")
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_public_learns_of_no_person_and_no_remark(name: str) -> None:
+    public = repr(public_case(case_after(REPORTED, *PUBLIC[name][0]))).lower()
+    assert not [word for word in ("ann", "eve", "li_wei", "li wei", "r-1") if word in public]
+
+
+@pytest.mark.parametrize("stage", sorted(set(casebook.case.STAGE_OF.values())))
+def test_every_stage_of_a_case_has_a_public_one_and_words(stage: str) -> None:
+    case = Case("c", stage=stage)
+    assert public_case(case).words.en
+
+
+def test_the_public_learns_the_deadline_and_that_it_has_passed() -> None:
+    public = public_case(case_after(REPORTED, ROUTED, CLOCK))
+    assert (public.due, public.overdue) == (9 * HOUR, False)
+    assert public_case(case_after(REPORTED, ROUTED, CLOCK, MISSED)).overdue
+    assert not public_case(case_after(REPORTED, ROUTED, CLOCK, MISSED, CLOSED)).overdue
 
 
 def test_a_case_may_be_parked_in_two_logs_and_goes_on_in_one() -> None:

@@ -142,6 +142,12 @@ def test_an_action_can_be_posted(action: type[Any]) -> None:
     assert action in events, f"services/intake/actions/{snake(action)}.py is missing"
 
 
+def test_an_action_has_its_source(action: type[Any]) -> None:
+    """Routing limits by it how many actions wait for a report."""
+    has_source = "source" in action.__dataclass_fields__
+    assert has_source == (action not in IMPORTED), f"{action.__name__} lacks a source"
+
+
 def test_an_action_has_a_step(action: type[Any]) -> None:
     core = ROOT / "services" / "routing" / "core"
     name = action.__name__

@@ -49,6 +49,8 @@ REOPENED = e.CaseReopened(
     case=CASE, matter=matter(due=None), holder=replace(ANN, episode=2), because="recurrence"
 )
 
+UNCLOCKED = e.ReopenedWithoutDeadline(case=CASE, holder=replace(ANN, episode=2))
+
 DEADLINE = TimerFired(Timer(DUE, CASE, "deadline", 1))
 SILENCE = TimerFired(Timer(DUE + DAY, CASE, "answer", 1))
 
@@ -140,8 +142,40 @@ def test_a_case_that_reopens_gets_a_new_deadline_from_a_policy_row() -> None:
     ] == e.DeadlineMissed(case=CASE, holder=again.holder, run=2, due=day_16_at_24)
 
 
-def test_a_case_that_reopens_without_a_policy_row_has_no_deadline() -> None:
-    given(escalation, *CITY, STARTED, STOPPED).when(REOPENED, 10 * DAY).then().when(ENDED).then()
+def test_a_case_that_reopens_before_the_promise_of_its_line_runs_against_it_again() -> None:
+    again = replace(REOPENED, matter=matter(due=DUE))
+    restarted = replace(STARTED, holder=again.holder, run=2, started=3 * DAY)
+    case = given(escalation, *CITY, STARTED, STOPPED).when(again, 3 * DAY).then(restarted)
+    missed = replace(MISSED, holder=again.holder, run=2)
+    called = replace(STREET_CALLED, holder=again.holder)
+    case.when(TimerFired(Timer(DUE, CASE, "deadline", 2)), DUE).then(missed, called)
+
+
+def test_the_promise_of_the_line_stays_though_a_policy_row_fits() -> None:
+    urgent = replace(matter(due=DUE), urgency="urgent")
+    again = replace(REOPENED, matter=urgent)
+    (restarted,) = given(escalation, *CITY, STARTED, STOPPED).when(again, 3 * DAY).events
+    assert (restarted.due, restarted.rule) == (DUE, "line")
+
+
+def test_a_case_that_reopens_without_a_policy_row_says_that_it_has_no_deadline() -> None:
+    case = given(escalation, *CITY, STARTED, STOPPED).when(REOPENED, 10 * DAY).then(UNCLOCKED)
+    case.when(ENDED).then().when(REOPENED, 11 * DAY).then(UNCLOCKED)
+
+
+def test_a_case_that_has_had_no_deadline_says_so_when_it_reopens() -> None:
+    given(escalation, *CITY).when(REOPENED, 10 * DAY).then(UNCLOCKED)
+
+
+def test_the_counts_of_a_case_go_on_after_it_was_open_without_a_deadline() -> None:
+    past = (STARTED, MISSED, STREET_CALLED, STOPPED, withdrawal_of(FIRST), UNCLOCKED)
+    case = given(escalation, *CITY, *past)
+    late = case_routed(BOB, due=20 * DAY)
+    (started,) = case.when(late, 12 * DAY).events
+    assert (started.run, started.started, started.due) == (2, 12 * DAY, 20 * DAY)
+    timer = TimerFired(Timer(20 * DAY, CASE, "deadline", 2))
+    (_, called) = case.when(late, 12 * DAY).then(started).when(timer, 20 * DAY).events
+    assert called.call == SECOND
 
 
 # ── Calls ────────────────────────────────────────────────────────────────────────────────────────

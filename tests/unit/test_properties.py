@@ -71,6 +71,22 @@ def test_every_input_has_its_outcome(history: list[Any], strict: bool) -> None:
     assert all(seqs == list(range(1, len(seqs) + 1)) for seqs in sequences(rows).values())
 
 
+@given(histories, st.booleans())
+def test_a_decision_has_two_rows_for_a_report_and_one_for_each_other_input(
+    history: list[Any], strict: bool
+) -> None:
+    drafts = drafts_of(history, strict=strict)
+    rows = [row for row in run(drafts) if row.log == "cases"]
+    waiting: Counter[str] = Counter()
+    counts = Counter(row.input for row in rows if row.subject != REFERENCE)
+    for row in rows:
+        if isinstance(row.event, e.ActionWaits):
+            waiting[row.subject] += 1
+        if row.step == 1 and row.subject != REFERENCE:
+            is_report = isinstance(row.event, e.CaseReported)
+            assert counts[row.input] == (2 + waiting[row.subject] if is_report else 1)
+
+
 def sequences(rows: list[Row]) -> dict[str, list[int]]:
     of: dict[str, list[int]] = defaultdict(list)
     for row in rows:

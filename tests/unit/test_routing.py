@@ -11,6 +11,7 @@ import pytest
 from eventlog.testing.sentences import Given, given
 from events import catalogue as e
 from events.errors import Halted
+from routing.core.steps.defer import WAITING_MAX
 from tests.harness.city import (
     ADMISSION_ADOPTED,
     ANN,
@@ -276,7 +277,7 @@ def test_the_life_of_a_case() -> None:
     case = case.when(RESOLUTION).then(RESOLVED)
     case = case.when(CONFIRMATION).then(VERIFIED)
     case = case.when(CLOSING).then(CLOSED)
-    case = case.when(REOPENING).then(REOPENED)
+    case = case.when(REOPENING, 9 * DAY).then(REOPENED)
     case.when(VISIT).then(e.CaseVisited(case=CASE, holder=replace(ANN, episode=2), by="ann"))
 
 
@@ -366,7 +367,7 @@ def test_a_case_that_ended_in_the_queue_reopens_in_the_queue() -> None:
     ended = e.CaseEndedAtSource(case=CASE, holder=IN_STREET, outcome="closed", rules=())
     case = (
         given(routing, *CITY, QUEUED, ended)
-        .when(REOPENING)
+        .when(REOPENING, 9 * DAY)
         .then(
             e.CaseReopened(
                 case=CASE, matter=matter(due=None), holder=IN_STREET, because="recurrence"
@@ -380,6 +381,32 @@ def test_a_case_that_ended_in_the_queue_reopens_in_the_queue() -> None:
         "dispatcher",
         due=None,
     )
+
+
+@pytest.mark.parametrize(
+    ("reopened", "due"),
+    [(2 * DAY, 5 * DAY), (5 * DAY, 5 * DAY), (5 * DAY + 1, None), (9 * DAY, None)],
+)
+def test_a_reopened_case_keeps_the_due_time_of_its_line_until_that_has_passed(
+    reopened: int, due: int | None
+) -> None:
+    again = replace(REOPENED, matter=matter(due=due))
+    given(routing, *CITY, *STAGES["closed"]).when(REOPENING, reopened).then(again)
+
+
+def test_a_case_that_reopens_twice_keeps_the_promise_twice() -> None:
+    promised = replace(REOPENED, matter=matter(due=5 * DAY))
+    ended = replace(ENDED, holder=promised.holder)
+    again = replace(promised, holder=replace(ANN, episode=3))
+    case = given(routing, *CITY, *STAGES["closed"], promised, ended)
+    case.when(REOPENING, 3 * DAY).then(again)
+    case.when(REOPENING, 6 * DAY).then(replace(again, matter=matter(due=None)))
+
+
+def test_a_case_without_a_promise_reopens_without_one() -> None:
+    routed = case_routed(due=None)
+    case = given(routing, *CITY, routed, ENDED).when(REOPENING, 2 * DAY)
+    case.then(replace(REOPENED, matter=matter(due=None)))
 
 
 def test_what_was_withdrawn_at_its_source_is_final() -> None:
@@ -436,6 +463,50 @@ def test_a_waiting_action_that_cannot_be_done_is_declined_then() -> None:
     case.when(report, DAY, (("0101",),)).then(
         case_of(report), ROUTED, refusal(RESOLUTION, NOT_VISITED)
     )
+
+
+def early_visits(count: int, source: str) -> tuple[e.ActionWaits, ...]:
+    """Return visits of one source that wait for the report."""
+    visits = (replace(VISIT, action=f"{source}-{number}", source=source) for number in range(count))
+    return tuple(map(waits_for_report, visits))
+
+
+def test_a_source_lets_so_many_actions_wait_for_an_issue_and_no_more() -> None:
+    last = replace(VISIT, action="last", source="app")
+    below = given(routing, *CITY, *early_visits(WAITING_MAX - 1, "app"))
+    case = below.when(last).then(waits_for_report(last))
+    beyond = replace(VISIT, action="beyond", source="app")
+    because = "32 actions of this source wait for this issue already: report it first."
+    assert case.when(beyond).then(refusal(beyond, because)).state == case.state
+
+
+@pytest.mark.parametrize(
+    "action",
+    [action for action, _ in REFUSALS if action is not ENDING],
+    ids=lambda action: type(action).__name__,
+)
+def test_every_action_of_a_source_that_has_too_many_waiting_is_declined(action: Any) -> None:
+    case = given(routing, *CITY, *early_visits(WAITING_MAX, "app"))
+    (declined,) = case.when(replace(action, source="app")).events
+    assert (declined.input_id, declined.case) == (action.action, CASE)
+
+
+def test_another_source_may_still_let_its_actions_wait() -> None:
+    visit = replace(VISIT, source="hotline")
+    given(routing, *CITY, *early_visits(WAITING_MAX, "app")).when(visit).then(
+        waits_for_report(visit)
+    )
+
+
+def test_what_waits_is_decided_and_what_was_declined_is_not() -> None:
+    report = issue(IN_0101)
+    case = given(routing, *CITY, *early_visits(WAITING_MAX, "app"))
+    beyond = replace(RESOLUTION, source="app")
+    case = case.when(beyond).then(case.when(beyond).events[0])
+    decided = case.when(report, DAY, (("0101",),)).events
+    assert len(decided) == 2 + WAITING_MAX
+    assert {type(event) for event in decided[3:]} == {e.InputDeclined}
+    assert not any(getattr(event, "input_id", "") == beyond.action for event in decided)
 
 
 # ── Reference data ───────────────────────────────────────────────────────────────────────────────

@@ -80,5 +80,5 @@ def can_follow(input_: CallInput, row: Row) -> bool:
     return row.kind in (
         ("clock-stopped", "call-withdrawn")
         if input_.kind in ENDED
-        else ("clock-started", "clock-handed-over")
+        else ("clock-started", "clock-handed-over", "reopened-without-deadline")
     )

@@ -109,9 +109,12 @@ class Calls:
             )
 
     def _concerns(self, now: CallInput, watch: Watch) -> bool:
-        """Return whether escalation must act: on policies, or on a case with a holder."""
+        """Return whether escalation must act: on policies, or on a case with a holder.
+
+        A reopening always has an effect, because a missing deadline is said.
+        """
         return (
-            now.kind == RETRY
+            now.kind in (RETRY, "case-reopened")
             or watch.running
             or now.due is not None
             or now.policies is not None
@@ -155,6 +158,8 @@ class Calls:
             case "clock-handed-over":
                 self._check_running(row, watch, cause, PLACED)
                 self._assign(row, watch, cause)
+            case "reopened-without-deadline":
+                self._check_no_deadline(row, watch, cause)
             case "clock-stopped":
                 self._check_running(row, watch, cause, ENDED)
                 watch.running = False
@@ -243,6 +248,20 @@ class Calls:
         watch.run, watch.due, watch.since = run, due, row.input
         watch.running, watch.missed = True, False
         self._assign(row, watch, cause)
+
+    def _check_no_deadline(self, row: Row, watch: Watch, cause: CallInput | None) -> None:
+        """Check that a case reopened, and that nothing gives it a deadline."""
+        if cause is None or cause.kind != "case-reopened" or watch.running:
+            self._report.say(
+                "clock",
+                f"{row.name} says that case {row.subject} reopened without a deadline; it did not",
+            )
+        elif cause.due is not None or self._clocks.policies.limit(cause.matter):
+            self._report.say(
+                "clock",
+                f"{row.name} says that case {row.subject} has no deadline, but {row.cause} or the "
+                "policies in force give one",
+            )
 
     def _assign(self, row: Row, watch: Watch, cause: CallInput | None) -> None:
         watch.level = row.text("holder", "level")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tools.checker.call_inputs import (
     CALL_ACTIONS,
@@ -36,6 +37,7 @@ OUTCOMES = {  # What may become of each input, beside WAITING.
     "retry-asked": ("input-declined", "case-retried", "retry-passed-on"),
 }
 WAITING = ("action-waits", "case-parked", "input-held")
+WAITING_MAX = 32  # Actions of one source that wait for one issue.
 OPEN_STATES = ("open", "queued")
 PLACES = (*OPEN_STATES, "closed", "withdrawn", "parked")  # Where an accepted issue can be.
 
@@ -44,14 +46,17 @@ PLACES = (*OPEN_STATES, "closed", "withdrawn", "parked")  # Where an accepted is
 class Life:
     """The state of a case, and its states before it ended and before it was parked.
 
-    `waiting` counts the actions that came before its report. `retried` is true while the rows
-    of a retry are read: they decide the inputs that were deferred.
+    `waiting` counts the actions that came before its report, and `waiting_of` those of each source.
+    `due` is the due time that its line promised. `retried` is true while the rows of a retry are
+    read: they decide the inputs that were deferred.
     """
 
     state: str = "unreported"
     before: str = ""
     parked: str = ""
     waiting: int = 0
+    waiting_of: Counter[str] = field(default_factory=Counter)
+    due: int | None = None
     retried: bool = False
 
 
@@ -87,7 +92,7 @@ class Cases:
             return
         if given.kind not in OUTCOMES:
             raise Unreadable(f"{row.cause} has a type that this check does not know: {given.kind}")
-        if row.kind not in (*OUTCOMES[given.kind], *WAITING):
+        if row.kind not in (*OUTCOMES[given.kind], *self._early_outcomes(row)):
             self._report.say(
                 "outcome", f"{row.name} ({row.kind}) is no outcome of {row.cause} ({given.kind})"
             )
@@ -101,6 +106,11 @@ class Cases:
                 "outcome",
                 f"{row.name} is about call {row.text('call')}, but {row.cause} about {given.call}",
             )
+
+    def _early_outcomes(self, row: Row) -> tuple[str, ...]:
+        """Return what may become of any input: before its report, any action may be declined."""
+        reported = self._lives.get(row.subject, Life()).state != "unreported"
+        return WAITING if reported else (*WAITING, "input-declined")
 
     def _open(self, row: Row, case: str) -> None:
         issue = row.text("issue")
@@ -130,6 +140,9 @@ class Cases:
             life.retried = row.kind == "case-retried"
         if row.kind == "case-reported":
             self._open(row, case)
+            life.due = row.instant("matter", "due")
+        self._check_promise(row, life, case)
+        self._check_limit(row, life)
         if row.kind == "action-waits":
             life.waiting += 1
         elif life.retried:
@@ -137,6 +150,38 @@ class Cases:
         elif row.step > 2:  # The report, its place, then what waited.
             life.waiting = max(0, life.waiting - 1)
         self._move(row, life, case)
+
+    def _check_promise(self, row: Row, life: Life, case: str) -> None:
+        """Check that a reopened case keeps the due time of its line as long as that is to come.
+
+        An input that waited behind a parked case was decided at its own, earlier time.
+        """
+        if row.kind != "case-reopened":
+            return
+        due = life.due if life.due is not None and row.time <= life.due else None
+        if row.instant("matter", "due") not in ({due, life.due} if life.retried else {due}):
+            self._report.say(
+                "clock",
+                f"{row.name} reopens case {case} until {row.instant('matter', 'due')}; its line "
+                f"promised {life.due}",
+            )
+
+    def _check_limit(self, row: Row, life: Life) -> None:
+        """Check that actions before a report wait up to the limit, and are declined beyond it."""
+        given = self._inputs.get(cause_position(row) or 0)
+        if row.kind not in ("action-waits", "input-declined") or life.state != "unreported":
+            return
+        if given is None or given.kind == "retry-asked":
+            return
+        if row.kind == "action-waits":
+            life.waiting_of[given.source] += 1
+        waiting = life.waiting_of[given.source]
+        if waiting > WAITING_MAX or (row.kind == "input-declined" and waiting < WAITING_MAX):
+            self._report.say(
+                "outcome",
+                f"{row.name} ({row.kind}) leaves {waiting} actions of {given.source!r} waiting for "
+                f"{row.subject}; the limit is {WAITING_MAX}",
+            )
 
     def _move(self, row: Row, life: Life, case: str) -> None:
         given = self._inputs.get(cause_position(row) or 0)

@@ -10,11 +10,12 @@ from tools.checker.rows import REFERENCE, Row
 
 
 class Input(NamedTuple):
-    """An accepted input: its kind, its issue, and its call if it is about one."""
+    """An accepted input: its kind, its issue, its source, and its call if it is about one."""
 
     kind: str
     issue: str
     call: str | None
+    source: str = ""
 
 
 class Inputs:
@@ -33,7 +34,8 @@ class Inputs:
             self.inputs[row.position] = Input(row.kind, REFERENCE, None)
             return
         call = row.text("call") if row.kind in ("acknowledgement-given", "answer-given") else None
-        self.inputs[row.position] = Input(row.kind, row.text("issue"), call)
+        source = row.text("source") if "source" in (row.data or {}) else ""
+        self.inputs[row.position] = Input(row.kind, row.text("issue"), call, source)
         self._check_once(row)
 
     def _check_once(self, row: Row) -> None:

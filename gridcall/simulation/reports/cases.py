@@ -38,8 +38,8 @@ def case_state(case: Case) -> Literal["open", "closed", "withdrawn"]:
 
 def case_verdict(case: Case) -> Literal["none", "overdue", "running", "on_time"]:
     """Return how the case did against its deadlines. A reopened case that was late stays late."""
-    if case.due is None:
-        return "none"
     if case.ever_missed:
         return "overdue"
+    if case.due is None:
+        return "none"
     return "running" if case.open else "on_time"

@@ -31,6 +31,7 @@ from events.catalogue import (
     DeadlineMissed,
     IssueReported,
     PoliciesAdopted,
+    ReopenedWithoutDeadline,
 )
 from events.instants import Instant
 from events.registry import CATALOGUE, TYPE_OF
@@ -54,7 +55,7 @@ UNPACKED_MAX = 2_000  # Rows of several logs about one case come close together.
 READ_EVENTS = {
     IssueReported, PoliciesAdopted, CaseParked, ClockStarted, DeadlineMissed,
     CaseRouted, CaseQueued, CaseWithheld, CaseEndedAtSource, CaseClosed, CaseWithdrawn,
-    CaseReopened, *CALL_CHANGES, *COUNTED,
+    CaseReopened, ReopenedWithoutDeadline, *CALL_CHANGES, *COUNTED,
 }  # fmt: skip
 LOGS = [log for log in topology.LOGS if any(log in TYPE_OF[cls].logs for cls in READ_EVENTS)]
 READ_TYPES = frozenset(kind.name for kind in CATALOGUE.values() if kind.cls in READ_EVENTS)

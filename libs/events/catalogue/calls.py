@@ -11,7 +11,8 @@ from events.registry import Words, event
 class ClockStarted:
     """A deadline runs.
 
-    `rule` is its source: `line` for a deadline that came with the issue, else the policy row.
+    `rule` is its source: `line` for a deadline that came with the issue, else the policy row. A
+    case that ended and reopens before its line's due time runs against that due time again.
     """
 
     case: str
@@ -43,6 +44,21 @@ class ClockStopped:
     holder: Assignment
     run: int
     due: Instant
+
+
+@event(
+    "calls",
+    personal=True,
+    words=Words(en="Reopened without a deadline", zh="重新办理，暂无时限"),
+)
+class ReopenedWithoutDeadline:
+    """A case is open again and no clock runs.
+
+    Its line's due time has passed or never was, and no policy row in force fits.
+    """
+
+    case: str
+    holder: Assignment
 
 
 @event("calls", personal=True, words=Words(en="Deadline missed", zh="到期未办结，已逾期"))
@@ -123,6 +139,7 @@ CallEvent = (
     ClockStarted
     | ClockHandedOver
     | ClockStopped
+    | ReopenedWithoutDeadline
     | DeadlineMissed
     | CallRaised
     | CallAcknowledged

@@ -149,7 +149,8 @@ class CaseClosed:
 class CaseReopened:
     """An ended case is open again, with its last holder, as a new episode.
 
-    `matter.due` is None, because a policy row decides.
+    `matter.due` is the due time that its line promised, as long as that has not passed: a promise
+    stays. Otherwise it is None, because the policies in force decide.
     """
 
     case: str

@@ -15,8 +15,9 @@ from events.texts import CallId, Code, Word
 class IssueReported:
     """An issue came in through a line and was accepted, once.
 
-    Its id names (district, source, line, reference). `rules` are the rules that handled dirt in its
-    times, for example `no_due` or `gap_time`.
+    Its id names (district, source, line, reference). `source` is the system that posted it, as in
+    every action that is posted. `rules` are the rules that handled dirt in its times, for example
+    `no_due` or `gap_time`.
     """
 
     issue: str
@@ -38,6 +39,7 @@ class PlaceNamed:
     issue: str
     by: Code
     grid: Code
+    source: str = ""
 
 
 @event("intake", personal=True, words=Words(en="Somebody went there", zh="上门走访"))
@@ -47,6 +49,7 @@ class VisitMade:
     action: str
     issue: str
     by: Code
+    source: str = ""
 
 
 @event("intake", personal=True, words=Words(en="Said to be solved", zh="报称化解"))
@@ -57,6 +60,7 @@ class ResolutionClaimed:
     issue: str
     by: Code
     root_cause: Word
+    source: str = ""
 
 
 @event("intake", personal=True, words=Words(en="Resolution checked", zh="核查化解情况"))
@@ -67,6 +71,7 @@ class ResolutionChecked:
     issue: str
     by: Code
     holds: bool
+    source: str = ""
 
 
 @event("intake", personal=True, words=Words(en="Closing asked for", zh="申请办结"))
@@ -76,6 +81,7 @@ class ClosingAsked:
     action: str
     issue: str
     by: Code
+    source: str = ""
 
 
 @event("intake", words=Words(en="Reopening asked for", zh="要求重新办理"))
@@ -85,6 +91,7 @@ class ReopeningAsked:
     action: str
     issue: str
     because: Literal["recurrence", "unsatisfied"]
+    source: str = ""
 
 
 @event("intake", words=Words(en="Its line takes it back", zh="来源要求撤回"))
@@ -94,6 +101,7 @@ class IssueWithdrawn:
     action: str
     issue: str
     because: Word
+    source: str = ""
 
 
 @event("intake", words=Words(en="Its source says that it ended", zh="来源报告已了结"))
@@ -117,6 +125,7 @@ class AcknowledgementGiven:
     issue: str
     call: CallId
     by: Code
+    source: str = ""
 
 
 @event("intake", personal=True, words=Words(en="Its receiver answers the call", zh="应答呼叫"))
@@ -127,6 +136,7 @@ class AnswerGiven:
     issue: str
     call: CallId
     by: Code
+    source: str = ""
 
 
 @event("intake", personal=True, words=Words(en="Retry asked for", zh="要求重试搁置事项"))

@@ -9,13 +9,15 @@ from events.registry import Parking, Words, event
 
 @event(
     "cases",
+    defers=True,
     words=Words(en="An action came early: it waits for its report", zh="动作先到，等待上报"),
 )
 class ActionWaits:
     """An action came before the report that it is about.
 
-    It applies at the report, in that same decision. `type` and `data` are the action as intake
-    wrote it.
+    It applies at the report, in that same decision. Behind the report's own two rows, each action
+    that waits has one row there, in their order. `type` and `data` are the action as intake wrote
+    it.
     """
 
     issue: str
@@ -32,7 +34,12 @@ class InputDeclined:
     because: str
 
 
-@event("cases", "calls", words=Words(en="Parked by a fault of ours", zh="系统故障，事项搁置"))
+@event(
+    "cases",
+    "calls",
+    defers=True,
+    words=Words(en="Parked by a fault of ours", zh="系统故障，事项搁置"),
+)
 class CaseParked:
     """Deciding this case failed, by a fault of ours.
 
@@ -46,6 +53,7 @@ class CaseParked:
 @event(
     "cases",
     "calls",
+    defers=True,
     words=Words(en="An action waits behind the parked case", zh="动作排在搁置事项之后"),
 )
 class InputHeld:
@@ -54,7 +62,7 @@ class InputHeld:
     case: str
 
 
-@event("cases", "calls", words=Words(en="Parked case goes on", zh="搁置事项恢复办理"))
+@event("cases", "calls", defers=True, words=Words(en="Parked case goes on", zh="搁置事项恢复办理"))
 class CaseRetried:
     """A parked case goes on.
 

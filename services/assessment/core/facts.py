@@ -37,6 +37,7 @@ from events.catalogue import (
     ClockStopped,
     DeadlineMissed,
     OutcomeEvent,
+    ReopenedWithoutDeadline,
     RetryPassedOn,
 )
 from events.instants import Instant
@@ -51,8 +52,8 @@ Counted = (
 
 Uncounted = (
     CaseQueued | CaseWithheld | CaseProgress | CallAction | RetryPassedOn
-    | ClockStopped | CallAcknowledged | CallWithdrawn | CallActionDeclined
-    | OutcomeEvent | Adopted
+    | ClockStopped | ReopenedWithoutDeadline | CallAcknowledged | CallWithdrawn
+    | CallActionDeclined | OutcomeEvent | Adopted
 )  # fmt: skip
 """The others: each event of `cases` and `calls` is in one of the two."""
 

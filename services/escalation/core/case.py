@@ -41,7 +41,13 @@ def is_relevant(event: Relevant | Irrelevant) -> TypeGuard[Relevant]:
 
 @value
 class Unwatched:
-    """A case that never had a deadline."""
+    """A case without a deadline. It may have had one before it ended and reopened.
+
+    `run` counts the deadlines that it had, `raised` their calls.
+    """
+
+    run: int = 0
+    raised: int = 0
 
 
 @value

@@ -26,6 +26,7 @@ from events.catalogue import (
     ClockStarted,
     ClockStopped,
     DeadlineMissed,
+    ReopenedWithoutDeadline,
 )
 from events.deadlines import due, rule_for, rule_text
 from events.instants import Instant
@@ -33,15 +34,20 @@ from events.instants import Instant
 KIND = "deadline"
 
 
-def decide_placement(case: CasePlaced, state: State, reference: Reference) -> Sequence[Outcome]:
-    """Start the clock of a placed case at its report; a new holder takes over a running one."""
+def decide_placement(
+    case: CasePlaced, state: State, time: Instant, reference: Reference
+) -> Sequence[Outcome]:
+    """Start the clock of a placed case; a new holder takes over a running one.
+
+    The first clock of a case counts from its report, a later one from this placement.
+    """
     match state:
         case Watched():
             return [
                 ClockHandedOver(case=case.case, holder=case.holder, run=state.run, due=state.due)
             ]
-        case Unwatched() | Ended():
-            return start(case, case.matter.reported, 1, reference)
+        case Unwatched(run=run) | Ended(run=run):
+            return start(case, time if run else case.matter.reported, run + 1, reference)
         case unreachable:
             assert_never(unreachable)
 
@@ -49,14 +55,10 @@ def decide_placement(case: CasePlaced, state: State, reference: Reference) -> Se
 def decide_reopening(
     case: CaseReopened, state: State, time: Instant, reference: Reference
 ) -> Sequence[Outcome]:
-    """Start the next deadline of a case at its reopening."""
-    match state:
-        case Ended():
-            return start(case, time, state.run + 1, reference)
-        case Unwatched() | Watched():
-            return start(case, time, 1, reference)
-        case unreachable:
-            assert_never(unreachable)
+    """Start the next deadline of a case at its reopening, or say that there is none."""
+    return start(case, time, state.run + 1, reference) or [
+        ReopenedWithoutDeadline(case=case.case, holder=case.holder)
+    ]
 
 
 def decide_end(case: CaseEnded, state: State) -> Sequence[Outcome]:
@@ -122,8 +124,12 @@ def deadline_of(
 def evolve_start(state: State, event: ClockStarted) -> Watched:
     """Return a watched case; the calls of its earlier deadlines count on."""
     timer = Timer(event.due, event.case, KIND, event.run)
-    raised = state.raised if isinstance(state, Ended) else 0
-    return watch(event.holder, event.run, raised, event.due, timer, ())
+    return watch(event.holder, event.run, state.raised, event.due, timer, ())
+
+
+def evolve_reopening(state: State) -> Unwatched:
+    """Return a case that is open again without a deadline. Its counts go on."""
+    return Unwatched(state.run, state.raised)
 
 
 def evolve_handover(state: Watched, event: ClockHandedOver) -> Watched:

@@ -43,6 +43,7 @@ from events.catalogue import (
     DeadlineMissed,
     InputDeclined,
     OutcomeEvent,
+    ReopenedWithoutDeadline,
     RetryPassedOn,
 )
 from events.instants import Instant
@@ -75,7 +76,7 @@ class Escalation:
         event: Relevant | TimerFired = input_.event
         match event:
             case CaseRouted() | CaseQueued() | CaseWithheld():
-                return clocks.decide_placement(event, state, reference)
+                return clocks.decide_placement(event, state, input_.time, reference)
             case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn():
                 return clocks.decide_end(event, state)
             case TimerFired(timer):
@@ -93,6 +94,8 @@ class Escalation:
         match event:
             case ClockStarted():
                 return clocks.evolve_start(state, event)
+            case ReopenedWithoutDeadline():
+                return clocks.evolve_reopening(state)
             case ClockStopped():
                 return clocks.evolve_stop(require_watched(state))
             case DeadlineMissed():

@@ -46,6 +46,7 @@ from events.catalogue import (
     RetryPassedOn,
     VisitMade,
 )
+from events.instants import Instant
 from routing.core import reference as reference_data
 from routing.core.case import Case, Outcome, State, Unreported
 from routing.core.reference import Library, Reference
@@ -98,8 +99,8 @@ class Routing:
         if isinstance(event, RetryAsked):
             return pass_on.decide_retry(event, state)
         if isinstance(state, Unreported):
-            return defer.decide(event)
-        return decide_action(event, state, reference)
+            return defer.decide(event, state)
+        return decide_action(event, state, reference, input_.time)
 
     def _report(
         self, issue: IssueReported, input_: Input, state: State, reference: Reference
@@ -111,7 +112,9 @@ class Routing:
         if state.deferred:
             case = self._fold(state, events)
             for action in state.deferred:
-                outcome = decide_action(defer.mark_early(action), require_reported(case), reference)
+                outcome = decide_action(
+                    defer.mark_early(action), require_reported(case), reference, input_.time
+                )
                 case = self._fold(case, outcome)
                 events += outcome
         return events
@@ -149,8 +152,13 @@ class Routing:
                 assert_never(unreachable)
 
 
-def decide_action(action: Action, state: Case, reference: Reference) -> Sequence[Outcome]:
-    """Decide an action about a reported case, in the step that it asks for."""
+def decide_action(
+    action: Action, state: Case, reference: Reference, time: Instant
+) -> Sequence[Outcome]:
+    """Decide an action about a reported case, in the step that it asks for.
+
+    The outcome is one event, so that readers find the one of each action that waited.
+    """
     match action:
         case EndedAtSource():
             return end_at_source.decide(action, state)
@@ -167,7 +175,7 @@ def decide_action(action: Action, state: Case, reference: Reference) -> Sequence
         case IssueWithdrawn():
             return withdraw.decide(action, state)
         case ReopeningAsked():
-            return reopen.decide(action, state)
+            return reopen.decide(action, state, time)
         case AcknowledgementGiven() | AnswerGiven():
             return pass_on.decide(action, state)
         case unreachable:

@@ -1,16 +1,33 @@
-"""Defer: an action that comes before its report waits, and applies in the report's own decision."""
+"""Defer: an action that comes before its report waits, and applies in the report's own decision.
+
+So many of one source may wait for one issue; what comes beyond is declined. So an issue that never
+comes keeps little, and a decision about one more action looks at few others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from events.catalogue import Action, ActionWaits, EndedAtSource, from_fields, to_fields
+from events.catalogue import (
+    Action,
+    ActionWaits,
+    EndedAtSource,
+    InputDeclined,
+    from_fields,
+    to_fields,
+)
 from routing.core.case import Outcome, State, Unreported
 
+WAITING_MAX = 32  # Of one source, for one issue. The longest life of a case has fewer actions.
+TOO_MANY = f"{WAITING_MAX} actions of this source wait for this issue already: report it first."
 
-def decide(action: Action) -> Sequence[Outcome]:
-    """Let an action wait for its report."""
+
+def decide(action: Action, state: Unreported) -> Sequence[Outcome]:
+    """Let an action wait for its report, unless too many of its source do."""
+    source = source_of(action)
+    if sum(source_of(other) == source for other in state.deferred) >= WAITING_MAX:
+        return [InputDeclined(case=action.issue, input_id=action.action, because=TOO_MANY)]
     type_name, data = to_fields(action)
     return [ActionWaits(issue=action.issue, type=type_name, data=data)]
 
@@ -19,6 +36,11 @@ def evolve(state: State, event: ActionWaits) -> Unreported:
     """Return an unreported case with one more action behind the others."""
     assert isinstance(state, Unreported), f"{event} after its report"
     return Unreported((*state.deferred, from_fields(event.type, event.data)))
+
+
+def source_of(action: Action) -> str:
+    """Return the system that posted an action; empty for an ending that was imported."""
+    return "" if isinstance(action, EndedAtSource) else action.source
 
 
 def mark_early(action: Action) -> Action:

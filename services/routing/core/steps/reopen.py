@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from events.catalogue import Assignment, CaseReopened, ReopeningAsked
+from events.instants import Instant
 from routing.core.case import (
     Case,
     Ended,
@@ -20,8 +21,8 @@ from routing.core.case import (
 from routing.core.refusals import refuse
 
 
-def decide(action: ReopeningAsked, state: Case) -> Sequence[Outcome]:
-    """Give an ended case back to its last holder. A policy row decides its next deadline."""
+def decide(action: ReopeningAsked, state: Case, time: Instant) -> Sequence[Outcome]:
+    """Give an ended case back to its last holder, with the promise of its line if that holds."""
     match state:
         case Ended(final=True):
             return refuse(action, state, "This case was withdrawn: report the matter again.")
@@ -29,7 +30,7 @@ def decide(action: ReopeningAsked, state: Case) -> Sequence[Outcome]:
             return [
                 CaseReopened(
                     case=state.case,
-                    matter=replace(state.facts, due=None),
+                    matter=replace(state.facts, due=standing_promise(state.facts.due, time)),
                     holder=next_episode(state.holder),
                     because=action.because,
                 )
@@ -38,6 +39,11 @@ def decide(action: ReopeningAsked, state: Case) -> Sequence[Outcome]:
             return refuse(action, state, "This case is open: there is nothing to reopen.")
         case unreachable:
             assert_never(unreachable)
+
+
+def standing_promise(due: Instant | None, time: Instant) -> Instant | None:
+    """Return the due time that a line promised if it has not passed; None if policies decide."""
+    return due if due is not None and time <= due else None
 
 
 def next_episode(holder: Assignment) -> Assignment:
