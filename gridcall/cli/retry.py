@@ -21,6 +21,7 @@ from intake.acceptor import Acceptor
 from intake.core.identity import action_id
 from intake.item_codec import item_of
 from intake.outcomes import Outcomes
+from intake.store import IntakeStore
 
 OUTCOME_SECONDS = 10
 
@@ -59,7 +60,8 @@ async def retry_case(database: Database, case: str, by: str) -> list[Retry]:
     """Request a retry in each log in which a case is parked, and wait for the outcomes."""
     notifier = Notifier()
     cases, calls = (PostgresLog(log, WRITER[log], database, notifier) for log in ("cases", "calls"))
-    acceptor, outcomes = Acceptor(database, notifier), Outcomes(cases, calls, notifier)
+    acceptor = Acceptor(database, notifier)
+    outcomes = Outcomes(cases, calls, notifier, IntakeStore(database).position_of)
     retries = []
     for row in await parked(database):
         if row["case"] != case:

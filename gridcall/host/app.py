@@ -22,6 +22,7 @@ from intake.api_keys import READER
 from intake.app import IntakeService
 from intake.routes import make_app, reading_key
 from intake.store import IntakeStore
+from intake.tracking import NoTracker
 from screen.app import ScreenService
 from screen.routes import screen_routes
 
@@ -58,12 +59,13 @@ def make_host_app(
                 writers=WRITER,
                 speed=speed,
             )
-            intake = IntakeService(host)
+            screen = ScreenService(host, speed) if "screen" in chosen else None
+            intake = IntakeService(host, tracker=screen.tracker if screen else NoTracker())
             app.state.intake = intake.api
             services: dict[str, HostedService] = {"intake": intake}
             services |= {name: make(host) for name, make in MAKERS.items() if name in chosen}
-            if "screen" in chosen:
-                screen = services["screen"] = ScreenService(host, speed)
+            if screen:
+                services["screen"] = screen
                 guards = [] if open_screen else [Depends(check_screen_key)]
                 app.include_router(screen_routes(screen.screen), dependencies=guards)
             include_logs(app, host)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from fastapi import FastAPI
 
 from eventlog.condition import Condition, with_process
-from eventlog.core.log import Source
+from eventlog.core.log import OutcomeSource, Source
 from eventlog.http_log import log_routes
 from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.reader import KafkaLog
@@ -121,7 +121,7 @@ class ServiceHost:
             )
         return self.followed[name]
 
-    def writer(self, name: str) -> Source:
+    def writer(self, name: str) -> OutcomeSource:
         """Return a log as its writer has it."""
         if self.peers is None or name in self.logs:
             return self.own_log(name)

@@ -24,6 +24,7 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from events.errors import Unavailable
 from events.instants import Instant
+from events.registry import CATALOGUE
 
 NDJSON = "application/x-ndjson"
 ROWS_MAX = 1000
@@ -106,6 +107,26 @@ def log_routes(log: PostgresLog, notifier: Notifier, closing: asyncio.Event) -> 
         }
         return Response(body, media_type=NDJSON, headers=headers)
 
+    if defers(log.name):
+        router.include_router(deferral_routes(log))
+    return router
+
+
+def defers(log: str) -> bool:
+    """Return True for a log in which inputs may wait: such a log has an index of those rows."""
+    return any(kind.defers and log in kind.logs for kind in CATALOGUE.values())
+
+
+def deferral_routes(log: PostgresLog) -> APIRouter:
+    """Return the route by which the services ask for the inputs of a subject that had to wait."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/log/{shard}/deferrals/{subject}")
+    async def read_deferrals(shard: str, subject: str) -> Response:
+        entries = await log.deferral_entries(shard, subject)
+        body = b"".join([entry_envelope(log.name, shard, entry) + b"\n" for entry in entries])
+        return Response(body, media_type=NDJSON)
+
     return router
 
 
@@ -119,6 +140,11 @@ class HttpLog:
     async def read(self, shard: str, after: int, limit: int, wait: float = 0) -> Sequence[Row]:
         """Return at most `limit` rows after a position. With `wait` the writer waits for a row."""
         response = await self._get(shard, after=after, limit=min(limit, ROWS_MAX), wait=wait)
+        return [read_envelope(line) for line in response.content.splitlines()]
+
+    async def deferrals(self, shard: str, subject: str) -> Sequence[Row]:
+        """Return the rows of a subject by which an input waits or goes on, in order."""
+        response = await self._get(shard, "deferrals", subject)
         return [read_envelope(line) for line in response.content.splitlines()]
 
     async def row(self, shard: str, position: int) -> Row:
@@ -136,12 +162,13 @@ class HttpLog:
         watermark: Instant = int(response.headers[WATERMARK_HEADER])
         return Watermark(int(response.headers[POSITION_HEADER]), watermark)
 
-    async def _get(self, shard: str, **query: float) -> httpx.Response:
+    async def _get(self, *parts: str, **query: float) -> httpx.Response:
+        path = "/".join(quote(part, safe="") for part in parts)
         try:
-            response = await self._client.get(f"/log/{quote(shard, safe='')}", params=query)
+            response = await self._client.get(f"/log/{path}", params=query)
             response.raise_for_status()
         except httpx.HTTPError as fault:
             raise Unavailable(
-                f"{self.name}/{shard} cannot be read over HTTP: {fault}", about=f"log {self.name}"
+                f"{self.name}/{path} cannot be read over HTTP: {fault}", about=f"log {self.name}"
             ) from fault
         return response

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Annotated, Any, Protocol
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -73,6 +74,11 @@ class Peers:
         """Return a log as its writer has it."""
         return HttpLog(name, self.clients[self.writers[name]])
 
+    async def ask(self, service: str, *parts: str, **query: float) -> bytes:
+        """Return what a service answers about a path of these parts. Raises Unavailable."""
+        path = "".join(f"/{quote(part, safe='')}" for part in parts)
+        return (await self._get(path, service=service, query=query)).content
+
     async def shards(self) -> Mapping[str, int]:
         """Return each shard and its number, from the directory. Raises Unavailable."""
         return numbers_of((await self._get("/shards")).content)
@@ -86,16 +92,22 @@ class Peers:
             if answer.status_code == 200 and sha256(answer.content).hexdigest() == digest
         }
 
-    async def _get(self, path: str, *allowed: int) -> httpx.Response:
+    async def _get(
+        self,
+        path: str,
+        *allowed: int,
+        service: str = "",
+        query: Mapping[str, float] | None = None,
+    ) -> httpx.Response:
+        name = service or self.directory
         try:
-            answer = await self.clients[self.directory].get(path)
+            answer = await self.clients[name].get(path, params=query)
             if answer.status_code not in allowed:
                 answer.raise_for_status()
         except httpx.HTTPError as fault:
             raise Unavailable(
-                f"{self.directory} at {self.urls[self.directory]} does not answer {path}: "
-                f"{fault!r}",
-                about=self.directory,
+                f"{name} at {self.urls[name]} does not answer {path}: {fault!r}",
+                about=name,
             ) from fault
         return answer
 

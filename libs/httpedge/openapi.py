@@ -44,6 +44,17 @@ PROBLEM_SCHEMA: Schema = {
             "type": "string",
             "description": "The path, and the number of the item behind `#/`.",
         },
+        "existing": {
+            "type": "object",
+            "description": "Of 409: what is there already, if this key may know of it.",
+            "properties": {
+                "reference": {"type": "string"},
+                "id": {"type": "string"},
+                "tracking": {"type": "string"},
+                "position": {"type": "integer"},
+                "time": {"type": "string", "format": "date-time"},
+            },
+        },
         "errors": {
             "type": "array",
             "items": {

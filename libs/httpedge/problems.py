@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from events.errors import GridcallError
@@ -22,17 +23,28 @@ class FieldError(NamedTuple):
 
 
 class Problem(GridcallError):
-    """The reason for which a request or an item is refused. `kind` is the last part of its type."""
+    """The reason for which a request or an item is refused. `kind` is the last part of its type.
+
+    `existing` are members about what is there already, and remains.
+    """
 
     def __init__(
-        self, status: int, kind: str, title: str, detail: str, errors: tuple[FieldError, ...] = ()
+        self,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str,
+        errors: tuple[FieldError, ...] = (),
+        existing: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(status, kind, title, detail, errors)  # All, so that it can be pickled.
+        # All arguments, so that it can be pickled.
+        super().__init__(status, kind, title, detail, errors, existing)
         self.status = status
         self.kind = kind
         self.title = title
         self.detail = detail
         self.errors = errors
+        self.existing = existing
 
     def __str__(self) -> str:
         return f"{self.status} {self.kind}: {self.detail}"
@@ -48,6 +60,8 @@ class Problem(GridcallError):
         }
         if self.errors:
             members["errors"] = [error._asdict() for error in self.errors]
+        if self.existing:
+            members["existing"] = dict(self.existing)
         return members
 
 

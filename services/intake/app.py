@@ -33,6 +33,7 @@ from intake.outcomes import Outcomes
 from intake.routes import make_app, reading_key
 from intake.settings import IntakeSettings
 from intake.store import ConditionStore, IntakeStore
+from intake.tracking import NoTracker, PeerTracker, Tracker
 
 OUTCOME_LOGS = ("cases", "calls")
 TICK = "time does not pass"
@@ -44,19 +45,23 @@ log = logging.getLogger("gridcall")
 class IntakeService(HostedService):
     """Accepts inputs over HTTP and from topics, and lets time pass in quiet districts.
 
-    `fed`: time passes only with what is fed to its log.
+    `fed`: time passes only with what is fed to its log. `tracker` knows the cases; without it a
+    peer is asked.
     """
 
-    def __init__(self, host: ServiceHost, fed: bool = False) -> None:
+    def __init__(
+        self, host: ServiceHost, fed: bool = False, tracker: Tracker | None = None
+    ) -> None:
         super().__init__(host, "intake")
         self._fed = fed
         self._log = host.own_log(SERVICE["intake"].log or "")
         self._acceptor = Acceptor(host.database, host.notifier)
         cases, calls = self._outcome_logs = [host.writer(name) for name in OUTCOME_LOGS]
-        outcomes = Outcomes(cases, calls, host.notifier)
-        self.api = Intake(
-            self._acceptor, ApiKeys(host.database), outcomes, IntakeStore(host.database)
-        )
+        store = IntakeStore(host.database)
+        outcomes = Outcomes(cases, calls, host.notifier, store.position_of)
+        if tracker is None:
+            tracker = PeerTracker(host.peers) if host.peers else NoTracker()
+        self.api = Intake(self._acceptor, ApiKeys(host.database), outcomes, store, tracker)
         self._inbound: list[LineConsumer] = []
         self._ahead: dict[str, LogOnce] = {}  # The districts that are ahead of the clock.
 

@@ -32,12 +32,14 @@ from httpedge.turns import Turns
 from intake.acceptor import Acceptor
 from intake.api_keys import ApiKeys
 from intake.authorization import authorize, check_line
+from intake.conflicts import conflict, explain_conflict
 from intake.core.submission import Item
 from intake.outcomes import Outcomes
-from intake.refusals import FAULT, REFUSALS, conflict, to_problem
+from intake.refusals import FAULT, REFUSALS, to_problem
 from intake.results import Outcome, Result, outcome_of, result_of
 from intake.store import IntakeStore
 from intake.submissions import ActionSubmission, IssueSubmission, Submission
+from intake.tracking import NoTracker, Tracker
 
 COMMIT_ITEMS_MAX = 500  # Of one request in a commit: others would wait behind more.
 LISTED_MAX = 100  # Refused items of a request whose errors are listed; beyond, a program is wrong.
@@ -54,6 +56,7 @@ class Intake:
     keys: ApiKeys
     outcomes: Outcomes
     store: IntakeStore
+    tracker: Tracker = field(default_factory=NoTracker)
     budget: MemoryBudget = field(default_factory=MemoryBudget)
     turns: Turns = field(default_factory=Turns)
     waiting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WAITING_MAX))
@@ -168,7 +171,7 @@ async def accept_single(
     district = submission.key.district
     (accepted,) = await intake.acceptor.accept(district, [item])
     if not accepted.same:
-        raise conflict(reference)
+        raise await explain_conflict(intake.store, submission.key, item, accepted, reference)
     result = result_of(accepted, reference)
     headers = {"Location": submission.location(reference, accepted.code)}
     seconds = preferred_wait(request.all_headers, WAIT_SECONDS_MAX)
@@ -208,6 +211,10 @@ class Results:
         """Set the result of an accepted item."""
         self.items[number] = result
 
+    def lists_errors(self) -> bool:
+        """Tell whether the next refused item is answered with its errors."""
+        return self._refused < LISTED_MAX
+
     def refuse(self, number: int, problem: Problem) -> None:
         """Set the problem of a refused item; behind many others, without its errors."""
         self._refused += 1
@@ -238,9 +245,12 @@ async def accept_many(
     for start in range(0, len(readable), COMMIT_ITEMS_MAX):
         part = readable[start : start + COMMIT_ITEMS_MAX]
         group = await intake.acceptor.accept(submission.key.district, [item for _, item, _ in part])
-        for (number, _, reference), accepted in zip(part, group, strict=True):
+        for (number, item, reference), accepted in zip(part, group, strict=True):
             if accepted.same:
                 results.accept(number, result_of(accepted, reference))
+            elif results.lists_errors():
+                explain = explain_conflict(intake.store, submission.key, item, accepted, reference)
+                results.refuse(number, await explain)
             else:
                 results.refuse(number, conflict(reference))
     return results.items

@@ -39,8 +39,8 @@ PREFER_PARAMETER: Schema = {
     "in": "header",
     "schema": {"type": "string"},
     "example": "wait=2",
-    "description": "`wait=N` (RFC 7240): for one item, wait N seconds for its outcome,"
-    f" {WAIT_SECONDS_MAX} at most.",
+    "description": "`wait=N` (RFC 7240): for one item, wait N seconds for its outcome and, when"
+    f" asking, for its case; {WAIT_SECONDS_MAX} at most.",
 }
 RESULT_OR_PROBLEM: Schema = {"anyOf": [ref("schemas", "Result"), ref("schemas", "Problem")]}
 ONE_OR_MANY: Schema = {"oneOf": [ref("schemas", "Result"), ref("schemas", "Results")]}

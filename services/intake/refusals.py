@@ -46,12 +46,3 @@ def to_problem(error: Exception) -> Problem:
             return Problem(503, "busy", "Busy", SEND_AGAIN)
         case _:
             return Problem(503, "away", "The database is away", SEND_AGAIN)
-
-
-def conflict(reference: str) -> Problem:
-    """Refuse a reference that was posted before with other content."""
-    detail = (
-        f"{reference!r} was posted before with other content, and that remains. A correction is an"
-        " action of its own: post it to /actions, or report the matter under a new reference."
-    )
-    return Problem(409, "other-content", "Known with other content", detail)

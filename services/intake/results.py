@@ -8,14 +8,25 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from casebook import Tracked
+from casebook.public import UNKNOWN, PublicStage
 from eventlog.core.row import Row
-from events.catalogue import CallActionDeclined, Event, InputDeclined, InputHeld
+from events.catalogue import (
+    ActionWaits,
+    CallActionDeclined,
+    CaseParked,
+    Event,
+    InputDeclined,
+    InputHeld,
+)
 from events.instants import rfc3339
 from events.registry import TYPE_OF
 from intake.acceptor import Accepted
 
 HEX_ID = "^[0-9a-f]{32}$"
 PARKED = "This case is parked: a fault of gridcall. What was sent is kept, and waits behind it."
+DECLINED = (InputDeclined, CallActionDeclined)
+EARLY = "This action came before its report. It waits for it, and is decided with it."
 
 Id = Annotated[
     str,
@@ -37,7 +48,10 @@ class Caused(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The events that an input caused. If nothing was done, `because` says why."""
+    """The events that this input caused, whatever else was decided with it.
+
+    `because` says why it was declined, or what it waits for.
+    """
 
     declined: bool
     because: str | None
@@ -56,14 +70,44 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: Outcome | None = None
 
 
-class Progress(msgspec.Struct, frozen=True):
-    """An accepted input, and its outcome as soon as there is one."""
+class StageWords(msgspec.Struct, frozen=True):
+    """The stage in a sentence for everybody, in English and Chinese."""
 
+    en: str
+    zh: str
+
+
+class CaseStatus(msgspec.Struct, frozen=True):
+    """The present state of a case, without persons, remarks and other issues.
+
+    `due` is its deadline; null if it has none. `changed` is the instant of its last change.
+    Everything before `as_of` is in it. `unknown`, with nulls, if it cannot be read at the moment.
+    """
+
+    stage: PublicStage | Literal["unknown"]
+    words: StageWords
+    due: Time | None
+    overdue: bool
+    changed: Time | None
+    as_of: Time | None
+
+
+UNKNOWN_STATUS = CaseStatus("unknown", StageWords(*UNKNOWN), None, False, None, None)
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """An accepted input, its own outcome as soon as there is one, and the state of its case.
+
+    `type` is `issue`, or the type of an action. `case` is null if no issue was reported yet.
+    """
+
+    type: str
     id: Id
     tracking: Code
     position: Position
     time: Time
     outcome: Outcome | None
+    case: CaseStatus | None
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -76,20 +120,40 @@ def outcome_of(rows: Sequence[Row]) -> Outcome | None:
     """Return the outcome in the rows of a decision; None as long as there are none."""
     if not rows:
         return None
-    because = reason_for_nothing(rows[-1].event)
+    event = rows[-1].event
     caused = [Caused(TYPE_OF[type(row.event)].name, row.subject, row.id) for row in rows]
-    return Outcome(because is not None, because, caused)
+    return Outcome(isinstance(event, DECLINED), reason_for_nothing(event), caused)
 
 
 def reason_for_nothing(event: Event) -> str | None:
-    """Return the sentence that says why nothing was done; None if something was."""
+    """Return the sentence that says why nothing was done, or not yet; None if something was."""
     match event:
         case InputDeclined(because=because) | CallActionDeclined(because=because):
             return because
-        case InputHeld():
+        case InputHeld() | CaseParked():
             return PARKED
+        case ActionWaits():
+            return EARLY
         case _:
             return None
+
+
+read_tracked = msgspec.json.Decoder(Tracked).decode
+
+
+def status_of(tracked: Tracked) -> CaseStatus:
+    """Return what is known of a case as the API answers it."""
+    if tracked.case is None:
+        return UNKNOWN_STATUS
+    stage, words, due, overdue, changed = tracked.case
+    return CaseStatus(
+        stage,
+        StageWords(*words),
+        None if due is None else rfc3339(due),
+        overdue,
+        rfc3339(changed),
+        rfc3339(tracked.as_of),
+    )
 
 
 def result_of(accepted: Accepted, reference: str) -> Result:

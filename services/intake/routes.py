@@ -17,19 +17,20 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from events.catalogue import LINES
-from events.instants import rfc3339
 from httpedge.openapi import content, ref
+from httpedge.prefer import preferred_wait
 from httpedge.problems import Problem
 from httpedge.responses import handle_problems, json_response
 from intake.api_keys import READER, ApiKey
 from intake.authorization import authorize, check_line, other_district
 from intake.core.identity import issue_id
-from intake.ingest_endpoint import IngestEndpoint, Intake
-from intake.openapi import TAG, complete
+from intake.ingest_endpoint import WAIT_SECONDS_MAX, IngestEndpoint, Intake
+from intake.openapi import HEADERS, TAG, complete
 from intake.parsing.issue import stored_reference
 from intake.refusals import FAULT, REFUSALS, to_problem
-from intake.results import HEX_ID, Health, Progress, outcome_of
+from intake.results import HEX_ID, Health
 from intake.store import StoredIdentity
+from intake.tracking import Tracking
 
 CODE = re.compile("[0-9a-f]{32}")
 BEARER = Depends(
@@ -46,8 +47,13 @@ TrackingCode = Annotated[
     Path(description="`tracking` of an answer.", json_schema_extra={"pattern": HEX_ID}),
 ]
 PROGRESS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "What is known", "content": content(ref("schemas", "Progress"))}
+    200: {
+        "description": "What is known",
+        "content": content(ref("schemas", "Progress")),
+        "headers": {"Preference-Applied": HEADERS["Preference-Applied"]},
+    }
 }
+PREFER = {"parameters": [ref("parameters", "Prefer")]}
 HEALTH: dict[int | str, dict[str, Any]] = {
     200: {"description": "It is", "content": content(ref("schemas", "Health"))}
 }
@@ -55,9 +61,9 @@ HEALTH: dict[int | str, dict[str, Any]] = {
 router = APIRouter(default_response_class=Response)
 
 
-@router.get("/track/{code}", tags=[TAG], responses=PROGRESS)
+@router.get("/track/{code}", tags=[TAG], responses=PROGRESS, openapi_extra=PREFER)
 async def track(request: Request, code: TrackingCode) -> Response:
-    """Return what became of an input, by its tracking code.
+    """Return what became of an input, and the present stage of its case, by its tracking code.
 
     The code is the key: it has 128 random bits.
     """
@@ -66,14 +72,21 @@ async def track(request: Request, code: TrackingCode) -> Response:
     if identity is None:
         detail = "No such tracking code. It is the `tracking` of the answer to a post."
         raise Problem(404, "unknown", "Not known", detail)
-    return await progress_response(intake, identity)
+    return await progress_response(request, identity)
 
 
 @router.get(
-    "/issues/{line}/{reference:path}", tags=[TAG], dependencies=[BEARER], responses=PROGRESS
+    "/issues/{line}/{reference:path}",
+    tags=[TAG],
+    dependencies=[BEARER],
+    responses=PROGRESS,
+    openapi_extra=PREFER,
 )
 async def get_issue(request: Request, line: LineName, reference: Reference) -> Response:
-    """Return what became of an issue, by the line's own reference, with a key of that line."""
+    """Return what became of an issue, and the present stage of its case.
+
+    It is asked for by the line's own reference, with a key of that line.
+    """
     intake: Intake = request.app.state.intake
     check_line(line)
     key = await request_key(request, line)
@@ -84,14 +97,22 @@ async def get_issue(request: Request, line: LineName, reference: Reference) -> R
     if identity is None:
         detail = f"No issue {reference[:200]!r} came through {line} with this key; post it."
         raise Problem(404, "unknown", "Not known", detail)
-    return await progress_response(intake, identity)
+    return await progress_response(request, identity)
 
 
-async def progress_response(intake: Intake, identity: StoredIdentity) -> Response:
-    """Return an accepted input, and its outcome if there is one."""
-    id_, district, position, time, code = identity
-    outcome = outcome_of(await intake.outcomes.find(district, position))
-    return json_response(Progress(id_, code, position, rfc3339(time), outcome))
+async def progress_response(request: Request, identity: StoredIdentity) -> Response:
+    """Return an accepted input, its outcome if there is one, and its case.
+
+    With `Prefer: wait` it waits until both include the input.
+    """
+    intake: Intake = request.app.state.intake
+    tracking = Tracking(intake.store, intake.outcomes, intake.tracker)
+    seconds = preferred_wait(request.headers.raw, WAIT_SECONDS_MAX)
+    if not seconds or intake.waiting.locked():
+        return json_response(await tracking.progress(identity, 0))
+    async with intake.waiting:
+        progress = await tracking.progress(identity, seconds)
+    return json_response(progress, headers={"Preference-Applied": f"wait={seconds}"})
 
 
 @router.get("/livez", tags=["health"], responses=HEALTH)

@@ -10,12 +10,14 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from eventlog.condition import Condition, Finding
 from eventlog.host import HostedService, ServiceHost
+from eventlog.peers import service_key_guard
 from eventlog.program import Program
 from events.topology import DIRECTORY, WRITER
 from screen.core.projection import LOGS
 from screen.follower import Follower
-from screen.routes import Screen, screen_routes
+from screen.routes import Screen, screen_routes, tracking_routes
 from screen.settings import ScreenSettings
+from screen.tracking import ScreenTracker
 
 BASIC = HTTPBasic(realm="gridcall: any name, and GRIDCALL_SERVICE_KEY as the password")
 
@@ -26,11 +28,12 @@ class ScreenService(HostedService):
     def __init__(self, host: ServiceHost, speed: float = 1.0) -> None:
         super().__init__(host, "screen")
         self.screen = Screen(lambda digest: host.directory.contents([digest]), host.closing)
+        self.tracker = ScreenTracker(self.screen.followers)
         self._logs = {name: host.source(name) for name in LOGS}
         self._speed = speed
 
     def include_routes(self, app: FastAPI, key: str) -> None:
-        """Add the pages. The services' key is their password."""
+        """Add the pages, whose password is the services' key, and what intake asks."""
 
         async def check(sent: Annotated[HTTPBasicCredentials, Depends(BASIC)]) -> None:
             if not secrets.compare_digest(sent.password.encode(), key.encode()):
@@ -39,6 +42,7 @@ class ScreenService(HostedService):
                 )
 
         app.include_router(screen_routes(self.screen), dependencies=[Depends(check)])
+        app.include_router(tracking_routes(self.tracker), dependencies=[service_key_guard(key)])
 
     def begin(self, shard: str) -> None:
         outages = self.host.outages("screen")

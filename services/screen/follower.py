@@ -34,7 +34,8 @@ log = logging.getLogger("gridcall")
 class Follower:
     """Reads the logs of a district into a projection, causes before their effects.
 
-    `version` counts what the pages can see; it grows with time, too.
+    `version` counts what the pages can see; it grows with time, too. `is_current` is False until
+    all that was there has been read once.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Follower:
         self.projection = DistrictProjection()
         self.watermarks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
         self.version = 0
+        self.is_current = False
+        self._complete = dict.fromkeys(LOGS, BEGINNING)  # All rows before this instant are read.
         self._unapplied: dict[str, list[Row]] = {name: [] for name in LOGS}
         self._advanced_at = monotonic()
         self._read_at = -inf
@@ -76,6 +79,8 @@ class Follower:
                 self.projection = DistrictProjection()
                 self.watermarks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
                 self._unapplied = {name: [] for name in LOGS}
+                self._complete = dict.fromkeys(LOGS, BEGINNING)
+                self.is_current = False
                 await self._backoff.sleep()
 
     async def _follow(self) -> None:
@@ -85,6 +90,7 @@ class Follower:
             await asyncio.sleep(0)
         await self.read_watermarks()
         self._read_at = monotonic()
+        self.is_current = True
         self._wake_pages()
         await self._wait_for_rows(counts)
 
@@ -99,7 +105,9 @@ class Follower:
         self.projection.apply(*ready.values())
         for name, rows in ready.items():
             del self._unapplied[name][: len(rows)]
-            self._advance(name, rows[-1].time if rows else BEGINNING)
+            if rows:
+                self._advance(name, rows[-1].time)
+                self._complete[name] = max(self._complete[name], rows[-1].time)
         return sum(map(len, ready.values()))
 
     def _ready_rows(self, name: str) -> Sequence[Row]:
@@ -118,6 +126,8 @@ class Follower:
             head = await self.logs[name].watermark(self.district)
             self.watermarks[name] = self.watermarks[name]._replace(position=head.position)
             self._advance(name, head.watermark)
+            if head.position == self.projection.positions[name]:
+                self._complete[name] = max(self._complete[name], head.watermark)
             if head.position < self.projection.positions[name]:
                 raise Conflict(f"{name}/{self.district} ends before what was read of it")
         if self.now != before:
@@ -161,6 +171,11 @@ class Follower:
     def now(self) -> Instant:
         """The instant up to which time has passed in the district."""
         return self.watermarks["intake"].watermark
+
+    @property
+    def as_of(self) -> Instant:
+        """The instant before which everything is in the projection, in each of the logs."""
+        return min(self._complete.values())
 
     def live_payload(self, since: int) -> dict[str, Any]:
         """Return a live message, with the grids that changed after a version of the projection."""

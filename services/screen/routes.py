@@ -17,10 +17,12 @@ from starlette.responses import Response
 
 from eventlog.content_codec import decode_content
 from events.catalogue import LINES, Level
+from events.errors import Unavailable
 from events.reference_data import GridMap, Names
 from screen.core.map_svg import map_payload
 from screen.follower import Follower
 from screen.payloads import LINE_COUNTS, TOTALS, case_file_payload, overdue_payload
+from screen.tracking import ScreenTracker
 from screen.words import choose_language, words
 
 HOME = Path(__file__).parent
@@ -178,6 +180,21 @@ def screen_routes(screen: Screen) -> APIRouter:
         if district in screen.followers:
             async for message in live_messages(screen, screen.followers[district]):
                 yield ServerSentEvent(raw_data=message.decode())
+
+    return router
+
+
+def tracking_routes(tracker: ScreenTracker) -> APIRouter:
+    """Return the route by which intake asks for the present stage of a case."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/tracking/{district}/{case}")
+    async def track_case(district: str, case: str, after: int = 0, wait: float = 0) -> Response:
+        try:
+            tracked = await tracker.find(district, case, after, wait)
+        except Unavailable as fault:
+            return Response(str(fault), 503, media_type="text/plain")
+        return Response(msgspec.json.encode(tracked), media_type="application/json")
 
     return router
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from eventlog.core.log import Log
+from eventlog.core.log import Log, OutcomeSource
 from eventlog.core.row import Draft, Row, Watermark
-from events.catalogue import ReferenceAdopted, VisitMade
+from events.catalogue import (
+    ActionWaits,
+    CaseParked,
+    CaseRetried,
+    InputDeclined,
+    InputHeld,
+    ReferenceAdopted,
+    VisitMade,
+)
 from events.errors import Conflict
 from events.instants import BEGINNING
 
@@ -135,6 +144,41 @@ async def shards_know_nothing_of_each_other(log: Log) -> None:
 
 async def times_before_1970_are_times(log: Log) -> None:
     assert [row.time for row in await log.append(SHARD, [visit(1, -5), visit(2, -7)])] == [-5, -5]
+
+
+async def deferrals_are_the_rows_by_which_inputs_wait_or_go_on(
+    log: Log, reader: OutcomeSource
+) -> None:
+    """Only a log of a stage has such rows."""
+    events = (
+        ActionWaits(issue="x", type="t", data={}),
+        InputDeclined(case="x", input_id="a", because="no"),
+        CaseParked(case="x", fault="f"),
+        CaseParked(case="y", fault="f"),
+        InputHeld(case="x"),
+        CaseRetried(case="x"),
+    )
+    rows = [
+        row_at(log, position, 1)._replace(subject=getattr(event, "case", "x"), event=event)
+        for position, event in enumerate(events, 1)
+    ]
+    await log.commit(SHARD, number_rows(rows))
+    deferrals = await reader.deferrals(SHARD, "x")
+    assert [(row.position, row.event) for row in deferrals] == [
+        (position, events[position - 1]) for position in (1, 3, 5, 6)
+    ]
+    assert await reader.deferrals(SHARD, "z") == []
+    assert await reader.deferrals("other", "x") == []
+
+
+def number_rows(rows: list[Row]) -> list[Row]:
+    """Return rows with their sequences within their subjects."""
+    counts: Counter[str] = Counter()
+    out = []
+    for row in rows:
+        counts[row.subject] += 1
+        out.append(row._replace(sequence=counts[row.subject]))
+    return out
 
 
 CONTRACT: tuple[Callable[[Log], Awaitable[None]], ...] = (

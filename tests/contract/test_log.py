@@ -8,12 +8,22 @@ import pytest
 
 from eventlog.core.log import Log, MemoryLog
 from events.errors import Truncated
-from tests.contract.log_contract import CONTRACT, SHARD, visit
+from tests.contract.log_contract import (
+    CONTRACT,
+    SHARD,
+    deferrals_are_the_rows_by_which_inputs_wait_or_go_on,
+    visit,
+)
 
 
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
 async def test_the_log_in_memory(clause: Callable[[Log], Awaitable[None]]) -> None:
     await clause(MemoryLog("cases"))
+
+
+async def test_the_log_in_memory_finds_the_inputs_that_had_to_wait() -> None:
+    log = MemoryLog("cases")
+    await deferrals_are_the_rows_by_which_inputs_wait_or_go_on(log, log)
 
 
 async def test_a_row_is_dropped_when_all_readers_have_passed_it() -> None:

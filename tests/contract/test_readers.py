@@ -19,7 +19,12 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import listen, open_database
 from events.errors import Unavailable
 from events.instants import BEGINNING
-from tests.contract.log_contract import SHARD, visit
+from events.topology import WRITER
+from tests.contract.log_contract import (
+    SHARD,
+    deferrals_are_the_rows_by_which_inputs_wait_or_go_on,
+    visit,
+)
 from tests.harness.kafka import CaughtUpReader, Topics, over_kafka
 from tests.harness.waiting import wait_for_condition
 
@@ -76,13 +81,13 @@ CONTRACT: tuple[Clause, ...] = (
 
 
 @asynccontextmanager
-async def over_http(url: str, notifier: Notifier) -> AsyncIterator[HttpLog]:
+async def over_http(url: str, notifier: Notifier, name: str = "intake") -> AsyncIterator[HttpLog]:
     """A reader over real HTTP, of a server that has the table."""
     async with open_database(url, size=2) as database:
         app = FastAPI()
         app.include_router(
             log_routes(
-                PostgresLog("intake", "intake", database, notifier), notifier, asyncio.Event()
+                PostgresLog(name, WRITER[name], database, notifier), notifier, asyncio.Event()
             )
         )
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
@@ -94,7 +99,7 @@ async def over_http(url: str, notifier: Notifier) -> AsyncIterator[HttpLog]:
         await wait_for_condition(is_started)
         port = server.servers[0].sockets[0].getsockname()[1]
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            yield HttpLog("intake", client)
+            yield HttpLog(name, client)
         server.should_exit = True
         await serving
 
@@ -122,6 +127,22 @@ async def test_a_reader(clause: Clause, source: str, database: str) -> None:
 async def test_a_reader_over_kafka(clause: Clause, database: str, topics: Topics) -> None:
     async with over_kafka(database, topics) as kafka:
         await clause(kafka.writer, CaughtUpReader(kafka))
+
+
+async def test_the_inputs_that_had_to_wait_are_found_over_http(database: str) -> None:
+    async with (
+        open_database(database, size=2) as own,
+        over_http(database, Notifier(), "cases") as (reader),
+    ):
+        writer = PostgresLog("cases", "routing", own, Notifier())
+        await writer.lease(SHARD)
+        await deferrals_are_the_rows_by_which_inputs_wait_or_go_on(writer, reader)
+
+
+async def test_a_log_without_such_inputs_has_no_such_route(database: str) -> None:
+    async with over_http(database, Notifier()) as reader:
+        with pytest.raises(Unavailable, match="404"):
+            await reader.deferrals(SHARD, "x")
 
 
 async def test_who_waits_over_http_is_woken_by_what_another_process_commits(database: str) -> None:

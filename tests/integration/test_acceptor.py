@@ -164,7 +164,12 @@ def test_an_action_before_its_report_waits_for_it(api: httpx.Client) -> None:
     outcome = api.post("/issues/hotline", json=issue("W-3"), headers={"prefer": "wait=5"}).json()[
         "outcome"
     ]
-    assert outcome["events"][-1]["type"] == "gridcall.case-visited.v1"
+    assert [event["type"] for event in outcome["events"]] == [
+        "gridcall.case-reported.v1",
+        "gridcall.case-routed.v1",
+    ]
+    outcome = api.post("/actions", json=action, headers={"prefer": "wait=5"}).json()["outcome"]
+    assert [event["type"] for event in outcome["events"]] == ["gridcall.case-visited.v1"]
 
 
 def test_the_outcome_is_found_by_code_and_by_reference(

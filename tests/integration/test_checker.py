@@ -330,7 +330,7 @@ def reopens_before_its_promise(d: District) -> None:
 
 
 def waits_for_an_issue_that_never_comes(d: District) -> None:
-    """As many actions wait as may, and one more is declined."""
+    """Actions up to the limit wait, and one more is declined."""
     case = identity([SOUTH, "desk", "hotline", "never"])
     for _ in range(32):
         d.action(15, case, "visit-made", by="ann")

@@ -41,7 +41,13 @@ from intake.acceptor import Acceptor
 from intake.item_codec import item_of
 from intake.store import RecordStore
 from intake.tables import METADATA as INTAKE
-from tests.contract.log_contract import CONTRACT, SHARD, row_at, visit
+from tests.contract.log_contract import (
+    CONTRACT,
+    SHARD,
+    deferrals_are_the_rows_by_which_inputs_wait_or_go_on,
+    row_at,
+    visit,
+)
 from tests.harness.exampleville import CITY, PROFILE
 from tests.harness.paths import ROOT
 from tests.harness.postgres import execute
@@ -78,6 +84,18 @@ async def test_the_log_on_postgres(
     async with open_log(database, kind=kind) as log:
         await log.lease(SHARD)
         await clause(log)
+
+
+async def test_the_log_on_postgres_finds_the_inputs_that_had_to_wait(database: str) -> None:
+    async with open_log(database, "cases") as log:
+        await log.lease(SHARD)
+        await deferrals_are_the_rows_by_which_inputs_wait_or_go_on(log, log)
+        await log.database.fetch("SET enable_seqscan = off")
+        plan = await log.database.fetch(
+            "EXPLAIN SELECT FROM routing.log WHERE shard = 'city' AND subject = 'x'"
+            " AND type = ANY ('{gridcall.action-waits.v1,gridcall.case-parked.v1}')"
+        )
+        assert "log_deferrals" in "".join(line for (line,) in plan)
 
 
 async def test_a_zombie_cannot_commit(database: str) -> None:
@@ -168,8 +186,8 @@ async def test_every_connection_of_the_runtime_has_its_settings(database: str) -
     ("service", "metadata"),
     [
         ("intake", INTAKE),
-        ("routing", metadata_of("routing")),
-        ("escalation", metadata_of("escalation")),
+        ("routing", metadata_of("routing", defers=True)),
+        ("escalation", metadata_of("escalation", defers=True)),
         ("assessment", ASSESSMENT),
     ],
 )

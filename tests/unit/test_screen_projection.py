@@ -14,11 +14,13 @@ from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft, Row
 from eventlog.notifier import Notifier
 from events import catalogue as e
+from events.errors import Unavailable
 from screen.core.projection import LOGS, CaseFile, DistrictProjection
 from screen.follower import Follower
 from screen.payloads import case_file_payload, detail_payload, district_payload
+from screen.tracking import ScreenTracker
 from tests.harness.city import ANN, DAY
-from tests.harness.histories import END, drafts_of, histories, run
+from tests.harness.histories import CASES, END, drafts_of, histories, run
 
 FACTS = e.CaseFacts(line="hotline", category="Noise", urgency="normal", reported=0, due=None)
 
@@ -161,6 +163,44 @@ def test_an_ended_case_that_is_gone_is_still_counted_and_comes_back_when_it_reop
     assert (set(after.files), after.totals["ended"], after.totals["open"]) == ({"a", "c"}, 2, 1)
 
 
+@given(histories)
+def test_the_public_view_of_a_case_is_the_same_when_its_file_is_gone(history: list[Any]) -> None:
+    rows = run(drafts_of(history, strict=False))
+    whole = projection_of(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("screen.core.projection.ENDED_MAX", 0)
+        gone = projection_of(rows)
+    assert not set(gone.files) & set(gone.settled)
+    assert {name: gone.public_case(name) for name in CASES} == {
+        name: whole.public_case(name) for name in CASES
+    }
+
+
+def test_a_late_row_about_a_case_whose_file_is_gone_opens_no_other_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("screen.core.projection.ENDED_MAX", 0)
+    tape, projection = Tape(), DistrictProjection()
+    projection.apply(tape.life("A"))
+    before = projection.public_case("A")
+    projection.apply([tape.row("A", DECLINED)])
+    assert (projection.files, projection.public_case("A")) == ({}, before)
+    assert before is not None
+    assert before.stage == "closed"
+
+
+def test_declined_actions_for_an_issue_that_never_comes_leave_nothing() -> None:
+    tape, projection = Tape(), DistrictProjection()
+    projection.apply([tape.row("A", DECLINED) for _ in range(100)])
+    assert (projection.files, projection.public_case("A")) == ({}, None)
+
+
+@pytest.fixture
+def rows_of_a() -> list[Row]:
+    """Return the rows of a district in which the case a is reported and ends."""
+    return run(drafts_of_ended("a"))
+
+
 def test_the_detail_of_an_event_names_nobody() -> None:
     resolved = e.CaseResolved(case="A", holder=ANN, by="ann", root_cause="worn_out")
     called = e.CallRaised(
@@ -192,4 +232,73 @@ def test_a_follower_applies_causes_before_their_effects_and_nothing_is_late() ->
     follower = asyncio.run(follow())
     assert payload(follower.projection)["totals"] == payload(fresh_fold(rows))["totals"]
     assert follower.lag() == {"cases": 0, "calls": 0, "rows": 0, "seconds": 0}
-    assert follower.now == END
+    assert follower.now == follower.as_of == END
+
+
+async def test_the_projection_is_as_of_the_log_that_is_furthest_behind(
+    rows_of_a: list[Row],
+) -> None:
+    logs = {name: MemoryLog(name) for name in LOGS}
+    await logs["intake"].append("city", drafts_of_ended("a"))
+    await logs["cases"].commit("city", [row for row in rows_of_a if row.log == "cases"])
+    for log in logs.values():
+        await log.announce("city", END)
+    follower = Follower("city", logs, Notifier(), 1.0)
+    assert follower.as_of < 0
+    while await follower.apply_batch():
+        pass
+    assert follower.as_of < 0, "nothing was read of `calls`, and it may have rows"
+    await follower.read_watermarks()
+    assert follower.as_of == END
+
+
+async def test_rows_that_came_after_the_last_look_are_not_claimed_to_be_read() -> None:
+    logs = {name: MemoryLog(name) for name in LOGS}
+    follower = Follower("city", logs, Notifier(), 1.0)
+    for log in logs.values():
+        await log.announce("city", DAY)
+    await follower.read_watermarks()
+    await logs["intake"].append("city", drafts_of_ended("a"))
+    for log in logs.values():
+        await log.announce("city", END)
+    await follower.read_watermarks()
+    assert follower.as_of == DAY
+
+
+# ── What intake asks ─────────────────────────────────────────────────────────────────────────────
+
+
+async def unread_follower(rows: list[Row]) -> Follower:
+    """Return a follower of a district whose case a has ended, before it has read anything."""
+    logs = {name: MemoryLog(name) for name in LOGS}
+    await logs["intake"].append("city", drafts_of_ended("a"))
+    for name in ("cases", "calls"):
+        await logs[name].commit("city", [row for row in rows if row.log == name])
+    for log in logs.values():
+        await log.announce("city", END)
+    return Follower("city", logs, Notifier(), 1.0)
+
+
+async def test_while_the_logs_are_read_for_the_first_time_no_stage_is_shown(
+    rows_of_a: list[Row],
+) -> None:
+    tracker = ScreenTracker({"city": await unread_follower(rows_of_a)})
+    with pytest.raises(Unavailable, match="still reading"):
+        await tracker.find("city", "a", DAY, 0)
+    with pytest.raises(Unavailable, match="does not follow"):
+        await tracker.find("elsewhere", "a", DAY, 0)
+
+
+async def test_a_case_is_shown_as_of_an_instant_and_a_client_may_wait_for_it(
+    rows_of_a: list[Row],
+) -> None:
+    follower = await unread_follower(rows_of_a)
+    tracker = ScreenTracker({"city": follower})
+    following = asyncio.create_task(follower.run())
+    tracked = await tracker.find("city", "a", 2 * DAY, 10)
+    assert tracked.case is not None
+    assert (tracked.case.stage, tracked.as_of) == ("closed", END)
+    assert (await tracker.find("city", "b", 2 * DAY, 0)).case is None
+    later = await tracker.find("city", "a", END, 0)
+    assert later == tracked, "nobody waits who did not ask for it"
+    following.cancel()

@@ -14,6 +14,7 @@ from eventlog.core.decider import REFERENCE
 from eventlog.core.row import Draft, Generation, Progress, Row, Watermark
 from events.errors import Conflict, Truncated
 from events.instants import BEGINNING, Instant
+from events.registry import TYPE_OF
 
 
 class Source(Protocol):
@@ -34,6 +35,13 @@ class Source(Protocol):
 
     async def generation(self, shard: str) -> Generation:
         """Return the generation of the shard; number 0 while there is none."""
+
+
+class OutcomeSource(Source, Protocol):
+    """A log in which the outcome of an input is looked up, also if the input had to wait."""
+
+    async def deferrals(self, shard: str, subject: str) -> Sequence[Row]:
+        """Return the rows of a subject by which an input waits or goes on, in order."""
 
 
 class Log(Source, Protocol):
@@ -161,6 +169,13 @@ class MemoryLog:
 
     async def row(self, shard: str, position: int) -> Row:
         return first_row(self.name, shard, position, await self.read(shard, position - 1, 1))
+
+    async def deferrals(self, shard: str, subject: str) -> Sequence[Row]:
+        return [
+            row
+            for row in self._shard(shard).rows
+            if row.subject == subject and TYPE_OF[type(row.event)].defers
+        ]
 
     async def watermark(self, shard: str) -> Watermark:
         stored = self._shard(shard)

@@ -28,6 +28,7 @@ from eventlog.postgres.pool import Database
 from eventlog.retry import retry
 from events.errors import Conflict, Halted, Unavailable
 from events.instants import BEGINNING, Instant
+from events.registry import CATALOGUE
 
 TAIL_ROWS = 8_000
 
@@ -98,6 +99,18 @@ class PostgresLog:
     async def entries(self, shard: str, after: int, limit: int) -> list[Entry]:
         """Return at most `limit` entries after a position, in order."""
         return [Entry(*record) for record in await self._fetch(sql.READ, shard, after, limit)]
+
+    async def deferrals(self, shard: str, subject: str) -> list[Row]:
+        """Return the rows of a subject by which an input waits or goes on, in order."""
+        entries = await self.deferral_entries(shard, subject)
+        return [row_of(self.name, shard, each) for each in entries]
+
+    async def deferral_entries(self, shard: str, subject: str) -> list[Entry]:
+        """Return the entries of those rows. A log that has such rows has an index of them."""
+        types = [name for name, kind in CATALOGUE.items() if kind.defers and self.name in kind.logs]
+        return [
+            Entry(*record) for record in await self._fetch(sql.DEFERRALS, shard, subject, types)
+        ]
 
     async def row(self, shard: str, position: int) -> Row:
         """Return the row of a position that was read before. Raises Truncated if it is gone."""

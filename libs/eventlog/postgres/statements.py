@@ -6,6 +6,10 @@ READ = """
 SELECT pos, ts, input, n, subject, seq, cause, type, data
 FROM {schema}.log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
 """
+DEFERRALS = """
+SELECT pos, ts, input, n, subject, seq, cause, type, data
+FROM {schema}.log WHERE shard = $1 AND subject = $2 AND type = ANY ($3) ORDER BY pos
+"""
 COMMIT = """
 WITH fence AS (
   UPDATE {schema}.shard SET pos = $3 + $6, ts = greatest(ts, $5), input = $4,
@@ -69,4 +73,4 @@ WHERE shard = $1 AND epoch = $2 RETURNING epoch
 RELEASE = """
 UPDATE {schema}.shard SET leased_until = '-infinity' WHERE shard = $1 AND epoch = $2
 """
-STATEMENTS = (READ, COMMIT, ANNOUNCE, APPEND, HEAD, FOLLOW, MAKE, LEASE, RENEW, RELEASE)
+STATEMENTS = (READ, DEFERRALS, COMMIT, ANNOUNCE, APPEND, HEAD, FOLLOW, MAKE, LEASE, RENEW, RELEASE)

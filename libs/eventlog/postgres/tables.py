@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -33,15 +34,18 @@ NO_TEXT = "''::text"
 GENERATION = "((EXTRACT(epoch FROM clock_timestamp()) * (1000000)::numeric))::bigint"
 
 
-def metadata_of(schema: str, *, begins_generations: bool = False) -> MetaData:
+def metadata_of(schema: str, *, begins_generations: bool = False, defers: bool = False) -> MetaData:
     """Return the tables that every service has.
 
-    `begins_generations` is for a first log.
+    `begins_generations` is for a first log. `defers` is for a log in which inputs may wait: the
+    rows that say so have an index.
     """
     metadata = MetaData(schema=schema)
-    add_log(metadata)
+    log = add_log(metadata)
     if begins_generations:
         add_chain(metadata)
+    if defers:
+        Index("log_deferrals", log.c.shard, log.c.subject, log.c.pos)
     add_shard(metadata, GENERATION if begins_generations else "0")
     add_sent(metadata)
     return metadata
@@ -52,9 +56,9 @@ def columns_of(metadata: MetaData) -> dict[str, list[str]]:
     return {table.name: [each.name for each in table.columns] for table in metadata.tables.values()}
 
 
-def add_log(metadata: MetaData) -> None:
-    """Add the table `log`."""
-    Table(
+def add_log(metadata: MetaData) -> Table:
+    """Add the table `log`, and return it."""
+    return Table(
         "log",
         metadata,
         column("shard", Text),

@@ -11,10 +11,10 @@ from events.catalogue import Line
 from httpedge.problems import Problem
 from intake.acceptor import Acceptor
 from intake.api_keys import ApiKeys
+from intake.conflicts import conflict
 from intake.core.submission import Item
 from intake.inbound.cloudevents import parse_record, read_issue
 from intake.inbound.record import Record
-from intake.refusals import conflict
 from intake.results import Result, result_of
 
 FAULT = Problem(
@@ -58,7 +58,10 @@ class RecordAcceptor:
         for district, group in readable.items():
             accepted = await self._acceptor.accept(district, [each.item for each in group])
             for each, one in zip(group, accepted, strict=True):
-                result = result_of(one, each.reference) if one.same else conflict(each.reference)
+                if one.same:
+                    result: Result | Problem = result_of(one, each.reference)
+                else:
+                    result = conflict(each.reference, one)
                 answers[each.number] = Answer(each.cause, result)
         return [answers[number] for number in range(len(records))]
 

@@ -20,6 +20,7 @@ SELECT * FROM intake.accept($1, string_to_array($2, ','), $3::text::uuid[], $4::
   string_to_array($8, E'\\n'), $9, $10)
 """
 TICK = "SELECT shard FROM intake.tick($1, $2, $3)"
+INPUTS = "SELECT pos, type, data FROM intake.log WHERE shard = $1 AND pos = ANY ($2)"
 IDENTITY = "SELECT id, shard, pos, ts, code FROM intake.identity"
 IDENTITY_BY_CODE = f"{IDENTITY} WHERE code = $1::text::uuid"
 IDENTITY_BY_ID = f"{IDENTITY} WHERE id = $1::text::uuid"
@@ -67,6 +68,18 @@ class InputStore(Store):
     async def find_by_id(self, id_: str) -> StoredIdentity | None:
         """Return the input of an id."""
         return identity_of(await self._database.fetch(IDENTITY_BY_ID, id_))
+
+    async def position_of(self, issue: str) -> int | None:
+        """Return the position of an issue by its id; None if it was not reported."""
+        identity = await self.find_by_id(issue)
+        return identity and identity.position
+
+    async def inputs_at(
+        self, district: str, positions: Sequence[int]
+    ) -> dict[int, tuple[str, bytes]]:
+        """Return accepted inputs by position: the type of each, and its fields in JSON."""
+        rows = await self._database.fetch(INPUTS, district, list(positions))
+        return {position: (type_, data) for position, type_, data in rows}
 
 
 def identity_of(rows: Sequence[asyncpg.Record]) -> StoredIdentity | None:

@@ -12,7 +12,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
-from casebook import CALL_CHANGES, Call, Case, evolve_call, evolve_case, raised_call
+from casebook import (
+    CALL_CHANGES,
+    Call,
+    Case,
+    PublicCase,
+    evolve_call,
+    evolve_case,
+    public_case,
+    raised_call,
+)
 from eventlog.core.row import Row
 from events.catalogue import (
     LINES,
@@ -24,8 +33,10 @@ from events.catalogue import (
     CaseReopened,
     CaseReported,
     CaseRetried,
+    ClockStarted,
     DeadlineMissed,
     Event,
+    InputDeclined,
     IssueReported,
     Level,
     PoliciesAdopted,
@@ -56,13 +67,15 @@ LISTED_EVENTS = frozenset(
 class CaseFile:
     """A case, its open calls by id, and the rows of its life in the order of each log.
 
-    `counted` is True while the case is part of the district's counts.
+    `counted` is True while the case is part of the district's counts. `opened` is True once routing
+    has opened it.
     """
 
     case: Case
     calls: dict[str, Call] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     counted: bool = False
+    opened: bool = False
 
     @property
     def highest_call(self) -> Level | None:
@@ -80,7 +93,8 @@ class DistrictProjection:
     """One district, as far as its logs were read.
 
     `positions` are the last positions read. `applied` are the input positions of those rows.
-    `grid_versions` has, for each grid, the version in which its counts changed last.
+    `grid_versions` has, for each grid, the version in which its counts changed last. `settled` has
+    the public view of each case that ended so long ago that its file is gone.
     """
 
     def __init__(self) -> None:
@@ -99,6 +113,7 @@ class DistrictProjection:
         self.called = {"street": Deadlines(), "district": Deadlines()}
         self.references: dict[str, ReferenceAdopted] = {}
         self.policies: PoliciesAdopted | None = None
+        self.settled: dict[str, PublicCase] = {}
         self._ended: dict[str, None] = {}
         self._file_of_call: dict[str, CaseFile] = {}
         self._changing: dict[str, CaseFile] = {}  # Part of no count for the moment.
@@ -120,6 +135,11 @@ class DistrictProjection:
         """Return the file of the case that an open call is about."""
         return self._file_of_call[call]
 
+    def public_case(self, case: str) -> PublicCase | None:
+        """Return what everybody may know of a case; None if nothing was read about it."""
+        file = self.files.get(case)
+        return self.settled.get(case) if file is None else public_case(file.case)
+
     def _apply(self, row: Row) -> None:
         match row.event:
             case ReferenceAdopted() as reference if row.log == "intake":
@@ -129,16 +149,32 @@ class DistrictProjection:
             case IssueReported() as issue:
                 self._apply_issue(row, issue)
             case event if row.log != "intake" and (case := getattr(event, "case", None)):
-                self._apply_to_case(self._file(case, row), row)
+                if case in self.settled and not isinstance(event, CaseReopened):
+                    self._apply_to_settled(case, row)
+                elif not self._is_about_nothing(row):
+                    self._apply_to_case(self._file(case, row), row)
+
+    def _apply_to_settled(self, case: str, row: Row) -> None:
+        """Note the deadline of a case whose file is gone: its other rows show nothing new."""
+        if isinstance(row.event, ClockStarted):
+            self.settled[case] = self.settled[case]._replace(due=row.event.due)
+
+    def _is_about_nothing(self, row: Row) -> bool:
+        """Return True for a declined action whose case was never opened, and perhaps never is."""
+        if row.log != "cases" or not isinstance(row.event, InputDeclined):
+            return False
+        file = self.files.get(row.event.case)
+        return file is None or not file.opened
 
     def _file(self, case: str, row: Row) -> CaseFile:
         file = self.files.get(case)
         if file is None:
             file = self.files[case] = CaseFile(Case(case))
+            self.settled.pop(case, None)
             if isinstance(row.event, CaseReopened):
                 # It ended so long ago that its file is gone, but it is still counted as ended.
                 file.case.line, file.case.ended = row.event.matter.line, row.time
-                file.counted = True
+                file.counted = file.opened = True
         return file
 
     def _apply_issue(self, row: Row, issue: IssueReported) -> None:
@@ -156,6 +192,7 @@ class DistrictProjection:
             self._ended.pop(case.id, None)
             self._changing[case.id] = file
         evolve_case(case, row)
+        file.opened |= isinstance(row.event, CaseReported)
         self._apply_to_calls(file, row.event, row.time)
         file.rows.append(row)
         if type(row.event) in LISTED_EVENTS:
@@ -200,6 +237,7 @@ class DistrictProjection:
             self._ended[file.case.id] = None
         while len(self._ended) > ENDED_MAX:
             oldest = next(iter(self._ended))
+            self.settled[oldest] = public_case(self.files[oldest].case)
             del self._ended[oldest], self.files[oldest]
 
     def _list(self, row: Row) -> None:
