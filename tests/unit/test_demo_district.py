@@ -119,7 +119,11 @@ def test_whatever_has_a_code_has_a_name() -> None:
         for grid in GRIDS
     )
     assert all({"zh", "en"} == names[row.category].keys() for row in admission().rows)
-    assert names["370112001001001"] == {"zh": "甸柳社区第一网格（基础）"}
+    assert names["370112001001001"] == {
+        "zh": "甸柳社区第一网格（基础）",
+        "en": "Dianliu, grid 1 (basic)",
+    }
+    assert all(names[grid.code]["en"].isascii() or "·" in names[grid.code]["en"] for grid in GRIDS)
 
 
 def test_every_grid_has_a_gridworker_and_every_street_and_the_district_take_calls() -> None:

@@ -8,7 +8,7 @@ from itertools import cycle
 from events.reference_data import Names
 from gridcall.demo.licheng.admission import CATEGORIES
 from gridcall.demo.licheng.grid_map import dedicated_grids, grid_boxes
-from gridcall.demo.licheng.units import CODE, communities, streets
+from gridcall.demo.licheng.units import CODE, Unit, communities, streets
 
 # Dedicated grids take these kinds in turn.
 KINDS = (
@@ -18,24 +18,16 @@ KINDS = (
     ("企业", "firm"),
     ("医院", "hospital"),
 )
-STREETS_IN_ENGLISH = {
-    "山大路街道": "Shandalu", "洪家楼街道": "Hongjialou", "东风街道": "Dongfeng",
-    "全福街道": "Quanfu", "华山街道": "Huashan", "荷花路街道": "Hehualu",
-    "王舍人街道": "Wangsheren", "鲍山街道": "Baoshan", "郭店街道": "Guodian",
-    "唐冶街道": "Tangye", "港沟街道": "Ganggou", "董家街道": "Dongjia", "彩石街道": "Caishi",
-    "仲宫街道": "Zhonggong", "柳埠街道": "Liubu", "唐王街道": "Tangwang", "西营街道": "Xiying",
-}  # fmt: skip
 
 
 def district_names() -> Names:
     """Return the names of the district, its streets, communities and grids, and of categories."""
     names = {CODE: {"zh": "历城区", "en": "Licheng"}}
+    names |= {unit.code: {"zh": unit.name, "en": f"{unit.english} Street"} for unit in streets()}
     names |= {
-        unit.code: {"zh": unit.name, "en": f"{STREETS_IN_ENGLISH[unit.name]} Street"}
-        for unit in streets()
+        unit.code: {"zh": short_name(unit.name), "en": english_name(unit)} for unit in communities()
     }
-    names |= {unit.code: {"zh": short_name(unit.name)} for unit in communities()}
-    names |= {code: {"zh": name} for code, name in grid_names()}
+    names |= dict(grid_names())
     names |= {category.code: {"zh": category.zh, "en": category.en} for category in CATEGORIES}
     return Names(schematic=True, names=names)
 
@@ -47,14 +39,32 @@ def short_name(name: str) -> str:
     return name.removesuffix("村民委员会").removesuffix("村") + "村"
 
 
-def grid_names() -> Iterator[tuple[str, str]]:
-    """Yield each grid with its name, such as 甸柳社区第五网格（专属·学校）."""
-    community_names = {unit.code: short_name(unit.name) for unit in communities()}
+def english_name(unit: Unit) -> str:
+    """Return a community's name in English, such as Dianliu Community or Hancang Village."""
+    return f"{unit.english} {'Community' if unit.is_urban else 'Village'}"
+
+
+def grid_names() -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each grid with its names.
+
+    They are such as 甸柳社区第五网格（专属·学校） and Dianliu, grid 5 (dedicated · school).
+    """
+    units = {unit.code: unit for unit in communities()}
     dedicated = dedicated_grids()
-    kinds = cycle(zh for zh, _ in KINDS)
+    kinds = cycle(KINDS)
     for code in sorted(grid_boxes()):
-        kind = f"专属·{next(kinds)}" if code in dedicated else "基础"
-        yield code, f"{community_names[code[:12]]}第{numeral(int(code[12:]))}网格（{kind}）"
+        unit, number = units[code[:12]], int(code[12:])
+        zh, en = "基础", "basic"
+        if code in dedicated:
+            kind_zh, kind_en = next(kinds)
+            zh, en = f"专属·{kind_zh}", f"dedicated · {kind_en}"
+        yield (
+            code,
+            {
+                "zh": f"{short_name(unit.name)}第{numeral(number)}网格（{zh}）",
+                "en": f"{unit.english}, grid {number} ({en})",
+            },
+        )
 
 
 def numeral(number: int) -> str:

@@ -15,10 +15,14 @@ BASIC, DEDICATED = 1209, 1498
 
 
 class Unit(NamedTuple):
-    """A street (code of 9 digits) or a community (12 digits) of the statistics office."""
+    """A street (code of 9 digits) or a community (12 digits) of the statistics office.
+
+    `english` is the name in pinyin, without the words for street, community and village.
+    """
 
     code: str
     name: str
+    english: str
 
     @property
     def street(self) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from gridcall.demo.licheng.grid_map import grid_boxes, to_degrees
-from gridcall.demo.licheng.names import STREETS_IN_ENGLISH, grid_names
-from gridcall.demo.licheng.units import streets
+from gridcall.demo.licheng.names import district_names, grid_names
 
 
-def school() -> tuple[str, str]:
-    """Return code and name of the first dedicated grid that is a school."""
-    return next((code, name) for code, name in grid_names() if "学校" in name)
+def school() -> str:
+    """Return the code of the first dedicated grid that is a school."""
+    return next(code for code, name in grid_names() if "学校" in name["zh"])
 
 
 def middle_of(grid: str) -> dict[str, float]:
@@ -19,7 +18,6 @@ def middle_of(grid: str) -> dict[str, float]:
     return {"lat": lat, "lon": lon}
 
 
-def street_name(grid: str, language: str) -> str:
-    """Return the name of a grid's street."""
-    name = next(street.name for street in streets() if street.code == grid[:9])
-    return name if language == "zh" else f"{STREETS_IN_ENGLISH[name]} Street"
+def name_of(code: str, language: str) -> str:
+    """Return the name of a grid, a community or a street."""
+    return district_names().names[code][language]

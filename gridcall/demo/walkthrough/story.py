@@ -35,7 +35,7 @@ class Story:
     sandbox: Sandbox
     presenter: Presenter
     waiting_speed: float
-    grid: str = field(default_factory=lambda: school()[0])
+    grid: str = field(default_factory=school)
     first_answer: dict[str, Any] = field(default_factory=dict)
     due: int = 0
     position: int = 0  # Of the last row of `calls` that was shown.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridcall.demo.walkthrough.display import first_of, require, wall_clock
-from gridcall.demo.walkthrough.scene import school, street_name
+from gridcall.demo.walkthrough.scene import name_of
 from gridcall.demo.walkthrough.story import Story
 
 
@@ -19,7 +19,7 @@ def follow(story: Story) -> None:
         worker=story.worker,
         due=wall_clock(story.due),
         grid=story.grid,
-        called=school()[1],
-        street=street_name(story.grid, story.presenter.language),
+        called=name_of(story.grid, story.presenter.language),
+        street=name_of(story.grid[:9], story.presenter.language),
         rule=clock.data["rule"],
     )
