@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from shutil import rmtree
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 import click
@@ -16,12 +17,13 @@ import click
 from eventlog.postgres.migrate import database_comment, set_database_comment
 from eventlog.postgres.pool import Database, open_database
 from events.catalogue import LINES
-from events.instants import Instant, instant
+from events.instants import HOUR_US, Instant, instant
 from gridcall.cli.terminal import NOTHING_RAN, fail
-from gridcall.demo.keys import FILE, PEOPLE, DemoKeys, store_keys
+from gridcall.demo.keys import FILE, PEOPLE, DemoKeys, load_keys, store_keys
 from gridcall.demo.licheng.contents import contents
 from gridcall.demo.licheng.platforms import PLATFORMS
 from gridcall.demo.licheng.units import CODE, ZONE
+from gridcall.demo.traffic.history import write_history
 from gridcall.operator import operator_sender
 from intake.adoption import adopt_reference_data
 from intake.api_keys import READER, ApiKeys
@@ -29,6 +31,7 @@ from intake.store import IntakeStore
 
 REMARK = "gridcall's demo: its clock is no clock"  # On the database.
 END_SECONDS = 30
+HISTORY_US = 26 * HOUR_US  # Of the district, before a visitor comes.
 
 
 async def prepare_demo(url: str, folder: Path, speed: float) -> bool:
@@ -46,19 +49,33 @@ async def prepare_demo(url: str, folder: Path, speed: float) -> bool:
                 "name another GRIDCALL_HOME",
             )
         await set_database_comment(url, REMARK)
-        start = times.get(CODE) or monday_morning(datetime.now(ZoneInfo(ZONE)))
-        await store.scale_clock(start, speed)
-        await adopt_district(database)
-        if not times:
-            rmtree(folder, ignore_errors=True)  # Keys and receipts of a district that is gone.
-        await make_keys(database, folder)
-        return bool(times)
+        if times:
+            await store.scale_clock(times[CODE], speed)
+            await adopt_district(database)
+            await make_keys(database, folder)
+            return True
+        rmtree(folder, ignore_errors=True)  # Keys and receipts of a district that is gone.
+        await begin_demo(database, folder, speed)
+        return False
+
+
+async def begin_demo(database: Database, folder: Path, speed: float) -> None:
+    """Let the district live for a day, so that a visitor comes into the middle of its work."""
+    morning = monday_morning(datetime.now(ZoneInfo(ZONE)))
+    start = morning - HISTORY_US
+    await IntakeStore(database).scale_clock(start, 0)
+    await adopt_district(database)
+    await make_keys(database, folder)
+    started = monotonic()
+    posts = await write_history(database, folder, load_keys(folder), start, morning)
+    await IntakeStore(database).scale_clock(morning, speed)
+    click.echo(f"The day before: {posts:,} posts ({monotonic() - started:.1f} s)", err=True)
 
 
 def monday_morning(now: datetime) -> Instant:
-    """Return eight o'clock on the Monday of this week, the start of a new demo."""
+    """Return the middle of Monday's morning in this week, when a visitor first sees the demo."""
     monday = now.date() - timedelta(days=now.weekday())
-    return instant(datetime.combine(monday, time(8), now.tzinfo))
+    return instant(datetime.combine(monday, time(10, 40), now.tzinfo))
 
 
 async def adopt_district(database: Database) -> None:

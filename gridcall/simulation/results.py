@@ -19,11 +19,15 @@ from gridcall.simulation.feed import Feed
 from gridcall.simulation.reports.files import REJECTED_COLUMNS, as_json, write_csv
 
 
-class LogReader(Protocol):
-    """Makes tables of the three logs, and knows nothing else."""
+class EntryReader(Protocol):
+    """Reads the three logs of a pipeline."""
 
     def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
         """Take the next entries of one log. A cause comes before its effects."""
+
+
+class LogReader(EntryReader, Protocol):
+    """Makes tables of the three logs, and knows nothing else."""
 
     def conclude(
         self, folder: Path, district: str, until: Instant, file_format: int

@@ -9,12 +9,14 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
 from eventlog.core.row import Row
 from events.catalogue import (
+    LINES,
     Assignment,
     CallAnswered,
     CallRaised,
@@ -28,14 +30,19 @@ from events.catalogue import (
     Versions,
 )
 from events.instants import HOUR_US, Instant, instant
-from gridcall.demo.licheng.units import CODE
+from gridcall.demo.keys import PEOPLE
+from gridcall.demo.licheng.platforms import PLATFORMS
+from gridcall.demo.licheng.units import CODE, ZONE
+from gridcall.demo.live import HISTORY_US, monday_morning
 from gridcall.demo.traffic.agenda import Agenda
 from gridcall.demo.traffic.client import KeyRefused, request
 from gridcall.demo.traffic.clock import DistrictClock
+from gridcall.demo.traffic.history import History, PastPost
 from gridcall.demo.traffic.people import People
 from gridcall.demo.traffic.plans import Plan, plan_case
 from gridcall.demo.traffic.platforms import Platforms
 from gridcall.demo.traffic.receipts import Post, Receipts
+from intake.api_keys import ApiKey
 from intake.parsing.action import parse_action
 from intake.parsing.issue import parse_issue
 from tools.checker.receipts import read_receipts
@@ -276,3 +283,26 @@ def test_a_post_that_a_busy_intake_refuses_is_sent_again_unchanged() -> None:
 def test_a_refused_key_is_not_used_again() -> None:
     with pytest.raises(KeyRefused, match="401"):
         answer_to(httpx.Response(401))
+
+
+# ── The history ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_visitor_comes_into_a_morning_with_open_calls_and_overdue_cases(tmp_path: Path) -> None:
+    key = ApiKey("k", CODE, "s", frozenset(LINES))
+    sources = (*(platform.source for platform in PLATFORMS), PEOPLE)
+    keys = {source: key._replace(source=source) for source in sources}
+    morning = monday_morning(datetime(2026, 11, 26, tzinfo=ZoneInfo(ZONE)))
+
+    def run(folder: Path) -> tuple[list[PastPost], People]:
+        history = History(keys, Receipts(folder), morning - HISTORY_US, morning)
+        return asyncio.run(history.run()), history.people
+
+    posts, people = run(tmp_path / "one")
+    assert [post.at for post in posts] == sorted(post.at for post in posts)
+    assert posts[-1].at < morning
+    assert any(post.item is None for post in posts), "some programs send what is refused"
+    assert {call.event.to_level for call in people.calls.values()} == {"street", "district"}
+    assert len(people.cases) >= 50
+    again, _ = run(tmp_path / "two")
+    assert [past[:3] for past in again] == [past[:3] for past in posts], "the same in each week"

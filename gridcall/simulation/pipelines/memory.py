@@ -10,7 +10,7 @@ from eventlog.core.row import Draft
 from events.instants import Instant
 from gridcall.pipeline import pipeline
 from gridcall.simulation.driver import BATCH
-from gridcall.simulation.results import LogReader
+from gridcall.simulation.results import EntryReader
 
 REPORTS = "tables"
 
@@ -18,7 +18,7 @@ REPORTS = "tables"
 class MemoryPipeline:
     """The pipeline in memory. A log forgets rows that all its readers have."""
 
-    def __init__(self, district: str, reader: LogReader, batch: int = BATCH) -> None:
+    def __init__(self, district: str, reader: EntryReader, batch: int = BATCH) -> None:
         self.district = district
         self.intake = MemoryLog("intake", readers=("cases", REPORTS))
         self.cases = MemoryLog("cases", readers=("calls", REPORTS))

@@ -18,6 +18,11 @@ CREATE OR REPLACE FUNCTION intake.clock() RETURNS bigint LANGUAGE sql VOLATILE A
     + (((extract(epoch FROM clock_timestamp()) * 1000000)::bigint - {wall}) * {speed})::bigint
 $$
 """
+STOP_CLOCK = """
+CREATE OR REPLACE FUNCTION intake.clock() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT {at}::bigint
+$$
+"""
 TRUST_CLOCK = """
 CREATE OR REPLACE FUNCTION intake.check_clock(now_us bigint, ahead_us_max bigint)
 RETURNS void LANGUAGE sql AS $$ SELECT $$
@@ -50,3 +55,7 @@ class ClockStore(Store):
             SCALE_CLOCK.format(start=int(start), wall=wall, speed=float(speed))
         )
         await self._database.fetch(TRUST_CLOCK)
+
+    async def stop_clock(self, at: Instant) -> None:
+        """Stop intake's clock at an instant, for the history of a demo."""
+        await self._database.fetch(STOP_CLOCK.format(at=int(at)))
