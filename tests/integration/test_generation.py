@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -25,10 +26,11 @@ from events.errors import Halted
 from events.topology import UPSTREAM
 from gridcall.host.migrations import prepare
 from tests.contract.log_contract import SHARD, row_at, visit
-from tests.harness.commands import database_environment, read_output
+from tests.harness.commands import database_environment, read_output, run_on_database
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.paths import ROOT
+from tests.harness.postgres import fetch_rows
 from tests.harness.requirements import require
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
@@ -127,13 +129,26 @@ def post_issues(url: str, key: str, *references: str) -> list[int]:
     return statuses
 
 
-def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(server: Server) -> None:
+def head_of(url: str) -> str:
+    """Return the head of the only district, as it is announced."""
+    shards = json.loads(read_output(url, "status", "--json"))["shards"]
+    (intake,) = [shard for shard in shards if shard["log"] == "intake"]
+    (generation,) = fetch_rows(url, "SELECT generation FROM intake.shard")[0]
+    mark = {"generation": generation, "log": "intake", "shard": "exampleville", "w": 0}
+    return json.dumps(mark | {"head": intake["head"], "pos": intake["position"]})
+
+
+def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(
+    server: Server, tmp_path: Path
+) -> None:
     key = adopt_exampleville(server.url)
     post_issues(server.url, key, "G-1")
+    taken_over = head_of(server.url)
     server.stop()
     backup = server.copy_data()
     server.start()
     post_issues(server.url, key, "G-2", "G-3")
+    lost = head_of(server.url)
     server.stop()
     server.start(backup)
     said = refusal_of(server.url)
@@ -141,7 +156,13 @@ def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(server: 
     assert "gridcall restore accept" in said
     assert "which goes on after position 5" in read_output(server.url, "restore", "accept")
     assert post_issues(server.url, key, "G-2", "G-3", "G-4") == [200, 200, 200]
-    assert "8 inputs folded again" in read_output(server.url, "verify")
+    heads = tmp_path / "heads.txt"
+    heads.write_text(f"{taken_over}\n{head_of(server.url)}\n")
+    assert "8 inputs folded again" in read_output(server.url, "verify", "--head", heads)
+    heads.write_text(lost)
+    done = run_on_database(server.url, "verify", "--head", heads)
+    assert done.returncode == 1
+    assert "began after position 5 (restore accept)" in done.stdout
 
 
 def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
