@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import schemathesis
 
-from tests.harness.commands import environment, read_output
+from tests.harness.commands import environment, read_verification
 from tests.harness.live import Process, adopt_exampleville
 from tests.harness.postgres import execute
 
@@ -66,7 +66,7 @@ def live(postgres: str) -> Iterator[tuple[Process, str]]:
     process = Process(url)
     yield process, key
     assert process.end() == 0
-    assert "rows are equal" in read_output(url, "verify")
+    assert "rows are equal" in read_verification(url)
 
 
 def test_schemathesis_finds_nothing(live: tuple[Process, str], tmp_path: Path) -> None:

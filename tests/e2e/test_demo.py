@@ -15,7 +15,12 @@ import pytest
 
 from gridcall.demo.licheng.units import CODE
 from gridcall.demo.live import prepare_demo
-from tests.harness.commands import database_environment, read_output, run_gridcall
+from tests.harness.commands import (
+    database_environment,
+    read_output,
+    read_verification,
+    run_gridcall,
+)
 from tests.harness.live import Process, adopt_exampleville
 from tests.harness.paths import ROOT
 from tests.harness.postgres import fetch_rows
@@ -66,7 +71,7 @@ def test_a_demo_that_was_killed_goes_on_where_it_was(
     grown_by(database, 60)
     assert process.end() == 0
     assert asyncio.run(check(database, read_receipts(tmp_path / "demo" / "receipts.ndjson"))) == []
-    (verified,) = json.loads(read_output(database, "verify", "--json"))
+    (verified,) = json.loads(read_verification(database, "--json"))
     assert (verified["district"], verified["difference"]) == (CODE, None)
     assert (
         str(tmp_path)

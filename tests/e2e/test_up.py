@@ -16,7 +16,7 @@ import pytest
 from embedded.server import start_server
 from eventlog.postgres.pool import PINNED
 from gridcall.host.migrations import prepare
-from tests.harness.commands import read_output, run_on_database
+from tests.harness.commands import read_output, read_verification, run_on_database
 from tests.harness.exampleville import CITY, changed_profile, issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import crash_database, execute, fetch_rows
@@ -63,7 +63,7 @@ def test_another_process_takes_over_when_an_owner_is_killed(
         processes.append(Process(database, "--service", "routing"))
         one.end(signal.SIGKILL)
         assert posting.post("/issues/grid", json=issue("O-2"), headers=OUTCOME).status_code == 200
-    assert "rows are equal" in read_output(database, "verify")
+    assert "rows are equal" in read_verification(database)
 
 
 def test_an_owner_that_gets_sigterm_releases_its_shards_at_once(
@@ -98,7 +98,7 @@ def test_a_zombie_that_wakes_writes_nothing(
         one.running.send_signal(signal.SIGCONT)
         assert posting.post("/issues/grid", json=issue("Z-3"), headers=OUTCOME).status_code == 200
     assert fetch_rows(database, "SELECT epoch FROM routing.shard")[0]["epoch"] >= 2
-    assert "rows are equal" in read_output(database, "verify")
+    assert "rows are equal" in read_verification(database)
 
 
 def test_what_was_taken_is_answered_before_a_process_ends(
@@ -225,7 +225,7 @@ def test_a_service_whose_schema_was_dropped_folds_its_log_again(city: tuple[str,
     process.end()
     for schema, was in before.items():
         assert dump(database, schema)[: len(was)] == was
-    assert "rows are equal" in read_output(database, "verify")
+    assert "rows are equal" in read_verification(database)
 
 
 def test_a_stage_that_is_further_than_its_input_says_so_and_stops(
@@ -369,7 +369,7 @@ def assert_that_time_went_on(database: str) -> None:
     assert times == sorted(times)
     missed = fetch_rows(database, MISSED)
     assert {row["count"] for row in missed} == {1}
-    assert "rows are equal" in read_output(database, "verify")
+    assert "rows are equal" in read_verification(database)
 
 
 def doctor(database: str, status: int) -> str:

@@ -23,7 +23,7 @@ from httpedge.request_body import read_body
 from intake.acceptor import SECOND_COMMIT_ITEMS, Acceptor
 from intake.item_codec import item_of
 from intake.routes import make_app
-from tests.harness.commands import read_output
+from tests.harness.commands import read_output, read_verification
 from tests.harness.exampleville import POINT, issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute
@@ -38,7 +38,7 @@ def live(postgres: str) -> Iterator[tuple[Process, str]]:
     process = Process(url)
     yield process, key
     assert process.end() == 0
-    assert "rows are equal" in read_output(url, "verify")
+    assert "rows are equal" in read_verification(url)
 
 
 @pytest.fixture
