@@ -8,7 +8,7 @@ from eventlog.postgres.pool import Database
 from events.instants import rfc3339
 from gridcall.cli.options import district_option
 from gridcall.cli.queries import run_on_database
-from gridcall.cli.terminal import NOTHING_RAN, fail
+from gridcall.cli.terminal import NOTHING_RAN, fail, say
 from intake.acceptor import now_us
 from intake.store import ConditionStore, IntakeStore
 
@@ -26,7 +26,7 @@ def clock_confirm() -> None:
     Example:     gridcall clock confirm
     """
     ahead_us = run_on_database(lambda database: IntakeStore(database).confirm_clock(now_us()))
-    click.echo(f"confirmed: {ahead_us / 1e6:+,.0f} s beside this machine's clock")
+    say(f"confirmed: {ahead_us / 1e6:+,.0f} s beside this machine's clock")
 
 
 @clock_group.command("hold")
@@ -49,7 +49,7 @@ def clock_hold(district: str) -> None:
     until, now = run_on_database(hold)
     if until is None:
         fail(NOTHING_RAN, f"{district} is not ahead of the clock: gridcall doctor shows districts")
-    click.echo(
+    say(
         f"{district} is held at {rfc3339(until)}: its time goes on in {(until - now) / 1e6:,.0f} s"
     )
 

@@ -15,7 +15,7 @@ from embedded.server import data_folder, server_url
 from eventlog.condition import Finding, server_summary, summary_of
 from events.errors import Unavailable
 from gridcall.cli.options import json_option, services_option
-from gridcall.cli.terminal import UNREACHABLE, emit
+from gridcall.cli.terminal import UNREACHABLE, emit, one_line
 from gridcall.host.conditions import diagnose, diagnose_database, look_at_services
 from gridcall.host.examination import Look
 from gridcall.simulation.reports.files import as_json
@@ -55,7 +55,7 @@ def doctor_command(services: bool, json_output: bool) -> None:
 
 def lines_of(result: CheckResult) -> str:
     """Return a result as text; its command has a line of its own."""
-    line = f"{result.check:10} {result.result:5} {result.text}\n"
+    line = f"{result.check:10} {result.result:5} {one_line(result.text)}\n"
     return f"{line}{'':16} → {result.command}\n" if result.command else line
 
 

@@ -12,7 +12,7 @@ import click
 from eventlog.postgres.generation import NewGeneration
 from events.errors import Halted, Unavailable
 from events.topology import SERVICE
-from gridcall.cli.terminal import NOTHING_RAN, OWN_FAULT, TERMINATED, UNREACHABLE, fail
+from gridcall.cli.terminal import NOTHING_RAN, OWN_FAULT, TERMINATED, UNREACHABLE, fail, say
 from httpedge.ports import PortTaken
 from intake.acceptor import ClockLeapt
 
@@ -80,5 +80,5 @@ def entry() -> None:
             f"{error.filename or 'stdout'}: {error.strerror}; make room, then run again",
         )
     except Exception:
-        traceback.print_exc()
+        say(traceback.format_exc(), err=True)
         fail(OWN_FAULT, "this is a fault of gridcall; please report it with the lines above")

@@ -14,7 +14,7 @@ from events.catalogue import ReferenceAdopted
 from events.reference_data import GridMap
 from gridcall.cli.options import json_option, profile_option
 from gridcall.cli.reference_data import adopt_and_report
-from gridcall.cli.terminal import NOTHING_RAN, emit, fail
+from gridcall.cli.terminal import NOTHING_RAN, emit, fail, one_line, say
 from gridcall.simulation.city.map_findings import Change, CheckedMap, Finding
 from gridcall.simulation.city.map_mending import Codes, MendedMap, mend_map
 from gridcall.simulation.city.map_reading import UnreadableMap, read_map_file
@@ -48,8 +48,8 @@ def map_check(folder: Path, profile_path: Path, json_output: bool) -> None:
     if json_output:
         emit(as_json([finding.as_json() for finding in checked.findings]))
     else:
-        emit("".join(f"{finding}\n" for finding in checked.findings).encode())
-    click.echo(f"{folder}: {counts_of_findings(checked)}", err=True)
+        emit("".join(f"{one_line(finding)}\n" for finding in checked.findings).encode())
+    say(f"{folder}: {counts_of_findings(checked)}", err=True)
     sys.exit(NOTHING_RAN if checked.refusals else 0)
 
 
@@ -151,13 +151,13 @@ def report_mending(
 ) -> None:
     """Print on stderr what was written, and what remains to be done."""
     if mended.document is None:
-        click.echo("nothing was written, because of what is refused", err=True)
+        say("nothing was written, because of what is refused", err=True)
         return
     count = len(mended.document["features"])
     then = "; what is refused is a decision of yours" if refused else ""
-    click.echo(f"{target}: {count:,} feature{'s' if count > 1 else ''}{then}", err=True)
+    say(f"{target}: {count:,} feature{'s' if count > 1 else ''}{then}", err=True)
     if not codes.code:
-        click.echo("codes were not looked at: --profile or --code names their property", err=True)
+        say("codes were not looked at: --profile or --code names their property", err=True)
 
 
 def read_profile(path: Path) -> tuple[Profile, SourceLines]:
@@ -178,9 +178,7 @@ def read_map(folder: Path, profile: Profile) -> GridMap:
             f"the map is refused\n{reasons}\nall findings: gridcall map check {folder} --profile …",
         )
     if checked.findings:
-        click.echo(
-            f"{folder}: {counts_of_findings(checked)}; gridcall map check names each", err=True
-        )
+        say(f"{folder}: {counts_of_findings(checked)}; gridcall map check names each", err=True)
     return checked.grids
 
 

@@ -8,7 +8,23 @@ from pathlib import Path
 
 import click
 
+from events.texts import UNSEEN_CHARACTER
 from gridcall.simulation.city.profile import DISTRICT_CODE
+
+
+class SeenText(click.ParamType[str]):
+    """A text of 1 to 200 characters that are all seen: it becomes a part of events."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not 0 < len(value.strip()) <= 200 or UNSEEN_CHARACTER.search(value):
+            self.fail(
+                f"{value!r}: write 1 to 200 characters that can be seen, without line breaks",
+                param,
+                ctx,
+            )
+        return value.strip()
 
 
 class DistrictCode(click.ParamType[str]):

@@ -13,7 +13,16 @@ from eventlog.postgres.pool import Database
 from events.catalogue import LINES
 from gridcall.cli.options import json_option
 from gridcall.cli.queries import run_on_database
-from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, emit, fail, print_rows
+from gridcall.cli.terminal import (
+    NOTHING_RAN,
+    REJECTED,
+    UNREACHABLE,
+    emit,
+    fail,
+    one_line,
+    print_rows,
+    say,
+)
 from gridcall.simulation.reports.files import as_json
 from intake.inbound.dead_letters import DeadLetter
 from intake.store import InboundStore
@@ -44,7 +53,7 @@ def list_command(line: str | None, json_output: bool) -> None:
     rows = [
         {
             **identity(record),
-            "reason": record.reason if json_output else printable(shorten(record.reason)),
+            "reason": record.reason if json_output else shorten(record.reason),
         }
         for record in records
     ]
@@ -71,7 +80,7 @@ def show_command(record_id: int, json_output: bool) -> None:
         fields = identity(record) | {"problem": record.problem, "headers": headers(record)} | coded
         emit(as_json(fields))
     else:
-        emit("".join(f"{printable(line)}\n" for line in description(record)).encode())
+        emit("".join(f"{one_line(line)}\n" for line in description(record)).encode())
 
 
 def description(record: DeadLetter) -> list[str]:
@@ -104,17 +113,15 @@ def retry_command(ids: tuple[int, ...], line: str | None) -> None:
     incomplete = [record.id for record in records if not record.is_whole]
     remaining = run_on_database(lambda database: retry(database, complete))
     for record in remaining:
-        outcome = (
-            "not retried yet" if record.again else f"refused again: {printable(record.reason)}"
-        )
-        click.echo(f"{record.id}: {outcome}", err=True)
+        outcome = "not retried yet" if record.again else f"refused again: {one_line(record.reason)}"
+        say(f"{record.id}: {outcome}", err=True)
     for record_id in incomplete:
-        click.echo(
+        say(
             f"{record_id}: is incomplete and cannot be retried: gridcall quarantine discard "
             f"{record_id}",
             err=True,
         )
-    click.echo(f"{len(complete) - len(remaining)} of {len(records)} accepted")
+    say(f"{len(complete) - len(remaining)} of {len(records)} accepted")
     if any(record.again for record in remaining):
         fail(
             UNREACHABLE,
@@ -149,9 +156,7 @@ def discard_command(ids: tuple[int, ...], line: str | None) -> None:
     Example:     gridcall quarantine discard 17
     """
     selected = [record.id for record in select(ids, line)]
-    click.echo(
-        f"{run_on_database(lambda database: InboundStore(database).discard(selected))} discarded"
-    )
+    say(f"{run_on_database(lambda database: InboundStore(database).discard(selected))} discarded")
 
 
 def select(ids: Sequence[int], line: str | None = None) -> list[DeadLetter]:
@@ -202,14 +207,6 @@ def key_and_value(record: DeadLetter) -> dict[str, bytes | None]:
 def as_text(value: bytes | None) -> str:
     """Return bytes as text, with escapes for those that are not UTF-8."""
     return "(none)" if value is None else value.decode(errors="backslashreplace")
-
-
-def printable(text: str) -> str:
-    """Return text with control characters escaped, because a record is untrusted."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def shorten(text: str) -> str:

@@ -11,9 +11,9 @@ import msgspec
 from eventlog.content_codec import encode_content
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.reference_data import AdmissionList, Content, Names, Policies, Roster
-from gridcall.cli.options import district_option
+from gridcall.cli.options import SeenText, district_option
 from gridcall.cli.queries import run_on_database
-from gridcall.cli.terminal import NOTHING_RAN, fail
+from gridcall.cli.terminal import NOTHING_RAN, fail, say
 from gridcall.operator import operator_sender
 from intake.adoption import adopt_reference_data
 
@@ -33,7 +33,7 @@ def load_command(kind: ReferenceKind) -> click.Command:
         "path", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False)
     )
     @district_option
-    @click.option("--name", help="The version's name. Without it: the file's.")
+    @click.option("--name", type=SeenText(), help="The version's name. Without it: the file's.")
     def load(path: Path, district: str, name: str | None) -> None:
         event, body = read_content(kind, path, name or path.stem)
         adopt_and_report(district, [event], {event.digest: body})
@@ -63,7 +63,7 @@ def adopt_and_report(
         )
     )
     names = ", ".join(f"{event.kind} {event.name} adopted" for event in adoptions)
-    click.echo(f"{district}: {names or 'nothing new: all of this is in force already'}")
+    say(f"{district}: {names or 'nothing new: all of this is in force already'}")
 
 
 COMMANDS = {

@@ -15,6 +15,7 @@ from eventlog.postgres.generation import DatabaseCheck, generations
 from eventlog.postgres.pool import map_errors
 from events.topology import UPSTREAM
 from gridcall.cli.options import service_databases_option
+from gridcall.cli.terminal import say
 from gridcall.host.migrations import prepare
 
 
@@ -37,7 +38,7 @@ def restore_accept(service_databases: dict[str, str]) -> None:
     generations_by_district = asyncio.run(accept_database(server_url(), service_databases))
     for district, generation in generations_by_district.items():
         number, position = generation.number, generation.forked_at
-        click.echo(f"{district}: generation {number}, which goes on after position {position}")
+        say(f"{district}: generation {number}, which goes on after position {position}")
 
 
 async def accept_database(

@@ -13,8 +13,9 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database
 from events.catalogue import CaseParked, RetryAsked
 from events.topology import WRITER
+from gridcall.cli.options import SeenText
 from gridcall.cli.queries import run_on_database
-from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, fail
+from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, fail, say
 from gridcall.host.status import parked
 from gridcall.operator import SOURCE, operator_sender
 from intake.acceptor import Acceptor
@@ -39,6 +40,7 @@ class Retry(NamedTuple):
     "--by",
     default="operator",
     show_default=True,
+    type=SeenText(),
     metavar="CODE",
     help="The person who requests it, as the log will have it.",
 )
@@ -86,7 +88,7 @@ def report(case: str, retry: Retry) -> None:
         )
     if isinstance(outcome.event, CaseParked):
         fail(REJECTED, f"parked again in {log}: {outcome.event.fault}")
-    click.echo(f"case {case} goes on in {log}, from position {outcome.position}")
+    say(f"case {case} goes on in {log}, from position {outcome.position}")
 
 
 COMMANDS = {"retry": retry_command}

@@ -32,6 +32,7 @@ from gridcall.cli.terminal import (
     emit,
     fail,
     frame,
+    say,
 )
 from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.profile import Profile
@@ -308,9 +309,9 @@ def summary_table(run: Run) -> bytes:
 def conclude(run: Run, feed: Feed, out: Path) -> NoReturn:
     """Print what failed, and exit with the status of the run."""
     for failure in run.failed:
-        click.echo(f"gridcall: check failed: {failure}", err=True)
+        say(f"gridcall: check failed: {failure}", err=True)
     if feed.rejected:
-        click.echo(
+        say(
             f"gridcall: {len(feed.rejected):,} rows were rejected: {out / 'rejected.csv'} says why",
             err=True,
         )

@@ -1,4 +1,8 @@
-"""The terminal: data on stdout, messages on stderr, and the exit status."""
+"""The terminal: data on stdout, messages on stderr, and the exit status.
+
+All that is written goes through this module, which escapes characters that nobody sees: a text may
+come from anywhere, and would command the terminal.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from events.texts import escape_unseen
 from gridcall.simulation.reports.files import as_json
 
 REJECTED, NOTHING_RAN, UNREACHABLE, INCOMPLETE = 1, 2, 3, 4
@@ -20,19 +26,24 @@ OWN_FAULT, INTERRUPTED, TERMINATED = 70, 130, 143
 
 def fail(status: int, message: str) -> NoReturn:
     """End the program with a message on stderr."""
-    click.echo(f"gridcall: {message}", err=True)
+    say(f"gridcall: {message}", err=True)
     sys.exit(status)
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Write a line to stdout, or a message to stderr."""
+    click.echo(escape_unseen(text), err=err)
+
+
 def emit(data: bytes) -> None:
-    """Write to stdout. A reader that has closed the pipe is no error.
+    """Write text in UTF-8, or JSON, to stdout. A reader that has closed the pipe is no error.
 
     After an error stdout becomes /dev/null, so that the interpreter does not write again at exit.
     """
     if sys.stdout is None:
         return
     try:
-        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.write(escape_unseen(data.decode(errors="backslashreplace")).encode())
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,7 +56,7 @@ def print_rows(rows: Sequence[dict[str, Any]], json_output: bool, empty: str) ->
     if json_output:
         emit(as_json(list(rows)))
     elif not rows:
-        click.echo(empty, err=True)
+        say(empty, err=True)
     else:
         emit(columns_of_text(rows).encode())
 
@@ -53,12 +64,17 @@ def print_rows(rows: Sequence[dict[str, Any]], json_output: bool, empty: str) ->
 def columns_of_text(rows: Sequence[dict[str, Any]]) -> str:
     """Return rows as columns of plain text under a header."""
     names = list(rows[0])
-    lines = [names, *([str(row[name]) for name in names] for row in rows)]
+    lines = [names, *([one_line(row[name]) for name in names] for row in rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(names))]
     padded = (
         [cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines
     )
     return "".join("  ".join(cells).rstrip() + "\n" for cells in padded)
+
+
+def one_line(value: Any) -> str:
+    """Return a value as text without line breaks, because a row is a line."""
+    return escape_unseen(str(value)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def frame(title: str, values: dict[str, Any]) -> bytes:
@@ -67,10 +83,10 @@ def frame(title: str, values: dict[str, Any]) -> bytes:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in flatten(values):
-        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+        shown = f"{value:,}" if isinstance(value, int) else escape_unseen(str(value))
+        table.add_row(Text(name), Text(shown))  # A text is no markup.
     text = io.StringIO()
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    Console(file=text, highlight=False, force_terminal=is_terminal).print(table)
+    Console(file=text, highlight=False).print(table)
     return text.getvalue().encode()
 
 

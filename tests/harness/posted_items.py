@@ -106,6 +106,9 @@ SAMPLES: list[tuple[Json, e.Action]] = [
         e.AnswerGiven(**IDS, call="c/1", by="o-1"),
     ),
 ]
-CONTROL = "has a control character (a tab, a line break …): take it out"
-BROKEN_CODE = "must be a code, without slash, white space and control characters"
+UNSEEN = (
+    "has a character that nobody sees (a tab, a line break, one of no width or one that turns the"
+    " direction …): take it out"
+)
+BROKEN_CODE = "must be a code, without slash, white space and characters that nobody sees"
 PHONE = "1380" + "0138000"  # In two, so that no traceback shows it as a line of this file.

@@ -18,6 +18,7 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import open_database
 from eventlog.postgres.survey import Head, Survey
 from events.catalogue import CaseWithheld
+from events.texts import UNSEEN_CHARACTER
 from events.topology import WRITER
 from gridcall.host.status import shards_of_all_logs, status
 from tests.harness.city import ANN, CASE, DAY, USED, matter
@@ -267,3 +268,49 @@ def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path
         assert [line.split()[2] for line in kinds.splitlines()][-4:] == list(words)
         assert api.get("/issues/grid/S-1").status_code == 200
     process.end()
+
+
+FOREIGN = "x\x1b]0;owned\x07\u202e\u2028\u200b\x9b2J"
+WRITTEN = """
+UPDATE intake.key SET source = '{text}';
+UPDATE routing.shard SET owner = '{text}', leased_until = 'infinity';
+UPDATE intake.log SET subject = '{text}', data = convert_to('{{"by":"{text}"}}', 'UTF8')
+"""
+
+
+@pytest.fixture(scope="module")
+def foreign_database(postgres: str) -> str:
+    """A database with texts of others that command a terminal."""
+    asyncio.run(execute(postgres, "CREATE DATABASE foreign_text TEMPLATE empty"))
+    url = postgres.replace("/postgres?", "/foreign_text?")
+    key = adopt_exampleville(url)
+    process = Process(url)
+    with client(process.url, key) as api:
+        api.post("/issues/grid", json=issue("F-1"), headers={"prefer": "wait=10"})
+    process.end()
+    asyncio.run(execute(url, WRITTEN.format(text=FOREIGN)))
+    return url
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "key list",
+        "key list --json",
+        "status",
+        "status --json",
+        "tail intake --no-follow",
+        "tail intake --no-follow --json",
+        "doctor",
+        f"retry {FOREIGN}",
+        f"sheet {FOREIGN}",
+        f"key revoke {FOREIGN}",
+    ],
+)
+def test_texts_of_others_do_not_command_the_terminal(command: str, foreign_database: str) -> None:
+    done = run_refused(foreign_database, *command.split(" "))
+    shown = done.stdout + done.stderr
+    unseen = UNSEEN_CHARACTER.findall(shown.replace("\n", "").replace("\t", ""))
+    assert (unseen, "Traceback" in shown) == ([], False)
+    if command.startswith(("key list", "status", "tail")):
+        assert "\\u202e" in shown

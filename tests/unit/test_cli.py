@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,8 @@ import click
 import pytest
 
 import gridcall.cli
+from events.texts import UNSEEN_CHARACTER
+from gridcall.cli import terminal
 from gridcall.cli.main import MODULE, main
 
 
@@ -50,3 +53,20 @@ def test_every_command_helps_with_an_example() -> None:
             assert child is not None
             command, context = child, click.Context(child, parent=context, info_name=word)
         assert f"Example:     gridcall {' '.join(words)}" in command.get_help(context)
+
+
+def test_what_is_written_cannot_command_a_terminal(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    foreign = "a\x1b[2J\u202e\nb"
+    terminal.emit(f"{foreign}\n".encode())
+    terminal.say(foreign)
+    terminal.emit(terminal.frame("t", {"a": "[bold]\x1b[1m"}))
+    terminal.print_rows([{"code": foreign}], json_output=False, empty="")
+    terminal.print_rows([{"code": foreign}], json_output=True, empty="")
+    shown = capfdbinary.readouterr().out.decode()
+    assert UNSEEN_CHARACTER.findall(shown.replace("\n", "")) == []
+    assert shown.count("a\\u001b[2J\\u202e\nb\n") == 2
+    assert "[bold]\\u001b[1m" in shown
+    assert "a\\u001b[2J\\u202e\\nb\n" in shown  # A row is a line.
+    assert json.loads(shown[shown.rindex("[\n") :]) == [{"code": foreign}]

@@ -16,11 +16,11 @@ from intake.parsing.action import parse_action
 from tests.harness.posted_items import (
     BROKEN_CODE,
     BY_LINE,
-    CONTROL,
     HEAD,
     IDS,
     ISSUE_ID,
     SAMPLES,
+    UNSEEN,
     VISIT,
     Json,
     action,
@@ -114,7 +114,7 @@ BOTH = "name the issue by its id, or by line and reference, not by both"
         ({"type": "resolution_checked", "holds": "yes"}, "/holds", "must be true or false"),
         ({"type": "resolution_checked", "holds": 1}, "/holds", "must be true or false"),
         ({"type": "answer_given", "call": "c" * 81}, "/call", "may have 80 characters: shorten it"),
-        ({"type": "place_named", "grid": "g\u0007"}, "/grid", CONTROL),
+        ({"type": "place_named", "grid": "g\u0007"}, "/grid", UNSEEN),
     ],
 )
 def test_what_is_wrong_with_an_action_is_said_where_it_is(

@@ -39,8 +39,9 @@ SENTENCES = {
     "json_invalid": "is not JSON: {error}",
 }
 PATTERNS = {
-    PRINTABLE: "has a control character (a tab, a line break …): take it out",
-    UNBROKEN: "must be a code, without slash, white space and control characters",
+    PRINTABLE: "has a character that nobody sees (a tab, a line break, one of no width or one that"
+    " turns the direction …): take it out",
+    UNBROKEN: "must be a code, without slash, white space and characters that nobody sees",
     ID: "must be an id, 32 of 0-9 and a-f",
     WORD: "must be a code, 1 to 64 of a-z, 0-9 and _, never free text",
 }

@@ -13,20 +13,16 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import chain_schema, no_info_plain_validator_function, str_schema
 
 from events.instants import RFC_3339, instant_of
+from events.texts import UNSEEN
 
-PRINTABLE = r"^\P{Cc}*$"
-UNBROKEN = r"^[^/\s\p{Cc}]*$"  # For what occurs in ids and addresses.
+PRINTABLE = f"^[^{UNSEEN}]*$"
+UNBROKEN = rf"^[^/\s{UNSEEN}]*$"  # For what occurs in ids and addresses.
 ID = r"^[0-9a-f]{32}$"
-# The same for JSON Schema, which knows no \p; and at least one character that is no white space.
+BLANKS = r"\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+# The same for JSON Schema: and at least one character that is no white space.
 JSON_SCHEMA_PATTERNS = {
-    PRINTABLE: (
-        r"^[^\u0000-\u001f\u007f-\u009f]*"
-        r"[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-        r"[^\u0000-\u001f\u007f-\u009f]*$"
-    ),
-    UNBROKEN: (
-        r"^[^/\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$"
-    ),
+    PRINTABLE: f"^[^{UNSEEN}]*[^{UNSEEN}{BLANKS}][^{UNSEEN}]*$",
+    UNBROKEN: f"^[^/{UNSEEN}{BLANKS}]+$",
 }
 # In a row, as Unicode's stream-safe text has them. To sort 30,000 of them takes seconds.
 ACCENTS_MAX = 30
