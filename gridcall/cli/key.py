@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, date, datetime, time, timedelta
+
 import click
 
 from events.catalogue import LINES
-from gridcall.cli.options import district_option, json_option
+from events.instants import instant_of
+from gridcall.cli.options import SeenText, district_option, json_option
 from gridcall.cli.queries import run_on_database
-from gridcall.cli.terminal import NOTHING_RAN, fail, print_rows
+from gridcall.cli.terminal import NOTHING_RAN, fail, print_rows, say
 from intake.api_keys import ON_KAFKA, READER, ApiKeys
+
+LENGTH = re.compile(r"([0-9]{1,5})([dh])")
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
+
+
+class Expiry(click.ParamType[datetime]):
+    """The instant at which a key expires: a length from now, the last day (UTC), or a time."""
+
+    name = "when"
+
+    def convert(
+        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            expires = value if isinstance(value, datetime) else expiry_of(value)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r}: write 90d, 12h, 2027-06-30 or a time of RFC 3339", param, ctx)
+        if expires <= datetime.now(UTC):
+            self.fail(f"{value!r} is over already", param, ctx)
+        return expires
+
+
+def expiry_of(text: str) -> datetime:
+    """Return the instant that a text names. Raises ValueError, OverflowError."""
+    if length := LENGTH.fullmatch(text):
+        return datetime.now(UTC) + int(length[1]) * UNITS[length[2]]
+    if DATE.fullmatch(text):
+        return datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=1)
+    return datetime.fromtimestamp(instant_of(text) / 1e6, UTC)
 
 
 @click.group("key")
@@ -19,7 +53,11 @@ def key_group() -> None:
 @key_group.command("add")
 @district_option
 @click.option(
-    "--source", required=True, metavar="NAME", help="The sender. A part of every identity."
+    "--source",
+    required=True,
+    type=SeenText(),
+    metavar="NAME",
+    help="The sender. A part of every identity.",
 )
 @click.option(
     "--line",
@@ -29,16 +67,22 @@ def key_group() -> None:
     type=click.Choice([*LINES, READER, *ON_KAFKA]),
     help="May be repeated.",
 )
-def key_add(district: str, source: str, lines: tuple[str, ...]) -> None:
+@click.option(
+    "--expires",
+    type=Expiry(),
+    metavar="WHEN",
+    help="In 90d or 12h, after the day 2027-06-30 (UTC), or at a time of RFC 3339.",
+)
+def key_add(district: str, source: str, lines: tuple[str, ...], expires: datetime | None) -> None:
     """Make a key and print it once: only its digest is stored. `--line log` permits reading logs.
 
     `--line inbound.hotline` lets the source publish issues on that topic of Kafka. No key is sent
     there: the broker decides who may write to it.
 
     \b
-    Example:     gridcall key add --district licheng --source 12345 --line hotline
+    Example:     gridcall key add --district licheng --source 12345 --line hotline --expires 90d
     """
-    click.echo(run_on_database(lambda database: ApiKeys(database).add(district, source, lines)))
+    say(run_on_database(lambda database: ApiKeys(database).add(district, source, lines, expires)))
 
 
 @key_group.command("list")
@@ -54,18 +98,24 @@ def key_list(json_output: bool) -> None:
         {
             **key._asdict(),
             "lines": ",".join(key.lines),
-            "made": f"{key.made:%FT%TZ}",
-            "revoked": str(key.revoked or ""),
+            "made": time_cell(key.made),
+            "expires": time_cell(key.expires),
+            "revoked": time_cell(key.revoked),
         }
         for key in keys
     ]
     print_rows(rows, json_output, "no key yet: gridcall key add")
 
 
+def time_cell(time: datetime | None) -> str:
+    """Return a time as a cell; empty for None."""
+    return f"{time:%FT%TZ}" if time else ""
+
+
 @key_group.command("revoke")
 @click.argument("key_id", metavar="ID")
 def key_revoke(key_id: str) -> None:
-    """Revoke a key. Processes that have just seen it accept it for two more seconds.
+    """Revoke a key. Within a second it is refused, and what it holds open ends.
 
     \b
     Example:     gridcall key revoke 3f2a91c0

@@ -118,7 +118,7 @@ def map_mend(
     if json_output:
         emit(as_json([finding.as_json() for finding in findings]))
     else:
-        emit("".join(f"{finding}\n" for finding in findings).encode())
+        emit("".join(f"{one_line(finding)}\n" for finding in findings).encode())
     report_mending(mended, target, refused, codes)
     sys.exit(NOTHING_RAN if mended.document is None or refused else 0)
 

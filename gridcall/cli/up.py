@@ -12,16 +12,17 @@ from embedded.server import data_folder, server_url
 from eventlog.logs import configure_logging
 from eventlog.postgres.pool import Database
 from eventlog.program import prepare_database
-from eventlog.settings import HttpSettings, load_settings
+from eventlog.settings import load_settings
 from events.catalogue import LINES
 from gridcall.cli.queries import run_on_database
-from gridcall.cli.terminal import NOTHING_RAN, fail
+from gridcall.cli.terminal import NOTHING_RAN, fail, say
 from gridcall.demo.live import run_demo
 from gridcall.host.app import ALL, make_host_app
 from gridcall.host.migrations import MIGRATIONS
 from httpedge.ports import check_port
 from httpedge.server import serve
 from intake.api_keys import READER, ApiKeys
+from intake.settings import LimitSettings
 from intake.store import IntakeStore
 
 
@@ -67,20 +68,22 @@ def up_command(
     Example:     gridcall up --development-key
     """
     configure_logging("gridcall")
-    limits = load_settings(HttpSettings).limits
     url = server_url()
     asyncio.run(prepare_database(url, MIGRATIONS))
     check_port(host, port)
+    settings = load_settings(LimitSettings)
     if demo:
-        app = make_host_app(url, ALL, speed, open_screen=True)
-        run_demo(url, data_folder(), speed, lambda on_up: serve(app, host, port, limits, on_up))
+        app = make_host_app(url, settings, ALL, speed, open_screen=True)
+        run_demo(
+            url, data_folder(), speed, lambda on_up: serve(app, host, port, settings.limits, on_up)
+        )
         return
     if development_key:
         district, secret = run_on_database(add_development_key)
-        click.echo(f"a key for all lines of {district}, and for reading logs: {secret}")
+        say(f"a key for all lines of {district}, and for reading logs: {secret}")
     service_key = os.environ.get("GRIDCALL_SERVICE_KEY", "")
-    app = make_host_app(url, services or ALL, service_key=service_key)
-    serve(app, host, port, limits)
+    app = make_host_app(url, settings, services or ALL, service_key=service_key)
+    serve(app, host, port, settings.limits)
 
 
 async def add_development_key(database: Database) -> tuple[str, str]:

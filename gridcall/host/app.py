@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from embedded.server import data_folder
@@ -18,9 +18,15 @@ from eventlog.http_log import log_routes
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.program import open_pool
 from events.topology import SERVICES, STAGES, WRITER
+from httpedge.addresses import client_network
+from httpedge.caller import Caller, set_caller
+from httpedge.open_requests import OpenRequests
+from httpedge.problems import Problem
 from intake.api_keys import READER
 from intake.app import IntakeService
+from intake.authorization import authenticate, check_lines, other_district
 from intake.routes import make_app, reading_key
+from intake.settings import LimitSettings
 from intake.store import IntakeStore
 from intake.tracking import NoTracker
 from screen.app import ScreenService
@@ -30,11 +36,14 @@ ALL = tuple(service.name for service in SERVICES)
 MAKERS: dict[str, Callable[[ServiceHost], HostedService]] = {
     stage.name: import_module(f"{stage.name}.app").make_service for stage in STAGES
 }
-BASIC = HTTPBasic(realm="gridcall: any name, and a key for reading logs as the password")
+REALM = "gridcall: any name, and a key for reading logs as the password"
+BASIC = HTTPBasic(realm=REALM)
+HOW = "The password is a key made by `gridcall key add --line log`."
 
 
 def make_host_app(
     url: str,
+    limits: LimitSettings,
     chosen: Collection[str] = ALL,
     speed: float = 1.0,
     open_screen: bool = False,
@@ -60,15 +69,17 @@ def make_host_app(
                 speed=speed,
             )
             screen = ScreenService(host, speed) if "screen" in chosen else None
-            intake = IntakeService(host, tracker=screen.tracker if screen else NoTracker())
+            tracker = screen.tracker if screen else NoTracker()
+            intake = IntakeService(host, limits, tracker=tracker)
             app.state.intake = intake.api
             services: dict[str, HostedService] = {"intake": intake}
             services |= {name: make(host) for name, make in MAKERS.items() if name in chosen}
             if screen:
                 services["screen"] = screen
                 guards = [] if open_screen else [Depends(check_screen_key)]
-                app.include_router(screen_routes(screen.screen), dependencies=guards)
-            include_logs(app, host)
+                routes = screen_routes(screen.screen, intake.api.streams)
+                app.include_router(routes, dependencies=guards)
+            include_logs(app, host, intake.api.streams)
             app.include_router(operator_routes(host, service_key))
             app.state.check_ready = partial(check_ready, host)
             app.state.close = host.close
@@ -78,23 +89,30 @@ def make_host_app(
     return make_app(lifespan)
 
 
-def include_logs(app: FastAPI, host: ServiceHost) -> None:
+def include_logs(app: FastAPI, host: ServiceHost, open_requests: OpenRequests) -> None:
     """Add the route of each log: intake's at /log, another one behind its service's name."""
     for name, log in host.logs.items():
         prefix = f"/{WRITER[name]}" if name != "intake" else ""
-        routes = log_routes(log, host.notifier, host.closing)
+        routes = log_routes(log, host.notifier, host.closing, open_requests)
         app.include_router(routes, prefix=prefix, dependencies=[Depends(reading_key)])
 
 
 async def check_screen_key(
     request: Request, sent: Annotated[HTTPBasicCredentials, Depends(BASIC)]
 ) -> None:
-    """Raise 401 unless the password is a key for reading the logs of this district."""
-    key = await request.app.state.intake.keys.find(sent.password)
-    district = request.path_params.get("district")
-    if key is None or READER not in key.lines or district not in (None, key.district):
-        raise HTTPException(
-            401,
-            "The password is a key made by `gridcall key add --line log`",
-            {"WWW-Authenticate": "Basic"},
-        )
+    """Check that the password is a key for reading the logs of this district.
+
+    Raises Problem 401 for no key in force, 403 for a key of something else, 429 for many guesses.
+    """
+    keys, address = request.app.state.intake.keys, client_network(request.scope)
+    try:
+        key = await authenticate(keys, sent.password, address, HOW)
+    except Problem as problem:
+        if problem.status == 401:
+            problem.headers = {"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'}
+        raise
+    check_lines(key, READER)
+    named = request.path_params.get("district", request.query_params.get("district"))
+    if named not in (None, key.district):
+        raise other_district(key)
+    set_caller(request, Caller(key.id, key.district))

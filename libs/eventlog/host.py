@@ -35,6 +35,7 @@ from eventlog.postgres.survey import Head, Survey
 from eventlog.supervisor import Processor, ShardSupervisor
 from events.errors import Unavailable
 from events.registry import Parking
+from httpedge.open_requests import OpenRequests
 
 LOOK_SECONDS = 1.0
 LATE_SECONDS = 30.0  # A stage that is started again needs less than this.
@@ -216,7 +217,8 @@ class HostedService:
     def include_routes(self, app: FastAPI, key: str) -> None:
         """Add the routes of a service that runs alone. `key` is the services' shared key."""
         for own in self.host.logs.values():
-            routes = log_routes(own, self.host.notifier, self.host.closing)
+            open_requests = OpenRequests("waiting readers")
+            routes = log_routes(own, self.host.notifier, self.host.closing, open_requests)
             app.include_router(routes, dependencies=[service_key_guard(key)])
 
     def start(self) -> None:

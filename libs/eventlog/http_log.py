@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from eventlog.codec import Wire, entry_envelope, read_envelope
+from eventlog.codec import Entry, Wire, entry_envelope, read_envelope
 from eventlog.core.log import first_row
 from eventlog.core.row import Generation, Row, Watermark
 from eventlog.notifier import Notifier
@@ -25,6 +25,8 @@ from eventlog.postgres.log import PostgresLog
 from events.errors import Unavailable
 from events.instants import Instant
 from events.registry import CATALOGUE
+from httpedge.caller import caller_of
+from httpedge.open_requests import OpenRequests
 
 NDJSON = "application/x-ndjson"
 ROWS_MAX = 1000
@@ -67,9 +69,26 @@ def header_schema(description: str) -> dict[str, Any]:
     return {"description": description, "required": True, "schema": {"type": "integer"}}
 
 
-def log_routes(log: PostgresLog, notifier: Notifier, closing: asyncio.Event) -> APIRouter:
-    """Return the route of a log. Readers who wait are answered when this process is `closing`."""
+def log_routes(
+    log: PostgresLog, notifier: Notifier, closing: asyncio.Event, open_requests: OpenRequests
+) -> APIRouter:
+    """Return the route of a log. Readers who wait are answered when this process is `closing`.
+
+    They are counted in `open_requests`, and refused as soon as their key ends.
+    """
     router = APIRouter(tags=["log"])
+
+    async def wait_for_entries(
+        shard: str, after: int, limit: int, seconds: float
+    ) -> Sequence[Entry]:
+        """Return the entries after a position as soon as there are any, or none in the end."""
+        until = monotonic() + seconds
+        while True:
+            count = notifier.count(log.name, shard)
+            entries = await log.entries(shard, after, limit)
+            if entries or closing.is_set() or monotonic() >= until:
+                return entries
+            await notifier.wait(log.name, shard, count, until - monotonic())
 
     @router.get(
         "/log/{shard}",
@@ -78,6 +97,7 @@ def log_routes(log: PostgresLog, notifier: Notifier, closing: asyncio.Event) -> 
         responses=response_schema(),
     )
     async def read_log(
+        request: Request,
         shard: Annotated[str, Path(description="The district.")],
         after: Annotated[
             int, Query(ge=0, le=BEYOND_ALL, description="The last position that you have.")
@@ -91,13 +111,12 @@ def log_routes(log: PostgresLog, notifier: Notifier, closing: asyncio.Event) -> 
 
         With `wait` the answer comes as soon as there is an event.
         """
-        until = monotonic() + wait
-        while True:
-            count = notifier.count(log.name, shard)
+        if wait:
+            with open_requests.admit(caller_of(request).key) as opened:
+                waiting = wait_for_entries(shard, after, limit, wait)
+                entries = await opened.until_ended(waiting, request.receive)
+        else:
             entries = await log.entries(shard, after, limit)
-            if entries or closing.is_set() or monotonic() >= until:
-                break
-            await notifier.wait(log.name, shard, count, until - monotonic())
         mark, generation, _ = await log.head(shard)
         body = b"".join([entry_envelope(log.name, shard, entry) + b"\n" for entry in entries])
         headers = {

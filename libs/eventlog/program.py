@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
 
 from embedded.server import data_folder, database_url
 from eventlog.health import check_ready, operator_routes, probe_routes
@@ -30,6 +31,8 @@ from eventlog.retry import retry
 from eventlog.settings import ServiceSettings, StoringSettings, load_settings, variables
 from events.errors import Halted, Unavailable
 from httpedge.ports import PortTaken, check_port
+from httpedge.problems import Problem
+from httpedge.responses import handle_problems
 from httpedge.server import serve
 
 CONNECTIONS = 12  # Intake needs two for each busy district, and some for look-ups.
@@ -38,6 +41,7 @@ REOPEN_SECONDS = 20  # A server that is starting hears SIGTERM only after that.
 NOTHING_RAN, UNREACHABLE, TERMINATED = 2, 3, 143
 
 log = logging.getLogger(LOGGER)
+FAULT = Problem(500, "fault", "A fault of gridcall", "This is a fault of gridcall.")
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -194,7 +198,16 @@ def service_app(program: Program, settings: ServiceSettings, url: str) -> FastAP
 
 def plain_app(name: str, lifespan: Lifespan) -> FastAPI:
     """Return an application without a public API."""
-    return FastAPI(title=f"gridcall {name}", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title=f"gridcall {name}", lifespan=lifespan, docs_url=None, redoc_url=None)
+    handle_problems(app, (Problem, Unavailable, ClientDisconnect), to_problem, FAULT)
+    return app
+
+
+def to_problem(fault: Exception) -> Problem:
+    """Return the problem that a reader gets for a fault of a service that runs alone."""
+    if isinstance(fault, Problem):
+        return fault
+    return Problem(503, "away", "Unavailable", f"{fault}. Try again.")
 
 
 @asynccontextmanager

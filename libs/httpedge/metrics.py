@@ -34,6 +34,12 @@ ITEMS_REFUSED = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+REQUESTS_OPEN = Gauge(
+    "gridcall_requests_open",
+    "Live streams, readers and senders who wait at the moment.",
+    ["kind"],
+    registry=REGISTRY,
+)
 
 # ── Connections ──────────────────────────────────────────────────────────────────────────────────
 

@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 
 REFUSALS = {
     400: "A header, an encoding or the frame of the request is broken",
-    401: "No key, or one that is not known",
+    401: "No key, or one that is not in force",
     403: "A key for something else",
     404: "Not known",
     405: "Another method; see Allow",
@@ -124,7 +124,7 @@ def possible_refusals(path: str, method: str, operation: Mapping[str, Any]) -> I
     if path != "/livez":
         yield 503
     if "security" in operation:
-        yield from (401, 403)
+        yield from (401, 403, 429)
     if "{" in path:
         yield 404
     if method == "post":

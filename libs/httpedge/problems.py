@@ -25,7 +25,8 @@ class FieldError(NamedTuple):
 class Problem(GridcallError):
     """The reason for which a request or an item is refused. `kind` is the last part of its type.
 
-    `existing` are members about what is there already, and remains.
+    `existing` are members about what is there already, and remains. `headers` are those of its
+    response that do not follow from its status.
     """
 
     def __init__(
@@ -36,15 +37,17 @@ class Problem(GridcallError):
         detail: str,
         errors: tuple[FieldError, ...] = (),
         existing: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         # All arguments, so that it can be pickled.
-        super().__init__(status, kind, title, detail, errors, existing)
+        super().__init__(status, kind, title, detail, errors, existing, headers)
         self.status = status
         self.kind = kind
         self.title = title
         self.detail = detail
         self.errors = errors
         self.existing = existing
+        self.headers = headers or {}
 
     def __str__(self) -> str:
         return f"{self.status} {self.kind}: {self.detail}"
@@ -63,6 +66,12 @@ class Problem(GridcallError):
         if self.existing:
             members["existing"] = dict(self.existing)
         return members
+
+
+def too_soon(kind: str, detail: str, seconds: int) -> Problem:
+    """Refuse a request that may come again after so many seconds."""
+    retry = {"Retry-After": str(seconds)}
+    return Problem(429, kind, "Too much", f"{detail} Try again in {seconds:,} s.", headers=retry)
 
 
 def too_large(detail: str) -> Problem:

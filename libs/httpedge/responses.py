@@ -16,7 +16,10 @@ from httpedge.metrics import REQUESTS_REFUSED
 from httpedge.problems import FieldError, Problem
 
 PROBLEM = "application/problem+json"
-PROBLEM_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}
+PROBLEM_HEADERS: dict[int, dict[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
+    503: {"Retry-After": "2"},
+}
 HTTP_DETAILS = {
     404: "There is nothing here; GET /openapi.json says what there is.",
     405: "Another method; see Allow.",
@@ -52,7 +55,7 @@ def problem_response(
 ) -> Response:
     """Return a problem about a path as RFC 9457 has it."""
     REQUESTS_REFUSED.labels(problem.kind, problem.status).inc()
-    headers = headers or PROBLEM_HEADERS.get(problem.status)
+    headers = headers or {**PROBLEM_HEADERS.get(problem.status, {}), **problem.headers}
     return json_response(problem.to_members(path), problem.status, headers, PROBLEM)
 
 

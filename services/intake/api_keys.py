@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from hashlib import sha256
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from eventlog.postgres.pool import Database
 from events.catalogue import LINES
+from events.errors import GridcallError
+from httpedge.open_requests import LOOK_SECONDS
+from httpedge.rate_limit import RateLimit
 from intake.inbound.topics import INBOUND
 from intake.store import KeyStore, StoredKey
 
 # Beside the four lines: a source that may publish to this topic.
 ON_KAFKA = tuple(f"{INBOUND}.{line}" for line in LINES)
 READER = "log"  # Beside the four lines: may read logs, which name workers by code.
-CACHE_SECONDS = 2.0  # A revoked key is refused after that.
+# A key is looked up again after that. A request that began just before is ended as fast.
+CACHE_SECONDS = LOOK_SECONDS
 CACHE_MAX = 10_000  # Secrets and sources are whatever a client sends.
-
-K = TypeVar("K")
-V = TypeVar("V")
+# What was no key does not become one: secrets are drawn, and a revoked key remains revoked.
+WRONG_SECONDS = 60.0
+# Secrets that are looked up for the first time and are wrong, of one address.
+GUESSES_PER_SECOND, GUESSES_AT_ONCE = 1.0, 50
 
 
 class ApiKey(NamedTuple):
@@ -36,54 +43,75 @@ class ApiKey(NamedTuple):
     lines: frozenset[str]
 
 
+class WrongKey(GridcallError):
+    """No key in force: `kind` is a word for the reason, and the message a sentence."""
+
+    def __init__(self, kind: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+
+
+class Entry(NamedTuple):
+    """The result of a look-up, and until when it holds. `result` is a key, or why there is none."""
+
+    until: float
+    result: ApiKey | tuple[str, str]
+
+
 def digest_of(secret: str) -> bytes:
     """Return what is stored of a key. It has 256 random bits, so that a plain digest is enough."""
     return sha256(secret.encode()).digest()
 
 
-class Cache(Generic[K, V]):
-    """Answers of a function, each for CACHE_SECONDS."""
-
-    def __init__(self, fetch: Callable[[K], Awaitable[V]]) -> None:
-        self._fetch = fetch
-        self._entries: dict[K, tuple[float, V]] = {}
-
-    async def get(self, name: K) -> V:
-        """Return the answer for a name, from the cache if it is young."""
-        now = time.monotonic()
-        entry = self._entries.get(name)
-        if entry and now <= entry[0]:
-            return entry[1]
-        answer = await self._fetch(name)
-        if len(self._entries) > CACHE_MAX:
-            self._entries.clear()
-        self._entries[name] = (now + CACHE_SECONDS, answer)
-        return answer
-
-
 class ApiKeys:
-    """The keys of a database."""
+    """The keys of a database, each remembered for CACHE_SECONDS."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = KeyStore(database)
-        self._keys = Cache(self._fetch_key)
-        self._publishers = Cache(self._fetch_districts)
+        self._clock = clock
+        self._entries: dict[bytes, Entry] = {}
+        self._publishers: dict[tuple[str, str], tuple[float, Sequence[str]]] = {}
+        self._guesses = RateLimit(GUESSES_PER_SECOND, GUESSES_AT_ONCE, clock)
+        self._lookups: dict[bytes, asyncio.Future[Entry]] = {}
 
-    async def find(self, secret: str) -> ApiKey | None:
-        """Return the key of a secret; None if it is unknown or revoked."""
-        return await self._keys.get(secret)
+    async def find(self, secret: str, address: str) -> ApiKey:
+        """Return the key of a secret that an address sent. Raises WrongKey, RateExceeded.
+
+        A secret that was never seen is a guess until it is found. Guesses of an address are looked
+        up only so often: a wrong one is remembered, and costs no query.
+        """
+        digest = digest_of(secret)
+        entry = self._entries.get(digest)
+        if entry is None or self._clock() > entry.until:
+            is_guess = entry is None or not isinstance(entry.result, ApiKey)
+            entry = await self._look_up_once(digest, address if is_guess else None)
+        if isinstance(entry.result, ApiKey):
+            return entry.result
+        raise WrongKey(*entry.result)
+
+    async def find_ended(self, ids: Collection[str]) -> Collection[str]:
+        """Return those of some keys that are not in force any more, by their ids."""
+        return set(ids) - await self._store.in_force(ids)
 
     async def districts_of(self, source: str, line: str) -> Sequence[str]:
         """Return the districts for which a source may publish to `inbound.<line>`.
 
         The broker decides who may write there at all.
         """
-        return await self._publishers.get((source, line))
+        publisher = source, line
+        until, districts = self._publishers.get(publisher, (0.0, ()))
+        if self._clock() > until:
+            districts = await self._store.districts_of(source, f"{INBOUND}.{line}")
+            remember(self._publishers, publisher, (self._clock() + CACHE_SECONDS, districts))
+        return districts
 
-    async def add(self, district: str, source: str, lines: Sequence[str]) -> str:
+    async def add(
+        self, district: str, source: str, lines: Sequence[str], expires: datetime | None = None
+    ) -> str:
         """Make a key, and return its secret, which is shown this once."""
         secret = f"gck_{secrets.token_urlsafe(32)}"
-        await self._store.add(secrets.token_hex(4), digest_of(secret), district, source, lines)
+        key_id = secrets.token_hex(4)
+        await self._store.add(key_id, digest_of(secret), district, source, lines, expires)
         return secret
 
     async def revoke(self, key_id: str) -> bool:
@@ -94,10 +122,47 @@ class ApiKeys:
         """Return all keys, the oldest first."""
         return await self._store.all()
 
-    async def _fetch_key(self, secret: str) -> ApiKey | None:
-        key = await self._store.find(digest_of(secret))
-        return key and ApiKey(key.id, key.district, key.source, frozenset(key.lines))
+    async def _look_up_once(self, digest: bytes, guesser: str | None) -> Entry:
+        """Look a key up, once for all requests that ask at the same time.
 
-    async def _fetch_districts(self, publisher: tuple[str, str]) -> Sequence[str]:
-        source, line = publisher
-        return await self._store.districts_of(source, f"{INBOUND}.{line}")
+        `guesser` is the address for which it is a guess.
+        """
+        lookup = self._lookups.get(digest)
+        if lookup is None:
+            if guesser is not None:
+                self._guesses.spend(guesser)
+            lookup = self._lookups[digest] = asyncio.ensure_future(self._look_up(digest, guesser))
+            lookup.add_done_callback(lambda _: self._lookups.pop(digest))
+        try:
+            return await asyncio.shield(lookup)
+        finally:
+            del lookup  # A fault has this frame in its traceback.
+
+    async def _look_up(self, digest: bytes, guesser: str | None) -> Entry:
+        requested = self._clock()
+        result = key_or_reason(await self._store.find(digest))
+        if guesser is not None and isinstance(result, ApiKey):
+            self._guesses.owe(guesser, -1)
+        seconds = CACHE_SECONDS if isinstance(result, ApiKey) else WRONG_SECONDS
+        entry = Entry(requested + seconds, result)
+        remember(self._entries, digest, entry)
+        return entry
+
+
+def key_or_reason(stored: StoredKey | None) -> ApiKey | tuple[str, str]:
+    """Return a key that is in force, or the kind and the sentence of WrongKey."""
+    if stored is None:
+        return "no-key", "This key is not known."
+    if stored.revoked:
+        return "revoked-key", f"This key was revoked on {stored.revoked:%FT%TZ}: ask for another."
+    if not stored.in_force:
+        return "expired-key", f"This key expired on {stored.expires:%FT%TZ}: ask for another."
+    return ApiKey(stored.id, stored.district, stored.source, frozenset(stored.lines))
+
+
+def remember(cache: dict[Any, Any], name: object, entry: object) -> None:
+    """Remember an entry as the newest one. Of too many, the oldest is forgotten."""
+    cache.pop(name, None)
+    cache[name] = entry
+    if len(cache) > CACHE_MAX:
+        del cache[next(iter(cache))]

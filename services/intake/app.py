@@ -24,14 +24,16 @@ from eventlog.program import Program
 from events.catalogue import LINES
 from events.errors import Unavailable
 from events.topology import DIRECTORY, SERVICE, WRITER
+from httpedge.open_requests import OpenRequests
+from httpedge.rate_limit import RateLimit
 from intake.acceptor import AHEAD_US_MAX, Acceptor, ClockLeapt, clock_errors
 from intake.api_keys import ApiKeys
 from intake.condition import ahead_sentence, intake_condition, intake_obstacles
 from intake.inbound.consumer import LineConsumer
-from intake.ingest_endpoint import Intake
+from intake.ingest_endpoint import WAITING_MAX, Intake
 from intake.outcomes import Outcomes
 from intake.routes import make_app, reading_key
-from intake.settings import IntakeSettings
+from intake.settings import IntakeSettings, LimitSettings
 from intake.store import ConditionStore, IntakeStore
 from intake.tracking import NoTracker, PeerTracker, Tracker
 
@@ -50,7 +52,11 @@ class IntakeService(HostedService):
     """
 
     def __init__(
-        self, host: ServiceHost, fed: bool = False, tracker: Tracker | None = None
+        self,
+        host: ServiceHost,
+        limits: LimitSettings,
+        fed: bool = False,
+        tracker: Tracker | None = None,
     ) -> None:
         super().__init__(host, "intake")
         self._fed = fed
@@ -59,9 +65,19 @@ class IntakeService(HostedService):
         cases, calls = self._outcome_logs = [host.writer(name) for name in OUTCOME_LOGS]
         store = IntakeStore(host.database)
         outcomes = Outcomes(cases, calls, host.notifier, store.position_of)
+        keys = ApiKeys(host.database)
         if tracker is None:
             tracker = PeerTracker(host.peers) if host.peers else NoTracker()
-        self.api = Intake(self._acceptor, ApiKeys(host.database), outcomes, store, tracker)
+        self.api = Intake(
+            self._acceptor,
+            keys,
+            outcomes,
+            store,
+            OpenRequests("waiting senders", keys.find_ended, WAITING_MAX),
+            OpenRequests("live streams and waiting readers", keys.find_ended),
+            RateLimit(limits.rate_per_second, limits.rate_burst),
+            tracker,
+        )
         self._inbound: list[LineConsumer] = []
         self._ahead: dict[str, LogOnce] = {}  # The districts that are ahead of the clock.
 
@@ -76,7 +92,7 @@ class IntakeService(HostedService):
         app.include_router(
             directory_routes(self.host.directory), dependencies=[service_key_guard(key)]
         )
-        routes = log_routes(self._log, self.host.notifier, self.host.closing)
+        routes = log_routes(self._log, self.host.notifier, self.host.closing, self.api.streams)
         app.include_router(routes, dependencies=[Depends(check)])
 
     def start(self) -> None:
@@ -151,7 +167,7 @@ class IntakeService(HostedService):
 
 def make_service(host: ServiceHost, settings: IntakeSettings) -> IntakeService:
     """Return intake on a host."""
-    return IntakeService(host, settings.fed)
+    return IntakeService(host, settings, settings.fed)
 
 
 PROGRAM = Program(

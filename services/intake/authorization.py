@@ -5,27 +5,49 @@ from __future__ import annotations
 import re
 
 from events.catalogue import LINES, Line
-from httpedge.problems import FieldError, Problem
-from intake.api_keys import ApiKey, ApiKeys
+from httpedge.problems import FieldError, Problem, too_soon
+from httpedge.rate_limit import RateExceeded
+from intake.api_keys import ApiKey, ApiKeys, WrongKey
 
 # A secret of another form cannot be a key, and is looked up nowhere.
-BEARER = re.compile(r"(?i:bearer) +(gck_[A-Za-z0-9_-]{20,100})")
+SECRET = re.compile("gck_[A-Za-z0-9_-]{20,100}")
+BEARER = re.compile(r"(?i:bearer) +(\S+)")
+HOW = "Send `Authorization: Bearer gck_…`; `gridcall key add` makes a key."
 
 
-async def authorize(keys: ApiKeys, authorization: str, *lines: str) -> ApiKey:
+async def authorize(keys: ApiKeys, authorization: str, address: str, *lines: str) -> ApiKey:
     """Return the key of an Authorization header if it is for one of these lines.
 
-    Raises Problem 401 for no known key, 403 for a key of other lines.
+    Raises Problem 401 for no key in force, 403 for a key of other lines, 429 for too many guesses.
     """
-    secret = BEARER.fullmatch(authorization.strip())
-    key = await keys.find(secret[1]) if secret else None
-    if key is None:
-        detail = "Send `Authorization: Bearer gck_…`; `gridcall key add` makes a key."
-        raise Problem(401, "no-key", "No key that is known", detail)
+    bearer = BEARER.fullmatch(authorization.strip())
+    key = await authenticate(keys, bearer[1] if bearer else "", address)
+    check_lines(key, *lines)
+    return key
+
+
+async def authenticate(keys: ApiKeys, secret: str, address: str, how: str = HOW) -> ApiKey:
+    """Return the key of a secret that an address sent. `how` says how to send one.
+
+    Raises Problem 401 for no key in force, 429 for too many guesses.
+    """
+    if not SECRET.fullmatch(secret):
+        raise Problem(401, "no-key", "No key that is known", how)
+    try:
+        return await keys.find(secret, address)
+    except RateExceeded as exceeded:
+        detail = "Too many keys that are not known came from this address."
+        raise too_soon("guesses", detail, exceeded.seconds) from None
+    except WrongKey as wrong:
+        detail = f"{wrong} {how}"
+        raise Problem(401, wrong.kind, "No key that is in force", detail) from None
+
+
+def check_lines(key: ApiKey, *lines: str) -> None:
+    """Raise Problem 403 unless a key is for one of these lines."""
     if key.lines.isdisjoint(lines):
         detail = f"This key is for {', '.join(sorted(key.lines))}, not for {' or '.join(lines)}."
         raise Problem(403, "other-line", "A key for something else", detail)
-    return key
 
 
 def check_line(line: str) -> Line:

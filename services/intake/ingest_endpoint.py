@@ -6,7 +6,6 @@ dependencies takes FastAPI longer than it takes here to read, accept and answer 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,22 +14,26 @@ from typing import Any, NamedTuple
 
 import msgspec
 from starlette.datastructures import State
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from events.catalogue import LINES
 from events.errors import Unavailable
+from httpedge.addresses import client_network
 from httpedge.items import JSON, NDJSON, media_type, split_items
 from httpedge.memory_budget import MemoryBudget
 from httpedge.metrics import ITEMS_REFUSED
+from httpedge.open_requests import OpenRequests
 from httpedge.prefer import preferred_wait
-from httpedge.problems import Problem
+from httpedge.problems import Problem, too_soon
+from httpedge.rate_limit import RateExceeded, RateLimit
 from httpedge.request_body import read_body
 from httpedge.responses import http_problem, json_response, problem_response
 from httpedge.strict_json import ITEM_BYTES_MAX
 from httpedge.turns import Turns
 from intake.acceptor import Acceptor
-from intake.api_keys import ApiKeys
+from intake.api_keys import ApiKey, ApiKeys
 from intake.authorization import authorize, check_line
 from intake.conflicts import conflict, explain_conflict
 from intake.core.submission import Item
@@ -44,22 +47,29 @@ from intake.tracking import NoTracker, Tracker
 COMMIT_ITEMS_MAX = 500  # Of one request in a commit: others would wait behind more.
 LISTED_MAX = 100  # Refused items of a request whose errors are listed; beyond, a program is wrong.
 WAIT_SECONDS_MAX = 10
-WAITING_MAX = 100  # Requests that wait for an outcome; each looks at every event of its district.
+WAITING_MAX = 200  # Senders who wait for an outcome; each looks at every event of its district.
+ACTIONS = "actions"  # Beside the four lines, for the rate of a key.
 PATH = re.compile("/actions|/issues/(?P<line>[^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """The parts that the routes share: one object, made when the application starts."""
+    """The parts that the routes share: one object, made when the application starts.
+
+    `waits` are the senders who wait for an outcome, `streams` others that stay open.
+    `rates` counts the items of each key and line.
+    """
 
     acceptor: Acceptor
     keys: ApiKeys
     outcomes: Outcomes
     store: IntakeStore
+    waits: OpenRequests
+    streams: OpenRequests
+    rates: RateLimit
     tracker: Tracker = field(default_factory=NoTracker)
     budget: MemoryBudget = field(default_factory=MemoryBudget)
     turns: Turns = field(default_factory=Turns)
-    waiting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WAITING_MAX))
 
 
 class Request(NamedTuple):
@@ -70,6 +80,7 @@ class Request(NamedTuple):
 
     path: str
     line: str | None
+    address: str
     all_headers: Sequence[tuple[bytes, bytes]]
     headers: dict[bytes, bytes]
     receive: Receive
@@ -100,7 +111,8 @@ class IngestEndpoint:
             await response(scope, receive, send)
             return
         headers = scope["headers"]
-        request = Request(scope["path"], path["line"], headers, dict(headers), receive)
+        address = client_network(scope)
+        request = Request(scope["path"], path["line"], address, headers, dict(headers), receive)
         try:
             response = await post(self._state.intake, request)
         except REFUSALS as error:
@@ -116,12 +128,15 @@ async def post(intake: Intake, request: Request) -> Response:
     submission = await authorized_submission(request, intake.keys)
     content_type = request.header(b"content-type")
     media = media_type(content_type)
-    with intake.budget.request() as reserve:
+    name = submission.key.id, request.line or ACTIONS
+    spend(intake.rates, name)
+    with intake.budget.request(submission.key.id) as reserve:
         body = await read_body(request.receive, request.headers, reserve)
         if media == JSON and body.lstrip()[:1] == b"{":
             item, reference = await read_single(intake, submission, body, content_type)
             return await accept_single(intake, request, submission, item, reference)
         items = await split_in_turn(intake, body, content_type)
+        intake.rates.owe(name, len(items) - 1)
         results = await accept_many(intake, submission, items, request.path)
     statuses = {
         result.status if isinstance(result, Result) else result["status"] for result in results
@@ -133,11 +148,23 @@ async def post(intake: Intake, request: Request) -> Response:
 
 async def authorized_submission(request: Request, keys: ApiKeys) -> Submission:
     """Return what is posted and by which key. Raises Problem 404, 401 or 403."""
-    authorization = request.header(b"authorization")
+    sent = request.header(b"authorization"), request.address
     if request.line is None:
-        return ActionSubmission(await authorize(keys, authorization, *LINES))
+        return ActionSubmission(await authorize(keys, *sent, *LINES))
     line = check_line(request.line)
-    return IssueSubmission(await authorize(keys, authorization, line), line)
+    return IssueSubmission(await authorize(keys, *sent, line), line)
+
+
+def spend(rates: RateLimit, name: tuple[str, str]) -> None:
+    """Spend the token of one item, for a key and its line. Raises Problem 429 if none is left."""
+    try:
+        rates.spend(name)
+    except RateExceeded as exceeded:
+        detail = (
+            f"This key has sent {rates.burst:,.0f} items to {name[1]} at once, and may send"
+            f" {rates.per_second:,g} a second from then on; nothing of this request was stored."
+        )
+        raise too_soon("rate", detail, exceeded.seconds) from None
 
 
 async def split_in_turn(intake: Intake, body: bytes, content_type: str) -> list[bytes]:
@@ -175,24 +202,26 @@ async def accept_single(
     result = result_of(accepted, reference)
     headers = {"Location": submission.location(reference, accepted.code)}
     seconds = preferred_wait(request.all_headers, WAIT_SECONDS_MAX)
-    if seconds and not intake.waiting.locked():
+    if seconds and intake.waits.has_room(submission.key.id):
         headers["Preference-Applied"] = f"wait={seconds}"
-        outcome = await wait_for_outcome(intake, seconds, district, accepted.position)
+        outcome = await wait_for_outcome(
+            intake, seconds, submission.key, accepted.position, request.receive
+        )
         if outcome:
             result = msgspec.structs.replace(result, status=200, outcome=outcome)
     return json_response(result, result.status, headers)
 
 
 async def wait_for_outcome(
-    intake: Intake, seconds: int, district: str, position: int
+    intake: Intake, seconds: int, key: ApiKey, position: int, receive: Receive
 ) -> Outcome | None:
-    """Return the outcome of an accepted input if it comes in time.
+    """Return the outcome of an accepted input if it comes in time, and while the key is in force.
 
     The input is stored, so that no later fault makes it a refusal.
     """
-    async with intake.waiting:
-        with suppress(Unavailable):
-            return outcome_of(await intake.outcomes.wait(district, position, seconds))
+    with suppress(Unavailable, Problem, ClientDisconnect), intake.waits.admit(key.id) as opened:
+        outcome = intake.outcomes.wait(key.district, position, seconds)
+        return outcome_of(await opened.until_ended(outcome, receive))
     return None
 
 

@@ -6,7 +6,6 @@ from starlette.requests import ClientDisconnect
 
 from eventlog.postgres.generation import NewGeneration
 from events.errors import Unavailable
-from httpedge.memory_budget import OverBudget
 from httpedge.problems import Problem
 from intake.acceptor import Busy, ClockLeapt
 
@@ -15,7 +14,6 @@ REFUSALS = (
     Problem,
     Unavailable,
     Busy,
-    OverBudget,
     ClockLeapt,
     NewGeneration,
     ClientDisconnect,
@@ -42,7 +40,7 @@ def to_problem(error: Exception) -> Problem:
                 " gridcall restore accept"
             )
             return Problem(503, "generation", "Another database", detail)
-        case Busy() | OverBudget():
+        case Busy():
             return Problem(503, "busy", "Busy", SEND_AGAIN)
         case _:
             return Problem(503, "away", "The database is away", SEND_AGAIN)

@@ -17,6 +17,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from events.catalogue import LINES
+from httpedge.addresses import client_network
+from httpedge.caller import Caller, set_caller
 from httpedge.openapi import content, ref
 from httpedge.prefer import preferred_wait
 from httpedge.problems import Problem
@@ -133,12 +135,14 @@ async def reading_key(request: Request, shard: str, _: Annotated[object, BEARER]
     key = await request_key(request, READER)
     if shard != key.district:
         raise other_district(key)
+    set_caller(request, Caller(key.id, key.district))
 
 
 async def request_key(request: Request, line: str) -> ApiKey:
-    """Return the key of a request. Raises Problem 401 or 403."""
+    """Return the key of a request. Raises Problem 401, 403 or 429."""
     authorization = request.headers.get("authorization", "")
-    return await authorize(request.app.state.intake.keys, authorization, line)
+    address = client_network(request.scope)
+    return await authorize(request.app.state.intake.keys, authorization, address, line)
 
 
 class Application(FastAPI):

@@ -56,6 +56,7 @@ Table(
         "made", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")
     ),
     Column("revoked", DateTime(timezone=True), nullable=True),
+    Column("expires", DateTime(timezone=True), nullable=True),
     UniqueConstraint("hash", name="key_hash_key"),
 )
 Table(

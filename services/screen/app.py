@@ -13,6 +13,7 @@ from eventlog.host import HostedService, ServiceHost
 from eventlog.peers import service_key_guard
 from eventlog.program import Program
 from events.topology import DIRECTORY, WRITER
+from httpedge.open_requests import OpenRequests
 from screen.core.projection import LOGS
 from screen.follower import Follower
 from screen.routes import Screen, screen_routes, tracking_routes
@@ -41,7 +42,8 @@ class ScreenService(HostedService):
                     401, "The password is GRIDCALL_SERVICE_KEY", {"WWW-Authenticate": "Basic"}
                 )
 
-        app.include_router(screen_routes(self.screen), dependencies=[Depends(check)])
+        open_requests = OpenRequests("live streams")
+        app.include_router(screen_routes(self.screen, open_requests), dependencies=[Depends(check)])
         app.include_router(tracking_routes(self.tracker), dependencies=[service_key_guard(key)])
 
     def begin(self, shard: str) -> None:

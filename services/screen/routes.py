@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.responses import Response
@@ -19,6 +19,8 @@ from eventlog.content_codec import decode_content
 from events.catalogue import LINES, Level
 from events.errors import Unavailable
 from events.reference_data import GridMap, Names
+from httpedge.caller import caller_of
+from httpedge.open_requests import OpenRequest, OpenRequests
 from screen.core.map_svg import map_payload
 from screen.follower import Follower
 from screen.payloads import LINE_COUNTS, TOTALS, case_file_payload, overdue_payload
@@ -129,9 +131,13 @@ def not_found(detail: str) -> Response:
     return Response(msgspec.json.encode(body), 404, HEADERS, "application/problem+json")
 
 
-def screen_routes(screen: Screen) -> APIRouter:
-    """Return all routes. None is part of the OpenAPI document of the intake API."""
+def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
+    """Return all routes. None is part of the OpenAPI document of the intake API.
+
+    Live streams are counted in `open_requests`, and end with their key.
+    """
     router = APIRouter(include_in_schema=False)
+    opened_until_the_end = Depends(open_requests.of_request)
 
     @router.get("/")
     async def page(
@@ -140,7 +146,7 @@ def screen_routes(screen: Screen) -> APIRouter:
         district: Annotated[str | None, Query()] = None,
     ) -> Response:
         language = choose_language(lang, request.headers.get("accept-language", ""))
-        html = await render_page(screen, language, district)
+        html = await render_page(screen, language, district, caller_of(request).shard)
         return body_response(request, html.encode(), "text/html; charset=utf-8")
 
     @router.get("/static/screen/{name}")
@@ -176,9 +182,11 @@ def screen_routes(screen: Screen) -> APIRouter:
         return json_response(request, case_file_payload(file))
 
     @router.get("/screen/{district}/live", response_class=EventSourceResponse)
-    async def live(district: str) -> AsyncIterator[ServerSentEvent]:
+    async def live(
+        district: str, opened: OpenRequest = opened_until_the_end
+    ) -> AsyncIterator[ServerSentEvent]:
         if district in screen.followers:
-            async for message in live_messages(screen, screen.followers[district]):
+            async for message in live_messages(screen, screen.followers[district], opened.ended):
                 yield ServerSentEvent(raw_data=message.decode())
 
     return router
@@ -199,9 +207,14 @@ def tracking_routes(tracker: ScreenTracker) -> APIRouter:
     return router
 
 
-async def render_page(screen: Screen, language: str, district: str | None) -> str:
-    """Return the page of a district, or of the first one if there is no such district."""
-    codes = sorted(screen.followers)
+async def render_page(
+    screen: Screen, language: str, district: str | None, allowed: str | None
+) -> str:
+    """Return the page of a district, or of the first one if there is no such district.
+
+    It names the district that is `allowed`, or all of them for None.
+    """
+    codes = sorted(code for code in screen.followers if allowed in (None, code))
     districts = [
         {"code": code, "name": await screen.district_name(code, language)} for code in codes
     ]
@@ -218,23 +231,28 @@ async def render_page(screen: Screen, language: str, district: str | None) -> st
     )
 
 
-async def live_messages(screen: Screen, follower: Follower) -> AsyncIterator[bytes]:
+async def live_messages(
+    screen: Screen, follower: Follower, ended: asyncio.Event
+) -> AsyncIterator[bytes]:
     """Yield the messages for one page.
 
     The stream ends with the server, and when the projection is folded again: then the page connects
-    again and gets all grids.
+    again and gets all grids. Nothing more is sent as soon as its key has `ended`.
     """
-    closing = asyncio.ensure_future(screen.closing.wait())
+    ends = [asyncio.ensure_future(event.wait()) for event in (screen.closing, ended)]
     version, since = -1, 0
     try:
         projection = follower.projection
-        while not closing.done() and follower.projection is projection:
+        while not any(end.done() for end in ends) and follower.projection is projection:
             newer = asyncio.ensure_future(follower.wait_for_newer(version))
-            await asyncio.wait({newer, closing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({newer, *ends}, return_when=asyncio.FIRST_COMPLETED)
             newer.cancel()
+            if ended.is_set():
+                break
             version = follower.version
             yield msgspec.json.encode(follower.live_payload(since))
             since = projection.version
-            await asyncio.wait({closing}, timeout=PAUSE_SECONDS)
+            await asyncio.wait(ends, timeout=PAUSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        closing.cancel()
+        for end in ends:
+            end.cancel()

@@ -20,6 +20,7 @@ from eventlog.postgres.pool import listen, open_database
 from events.errors import Unavailable
 from events.instants import BEGINNING
 from events.topology import WRITER
+from httpedge.open_requests import OpenRequests
 from tests.contract.log_contract import (
     SHARD,
     deferrals_are_the_rows_by_which_inputs_wait_or_go_on,
@@ -87,7 +88,10 @@ async def over_http(url: str, notifier: Notifier, name: str = "intake") -> Async
         app = FastAPI()
         app.include_router(
             log_routes(
-                PostgresLog(name, WRITER[name], database, notifier), notifier, asyncio.Event()
+                PostgresLog(name, WRITER[name], database, notifier),
+                notifier,
+                asyncio.Event(),
+                OpenRequests("readers"),
             )
         )
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))

@@ -114,7 +114,7 @@ def test_nobody_sees_the_screen_without_a_key(live: tuple[Process, str], path: s
         process.database, "key", "add", "--district", "other", "--source", "x", "--line", "log"
     ).strip()
     if "exampleville" in path:
-        assert httpx.get(process.url + path, headers=basic(other)).status_code == 401
+        assert httpx.get(process.url + path, headers=basic(other)).status_code == 403
 
 
 def test_the_page_speaks_the_language_of_the_browser_and_loads_nothing_from_other_sites(
@@ -152,7 +152,7 @@ def test_the_page_names_every_file_that_it_loads(live: tuple[Process, str]) -> N
 def test_an_unknown_path_is_answered_by_a_problem(live: tuple[Process, str], path: str) -> None:
     process, key = live
     answer = httpx.get(process.url + path, headers=basic(key))
-    assert answer.status_code in (401, 404)
+    assert answer.status_code in (403, 404)
     assert answer.headers["content-type"] == "application/problem+json"
 
 

@@ -1,10 +1,9 @@
-"""Preferences of a client, and the memory that bodies may take together."""
+"""Preferences of a client."""
 
 from __future__ import annotations
 
 import pytest
 
-from httpedge.memory_budget import MemoryBudget, OverBudget
 from httpedge.prefer import preferred_wait
 
 
@@ -26,16 +25,3 @@ from httpedge.prefer import preferred_wait
 def test_the_first_readable_wait_counts_up_to_its_limit(values: list[bytes], seconds: int) -> None:
     headers = [(b"host", b"x"), *((b"prefer", value) for value in values)]
     assert preferred_wait(headers, 10) == seconds
-
-
-def test_bodies_share_one_budget_and_give_it_back() -> None:
-    budget = MemoryBudget(bytes_max=10)
-    with budget.request() as first:
-        first(6)
-        with budget.request() as second:
-            second(4)
-            with pytest.raises(OverBudget):
-                second(5)
-        first(10)
-    with budget.request() as third:
-        third(10)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from intake.store.base import Store
 
-FIND_KEY = """
-SELECT id, district, source, lines, made, revoked FROM intake.key
-WHERE hash = $1 AND revoked IS NULL
+KEYS = """
+SELECT id, district, source, lines, made, expires, revoked,
+  intake.in_force(revoked, expires) AS in_force FROM intake.key
 """
-KEYS = "SELECT id, district, source, lines, made, revoked FROM intake.key ORDER BY made, id"
-ADD_KEY = "INSERT INTO intake.key (id, hash, district, source, lines) VALUES ($1, $2, $3, $4, $5)"
+FIND_KEY = f"{KEYS} WHERE hash = $1"
+ALL_KEYS = f"{KEYS} ORDER BY made, id"
+KEYS_IN_FORCE = """
+SELECT id FROM intake.key WHERE id = ANY ($1) AND intake.in_force(revoked, expires)
+"""
+ADD_KEY = """
+INSERT INTO intake.key (id, hash, district, source, lines, expires) VALUES ($1, $2, $3, $4, $5, $6)
+"""
 REVOKE_KEY = """
 UPDATE intake.key SET revoked = clock_timestamp() WHERE id = $1 AND revoked IS NULL RETURNING id
 """
 PUBLISHER_DISTRICTS = """
 SELECT DISTINCT district FROM intake.key
-WHERE source = $1 AND $2 = ANY (lines) AND revoked IS NULL ORDER BY district
+WHERE source = $1 AND $2 = ANY (lines) AND intake.in_force(revoked, expires)
+ORDER BY district
 """
 
 
@@ -31,26 +38,38 @@ class StoredKey(NamedTuple):
     source: str
     lines: Sequence[str]
     made: datetime
+    expires: datetime | None
     revoked: datetime | None
+    in_force: bool
 
 
 class KeyStore(Store):
     """The API keys."""
 
     async def find(self, digest: bytes) -> StoredKey | None:
-        """Return the key in force whose secret has this digest."""
+        """Return the key whose secret has this digest, also one that is not in force any more."""
         rows = await self._database.fetch(FIND_KEY, digest)
         return StoredKey(*rows[0]) if rows else None
 
+    async def in_force(self, ids: Collection[str]) -> set[str]:
+        """Return those of some keys that are in force, by their ids."""
+        return {row["id"] for row in await self._database.fetch(KEYS_IN_FORCE, list(ids))}
+
     async def all(self) -> list[StoredKey]:
         """Return all keys, the oldest first."""
-        return [StoredKey(*row) for row in await self._database.fetch(KEYS)]
+        return [StoredKey(*row) for row in await self._database.fetch(ALL_KEYS)]
 
     async def add(
-        self, key_id: str, digest: bytes, district: str, source: str, lines: Sequence[str]
+        self,
+        key_id: str,
+        digest: bytes,
+        district: str,
+        source: str,
+        lines: Sequence[str],
+        expires: datetime | None,
     ) -> None:
         """Store a key."""
-        await self._database.fetch(ADD_KEY, key_id, digest, district, source, [*lines])
+        await self._database.fetch(ADD_KEY, key_id, digest, district, source, [*lines], expires)
 
     async def revoke(self, key_id: str) -> bool:
         """Revoke a key; return False if there is no such key in force."""
