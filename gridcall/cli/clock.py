@@ -49,9 +49,7 @@ def clock_hold(district: str) -> None:
     until, now = run_on_database(hold)
     if until is None:
         fail(NOTHING_RAN, f"{district} is not ahead of the clock: gridcall doctor shows districts")
-    say(
-        f"{district} is held at {rfc3339(until)}: its time goes on in {(until - now) / 1e6:,.0f} s"
-    )
+    say(f"{district} is held at {rfc3339(until)}: its time goes on in {(until - now) / 1e6:,.0f} s")
 
 
 COMMANDS = {"clock": clock_group}

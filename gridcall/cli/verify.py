@@ -13,7 +13,7 @@ from embedded.server import database_url, server_url
 from events.errors import Invalid
 from gridcall.cli.options import json_option, service_databases_option
 from gridcall.cli.progress import ProgressBar
-from gridcall.cli.terminal import INCOMPLETE, NOTHING_RAN, REJECTED, emit, fail
+from gridcall.cli.terminal import INCOMPLETE, NOTHING_RAN, REJECTED, emit, fail, say
 from gridcall.heads import parse_heads, signer_of
 from gridcall.simulation.reports.files import as_json
 from gridcall.verify import KnownHead, Verified, verify
@@ -89,13 +89,11 @@ def read_heads(path: Path, signers: Path | None) -> Sequence[KnownHead]:
     except Invalid as error:
         fail(NOTHING_RAN, f"{path}: {error}")
     if not file.signature:
-        click.echo(
-            f"{path}: not signed: trust it as much as the place where it was stored", err=True
-        )
+        say(f"{path}: not signed: trust it as much as the place where it was stored", err=True)
     elif signers is None:
         fail(NOTHING_RAN, f"{path} is signed: name the allowed signers with --signers FILE")
     else:
-        click.echo(f"{path}: signed by {signer_of(file, signers)}", err=True)
+        say(f"{path}: signed by {signer_of(file, signers)}", err=True)
     return file.heads
 
 

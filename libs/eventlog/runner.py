@@ -69,10 +69,10 @@ class Runner(Generic[S, R]):
         committed, count = await asyncio.gather(
             self._commit(*self._take_decided()), self._decide(), return_exceptions=True
         )
-        if committed is not None:
-            raise committed
-        if isinstance(count, BaseException):
-            raise count
+        if isinstance(committed, BaseException) or isinstance(count, BaseException):
+            faults = [each for each in (committed, count) if isinstance(each, BaseException)]
+            del committed, count  # A traceback has this frame: the stage would be in a cycle.
+            raise faults.pop(0)
         if count < self.batch:
             await self._commit(*self._take_decided())
         return count

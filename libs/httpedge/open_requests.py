@@ -79,18 +79,20 @@ class OpenRequests:
         self._opened: defaultdict[str, set[OpenRequest]] = defaultdict(set)
         self._watch: asyncio.Task[None] | None = None
 
-    def has_room(self, key: str | None) -> bool:
-        """Tell if a key may open one more request."""
-        return self._shares.has_room(key, 1)
+    def has_room(self, sharer: str | None) -> bool:
+        """Tell if a key, or another sharer, may open one more request."""
+        return self._shares.has_room(sharer, 1)
 
     @contextmanager
-    def admit(self, key: str | None) -> Iterator[OpenRequest]:
+    def admit(self, key: str | None, sharer: str | None = None) -> Iterator[OpenRequest]:
         """Count a request as open for the length of the block. Raises Problem 429 or 503.
 
-        None is the key of gridcall's own services, which does not end.
+        A key of None does not end: gridcall's own services have it, and clients who need no key.
+        Those are counted by their `sharer`, such as an address.
         """
         opened = OpenRequest()
-        self._shares.take(key, 1)
+        sharer = sharer or key
+        self._shares.take(sharer, 1)
         REQUESTS_OPEN.labels(self._name).inc()
         if key is not None:
             self._opened[key].add(opened)
@@ -99,7 +101,7 @@ class OpenRequests:
             yield opened
         finally:
             REQUESTS_OPEN.labels(self._name).dec()
-            self._shares.take(key, -1)
+            self._shares.take(sharer, -1)
             if key is not None:
                 self._opened[key].discard(opened)
                 if not self._opened[key]:

@@ -57,15 +57,15 @@ class RequestParser:
         if self._parser is None:
             return
         self._frame_bytes += len(data)
-        problem, rest = None, b""
+        error, rest = None, b""
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             rest = data[upgrade.args[0] :]
-        except HttpParserError as error:
-            problem = problem_of(error)
-        if problem is not None:
-            raise problem  # Not from within: then it would refer to all of this.
+        except HttpParserError as caught:
+            error = caught.with_traceback(None)
+        if error is not None:
+            raise problem_of(error)  # Not from within: then it would refer to all of this.
         if self._upgrade is not None:
             self._feed_as_body(rest)
         else:

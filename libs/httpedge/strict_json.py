@@ -140,8 +140,8 @@ def parse_pairs(text: str) -> Any:
             text, object_pairs_hook=tuple, parse_constant=Constant, parse_int=len, parse_float=len
         )
     except (json.JSONDecodeError, RecursionError) as fault:
-        problem = invalid(f"The item is not JSON: {fault}. Send an object in JSON.")
-    raise problem  # Outside of `except`, because the traceback would carry the text along.
+        detail = f"The item is not JSON: {fault}. Send an object in JSON."
+    raise invalid(detail)  # Outside of `except`, because the traceback would carry the text along.
 
 
 def collect_faults(value: Any, pointer: str, faults: list[FieldError]) -> None:

@@ -163,7 +163,10 @@ class Acceptor:
             task = asyncio.create_task(self._commit_all(district, queue))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await pending.answer
+        try:
+            return await pending.answer
+        finally:
+            del pending  # A fault has this frame in its traceback, and the answer has the fault.
 
     async def drain(self) -> None:
         """Wait until every request that was taken is answered."""
@@ -192,7 +195,7 @@ class Acceptor:
                     break
                 for pending in group:
                     if not pending.answer.done():
-                        pending.answer.set_exception(fault)
+                        pending.answer.set_exception(fault.with_traceback(None))
             queue.items -= sum(len(pending.items) for pending in group)
         queue.commits -= 1
 

@@ -74,7 +74,7 @@ async def track(request: Request, code: TrackingCode) -> Response:
     if identity is None:
         detail = "No such tracking code. It is the `tracking` of the answer to a post."
         raise Problem(404, "unknown", "Not known", detail)
-    return await progress_response(request, identity)
+    return await progress_response(request, identity, None)
 
 
 @router.get(
@@ -99,21 +99,26 @@ async def get_issue(request: Request, line: LineName, reference: Reference) -> R
     if identity is None:
         detail = f"No issue {reference[:200]!r} came through {line} with this key; post it."
         raise Problem(404, "unknown", "Not known", detail)
-    return await progress_response(request, identity)
+    return await progress_response(request, identity, key.id)
 
 
-async def progress_response(request: Request, identity: StoredIdentity) -> Response:
+async def progress_response(
+    request: Request, identity: StoredIdentity, key: str | None
+) -> Response:
     """Return an accepted input, its outcome if there is one, and its case.
 
-    With `Prefer: wait` it waits until both include the input.
+    With `Prefer: wait` it waits until both include the input. Those who have a code and no key
+    share by their addresses.
     """
     intake: Intake = request.app.state.intake
     tracking = Tracking(intake.store, intake.outcomes, intake.tracker)
     seconds = preferred_wait(request.headers.raw, WAIT_SECONDS_MAX)
-    if not seconds or intake.waiting.locked():
+    sharer = key or client_network(request.scope)
+    if not seconds or not intake.waits.has_room(sharer):
         return json_response(await tracking.progress(identity, 0))
-    async with intake.waiting:
-        progress = await tracking.progress(identity, seconds)
+    with intake.waits.admit(key, sharer) as opened:
+        waiting = tracking.progress(identity, seconds)
+        progress = await opened.until_ended(waiting, request.receive)
     return json_response(progress, headers={"Preference-Applied": f"wait={seconds}"})
 
 

@@ -220,17 +220,12 @@ def test_guesses_are_slowed_and_a_good_key_is_not(live: tuple[Process, str]) -> 
     process, key = live
     with client(process.url, key) as api:
         api.get("/log/exampleville", params={"limit": 1}).raise_for_status()
-        answers = [
-            httpx.get(
-                f"{process.url}/log/exampleville",
-                headers={"authorization": f"Bearer gck_{number:040}"},
-            )
-            for number in range(GUESSES_AT_ONCE * 2)
-        ]
-        assert answers[0].status_code == 401
-        assert answers[-1].status_code == 429
-        assert int(answers[-1].headers["retry-after"]) >= 1
-        assert answers[-1].headers["content-type"] == "application/problem+json"
+        guesses = [{"authorization": f"Bearer gck_{n:040}"} for n in range(4 * GUESSES_AT_ONCE)]
+        answers = [api.get("/log/exampleville", headers=guess) for guess in guesses]
+        assert {answer.status_code for answer in answers} == {401, 429}
+        slowed = next(answer for answer in answers if answer.status_code == 429)
+        assert int(slowed.headers["retry-after"]) >= 1
+        assert slowed.headers["content-type"] == "application/problem+json"
         assert api.get("/log/exampleville", params={"limit": 1}).status_code == 200
         assert httpx.get(process.url, headers=basic(key)).status_code == 200
 

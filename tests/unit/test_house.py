@@ -124,3 +124,42 @@ def test_no_test_waits_for_a_length_of_time() -> None:
 
 def test_no_test_judges_by_a_clock() -> None:
     assert count_in_tests(is_clock) == CLOCK_READING, "count calls instead of seconds"
+
+
+def raises_own_local(function: ast.AST) -> bool:
+    """Return True for a function that raises an exception which one of its names keeps.
+
+    The traceback has the function's frame, and the frame has the exception: a cycle. It keeps all
+    that its frames have until the garbage collector looks.
+    """
+    caught = {
+        handler.name for handler in ast.walk(function) if isinstance(handler, ast.ExceptHandler)
+    }
+    return any(
+        isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Name)
+        and node.exc.id.islower()
+        and node.exc.id not in caught
+        for node in ast.walk(function)
+    )
+
+
+def test_no_frame_keeps_the_exception_that_it_raises() -> None:
+    wrong = [
+        f"{name_of(path)}: {node.name}"
+        for path in files("libs", "services", pattern="*.py")
+        for node in nodes(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and raises_own_local(node)
+    ]
+    assert wrong == [], "raise the result of a call: a name would hold the exception in a cycle"
+
+
+def test_commands_write_through_their_terminal() -> None:
+    """Check that no text of others reaches a terminal with characters that command it."""
+    wrong = [
+        name_of(path)
+        for path in files("gridcall/cli", pattern="*.py")
+        if path.name != "terminal.py"
+        and calls(path, lambda call: ast.unparse(call.func) in ("click.echo", "print"))
+    ]
+    assert wrong == [], "use say, emit, print_rows or fail of gridcall/cli/terminal.py"

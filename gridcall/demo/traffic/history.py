@@ -216,12 +216,11 @@ async def write_history(
 
 async def keys_of(database: Database, keys: DemoKeys) -> dict[str, ApiKey]:
     """Return the key of each source."""
-    result = {}
-    for source in (*keys.platforms, PEOPLE):
-        key = await ApiKeys(database).find(keys.secret_of(source))
-        assert key is not None, "the demo has just made it"
-        result[source] = key
-    return result
+    sources = (*keys.platforms, PEOPLE)
+    return {
+        source: await ApiKeys(database).find(keys.secret_of(source), "this process")
+        for source in sources
+    }
 
 
 async def accept(acceptor: Acceptor, receipts: Receipts, posts: Sequence[PastPost]) -> None:

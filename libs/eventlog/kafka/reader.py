@@ -67,8 +67,7 @@ class KafkaLog:
         """
         buffer = await self._buffer(shard, after)
         if buffer.fault:
-            fault, buffer.fault = buffer.fault, None
-            raise fault
+            raise buffer.take_fault()
         rows = buffer.rows
         if after > buffer.last:
             buffer.restart(after)

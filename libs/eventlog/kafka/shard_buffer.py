@@ -48,6 +48,12 @@ class ShardBuffer:
         self.last = self.read_up_to = after
         self.mark = Watermark(0, BEGINNING)
 
+    def take_fault(self) -> GridcallError:
+        """Return what the reader must learn, and forget it."""
+        fault, self.fault = self.fault, None
+        assert fault is not None, "there is no fault"
+        return fault
+
     def accepts(self, generation: int, position: int) -> bool:
         """Tell whether a record is of the writer's log.
 

@@ -75,10 +75,10 @@ def parse_structured(value: bytes) -> IssueEvent:
     try:
         members = decode_members(value)
     except msgspec.DecodeError as fault:
-        problem = not_an_event(f"The event is not an object in JSON: {fault}.")
+        detail = f"The event is not an object in JSON: {fault}."
     else:
         return event_of(members)
-    raise problem  # Outside of `except`, because the traceback would carry the value along.
+    raise not_an_event(detail)  # Outside of `except`: the traceback would carry the value along.
 
 
 def event_of(members: Mapping[str, msgspec.Raw]) -> IssueEvent:

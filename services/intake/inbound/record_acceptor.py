@@ -81,7 +81,7 @@ class RecordAcceptor:
             district, item, reference = read_issue(event, self._line, allowed)
             readable[district].append(Readable(number, cause, item, reference))
         except Problem as problem:
-            answers[number] = Answer(cause, problem)
+            answers[number] = Answer(cause, problem.with_traceback(None))  # It has `answers`.
         except OWN_FAULTS:  # They stop no record behind this one.
             log.exception(
                 "a record of the line %s cannot be read: this is a fault of gridcall", self._line

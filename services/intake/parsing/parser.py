@@ -35,11 +35,11 @@ class Parser(Generic[Item]):
         check_strict(item, "issue or action")
         try:
             parsed: Item = self._validate(item)
-        except ValidationError as error:
-            problem = problem_of(self._name, self._shape, error)
+        except ValidationError as caught:
+            error = caught.with_traceback(None)  # Which would carry the item along, in a cycle.
         else:
             return parsed
-        raise problem  # Outside of `except`, because the traceback would carry the input along.
+        raise problem_of(self._name, self._shape, error)
 
 
 def check_parts(item: bytes) -> None:
