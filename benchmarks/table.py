@@ -100,7 +100,7 @@ def own_server() -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
-            server.stop()
+            server.cleanup()
 
 
 async def settings(database: Database) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedded.server import is_running, start_server
+from embedded.server import start_server, wait_for_end
 from eventlog.postgres.pool import open_database
 from events.errors import GridcallError
 from events.instants import Instant
@@ -199,21 +199,13 @@ def open_sandbox(speed: float) -> Iterator[Sandbox]:
 def postgres_in(folder: Path) -> Iterator[str]:
     """Open an embedded server in a folder, and yield the URL of gridcall's database.
 
-    The server is ended even if its start was interrupted.
+    At the end it has stopped, so that the folder can be deleted.
     """
     try:
-        yield str(start_server(folder).get_uri("gridcall"))
+        server = start_server(folder)
+        try:
+            yield server.get_uri("gridcall")
+        finally:
+            server.cleanup()
     finally:
-        end_server(folder / "postgres")
-
-
-def end_server(data: Path) -> None:
-    """End the server of a data folder, even if other processes are registered as its users."""
-    try:
-        pid = int((data / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGINT)  # Postgres's signal for a fast shutdown.
-    except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
-        return
-    end = time.monotonic() + END_SECONDS
-    while is_running(pid) and time.monotonic() < end:
-        time.sleep(POLL_SECONDS)
+        wait_for_end(folder, END_SECONDS)

