@@ -12,8 +12,9 @@ from assessment.core.facts import Key
 from assessment.store import encoded_facts, merged_logs, stored_districts, stored_zone
 from eventlog.codec import Entry
 from eventlog.core.row import Progress
+from eventlog.postgres.address import check_address
+from eventlog.postgres.faults import map_errors, translate
 from eventlog.postgres.outbox import PUBLISHED
-from eventlog.postgres.pool import map_errors
 from eventlog.postgres.statements import HEAD, READ, SHARDS
 from eventlog.postgres.survey import Survey
 from events.errors import Halted
@@ -140,6 +141,7 @@ def opening_order(service_databases: Mapping[str, str]) -> Sequence[str]:
 @asynccontextmanager
 async def open_at_one_instant(url: str) -> AsyncIterator[Connection]:
     """Open a connection that sees a database as it is now."""
+    check_address(url)
     with map_errors():
         connection = await asyncpg.connect(
             url, server_settings={"enable_seqscan": "off", "jit": "off"}
@@ -153,5 +155,7 @@ async def open_at_one_instant(url: str) -> AsyncIterator[Connection]:
             f"this database is of an older gridcall, or of none ({fault}). "
             "Its service brings it up to date when it starts: gridcall up"
         ) from fault
+    except asyncpg.PostgresError as fault:
+        raise translate(fault) or fault from fault
     finally:
         await connection.close()

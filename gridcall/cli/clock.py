@@ -7,7 +7,7 @@ import click
 from eventlog.postgres.pool import Database
 from events.instants import rfc3339
 from gridcall.cli.options import district_option
-from gridcall.cli.queries import run_on_database
+from gridcall.cli.queries import change_database
 from gridcall.cli.terminal import NOTHING_RAN, fail, say
 from intake.acceptor import now_us
 from intake.store import ConditionStore, IntakeStore
@@ -25,7 +25,7 @@ def clock_confirm() -> None:
     \b
     Example:     gridcall clock confirm
     """
-    ahead_us = run_on_database(lambda database: IntakeStore(database).confirm_clock(now_us()))
+    ahead_us = change_database(lambda database: IntakeStore(database).confirm_clock(now_us()))
     say(f"confirmed: {ahead_us / 1e6:+,.0f} s beside this machine's clock")
 
 
@@ -46,7 +46,7 @@ def clock_hold(district: str) -> None:
         until = await ConditionStore(database).hold_time(district)
         return until, await IntakeStore(database).clock()
 
-    until, now = run_on_database(hold)
+    until, now = change_database(hold)
     if until is None:
         fail(NOTHING_RAN, f"{district} is not ahead of the clock: gridcall doctor shows districts")
     say(f"{district} is held at {rfc3339(until)}: its time goes on in {(until - now) / 1e6:,.0f} s")

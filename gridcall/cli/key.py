@@ -10,7 +10,7 @@ import click
 from events.catalogue import LINES
 from events.instants import instant_of
 from gridcall.cli.options import SeenText, district_option, json_option
-from gridcall.cli.queries import run_on_database
+from gridcall.cli.queries import change_database, run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, fail, print_rows, say
 from intake.api_keys import ON_KAFKA, READER, ApiKeys
 
@@ -82,7 +82,7 @@ def key_add(district: str, source: str, lines: tuple[str, ...], expires: datetim
     \b
     Example:     gridcall key add --district licheng --source 12345 --line hotline --expires 90d
     """
-    say(run_on_database(lambda database: ApiKeys(database).add(district, source, lines, expires)))
+    say(change_database(lambda database: ApiKeys(database).add(district, source, lines, expires)))
 
 
 @key_group.command("list")
@@ -120,7 +120,7 @@ def key_revoke(key_id: str) -> None:
     \b
     Example:     gridcall key revoke 3f2a91c0
     """
-    if not run_on_database(lambda database: ApiKeys(database).revoke(key_id)):
+    if not change_database(lambda database: ApiKeys(database).revoke(key_id)):
         fail(NOTHING_RAN, f"no valid key {key_id!r}; gridcall key list shows all")
 
 

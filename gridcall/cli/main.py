@@ -9,11 +9,10 @@ from importlib import import_module
 
 import click
 
-from eventlog.postgres.generation import NewGeneration
-from events.errors import Halted, Unavailable
+from eventlog.exits import exit_of
+from events.errors import GridcallError
 from events.topology import SERVICE
-from gridcall.cli.terminal import NOTHING_RAN, OWN_FAULT, TERMINATED, UNREACHABLE, fail, say
-from httpedge.ports import PortTaken
+from gridcall.cli.terminal import OWN_FAULT, TERMINATED, UNREACHABLE, fail, say
 from intake.acceptor import ClockLeapt
 
 # A command is in the module of its name, except where one module declares several commands.
@@ -58,27 +57,13 @@ def entry() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         main()
-    except NewGeneration as error:
-        fail(
-            UNREACHABLE,
-            f"{error}. Check which database this is; to go on with it: gridcall restore accept",
-        )
     except ClockLeapt as error:
         fail(
             UNREACHABLE,
             f"{error}. Check which clock is right, and decide: {error.command}",
         )
-    except PortTaken as error:
-        fail(UNREACHABLE, str(error))
-    except Unavailable as error:
-        fail(UNREACHABLE, f"{error}; see GRIDCALL_DATABASE_URL, or run gridcall doctor")
-    except Halted as error:
-        fail(NOTHING_RAN, str(error))
-    except OSError as error:
-        fail(
-            UNREACHABLE,
-            f"{error.filename or 'stdout'}: {error.strerror}; make room, then run again",
-        )
+    except (GridcallError, OSError) as error:
+        fail(*exit_of(error))
     except Exception:
         say(traceback.format_exc(), err=True)
         fail(OWN_FAULT, "this is a fault of gridcall; please report it with the lines above")

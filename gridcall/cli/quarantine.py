@@ -12,7 +12,7 @@ import click
 from eventlog.postgres.pool import Database
 from events.catalogue import LINES
 from gridcall.cli.options import json_option
-from gridcall.cli.queries import run_on_database
+from gridcall.cli.queries import change_database, run_on_database
 from gridcall.cli.terminal import (
     NOTHING_RAN,
     REJECTED,
@@ -111,7 +111,7 @@ def retry_command(ids: tuple[int, ...], line: str | None) -> None:
     records = select(ids, line)
     complete = [record.id for record in records if record.is_whole]
     incomplete = [record.id for record in records if not record.is_whole]
-    remaining = run_on_database(lambda database: retry(database, complete))
+    remaining = change_database(lambda database: retry(database, complete))
     for record in remaining:
         outcome = "not retried yet" if record.again else f"refused again: {one_line(record.reason)}"
         say(f"{record.id}: {outcome}", err=True)
@@ -156,7 +156,7 @@ def discard_command(ids: tuple[int, ...], line: str | None) -> None:
     Example:     gridcall quarantine discard 17
     """
     selected = [record.id for record in select(ids, line)]
-    say(f"{run_on_database(lambda database: InboundStore(database).discard(selected))} discarded")
+    say(f"{change_database(lambda database: InboundStore(database).discard(selected))} discarded")
 
 
 def select(ids: Sequence[int], line: str | None = None) -> list[DeadLetter]:

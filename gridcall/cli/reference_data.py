@@ -12,7 +12,7 @@ from eventlog.content_codec import encode_content
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.reference_data import AdmissionList, Content, Names, Policies, Roster
 from gridcall.cli.options import SeenText, district_option
-from gridcall.cli.queries import run_on_database
+from gridcall.cli.queries import change_database
 from gridcall.cli.terminal import NOTHING_RAN, fail, say
 from gridcall.operator import operator_sender
 from intake.adoption import adopt_reference_data
@@ -57,7 +57,7 @@ def adopt_and_report(
     district: str, events: Sequence[ReferenceAdopted], contents: Mapping[str, bytes]
 ) -> None:
     """Adopt reference data that are not in force yet, and print which."""
-    adoptions = run_on_database(
+    adoptions = change_database(
         lambda database: adopt_reference_data(
             database, district, events, contents, operator_sender()
         )

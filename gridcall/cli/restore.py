@@ -6,17 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-import asyncpg
 import click
 
 from embedded.server import data_folder, server_url
 from eventlog.core.row import Generation
 from eventlog.postgres.generation import DatabaseCheck, generations
-from eventlog.postgres.pool import map_errors
+from eventlog.postgres.migrate import open_connection
 from events.topology import UPSTREAM
 from gridcall.cli.options import service_databases_option
 from gridcall.cli.terminal import say
-from gridcall.host.migrations import prepare
+from gridcall.host.migrations import bring_up_to_date
 
 
 @click.group("restore")
@@ -35,7 +34,9 @@ def restore_accept(service_databases: dict[str, str]) -> None:
     A second run cuts stages that the first could not reach. It begins no further generation.
     Example:     gridcall restore accept
     """
-    generations_by_district = asyncio.run(accept_database(server_url(), service_databases))
+    generations_by_district = asyncio.run(
+        accept_database(server_url(create=False), service_databases)
+    )
     for district, generation in generations_by_district.items():
         number, position = generation.number, generation.forked_at
         say(f"{district}: generation {number}, which goes on after position {position}")
@@ -45,13 +46,12 @@ async def accept_database(
     url: str, service_databases: Mapping[str, str]
 ) -> Mapping[str, Generation]:
     """Begin a generation of intake's database, and return the generation of each district."""
-    await prepare(url)
+    await bring_up_to_date(url, create=False)
     async with AsyncExitStack() as stack:
         connections = {}
         for service, service_url in {"intake": url, **service_databases}.items():
-            with map_errors():
-                connections[service] = await asyncpg.connect(service_url)
-            stack.push_async_callback(connections[service].close)
+            connection = await stack.enter_async_context(open_connection(service_url))
+            connections[service] = connection
         intake = connections.pop("intake")
         await DatabaseCheck(data_folder(), url, "intake").accept(intake, UPSTREAM, connections)
         return await generations("intake", intake)

@@ -14,7 +14,7 @@ from eventlog.postgres.pool import Database
 from events.catalogue import CaseParked, RetryAsked
 from events.topology import WRITER
 from gridcall.cli.options import SeenText
-from gridcall.cli.queries import run_on_database
+from gridcall.cli.queries import change_database
 from gridcall.cli.terminal import NOTHING_RAN, REJECTED, UNREACHABLE, fail, say
 from gridcall.host.status import parked
 from gridcall.operator import SOURCE, operator_sender
@@ -51,7 +51,7 @@ def retry_command(case: str, by: str) -> None:
     Exit status: 0 the case goes on · 1 it is parked again · 2 it is not parked · 3 no outcome yet
     Example:     gridcall retry 0b6cf6bd6ec3e7b0a1f6f7a3c5d1e2f4
     """
-    retries = run_on_database(lambda database: retry_case(database, case, by))
+    retries = change_database(lambda database: retry_case(database, case, by))
     if not retries:
         fail(NOTHING_RAN, f"case {case!r} is not parked; gridcall parked lists those that are")
     for retry in retries:

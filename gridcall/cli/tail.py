@@ -13,14 +13,13 @@ from embedded.server import server_url
 from eventlog.codec import Entry, entry_envelope
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import listen, open_database
+from eventlog.postgres.pool import listen
 from events.instants import rfc3339
 from events.registry import short_type
 from events.topology import LOGS, WRITER
 from gridcall.cli.options import json_option, only_district_option
-from gridcall.cli.queries import only_district
+from gridcall.cli.queries import only_district, open_to_read
 from gridcall.cli.terminal import INTERRUPTED, emit
-from gridcall.host.migrations import prepare
 
 PAGE_ROWS = 1000
 LAST_ROWS = 10
@@ -88,10 +87,9 @@ async def print_log(
     json_output: bool,
 ) -> None:
     """Print the selected rows of a log."""
-    url = server_url()
-    await prepare(url)
+    url = server_url(create=False)
     notifier = Notifier()
-    async with open_database(url, size=2) as database:
+    async with open_to_read(url) as database:
         source = PostgresLog(log, WRITER[log], database, notifier)
         shard = district or await only_district(database)
         if after is None:

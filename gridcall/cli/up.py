@@ -8,13 +8,14 @@ from typing import NoReturn
 
 import click
 
-from embedded.server import data_folder, server_url
+from embedded.server import data_folder, is_embedded, server_url
 from eventlog.logs import configure_logging
+from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.pool import Database
 from eventlog.program import prepare_database
 from eventlog.settings import load_settings
 from events.catalogue import LINES
-from gridcall.cli.queries import run_on_database
+from gridcall.cli.queries import change_database
 from gridcall.cli.terminal import NOTHING_RAN, fail, say
 from gridcall.demo.live import run_demo
 from gridcall.host.app import ALL, make_host_app
@@ -69,7 +70,8 @@ def up_command(
     """
     configure_logging("gridcall")
     url = server_url()
-    asyncio.run(prepare_database(url, MIGRATIONS))
+    check = DatabaseCheck(data_folder(), url, "intake")
+    asyncio.run(prepare_database(url, MIGRATIONS, check, create=is_embedded()))
     check_port(host, port)
     settings = load_settings(LimitSettings)
     if demo:
@@ -79,7 +81,7 @@ def up_command(
         )
         return
     if development_key:
-        district, secret = run_on_database(add_development_key)
+        district, secret = change_database(add_development_key)
         say(f"a key for all lines of {district}, and for reading logs: {secret}")
     service_key = os.environ.get("GRIDCALL_SERVICE_KEY", "")
     app = make_host_app(url, settings, services or ALL, service_key=service_key)

@@ -71,7 +71,7 @@ def verify_command(
                  gridcall verify --head head.txt --signers allowed_signers
     """
     heads = [head for path in head_files for head in read_heads(path, signers)]
-    url = database_url(database) if database else server_url()
+    url = database_url(database, create=False) if database else server_url(create=False)
     with ProgressBar() as bar:
         progress = bar.begin("Folding", None)
         results = asyncio.run(verify(url, districts, progress, service_databases, heads))

@@ -24,7 +24,7 @@ from eventlog.http_log import log_routes
 from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.reader import KafkaLog
 from eventlog.kafka.relay import Relay
-from eventlog.log_once import Outages
+from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.peers import Directory, Peers, service_key_guard
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
@@ -54,7 +54,8 @@ class ServiceHost:
 
     Without `peers` all services share one database. With `peers` this process is one service,
     named `service`, and reads the others over Kafka. `writers` names the service of each log,
-    which is its schema in the database. `speed` is how fast the districts' time runs.
+    which is its schema in the database. `speed` is how fast the districts' time runs. `check` is
+    for the database of the first log.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class ServiceHost:
         *,
         url: str,
         database: Database | None,
-        check: DatabaseCheck,
+        check: DatabaseCheck | None,
         directory: Directory,
         writers: Mapping[str, str],
         peers: Peers | None = None,
@@ -83,6 +84,7 @@ class ServiceHost:
         self.relays: dict[tuple[str, str], Relay] = {}
         self.services: tuple[HostedService, ...] = ()
         self._outages: dict[str, Outages] = {}
+        self.announcing_fault = ""  # The reason for which a restored database is not noticed.
         self._database = database
         self._check = check
         self._service = service
@@ -140,7 +142,8 @@ class ServiceHost:
         self.services = services
         if self._database:
             self.start(listen(self.url, self.notifier, self._database.sessions))
-            self.start(self._announce())
+            if self._check:
+                self.start(self._announce(self._check))
         self.start(self._keep_shards())
         for followed in self.followed.values():
             self.start(followed.run())
@@ -179,11 +182,19 @@ class ServiceHost:
             log.critical("%s ended: this process ends too", task, exc_info=fault)
             os._exit(FAULT_STATUS)
 
-    async def _announce(self) -> None:
+    async def _announce(self, check: DatabaseCheck) -> None:
         """Record how far the database is, so that a restored one is noticed."""
+        once = LogOnce(log)
         while True:
-            with suppress(Unavailable, NewGeneration):
-                await self.database.on_connection(self._check.announce)
+            try:
+                check.announce(await self.database.on_connection(check.state))
+                self.announcing_fault = ""
+                once.clear()
+            except (Unavailable, NewGeneration):
+                pass  # The tasks that store rows log it.
+            except OSError as fault:
+                self.announcing_fault = f"the announced position is not stored: {fault}"
+                once.error(f"{self.announcing_fault}; a restored database would not be noticed")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _keep_shards(self) -> None:

@@ -17,20 +17,22 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 
 from embedded.server import data_folder, database_url
+from eventlog.exits import NOTHING_RAN, TERMINATED, exit_of
 from eventlog.health import check_ready, operator_routes, probe_routes
 from eventlog.host import HostedService, ServiceHost
+from eventlog.kafka.published import published_heads
 from eventlog.kafka.topics import Cluster
 from eventlog.lag import watch_lag
 from eventlog.log_once import LogOnce
 from eventlog.logs import LOGGER, configure_logging
 from eventlog.peers import Directory, Peers
-from eventlog.postgres.generation import DatabaseCheck, NewGeneration
-from eventlog.postgres.migrate import create_database, migrate
+from eventlog.postgres.generation import DatabaseCheck, connection_check
+from eventlog.postgres.migrate import check_database, create_database, migrate
 from eventlog.postgres.pool import Database, open_database
 from eventlog.retry import retry
 from eventlog.settings import ServiceSettings, StoringSettings, load_settings, variables
-from events.errors import Halted, Unavailable
-from httpedge.ports import PortTaken, check_port
+from events.errors import GridcallError, Unavailable
+from httpedge.ports import check_port
 from httpedge.problems import Problem
 from httpedge.responses import handle_problems
 from httpedge.server import serve
@@ -38,7 +40,7 @@ from httpedge.server import serve
 CONNECTIONS = 12  # Intake needs two for each busy district, and some for look-ups.
 PATIENCE_SECONDS = 60  # A database that starts beside its service is waited for.
 REOPEN_SECONDS = 20  # A server that is starting hears SIGTERM only after that.
-NOTHING_RAN, UNREACHABLE, TERMINATED = 2, 3, 143
+BROKER_SECONDS = 5  # A data folder that knows the database is enough to start.
 
 log = logging.getLogger(LOGGER)
 FAULT = Problem(500, "fault", "A fault of gridcall", "This is a fault of gridcall.")
@@ -78,29 +80,11 @@ def main(program: Program) -> NoReturn:
     configure_logging(program.name)
     try:
         run(program, load_settings(program.settings))
-    except (Unavailable, PortTaken, Halted, OSError) as fault:
-        status, sentence = exit_status(fault)
-        log.critical("%s", sentence)
-        sys.exit(status)
+    except (GridcallError, OSError) as fault:
+        ended = exit_of(fault)
+        log.critical("%s", ended.sentence)
+        sys.exit(ended.status)
     sys.exit(0)
-
-
-def exit_status(fault: Exception) -> tuple[int, str]:
-    """Return the exit status of a program that a fault ended, and what to do about it."""
-    match fault:
-        case NewGeneration():
-            return UNREACHABLE, (
-                f"{fault}. Check which database this is; to go on with it: gridcall restore accept"
-            )
-        case Unavailable():
-            return UNREACHABLE, f"{fault}; see GRIDCALL_DATABASE_URL, or run gridcall doctor"
-        case OSError():
-            place = fault.filename or "stdout"
-            return UNREACHABLE, f"{place}: {fault.strerror}; make room, then start again"
-        case PortTaken():
-            return UNREACHABLE, str(fault)
-        case _:
-            return NOTHING_RAN, str(fault)
 
 
 def usage(program: Program) -> str:
@@ -114,30 +98,69 @@ def usage(program: Program) -> str:
 def run(program: Program, settings: ServiceSettings) -> None:
     """Bring the schema up to date, then serve until SIGTERM or Ctrl-C."""
     configure_logging(program.name)
-    url = ""
+    url, check = "", None
     if program.migrations and isinstance(settings, StoringSettings):
         url = settings.database_url or database_url(
             program.embedded_database or f"gridcall_{program.name}"
         )
-        asyncio.run(prepare_database(url, {program.name: program.migrations}))
+        migrations = {program.name: program.migrations}
+        if program.open_directory:
+            check = asyncio.run(check_of_first_log(program, settings, url))
+        asyncio.run(prepare_database(url, migrations, check, create=not settings.database_url))
     check_port(settings.host, settings.port)
-    serve(service_app(program, settings, url), settings.host, settings.port, settings.limits)
+    app = service_app(program, settings, url, check)
+    serve(app, settings.host, settings.port, settings.limits)
 
 
-async def prepare_database(url: str, migrations: Mapping[str, Path], schema: str = "") -> None:
+async def check_of_first_log(
+    program: Program, settings: ServiceSettings, url: str
+) -> DatabaseCheck:
+    """Return the check of the first log's database, with what readers know of it from Kafka.
+
+    A data folder that does not know the database is a new one, for example of a new pod. Then the
+    broker is waited for. Raises Unavailable.
+    """
+    cluster = Cluster.parse(settings.kafka)
+    (log_name,) = (name for name, writer in program.writers.items() if writer == program.name)
+    check = DatabaseCheck(data_folder(), url, program.name, {})
+    waits = LogOnce(log)
+    try:
+        heads = await retry(
+            lambda: published_heads(cluster, log_name),
+            patience_seconds=BROKER_SECONDS if check.has_file else PATIENCE_SECONDS,
+            on_fault=lambda fault: waits.warning(f"waiting for the broker: {fault}"),
+        )
+    except Unavailable:
+        if check.has_file:
+            return check
+        raise
+    finally:
+        waits.clear()
+    return DatabaseCheck(data_folder(), url, program.name, heads)
+
+
+async def prepare_database(
+    url: str,
+    migrations: Mapping[str, Path],
+    check: DatabaseCheck | None = None,
+    *,
+    create: bool = False,
+) -> None:
     """Bring schemas up to date as soon as the database answers, and check that it is the same.
 
-    `schema` is the one whose progress is checked: the first one if not given. Raises Unavailable
-    after PATIENCE_SECONDS.
+    Raises Unavailable after PATIENCE_SECONDS, and Unusable at once.
     """
-    check = DatabaseCheck(data_folder(), url, schema or next(iter(migrations)))
 
     async def prepare() -> None:
-        await create_database(url)
+        if create:
+            await create_database(url)
+        else:
+            await check_database(url)
         for name, folder in migrations.items():
             await migrate(url, name, folder)
-        async with open_database(url, size=1, check=check.check):
-            pass
+        async with open_database(url, size=1, check=connection_check(check)) as database:
+            if check:
+                check.begin(await database.on_connection(check.state))
 
     waits = LogOnce(log)
     await retry(prepare, patience_seconds=PATIENCE_SECONDS, on_fault=partial(log_wait, waits))
@@ -145,7 +168,7 @@ async def prepare_database(url: str, migrations: Mapping[str, Path], schema: str
 
 
 @asynccontextmanager
-async def open_pool(url: str, check: DatabaseCheck) -> AsyncIterator[Database]:
+async def open_pool(url: str, check: DatabaseCheck | None) -> AsyncIterator[Database]:
     """Open the connections of a process, for the length of the block.
 
     A database that ended since it was prepared is waited for. Raises Unavailable after
@@ -154,7 +177,7 @@ async def open_pool(url: str, check: DatabaseCheck) -> AsyncIterator[Database]:
     async with AsyncExitStack() as stack:
 
         async def enter() -> Database:
-            pool = open_database(url, size=CONNECTIONS, check=check.check)
+            pool = open_database(url, size=CONNECTIONS, check=connection_check(check))
             return await stack.enter_async_context(pool)
 
         waits = LogOnce(log)
@@ -173,14 +196,16 @@ def log_wait(waits: LogOnce, fault: Unavailable) -> None:
 # ── Over HTTP ────────────────────────────────────────────────────────────────────────────────────
 
 
-def service_app(program: Program, settings: ServiceSettings, url: str) -> FastAPI:
+def service_app(
+    program: Program, settings: ServiceSettings, url: str, check: DatabaseCheck | None
+) -> FastAPI:
     """Return the application of a service that runs alone."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # It logs every single retry.
         async with AsyncExitStack() as stack:
-            host = await stack.enter_async_context(open_host(program, settings, url))
+            host = await stack.enter_async_context(open_host(program, settings, url, check))
             service = program.make(host, settings)
             key = settings.service_key.get_secret_value()
             service.include_routes(app, key)
@@ -212,10 +237,9 @@ def to_problem(fault: Exception) -> Problem:
 
 @asynccontextmanager
 async def open_host(
-    program: Program, settings: ServiceSettings, url: str
+    program: Program, settings: ServiceSettings, url: str, check: DatabaseCheck | None
 ) -> AsyncIterator[ServiceHost]:
     """Connect a service to its database and to its peers, for the length of the block."""
-    check = DatabaseCheck(data_folder(), url, program.name)
     peers = Peers(
         cluster=Cluster.parse(settings.kafka),
         key=settings.service_key.get_secret_value(),

@@ -12,7 +12,7 @@ from math import inf
 from time import monotonic
 from typing import Any, TypeVar
 
-from events.errors import Unavailable
+from events.errors import Unavailable, Unusable
 
 FIRST_SECONDS = 0.2
 LONGEST_SECONDS = 2.0  # A service goes on this soon after a database or a broker is back.
@@ -59,14 +59,15 @@ async def retry(
 ) -> T:
     """Return the result of the work; try it again for as long as it raises Unavailable.
 
-    Raises Unavailable once the patience is over. `on_fault` learns of each fault before that.
+    Raises Unavailable once the patience is over, and Unusable at once, because waiting does not
+    help. `on_fault` learns of each fault before that.
     """
     backoff, until = Backoff(), monotonic() + patience_seconds
     while True:
         try:
             return await work()
         except Unavailable as fault:
-            if monotonic() > until:
+            if isinstance(fault, Unusable) or monotonic() > until:
                 raise
             if on_fault:
                 on_fault(fault)

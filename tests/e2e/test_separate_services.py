@@ -21,7 +21,6 @@ from gridcall.verify import verify
 from tests.harness.commands import environment, run_on_database
 from tests.harness.exampleville import issue
 from tests.harness.live import adopt_exampleville, client
-from tests.harness.postgres import execute
 from tests.harness.separate_services import SERVICES, separate_services
 from tests.harness.waiting import wait_until
 
@@ -60,7 +59,6 @@ def test_a_program_without_its_settings_names_the_first_thing_to_do(service: str
 @pytest.mark.usefixtures("broker")
 def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) -> None:
     with separate_services(postgres, tmp_path) as system:
-        asyncio.run(execute(postgres, "CREATE DATABASE separate_intake"))
         key = adopt_exampleville(system.urls["intake"])
         system.start(*SERVICES)
         url = f"http://127.0.0.1:{system.ports['intake']}"

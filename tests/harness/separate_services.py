@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from eventlog.kafka.administration import apply
+from eventlog.postgres.migrate import create_database
 from gridcall.host.topics import system_topics
 from httpedge.ports import free_ports
 from tests.harness.broker import Broker, running_broker
@@ -107,6 +108,8 @@ def separate_services(postgres: str, folder: Path) -> Iterator[SeparateServices]
     with running_broker(folder / "kafka") as broker:
         asyncio.run(apply(broker.cluster, system_topics(broker.cluster, 2)))
         system = SeparateServices(postgres, broker, folder)
+        for url in system.urls.values():
+            asyncio.run(create_database(url))
         try:
             yield system
         except BaseException:

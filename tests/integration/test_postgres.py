@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import asyncpg
 import pytest
@@ -21,7 +19,6 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, text
 
 from assessment.tables import METADATA as ASSESSMENT
-from embedded.server import start_server
 from eventlog.core.log import Log
 from eventlog.core.row import Row
 from eventlog.notifier import Notifier
@@ -48,8 +45,6 @@ from tests.contract.log_contract import (
     row_at,
     visit,
 )
-from tests.harness.exampleville import CITY, PROFILE
-from tests.harness.paths import ROOT
 from tests.harness.postgres import execute
 from tests.harness.senders import SENDER
 from tests.harness.waiting import wait_for_condition
@@ -297,9 +292,10 @@ async def test_a_session_that_ends_before_its_connection_closes_is_an_unavailabl
 
 
 async def test_a_service_waits_for_a_database_that_ended_since_it_was_prepared(
-    postgres: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = postgres.replace("/postgres?", "/ended?")
+    folder = unquote(re.search("host=([^&]*)", database)[1])  # type: ignore[index]
+    url = database.replace(quote(folder), quote(str(tmp_path / "later")))
 
     async def open_and_fetch() -> int:
         async with open_pool(url, DatabaseCheck(tmp_path, url, "intake")) as database:
@@ -310,7 +306,7 @@ async def test_a_service_waits_for_a_database_that_ended_since_it_was_prepared(
 
     opening = asyncio.create_task(open_and_fetch())
     await wait_for_condition(waits)
-    await execute(postgres, "CREATE DATABASE ended TEMPLATE empty")
+    (tmp_path / "later").symlink_to(folder)
     assert await opening == 0
 
 
@@ -324,67 +320,3 @@ async def test_a_name_of_several_lines_is_written_nowhere(database: str) -> None
 
 def test_the_commit_is_one_statement() -> None:
     assert COMMIT.count(";") == 0
-
-
-def test_the_embedded_server_starts_with_a_short_path_and_a_locale_that_is_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setenv("LC_ALL", "tlh_QO.KOI8-R")  # No machine has it.
-    start_server(tmp_path).cleanup()
-    assert shutil.which("ldconfig"), "it is in /usr/sbin or /sbin on every Debian, as useradd is"
-
-
-def test_processes_that_start_the_embedded_server_at_once_all_find_it(tmp_path: Path) -> None:
-    home = {**os.environ, "GRIDCALL_HOME": str(tmp_path)}
-    home.pop("GRIDCALL_DATABASE_URL")
-    starting = [sys.executable, "-c", "from embedded.server import server_url; server_url()"]
-    with ExitStack() as stack:
-        running = [
-            stack.enter_context(subprocess.Popen(starting, env=home, cwd=ROOT / "libs"))
-            for _ in range(4)
-        ]
-    assert [process.returncode for process in running] == [0] * 4
-
-
-def test_the_embedded_server_stops_with_a_command_that_gets_sigterm(tmp_path: Path) -> None:
-    home = {**os.environ, "GRIDCALL_HOME": str(tmp_path)}
-    home.pop("GRIDCALL_DATABASE_URL")
-    program = (sys.executable, "-m", "gridcall")
-    city = ("map", "load", CITY, "--profile", PROFILE)
-    subprocess.run(
-        [*program, *map(str, city)], env=home, cwd=ROOT, check=True, capture_output=True, timeout=60
-    )
-    with subprocess.Popen(
-        [*program, "tail", "intake"], env=home, cwd=ROOT, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert b"reference-adopted" in process.stdout.readline()
-        assert (tmp_path / "postgres" / "postmaster.pid").exists()
-        process.terminate()
-    assert process.returncode == 143
-    assert not (tmp_path / "postgres" / "postmaster.pid").exists()
-
-
-def test_an_embedded_server_that_was_killed_is_started_again(tmp_path: Path) -> None:
-    home = {**os.environ, "GRIDCALL_HOME": str(tmp_path)}
-    home.pop("GRIDCALL_DATABASE_URL")
-    status = [sys.executable, "-m", "gridcall", "status"]
-    holding = [
-        sys.executable,
-        "-c",
-        "from embedded.server import server_url; server_url(); print(flush=True); input()",
-    ]
-    with subprocess.Popen(
-        holding, env=home, cwd=ROOT / "libs", stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        os.kill(
-            int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL
-        )
-        process.kill()
-    done = subprocess.run(
-        status, env=home, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stderr

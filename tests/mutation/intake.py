@@ -84,7 +84,7 @@ async def a_backup_of_intake_is_restored(world: OnPostgres) -> None:
         await world.come(11 * S, report("b", 99 * S))
         await world.follow()
         check = DatabaseCheck(Path(folder), world.url, "intake")
-        await world.connection.on_connection(check.announce)
+        check.announce(await world.connection.on_connection(check.state))
         for table in ("log", "identity"):
             await world.connection.fetch(f"DELETE FROM intake.{table} WHERE pos = 2")
         await world.connection.fetch(

@@ -12,8 +12,9 @@ import pytest
 
 from eventlog.codec import data_decoder
 from eventlog.notifier import Notifier
+from eventlog.postgres.faults import map_errors
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import Database, map_errors, open_database
+from eventlog.postgres.pool import Database, open_database
 from events.catalogue import (
     Event,
     IssueReported,

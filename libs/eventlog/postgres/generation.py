@@ -1,19 +1,21 @@
 """Generations: notices that a database is another one: restored, promoted, or exchanged.
 
-What was announced last (the newest position and time of each shard) is stored in the data folder.
-A database of another system or timeline, or one that is behind what was announced, is not the one
-that it was. Nothing is accepted and nothing is decided in it until an operator has looked.
+The head of each shard of the first log (generation, position and time) is announced: it is stored
+outside that database. It is in the data folder and, over Kafka, on the topics of the log. A
+database of another system or timeline, or one that is behind what was announced, is not the one
+that it was. Nothing is accepted in it until an operator has looked.
 
 What the operator accepts is a new generation of the first log, and of all logs that follow from it.
-A stage's log has the generation of the log that it reads (`PostgresLog.follow`). The generation is
-a column of the shard's row, so that a new database has another one, too.
+A stage's log has the generation of the log that it reads (`PostgresLog.follow`). A lost one is
+folded again, so that it needs no such check. The generation is a column of the shard's row,
+so that a new database has another one, too.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -23,14 +25,16 @@ from typing import Any, NamedTuple, TypeAlias
 import asyncpg
 
 from eventlog.core.row import Generation
-from events.errors import Halted
-from events.instants import BEGINNING, Instant
+from eventlog.postgres.address import public_address
+from eventlog.postgres.pool import check_writable
+from events.errors import Halted, Unusable
+from events.instants import Instant
 
 IDENTITY = """
 SELECT (SELECT system_identifier::text FROM pg_control_system()),
   substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
 """
-HEADS = "SELECT shard, pos, ts FROM {schema}.shard"
+HEADS = "SELECT shard, generation, pos, ts FROM {schema}.shard"
 GENERATIONS = "SELECT shard, generation, before, start FROM {schema}.shard"
 BEGIN = "SELECT {schema}.begin_generation($1, $2)"
 CUT = """
@@ -51,57 +55,115 @@ class NewGeneration(Halted):
     """The database is not the one that it was."""
 
 
+class Head(NamedTuple):
+    """The head of a shard: the order of its fields is the order in which heads follow."""
+
+    generation: int
+    position: int
+    time: Instant
+
+
 class Announced(NamedTuple):
-    """The announced state of a database: system, timeline, and newest position and time
-    by shard.
+    """The announced state of a database: system, timeline, and the head of each shard.
+
+    System and timeline are empty if only heads are known.
     """
 
     system: str
     timeline: str
-    heads: dict[str, tuple[int, Instant]]
+    heads: dict[str, Head]
 
 
-def is_behind(state: Announced, shard: str, head: tuple[int, Instant]) -> bool:
-    """Tell whether a shard is not as far as it was."""
-    position, time = state.heads.get(shard, (0, BEGINNING))
-    return position < head[0] or time < head[1]
+NOTHING = Announced("", "", {})
+
+
+def is_behind(head: Head | None, announced: Head) -> bool:
+    """Tell whether a shard is not as far as it was. A later generation was accepted since."""
+    if head is None or head.generation < announced.generation:
+        return True
+    is_same = head.generation == announced.generation
+    return is_same and (head.position < announced.position or head.time < announced.time)
+
+
+def is_accepted(state: Announced, announced: Announced) -> bool:
+    """Tell whether an operator has begun a new generation of each shard since the announcement."""
+    later = [
+        shard in state.heads and state.heads[shard].generation > head.generation
+        for shard, head in announced.heads.items()
+    ]
+    return bool(later) and all(later)
+
+
+def difference(schema: str, state: Announced, announced: Announced) -> str:
+    """Return why a database is not the one that was announced, empty if it is."""
+    is_other = bool(announced.system) and state[:2] != announced[:2]
+    if is_other and not is_accepted(state, announced):
+        return (
+            f"the database is system {state.system} on timeline {state.timeline}; it was "
+            f"system {announced.system} on timeline {announced.timeline}: promoted, or exchanged"
+        )
+    for shard, head in announced.heads.items():
+        own = state.heads.get(shard)
+        if is_behind(own, head):
+            end = own.position if own else 0
+            return (
+                f"{schema}/{shard} ends at {end}, but {head.position} was announced: "
+                "the database was restored"
+            )
+    return ""
 
 
 class DatabaseCheck:
-    """Compares a database with what was announced of the logs in one of its schemas.
+    """Compares a database with what was announced of the first log, which is in `schema`.
 
-    `folder` is the data folder; it has a file for each database.
+    `folder` is the data folder; it has a file for each database. `published` has the heads that
+    readers know from Kafka; without Kafka it is None.
     """
 
-    def __init__(self, folder: Path, url: str, schema: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        schema: str,
+        published: Mapping[str, Head] | None = None,
+    ) -> None:
         self._schema = schema
-        self._path = folder / f"announced-{sha256(url.encode()).hexdigest()[:12]}.json"
-        self._announced: Announced | None = None
+        self._address = public_address(url)
+        self._path = folder / f"announced-{sha256(self._address.encode()).hexdigest()[:12]}.json"
+        self._published = published
+        self._announced = self._stored = NOTHING
+
+    @property
+    def has_file(self) -> bool:
+        """Tell whether the data folder knows this database."""
+        return self._path.exists()
 
     async def check(self, connection: Connection) -> None:
         """Check the database of a new connection. Raises NewGeneration if it is another one."""
-        known, now = self._read(), await self._state(connection)
-        if known is None:
-            return
-        if now[:2] != known[:2]:
-            raise NewGeneration(
-                f"the database is system {now.system} on timeline {now.timeline}; it was "
-                f"system {known.system} on timeline {known.timeline}: promoted, or exchanged"
-            )
-        for shard, (position, time) in known.heads.items():
-            if is_behind(now, shard, (position, time)):
-                end = now.heads[shard][0] if shard in now.heads else 0
-                raise NewGeneration(
-                    f"{self._schema}/{shard} ends at {end}, but {position} was announced: "
-                    "the database was restored"
-                )
+        if why := difference(self._schema, await self.state(connection), self._last_known()):
+            raise NewGeneration(why)
 
-    async def announce(self, connection: Connection) -> None:
-        """Store the state of the database, before any reader learns more."""
-        now = await self._state(connection)
-        if now != self._announced:
-            self._write(now)
-            self._announced = now
+    def announce(self, state: Announced) -> None:
+        """Store the state of the database, before any reader learns more. Raises OSError."""
+        self._announced = state
+        if state != self._stored:
+            self._write(state)
+            self._stored = state
+
+    def begin(self, state: Announced) -> None:
+        """Announce the state with which a process starts.
+
+        Raises Unusable if it can be stored nowhere: a restored database would not be noticed.
+        """
+        try:
+            self.announce(state)
+        except OSError as fault:
+            if self._published is None:
+                raise Unusable(
+                    f"{self._path} cannot be written: {fault.strerror}. It has the announced "
+                    "position, by which a restored database is noticed: name a folder that lasts "
+                    "in GRIDCALL_HOME"
+                ) from fault
 
     async def accept(
         self,
@@ -122,57 +184,87 @@ class DatabaseCheck:
         async with AsyncExitStack() as stack:
             for each in {id(each): each for each in connections.values()}.values():
                 await stack.enter_async_context(each.transaction())
-            if self._is_another(await self._state(connection)):
+            if self._is_another(await self.state(connection)):
                 for shard, time in (await self._newest_times(connections)).items():
                     await connection.execute(BEGIN.format(schema=self._schema), shard, time)
             for stage, before in upstream.items():
                 await cut(stage, connections[stage], await generations(before, connections[before]))
-        self._write(await self._state(connection))
+        self.announce(await self.state(connection))
 
     async def _newest_times(self, connections: Mapping[str, Connection]) -> dict[str, Instant]:
         """Return the newest time of each shard of the checked schema that any reader may know."""
-        own = await connections[self._schema].fetch(HEADS.format(schema=self._schema))
-        newest = {shard: time for shard, _, time in own}
-        known = self._read()
-        times = [(shard, time) for shard, (_, time) in known.heads.items()] if known else []
+        own = await read_heads(self._schema, connections[self._schema])
+        newest = {shard: head.time for shard, head in own.items()}
+        times = [(shard, head.time) for shard, head in self._last_known().heads.items()]
         for schema, each in connections.items():
-            heads = await each.fetch(HEADS.format(schema=schema))
-            times += [(shard, time) for shard, _, time in heads]
+            heads = await read_heads(schema, each)
+            times += [(shard, head.time) for shard, head in heads.items()]
         for shard, time in times:
             if shard in newest:
                 newest[shard] = max(newest[shard], time)
         return newest
 
     def _is_another(self, state: Announced) -> bool:
-        known = self._read()
-        if known is None or state[:2] != known[:2]:
-            return True
-        return any(is_behind(state, shard, head) for shard, head in known.heads.items())
+        known = self._last_known()
+        return known == NOTHING or bool(difference(self._schema, state, known))
 
-    async def _state(self, connection: Connection) -> Announced:
+    async def state(self, connection: Connection) -> Announced:
+        """Return the present state of the database."""
         system, timeline = await connection.fetchrow(IDENTITY)  # type: ignore[misc]  # One row.
-        heads = await connection.fetch(HEADS.format(schema=self._schema))
-        return Announced(
-            system, timeline, {shard: (position, time) for shard, position, time in heads}
-        )
+        return Announced(system, timeline, await read_heads(self._schema, connection))
 
-    def _read(self) -> Announced | None:
+    def _last_known(self) -> Announced:
+        """Return what was announced: in the file, by this process, or on Kafka."""
+        stored = self._read()
+        if stored == NOTHING:
+            stored = self._announced
+        heads = dict(stored.heads)
+        for known in (self._announced.heads, self._published or {}):
+            for shard, head in known.items():
+                heads[shard] = max(head, heads.get(shard, head))
+        return stored._replace(heads=heads)
+
+    def _read(self) -> Announced:
         try:
             stored = json.loads(self._path.read_text())
+            heads = {shard: Head(*head) for shard, head in stored["heads"].items()}
+            return Announced(stored["system"], stored["timeline"], heads)
         except FileNotFoundError:
-            return None
-        heads = {shard: (position, time) for shard, (position, time) in stored["heads"].items()}
-        return Announced(stored["system"], stored["timeline"], heads)
+            return NOTHING
+        except (OSError, ValueError, KeyError, TypeError) as fault:
+            raise NewGeneration(
+                f"{self._path} cannot be read ({fault}), so that nobody knows how far "
+                f"{self._address} was"
+            ) from fault
 
     def _write(self, announced: Announced) -> None:
         """Replace the file as a whole."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self._path.with_suffix(f".{os.getpid()}")
         with fresh.open("w") as file:
             json.dump(announced._asdict(), file)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
+
+
+def connection_check(
+    check: DatabaseCheck | None,
+) -> Callable[[Connection], Awaitable[None]]:
+    """Return the check of a new connection: rows can be stored, and it is the same database."""
+
+    async def check_connection(connection: Connection) -> None:
+        await check_writable(connection)
+        if check:
+            await check.check(connection)
+
+    return check_connection
+
+
+async def read_heads(schema: str, connection: Connection) -> dict[str, Head]:
+    """Return the head of each shard of a log."""
+    records = await connection.fetch(HEADS.format(schema=schema))
+    return {shard: Head(*head) for shard, *head in records}
 
 
 async def generations(schema: str, connection: Connection) -> dict[str, Generation]:

@@ -237,8 +237,8 @@ class PostgresLog:
                     sql.COMMIT, *fence, LEASE_SECONDS, rows[0].time, *row_columns(rows)
                 )
             )
-        except Unavailable:
-            moved = await self._is_committed(shard, last.epoch, rows)
+        except Unavailable as fault:
+            moved = await self._is_committed(shard, last.epoch, rows, fault)
         if not moved:
             raise Conflict(f"{rows[0].id}: {await self._reason(shard, last.epoch, rows[0])}")
         self._remember(shard, last.epoch, rows)
@@ -263,16 +263,18 @@ class PostgresLog:
         self._tails[shard].add(rows)
         self.notifier.notify(self.name, shard)
 
-    async def _is_committed(self, shard: str, epoch: int, rows: Sequence[Row]) -> bool:
+    async def _is_committed(
+        self, shard: str, epoch: int, rows: Sequence[Row], fault: Unavailable
+    ) -> bool:
         """Look up a commit whose answer was lost, as soon as the database can be asked.
 
-        Raises Unavailable if the commit did not take place.
+        Raises Unavailable if the commit did not take place, because of `fault`.
         """
         records = await retry(lambda: self._fetch(sql.HEAD, shard))
         if not records or records[0]["epoch"] != epoch:
             return False
         if records[0]["pos"] == rows[0].position - 1:
-            raise Unavailable("the commit did not take place: the connection was lost before it")
+            raise Unavailable(f"the commit did not take place: {fault}") from fault
         return bool(records[0]["pos"] == rows[-1].position)
 
     async def _reason(self, shard: str, epoch: int, row: Row) -> str:

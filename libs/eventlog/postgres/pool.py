@@ -1,20 +1,19 @@
-"""The database of a service: a pool of connections, the errors of an unavailable one,
-notifications.
-"""
+"""The database of a service: a pool of connections, and notifications."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
 
 from eventlog.notifier import Notifier
+from eventlog.postgres.address import check_address
+from eventlog.postgres.faults import map_errors
 from eventlog.retry import Backoff
-from events.errors import Unavailable
+from events.errors import Unavailable, Unusable
 
 # On a fresh table Postgres would scan all of it instead of using its index, nine times as slow: the
 # first four settings prevent that. A session that hangs inside a transaction, or waits for a lock,
@@ -29,23 +28,7 @@ PINNED = {
     "application_name": "gridcall",
 }
 CHANNEL = "gridcall"
-LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # The server just ended the session, the connection is still open.
-    asyncpg.CannotConnectNowError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-BUSY = (
-    asyncpg.LockNotAvailableError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DeadlockDetectedError,
-)
+WRITABLE = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
 
 T = TypeVar("T")
 
@@ -88,22 +71,6 @@ class Database:
                 yield connection  # type: ignore[misc]  # It is a proxy of one.
 
 
-@contextmanager
-def map_errors() -> Iterator[None]:
-    """Raise Unavailable if the block cannot reach the database, loses it, or finds it too busy."""
-    try:
-        yield
-    except LOST as fault:
-        name = type(fault).__name__
-        raise Unavailable(f"the database cannot be reached: {name}: {fault}") from fault
-    except BUSY as fault:
-        raise Unavailable(f"the database is busy: {fault}") from fault
-    except DBAPIError as fault:  # SQLAlchemy wraps the same errors.
-        if fault.orig is not None and isinstance(fault.orig.__cause__, (*LOST, *BUSY)):
-            raise Unavailable(f"the database cannot be reached: {fault.orig}") from fault
-        raise
-
-
 @asynccontextmanager
 async def open_database(
     url: str,
@@ -114,6 +81,7 @@ async def open_database(
 
     Raises Unavailable if there is no database.
     """
+    check_address(url)
 
     async def prepare(connection: asyncpg.Connection[Any]) -> None:
         session = connection.get_server_pid()
@@ -133,6 +101,15 @@ async def open_database(
         yield database
     finally:
         pool.terminate()
+
+
+async def check_writable(connection: asyncpg.Connection[Any]) -> None:
+    """Raise Unusable for a database in which nothing can be stored."""
+    is_standby, is_read_only = await connection.fetchrow(WRITABLE)  # type: ignore[misc]  # One row.
+    if is_standby:
+        raise Unusable("the database is a standby; name its primary")
+    if is_read_only:
+        raise Unusable("the database is read-only (default_transaction_read_only); end that")
 
 
 async def nothing_to_reset(connection: object) -> None:
