@@ -66,6 +66,8 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
             answer = api.post("/issues/hotline", json=issue("r0"), headers={"Prefer": "wait=20"})
             assert answer.status_code == 200, answer.text
             assert answer.json()["outcome"], "its writer is asked for the outcome"
+            tracked = api.get(answer.headers["location"], headers={"Prefer": "wait=10"}).json()
+            assert tracked["case"]["stage"] == "assigned", "the screen is asked for the stage"
             numbers = iter(range(1, 1000))
             for hurt in ("routing", "escalation", "assessment", "broker", "intake"):
                 post(api, numbers)
