@@ -6,6 +6,7 @@ may be behind, so every answer says as of when it is true.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from casebook import Tracked, received_case
@@ -70,8 +71,9 @@ class Tracking(NamedTuple):
     async def progress(self, identity: StoredIdentity, seconds: float) -> Progress:
         """Return an accepted input, its outcome and its case.
 
-        Waits for each of the two, at most so many seconds.
+        Waits for both, at most so many seconds.
         """
+        until = monotonic() + seconds
         id_, district, position, time, code = identity
         event = await self._event(identity)
         if seconds:
@@ -86,7 +88,7 @@ class Tracking(NamedTuple):
             position,
             rfc3339(time),
             outcome_of(rows),
-            await self._case(district, issue, time, seconds),
+            await self._case(district, issue, time, max(0, until - monotonic())),
         )
 
     async def _issue_of(self, action: Any) -> StoredIdentity | None:
