@@ -22,10 +22,16 @@ PAGES = ("README.md", "README.zh-CN.md")
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 PORT = 8311  # As the pages have it.
 
+BOSTON = (
+    ".venv/bin/gridcall simulate --profile profiles/boston311_2015.yaml \\\n"
+    "  --map ../shared/data/boston_geo/wgs84 --input ../shared/data/boston311_2015/*.csv.gz \\\n"
+    "  --until 2016-01-13 --out out/boston"
+)
 RUN_IN_OTHER_TESTS = {
     "make run": "CI starts it and asks for its page; here `gridcall up --demo` is started",
     "make test": "CI runs it: it runs this very test",
     ".venv/bin/gridcall demo": "test_walkthrough runs it, without the pauses for reading",
+    BOSTON: "test_boston runs it on the data, and finds the same counts",
 }
 STATUS = {"gridcall simulate": 1}  # Rows of it are broken on purpose, and the pages say so.
 
@@ -35,6 +41,25 @@ def commands_of(page: str) -> list[str]:
     text = (ROOT / page).read_text(encoding="utf-8")
     commands = re.split(r"(?<!\\)\n", "".join(BLOCK.findall(text)))
     return [re.sub(r"\s+# .*$", "", command) for command in commands if command]
+
+
+def facts_of(page: str) -> dict[str, list[str]]:
+    """Return what a page states in any language: its headings, code, links and numbers."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", text, re.DOTALL)
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    return {
+        "headings": ["#" * len(marks) for marks in re.findall(r"^(#+) ", prose, re.MULTILINE)],
+        "blocks": [re.sub(r"\s+# .*$", "", block, flags=re.MULTILINE) for block in blocks],
+        "code": sorted(set(re.findall(r"`([^`\n]+)`", prose))),
+        "links": sorted(set(re.findall(r"\]\(([^)]+)\)", prose)) - {*PAGES}),
+        "numbers": sorted(set(re.findall(r"\d[\d,.:-]*\d|\d", prose))),
+    }
+
+
+def test_the_two_pages_state_the_same_facts() -> None:
+    english, chinese = map(facts_of, PAGES)
+    assert {name: chinese[name] for name in english} == english
 
 
 def to_be_run(page: str) -> list[str]:

@@ -21,7 +21,7 @@ from tests.harness.simulation import run, table, watermarks
 from tools.reference_model.files import expected_files
 
 PROFILE = ROOT / "profiles" / "boston311_2015.yaml"
-UNTIL = "2016-01-13T00:00:00"
+UNTIL = "2016-01-13"  # As the README has it.
 
 
 def inputs(data: Path, months: str = "*") -> list[Path]:
