@@ -24,7 +24,7 @@ from gridcall.simulation.city.header import Header
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.city.profile_loader import SourceLines
 from gridcall.simulation.city.row_mapper import Record, RowMapper
-from gridcall.simulation.city.text import escape_undecodable
+from gridcall.simulation.city.text import escape_undecodable, printable
 
 csv.field_size_limit(2**31 - 1)
 
@@ -140,7 +140,7 @@ def header_faults(path: Path, header: Header, profile: Profile, lines: SourceLin
     """Return a line for each column of the profile that a header lacks or repeats."""
     faults = [missing_column(column, key, header, lines) for column, key in header.missing.items()]
     if faults:
-        has = escape_undecodable(", ".join(header.names)) or "nothing"
+        has = printable(", ".join(header.names)) or "nothing"
         faults.append(f"correct the profile: the file has {has}")
     if faults and (reason := header.likely_fault(profile.csv.delimiter)):
         faults.append(f"read as {profile.csv.encoding}: {reason}")
@@ -153,7 +153,7 @@ def header_faults(path: Path, header: Header, profile: Profile, lines: SourceLin
 def missing_column(column: str, key: str, header: Header, lines: SourceLines) -> str:
     """Return the error of a missing column."""
     nearest = header.nearest(column)
-    like = f"; the nearest is {escape_undecodable(nearest)!r}" if nearest else ""
+    like = f"; the nearest is {nearest!r}" if nearest else ""
     location = lines.location(tuple(key.split(".")))
     return f"no column {column!r}, which {key} names ({location}){like}"
 

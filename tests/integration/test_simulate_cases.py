@@ -169,6 +169,7 @@ def test_a_format_that_reads_every_time_wrongly_is_refused_before_anything_runs(
     assert done.returncode == 2
     assert "profile.yaml:15: reported.formats.1:" in done.stderr
     assert says in done.stderr
+    assert done.stderr.count("profile.yaml:") == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -156,6 +156,17 @@ def test_bytes_in_another_encoding_reject_their_row_and_name_the_encoding(tmp_pa
     assert rejected["reason"] == "not text in utf-8; see csv.encoding"
 
 
+def test_what_a_terminal_would_obey_is_escaped(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path, HEADER.replace("ward", "wa\x1b[2J\u202erd"))
+    done = simulate(tmp_path / "out", inputs=rows)
+    assert done.returncode == 2
+    assert r"the nearest is 'wa\x1b[2J\u202erd'" in done.stderr
+    assert (
+        r"the file has id, channel, type, opened, target, closed, status, area, wa\x1b[2J\u202erd"
+        in (done.stderr)
+    )
+
+
 def test_a_header_of_one_cell_names_the_likely_delimiter(tmp_path: Path) -> None:
     commas = write_rows(tmp_path, HEADER.replace(";", ","))
     done = simulate(tmp_path / "out", inputs=commas)

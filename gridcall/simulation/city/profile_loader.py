@@ -6,6 +6,7 @@ stays `No`. For an unknown key the error names the nearest known one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -71,8 +72,8 @@ def load_profile(path: Path) -> tuple[Profile, SourceLines]:
     try:
         return Profile.model_validate(data, context={"format": data.get("format")}), lines
     except ValidationError as error:
-        findings = "\n".join(finding(item, lines) for item in error.errors())
-        raise ProfileError(findings) from error
+        items = without_consequences(error.errors())
+        raise ProfileError("\n".join(finding(item, lines) for item in items)) from error
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], SourceLines]:
@@ -108,6 +109,17 @@ def normalise(node: yaml.Node) -> None:
             normalise(inner)
 
 
+def without_consequences(items: Sequence[Any]) -> list[Any]:
+    """Return the findings of pydantic without lists that are too short because an item is wrong."""
+    paths = [item["loc"] for item in items]
+    return [
+        item
+        for item in items
+        if item["type"] != "too_short"
+        or not any(path[: len(item["loc"])] == item["loc"] != path for path in paths)
+    ]
+
+
 def finding(item: Any, lines: SourceLines) -> str:
     """Return a finding of pydantic as file:line: key: what is wrong and what to do."""
     path = tuple(str(step) for step in item["loc"])
@@ -121,6 +133,8 @@ def finding(item: Any, lines: SourceLines) -> str:
             return f"{location}: {key}: unknown key; did you mean {nearest!r}?"
         case "missing":
             return f"{location}: {key}: this key is missing; add it"
+        case "value_error":
+            return f"{location}: {key}: {item['ctx']['error']}"
     return f"{location}: {key}: {item['msg']} (got {item['input']!r})"
 
 

@@ -49,7 +49,9 @@ def check_format(form: str) -> str:
             "'%Y-%m-%d %H:%M'"
         )
     if not has_date(directives):
-        raise ValueError(f"{form!r} has no year, month and day; add a column or directives for it")
+        raise ValueError(
+            f"{form!r} has no year, month and day; add them, in format 2 perhaps by a column"
+        )
     if "%Z" in directives:
         raise ValueError(
             f"{form!r} has %Z, which reads a name but no offset: write %z, which reads UTC, GMT, "
