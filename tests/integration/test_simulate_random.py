@@ -6,13 +6,14 @@ import json
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.harness.random_city import CityMaker
 from tests.harness.simulation import run, table
 from tools.reference_model.files import expected_files
 
+EXAMPLES = min(settings().max_examples, 150)  # A run takes some 40 ms.
 KEYS = ("file", "line", "reference", "column", "value")
 
 
@@ -22,6 +23,7 @@ def rejections(content: bytes) -> list[list[str]]:
 
 
 @given(st.integers(0, 2**32))
+@settings(max_examples=EXAMPLES)
 def test_another_program_gets_the_same_files_of_any_city(seed: int) -> None:
     city = CityMaker(seed).make()
     with tempfile.TemporaryDirectory() as name:

@@ -134,6 +134,11 @@ def test_names_of_columns_are_compared_without_regard_to_case(tmp_path: Path) ->
     assert list(Header(load_profile(write_profile(tmp_path))[0], header).missing) == list(HEADER)
 
 
+def test_names_of_the_profile_are_compared_without_regard_to_case(tmp_path: Path) -> None:
+    profile = load(tmp_path, reference={"column": "ID"}, category={"column": "Kind"})
+    assert Header(profile, HEADER).missing == {}
+
+
 def test_an_exact_name_wins_over_another_case(tmp_path: Path) -> None:
     header = Header(load(tmp_path), ["ID", "Id", *HEADER])
     assert (header.positions["id"], header.repeated) == (2, [])
