@@ -106,6 +106,7 @@ bench: setup ## a real year, the log, intake, deadlines, locating: each beside a
 	$(BIN)/python benchmarks/table.py $(DATA)
 	$(BIN)/python benchmarks/durable.py
 	$(BIN)/python benchmarks/intake_api.py
+	$(BIN)/python benchmarks/chain.py
 	$(BIN)/python benchmarks/quiet.py
 	$(BIN)/python benchmarks/locate.py
 	$(BIN)/python benchmarks/kafka.py
