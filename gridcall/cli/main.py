@@ -19,7 +19,7 @@ from intake.acceptor import ClockLeapt
 MODULE = {
     name: name
     for name in (
-        "clock", "demo", "doctor", "key", "map", "parked", "quarantine", "restore",
+        "access", "clock", "demo", "doctor", "key", "map", "parked", "quarantine", "restore",
         "retry", "sheet", "simulate", "status", "tail", "topics", "up", "verify",
     )
 }  # fmt: skip

@@ -24,7 +24,7 @@ from httpedge.open_requests import OpenRequests
 from httpedge.problems import Problem
 from intake.api_keys import READER
 from intake.app import IntakeService
-from intake.authorization import authenticate, check_lines, other_district
+from intake.authorization import authenticate, check_lines, check_shard, credential_of
 from intake.routes import make_app, reading_key
 from intake.settings import LimitSettings
 from intake.store import IntakeStore
@@ -36,6 +36,7 @@ ALL = tuple(service.name for service in SERVICES)
 MAKERS: dict[str, Callable[[ServiceHost], HostedService]] = {
     stage.name: import_module(f"{stage.name}.app").make_service for stage in STAGES
 }
+SCREEN = "screen"  # As the access log names what was read: its paths name cases.
 REALM = "gridcall: any name, and a key for reading logs as the password"
 BASIC = HTTPBasic(realm=REALM)
 HOW = "The password is a key made by `gridcall key add --line log`."
@@ -111,8 +112,8 @@ async def check_screen_key(
         if problem.status == 401:
             problem.headers = {"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'}
         raise
-    check_lines(key, READER)
+    check_lines(keys, key, address, READER)
     named = request.path_params.get("district", request.query_params.get("district"))
-    if named not in (None, key.district):
-        raise other_district(key)
+    check_shard(keys, key, address, key.district if named is None else named)
+    keys.access.record_read(credential_of(key.id), key.district, SCREEN, address)
     set_caller(request, Caller(key.id, key.district))

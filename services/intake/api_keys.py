@@ -15,6 +15,7 @@ from events.catalogue import LINES
 from events.errors import GridcallError
 from httpedge.open_requests import LOOK_SECONDS
 from httpedge.rate_limit import RateLimit
+from intake.access_log import AccessLog
 from intake.inbound.topics import INBOUND
 from intake.store import KeyStore, StoredKey
 
@@ -44,18 +45,22 @@ class ApiKey(NamedTuple):
 
 
 class WrongKey(GridcallError):
-    """No key in force: `kind` is a word for the reason, and the message a sentence."""
+    """No key in force: `kind` is a word for the reason, and the message a sentence.
 
-    def __init__(self, kind: str, sentence: str) -> None:
+    `key_id` is empty for a secret that was never one of a key.
+    """
+
+    def __init__(self, kind: str, sentence: str, key_id: str) -> None:
         super().__init__(sentence)
         self.kind = kind
+        self.key_id = key_id
 
 
 class Entry(NamedTuple):
     """The result of a look-up, and until when it holds. `result` is a key, or why there is none."""
 
     until: float
-    result: ApiKey | tuple[str, str]
+    result: ApiKey | tuple[str, str, str]
 
 
 def digest_of(secret: str) -> bytes:
@@ -64,9 +69,10 @@ def digest_of(secret: str) -> bytes:
 
 
 class ApiKeys:
-    """The keys of a database, each remembered for CACHE_SECONDS."""
+    """The keys of a database, each remembered for CACHE_SECONDS. `access` counts their use."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+        self.access = AccessLog()
         self._store = KeyStore(database)
         self._clock = clock
         self._entries: dict[bytes, Entry] = {}
@@ -149,14 +155,16 @@ class ApiKeys:
         return entry
 
 
-def key_or_reason(stored: StoredKey | None) -> ApiKey | tuple[str, str]:
-    """Return a key that is in force, or the kind and the sentence of WrongKey."""
+def key_or_reason(stored: StoredKey | None) -> ApiKey | tuple[str, str, str]:
+    """Return a key that is in force, or kind, sentence and key of WrongKey."""
     if stored is None:
-        return "no-key", "This key is not known."
+        return "no-key", "This key is not known.", ""
     if stored.revoked:
-        return "revoked-key", f"This key was revoked on {stored.revoked:%FT%TZ}: ask for another."
+        sentence = f"This key was revoked on {stored.revoked:%FT%TZ}: ask for another."
+        return "revoked-key", sentence, stored.id
     if not stored.in_force:
-        return "expired-key", f"This key expired on {stored.expires:%FT%TZ}: ask for another."
+        sentence = f"This key expired on {stored.expires:%FT%TZ}: ask for another."
+        return "expired-key", sentence, stored.id
     return ApiKey(stored.id, stored.district, stored.source, frozenset(stored.lines))
 
 

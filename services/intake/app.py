@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from fastapi import Depends, FastAPI, Request
@@ -22,11 +23,12 @@ from eventlog.peers import (
 from eventlog.postgres.generation import NewGeneration
 from eventlog.program import Program
 from events.catalogue import LINES
-from events.errors import Unavailable
+from events.errors import GridcallError, Unavailable
 from events.topology import DIRECTORY, SERVICE, WRITER
 from httpedge.open_requests import OpenRequests
 from httpedge.rate_limit import RateLimit
 from intake.acceptor import AHEAD_US_MAX, Acceptor, ClockLeapt, clock_errors
+from intake.access_log import KEPT_FOR, WRITE_SECONDS
 from intake.api_keys import ApiKeys
 from intake.condition import ahead_sentence, intake_condition, intake_obstacles
 from intake.inbound.consumer import LineConsumer
@@ -34,11 +36,12 @@ from intake.ingest_endpoint import WAITING_MAX, Intake
 from intake.outcomes import Outcomes
 from intake.routes import make_app, reading_key
 from intake.settings import IntakeSettings, LimitSettings
-from intake.store import ConditionStore, IntakeStore
+from intake.store import AccessStore, ConditionStore, IntakeStore
 from intake.tracking import NoTracker, PeerTracker, Tracker
 
 OUTCOME_LOGS = ("cases", "calls")
 TICK = "time does not pass"
+ACCESS = "the access log is not written"
 TICK_SECONDS = 1.0
 
 log = logging.getLogger("gridcall")
@@ -78,6 +81,7 @@ class IntakeService(HostedService):
             RateLimit(limits.rate_per_second, limits.rate_burst),
             tracker,
         )
+        self._accesses = AccessStore(host.database)
         self._inbound: list[LineConsumer] = []
         self._ahead: dict[str, LogOnce] = {}  # The districts that are ahead of the clock.
 
@@ -100,6 +104,7 @@ class IntakeService(HostedService):
         if self._fed:
             return
         self.host.start(self._tick())
+        self.host.start(self._write_accesses())
         if self.host.peers and self.host.publisher:
             for line in LINES:
                 inbound = LineConsumer(
@@ -135,6 +140,8 @@ class IntakeService(HostedService):
 
     async def drain(self) -> None:
         await self._acceptor.drain()
+        with suppress(GridcallError):
+            await self._write_counted()
 
     async def _tick(self) -> None:
         outages, log_once = self.host.outages("intake"), LogOnce(log, service="intake")
@@ -163,6 +170,29 @@ class IntakeService(HostedService):
                 district, LogOnce(log, service="intake", district=district)
             )
             lines.error(ahead_sentence(district, time))
+
+    async def _write_accesses(self) -> None:
+        outages = self.host.outages("intake")
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            try:
+                with suppress(NewGeneration):  # The tick logs it.
+                    await self._write_counted()
+                outages.end(ACCESS)
+            except Unavailable as fault:
+                outages.begin(ACCESS, fault)
+
+    async def _write_counted(self) -> None:
+        """Write the accesses that were counted, and delete old ones."""
+        counts = self.api.keys.access.take()
+        if not counts:
+            return
+        try:
+            await self._accesses.add(counts)
+            await self._accesses.forget(KEPT_FOR)
+        except GridcallError:
+            self.api.keys.access.put_back(counts)
+            raise
 
 
 def make_service(host: ServiceHost, settings: IntakeSettings) -> IntakeService:

@@ -22,32 +22,50 @@ async def authorize(keys: ApiKeys, authorization: str, address: str, *lines: str
     """
     bearer = BEARER.fullmatch(authorization.strip())
     key = await authenticate(keys, bearer[1] if bearer else "", address)
-    check_lines(key, *lines)
+    check_lines(keys, key, address, *lines)
     return key
 
 
 async def authenticate(keys: ApiKeys, secret: str, address: str, how: str = HOW) -> ApiKey:
     """Return the key of a secret that an address sent. `how` says how to send one.
 
+    What is refused is counted in the access log, also by the checks below.
     Raises Problem 401 for no key in force, 429 for too many guesses.
     """
     if not SECRET.fullmatch(secret):
+        if secret:
+            keys.access.record_refusal("no-key", address)
         raise Problem(401, "no-key", "No key that is known", how)
     try:
         return await keys.find(secret, address)
     except RateExceeded as exceeded:
+        keys.access.record_refusal("guesses", address)
         detail = "Too many keys that are not known came from this address."
         raise too_soon("guesses", detail, exceeded.seconds) from None
     except WrongKey as wrong:
+        keys.access.record_refusal(wrong.kind, address, credential_of(wrong.key_id))
         detail = f"{wrong} {how}"
         raise Problem(401, wrong.kind, "No key that is in force", detail) from None
 
 
-def check_lines(key: ApiKey, *lines: str) -> None:
+def check_lines(keys: ApiKeys, key: ApiKey, address: str, *lines: str) -> None:
     """Raise Problem 403 unless a key is for one of these lines."""
     if key.lines.isdisjoint(lines):
+        keys.access.record_refusal("other-line", address, credential_of(key.id), key.district)
         detail = f"This key is for {', '.join(sorted(key.lines))}, not for {' or '.join(lines)}."
         raise Problem(403, "other-line", "A key for something else", detail)
+
+
+def check_shard(keys: ApiKeys, key: ApiKey, address: str, shard: str) -> None:
+    """Raise Problem 403 unless a key opens a shard."""
+    if shard != key.district:
+        keys.access.record_refusal("other-district", address, credential_of(key.id), key.district)
+        raise other_district(key)
+
+
+def credential_of(key_id: str) -> str:
+    """Return a key as the record and the access log name it; empty for none."""
+    return f"key:{key_id}" if key_id else ""
 
 
 def check_line(line: str) -> Line:

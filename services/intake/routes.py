@@ -24,7 +24,7 @@ from httpedge.prefer import preferred_wait
 from httpedge.problems import Problem
 from httpedge.responses import handle_problems, json_response
 from intake.api_keys import READER, ApiKey
-from intake.authorization import authorize, check_line, other_district
+from intake.authorization import authorize, check_line, check_shard, credential_of
 from intake.core.identity import issue_id
 from intake.ingest_endpoint import WAIT_SECONDS_MAX, IngestEndpoint, Intake
 from intake.openapi import HEADERS, TAG, complete
@@ -137,9 +137,10 @@ async def readyz(request: Request) -> Response:
 
 async def reading_key(request: Request, shard: str, _: Annotated[object, BEARER]) -> None:
     """Demand a key for reading the logs of a district: they name workers by code."""
+    keys, address = request.app.state.intake.keys, client_network(request.scope)
     key = await request_key(request, READER)
-    if shard != key.district:
-        raise other_district(key)
+    check_shard(keys, key, address, shard)
+    keys.access.record_read(credential_of(key.id), shard, request.url.path, address)
     set_caller(request, Caller(key.id, key.district))
 
 

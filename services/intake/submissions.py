@@ -8,7 +8,7 @@ from urllib.parse import quote
 from eventlog.core.row import Sender
 from events.catalogue import Line
 from intake.api_keys import ApiKey
-from intake.authorization import check_district
+from intake.authorization import check_district, credential_of
 from intake.core.submission import Item
 from intake.item_codec import item_of
 from intake.parsing.action import parse_action
@@ -57,4 +57,4 @@ Submission = IssueSubmission | ActionSubmission
 
 def sender_of(key: ApiKey) -> Sender:
     """Return the sender of an input that a key permits."""
-    return Sender(key.source, f"key:{key.id}")
+    return Sender(key.source, credential_of(key.id))

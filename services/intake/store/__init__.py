@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from intake.store.access import AccessStore
 from intake.store.clock import ClockStore
 from intake.store.condition import ConditionStore, DistrictState
 from intake.store.districts import DistrictStore
@@ -12,6 +13,7 @@ from intake.store.record import RecordStore
 from intake.store.reference import ReferenceStore
 
 __all__ = [
+    "AccessStore",
     "ConditionStore",
     "DistrictState",
     "InboundStore",
