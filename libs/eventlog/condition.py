@@ -162,7 +162,7 @@ def parked_findings(condition: Condition) -> list[Finding]:
         Finding(
             check=condition.service,
             sentence=f"{condition.log}/{shard} has {count(cases, 'parked case')}, "
-            f"behind which {count(inputs, 'input')} wait",
+            f"with {count(inputs, 'waiting input')}",
             command="gridcall parked; after the fix: gridcall retry CASE",
         )
         for shard, (cases, inputs) in counts.items()

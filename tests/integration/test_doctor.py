@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -52,7 +53,7 @@ def system(postgres: str, processes: list[Process]) -> tuple[str, Process, str]:
     processes.append(process)
     with client(process.url, key) as api:
         assert api.post("/issues/grid", json=issue("D-1"), headers=WAIT).status_code == 200
-    wait_until(lambda: readiness(process).status_code == 200)
+    wait_until(lambda: is_ready(process))
     return database, process, key
 
 
@@ -81,6 +82,10 @@ def readiness(process: Process) -> httpx.Response:
     return httpx.get(f"{process.url}/readyz", trust_env=False)
 
 
+def is_ready(process: Process) -> bool:
+    return readiness(process).status_code == 200
+
+
 def test_doctor_says_what_is_ok_of_a_system_that_works(
     system: tuple[str, Process, str],
 ) -> None:
@@ -99,13 +104,14 @@ def test_a_stage_that_was_killed_is_found_without_an_owner(
     database: str, processes: list[Process]
 ) -> None:
     adopt_exampleville(database)
-    processes += [
-        Process(database, "--service", "intake", "--service", "routing"),
-        Process(database, "--service", "escalation", "--service", "assessment"),
-    ]
-    wait_until(lambda: doctor(database)[0] == 0)
-    processes[1].end(signal.SIGKILL)
-    wait_until(lambda: "escalation FAIL" in doctor(database)[1])
+    first = Process(database, "--service", "intake", "--service", "routing")
+    second = Process(database, "--service", "escalation", "--service", "assessment")
+    processes += [first, second]
+    for process in (first, second):
+        wait_until(partial(is_ready, process))
+    second.end(signal.SIGKILL)
+    over = "SELECT leased_until < clock_timestamp() AS is_so FROM escalation.shard"
+    wait_until(lambda: fetch_rows(database, over)[0]["is_so"])
     status, findings = doctor(database)
     assert status == 3
     assert "escalation FAIL calls/exampleville has no owner: nothing is decided in it" in findings
@@ -178,6 +184,7 @@ def test_inputs_that_were_lost_halt_a_stage_and_are_found(
             "routing FAIL cases/exampleville has applied 5 rows of intake, which now has 4"
             in findings
         )
+    wait_until(lambda: is_ready(process))
 
 
 def test_metrics_are_for_those_who_have_the_services_key(
@@ -189,21 +196,24 @@ def test_metrics_are_for_those_who_have_the_services_key(
             answer = httpx.get(f"{process.url}{path}", headers=headers, trust_env=False)
             assert answer.status_code == 401
             assert "exampleville" not in answer.text
-    headers = {"Authorization": f"Bearer {KEY}"}
-    answer = httpx.get(f"{process.url}/metrics", headers=headers, trust_env=False)
-    samples = [
-        sample
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-    ]
 
     def value(name: str, **labels: str) -> float:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        answer = httpx.get(f"{process.url}/metrics", headers=headers, trust_env=False)
         labels |= {"district": "exampleville"}
-        (sample,) = [each for each in samples if (each.name, each.labels) == (name, labels)]
+        (sample,) = [
+            each
+            for family in text_string_to_metric_families(answer.text)
+            for each in family.samples
+            if (each.name, each.labels) == (name, labels)
+        ]
         return float(sample.value)
 
+    def is_owned(log: str) -> bool:
+        return value("gridcall_shard_owned", log=log) == 1
+
     for log in ("cases", "calls", "evaluations"):
-        assert value("gridcall_shard_owned", log=log) == 1
+        wait_until(partial(is_owned, log))
         assert value("gridcall_shard_halted", log=log) == 0
     assert value("gridcall_parked_cases", log="cases") == 0
     assert -1 < value("gridcall_time_behind_seconds", log="intake") < 60

@@ -91,7 +91,7 @@ def test_parked_cases_are_counted_with_what_waits_behind_them() -> None:
         for subject, waiting in (("c1", 1), ("c2", 3))
     ]
     (finding,) = findings_of(amend(ROUTING, parked=parked))
-    assert finding.sentence == "cases/licheng has 2 parked cases, behind which 4 inputs wait"
+    assert finding.sentence == "cases/licheng has 2 parked cases, with 4 waiting inputs"
     assert "gridcall retry" in finding.command
 
 
