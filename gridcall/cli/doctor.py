@@ -70,7 +70,7 @@ def check_home() -> list[CheckResult]:
         return [folder, CheckResult("database", "note", text, "gridcall up makes it")]
     started = time.monotonic()
     try:
-        look, findings = asyncio.run(diagnose_database(server_url()))
+        look, findings = asyncio.run(diagnose_database(server_url(create=False)))
     except (Unavailable, OSError) as fault:
         failure = CheckResult("database", "FAIL", str(fault), "see GRIDCALL_DATABASE_URL")
         return [folder, failure]

@@ -10,7 +10,7 @@ import time
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from eventlog.condition import Condition, encode_conditions
+from eventlog.condition import Condition, Finding, amend, encode_conditions
 from eventlog.host import ServiceHost
 from eventlog.lag import lag_of
 from eventlog.peers import service_key_guard
@@ -86,12 +86,26 @@ def operator_routes(host: ServiceHost, key: str) -> APIRouter:
     @router.get("/condition")
     async def condition() -> Response:
         try:
-            conditions = [await service.condition() for service in host.services]
+            conditions = await read_conditions(host)
         except Unavailable as fault:
             return unavailable(fault)
         return Response(encode_conditions(conditions), media_type=JSON)
 
     return router
+
+
+async def read_conditions(host: ServiceHost) -> list[Condition]:
+    """Return the conditions of the services of this process. Raises Unavailable."""
+    conditions = [await service.condition() for service in host.services]
+    if host.announcing_fault:
+        first = conditions[0]
+        fault = Finding(
+            check=first.service,
+            sentence=f"{host.announcing_fault}; a restored database would not be noticed",
+            command="make room, or name another folder in GRIDCALL_HOME",
+        )
+        conditions[0] = amend(first, findings=[*first.findings, fault])
+    return conditions
 
 
 def unavailable(fault: Unavailable) -> Response:

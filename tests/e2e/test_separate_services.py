@@ -21,7 +21,7 @@ from gridcall.verify import verify
 from tests.harness.commands import environment, run_on_database
 from tests.harness.exampleville import issue
 from tests.harness.live import adopt_exampleville, client
-from tests.harness.separate_services import SERVICES, separate_services
+from tests.harness.separate_services import SERVICES, SeparateServices, separate_services
 from tests.harness.waiting import wait_until
 
 
@@ -52,8 +52,10 @@ def test_a_program_without_its_settings_names_the_first_thing_to_do(service: str
         timeout=60,
     )
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith(f"{service}: GRIDCALL_KAFKA is not set: it is the broker's")
-    assert done.stderr.count("\n") == 1, "a sentence, and no traceback"
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert (line["service"], line["level"]) == (service, "critical")
+    assert line["message"].startswith("GRIDCALL_KAFKA is not set: it is the broker's")
+    assert "exception" not in line, "a sentence, and no traceback"
 
 
 @pytest.mark.usefixtures("broker")
@@ -68,6 +70,10 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
             assert answer.json()["outcome"], "its writer is asked for the outcome"
             tracked = api.get(answer.headers["location"], headers={"Prefer": "wait=10"}).json()
             assert tracked["case"]["stage"] == "assigned", "the screen is asked for the stage"
+            wait_until(lambda: system.run("doctor").returncode == 0)
+            assert {line.split()[0] for line in system.run("doctor").stdout.splitlines()} == {
+                "database", "clock", "districts", *SERVICES,
+            }  # fmt: skip
             numbers = iter(range(1, 1000))
             for hurt in ("routing", "escalation", "assessment", "broker", "intake"):
                 post(api, numbers)
@@ -75,6 +81,8 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
                     system.broker.do("kill")
                 else:
                     system.kill(hurt)
+                if hurt == "routing":
+                    assert_that_doctor_misses_routing(system)
                 if hurt != "intake":
                     post(api, numbers)
                 if hurt == "broker":
@@ -116,3 +124,16 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=30) in (0, -signal.SIGTERM), service
         assert "Traceback" not in system.log_tails(), json.dumps(system.log_tails())
+
+
+def assert_that_doctor_misses_routing(system: SeparateServices) -> None:
+    """Assert that doctor and status find a service that was killed, and the others work."""
+    examined = system.run("doctor", "--json")
+    assert examined.returncode == 3
+    results = {each["check"]: each for each in json.loads(examined.stdout)}
+    assert "does not answer" in results["routing"]["text"]
+    assert results["routing"]["command"].startswith("start it: gridcall routing")
+    assert results["intake"]["result"] == "ok"
+    status = json.loads(system.run("status", "--json").stdout)
+    assert {shard["log"] for shard in status["shards"]} == {"intake", "calls", "evaluations"}
+    assert "routing" in {finding["check"] for finding in status["findings"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from embedded.server import start_server
 from eventlog.postgres.pool import PINNED
+from events.topology import SERVICES
 from gridcall.host.migrations import prepare
 from tests.harness.commands import read_output, read_verification, run_on_database
 from tests.harness.exampleville import CITY, changed_profile, issue
@@ -170,7 +172,28 @@ def test_a_deadline_on_a_quiet_system_raises_its_call(
         assert '"type":"gridcall.call-raised.v1"' in answer.text
 
 
+ALL = {service.name for service in SERVICES}
+
 # ── Databases ────────────────────────────────────────────────────────────────────────────────────
+
+
+class LogLines:
+    """The log lines of a process, read while it runs."""
+
+    def __init__(self, process: Process) -> None:
+        self._lines: list[dict[str, Any]] = []
+        threading.Thread(target=self._read, args=(process,), daemon=True).start()
+
+    def _read(self, process: Process) -> None:
+        assert process.running.stderr is not None
+        for line in process.running.stderr:
+            self._lines.append(json.loads(line))
+
+    def lines_of(self, service: str) -> list[dict[str, Any]]:
+        return [line for line in self._lines if line["service"] == service]
+
+    def services_that_say(self, words: str) -> set[str]:
+        return {line["service"] for line in self._lines if words in line["message"]}
 
 
 def test_while_the_database_is_away_intake_says_when_to_come_again(
@@ -181,6 +204,7 @@ def test_while_the_database_is_away_intake_says_when_to_come_again(
     asyncio.run(prepare(database))
     key = adopt_exampleville(database)
     process = Process(database)
+    lines = LogLines(process)
     try:
         with client(process.url, key) as posting:
             assert (
@@ -192,11 +216,15 @@ def test_while_the_database_is_away_intake_says_when_to_come_again(
                 assert "same references" in answer.json()["detail"]
                 assert posting.get("/readyz").status_code == 503
                 assert posting.get("/livez").status_code == 200
+                wait_until(lambda: lines.services_that_say("the database is unavailable") == ALL)
             while posting.post("/issues/grid", json=issue("A-2")).status_code == 503:
                 pass
             assert (
                 posting.post("/issues/grid", json=issue("A-3"), headers=OUTCOME).status_code == 200
             )
+        wait_until(lambda: lines.services_that_say("the database is available again") == ALL)
+        for service in ALL:
+            assert len(lines.lines_of(service)) == 2, "an outage is two lines per service"
         assert "rows are equal" in read_output(database, "verify")
     finally:
         process.end()

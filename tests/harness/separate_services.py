@@ -39,17 +39,20 @@ class SeparateServices:
         self.ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, *services: str) -> None:
-        """Start services, and wait until each is ready."""
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which services, and doctor, reach each other."""
         addresses = {
             f"GRIDCALL_{name.upper()}_URL": f"http://127.0.0.1:{port}"
             for name, port in self.ports.items()
         }
-        more = {
+        return {
             **addresses,
             "GRIDCALL_KAFKA": self.broker.address,
             "GRIDCALL_SERVICE_KEY": self.key,
         }
+
+    def start(self, *services: str) -> None:
+        """Start services, and wait until each is ready."""
         for service in services:
             words = [sys.executable, "-m", service]
             with (self.folder / f"{service}.log").open("ab") as log_file:
@@ -57,7 +60,7 @@ class SeparateServices:
                     words,
                     env={
                         **database_environment(self.urls[service]),
-                        **more,
+                        **self.environment(),
                         "GRIDCALL_HOME": str(self.folder),
                         "GRIDCALL_PORT": str(self.ports[service]),
                     },
@@ -79,6 +82,22 @@ class SeparateServices:
             )
         except httpx.HTTPError:
             return httpx.Response(503)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of gridcall as an operator would, beside the services."""
+        return subprocess.run(
+            [sys.executable, "-m", "gridcall", *words],
+            env={
+                **database_environment(""),
+                **self.environment(),
+                "GRIDCALL_HOME": str(self.folder),
+            },
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
 
     def lag(self) -> int:
         """Return the number of rows that wait anywhere, or -1 if a service does not answer."""
