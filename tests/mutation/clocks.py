@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappush
 from typing import Any
 
 import pytest
 
+from escalation.core import clocks
+from escalation.core.case import Outcome, State
+from escalation.core.reference import Reference
 from eventlog.core.decider import Input, Timer
 from eventlog.core.row import Row
 from eventlog.core.stage import Stage
 from eventlog.notifier import Notifier
+from events.catalogue import CaseReopened
 from events.instants import Instant
 from intake.acceptor import Acceptor
+from routing.core.steps.defer import WAITING_MAX
 from tests.harness.city import IN_0101, MAP_ADOPTED, ROSTER_SENT
 from tests.mutation.faults import PlantedFault, history
-from tests.mutation.inputs import S, closing, report
+from tests.mutation.inputs import S, closing, reopening_of, report, visit
 from tests.mutation.intake import NOT_MONOTONE
 from tests.mutation.memory import InMemory, in_memory
 from tests.mutation.postgres import OnPostgres, on_postgres
@@ -147,6 +152,29 @@ async def an_early_ending_meets_a_deadline_that_is_past(world: InMemory) -> None
 
 
 @history(in_memory)
+async def cases_reopen_before_and_after_their_promise(world: InMemory) -> None:
+    await world.come(10 * S, report("a", 20 * S), report("b", 12 * S))
+    await world.come(11 * S, closing("a"), closing("b"))
+    await world.come(15 * S, reopening_of("a"), reopening_of("b"))
+    await world.announce(30 * S)
+    await world.follow()
+
+
+@history(in_memory)
+async def more_actions_come_early_than_may_wait(world: InMemory) -> None:
+    await world.come(10 * S, *(visit("a", number) for number in range(WAITING_MAX + 1)))
+    await world.come(11 * S, report("a", 99 * S))
+    await world.follow()
+
+
+def start_or_nothing(
+    case: CaseReopened, state: State, time: Instant, reference: Reference
+) -> Sequence[Outcome]:
+    """Start the next deadline of a case, and say nothing if there is none."""
+    return clocks.start(case, time, state.run + 1, reference)
+
+
+@history(in_memory)
 async def a_map_is_adopted_between_two_reports(world: InMemory) -> None:
     for event in (
         report("a", 99 * S, IN_0101),
@@ -224,6 +252,42 @@ FAULTS = (
         (Weakening("`Stage._apply` takes every row for a first one", apply_each_as_first),),
         an_early_ending_meets_a_deadline_that_is_past,
         ("checker: deadline",),
+    ),
+    PlantedFault(
+        "a promise stays",
+        "A case that reopens before the due time of its line keeps it.",
+        (
+            Weakening(
+                "`reopen.decide` drops the promise",
+                value("routing.core.steps.reopen.standing_promise", lambda due, time: None),
+            ),
+        ),
+        cases_reopen_before_and_after_their_promise,
+        ("checker: clock",),
+    ),
+    PlantedFault(
+        "a missing deadline is said",
+        "A case that reopens without a deadline says so.",
+        (
+            Weakening(
+                "`clocks.decide_reopening` says nothing",
+                value("escalation.core.clocks.decide_reopening", start_or_nothing),
+            ),
+        ),
+        cases_reopen_before_and_after_their_promise,
+        ("checker: clock",),
+    ),
+    PlantedFault(
+        "so many wait",
+        "Of one source, so many actions wait for a report, and no more.",
+        (
+            Weakening(
+                "`defer.decide` has a higher limit",
+                value("routing.core.steps.defer.WAITING_MAX", WAITING_MAX + 1),
+            ),
+        ),
+        more_actions_come_early_than_may_wait,
+        ("checker: outcome",),
     ),
     PlantedFault(
         "asked under the map in force",

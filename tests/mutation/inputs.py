@@ -13,6 +13,7 @@ from events.catalogue import (
     IssueReported,
     PlaceClaim,
     ReferenceAdopted,
+    ReopeningAsked,
     RetryAsked,
     VisitMade,
 )
@@ -45,8 +46,14 @@ def closing(name: str) -> EndedAtSource:
     )
 
 
-def visit(name: str) -> VisitMade:
-    return VisitMade(action=action_of(f"{name} visited"), issue=case_of(name), by="ann")
+def visit(name: str, number: int = 1) -> VisitMade:
+    return VisitMade(action=action_of(f"{name} visited {number}"), issue=case_of(name), by="ann")
+
+
+def reopening_of(name: str) -> ReopeningAsked:
+    return ReopeningAsked(
+        action=action_of(f"{name} reopened"), issue=case_of(name), because="unsatisfied"
+    )
 
 
 def retry(name: str, log: Literal["cases", "calls"]) -> RetryAsked:
@@ -76,6 +83,6 @@ def subject(event: Event) -> str:
             return REFERENCE
         case IssueReported():
             return event.issue
-        case EndedAtSource() | VisitMade() | AnswerGiven() | RetryAsked():
+        case EndedAtSource() | VisitMade() | AnswerGiven() | RetryAsked() | ReopeningAsked():
             return event.action
     raise AssertionError(f"{event} is no input here")
