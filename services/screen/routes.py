@@ -12,7 +12,6 @@ from typing import Annotated, Any, NamedTuple, get_args
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.responses import Response
 
 from eventlog.content_codec import decode_content
@@ -24,7 +23,9 @@ from httpedge.open_requests import OpenRequest, OpenRequests
 from screen.core.map_svg import map_payload
 from screen.follower import Follower
 from screen.payloads import LINE_COUNTS, TOTALS, case_file_payload, overdue_payload
+from screen.rendering import render
 from screen.tracking import ScreenTracker
+from screen.unavailable import PageRoute
 from screen.words import choose_language, words
 
 HOME = Path(__file__).parent
@@ -41,8 +42,6 @@ POLICY = (
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
 PAUSE_SECONDS = 0.2  # A page gets at most five messages a second.
-
-templates = Environment(loader=FileSystemLoader(HOME / "templates"), autoescape=select_autoescape())
 
 
 class RenderedMap(NamedTuple):
@@ -139,7 +138,9 @@ def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     opened_until_the_end = Depends(open_requests.of_request)
 
-    @router.get("/")
+    pages = APIRouter(route_class=PageRoute)
+
+    @pages.get("/")
     async def page(
         request: Request,
         lang: Annotated[str | None, Query()] = None,
@@ -148,6 +149,8 @@ def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
         language = choose_language(lang, request.headers.get("accept-language", ""))
         html = await render_page(screen, language, district, caller_of(request).shard)
         return body_response(request, html.encode(), "text/html; charset=utf-8")
+
+    router.include_router(pages)
 
     @router.get("/static/screen/{name}")
     async def static(request: Request, name: str) -> Response:
@@ -218,7 +221,8 @@ async def render_page(
     districts = [
         {"code": code, "name": await screen.district_name(code, language)} for code in codes
     ]
-    return templates.get_template("page.html").render(
+    return render(
+        "page.html",
         lang=language,
         words=words(language),
         districts=districts,

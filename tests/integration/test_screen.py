@@ -83,6 +83,27 @@ def test_a_posted_issue_is_on_the_live_stream_with_its_life_and_its_reasons(
     )
 
 
+@pytest.mark.parametrize(
+    ("language", "title"), [("en", "The page is not available now"), ("zh", "页面暂时无法显示")]
+)
+def test_without_its_database_the_page_says_so_and_asks_again(
+    live: tuple[Process, str], language: str, title: str
+) -> None:
+    process, _ = live
+    unknown = {**basic(f"gck_{language}{'x' * 40}"), "accept-language": language}
+    asyncio.run(execute(process.database, "ALTER TABLE intake.key RENAME TO key_that_is_away"))
+    try:
+        answer = httpx.get(process.url, headers=unknown)
+        problem = httpx.get(f"{process.url}/screen/exampleville/map", headers=unknown)
+    finally:
+        asyncio.run(execute(process.database, "ALTER TABLE intake.key_that_is_away RENAME TO key"))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert f"<h1>{title}</h1>" in answer.text
+    assert '<meta http-equiv="refresh" content="5">' in answer.text
+    assert (problem.status_code, problem.json()["status"]) == (503, 503), "for programs"
+
+
 def test_the_map_is_drawn_and_compressed(live: tuple[Process, str]) -> None:
     process, key = live
     answer = httpx.get(f"{process.url}/screen/exampleville/map", headers=basic(key))
