@@ -24,7 +24,7 @@ from gridcall.simulation.city.header import Header
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.city.profile_loader import SourceLines
 from gridcall.simulation.city.row_mapper import Record, RowMapper
-from gridcall.simulation.city.text import escape_undecodable, printable
+from gridcall.simulation.city.text import escape_undecodable
 
 csv.field_size_limit(2**31 - 1)
 
@@ -140,7 +140,7 @@ def header_faults(path: Path, header: Header, profile: Profile, lines: SourceLin
     """Return a line for each column of the profile that a header lacks or repeats."""
     faults = [missing_column(column, key, header, lines) for column, key in header.missing.items()]
     if faults:
-        has = printable(", ".join(header.names)) or "nothing"
+        has = ", ".join(" ".join(name.split()) for name in header.names) or "nothing"
         faults.append(f"correct the profile: the file has {has}")
     if faults and (reason := header.likely_fault(profile.csv.delimiter)):
         faults.append(f"read as {profile.csv.encoding}: {reason}")

@@ -162,7 +162,7 @@ def test_what_a_terminal_would_obey_is_escaped(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert r"the nearest is 'wa\x1b[2J\u202erd'" in done.stderr
     assert (
-        r"the file has id, channel, type, opened, target, closed, status, area, wa\x1b[2J\u202erd"
+        r"the file has id, channel, type, opened, target, closed, status, area, wa\u001b[2J\u202erd"
         in (done.stderr)
     )
 

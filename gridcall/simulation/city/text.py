@@ -15,13 +15,6 @@ def is_text(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def printable(text: str) -> str:
-    """Return a text of a file for a message: what a terminal would obey becomes an escape."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
-
-
 def escape_undecodable(text: str) -> str:
     """Return text with undecodable bytes as backslash escapes, so that it can be written."""
     return text.encode("utf-8", "backslashreplace").decode()
