@@ -249,7 +249,7 @@ def serve_peer() -> None:
     post_issue.__annotations__.update(issue=Issue, **{"return": Receipt})
     app.post("/issues/{line}", status_code=202, response_model=Receipt)(post_issue)
     app.state.close = lambda: None
-    serve(app, "127.0.0.1", 0)
+    serve(app, "127.0.0.1", 0, on_up=lambda address: print(address, file=sys.stderr, flush=True))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ the watermark and the generation of the log are in the headers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -30,6 +30,7 @@ from httpedge.open_requests import OpenRequests
 
 NDJSON = "application/x-ndjson"
 ROWS_MAX = 1000
+PAGE_BYTES_MAX = 4 * 2**20  # A page waits in memory for its reader.
 BEYOND_ALL = 2**62  # A position that no log reaches: the answer has headers alone.
 POSITION_HEADER = "gridcall-position"
 WATERMARK_HEADER = "gridcall-passed"
@@ -67,6 +68,18 @@ def response_schema() -> dict[int | str, dict[str, Any]]:
 def header_schema(description: str) -> dict[str, Any]:
     """Return the schema of a header with a number."""
     return {"description": description, "required": True, "schema": {"type": "integer"}}
+
+
+def page(lines: Iterable[bytes]) -> bytes:
+    """Return the first lines: at least one, and no more than a page may have bytes."""
+    taken: list[bytes] = []
+    size = 0
+    for line in lines:
+        size += len(line) + 1
+        if taken and size > PAGE_BYTES_MAX:
+            break
+        taken.append(line + b"\n")
+    return b"".join(taken)
 
 
 def log_routes(
@@ -118,7 +131,7 @@ def log_routes(
         else:
             entries = await log.entries(shard, after, limit)
         mark, generation, _ = await log.head(shard)
-        body = b"".join([entry_envelope(log.name, shard, entry) + b"\n" for entry in entries])
+        body = page([entry_envelope(log.name, shard, entry) for entry in entries])
         headers = {
             POSITION_HEADER: str(mark.position),
             WATERMARK_HEADER: str(mark.watermark),
@@ -143,7 +156,7 @@ def deferral_routes(log: PostgresLog) -> APIRouter:
     @router.get("/log/{shard}/deferrals/{subject}")
     async def read_deferrals(shard: str, subject: str) -> Response:
         entries = await log.deferral_entries(shard, subject)
-        body = b"".join([entry_envelope(log.name, shard, entry) + b"\n" for entry in entries])
+        body = page([entry_envelope(log.name, shard, entry) for entry in entries])
         return Response(body, media_type=NDJSON)
 
     return router

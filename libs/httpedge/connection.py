@@ -28,7 +28,7 @@ from httpedge.framing import (
 )
 from httpedge.incidents import Incidents
 from httpedge.metrics import CONNECTIONS
-from httpedge.problems import Problem
+from httpedge.problems import Problem, too_soon
 from httpedge.request_body import REQUEST_BYTES_MAX
 from httpedge.request_parser import RequestParser
 from httpedge.responses import problem_response
@@ -38,9 +38,7 @@ LATE = Problem(408, "slow", "Too slow", "The head of the request did not come in
 HALF_BODY = Problem(400, "gone", "Gone", "The body stopped half-way; nothing was stored.")
 FAULT = Problem(500, "fault", "A fault of gridcall", "This is a fault of gridcall.")
 REFUSALS = {
-    Refusal.ADDRESS: Problem(
-        429, "connections", "Too many connections", "Use fewer connections at a time."
-    ),
+    Refusal.ADDRESS: too_soon("connections", "Use fewer connections at a time.", 1),
     Refusal.ALL: Problem(503, "busy", "Busy", "All connections are in use: try again."),
 }
 
@@ -341,8 +339,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, problem: Problem) -> None:
         """Answer with a problem, and take no more requests."""
         self._edge.incidents.count(problem.kind, self._client)
-        headers = {"Retry-After": "1"} if problem.status == 429 else None
-        response = problem_response(problem, self._instance(), headers)
+        response = problem_response(problem, self._instance())
         lines = self.default_headers + header_lines(response.raw_headers)
         head = response_head(problem.status, lines, is_chunked=False, is_last=True)
         self.write(head + bytes(response.body))
@@ -381,5 +378,4 @@ class Connection(asyncio.Protocol):
 
 def too_many_at_once() -> Problem:
     """Refuse requests that do not wait for the responses to others."""
-    detail = "Wait for responses before you send more requests."
-    return Problem(429, "pipelined", "Too many requests at once", detail)
+    return too_soon("pipelined", "Wait for responses before you send more requests.", 1)

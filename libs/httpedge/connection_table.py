@@ -43,9 +43,9 @@ UNREAD_BYTES_MAX = 256 * 2**20  # Of responses that clients do not read, of all 
 class Ending(Enum):
     """The reason for which a connection ends."""
 
-    TOO_LATE = "too late"
-    ROOM = "room for another one"
-    STALLED = "not read"
+    TOO_LATE = "late"
+    ROOM = "room"
+    STALLED = "stalled"
 
 
 class Refusal(Enum):

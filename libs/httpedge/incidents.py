@@ -11,6 +11,17 @@ from httpedge.metrics import CONNECTIONS_ENDED
 REPORT_SECONDS = 60.0
 FAULTS_MAX = 10  # Places with a fault whose traceback is written within REPORT_SECONDS.
 
+# Words for operators. A kind that is not here is that of the problem with which it was refused.
+WORDS = {
+    "fault": "faults of gridcall",
+    "files": "not accepted, because no file was left",
+    "room": "waited longest when others came",
+    "silent": "sent nothing",
+    "slow": "sent half a head",
+    "stalled": "did not read",
+    "unanswered": "without a whole response",
+}
+
 log = logging.getLogger("gridcall")
 
 
@@ -31,7 +42,7 @@ class Incidents:
 
     def record_fault(self, fault: Exception, client: str) -> None:
         """Log the traceback of an application's fault, once for each place until the report."""
-        self.count("fault of gridcall", client)
+        self.count("fault", client)
         place = place_of(fault)
         if place not in self._places and len(self._places) < FAULTS_MAX:
             self._places.add(place)
@@ -48,8 +59,11 @@ class Incidents:
 
     def sentence(self) -> str:
         """Return how often each kind occurred."""
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self._counts.items()))
-        return f"connections and requests that ended early: {kinds}; last from {self._last_client}"
+        kinds = ", ".join(
+            f"{count:,} {WORDS.get(kind, f'refused ({kind})')}"
+            for kind, count in sorted(self._counts.items())
+        )
+        return f"connections that ended early: {kinds}; the last one from {self._last_client}"
 
 
 def place_of(fault: Exception) -> str:

@@ -12,6 +12,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from httpedge.exchange import header_lines
 from httpedge.framing import (
+    ADDRESS_BYTES_MAX,
     BODY_HEADERS,
     HEAD_BYTES_MAX,
     Head,
@@ -87,7 +88,7 @@ class RequestParser:
             return
         if not self.is_in_head:
             raise broken_frame("What is around the chunks of the body is too large.")
-        raise too_many_headers() if self._headers else too_long_address()
+        raise too_long_address() if len(self.target) > ADDRESS_BYTES_MAX else too_many_headers()
 
     # ── From httptools ───────────────────────────────────────────────────────────────────────────
 

@@ -39,7 +39,6 @@ OPTIONS: dict[str, Any] = {
     "backlog": ACCEPTED_AT_ONCE,
 }
 
-
 log = logging.getLogger("gridcall")
 
 
@@ -95,7 +94,7 @@ class Server(uvicorn.Server):
         """Count a lack of files, which the loop reports for each connection; log all else."""
         fault = context.get("exception")
         if isinstance(fault, OSError) and fault.errno in (errno.EMFILE, errno.ENFILE):
-            self.edge.incidents.count("without a file", "nobody")
+            self.edge.incidents.count("files", "nobody")
         else:
             loop.default_exception_handler(context)
 
