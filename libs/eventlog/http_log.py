@@ -18,7 +18,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from eventlog.codec import Entry, Wire, entry_envelope, read_envelope
-from eventlog.core.log import first_row
+from eventlog.core.log import rows_at
 from eventlog.core.row import Generation, Row, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
@@ -179,9 +179,9 @@ class HttpLog:
         response = await self._get(shard, "deferrals", subject)
         return [read_envelope(line) for line in response.content.splitlines()]
 
-    async def row(self, shard: str, position: int) -> Row:
-        """Return the row of a position that was read before. Raises Truncated if it is gone."""
-        return first_row(self.name, shard, position, await self.read(shard, position - 1, 1))
+    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
+        """Return the rows of ascending positions. Raises Truncated if one is gone."""
+        return await rows_at(self, shard, positions)
 
     async def generation(self, shard: str) -> Generation:
         """Return the generation of the shard; number 0 while there is none."""

@@ -114,9 +114,8 @@ class Runner(Generic[S, R]):
     async def _deferred_inputs(self, rows: Sequence[Row]) -> dict[str, Row]:
         """Return the inputs behind parked subjects, by id: a retry will decide them."""
         source, shard, parking = self.source, self.stage.shard, self.stage.decider.parking
-        positions = deferred_positions(rows, source.name, parking)
-        inputs = [await source.row(shard, position) for position in positions]
-        return {row.id: row for row in inputs}
+        positions = list(deferred_positions(rows, source.name, parking))
+        return {row.id: row for row in await source.rows(shard, positions)}
 
     async def _commit(self, rows: Sequence[Row], progress: Progress) -> None:
         if not rows:

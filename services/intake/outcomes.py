@@ -135,7 +135,7 @@ class Outcomes:
         release = deferrals.release_of(passed_on.position)
         if release is None:
             return rows
-        decided = [await self._cases.row(district, position) for position in release.decided]
+        decided = await self._cases.rows(district, release.decided)
         actions = [row.position for row in decided if isinstance(row.event, CALL_ACTIONS)]
         later = await self._decision(self._calls, district, release.input)
         return call_parts(later, actions).get(passed_on.position, rows)

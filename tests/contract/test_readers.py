@@ -17,7 +17,7 @@ from eventlog.http_log import HttpLog, log_routes
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import listen, open_database
-from events.errors import Unavailable
+from events.errors import Truncated, Unavailable
 from events.instants import BEGINNING
 from events.topology import WRITER
 from httpedge.open_requests import OpenRequests
@@ -34,6 +34,8 @@ class Reader(Protocol):
     """The methods of a reader."""
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]: ...
+
+    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]: ...
 
     async def watermark(self, shard: str) -> Watermark: ...
 
@@ -73,11 +75,22 @@ async def more_than_a_page_is_read_page_by_page(writer: PostgresLog, reader: Rea
     assert read == written
 
 
+async def rows_of_some_positions_are_read_again(writer: PostgresLog, reader: Reader) -> None:
+    written = await writer.append(SHARD, [visit(number, number) for number in range(2500)])
+    positions = [1, 2, 999, 1000, 1001, 2400]
+    rows = await reader.rows(SHARD, positions)
+    assert rows == [written[position - 1] for position in positions]
+    assert await reader.rows(SHARD, []) == []
+    with pytest.raises(Truncated, match=f"intake/{SHARD}/2501 was read before"):
+        await reader.rows(SHARD, [2500, 2501])
+
+
 CONTRACT: tuple[Clause, ...] = (
     rows_come_in_order_after_a_position_up_to_a_limit,
     a_watermark_tells_the_last_position_and_how_far_time_has_passed,
     shards_are_read_separately,
     more_than_a_page_is_read_page_by_page,
+    rows_of_some_positions_are_read_again,
 )
 
 

@@ -54,9 +54,9 @@ class RecordedLog:
         self._record("read")
         return await self.log.read(shard, after, limit)
 
-    async def row(self, shard: str, position: int) -> Row:
-        self._record("row")
-        return await self.log.row(shard, position)
+    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
+        self._record("rows")
+        return await self.log.rows(shard, positions)
 
     async def watermark(self, shard: str) -> Watermark:
         self._record("watermark")
@@ -151,6 +151,9 @@ class CaughtUpReader:
 
         await wait_for_condition(has_it)
         return await self.kafka.reader.read(shard, after, limit)
+
+    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
+        return await self.kafka.reader.rows(shard, positions)
 
     async def watermark(self, shard: str) -> Watermark:
         wanted = await self.kafka.writer.watermark(shard)

@@ -58,7 +58,7 @@ class FailingLog(MemoryLog):
         self.applied = max(self.applied, applied)
         return await super().announce(shard, watermark, applied)
 
-    async def rows(self) -> Sequence[Row]:
+    async def all_rows(self) -> Sequence[Row]:
         return await super().read(CITY, 0, ALL)
 
 
@@ -87,7 +87,7 @@ class MemorySnapshot(Snapshot):
     async def entries(
         self, log: str, shard: str, upto: int | None = None, after: int = 0
     ) -> AsyncIterator[list[Entry]]:
-        if rows := (await self._logs[log].rows())[after:upto]:
+        if rows := (await self._logs[log].all_rows())[after:upto]:
             yield [entry(row) for row in rows]
 
 
@@ -102,7 +102,7 @@ class MemoryTables(checker_rows.Tables):
         return checker_rows.Head(position, time, self._logs[log].applied)
 
     async def rows(self, log: str, shard: str) -> AsyncIterator[checker_rows.Row]:
-        for row in await self._logs[log].rows():
+        for row in await self._logs[log].all_rows():
             *columns, type_name, data = entry(row)
             yield checker_rows.Row._make(
                 (

@@ -456,6 +456,30 @@ def test_a_clock_that_could_not_be_fired_is_not_forgotten() -> None:
     ]
 
 
+class CountingLog(MemoryLog):
+    """Counts how often it is read."""
+
+    reads = 0
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        self.reads += 1
+        return await super().read(shard, after, limit)
+
+
+async def test_a_new_owner_reads_what_waits_behind_a_parked_case_in_pages() -> None:
+    tape, source, sink = Tape("cases"), CountingLog("cases"), MemoryLog("calls")
+    tape.write(10, "bad", *report("bad", 10, 20))
+    for _ in range(2_000):
+        tape.write(11, "bad", e.AnswerPassedOn(case="bad", holder=ANN, call="bad/1", by="officer"))
+    await source.commit("city", in_sequence(tape.rows))
+    one, other = (Runner(Stage(Unready(), "city"), source, sink, 400) for _ in range(2))
+    await one.catch_up()
+    source.reads = 0
+    await other.replay()
+    assert source.reads == 6, "one for each batch of rows that say what waits"
+    assert other.stage.subjects["bad"].deferred == one.stage.subjects["bad"].deferred
+
+
 class Refusing(MemoryLog):
     """A log that is away for one commit."""
 

@@ -6,6 +6,7 @@ Here are its protocol and the log in memory. Every implementation passes one con
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Protocol
@@ -15,6 +16,8 @@ from eventlog.core.row import Draft, Generation, Progress, Row, Watermark
 from events.errors import Conflict, Truncated
 from events.instants import BEGINNING, Instant
 from events.registry import TYPE_OF
+
+PAGE_ROWS = 1_000  # Of a log that are read at once, to find those that are close together.
 
 
 class Source(Protocol):
@@ -27,8 +30,10 @@ class Source(Protocol):
         gone.
         """
 
-    async def row(self, shard: str, position: int) -> Row:
-        """Return the row of a position that was read before. Raises Truncated if it is gone."""
+    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
+        """Return the rows of ascending positions that were read before. Raises Truncated if one is
+        gone.
+        """
 
     async def watermark(self, shard: str) -> Watermark:
         """Return the last position, and the instant before which no more rows come."""
@@ -65,11 +70,21 @@ class Log(Source, Protocol):
         """
 
 
-def first_row(log: str, shard: str, position: int, rows: Sequence[Row]) -> Row:
-    """Return the first row, which must have this position. Raises Truncated."""
-    if not rows or rows[0].position != position:
-        raise Truncated(f"{log}/{shard}/{position} was read before, and is gone")
-    return rows[0]
+async def rows_at(log: Source, shard: str, positions: Sequence[int]) -> list[Row]:
+    """Read the rows of ascending positions, a page for those that are close together.
+
+    Raises Truncated if one is gone.
+    """
+    rows: list[Row] = []
+    while left := positions[len(rows) :]:
+        first = left[0]
+        wanted = left[: bisect_left(left, first + PAGE_ROWS)]
+        page = await log.read(shard, first - 1, wanted[-1] - first + 1)
+        by_position = {row.position: row for row in page}
+        if missing := [position for position in wanted if position not in by_position]:
+            raise Truncated(f"{log.name}/{shard}/{missing[0]} was read before, and is gone")
+        rows += [by_position[position] for position in wanted]
+    return rows
 
 
 def check_follows(rows: Sequence[Row]) -> None:
@@ -167,8 +182,8 @@ class MemoryLog:
             )
         return stored.rows[after - stored.start : after - stored.start + limit]
 
-    async def row(self, shard: str, position: int) -> Row:
-        return first_row(self.name, shard, position, await self.read(shard, position - 1, 1))
+    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
+        return await rows_at(self, shard, positions)
 
     async def deferrals(self, shard: str, subject: str) -> Sequence[Row]:
         return [

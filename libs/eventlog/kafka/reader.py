@@ -82,9 +82,9 @@ class KafkaLog:
         end = rows[0].position - 1 if rows else buffer.last
         return await self.writer.read(shard, after, min(limit, end - after))
 
-    async def row(self, shard: str, position: int) -> Row:
-        """Return the row of a position that was read before. Raises Truncated if it is gone."""
-        return await self.writer.row(shard, position)
+    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
+        """Return the rows of ascending positions. Raises Truncated if one is gone."""
+        return await self.writer.rows(shard, positions)
 
     async def watermark(self, shard: str) -> Watermark:
         """Return the last known position, and the instant before which no more rows come.

@@ -18,7 +18,7 @@ import asyncpg
 
 from eventlog.codec import Entry, row_of
 from eventlog.core.decider import REFERENCE
-from eventlog.core.log import check_follows, first_row
+from eventlog.core.log import check_follows, rows_at
 from eventlog.core.row import Draft, Generation, Head, Progress, Row, Sender, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres import statements as sql
@@ -112,9 +112,9 @@ class PostgresLog:
             Entry(*record) for record in await self._fetch(sql.DEFERRALS, shard, subject, types)
         ]
 
-    async def row(self, shard: str, position: int) -> Row:
-        """Return the row of a position that was read before. Raises Truncated if it is gone."""
-        return first_row(self.name, shard, position, await self.read(shard, position - 1, 1))
+    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
+        """Return the rows of ascending positions. Raises Truncated if one is gone."""
+        return await rows_at(self, shard, positions)
 
     async def generation(self, shard: str) -> Generation:
         """Return the generation of the shard; number 0 while there is none."""
