@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from events.instants import instant_of
 from events.texts import UNSEEN_CHARACTER
 from gridcall.simulation.city.profile import DISTRICT_CODE
 
@@ -38,6 +39,20 @@ class DistrictCode(click.ParamType[str]):
                 f"{value!r} is no district code: slashes and blanks are not allowed", param, ctx
             )
         return value
+
+
+class InstantOf(click.ParamType[int]):
+    """An instant, as RFC 3339 writes it."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        try:
+            return value if isinstance(value, int) else instant_of(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
 
 
 def parse_service_databases(

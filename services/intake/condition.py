@@ -87,7 +87,7 @@ def time_findings(state: DistrictState, now: Instant) -> list[Finding]:
             check="clock",
             sentence=f"{ahead_sentence(state.code, state.time)} ({duration(ahead_us)})",
             command=f"to wait for the clock: gridcall clock hold --district {state.code}; "
-            "to undo the leap: docs/operations.md#a-clock-that-leapt",
+            f"to take the leap back: gridcall restore before TIME --district {state.code}",
         )
     ]
 

@@ -7,6 +7,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from embedded.server import start_server
 from eventlog.postgres.pool import PINNED
+from events.instants import rfc3339
 from events.topology import SERVICES
 from gridcall.host.migrations import prepare
 from tests.harness.commands import read_output, read_verification, run_on_database
@@ -382,6 +384,71 @@ def test_a_hold_is_for_one_leap(city: tuple[str, str], processes: list[Process])
             assert posting.post("/issues/grid", json=again).status_code == 503
             read_output(database, "clock", "hold", "--district", "exampleville")
             assert posting.post("/issues/grid", json=again).status_code == 202
+
+
+def test_a_leap_that_was_followed_is_taken_back(
+    city: tuple[str, str], processes: list[Process], tmp_path: Path
+) -> None:
+    """The deadlines that passed in the leap did not; what came in the leap is posted again."""
+    database, key = city
+    process = Process(database)
+    processes.append(process)
+    posted = [issue(f"B-{number}", due=in_half_an_hour()) for number in range(3)]
+    lost, tried = tmp_path / "lost.ndjson", tmp_path / "tried.ndjson"
+    with client(process.url, key) as posting:
+        before = posting.post("/issues/grid", json=posted[0], headers=OUTCOME).json()
+        leapt_at = rfc3339(fetch_rows(database, "SELECT intake.clock() AS now")[0]["now"])
+        asyncio.run(execute(database, CLOCK.format(ahead=HOUR)))
+        read_output(database, "clock", "confirm")
+        for number in (1, 2):
+            posting.post("/issues/grid", json=posted[number], headers=OUTCOME)
+        wait_until(lambda: len(fetch_rows(database, MISSED)) == 3)
+        asyncio.run(execute(database, CLOCK.format(ahead=0)))
+        back = ("restore", "before", leapt_at, "--district", "exampleville", "--out")
+        assert "would be as before" in read_output(database, *back, tried, "--dry-run")
+        assert posting.post("/issues/grid", json=posted[1]).status_code == 503
+        said = read_output(database, *back, lost)
+        assert f"it goes on after position {before['position']}" in said
+        assert "test posts 2 of gridcall.issue-reported.v1 again" in said
+        assert fetch_rows(database, MISSED) == [], "the deadlines did not pass"
+        events = [json.loads(line) for line in lost.read_text().splitlines()]
+        assert [each["event"]["data"]["reference"] for each in events] == ["B-1", "B-2"]
+        assert {each["source"] for each in events} == {"test"}
+        assert lost.read_text() == tried.read_text()
+        again = [posting.post("/issues/grid", json=each, headers=OUTCOME) for each in posted]
+        assert [each.status_code for each in again] == [200, 200, 200]
+        assert again[0].json()["tracking"] == before["tracking"]
+        assert again[1].json()["position"] == before["position"] + 1
+        doctor(database, 0)
+    process.end()
+    (now,) = fetch_rows(database, "SELECT intake.clock() AS now, max(ts) AS ts FROM intake.log")
+    assert now["ts"] <= now["now"]
+    assert "rows are equal" in read_verification(database)
+
+
+@pytest.mark.parametrize(
+    ("time", "reason"),
+    [
+        ("2020-01-01T00:00:00Z", "restore a backup instead"),
+        ("2999-01-01T00:00:00Z", "is still to come"),
+    ],
+)
+def test_a_district_is_cut_only_where_it_can_be(
+    city: tuple[str, str], tmp_path: Path, time: str, reason: str
+) -> None:
+    database, _ = city
+    path = tmp_path / "lost.ndjson"
+    done = run_on_database(
+        database, "restore", "before", time, "--district", "exampleville", "--out", path
+    )
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert not path.exists()
+
+
+def in_half_an_hour() -> str:
+    """Return the time in half an hour, as a line promises it."""
+    return (datetime.now(UTC) + timedelta(minutes=30)).isoformat(timespec="seconds")
 
 
 def post_overdue(posting: httpx.Client) -> None:

@@ -28,7 +28,7 @@ from eventlog.core.row import Generation
 from eventlog.postgres.address import public_address
 from eventlog.postgres.pool import check_writable
 from events.errors import Halted, Unusable
-from events.instants import Instant
+from events.instants import LATEST, Instant
 
 IDENTITY = """
 SELECT (SELECT system_identifier::text FROM pg_control_system()),
@@ -38,11 +38,12 @@ HEADS = "SELECT shard, generation, pos, ts FROM {schema}.shard"
 GENERATIONS = "SELECT shard, generation, before, start FROM {schema}.shard"
 BEGIN = "SELECT {schema}.begin_generation($1, $2)"
 CUT = """
-WITH cut AS (DELETE FROM {schema}.log WHERE shard = $1 AND input > $2)
-UPDATE {schema}.shard s SET input = least(input, $2), epoch = epoch + 1,
+WITH cut AS (DELETE FROM {schema}.log WHERE shard = $1 AND (input > $2 OR ts >= $5))
+UPDATE {schema}.shard s SET input = least(input, $2), ts = least(ts, $5), epoch = epoch + 1,
   generation = $3, before = $4, start = kept.pos, pos = kept.pos
 FROM (
-  SELECT coalesce(max(pos), 0) AS pos FROM {schema}.log WHERE shard = $1 AND input <= $2
+  SELECT coalesce(max(pos), 0) AS pos FROM {schema}.log
+  WHERE shard = $1 AND input <= $2 AND ts < $5
 ) kept WHERE shard = $1
 """
 POSITION = "SELECT pos FROM {schema}.shard WHERE shard = $1"
@@ -273,14 +274,27 @@ async def generations(schema: str, connection: Connection) -> dict[str, Generati
     return {shard: Generation(*generation) for shard, *generation in records}
 
 
-async def cut(stage: str, connection: Connection, read: Mapping[str, Generation]) -> None:
-    """Cut a stage's log back to what it can have read. `read` are the generations of its input."""
+async def cut(
+    stage: str,
+    connection: Connection,
+    read: Mapping[str, Generation],
+    ends: Mapping[str, Instant] = MappingProxyType({}),
+) -> None:
+    """Cut a stage's log back to what it can have read. `read` are the generations of its input.
+
+    `ends` has the instant of each shard whose time goes back: no row is left from then on.
+    """
     for shard, own in (await generations(stage, connection)).items():
         now = read.get(shard, own)
         if own.number != now.number and (own.number or now.previous):
             common = now.forked_at if own.number in (0, now.previous) else 0
             await connection.execute(
-                CUT.format(schema=stage), shard, common, now.number, own.number or now.previous
+                CUT.format(schema=stage),
+                shard,
+                common,
+                now.number,
+                own.number or now.previous,
+                ends.get(shard, LATEST),
             )
             position = await connection.fetchval(POSITION.format(schema=stage), shard)
             await connection.execute(UNPUBLISHED.format(schema=stage), shard, position)

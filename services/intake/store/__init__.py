@@ -5,6 +5,7 @@ from __future__ import annotations
 from intake.store.access import AccessStore
 from intake.store.clock import ClockStore
 from intake.store.condition import ConditionStore, DistrictState
+from intake.store.cut import CutStore
 from intake.store.districts import DistrictStore
 from intake.store.inbound import InboundStore, Progress
 from intake.store.inputs import InputStore, StoredIdentity
@@ -15,6 +16,7 @@ from intake.store.reference import ReferenceStore
 __all__ = [
     "AccessStore",
     "ConditionStore",
+    "CutStore",
     "DistrictState",
     "InboundStore",
     "IntakeStore",
