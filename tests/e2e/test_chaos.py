@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness.chaos import one_database, over_kafka
+from tests.harness.chaos import hostile, one_database, over_kafka
 
 
 def test_nothing_is_lost_or_done_twice_while_processes_and_the_database_are_killed(
@@ -29,3 +29,13 @@ def test_over_kafka_nothing_is_lost_or_done_twice_while_everything_fails(
     assert "rows are equal" in findings.verified
     assert len(findings.receipts) > 100
     assert len(findings.faults) == over_kafka.FAULTS
+
+
+def test_hostile_clients_of_every_kind_keep_no_good_client_out(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    findings = hostile.campaign(tmp_path_factory.mktemp("hostile"), seconds=20)
+    assert findings.violations == [], hostile.describe(findings)
+    assert set(findings.statuses["the good client"]) == {"202"}
+    assert findings.statuses.keys() >= {hostile.name_of(kind) for kind in hostile.KINDS}
+    assert findings.receipts
