@@ -7,12 +7,15 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import click
 
+from eventlog.postgres.pool import Database
 from events.catalogue import LINES
 from events.instants import instant_of
 from gridcall.cli.options import SeenText, district_option, json_option
 from gridcall.cli.queries import change_database, run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, fail, print_rows, say
 from intake.api_keys import ON_KAFKA, READER, ApiKeys
+from intake.districts import require_district
+from intake.store import IntakeStore
 
 LENGTH = re.compile(r"([0-9]{1,5})([dh])")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -82,7 +85,12 @@ def key_add(district: str, source: str, lines: tuple[str, ...], expires: datetim
     \b
     Example:     gridcall key add --district licheng --source 12345 --line hotline --expires 90d
     """
-    say(change_database(lambda database: ApiKeys(database).add(district, source, lines, expires)))
+
+    async def add(database: Database) -> str:
+        await require_district(IntakeStore(database), district)
+        return await ApiKeys(database).add(district, source, lines, expires)
+
+    say(change_database(add))
 
 
 @key_group.command("list")

@@ -12,15 +12,17 @@ import click
 from eventlog.exits import exit_of
 from events.errors import GridcallError
 from events.topology import SERVICE
-from gridcall.cli.terminal import OWN_FAULT, TERMINATED, UNREACHABLE, fail, say
+from gridcall.cli.terminal import NOTHING_RAN, OWN_FAULT, TERMINATED, UNREACHABLE, fail, say
 from intake.acceptor import ClockLeapt
+from intake.adoption import ReferenceRefused
+from intake.districts import UnknownDistrict
 
 # A command is in the module of its name, except where one module declares several commands.
 MODULE = {
     name: name
     for name in (
-        "access", "clock", "demo", "doctor", "key", "map", "parked", "quarantine", "restore",
-        "retry", "sheet", "simulate", "status", "tail", "topics", "up", "verify",
+        "access", "clock", "demo", "district", "doctor", "key", "map", "parked", "quarantine",
+        "restore", "retry", "sheet", "simulate", "status", "tail", "topics", "up", "verify",
     )
 }  # fmt: skip
 MODULE |= dict.fromkeys(("admission", "names", "policies", "roster"), "reference_data")
@@ -62,6 +64,8 @@ def entry() -> None:
             UNREACHABLE,
             f"{error}. Check which clock is right, and decide: {error.command}",
         )
+    except (UnknownDistrict, ReferenceRefused) as error:
+        fail(NOTHING_RAN, str(error))
     except (GridcallError, OSError) as error:
         fail(*exit_of(error))
     except Exception:

@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
+from eventlog.content_codec import encode_content
 from events.catalogue import ReferenceAdopted
 from events.reference_data import GridMap
 from gridcall.cli.options import json_option, profile_option
 from gridcall.cli.reference_data import adopt_and_report
+from gridcall.cli.reference_versions import version_commands
 from gridcall.cli.terminal import NOTHING_RAN, emit, fail, one_line, say
 from gridcall.simulation.city.map_findings import Change, CheckedMap, Finding
 from gridcall.simulation.city.map_mending import Codes, MendedMap, mend_map
@@ -21,7 +23,6 @@ from gridcall.simulation.city.map_reading import UnreadableMap, read_map_file
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.city.profile_loader import ProfileError, SourceLines, load_profile
-from gridcall.simulation.driver import first_adoptions
 from gridcall.simulation.reports.files import as_json
 
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -56,16 +57,20 @@ def map_check(folder: Path, profile_path: Path, json_output: bool) -> None:
 @map_group.command("load")
 @folder_argument
 @profile_option
-def map_load(folder: Path, profile_path: Path) -> None:
-    """Adopt a map, and the roster and policies of its profile. A new district is made with them.
+@click.option("--name", help="The version's name. Without it: the profile's.")
+def map_load(folder: Path, profile_path: Path, name: str | None) -> None:
+    """Adopt a map for the profile's district, and nothing else.
+
+    Open cases keep their place. What is in force and does not fit the new map is reported.
 
     \b
+    Exit status: 0 adopted, or in force already · 2 refused
     Example:     gridcall map load maps/ --profile profiles/exampleville.yaml
     """
     profile, _ = read_profile(profile_path)
-    drafts, contents = first_adoptions(profile, read_map(folder, profile), 0)
-    events = [draft.event for draft in drafts if isinstance(draft.event, ReferenceAdopted)]
-    adopt_and_report(profile.map.district.code, events, contents)
+    digest, body = encode_content(read_map(folder, profile))
+    event = ReferenceAdopted(kind="map", name=name or profile.profile, digest=digest)
+    adopt_and_report(profile.map.district.code, [event], {digest: body})
 
 
 @map_group.command("mend")
@@ -158,6 +163,10 @@ def report_mending(
     say(f"{target}: {count:,} feature{'s' if count > 1 else ''}{then}", err=True)
     if not codes.code:
         say("codes were not looked at: --profile or --code names their property", err=True)
+
+
+for version_command in version_commands("map"):
+    map_group.add_command(version_command)
 
 
 def read_profile(path: Path) -> tuple[Profile, SourceLines]:

@@ -12,6 +12,7 @@ from eventlog.postgres.migrate import check_schemas, existing_schemas
 from eventlog.postgres.pool import Database, open_database
 from gridcall.cli.terminal import NOTHING_RAN, fail
 from gridcall.host.migrations import MIGRATIONS, bring_up_to_date
+from intake.districts import require_district
 from intake.store import IntakeStore
 
 T = TypeVar("T")
@@ -51,12 +52,22 @@ async def open_to_read(url: str) -> AsyncIterator[Database]:
         yield database
 
 
+async def existing_district(database: Database, district: str | None) -> str:
+    """Return a district that is there; without a name, the only one. Raises UnknownDistrict."""
+    if district is None:
+        return await only_district(database)
+    await require_district(IntakeStore(database), district)
+    return district
+
+
 async def only_district(database: Database) -> str:
     """Return the code of the only district, or end the program."""
     codes = await IntakeStore(database).district_codes()
     if len(codes) != 1:
         fail(
             NOTHING_RAN,
-            f"name a district with --district: there are {', '.join(codes) or 'none yet'}",
+            f"name a district with --district: there are {', '.join(codes)}"
+            if codes
+            else "there is no district yet: gridcall district add CODE",
         )
     return codes[0]

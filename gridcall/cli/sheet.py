@@ -13,7 +13,7 @@ from assessment.store import FactStore
 from eventlog.postgres.pool import Database, open_database
 from events.instants import Instant, rfc3339
 from gridcall.cli.options import json_option, only_district_option, service_databases_option
-from gridcall.cli.queries import only_district, run_on_database
+from gridcall.cli.queries import existing_district, run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, emit, fail
 from gridcall.simulation.reports.files import as_json
 
@@ -53,7 +53,7 @@ async def sheets_with_receipts(
     database: Database, worker: str, district: str | None, service_databases: Mapping[str, str]
 ) -> tuple[list[dict[str, Any]], Instant]:
     """Return a worker's sheets with their receipts, and the instant that assessment has reached."""
-    district = district or await only_district(database)
+    district = await existing_district(database, district)
     if url := service_databases.get("assessment"):
         async with open_database(url, size=1) as assessment:
             facts, zone, until = await FactStore(assessment).worker_facts(district, worker)

@@ -39,7 +39,7 @@ def status_command(services: bool, json_output: bool) -> None:
     print_rows(
         [shard | {"head": shard["head"][:HEAD_DIGITS]} for shard in current["shards"]],
         json_output=False,
-        empty="no district yet: gridcall map load DIR --profile FILE",
+        empty="no district yet: gridcall district add CODE",
     )
     for district, counts in current["open"].items():
         text = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))

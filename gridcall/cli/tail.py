@@ -18,7 +18,7 @@ from events.instants import rfc3339
 from events.registry import short_type
 from events.topology import LOGS, WRITER
 from gridcall.cli.options import json_option, only_district_option
-from gridcall.cli.queries import only_district, open_to_read
+from gridcall.cli.queries import existing_district, open_to_read
 from gridcall.cli.terminal import INTERRUPTED, emit
 
 PAGE_ROWS = 1000
@@ -91,7 +91,7 @@ async def print_log(
     notifier = Notifier()
     async with open_to_read(url) as database:
         source = PostgresLog(log, WRITER[log], database, notifier)
-        shard = district or await only_district(database)
+        shard = await existing_district(database, district)
         if after is None:
             after = max(0, (await source.watermark(shard)).position - LAST_ROWS)
         listening = asyncio.create_task(listen(url, notifier))

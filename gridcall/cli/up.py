@@ -100,7 +100,7 @@ async def add_development_key(database: Database) -> tuple[str, str]:
 def refuse_development_key(count: int) -> NoReturn:
     """Exit because a development key needs exactly one district."""
     problem = (
-        "no district yet: gridcall map load DIR --profile FILE"
+        "no district yet: gridcall district add CODE"
         if count == 0
         else "several districts: gridcall key add"
     )

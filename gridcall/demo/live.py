@@ -79,9 +79,10 @@ def monday_morning(now: datetime) -> Instant:
 
 
 async def adopt_district(database: Database) -> None:
-    """Adopt the demo's reference data that are not in force yet."""
+    """Add the demo's district, and adopt its reference data that are not in force yet."""
     events = [event for event, _ in contents()]
     bodies = {event.digest: body for event, body in contents() if event.digest}
+    await IntakeStore(database).add_district(CODE)
     await adopt_reference_data(database, CODE, events, bodies, operator_sender())
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -31,3 +31,14 @@ def decode_content(contents: Mapping[str, bytes], digest: str, kind: type[C]) ->
             f"the content {digest} of an adopted {kind.__name__} is missing; load it again"
         )
     return msgspec.json.decode(contents[digest], type=kind)
+
+
+def content_from(plain: Any, kind: type[C]) -> C:
+    """Return the content that plain data are.
+
+    Raises ValueError with the place and the reason of the first fault.
+    """
+    try:
+        return msgspec.convert(plain, type=kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error

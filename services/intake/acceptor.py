@@ -20,6 +20,7 @@ from eventlog.postgres.pool import Database
 from events.errors import GridcallError, Unavailable
 from events.instants import Instant
 from intake.core.submission import Item
+from intake.districts import UnknownDistrict
 from intake.store import IntakeStore
 
 # In one commit, which takes some 25 ms then: others wait for no more than two of them.
@@ -29,7 +30,7 @@ SECOND_COMMIT_ITEMS = 32  # So many items wait for a second commit.
 WAITING_ITEMS_MAX = 50_000  # In this process, of one district; beyond, intake is busy.
 AHEAD_US_MAX = 60_000_000
 IDLE_US = 900_000
-CLOCK_LEAPT = "GC001"
+CLOCK_LEAPT, NO_DISTRICT = "GC001", "GC002"  # SQL states of intake's functions.
 DISTRICT_AHEAD = "GC003"
 
 
@@ -155,6 +156,7 @@ class Acceptor:
 
         An item that was sent twice is one: the second gets the first answer. Raises Busy,
         Unavailable or ClockLeapt: then sending the same again finds out if anything was stored.
+        Raises UnknownDistrict if an operator never added the district.
         """
         queue = self._queues[district]
         pending = queue.enter(items)
@@ -229,7 +231,10 @@ class Acceptor:
 
 @contextmanager
 def clock_errors() -> Iterator[None]:
-    """Translate the errors of a statement that gives times. Raises ClockLeapt, Unavailable."""
+    """Translate the errors of a statement that gives times.
+
+    Raises ClockLeapt, UnknownDistrict, Unavailable.
+    """
     try:
         yield
     except asyncpg.PostgresError as fault:
@@ -237,6 +242,8 @@ def clock_errors() -> Iterator[None]:
             raise ClockLeapt(int(fault.args[0])) from fault
         if fault.sqlstate == DISTRICT_AHEAD:
             raise DistrictAhead(int(fault.args[0])) from fault
+        if fault.sqlstate == NO_DISTRICT:
+            raise UnknownDistrict(fault.args[0]) from fault
         raise Unavailable(f"the database refused: {fault}") from fault
 
 

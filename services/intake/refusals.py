@@ -8,6 +8,7 @@ from eventlog.postgres.generation import NewGeneration
 from events.errors import Unavailable
 from httpedge.problems import Problem
 from intake.acceptor import Busy, ClockLeapt
+from intake.districts import UnknownDistrict
 
 # The errors for which `to_problem` knows a problem.
 REFUSALS = (
@@ -16,6 +17,7 @@ REFUSALS = (
     Busy,
     ClockLeapt,
     NewGeneration,
+    UnknownDistrict,
     ClientDisconnect,
 )
 SEND_AGAIN = "Send the same again, with the same references: nothing is stored twice."
@@ -40,6 +42,12 @@ def to_problem(error: Exception) -> Problem:
                 " gridcall restore accept"
             )
             return Problem(503, "generation", "Another database", detail)
+        case UnknownDistrict():
+            detail = (
+                f"The district {error.district!r} of this key does not exist here. "
+                f"An operator adds it: gridcall district add {error.district}"
+            )
+            return Problem(409, "unknown-district", "No such district", detail)
         case Busy():
             return Problem(503, "busy", "Busy", SEND_AGAIN)
         case _:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    ForeignKey,
     Identity,
     Integer,
     LargeBinary,
@@ -49,7 +50,12 @@ Table(
     METADATA,
     Column("id", Text, primary_key=True),
     Column("hash", LargeBinary, nullable=False),
-    Column("district", Text, nullable=False),
+    Column(
+        "district",
+        Text,
+        ForeignKey("intake.district.shard", name="key_district_fkey"),
+        nullable=False,
+    ),
     Column("source", Text, nullable=False),
     Column("lines", ARRAY(Text), nullable=False),
     Column(

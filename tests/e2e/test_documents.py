@@ -36,9 +36,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def shell(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": PATHS, "LC_ALL": "C.UTF-8"}
+    environment = {
+        **os.environ, "PATH": path, "PYTHONPATH": PATHS, "LC_ALL": "C.UTF-8", **variables,
+    }  # fmt: skip
     return subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
@@ -52,12 +54,25 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("document", ["README.md", "README.zh-CN.md", "docs/simulate.md"])
 def test_every_transcript_is_what_happens(document: str, clone: Path) -> None:
+    for command, shown in steps_of(document):
+        assert shell(command, clone).stdout == shown, command
+
+
+def test_every_transcript_about_reference_data_is_what_happens(clone: Path, database: str) -> None:
+    for command, shown in steps_of("docs/reference-data.md"):
+        assert shell(command, clone, GRIDCALL_DATABASE_URL=database).stdout == shown, command
+
+
+def steps_of(document: str) -> list[tuple[str, str]]:
+    """Return the commands of a document's transcripts, each with what it is said to print."""
     transcripts = TRANSCRIPT.findall((ROOT / document).read_text(encoding="utf-8"))
     assert transcripts
-    for transcript in transcripts:
-        for step in re.split(r"^\$ ", transcript, flags=re.MULTILINE)[1:]:
-            command, _, shown = step.partition("\n")
-            assert shell(command, clone).stdout == shown, command
+    steps = [
+        step.partition("\n")
+        for transcript in transcripts
+        for step in re.split(r"^\$ ", transcript, flags=re.MULTILINE)[1:]
+    ]
+    return [(command, shown) for command, _, shown in steps]
 
 
 def test_the_profile_that_the_page_explains_is_the_one_that_runs() -> None:

@@ -146,7 +146,7 @@ def test_several_districts_are_kept_side_by_side(
     other = changed_profile(
         tmp_path, "{code: exampleville, name: Exampleville}", "{code: elsewhere, name: Elsewhere}"
     )
-    read_output(database, "map", "load", CITY, "--profile", other)
+    read_output(database, "district", "add", "elsewhere", "--map", CITY, "--profile", other)
     options = ("--district", "elsewhere", "--source", "test", "--line", "grid", "--line", "log")
     other_key = read_output(database, "key", "add", *options).strip()
     for each, district in ((key, "exampleville"), (other_key, "elsewhere")):

@@ -49,8 +49,9 @@ class Process:
 
 
 def adopt_exampleville(database: str) -> str:
-    """Adopt the map of the made-up city, and return a key for its lines and its logs."""
-    read_output(database, "map", "load", CITY, "--profile", PROFILE)
+    """Add the made-up city with its map, and return a key for its lines and its logs."""
+    words = ("exampleville", "--map", CITY, "--profile", PROFILE)
+    read_output(database, "district", "add", *words)
     lines = ("grid", "sentiment", "hotline", "petition", "log")
     options = (word for line in lines for word in ("--line", line))
     return read_output(

@@ -23,6 +23,7 @@ from httpedge.request_body import read_body
 from intake.acceptor import SECOND_COMMIT_ITEMS, Acceptor
 from intake.item_codec import item_of
 from intake.routes import make_app
+from intake.store import IntakeStore
 from tests.harness.commands import read_output, read_verification
 from tests.harness.exampleville import POINT, issue
 from tests.harness.live import Process, adopt_exampleville, client
@@ -391,6 +392,7 @@ async def test_a_commit_that_only_waited_for_the_one_beside_it_is_made_after_it(
     database: str,
 ) -> None:
     async with open_database(database) as wide:
+        await IntakeStore(wide).add_district("city")
         narrow = Narrow(wide._pool)
         acceptor = Acceptor(narrow, Notifier())
         items = [

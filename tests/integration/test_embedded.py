@@ -125,7 +125,7 @@ def test_processes_that_start_a_server_at_once_all_find_it(tmp_path: Path) -> No
 def test_a_server_stops_with_a_command_that_gets_sigterm(tmp_path: Path) -> None:
     environment = environment_of(tmp_path)
     program = (sys.executable, "-m", "gridcall")
-    city = ("map", "load", CITY, "--profile", PROFILE)
+    city = ("district", "add", "exampleville", "--map", CITY, "--profile", PROFILE)
     subprocess.run(
         [*program, *map(str, city)],
         env=environment,

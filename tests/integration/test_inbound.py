@@ -27,7 +27,7 @@ from intake.inbound.cloudevents import ISSUE_TYPE
 from intake.inbound.consumer import LineConsumer
 from intake.inbound.dead_letters import DeadLetter
 from intake.inbound.topics import INBOUND, RECEIPTS, line_topic
-from intake.store import InboundStore
+from intake.store import InboundStore, IntakeStore
 from intake.submissions import IssueSubmission
 from tests.harness.broker import Broker
 from tests.harness.commands import run_on_database
@@ -145,6 +145,7 @@ async def upstream(
         bootstrap_servers=cluster.brokers, acks="all", metadata_max_age_ms=1000
     )
     async with open_database(database, size=6) as pool:
+        await IntakeStore(pool).add_district(DISTRICT)
         await ApiKeys(pool).add(DISTRICT, SOURCE, [ON_KAFKA[2]])
         await producer.start()
         made = Upstream(cluster, database, pool, producer)
@@ -387,6 +388,7 @@ async def test_an_operator_lists_shows_retries_and_discards(
     assert (await run("retry", str(first["id"])))[0] == 1, (
         "its source may still not publish for that district"
     )
+    await IntakeStore(upstream.database).add_district("elsewhere")
     await ApiKeys(upstream.database).add("elsewhere", SOURCE, [ON_KAFKA[2]])
     await asyncio.sleep(2.1)  # So long a source is believed to be unknown.
     assert await run("retry", str(first["id"])) == (0, "1 of 1 accepted\n")

@@ -36,7 +36,7 @@ from gridcall.host.migrations import MIGRATIONS, prepare
 from gridcall.verify.chain import check_chain
 from intake.acceptor import Acceptor
 from intake.item_codec import item_of
-from intake.store import RecordStore
+from intake.store import IntakeStore, RecordStore
 from intake.tables import METADATA as INTAKE
 from tests.contract.log_contract import (
     CONTRACT,
@@ -137,6 +137,7 @@ async def test_a_reference_that_comes_again_while_commits_are_under_way_is_accep
     database: str,
 ) -> None:
     async with open_database(database) as db:
+        await IntakeStore(db).add_district(SHARD)
         acceptor = Acceptor(db, Notifier())
         items = [
             item_of(VisitMade(action=f"{n % 70:032x}", issue="case", by="ann"), SENDER)

@@ -131,6 +131,7 @@ def test_nobody_sees_the_screen_without_a_key(live: tuple[Process, str], path: s
     refused = httpx.get(process.url + path)
     assert (refused.status_code, refused.headers["www-authenticate"][:5]) == (401, "Basic")
     assert httpx.get(process.url + path, headers=basic("gck_wrong")).status_code == 401
+    read_output(process.database, "district", "add", "other")
     other = read_output(
         process.database, "key", "add", "--district", "other", "--source", "x", "--line", "log"
     ).strip()

@@ -92,6 +92,7 @@ WALL = """
 CREATE TABLE wall (now bigint); INSERT INTO wall VALUES (0);
 CREATE OR REPLACE FUNCTION intake.clock() RETURNS bigint
   LANGUAGE sql VOLATILE AS 'SELECT now FROM public.wall';
+SELECT intake.add_district('city');
 """
 LOCK_WAITS = """
 SELECT count(*) FROM pg_stat_activity

@@ -60,7 +60,9 @@ class StoredPipeline:
     async def begin(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
         fed = (await self.intake.watermark(self.district)).position
         if fed == 0:
-            await IntakeStore(self.intake.database).add_contents(contents)
+            store = IntakeStore(self.intake.database)
+            await store.add_district(self.district)
+            await store.add_contents(contents)
             await self.intake.append(self.district, drafts, SENDER)
         return max(0, fed - len(drafts))
 

@@ -13,8 +13,10 @@ from intake.acceptor import Acceptor
 from intake.api_keys import ApiKeys
 from intake.conflicts import conflict
 from intake.core.submission import Item
+from intake.districts import UnknownDistrict
 from intake.inbound.cloudevents import parse_record, read_issue
 from intake.inbound.record import Record
+from intake.refusals import to_problem
 from intake.results import Result, result_of
 
 FAULT = Problem(
@@ -56,14 +58,24 @@ class RecordAcceptor:
         for number, record in enumerate(records):
             await self._read(number, record, readable, answers)
         for district, group in readable.items():
-            accepted = await self._acceptor.accept(district, [each.item for each in group])
-            for each, one in zip(group, accepted, strict=True):
-                if one.same:
-                    result: Result | Problem = result_of(one, each.reference)
-                else:
-                    result = conflict(each.reference, one)
-                answers[each.number] = Answer(each.cause, result)
+            answers |= await self._accept_group(district, group)
         return [answers[number] for number in range(len(records))]
+
+    async def _accept_group(self, district: str, group: Sequence[Readable]) -> dict[int, Answer]:
+        """Accept the records of one district, and return the answer to each."""
+        try:
+            accepted = await self._acceptor.accept(district, [each.item for each in group])
+        except UnknownDistrict as error:  # An answer to these; other districts go on.
+            problem = to_problem(error)
+            return {each.number: Answer(each.cause, problem) for each in group}
+        answers: dict[int, Answer] = {}
+        for each, one in zip(group, accepted, strict=True):
+            if one.same:
+                result: Result | Problem = result_of(one, each.reference)
+            else:
+                result = conflict(each.reference, one)
+            answers[each.number] = Answer(each.cause, result)
+        return answers
 
     async def _read(
         self,

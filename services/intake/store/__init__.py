@@ -11,7 +11,7 @@ from intake.store.inbound import InboundStore, Progress
 from intake.store.inputs import InputStore, StoredIdentity
 from intake.store.keys import KeyStore, StoredKey
 from intake.store.record import RecordStore
-from intake.store.reference import ReferenceStore
+from intake.store.reference import ReferenceStore, StoredAdoption
 
 __all__ = [
     "AccessStore",
@@ -23,6 +23,7 @@ __all__ = [
     "KeyStore",
     "Progress",
     "RecordStore",
+    "StoredAdoption",
     "StoredIdentity",
     "StoredKey",
 ]

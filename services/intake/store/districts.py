@@ -6,6 +6,7 @@ from events.instants import Instant
 from intake.store.base import Store
 
 DISTRICTS = "SELECT shard, number FROM intake.district ORDER BY number"
+ADD_DISTRICT = "SELECT intake.add_district($1)"
 TIMES = "SELECT shard, ts FROM intake.shard ORDER BY shard"
 
 
@@ -15,6 +16,10 @@ class DistrictStore(Store):
     async def shards(self) -> dict[str, int]:
         """Return the number of each district: its partition, which never changes."""
         return dict(map(tuple, await self._database.fetch(DISTRICTS)))
+
+    async def add_district(self, district: str) -> bool:
+        """Add a district; return False if it is there already."""
+        return bool((await self._database.fetch(ADD_DISTRICT, district))[0][0])
 
     async def district_times(self) -> dict[str, Instant]:
         """Return how far time has passed in each district that has a log."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from eventlog.core.decider import REFERENCE
 from events.catalogue import ReferenceAdopted, ReferenceKind
+from events.instants import Instant
 from intake.store.base import Store
 
 CONTENTS = "SELECT digest, body FROM intake.content WHERE digest = ANY ($1)"
@@ -15,7 +17,15 @@ ALL_CONTENTS = "SELECT digest, body FROM intake.content"
 ADD_CONTENTS = """
 INSERT INTO intake.content SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING
 """
-REFERENCES = "SELECT data FROM intake.log WHERE shard = $1 AND subject = $2 ORDER BY pos"
+REFERENCES = "SELECT pos, ts, data FROM intake.log WHERE shard = $1 AND subject = $2 ORDER BY pos"
+
+
+class StoredAdoption(NamedTuple):
+    """An adoption of reference data, with its place in intake's log."""
+
+    position: int
+    time: Instant
+    event: ReferenceAdopted
 
 
 class ReferenceStore(Store):
@@ -35,6 +45,11 @@ class ReferenceStore(Store):
 
     async def references_in_force(self, district: str) -> dict[ReferenceKind, ReferenceAdopted]:
         """Return the newest adoption of each kind of reference data."""
-        records = await self._database.fetch(REFERENCES, district, REFERENCE)
-        events = [msgspec.json.decode(each["data"], type=ReferenceAdopted) for each in records]
-        return {event.kind: event for event in events}
+        return {each.event.kind: each.event for each in await self.adoptions(district)}
+
+    async def adoptions(self, district: str) -> list[StoredAdoption]:
+        """Return all adoptions of a district, the oldest first."""
+        return [
+            StoredAdoption(position, time, msgspec.json.decode(data, type=ReferenceAdopted))
+            for position, time, data in await self._database.fetch(REFERENCES, district, REFERENCE)
+        ]

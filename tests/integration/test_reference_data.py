@@ -1,0 +1,359 @@
+"""Districts and their reference data: added by name, checked at adoption, shown and compared."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from eventlog.notifier import Notifier
+from eventlog.postgres.pool import open_database
+from events.catalogue import VisitMade
+from httpedge.problems import Problem
+from intake.acceptor import Acceptor
+from intake.adoption import ReferenceRefused
+from intake.api_keys import ApiKeys
+from intake.districts import UnknownDistrict
+from intake.inbound.cloudevents import ISSUE_TYPE
+from intake.inbound.record import Record
+from intake.inbound.record_acceptor import RecordAcceptor
+from intake.item_codec import item_of
+from intake.results import Result
+from intake.store import IntakeStore
+from tests.harness.commands import invoke, invoke_for_output, run_on_database
+from tests.harness.exampleville import CITY, PROFILE, issue
+from tests.harness.live import Process, adopt_exampleville, client
+from tests.harness.postgres import execute, fetch_rows
+from tests.harness.senders import SENDER
+
+LIMIT = {"line": "*", "category": "*", "urgency": "*", "amount": 2, "unit": "days"}
+POLICIES: dict[str, Any] = {
+    "zone": "Europe/Dublin",
+    "answer_within": 86_400_000_000,
+    "limits": [LIMIT],
+}
+ADOPTED = "SELECT type, convert_from(data, 'UTF8') AS data FROM intake.log ORDER BY pos"
+
+
+@pytest.fixture(scope="module")
+def template(postgres: str) -> Iterator[str]:
+    """Return the name of a database with Exampleville, which is copied for each test."""
+    name = f"template_{secrets.token_hex(6)}"
+    asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE empty"))
+    url = postgres.replace("/postgres?", f"/{name}?")
+    invoke_for_output(url, "district", "add", "exampleville", "--map", CITY, "--profile", PROFILE)
+    yield name
+    asyncio.run(execute(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def city(postgres: str, template: str) -> Iterator[str]:
+    """Return a database with Exampleville."""
+    name = f"test_{secrets.token_hex(6)}"
+    asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield postgres.replace("/postgres?", f"/{name}?")
+    asyncio.run(execute(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new.json"
+
+
+def load(database: str, kind: str, path: Path, content: Any) -> tuple[int, str]:
+    """Load reference data into Exampleville; return the exit status and all output."""
+    path.write_text(json.dumps(content), encoding="utf-8")
+    try:
+        done = invoke(database, kind, "load", path, "--district", "exampleville")
+    except ReferenceRefused as error:
+        return 2, str(error)
+    return done.returncode, done.stdout + done.stderr
+
+
+def adopted_kinds(database: str) -> list[str]:
+    return [json.loads(row["data"])["kind"] for row in fetch_rows(database, ADOPTED)]
+
+
+# ── Districts ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_district_is_added_once_and_listed(database: str) -> None:
+    assert (
+        "no district yet: gridcall district add CODE" in invoke(database, "district", "list").stderr
+    )
+    assert invoke_for_output(database, "district", "add", "licheng").startswith("licheng added\n")
+    assert adopted_kinds(database) == ["decider"]
+    assert "is there already; nothing changes" in invoke_for_output(
+        database, "district", "add", "licheng"
+    )
+    assert adopted_kinds(database) == ["decider"]
+    (row,) = json.loads(invoke_for_output(database, "district", "list", "--json"))
+    assert (row["district"], row["number"], row["map"]) == ("licheng", 0, "")
+
+
+def test_a_district_may_begin_with_the_reference_data_of_a_profile(city: str) -> None:
+    assert adopted_kinds(city) == ["map", "roster", "policies", "decider"]
+    (row,) = json.loads(invoke_for_output(city, "district", "list", "--json"))
+    assert (row["map"], row["roster"], row["admission"]) == (
+        "exampleville-2019",
+        "exampleville-2019",
+        "",
+    )
+
+
+def test_the_profile_of_another_district_is_refused(database: str) -> None:
+    done = invoke(database, "district", "add", "x", "--map", CITY, "--profile", PROFILE)
+    assert done.returncode == 2
+    assert "is the profile of 'exampleville', not of 'x'" in done.stderr
+    assert fetch_rows(database, "SELECT * FROM intake.shard") == []
+    assert invoke(database, "district", "add", "x", "--map", CITY).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("key", "add", "--source", "a", "--line", "hotline", "--district", "examplevile"),
+        ("policies", "load", "new.json", "--district", "examplevile"),
+        ("map", "show", "--district", "examplevile"),
+        ("tail", "intake", "--no-follow", "--district", "examplevile"),
+        ("sheet", "w", "--district", "examplevile"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_typing_error_makes_no_district_and_is_answered_with_the_right_one(
+    city: str, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "new.json"
+    path.write_text(json.dumps(POLICIES), encoding="utf-8")
+    with pytest.raises(UnknownDistrict) as raised:
+        invoke(city, *(path if word == "new.json" else word for word in words))
+    assert str(raised.value) == (
+        "no district 'examplevile': did you mean 'exampleville'? there are exampleville; "
+        "to make it: gridcall district add examplevile"
+    )
+    assert [row["shard"] for row in fetch_rows(city, "SELECT shard FROM intake.shard")] == [
+        "exampleville"
+    ]
+    assert fetch_rows(city, "SELECT * FROM intake.key") == []
+
+
+def test_a_map_for_a_district_that_is_not_there_names_the_next_command(database: str) -> None:
+    done = run_on_database(database, "map", "load", CITY, "--profile", PROFILE)
+    assert done.returncode == 2
+    assert "there is none yet; to make it: gridcall district add exampleville" in done.stderr
+
+
+# ── Checks at adoption ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_map_is_adopted_and_nothing_else(city: str, path: Path) -> None:
+    roster = {
+        "workers": {"0101": "w:1"},
+        "receivers": [{"unit": "01", "officer": "o:1", "deputy": None}],
+    }
+    assert load(city, "roster", path, roster)[0] == 0
+    assert load(city, "policies", path, POLICIES)[0] == 0
+    before = adopted_kinds(city)
+    said = invoke_for_output(city, "map", "load", CITY, "--profile", PROFILE, "--name", "map-2")
+    assert said == "exampleville: map map-2 adopted\n"
+    assert adopted_kinds(city) == [*before, "map"]
+    assert json.loads(invoke_for_output(city, "roster", "show", "--json")) == roster
+    assert json.loads(invoke_for_output(city, "policies", "show", "--json")) == POLICIES
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"zone": "Asia/Jinan"}, "policies: zone: 'Asia/Jinan' is no zone of the IANA database"),
+        (
+            {"answer_within": -5, "limits": [{**LIMIT, "amount": -2_000_000_000_000}]},
+            "-2000000000000 days is no limit: give 1 to 3,660",
+        ),
+        ({"limits": [{**LIMIT, "ammount": 3}]}, "/limits/0/ammount: unknown field; did you mean"),
+    ],
+)
+def test_policies_that_would_park_every_case_are_refused_and_cases_go_on(
+    city: str, path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    before = adopted_kinds(city)
+    status, output = load(city, "policies", path, POLICIES | wrong)
+    assert status == 2
+    assert said in output
+    assert "Traceback" not in output
+    assert adopted_kinds(city) == before
+
+
+def test_after_refused_policies_a_new_case_is_routed(database: str, path: Path) -> None:
+    key = adopt_exampleville(database)
+    assert load(database, "policies", path, POLICIES | {"zone": "Asia/Jinan"})[0] == 2
+    process = Process(database)
+    try:
+        with client(process.url, key) as api:
+            answer = api.post("/issues/hotline", json=issue("P-1"), headers={"prefer": "wait=10"})
+        assert answer.json()["outcome"]["declined"] is False
+    finally:
+        process.end()
+    assert json.loads(invoke_for_output(database, "parked", "--json")) == []
+
+
+def test_a_roster_of_other_grids_is_refused_with_each_reason(city: str, path: Path) -> None:
+    roster = {"workers": {"101": "w:1", "0101": "w:2"}, "receivers": []}
+    status, output = load(city, "roster", path, roster)
+    assert status == 2
+    assert "nothing is adopted in exampleville, because it does not fit" in output
+    assert "refused: roster: worker of 101: '101' is not a grid of the map in force" in output
+    assert "did you mean '0101'?" in output
+
+
+def test_what_a_new_roster_lacks_is_reported(city: str, path: Path) -> None:
+    status, output = load(city, "roster", path, {"workers": {"0101": "w:1"}, "receivers": []})
+    assert status == 0
+    assert "reported: roster: workers: 5 grids have no gridworker: 0102, 0201" in output
+    assert "exampleville: roster new adopted" in output
+
+
+def test_policies_name_categories_of_the_admission_list_in_force(city: str, path: Path) -> None:
+    rows = [{"category": "Noise", "level": "grid", "rule": "list 2026, row 1"}]
+    assert load(city, "admission", path, {"rows": rows})[0] == 0
+    policies = POLICIES | {"limits": [{**LIMIT, "category": "Noise!"}, LIMIT]}
+    status, output = load(city, "policies", path, policies)
+    assert status == 2
+    assert "'Noise!' is not a category of the admission list in force; did you mean" in output
+
+
+# ── Versions ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def versions(city: str, tmp_path: Path) -> str:
+    """Return a database with two more versions of Exampleville's policies."""
+    for name, content in (
+        ("first", POLICIES),
+        ("second", {**POLICIES, "limits": [{**LIMIT, "line": "hotline"}, {**LIMIT, "amount": 9}]}),
+    ):
+        status, output = load(city, "policies", tmp_path / f"{name}.json", content)
+        assert status == 0, output
+    return city
+
+
+def test_history_lists_the_versions_with_their_position(versions: str) -> None:
+    rows = json.loads(invoke_for_output(versions, "policies", "history", "--json"))
+    assert [(row["version"], row["name"], row["in_force"]) for row in rows] == [
+        (1, "exampleville-2019", "no"),
+        (2, "first", "no"),
+        (3, "second", "yes"),
+    ]
+    assert [row["position"] for row in rows] == [3, 5, 6]
+    assert len(rows[0]["digest"]) == 64
+    assert "second" in invoke_for_output(versions, "policies", "history")
+
+
+def test_show_prints_a_version_by_number_or_name_as_it_can_be_loaded(
+    versions: str, tmp_path: Path
+) -> None:
+    assert (
+        json.loads(invoke_for_output(versions, "policies", "show", "first", "--json")) == POLICIES
+    )
+    shown = invoke_for_output(versions, "policies", "show", "--json")
+    assert json.loads(shown)["limits"][1]["amount"] == 9
+    again = tmp_path / "second.json"
+    again.write_text(shown, encoding="utf-8")
+    assert "nothing new" in invoke_for_output(
+        versions, "policies", "load", again, "--district", "exampleville"
+    )
+    assert "limit */*/*" in invoke_for_output(versions, "policies", "show", "2")
+    done = invoke(versions, "policies", "show", "third")
+    assert done.returncode == 2
+    assert "versions: 1 (exampleville-2019), 2 (first), 3 (second)" in done.stderr
+
+
+def test_diff_prints_what_differs_between_two_versions(versions: str, tmp_path: Path) -> None:
+    assert json.loads(invoke_for_output(versions, "policies", "diff", "--json")) == [
+        {"part": "limit */*/*", "change": "changed", "before": "2 days", "after": "9 days"},
+        {"part": "limit hotline/*/*", "change": "added", "before": "", "after": "2 days"},
+    ]
+    assert invoke_for_output(versions, "policies", "diff", "3", "3") == ""
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({**POLICIES, "zone": "Europe/Paris"}), encoding="utf-8")
+    rows = json.loads(
+        invoke_for_output(versions, "policies", "diff", "2", "--file", other, "--json")
+    )
+    assert rows == [
+        {
+            "part": "zone",
+            "change": "changed",
+            "before": "Europe/Dublin",
+            "after": "Europe/Paris",
+        }
+    ]
+
+
+def test_a_map_is_shown_as_geojson_that_a_profile_can_load(city: str, tmp_path: Path) -> None:
+    document = json.loads(invoke_for_output(city, "map", "show", "--json"))
+    assert [each["properties"]["code"] for each in document["features"]][:2] == ["0101", "0102"]
+    assert document["features"][0]["properties"]["kind"] == "basic"
+    assert "street 01, basic" in invoke_for_output(city, "map", "show")
+
+
+def test_a_kind_that_was_never_adopted_names_the_next_command(city: str) -> None:
+    done = invoke(city, "admission", "show")
+    assert done.returncode == 2
+    assert "exampleville has no admission yet: gridcall admission load" in done.stderr
+    assert "nothing was adopted yet: gridcall names load" in invoke(city, "names", "history").stderr
+
+
+# ── Inputs of a district that was never added ────────────────────────────────────────────────────
+
+
+async def test_an_input_makes_no_district(database: str) -> None:
+    visit = VisitMade(action="0" * 32, issue="case", by="ann")
+    async with open_database(database, size=1) as pool:
+        with pytest.raises(UnknownDistrict, match="'nowhere'"):
+            await Acceptor(pool, Notifier()).accept("nowhere", [item_of(visit, SENDER)])
+        assert await IntakeStore(pool).district_codes() == []
+
+
+async def test_a_key_is_for_a_district_that_is_there(database: str) -> None:
+    async with open_database(database, size=1) as pool:
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await ApiKeys(pool).add("nowhere", "city", ["hotline"])
+
+
+async def test_a_published_issue_of_an_old_key_is_answered_and_others_go_on(
+    database: str,
+) -> None:
+    """Before districts were added by name, a key could be for one that was never there."""
+    records = [
+        Record(
+            b"k",
+            json.dumps(
+                {
+                    "specversion": "1.0",
+                    "id": f"u-{source}",
+                    "source": source,
+                    "type": ISSUE_TYPE,
+                    "data": issue("R-1"),
+                }
+            ).encode(),
+            [("content-type", b"application/cloudevents+json")],
+        )
+        for source in ("old", "city")
+    ]
+    async with open_database(database, size=2) as pool:
+        await IntakeStore(pool).add_district("exampleville")
+        await pool.fetch("ALTER TABLE intake.key DROP CONSTRAINT key_district_fkey")
+        keys = ApiKeys(pool)
+        await keys.add("nowhere", "old", ["inbound.hotline"])
+        await keys.add("exampleville", "city", ["inbound.hotline"])
+        acceptor = RecordAcceptor("hotline", Acceptor(pool, Notifier()), keys)
+        refused, accepted = await acceptor.accept(records)
+    assert isinstance(refused.result, Problem)
+    assert (refused.result.status, refused.result.kind) == (409, "unknown-district")
+    assert "gridcall district add nowhere" in refused.result.detail
+    assert isinstance(accepted.result, Result)
