@@ -37,6 +37,19 @@ ANY_CLOCK = Weakening(
     sql=(("intake.check_clock", "IF ahead > ahead_us_max", "IF false AND ahead > ahead_us_max"),),
 )
 
+UNLINKED = Weakening(
+    "`intake.accept` computes a hash without the one before it",
+    sql=(("intake.accept", "intake.chain(old.head,", "intake.chain(''::bytea,"),),
+)
+HEAD_LEFT = Weakening(
+    "`intake.accept` leaves the head where it was",
+    sql=(("intake.accept", "head = last.hash", "head = old.head"),),
+)
+UNNAMED = Weakening(
+    "`intake.row_link` leaves the credential out",
+    sql=(("intake.row_link", "credential, source", "source"),),
+)
+
 
 @method(Acceptor, "_answer")
 def accept_any_body(real: Callable[..., Accepted], self: Acceptor, *args: Any) -> Accepted:
@@ -122,6 +135,27 @@ FAULTS = (
         (Weakening("`Acceptor._answer` does not compare contents", accept_any_body),),
         a_reference_comes_again_with_another_body,
         ("clients",),
+    ),
+    PlantedFault(
+        "a hash covers the one before it",
+        "A hash covers the hash before it.",
+        (UNLINKED,),
+        a_reference_comes_again_with_another_body,
+        ("verify",),
+    ),
+    PlantedFault(
+        "the head moves",
+        "The head of the chain moves with the rows.",
+        (HEAD_LEFT,),
+        a_reference_comes_again_with_another_body,
+        ("verify",),
+    ),
+    PlantedFault(
+        "a hash covers the sender",
+        "A hash covers who sent the input.",
+        (UNNAMED,),
+        a_reference_comes_again_with_another_body,
+        ("verify",),
     ),
     PlantedFault(
         "clock leaps",
