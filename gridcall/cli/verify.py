@@ -65,7 +65,7 @@ def verify_command(
     to apply what is there.
 
     \b
-    Exit status: 0 equal · 1 different · 3 the database is unavailable
+    Exit status: 0 equal · 1 different · 2 nothing was compared · 3 the database is unavailable
                  4 equal as far as compared, but a stage has not applied everything
     Example:     gridcall verify --database simulate_exampleville-2019
                  gridcall verify --head head.txt --signers allowed_signers
