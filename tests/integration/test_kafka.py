@@ -320,7 +320,7 @@ async def test_a_broker_that_is_away_when_a_reader_looks_for_its_place_is_read_w
             kafka.reader._follower.changed.set()  # As for another district.
 
             async def it_failed() -> bool:
-                return "is not read over Kafka" in caplog.text
+                return "is not read, its writer is asked" in caplog.text
 
             await wait_for_condition(it_failed)
             kafka.topics.broker.do("start")
