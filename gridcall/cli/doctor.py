@@ -136,7 +136,8 @@ def ok_texts(look: Look, where: str, seconds: float | None) -> Iterator[tuple[st
         f"{where or f'{name}: '}{server_summary(server)}{response}"
         for name, server in servers.items()
     ]
-    yield "database", "; ".join(dict.fromkeys(texts))
+    if texts:
+        yield "database", "; ".join(dict.fromkeys(texts))
     if intake and intake.clock:
         yield "clock", f"{(intake.clock - now_us()) / 1e6:+,.3f} s beside this machine's"
         yield "districts", ", ".join(state.shard for state in intake.shards) or "none yet"

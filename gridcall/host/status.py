@@ -11,6 +11,7 @@ from casebook import CALL_CHANGES, Call, Case, evolve_call, evolve_case, raised_
 from eventlog.postgres.pool import Database, SupportsFetch
 from eventlog.postgres.survey import Head, Survey
 from events.catalogue import PARKING, CallRaised
+from events.errors import Unavailable
 from events.instants import rfc3339
 from events.registry import CATALOGUE, TYPE_OF
 from events.topology import LOGS, SERVICE, WRITER
@@ -163,4 +164,23 @@ async def parked(database: Database) -> list[dict[str, Any]]:
         }
         for log in TYPE_OF[PARKING.parked].logs
         for each in await survey(log, database).parked(PARKING)
+    ]
+
+
+async def services_parked(key: str) -> list[dict[str, Any]]:
+    """Return the parked cases as each service answers. Raises Unavailable if one does not."""
+    look = await look_at_services(key)
+    for finding in look.unreachable:
+        raise Unavailable(finding.sentence, about=finding.check)
+    return [
+        {
+            "district": case.shard,
+            "log": condition.log,
+            "position": case.position,
+            "case": case.subject,
+            "held": case.waiting,
+            "fault": case.fault,
+        }
+        for condition in look.conditions.values()
+        for case in condition.parked
     ]

@@ -71,6 +71,7 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
             tracked = api.get(answer.headers["location"], headers={"Prefer": "wait=10"}).json()
             assert tracked["case"]["stage"] == "assigned", "the screen is asked for the stage"
             wait_until(lambda: system.run("doctor").returncode == 0)
+            assert system.run("parked", "--json").stdout == "[]\n"
             assert {line.split()[0] for line in system.run("doctor").stdout.splitlines()} == {
                 "database", "clock", "districts", *SERVICES,
             }  # fmt: skip
@@ -137,3 +138,4 @@ def assert_that_doctor_misses_routing(system: SeparateServices) -> None:
     status = json.loads(system.run("status", "--json").stdout)
     assert {shard["log"] for shard in status["shards"]} == {"intake", "calls", "evaluations"}
     assert "routing" in {finding["check"] for finding in status["findings"]}
+    assert "does not answer" in system.run("parked").stderr
