@@ -56,7 +56,7 @@ async def checked_marks(database: Database, districts: Collection[str]) -> list[
             chain, end = await check_chain(record, district, contents), await record.end(district)
             marks.append(mark_of(district, chain, end))
     if not marks:
-        fail(NOTHING_RAN, "no district yet: gridcall map load DIR --profile FILE")
+        fail(NOTHING_RAN, "no district yet: gridcall district add CODE --map DIR --profile FILE")
     return marks
 
 
