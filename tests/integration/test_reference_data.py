@@ -27,7 +27,7 @@ from intake.item_codec import item_of
 from intake.results import Result
 from intake.store import IntakeStore
 from tests.harness.commands import invoke, invoke_for_output, run_on_database
-from tests.harness.exampleville import CITY, PROFILE, issue
+from tests.harness.exampleville import CITY, PROFILE, changed_profile, issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute, fetch_rows
 from tests.harness.senders import SENDER
@@ -299,6 +299,21 @@ def test_a_map_is_shown_as_geojson_that_a_profile_can_load(city: str, tmp_path: 
     assert [each["properties"]["code"] for each in document["features"]][:2] == ["0101", "0102"]
     assert document["features"][0]["properties"]["kind"] == "basic"
     assert "street 01, basic" in invoke_for_output(city, "map", "show")
+
+
+def test_the_dedicated_grids_of_a_profile_are_loaded(city: str, tmp_path: Path) -> None:
+    profile = changed_profile(
+        tmp_path,
+        "code: area_id}",
+        "code: area_id, dedicated: {property: area_id, values: ['0302']}}",
+    )
+    profile.write_text(profile.read_text().replace("format: 1", "format: 2"), encoding="utf-8")
+    said = invoke_for_output(city, "map", "load", CITY, "--profile", profile, "--name", "map-2")
+    assert said == "exampleville: map map-2 adopted\n"
+    (row,) = json.loads(invoke_for_output(city, "map", "diff", "--json"))
+    assert row["part"] == "grid 0302"
+    assert ", basic, " in row["before"]
+    assert row["after"] == row["before"].replace(", basic, ", ", dedicated, ")
 
 
 def test_a_kind_that_was_never_adopted_names_the_next_command(city: str) -> None:
