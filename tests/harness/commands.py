@@ -44,6 +44,14 @@ def run_on_database(database: str, *words: object) -> subprocess.CompletedProces
     )
 
 
+def read_refusal(database: str, *words: object) -> str:
+    """Run a command that is refused with status 3, and return its one sentence."""
+    done = run_on_database(database, *words)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1, f"a sentence, and no traceback: {done.stderr}"
+    return done.stderr
+
+
 def read_output(database: str, *words: object) -> str:
     """Run a command on a database, and return its stdout."""
     done = run_on_database(database, *words)

@@ -54,21 +54,27 @@ class SeparateServices:
     def start(self, *services: str) -> None:
         """Start services, and wait until each is ready."""
         for service in services:
-            words = [sys.executable, "-m", service]
-            with (self.folder / f"{service}.log").open("ab") as log_file:
-                self.processes[service] = subprocess.Popen(
-                    words,
-                    env={
-                        **database_environment(self.urls[service]),
-                        **self.environment(),
-                        "GRIDCALL_HOME": str(self.folder),
-                        "GRIDCALL_PORT": str(self.ports[service]),
-                    },
-                    cwd=ROOT,
-                    stderr=log_file,
-                )
+            self.processes[service] = self.spawn(service, self.folder)
         for service in services:
             wait_until(partial(self.is_ready, service))
+
+    def spawn(self, service: str, home: Path) -> subprocess.Popen[bytes]:
+        """Start the process of a service with a data folder."""
+        own = {"GRIDCALL_HOME": str(home), "GRIDCALL_PORT": str(self.ports[service])}
+        with (self.folder / f"{service}.log").open("ab") as log_file:
+            return subprocess.Popen(
+                [sys.executable, "-m", service],
+                env={**database_environment(self.urls[service]), **self.environment(), **own},
+                cwd=ROOT,
+                stderr=log_file,
+            )
+
+    def lose_inputs(self, count: int) -> None:
+        """Take the last inputs from intake's database, as a restored backup lacks them."""
+        lose = f"""
+            DELETE FROM intake.log WHERE pos > (SELECT pos - {count} FROM intake.shard);
+            UPDATE intake.shard SET pos = pos - {count}"""
+        asyncio.run(execute(self.urls["intake"], lose))
 
     def is_ready(self, service: str) -> bool:
         return self.get(service, "/readyz").status_code == 200

@@ -172,6 +172,8 @@ def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
     )
     server.stop()
     server.start(standby)
+    assert "the database is a standby; name its primary" in refusal_of(server.url)
+    assert "exampleville" in read_output(server.url, "status"), "one may read there"
     server.do("pg_ctl", "-w", "-D", str(standby), "promote")
     assert "timeline 00000002; it was system" in refusal_of(server.url)
     read_output(server.url, "restore", "accept")

@@ -6,21 +6,24 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from events.errors import Unusable
 
-EXAMPLE = "for example postgresql://USER@HOST/NAME"
+EXAMPLE = (
+    "for example postgresql://USER@HOST/NAME; special characters of a password are written %23"
+)
 
 
 def check_address(url: str) -> None:
-    """Raise Unusable unless a URL names a database of Postgres."""
+    """Raise Unusable unless a URL names a database of Postgres. A password is not repeated."""
     try:
         parts = urlsplit(url)
-        is_complete = bool(unquote(parts.path).strip("/")) and (parts.port or 1) > 0
-    except ValueError as fault:
-        raise Unusable(f"the URL of the database is wrong: {fault}; {EXAMPLE}") from None
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, has_port = urlsplit("postgresql:"), False
     if parts.scheme not in ("postgresql", "postgres"):
-        raise Unusable(
-            f"the URL of the database begins with {parts.scheme or 'no scheme'!r}; {EXAMPLE}"
-        )
-    if not is_complete:
+        scheme = repr(parts.scheme) if parts.scheme else "no scheme"
+        raise Unusable(f"the URL of the database begins with {scheme}; {EXAMPLE}")
+    if not has_port:
+        raise Unusable(f"the URL of the database has a port that is no number; {EXAMPLE}")
+    if not unquote(parts.path).strip("/"):
         raise Unusable(f"the URL of the database names none; {EXAMPLE}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol, TypeVar
@@ -29,6 +30,9 @@ PINNED = {
 }
 CHANNEL = "gridcall"
 WRITABLE = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
+
+# The pool of the driver logs its own tries with a traceback; who uses a connection logs why.
+logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 T = TypeVar("T")
 
