@@ -359,14 +359,14 @@ def test_one_accept_is_enough_for_all_replicas(database: str, tmp_path: Path) ->
             await own.fetch("UPDATE intake.shard SET pos = 2")
 
     async def differences() -> list[str]:
-        found = []
+        differing = []
         async with open_database(database, size=1) as own:
             for home in homes:
                 try:
                     await own.on_connection(DatabaseCheck(home, database, "intake").check)
                 except NewGeneration as fault:
-                    found.append(str(fault))
-        return found
+                    differing.append(str(fault))
+        return differing
 
     asyncio.run(announce_and_lose())
     assert len(asyncio.run(differences())) == 2

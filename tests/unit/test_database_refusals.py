@@ -102,9 +102,9 @@ def test_an_address_has_no_role_and_no_password() -> None:
 def test_a_database_is_the_announced_one_if_it_is_as_far_or_was_accepted_since(
     now: Announced, why: str
 ) -> None:
-    found = difference("intake", now, ANNOUNCED)
-    assert why in found
-    assert bool(found) == bool(why)
+    why_not = difference("intake", now, ANNOUNCED)
+    assert why in why_not
+    assert bool(why_not) == bool(why)
 
 
 def test_heads_that_kafka_knows_say_nothing_of_the_system() -> None:
