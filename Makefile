@@ -17,7 +17,7 @@ TOOL = PYTHONPATH=libs:services:. $(BIN)/python -m
 .DEFAULT_GOAL := help
 .PHONY: help setup run up-kafka kafka broker
 .PHONY: check fmt unit contract integration e2e mutation test test-long
-.PHONY: chaos bench soak docs golden lock clean
+.PHONY: chaos bench soak hostile docs golden lock clean
 
 help: ## print the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -117,6 +117,9 @@ bench: setup ## a real year, the log, intake, deadlines, locating: each beside a
 soak: setup ## the demo, then hostile clients, for an hour each (SECONDS=3600): memory, log, verify
 	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),3600)
 	$(TOOL) tests.harness.chaos.hostile --seconds $(or $(SECONDS),3600)
+
+hostile: setup ## strangers of every kind for an hour (SECONDS=3600) beside a good client
+	$(BIN)/python benchmarks/hostile.py $(or $(SECONDS),3600)
 
 golden: setup ## add a golden line for each event that has none
 	@PYTHONPATH=libs:. $(BIN)/python -m tools.golden

@@ -354,6 +354,7 @@ class Connection(asyncio.Protocol):
     def _linger(self, allowance: int) -> None:
         """Close after the client has read the response, or has sent too much or for too long."""
         self._incoming, self._allowance = None, allowance
+        self._parser.close()
         if self._has_ended:
             self._close()
             return

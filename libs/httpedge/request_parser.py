@@ -15,6 +15,7 @@ from httpedge.framing import (
     ADDRESS_BYTES_MAX,
     BODY_HEADERS,
     HEAD_BYTES_MAX,
+    HEADERS_MAX,
     Head,
     broken_frame,
     too_long_address,
@@ -50,8 +51,8 @@ class RequestParser:
         self.is_silent = True  # Until the first request begins.
 
     def close(self) -> None:
-        """Let go of the parser, which refers to this object."""
-        self._parser = None
+        """Parse nothing more. The parser refers to this object."""
+        self._parser, self._headers = None, []
 
     def feed(self, data: bytes) -> None:
         """Parse bytes. Raises Problem for those that are no request, and for too many of a head."""
@@ -104,8 +105,10 @@ class RequestParser:
             self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header. A trailer gets into a list that nobody reads."""
+        """Add a header. A trailer gets into a list that nobody reads. Raises Problem for many."""
         self._headers.append((name.lower(), value))
+        if len(self._headers) > HEADERS_MAX:
+            raise too_many_headers()
 
     def on_headers_complete(self) -> None:
         """Open the request. One with an upgrade is opened when its framing is parsed again."""

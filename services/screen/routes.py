@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
@@ -243,20 +243,26 @@ async def live_messages(
     The stream ends with the server, and when the projection is folded again: then the page connects
     again and gets all grids. Nothing more is sent as soon as its key has `ended`.
     """
-    ends = [asyncio.ensure_future(event.wait()) for event in (screen.closing, ended)]
     version, since = -1, 0
+    projection = follower.projection
+    while not screen.closing.is_set() and follower.projection is projection:
+        await wait_for_first(follower.wait_for_newer(version), screen.closing.wait(), ended.wait())
+        if ended.is_set():
+            break
+        version = follower.version
+        yield msgspec.json.encode(follower.live_payload(since))
+        since = projection.version
+        await wait_for_first(screen.closing.wait(), ended.wait(), seconds=PAUSE_SECONDS)
+
+
+async def wait_for_first(*waits: Coroutine[Any, Any, Any], seconds: float | None = None) -> None:
+    """Wait for the first of several to end, at most so many seconds.
+
+    A stream that is dropped between two of its messages has no task that nobody would end.
+    """
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
-        projection = follower.projection
-        while not any(end.done() for end in ends) and follower.projection is projection:
-            newer = asyncio.ensure_future(follower.wait_for_newer(version))
-            await asyncio.wait({newer, *ends}, return_when=asyncio.FIRST_COMPLETED)
-            newer.cancel()
-            if ended.is_set():
-                break
-            version = follower.version
-            yield msgspec.json.encode(follower.live_payload(since))
-            since = projection.version
-            await asyncio.wait(ends, timeout=PAUSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for end in ends:
-            end.cancel()
+        for task in tasks:
+            task.cancel()

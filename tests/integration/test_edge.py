@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -14,18 +15,21 @@ import pytest
 
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
+from tests.harness.postgres import execute
 from tests.harness.raw_http import CLOSE, Answer, read_answers, request
 
 SECONDS = 30
 
 
-@pytest.fixture
-def live(database: str) -> Iterator[tuple[Process, str]]:
+@pytest.fixture(scope="module")
+def live(postgres: str) -> Iterator[tuple[Process, str]]:
     """A running gridcall, and a key for all lines."""
-    key = adopt_exampleville(database)
-    process = Process(database)
+    asyncio.run(execute(postgres, "CREATE DATABASE edge TEMPLATE empty"))
+    url = postgres.replace("/postgres?", "/edge?")
+    key = adopt_exampleville(url)
+    process = Process(url)
     yield process, key
-    process.end()
+    assert process.end() == 0
 
 
 def ask(process: Process, *pieces: bytes) -> list[Answer]:

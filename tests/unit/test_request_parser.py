@@ -116,18 +116,23 @@ def test_any_bytes_are_the_same_requests_or_a_problem_wherever_they_are_cut(
     ("start", "piece", "kind"),
     [
         (b"GET / HTTP/1.1\r\nX: ", b"a", "headers"),
-        (b"GET / HTTP/1.1\r\n", b"X: y\r\n", "headers"),
         (b"GET /", b"a", "address"),
-        (by_chunks(b"abc")[:-2], b"X: y\r\n", "frame"),
+        (by_chunks(b"abc")[:-2] + b"X: ", b"a", "frame"),
     ],
-    ids=["header", "headers", "address", "trailers"],
+    ids=["header", "address", "trailer"],
 )
 def test_what_has_no_end_is_refused_before_41_kib_of_it_came(
     start: bytes, piece: bytes, kind: str
 ) -> None:
-    count = HEAD_BYTES_MAX // len(piece)
-    assert parse([start, *[piece] * (count + 1)])[1] == kind
-    assert parse([start, *[piece] * (count - len(start))])[1] == ""
+    assert parse([start, *[piece] * (HEAD_BYTES_MAX + 1)])[1] == kind
+    assert parse([start, *[piece] * (HEAD_BYTES_MAX - len(start))])[1] == ""
+
+
+@pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\n", by_chunks(b"abc")[:-26]])
+def test_a_101st_header_or_trailer_is_refused_before_the_end_of_all(start: bytes) -> None:
+    header = b"X: y\r\n"
+    assert parse([start + 101 * header])[1] == ""  # The last one may go on in the next line.
+    assert parse([start + 101 * header + b"X"])[1] == "headers"
 
 
 def test_a_body_may_be_much_larger_than_a_head() -> None:
