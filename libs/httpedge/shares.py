@@ -30,12 +30,14 @@ class Shares:
 
         Raises Problem 429 if it would have more than its share, 503 if others have.
         """
-        if count > 0 and not self.has_room(holder, count):
-            raise self._refusal(holder, self._taken.get(holder, 0) + count)
-        self.total += count
-        self._taken[holder] = self._taken.get(holder, 0) + count
-        if not self._taken[holder]:
-            del self._taken[holder]
+        own, total = self._taken.get(holder, 0) + count, self.total + count
+        if count > 0 and total + (own if holder is not None else 0) > self._capacity:
+            raise self._refusal(holder, own)
+        self.total = total
+        if own:
+            self._taken[holder] = own
+        else:
+            self._taken.pop(holder, None)
 
     def _refusal(self, holder: str | None, own: int) -> Problem:
         """Return the refusal of a holder that would have so much.

@@ -37,9 +37,10 @@ def to_problem(error: Exception) -> Problem:
             )
             return Problem(503, "clock", "The clock leapt", detail)
         case NewGeneration():
+            # Without its reason, which names places and districts: anyone may ask.
             detail = (
-                f"{error}. Nothing is accepted until an operator has looked, and goes on with:"
-                " gridcall restore accept"
+                "The database is another one than before. Nothing is accepted until an operator has"
+                " looked, and goes on with: gridcall restore accept"
             )
             return Problem(503, "generation", "Another database", detail)
         case UnknownDistrict():

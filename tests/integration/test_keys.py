@@ -234,6 +234,7 @@ def test_a_known_key_of_something_else_is_forbidden_and_no_page_names_its_distri
     live: tuple[Process, str],
 ) -> None:
     process, key = live
+    read_output(process.database, "district", "add", "otherville")
     foreign = add_key(process, "foreign", "--line", "log", district="otherville")
     sender = add_key(process, "sender", "--line", "hotline")
     for path in ("/", "/screen/exampleville/map", "/static/screen/base.css"):

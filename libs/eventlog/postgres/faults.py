@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -49,17 +50,20 @@ REFUSALS = {
 
 @contextmanager
 def map_errors() -> Iterator[None]:
-    """Raise Unavailable or Unusable if the block cannot use the database."""
+    """Raise Unavailable or Unusable if the block cannot use the database.
+
+    A name that kept the error would be in a cycle with its traceback, and so would all its frames.
+    """
     try:
         yield
     except (*LOST, asyncpg.PostgresError) as fault:
-        if translated := translate(fault):
-            raise translated from fault
+        if translate(fault):
+            raise cast("Unavailable", translate(fault)) from fault
         raise
     except DBAPIError as fault:  # SQLAlchemy wraps the same errors.
         cause = fault.orig and fault.orig.__cause__
-        if cause and (translated := translate(cause)):
-            raise translated from fault
+        if cause and translate(cause):
+            raise cast("Unavailable", translate(cause)) from fault
         raise
 
 
