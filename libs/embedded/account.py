@@ -65,7 +65,8 @@ class Account(NamedTuple):
         if self.is_own:
             return command
         user = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
-        return ["setpriv", *user, *passage(program, folder), "--pdeathsig=INT", "--", *command]
+        options = passage(program, folder, effective_capabilities())
+        return ["setpriv", *user, *options, "--pdeathsig=INT", "--", *command]
 
     @property
     def preparation(self) -> Callable[[], None] | None:
@@ -108,15 +109,15 @@ def system_user(name: str) -> pwd.struct_passwd:
         ) from None
 
 
-def passage(program: Path, folder: Path) -> list[str]:
+def passage(program: Path, folder: Path, permitted: int) -> list[str]:
     """Return the options of setpriv with which another user reaches a program and a folder.
 
-    There are none if nothing on the way is closed. Raises Unusable if no capability is permitted.
+    There are none if nothing on the way is closed. Raises Unusable if none of the `permitted`
+    capabilities, a bit each, is enough.
     """
     closed = [path for path in (program, *program.parents, *folder.parents) if is_closed(path)]
     if not closed:
         return []
-    permitted = effective_capabilities()
     for name, bit in CAPABILITIES.items():
         executes = name == "dac_override" or not is_closed(program)
         if executes and permitted >> bit & 1:

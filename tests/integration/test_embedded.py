@@ -17,6 +17,7 @@ from stat import S_IMODE
 
 import pytest
 
+from embedded.account import passage
 from embedded.cluster import postmaster, processes_in
 from embedded.server import start_server
 from events.errors import Unusable
@@ -282,6 +283,39 @@ def test_root_takes_over_data_that_were_copied_by_root(tmp_path: Path) -> None:
     server = start_server(tmp_path / "copy")
     assert answers(server.get_uri())
     server.cleanup()
+
+
+READ_SEARCH, OVERRIDE = 1 << 2, 1 << 1  # As the kernel numbers the two capabilities.
+
+
+@pytest.mark.parametrize(
+    ("permitted", "mode", "capability"),
+    [
+        (READ_SEARCH | OVERRIDE, 0o755, "dac_read_search"),
+        (OVERRIDE, 0o755, "dac_override"),
+        (READ_SEARCH | OVERRIDE, 0o700, "dac_override"),
+    ],
+)
+def test_closed_folders_are_passed_with_the_least_capability_that_is_there(
+    tmp_path: Path, permitted: int, mode: int, capability: str
+) -> None:
+    program, home = tmp_path / "postgres", tmp_path / "closed" / "home"
+    program.touch(mode)
+    home.parent.mkdir(mode=0o700)
+    options = passage(program, home, permitted)
+    assert options == [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+
+
+def test_closed_folders_without_a_capability_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "postgres").touch(0o755)
+    with pytest.raises(Unusable, match=rf"{tmp_path}.* is closed to gridcall-postgres"):
+        passage(tmp_path / "postgres", tmp_path / "home", 0)
+
+
+def test_folders_that_are_open_need_no_capability(public_folder: Path) -> None:
+    program = public_folder / "postgres"
+    program.touch(0o755)
+    assert passage(program, public_folder / "home", READ_SEARCH | OVERRIDE) == []
 
 
 # ── Refusals ─────────────────────────────────────────────────────────────────────────────────────
