@@ -23,9 +23,9 @@ from httpedge.connection_table import Limits
 
 DRAIN_SECONDS_MAX = 10
 SWEEP_SECONDS_MAX = 1.0
-# The event loop accepts so many connections before it makes the first of them known, and that takes
-# some turns of it.
-ACCEPTED_AT_ONCE = 64
+# In one turn of the event loop. It takes some turns until the first bytes of a connection are read,
+# and until then a flood of others must neither use up the files nor take its place.
+ACCEPTED_AT_ONCE = 16
 UNACCEPTED_MAX = 2048  # Connections that wait in the kernel.
 FILES_RESERVED = 384  # For the database, for peers, and for connections that are just accepted.
 CONNECTIONS_MIN = 16

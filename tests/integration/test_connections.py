@@ -407,6 +407,21 @@ async def test_a_good_client_is_answered_while_others_hold_silent_connections() 
             writer.close()
 
 
+async def test_a_flood_of_connections_ends_no_good_one_before_it_is_read() -> None:
+    async with running_server(echo, connections=200) as server:
+
+        async def flood() -> list[Answer]:
+            opened = [asyncio.open_connection(*address_of(server)) for _ in range(25)]
+            for _, writer in await asyncio.gather(*opened):
+                writer.close()
+            return []
+
+        good = [ask(server, request(b"%d" % number, CLOSE)) for number in range(20)]
+        results = await asyncio.gather(*(each for one in good for each in (flood(), one)))
+    answers = [answer for result in results for answer in result]
+    assert sorted(int(answer.content["body"]) for answer in answers) == list(range(20))
+
+
 def address_of(server: Server) -> tuple[str, int]:
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     return host, port
