@@ -40,7 +40,7 @@ def doctor_command(services: bool, json_output: bool) -> None:
     """Check all services and their database, and say what to do about a failure.
 
     \b
-    Nothing is written. What may be over in seconds is looked at twice.
+    Nothing is written. What may be over in seconds is looked at up to three times.
     With --services each service is asked at its own address, with GRIDCALL_SERVICE_KEY.
     Exit status: 0 every check is ok, or a note · 3 a check failed
     Example:     gridcall doctor

@@ -1,7 +1,7 @@
 """Examines the conditions of all services together: what doctor and status say about them. Pure.
 
-Much is over in seconds: a lease changes its owner, a batch is applied. So doctor looks twice, and
-says of such things only what it saw in both looks.
+Much is over in seconds: a lease changes its owner, a batch is applied. So doctor looks again, and
+says of such things only what it saw in two looks.
 """
 
 from __future__ import annotations
