@@ -34,10 +34,10 @@ END_SECONDS = 30
 HISTORY_US = 26 * HOUR_US  # Of the district, before a visitor comes.
 
 
-async def prepare_demo(url: str, folder: Path, speed: float) -> bool:
+async def prepare_demo(url: str, folder: Path, speed: float, history_us: int = HISTORY_US) -> bool:
     """Prepare the demo's district, keys and clock in a database without other districts.
 
-    Return True if the demo was there already.
+    A new district has lived for `history_us`. Return True if the demo was there already.
     """
     async with open_database(url, size=2) as database:
         store = IntakeStore(database)
@@ -55,20 +55,25 @@ async def prepare_demo(url: str, folder: Path, speed: float) -> bool:
             await make_keys(database, folder)
             return True
         rmtree(folder, ignore_errors=True)  # Keys and receipts of a district that is gone.
-        await begin_demo(database, folder, speed)
+        await begin_demo(database, folder, speed, history_us)
         return False
 
 
-async def begin_demo(database: Database, folder: Path, speed: float) -> None:
-    """Let the district live for a day, so that a visitor comes into the middle of its work."""
+async def begin_demo(database: Database, folder: Path, speed: float, history_us: int) -> None:
+    """Make the district, and let it live, so that a visitor comes into the middle of its work."""
     morning = monday_morning(datetime.now(ZoneInfo(ZONE)))
-    start = morning - HISTORY_US
-    await IntakeStore(database).scale_clock(start, 0)
+    await IntakeStore(database).scale_clock(morning - history_us, 0)
     await adopt_district(database)
     await make_keys(database, folder)
-    started = monotonic()
-    posts = await write_history(database, folder, load_keys(folder), start, morning)
+    if history_us:
+        await live_until(database, folder, morning - history_us, morning)
     await IntakeStore(database).scale_clock(morning, speed)
+
+
+async def live_until(database: Database, folder: Path, start: Instant, until: Instant) -> None:
+    """Let the district live for a while, and say so."""
+    started = monotonic()
+    posts = await write_history(database, folder, load_keys(folder), start, until)
     click.echo(f"The day before: {posts:,} posts ({monotonic() - started:.1f} s)", err=True)
 
 

@@ -56,7 +56,7 @@ class Sandbox:
         """Prepare the demo's district and its keys, and put `gridcall` on the PATH."""
         self._url = url
         asyncio.run(prepare(url))
-        asyncio.run(prepare_demo(url, self.folder / "demo", self.speed))
+        asyncio.run(prepare_demo(url, self.folder / "demo", self.speed, history_us=0))
         keys = load_keys(self.folder / "demo")
         programs = self.folder / "bin"
         programs.mkdir()

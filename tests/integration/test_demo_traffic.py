@@ -31,7 +31,7 @@ SPEED, PER_HOUR = 3600.0, 25.0
 @pytest.fixture
 def intake(database: str, tmp_path: Path) -> Iterator[Process]:
     """Start a gridcall with the demo district, whose time runs 3,600 times as fast."""
-    asyncio.run(prepare_demo(database, tmp_path, SPEED))
+    asyncio.run(prepare_demo(database, tmp_path, SPEED, history_us=0))
     process = Process(database)
     yield process
     process.end(signal.SIGKILL)
