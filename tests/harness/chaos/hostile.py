@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from embedded.server import start_server
 from gridcall.host.migrations import prepare
@@ -293,20 +293,57 @@ async def guessed_keys(hostile: Hostile) -> None:
     await hostile.expect(guessed_keys, "401", guess)
 
 
+async def pipelined_requests(hostile: Hostile) -> None:
+    """Send a thousand requests without waiting for an answer."""
+    requests = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000
+    await hostile.expect(pipelined_requests, "200", requests)
+
+
+async def broken_chunks(hostile: Hostile) -> None:
+    head = post("/issues/sentiment", b"", hostile.bad_key, "Transfer-Encoding: chunked")
+    head = head.replace(b"Content-Length: 0\r\n", b"")
+    await hostile.expect(broken_chunks, "400", head + b"z\r\n")
+
+
+async def heads_of_streams(hostile: Hostile) -> None:
+    """Ask for the head of a live stream, which has no end."""
+    request = live_request(hostile, "HEAD", "Connection: close")
+    await hostile.expect(heads_of_streams, "200", request)
+
+
+async def unread_pages(hostile: Hostile) -> None:
+    """Ask for pages of the log and read nothing of them."""
+    request = (
+        "GET /log/exampleville?limit=1000 HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {hostile.bad_key}\r\n\r\n"
+    )
+    await leave_unread(hostile, unread_pages, request.encode(), 30)
+
+
 async def slow_readers(hostile: Hostile) -> None:
     """Ask for the live stream and read nothing of it."""
+    await leave_unread(hostile, slow_readers, live_request(hostile, "GET"), 5)
+
+
+def live_request(hostile: Hostile, method: str, *headers: str) -> bytes:
+    """Return a request for the live stream, with a key as a browser sends it."""
     password = base64.b64encode(f"x:{hostile.bad_key}".encode()).decode()
-    head = "GET /screen/exampleville/live HTTP/1.1\r\nHost: x"
-    request = f"{head}\r\nAuthorization: Basic {password}\r\n\r\n".encode()
-    opened = [await hostile.open() for _ in range(5)]
+    lines = [f"{method} /screen/exampleville/live HTTP/1.1", "Host: x", *headers]
+    return "\r\n".join((*lines, f"Authorization: Basic {password}", "", "")).encode()
+
+
+async def leave_unread(hostile: Hostile, kind: Kind, request: bytes, count: int) -> None:
+    """Send a request on some connections, and leave every answer in its socket."""
+    opened = [await hostile.open() for _ in range(count)]
     try:
         for _, writer in opened:
+            cast(asyncio.Transport, writer.transport).pause_reading()
             writer.write(request)
         await asyncio.sleep(20)
     finally:
         for _, writer in opened:
             writer.close()
-        hostile.findings.statuses[name_of(slow_readers)]["left"] += len(opened)
+        hostile.findings.statuses[name_of(kind)]["left"] += len(opened)
 
 
 async def actions_for_nothing(hostile: Hostile) -> None:
@@ -343,8 +380,9 @@ async def long_polls(hostile: Hostile) -> None:
 
 KINDS: tuple[Callable[[Hostile], Coroutine[Any, Any, None]], ...] = (
     silent_connections, endless_headers, endless_address, slow_head, held_bodies, refused_arrays,
-    gzip_bombs, smuggled_requests, keys_in_trailers, guessed_keys, slow_readers,
-    actions_for_nothing, unseen_characters, broken_bytes, long_polls,
+    gzip_bombs, smuggled_requests, keys_in_trailers, guessed_keys, pipelined_requests,
+    broken_chunks, heads_of_streams, unread_pages, slow_readers, actions_for_nothing,
+    unseen_characters, broken_bytes, long_polls,
 )  # fmt: skip
 
 
