@@ -28,6 +28,7 @@ FOLDED = {
     "cases": "intake",
     "calls": "cases",
 }  # Each log that is a fold, and the log that it reads.
+SOURCES = {stage.log: stage.inputs for stage in STAGES if stage.log}  # The logs of all stages.
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -89,6 +90,19 @@ class Snapshot:
         """Return the position up to which assessment has merged each log."""
         logs = await merged_logs(self._connections["evaluations"], shard)
         return {name: merged.position for name, merged in logs.items()}
+
+    async def applied_positions(self, log: str, shard: str) -> dict[str, int]:
+        """Return the position up to which a stage has applied each log that it reads.
+
+        It is empty for facts that nobody has begun to merge, as in a database of simulate.
+        """
+        end = await self.end(log, shard)
+        if log in FOLDED:
+            return {FOLDED[log]: end.input if end else 0}
+        merged = await self.merged_positions(shard)
+        if end is None and not merged:
+            return {}
+        return {source: merged.get(source, 0) for source in SOURCES[log]}
 
     async def zone(self, shard: str) -> str | None:
         """Return the time zone in which assessment counts months; None if it has not begun."""

@@ -9,7 +9,7 @@ from time import monotonic
 from types import MappingProxyType
 
 from events.errors import Halted
-from gridcall.snapshot import DOWNSTREAM, FOLDED, Snapshot, open_snapshot
+from gridcall.snapshot import DOWNSTREAM, SOURCES, Snapshot, open_snapshot
 from gridcall.verify.chain import KnownHead, changed_contents, check_chain
 from gridcall.verify.differences import Finding
 from gridcall.verify.folds import fold_district
@@ -128,7 +128,7 @@ async def written_positions(snapshot: Snapshot, districts: Collection[str]) -> P
     """Return the last position of each log that a stage applies."""
     positions = {}
     for district in districts:
-        for log in FOLDED.values():
+        for log in {source for sources in SOURCES.values() for source in sources}:
             end = await snapshot.end(log, district)
             positions[district, log] = end.position if end else 0
     return positions
@@ -136,22 +136,30 @@ async def written_positions(snapshot: Snapshot, districts: Collection[str]) -> P
 
 async def are_catching_up(snapshot: Snapshot, written: Positions) -> bool:
     """Tell whether a stage that has an owner has not applied everything up to these positions."""
-    for log, source in FOLDED.items():
-        owners = await snapshot.owners(log)
-        for (district, name), position in written.items():
-            if name == source and district in owners:
-                end = await snapshot.end(log, district)
-                if end is None or end.input < position:
-                    return True
+    districts = {district for district, _ in written}
+    for log in SOURCES:
+        for district in districts & (await snapshot.owners(log)).keys():
+            if await sentences_of_stage(snapshot, log, district, written):
+                return True
     return False
 
 
 async def sentences_of_lag(snapshot: Snapshot, district: str, written: Positions) -> list[str]:
     """Return a sentence for each stage that has not applied everything up to these positions."""
+    return [
+        sentence
+        for log in SOURCES
+        for sentence in await sentences_of_stage(snapshot, log, district, written)
+    ]
+
+
+async def sentences_of_stage(
+    snapshot: Snapshot, log: str, district: str, written: Positions
+) -> list[str]:
+    """Return a sentence for each source that is not applied in a log up to these positions."""
     sentences = []
-    for log, source in FOLDED.items():
-        end = await snapshot.end(log, district)
-        applied, position = end.input if end else 0, written.get((district, source), 0)
+    for source, applied in (await snapshot.applied_positions(log, district)).items():
+        position = written.get((district, source), 0)
         if applied < position:
             sentences.append(f"{log} has applied {applied:,} of {position:,} rows of {source}")
     return sentences

@@ -194,6 +194,10 @@ ASSESSMENT = {
     "a fact is of another district": f"UPDATE assessment.fact SET shard = 'x' WHERE {ONE_FACT}",
     "more is merged than there is": "UPDATE assessment.merged SET pos = pos + 1",
     "less is merged": "UPDATE assessment.merged SET pos = 4 WHERE log = 'cases'",
+    "all facts are gone, and nothing is merged": "DELETE FROM assessment.fact; "
+    "UPDATE assessment.merged SET pos = 0",
+    "all facts are gone, and so is the progress of their merge": "DELETE FROM assessment.fact; "
+    "DELETE FROM assessment.merged",
     "months are counted in another zone": "UPDATE assessment.merged SET zone = 'Asia/Tokyo'",
     "an evaluation is made up": "INSERT INTO assessment.log "
     "SELECT * FROM escalation.log WHERE pos = 1",
