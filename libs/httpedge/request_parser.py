@@ -51,8 +51,12 @@ class RequestParser:
         self.is_silent = True  # Until the first request begins.
 
     def close(self) -> None:
-        """Parse nothing more. The parser refers to this object."""
-        self._parser, self._headers = None, []
+        """Parse nothing more, and let go of the parser and the sink, which refer to this object.
+
+        Otherwise the collector frees them, which looks seldom, and a target may have 200 KB.
+        """
+        self._parser, self._headers, self.target = None, [], b""
+        self._sink = None  # type: ignore[assignment]  # It gets no more calls.
 
     def feed(self, data: bytes) -> None:
         """Parse bytes. Raises Problem for those that are no request, and for too many of a head."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from httpedge.connection import Connection
+from httpedge.exchange import Exchange
 from httpedge.framing import ADDRESS_BYTES_MAX, HEADERS_BYTES_MAX
 from httpedge.server import Server
 from tests.harness.raw_http import (
@@ -518,3 +521,40 @@ async def test_an_attack_writes_one_line(server: Server, caplog: pytest.LogCaptu
     server.edge.sweep(59)
     lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(lines) == 1
+
+
+# ── Memory ───────────────────────────────────────────────────────────────────────────────────────
+
+LEFT_BEHIND = {
+    "a request": request(b"{}"),
+    "requests at once": request(b"{}") * 40,
+    "an address without end": b"GET /" + b"a" * 200_000,
+    "headers without end": b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 40_000,
+    "no HTTP": b"\x16\x03\r\n\r\n",
+    "broken chunks": request(b"", "Transfer-Encoding: chunked") + b"z\r\n",
+    "half a body": request(b"", "Content-Length: 100") + b"abc",
+    "an upgrade": request(b"{}", "Connection: Upgrade", "Upgrade: h2c"),
+    "half a head": b"GET / HT",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("sent", LEFT_BEHIND.values(), ids=LEFT_BEHIND.keys())
+async def test_a_connection_that_ended_leaves_nothing_for_the_collector(sent: bytes) -> None:
+    """The collector looks seldom, and an hour of refused addresses would take gigabytes."""
+    limits = {"head_seconds": SHORT, "idle_seconds": SHORT, "linger_seconds": SHORT}
+    gc.collect()
+    gc.disable()
+    try:
+        async with running_server(echo, **limits) as server:
+            async with open_client(server) as client:
+                client.writer.write(sent)
+                client.writer.write_eof()
+                await client.read_to_end()
+            while server.server_state.connections:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        left = [kind for kind in map(type, gc.get_objects()) if kind in (Connection, Exchange)]
+        assert left == []
+    finally:
+        gc.enable()
