@@ -132,6 +132,8 @@ async def post(intake: Intake, request: Request) -> Response:
     spend(intake.rates, name)
     with intake.budget.request(submission.key.id) as reserve:
         body = await read_body(request.receive, request.headers, reserve)
+        # Again, because the key may have ended while the body came.
+        await authorized_submission(request, intake.keys)
         if media == JSON and body.lstrip()[:1] == b"{":
             item, reference = await read_single(intake, submission, body, content_type)
             return await accept_single(intake, request, submission, item, reference)

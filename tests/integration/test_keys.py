@@ -183,6 +183,26 @@ def test_a_revoked_key_ends_what_it_holds_open(live: tuple[Process, str]) -> Non
     assert "was revoked on" in again.json()["detail"]
 
 
+def test_a_key_that_ends_while_a_body_comes_stores_nothing(live: tuple[Process, str]) -> None:
+    process, _ = live
+    key = add_key(process, "slow", "--line", "hotline")
+    body = json.dumps(issue("S-1")).encode()
+    head = (
+        "POST /issues/hotline HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n"
+        "Connection: close\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with connect(process) as posting, client(process.url, key) as api:
+        posting.sendall(head.encode())
+        assert b"100 Continue" in posting.recv(1024)  # The key was in force.
+        read_output(process.database, "key", "revoke", id_of_key(process, "slow"))
+        wait_until(lambda: api.get("/issues/hotline/S-1").status_code == 401)
+        posting.sendall(body)
+        with posting.makefile("rb") as answer:
+            assert answer.readline() == b"HTTP/1.1 401 Unauthorized\r\n"
+    assert not fetch_rows(process.database, REPORTED.format("slow"))
+
+
 REPORTED = "SELECT pos FROM intake.log WHERE convert_from(data, 'UTF8') LIKE '%\"{}\"%'"
 
 
