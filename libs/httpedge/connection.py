@@ -29,7 +29,7 @@ from httpedge.framing import (
 from httpedge.incidents import Incidents
 from httpedge.metrics import CONNECTIONS
 from httpedge.problems import Problem, too_soon
-from httpedge.request_body import REQUEST_BYTES_MAX
+from httpedge.request_body import BODY_BYTES_PER_SECOND_MIN, REQUEST_BYTES_MAX
 from httpedge.request_parser import RequestParser
 from httpedge.responses import problem_response
 
@@ -97,6 +97,7 @@ class Connection(asyncio.Protocol):
         self._failure: Problem | None = None  # The answer to bytes that are no request.
         self._has_ended = False  # The client sends no more.
         self._allowance: int | None = None  # Bytes that still may come while it lingers.
+        self._lingers_until = 0.0
         self.is_last = False
         self.is_full = False
 
@@ -358,7 +359,8 @@ class Connection(asyncio.Protocol):
         if self._has_ended:
             self._close()
             return
-        self._wait(self._edge.limits.linger_seconds)
+        self._lingers_until = self._loop.time() + self._edge.limits.linger_seconds
+        self._edge.table.wait(self, self._lingers_until)
         with suppress(OSError):  # The client may be gone already.
             self._transport.write_eof()
         self._transport.resume_reading()
@@ -368,6 +370,9 @@ class Connection(asyncio.Protocol):
         self._allowance -= count
         if self._allowance < 0:
             self._close()
+        else:  # A slow line has as much time for a body that is refused as for another one.
+            self._lingers_until += count / BODY_BYTES_PER_SECOND_MIN
+            self._edge.table.wait(self, self._lingers_until)
 
     def _close(self) -> None:
         """Close as soon as the client has read all that was sent to it."""

@@ -15,6 +15,8 @@ from httpedge.problems import Problem, bad_gzip, too_large
 REQUEST_BYTES_MAX = 8 * 1024 * 1024  # As it came, and as it is unzipped.
 GZIP_RATIO_MAX = 20  # Unzipped bytes for each that came.
 BODY_SECONDS_MAX = 20.0
+# From a line that is no slower, a body of any size comes in time: 8 MiB need 148 s at most.
+BODY_BYTES_PER_SECOND_MIN = 64 * 1024
 GZIP = ("gzip", "x-gzip")
 
 
@@ -114,7 +116,8 @@ async def read_body(
 ) -> bytes:
     """Read the body of a request; `reserve` gets how many bytes of it are in memory.
 
-    Raises Problem 408 if it does not come in time, 413, 415 or 400; ClientDisconnect.
+    Each of its bytes extends the time. Raises Problem 408 if it does not come in time, 413, 415 or
+    400; ClientDisconnect.
     """
     declared = headers.get(b"content-length", b"")
     body = body_for(
@@ -122,10 +125,13 @@ async def read_body(
         int(declared[-20:]) if declared.isdigit() else None,
     )
     try:
-        async with asyncio.timeout(seconds_max):
-            await receive_into(body, receive, reserve)
+        async with asyncio.timeout(seconds_max) as deadline:
+            await receive_into(body, receive, reserve, deadline)
     except TimeoutError:
-        detail = f"The body did not come within {seconds_max:.0f} s; nothing was stored."
+        detail = (
+            f"The body did not come within {seconds_max:.0f} s, and 1 s for each"
+            f" {BODY_BYTES_PER_SECOND_MIN:,} bytes of it; nothing was stored."
+        )
         raise Problem(408, "slow", "Too slow", detail) from None
     content = body.content()
     reserve(len(content))
@@ -133,7 +139,10 @@ async def read_body(
 
 
 async def receive_into(
-    body: PlainBody | GzipBody, receive: Receive, reserve: Callable[[int], None]
+    body: PlainBody | GzipBody,
+    receive: Receive,
+    reserve: Callable[[int], None],
+    deadline: asyncio.Timeout,
 ) -> None:
     """Receive all chunks of a body. Raises ClientDisconnect, Problem."""
     received, is_more = 0, True
@@ -145,3 +154,12 @@ async def receive_into(
         received += len(chunk)
         reserve(received)
         body.add(chunk)
+        if is_more:
+            extend(deadline, len(chunk))
+
+
+def extend(deadline: asyncio.Timeout, count: int) -> None:
+    """Extend a deadline by the time that a slow line takes for so many bytes."""
+    until = deadline.when()
+    assert until is not None, "a body has a limited time"
+    deadline.reschedule(until + count / BODY_BYTES_PER_SECOND_MIN)

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from httpedge.connection import Connection
 from httpedge.exchange import Exchange
 from httpedge.framing import ADDRESS_BYTES_MAX, HEADERS_BYTES_MAX
+from httpedge.request_body import BODY_BYTES_PER_SECOND_MIN
 from httpedge.server import Server
 from tests.harness.raw_http import (
     CLOSE,
@@ -256,6 +257,20 @@ async def test_a_body_whose_end_never_comes_holds_a_refused_connection_for_a_mom
     async with running_server(refuse_early, linger_seconds=SHORT) as server:
         (answer,) = await ask(server, request(b"", "Content-Length: 1000000"))
     assert answer.status == 413
+
+
+async def test_a_refusal_can_be_read_behind_a_body_that_comes_slowly() -> None:
+    async with running_server(refuse_early) as server, open_client(server) as client:
+        await client.send(request(b"", "Content-Length: 1000000"))
+        await client.read_head()
+        piece = b"a" * BODY_BYTES_PER_SECOND_MIN
+        await client.send(piece, piece, piece, piece)
+        now = asyncio.get_running_loop().time()
+        server.edge.sweep(now + 4)
+        await client.send(piece)
+        assert len(server.edge.table) == 1, "closed while the body came"
+        server.edge.sweep(now + 9)
+        assert (await client.read_to_end()) == b"{}"
 
 
 # ── Several requests ─────────────────────────────────────────────────────────────────────────────
