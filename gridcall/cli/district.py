@@ -47,7 +47,8 @@ def district_add(code: str, folder: Path | None, profile_path: Path | None) -> N
     """Add a district, which is for ever: its code is in every row of its logs.
 
     With --map and --profile it begins as a simulation of that city does. It has the map, one worker
-    per grid, and the profile's time to answer. A district that is there already does not change.
+    per grid, and the profile's time to answer. A district that has reference data already does not
+    change.
 
     \b
     Exit status: 0 added, or there already · 2 refused
@@ -80,10 +81,12 @@ def first_of_profile(code: str, folder: Path, profile_path: Path) -> First:
 async def add_district(database: Database, code: str, first: First) -> Adoption | None:
     """Add a district with its first reference data. Return None if it is there already.
 
+    One without any reference data is completed, because a fault may come between the two steps.
     Raises ReferenceRefused before anything is added.
     """
     refuse_misfits(code, check_contents(*first, code, InForce()))
-    if not await IntakeStore(database).add_district(code):
+    store = IntakeStore(database)
+    if not await store.add_district(code) and await store.references_in_force(code):
         return None
     return await adopt_reference_data(database, code, *first, operator_sender())
 

@@ -97,6 +97,15 @@ def test_a_district_is_added_once_and_listed(database: str) -> None:
     assert (row["district"], row["number"], row["map"]) == ("licheng", 0, "")
 
 
+def test_a_district_whose_adding_was_cut_off_is_completed_by_the_same_command(
+    database: str,
+) -> None:
+    asyncio.run(execute(database, "SELECT intake.add_district('exampleville')"))
+    words = ("district", "add", "exampleville", "--map", CITY, "--profile", PROFILE)
+    assert invoke_for_output(database, *words).startswith("exampleville added\n")
+    assert adopted_kinds(database) == ["map", "roster", "policies", "decider"]
+
+
 def test_a_district_may_begin_with_the_reference_data_of_a_profile(city: str) -> None:
     assert adopted_kinds(city) == ["map", "roster", "policies", "decider"]
     (row,) = json.loads(invoke_for_output(city, "district", "list", "--json"))
