@@ -28,7 +28,7 @@ REFUSALS = {
     500: "A fault of gridcall",
     503: "Nothing can be accepted at the moment; see Retry-After",
 }
-ALWAYS = (400, 405, 408, 414, 429, 431, 500)
+ALWAYS = (400, 405, 408, 414, 429, 431, 500, 503)
 POSTED = (409, 413, 415, 422)
 PROBLEM_SCHEMA: Schema = {
     "type": "object",
@@ -121,8 +121,6 @@ def refusal_responses() -> dict[str, Any]:
 def possible_refusals(path: str, method: str, operation: Mapping[str, Any]) -> Iterator[int]:
     """Yield the statuses with which an operation can refuse: they follow from its description."""
     yield from ALWAYS
-    if path != "/livez":
-        yield 503
     if "security" in operation:
         yield from (401, 403, 429)
     if "{" in path:

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from httpedge.connection import Connection
 from httpedge.exchange import Exchange
 from httpedge.framing import ADDRESS_BYTES_MAX, HEADERS_BYTES_MAX
+from httpedge.openapi import ALWAYS
 from httpedge.request_body import BODY_BYTES_PER_SECOND_MIN
 from httpedge.server import Server
 from tests.harness.raw_http import (
@@ -45,6 +46,7 @@ def assert_problem(answer: Answer, status: int, kind: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["connection"] == "close"
+    assert status in ALWAYS, "the document does not say that any operation may be refused like this"
 
 
 # ── Heads ────────────────────────────────────────────────────────────────────────────────────────
