@@ -224,7 +224,8 @@ class Connection(asyncio.Protocol):
             is_head=head.method == b"HEAD",
             is_coming=fields.has_body,
             is_last=not head.keep_alive,
-            expects_continue=fields.expects_continue,
+            # A client of HTTP/1.0 would take it for the answer (RFC 9110, 10.1.1).
+            expects_continue=fields.expects_continue and head.version == "1.1",
         )
         self._incoming = exchange
         if self._answering is None:

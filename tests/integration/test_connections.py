@@ -243,6 +243,15 @@ async def test_a_client_that_waits_for_100_gets_it_before_it_sends(server: Serve
     assert answer.content["body"] == "abc"
 
 
+async def test_a_client_of_http_1_0_gets_no_100_which_it_would_take_for_the_answer(
+    server: Server,
+) -> None:
+    async with open_client(server) as client:
+        head = b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+        await client.send(head + b"abc")
+        assert (await client.read_head()).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 async def refuse_early(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer without a look at the body."""
     await respond(send, b"{}", 413)
