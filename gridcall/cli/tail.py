@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from events.registry import short_type
 from events.topology import LOGS, WRITER
 from gridcall.cli.options import json_option, only_district_option
 from gridcall.cli.queries import existing_district, open_to_read
-from gridcall.cli.terminal import INTERRUPTED, emit
+from gridcall.cli.terminal import INTERRUPTED, TERMINATED, emit
 
 PAGE_ROWS = 1000
 LAST_ROWS = 10
@@ -76,6 +77,8 @@ def tail_command(
         asyncio.run(print_log(log, district, after, selection, follow, json_output))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except asyncio.CancelledError:
+        sys.exit(TERMINATED)
 
 
 async def print_log(
@@ -86,7 +89,13 @@ async def print_log(
     follow: bool,
     json_output: bool,
 ) -> None:
-    """Print the selected rows of a log."""
+    """Print the selected rows of a log. SIGTERM cancels it between two steps.
+
+    The handler of other commands raises within a step, where a driver may lose what is raised.
+    """
+    task = asyncio.current_task()
+    assert task is not None, "it runs in a loop"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     url = server_url(create=False)
     notifier = Notifier()
     async with open_to_read(url) as database:
