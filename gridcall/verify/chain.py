@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from hashlib import sha256
 from typing import NamedTuple
 
-from eventlog.codec import data_decoder
+from eventlog.codec import NO_EVENT, data_decoder
 from eventlog.core.decider import REFERENCE
 from events.catalogue import ReferenceAdopted
 from events.instants import BEGINNING, Instant
@@ -227,7 +227,10 @@ class ChainWalk:
 
     def _content_fault(self, stored: StoredInput) -> str | None:
         """Return what is wrong with the content that an adoption names."""
-        event = data_decoder(stored.type).decode(stored.data)
+        try:
+            event = data_decoder(stored.type).decode(stored.data)
+        except NO_EVENT as fault:
+            return f"it is no adoption: {fault}"
         if isinstance(event, ReferenceAdopted) and event.digest not in ("", *self._contents):
             return f"the content {event.digest} of {event.kind} {event.name} is not stored"
         return None

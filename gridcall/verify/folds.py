@@ -8,7 +8,7 @@ from typing import Any
 
 from assessment.core.facts import Fact, Key, merge_into
 from assessment.store import encode_fact
-from eventlog.codec import Entry, entry, entry_envelope, row_of
+from eventlog.codec import NO_EVENT, Entry, entry, entry_envelope, row_of
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
 from events.catalogue import PoliciesAdopted
@@ -108,6 +108,7 @@ class DistrictComparison:
         self.routing, self.escalation = (each.make(district) for each in pipeline(contents))
         self.facts: dict[Key, Fact] = {}
         self.zone: str | None = None  # In force where facts are merged up to.
+        self.no_event: Contradiction | None = None
         self.cases: LogComparison
         self.calls: LogComparison
 
@@ -131,11 +132,19 @@ class DistrictComparison:
     @property
     def difference(self) -> Finding | None:
         """Return the first difference of a log."""
-        return self.cases.difference or self.calls.difference
+        return self.no_event or self.cases.difference or self.calls.difference
 
     async def apply(self, inputs: list[Entry]) -> None:
         """Fold inputs through both stages, and compare the rows."""
-        folded = self.routing.apply([row_of("intake", self.district, each) for each in inputs])
+        rows = []
+        for each in inputs:
+            try:
+                rows.append(row_of("intake", self.district, each))
+            except NO_EVENT as fault:
+                because = f"no event of gridcall is there: {fault}"
+                self.no_event = Contradiction("intake", each.position, because)
+                return
+        folded = self.routing.apply(rows)
         await self.cases.compare(folded)
         read = [row for row in folded if row.position <= self.calls.progress.input]
         await self.calls.compare(self.escalation.apply(read))

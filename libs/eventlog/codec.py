@@ -63,6 +63,9 @@ class Received(msgspec.Struct):
 
 decoder = msgspec.json.Decoder(Received)
 
+# The errors of decoding what is no event of the catalogue.
+NO_EVENT = (msgspec.DecodeError, KeyError, ValueError, TypeError)
+
 
 class Entry(NamedTuple):
     """A row of a log as a store has it, column by column.
@@ -109,7 +112,7 @@ def entry(row: Row) -> Entry:
 
 
 def row_of(log: str, shard: str, columns: Iterable[Any]) -> Row:
-    """Return the row of an entry: `row_of(log, shard, entry(row)) == row`."""
+    """Return the row of an entry: `row_of(log, shard, entry(row)) == row`. Raises NO_EVENT."""
     position, time, input_, step, subject, sequence, cause, type_name, data = columns
     return Row(
         log,
@@ -169,7 +172,7 @@ def read_envelope(body: bytes) -> Row:
         log, shard, _ = wire.id.split("/")
         event = data_decoder(wire.type).decode(wire.data)
         time = instant(wire.time)
-    except (msgspec.DecodeError, KeyError, ValueError, TypeError) as fault:
+    except NO_EVENT as fault:
         raise Invalid(
             "envelope", body[:200].decode(errors="replace"), f"not an event of ours: {fault}"
         ) from fault

@@ -99,6 +99,15 @@ INPUTS = {
     "all hashes are computed again, and the content of an input is another one": "UPDATE "
     "intake.log SET data = convert_to(replace(convert_from(data, 'UTF8'), 'Noise', 'Waste'), "
     f"'UTF8') WHERE pos = 6; {LINK_AGAIN}",
+    "all hashes are computed again, and an input is of a type that no event has": "UPDATE "
+    f"intake.log SET type = 'gridcall.x.v1' WHERE pos = 6; {LINK_AGAIN}",
+    "all hashes are computed again, and an adoption is of a type that no event has": "UPDATE "
+    f"intake.log SET type = 'gridcall.x.v1' WHERE pos = 1; {LINK_AGAIN}",
+    "all hashes are computed again, and an adoption is no JSON": "UPDATE "
+    f"intake.log SET data = 'x' WHERE pos = 1; {LINK_AGAIN}",
+    "all hashes are computed again, and an input of an operator is no JSON": "UPDATE "
+    "intake.log SET data = 'x', subject = 'x' WHERE pos = 6; "
+    f"DELETE FROM intake.identity WHERE pos = 6; {LINK_AGAIN}",
 }
 IDENTITIES = {
     "an identity is removed": "DELETE FROM intake.identity WHERE pos = 6",
