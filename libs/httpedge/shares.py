@@ -1,7 +1,8 @@
 """Shares of a capacity: a holder may take as much as it leaves free for all others.
 
-So one holder gets a half, and of two each gets a third. A newcomer always finds room. Network
-switches divide their buffers like this ("dynamic queue thresholds", Choudhury and Hahne, 1998).
+So one holder gets a half, and of two that take by turns each gets a third. One that comes later
+gets a half of what is left. Network switches divide their buffers like this ("dynamic queue
+thresholds", Choudhury and Hahne, 1998).
 """
 
 from __future__ import annotations

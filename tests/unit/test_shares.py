@@ -41,6 +41,13 @@ def test_a_holder_with_its_share_is_to_come_again_and_others_have_room() -> None
     assert shares.total == 3
 
 
+def test_one_after_the_other_each_gets_a_half_of_what_is_left() -> None:
+    shares = Shares("streams", 500)
+    taken = [sum(take_all(shares, f"key {number}").values()) for number in range(9)]
+    assert taken == [250, 125, 62, 31, 16, 8, 4, 2, 1]
+    assert not shares.has_room("key 9", 1)
+
+
 def test_gridcall_itself_may_take_all() -> None:
     shares = Shares("streams", 4)
     shares.take(None, 4)
