@@ -157,7 +157,10 @@ def test_a_case_shows_its_life_and_the_reasons_for_its_place_and_its_deadline(
 
 
 def test_every_overdue_case_can_be_reached(browser: Browser, demo: Demo) -> None:
-    """The list opens from the header; a case opens above it, and closing goes back to it."""
+    """The list opens from the header; a case opens above it, and closing goes back to it.
+
+    A link to a case, scrolled out of sight, is no link that skips something.
+    """
     for number in range(3):
         post_issue(demo, f"LATE-{number}", due="2020-01-01T00:00:00Z")
     with context_of(browser, "en", "light", DESK) as context:
@@ -165,7 +168,7 @@ def test_every_overdue_case_can_be_reached(browser: Browser, demo: Demo) -> None
         case = issue_id(CODE, demo.source, "hotline", "LATE-0")
         page.locator("#total-overdue").click()
         page.wait_for_selector(f"#overdue-rows a[href='#case={case}']")
-        report = Axe().run(page)
+        report = Axe().run(page, options={"rules": {"skip-link": {"enabled": False}}})
         assert report.violations_count == 0, report.generate_report()
         assert "overdue" in page.locator("#overdue-count").inner_text()
         page.locator(f"#overdue-rows a[href='#case={case}']").click()
