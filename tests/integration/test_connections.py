@@ -572,11 +572,10 @@ async def test_a_connection_that_ended_leaves_nothing_for_the_collector(sent: by
     gc.collect()
     gc.disable()
     try:
-        async with running_server(echo, **limits) as server:
-            async with open_client(server) as client:
-                client.writer.write(sent)
-                client.writer.write_eof()
-                await client.read_to_end()
+        async with running_server(echo, **limits) as server, open_client(server) as client:
+            client.writer.write(sent)
+            client.writer.write_eof()
+            await client.read_to_end()
         await asyncio.sleep(0)
         left = [kind for kind in map(type, gc.get_objects()) if kind in (Connection, Exchange)]
         assert left == []
