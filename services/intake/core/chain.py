@@ -1,7 +1,7 @@
 """The chain of hashes of a district: each input, in its order, and each generation.
 
 A hash covers the link and the hash before it, and so all links before. A changed, removed, inserted
-or swapped input changes every later hash. The database computes the same (migration intake_0006),
+or swapped input changes every later hash. The database computes the same (migration intake_0007),
 under the district's lock and in the statement that accepts.
 """
 

@@ -1,5 +1,7 @@
 """Each input names its sender, and the inputs of a district form a chain of hashes.
 
+No input makes a district any more: its operator adds it, which begins the chain.
+
 The hash of a row is sha256(hash before ‖ sha256(data) ‖ fields). The fields are a text of lines:
 `row`, district, position, time, subject, sequence, type, tracking code, credential, source. The
 source is the last one, so that no field can be moved into another. A generation is a link of the
@@ -14,8 +16,8 @@ from alembic import op
 
 from eventlog.postgres.migrations.chain_0004 import add_chain, add_head
 
-revision = "intake_0006"
-down_revision = "intake_0005"
+revision = "intake_0007"
+down_revision = "intake_0006"
 
 
 def upgrade() -> None:
@@ -46,7 +48,7 @@ def upgrade() -> None:
     op.execute(
         "DROP FUNCTION intake.accept(text, text[], uuid[], uuid[], text[], text[], bigint, bigint)"
     )
-    for statement in (LOCKED, BEGIN_GENERATION, APPEND, ACCEPT):
+    for statement in (LOCKED, ADD_DISTRICT, BEGIN_GENERATION, APPEND, ACCEPT):
         op.execute(statement)
 
 
@@ -126,23 +128,34 @@ BEGIN
 END $$
 """
 
-# As it was made before; the first generation of a new shard begins its chain.
+# The shard's row, locked; from here on nobody else writes to its log. Raises GC002 for a district
+# that was never added.
 LOCKED = """
 CREATE OR REPLACE FUNCTION intake.locked(a_shard text) RETURNS intake.shard LANGUAGE plpgsql AS $$
 DECLARE found_row intake.shard;
 BEGIN
   SELECT * INTO found_row FROM intake.shard s WHERE s.shard = a_shard FOR UPDATE;
   IF NOT FOUND THEN
-    LOCK TABLE intake.district IN SHARE ROW EXCLUSIVE MODE;
-    INSERT INTO intake.district SELECT count(*), a_shard FROM intake.district
-      ON CONFLICT (shard) DO NOTHING;
-    INSERT INTO intake.shard (shard) VALUES (a_shard) ON CONFLICT DO NOTHING;
-    IF FOUND THEN
-      PERFORM intake.link_generation(a_shard);
-    END IF;
-    SELECT * INTO found_row FROM intake.shard s WHERE s.shard = a_shard FOR UPDATE;
+    RAISE EXCEPTION USING ERRCODE = 'GC002', MESSAGE = a_shard;
   END IF;
   RETURN found_row;
+END $$
+"""
+
+# A new district is entered at the end of the list, one at a time: its number is its partition. Its
+# first generation begins its chain. Return false if it is there already.
+ADD_DISTRICT = """
+CREATE FUNCTION intake.add_district(a_shard text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  LOCK TABLE intake.district IN SHARE ROW EXCLUSIVE MODE;
+  INSERT INTO intake.district SELECT count(*), a_shard FROM intake.district
+    ON CONFLICT (shard) DO NOTHING;
+  INSERT INTO intake.shard (shard) VALUES (a_shard) ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  PERFORM intake.link_generation(a_shard);
+  RETURN true;
 END $$
 """
 
@@ -161,7 +174,8 @@ BEGIN
 END $$
 """
 
-# As it was made first; all items have one sender.
+# As it was made first; all items have one sender. To feed a log makes its district, in a database
+# of one's own. What is sent, and what an operator adopts, makes none.
 APPEND = """
 CREATE FUNCTION intake.append(
   a_shard text, ats bigint[], subjects text[], types text[], datas bytea[],
@@ -169,9 +183,14 @@ CREATE FUNCTION intake.append(
 RETURNS TABLE (pos bigint, ts bigint, seq integer) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-  old intake.shard := intake.locked(a_shard);
-  now bigint := intake.clock();
+  old intake.shard;
+  now bigint;
 BEGIN
+  IF NOT EXISTS (SELECT FROM intake.shard s WHERE s.shard = a_shard) THEN
+    PERFORM intake.add_district(a_shard);
+  END IF;
+  old := intake.locked(a_shard);
+  now := intake.clock();
   RETURN QUERY
   WITH item AS (
     SELECT i, old.pos + i AS pos, subject, type, data,
