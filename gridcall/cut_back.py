@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from embedded.server import data_folder
-from eventlog.codec import Entry, entry_envelope
+from eventlog.codec import entry_envelope
 from eventlog.postgres.generation import DatabaseCheck, cut, generations
 from eventlog.postgres.migrate import open_connection
 from events.errors import Halted
@@ -108,9 +108,9 @@ async def write_inputs(
     with path.open("x") as file:
         while inputs := await record.inputs(district, position, PAGE):
             for each in inputs:
-                counts[each.source, each.type] += 1
+                counts[each.sender.source, each.entry.type] += 1
                 file.write(json.dumps(to_line(district, each), ensure_ascii=False) + "\n")
-            position = inputs[-1].position
+            position = inputs[-1].entry.position
         file.flush()
         os.fsync(file.fileno())
     return counts
@@ -118,19 +118,8 @@ async def write_inputs(
 
 def to_line(district: str, stored: StoredInput) -> dict[str, Any]:
     """Return an input with its sender and its CloudEvent."""
-    entry = Entry(
-        stored.position,
-        stored.time,
-        stored.input,
-        stored.step,
-        stored.subject,
-        stored.sequence,
-        stored.cause,
-        stored.type,
-        stored.data,
-    )
     return {
-        "source": stored.source,
-        "credential": stored.credential,
-        "event": json.loads(entry_envelope("intake", district, entry)),
+        "source": stored.sender.source,
+        "credential": stored.sender.credential,
+        "event": json.loads(entry_envelope("intake", district, stored.entry)),
     }

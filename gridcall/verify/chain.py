@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from hashlib import sha256
 from typing import NamedTuple
 
-from eventlog.codec import NO_EVENT, data_decoder
+from eventlog.codec import NO_EVENT, Entry, data_decoder
 from eventlog.core.decider import REFERENCE
+from eventlog.core.row import Sender
 from events.catalogue import ReferenceAdopted
 from events.instants import BEGINNING, Instant
 from gridcall.verify.differences import Contradiction
@@ -72,7 +73,7 @@ async def check_chain(
     )
     async for inputs, identities in pages(record, district):
         for stored in inputs:
-            contradiction = walk.take(stored, identities.get(stored.subject))
+            contradiction = walk.take(stored, identities.get(stored.entry.subject))
             if contradiction:
                 return CheckedChain(walk.position, walk.hash, contradiction)
         progress(len(inputs))
@@ -86,9 +87,10 @@ async def pages(
     """Yield the inputs of a district in order, each page with the identities of its inputs."""
     after = 0
     while inputs := await record.inputs(district, after, CHUNK):
-        ids = [each.subject for each in inputs if IDENTITY.fullmatch(each.subject)]
+        names = (each.entry.subject for each in inputs)
+        ids = [name for name in names if IDENTITY.fullmatch(name)]
         yield inputs, await record.identities(ids)
-        after = inputs[-1].position
+        after = inputs[-1].entry.position
 
 
 async def surplus(record: RecordStore, district: str) -> Contradiction | None:
@@ -128,23 +130,24 @@ class ChainWalk:
 
     def take(self, stored: StoredInput, identity: InputIdentity | None) -> Contradiction | None:
         """Take the next input. Returns what contradicts it."""
+        entry, sender, digest = stored
         self._begin_generations()
-        because = self._order_fault(stored) or self._sender_fault(stored)
+        because = self._order_fault(entry) or self._sender_fault(sender)
         if because:
-            return Contradiction("intake", stored.position, because)
-        if identity and (because := self._identity_fault(stored, identity)):
-            return Contradiction("identity", stored.position, because)
+            return Contradiction("intake", entry.position, because)
+        if identity and (because := self._identity_fault(entry, identity)):
+            return Contradiction("identity", entry.position, because)
         code = str(identity.code) if identity else ""
-        self._continue(stored.position, hash_input(self.hash, self._link(stored, code)))
-        if stored.hash != self.hash:
+        self._continue(entry.position, hash_input(self.hash, self._link(entry, sender, code)))
+        if digest != self.hash:
             named = "its identity is missing, or " if not identity else "its tracking code, or "
             because = (
                 f"its hash is another one: {named}the input, its sender or a generation was changed"
             )
-            return Contradiction("intake", stored.position, because)
-        if stored.subject == REFERENCE and (because := self._content_fault(stored)):
-            return Contradiction("content", stored.position, because)
-        self._time = stored.time
+            return Contradiction("intake", entry.position, because)
+        if entry.subject == REFERENCE and (because := self._content_fault(entry)):
+            return Contradiction("content", entry.position, because)
+        self._time = entry.time
         return None
 
     def finish(self, end: DistrictEnd) -> Contradiction | None:
@@ -177,58 +180,57 @@ class ChainWalk:
         """Link the generations that begin after the position at which the chain is."""
         while self._to_come and self._to_come[-1].start <= self.position:
             number, before, start = self._generation = self._to_come.pop()
-
             link = GenerationLink(self._district, start, number, before, self._number)
             self._continue(self.position, hash_generation(self.hash, link))
 
-    def _link(self, stored: StoredInput, code: str) -> InputLink:
+    def _link(self, entry: Entry, sender: Sender, code: str) -> InputLink:
         return InputLink(
             self._district,
-            stored.position,
-            stored.time,
-            stored.subject,
-            stored.sequence,
-            stored.type,
+            entry.position,
+            entry.time,
+            entry.subject,
+            entry.sequence,
+            entry.type,
             code,
-            stored.credential,
-            stored.source,
-            stored.data,
+            sender.credential,
+            sender.source,
+            entry.data,
         )
 
-    def _order_fault(self, stored: StoredInput) -> str | None:
+    def _order_fault(self, entry: Entry) -> str | None:
         """Return what is wrong with the place of an input in the order of its district."""
-        self._adoptions += stored.subject == REFERENCE
-        sequence = self._adoptions if stored.subject == REFERENCE else 1
-        if stored.position != self.position + 1:
+        self._adoptions += entry.subject == REFERENCE
+        sequence = self._adoptions if entry.subject == REFERENCE else 1
+        if entry.position != self.position + 1:
             return f"it follows position {self.position}"
-        if stored.time < self._time:
-            return f"it is at {stored.time}, the input before it at {self._time}"
-        if (stored.input, stored.step, stored.cause) != (0, 1, ""):
+        if entry.time < self._time:
+            return f"it is at {entry.time}, the input before it at {self._time}"
+        if (entry.input, entry.step, entry.cause) != (0, 1, ""):
             return "it names an input, a step or a cause, and came from outside"
-        if stored.sequence != sequence:
-            return f"it is number {stored.sequence} of {stored.subject}, and should be {sequence}"
+        if entry.sequence != sequence:
+            return f"it is number {entry.sequence} of {entry.subject}, and should be {sequence}"
         return None
 
-    def _sender_fault(self, stored: StoredInput) -> str | None:
+    def _sender_fault(self, sender: Sender) -> str | None:
         """Return what is wrong with the sender of an input."""
-        kind, _, name = stored.credential.partition(":")
-        if kind == "key" and self._keys.get(name) != (self._district, stored.source):
-            return f"there is no key {name} of {stored.source} for {self._district}"
+        kind, _, name = sender.credential.partition(":")
+        if kind == "key" and self._keys.get(name) != (self._district, sender.source):
+            return f"there is no key {name} of {sender.source} for {self._district}"
         return None
 
-    def _identity_fault(self, stored: StoredInput, identity: InputIdentity) -> str | None:
+    def _identity_fault(self, entry: Entry, identity: InputIdentity) -> str | None:
         """Return what is wrong with the identity of an input."""
         place = (identity.district, identity.position, identity.time)
-        if place != (self._district, stored.position, stored.time):
-            return f"identity {stored.subject} names another place: {place}"
-        if identity.content.bytes != content_digest(stored.type, stored.data):
-            return f"the content of identity {stored.subject} has another digest"
+        if place != (self._district, entry.position, entry.time):
+            return f"identity {entry.subject} names another place: {place}"
+        if identity.content.bytes != content_digest(entry.type, entry.data):
+            return f"the content of identity {entry.subject} has another digest"
         return None
 
-    def _content_fault(self, stored: StoredInput) -> str | None:
+    def _content_fault(self, entry: Entry) -> str | None:
         """Return what is wrong with the content that an adoption names."""
         try:
-            event = data_decoder(stored.type).decode(stored.data)
+            event = data_decoder(entry.type).decode(entry.data)
         except NO_EVENT as fault:
             return f"it is no adoption: {fault}"
         if isinstance(event, ReferenceAdopted) and event.digest not in ("", *self._contents):

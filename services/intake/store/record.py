@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from eventlog.codec import Entry
+from eventlog.core.row import Sender
 from events.instants import Instant
 from intake.store.base import Store
 
@@ -43,17 +45,8 @@ UNION SELECT shard FROM intake.identity
 class StoredInput(NamedTuple):
     """A row of intake's log, with its sender and its hash."""
 
-    position: int
-    time: Instant
-    input: int
-    step: int
-    subject: str
-    sequence: int
-    cause: str
-    type: str
-    data: bytes
-    source: str
-    credential: str
+    entry: Entry
+    sender: Sender
     hash: bytes
 
 
@@ -93,7 +86,10 @@ class RecordStore(Store):
     async def inputs(self, district: str, after: int, limit: int) -> list[StoredInput]:
         """Return at most `limit` inputs after a position, in order."""
         return [
-            StoredInput(*row) for row in await self._database.fetch(INPUTS, district, after, limit)
+            StoredInput(Entry(*columns), Sender(source, credential), digest)
+            for *columns, source, credential, digest in await self._database.fetch(
+                INPUTS, district, after, limit
+            )
         ]
 
     async def identities(self, ids: Sequence[str]) -> dict[str, InputIdentity]:
