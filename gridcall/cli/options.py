@@ -81,6 +81,13 @@ only_district_option = click.option(
 district_option = click.option(
     "--district", required=True, type=DistrictCode(), metavar="CODE", help="The district."
 )
+districts_option = click.option(
+    "--district",
+    "districts",
+    multiple=True,
+    metavar="CODE",
+    help="Only this district. May be repeated.",
+)
 profile_option = click.option(
     "--profile",
     "profile_path",

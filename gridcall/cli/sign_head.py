@@ -9,6 +9,7 @@ import click
 
 from eventlog.kafka.topics import Mark
 from eventlog.postgres.pool import Database
+from gridcall.cli.options import districts_option
 from gridcall.cli.queries import run_on_database
 from gridcall.cli.terminal import NOTHING_RAN, REJECTED, emit, fail
 from gridcall.heads import LOG, sign, to_lines
@@ -25,13 +26,7 @@ from intake.store.record import DistrictEnd
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A key of OpenSSH: the private one, or the public one of an agent or a token.",
 )
-@click.option(
-    "--district",
-    "districts",
-    multiple=True,
-    metavar="CODE",
-    help="Only this district. May be repeated.",
-)
+@districts_option
 def sign_head_command(key: Path, districts: tuple[str, ...]) -> None:
     """Check the chains of the districts, and print their ends with a signature.
 

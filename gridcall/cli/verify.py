@@ -11,7 +11,7 @@ import click
 
 from embedded.server import database_url, server_url
 from events.errors import Invalid
-from gridcall.cli.options import json_option, service_databases_option
+from gridcall.cli.options import districts_option, json_option, service_databases_option
 from gridcall.cli.progress import ProgressBar
 from gridcall.cli.terminal import INCOMPLETE, NOTHING_RAN, REJECTED, emit, fail, say
 from gridcall.heads import parse_heads, signer_of
@@ -27,13 +27,7 @@ EXISTING_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     metavar="NAME",
     help="Another database of the same server, such as one that simulate left.",
 )
-@click.option(
-    "--district",
-    "districts",
-    multiple=True,
-    metavar="CODE",
-    help="Only this district. May be repeated.",
-)
+@districts_option
 @click.option(
     "--head",
     "head_files",
