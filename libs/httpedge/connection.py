@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Scope
 
 from httpedge.addresses import network_of
-from httpedge.connection_table import ConnectionTable, Ending, Limits, Refusal
+from httpedge.connection_table import ConnectionTable, Ending, Limits, Lingering, Refusal
 from httpedge.exchange import Exchange, header_lines, response_head
 from httpedge.framing import (
     ADDRESS_BYTES_MAX,
@@ -29,7 +29,7 @@ from httpedge.framing import (
 from httpedge.incidents import Incidents
 from httpedge.metrics import CONNECTIONS
 from httpedge.problems import Problem, too_soon
-from httpedge.request_body import BODY_BYTES_PER_SECOND_MIN, REQUEST_BYTES_MAX
+from httpedge.request_body import REQUEST_BYTES_MAX
 from httpedge.request_parser import RequestParser
 from httpedge.responses import problem_response
 
@@ -96,8 +96,7 @@ class Connection(asyncio.Protocol):
         self._deferred = b""  # Bytes behind a request that is not answered yet.
         self._failure: Problem | None = None  # The answer to bytes that are no request.
         self._has_ended = False  # The client sends no more.
-        self._allowance: int | None = None  # Bytes that still may come while it lingers.
-        self._lingers_until = 0.0
+        self._lingering: Lingering | None = None  # From its last response on.
         self.is_last = False
         self.is_full = False
 
@@ -135,8 +134,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what comes. What comes before the last request is answered waits."""
-        if self._allowance is not None:
-            self._ignore(len(data))
+        if self._lingering is not None:
+            self._ignore(self._lingering, len(data))
         elif self._answering is not None and self._incoming is None:
             self._deferred += data
             self._transport.pause_reading()
@@ -183,7 +182,7 @@ class Connection(asyncio.Protocol):
         if ending is not Ending.TOO_LATE:
             self._edge.incidents.count(ending.value, self._client)
             self._transport.abort()
-        elif self._parser.is_in_head and self._allowance is None:
+        elif self._parser.is_in_head and self._lingering is None:
             self._refuse(LATE)
         else:
             if self._parser.is_silent:
@@ -273,7 +272,7 @@ class Connection(asyncio.Protocol):
         if self._deferred:
             deferred, self._deferred = self._deferred, b""
             self._feed(deferred)
-        if self._has_ended and self._allowance is None:
+        if self._has_ended and self._lingering is None:
             if self._incoming is not None:
                 self._fail(HALF_BODY)
             elif self._answering is None:
@@ -355,29 +354,27 @@ class Connection(asyncio.Protocol):
 
     def _linger(self, allowance: int) -> None:
         """Close after the client has read the response, or has sent too much or for too long."""
-        self._incoming, self._allowance = None, allowance
+        until = self._loop.time() + self._edge.limits.linger_seconds
+        self._incoming, self._lingering = None, Lingering(allowance, until)
         self._parser.close()
         if self._has_ended:
             self._close()
             return
-        self._lingers_until = self._loop.time() + self._edge.limits.linger_seconds
-        self._edge.table.wait(self, self._lingers_until)
+        self._edge.table.wait(self, until)
         with suppress(OSError):  # The client may be gone already.
             self._transport.write_eof()
         self._transport.resume_reading()
 
-    def _ignore(self, count: int) -> None:
-        assert self._allowance is not None, "a connection that lingers has an allowance"
-        self._allowance -= count
-        if self._allowance < 0:
+    def _ignore(self, lingering: Lingering, count: int) -> None:
+        lingering.ignore(count)
+        if lingering.bytes_left < 0:
             self._close()
-        else:  # A slow line has as much time for a body that is refused as for another one.
-            self._lingers_until += count / BODY_BYTES_PER_SECOND_MIN
-            self._edge.table.wait(self, self._lingers_until)
+        else:
+            self._edge.table.wait(self, lingering.until)
 
     def _close(self) -> None:
         """Close as soon as the client has read all that was sent to it."""
-        self._allowance = 0
+        self._lingering = Lingering(0, 0.0)
         self._transport.close()
         if self.unread_bytes:
             self._edge.table.watch(self, self._loop.time())

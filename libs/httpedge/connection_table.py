@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from httpedge.request_body import BODY_BYTES_PER_SECOND_MIN
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -64,6 +66,22 @@ class Member(Protocol):
 
     def end(self, ending: Ending) -> None:
         """End the connection at once."""
+
+
+@dataclass(slots=True)
+class Lingering:
+    """The end of a connection: what still comes is ignored, up to so many bytes and an instant.
+
+    A slow line has as much time for a body that is refused as for another one.
+    """
+
+    bytes_left: int
+    until: float
+
+    def ignore(self, count: int) -> None:
+        """Ignore the next bytes."""
+        self.bytes_left -= count
+        self.until += count / BODY_BYTES_PER_SECOND_MIN
 
 
 @dataclass(slots=True)
