@@ -23,7 +23,12 @@ from events.errors import Halted
 from events.topology import UPSTREAM
 from gridcall.host.migrations import prepare
 from tests.contract.log_contract import SHARD, row_at, visit
-from tests.harness.commands import database_environment, read_output, run_on_database
+from tests.harness.commands import (
+    database_environment,
+    read_output,
+    read_verification,
+    run_on_database,
+)
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.paths import ROOT
@@ -154,7 +159,7 @@ def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(
     assert post_issues(server.url, key, "G-2", "G-3", "G-4") == [200, 200, 200]
     heads = tmp_path / "heads.txt"
     heads.write_text(f"{taken_over}\n{head_of(server.url)}\n")
-    assert "8 inputs folded again" in read_output(server.url, "verify", "--head", heads)
+    assert "8 inputs folded again" in read_verification(server.url, "--head", heads)
     heads.write_text(lost)
     done = run_on_database(server.url, "verify", "--head", heads)
     assert done.returncode == 1
@@ -178,7 +183,7 @@ def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
     assert "timeline 00000002; it was system" in refusal_of(server.url)
     read_output(server.url, "restore", "accept")
     assert post_issues(server.url, key, "P-2") == [200]
-    assert "6 inputs folded again" in read_output(server.url, "verify")
+    assert "6 inputs folded again" in read_verification(server.url)
 
 
 def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> None:
@@ -206,7 +211,7 @@ def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> N
         assert answer.status_code == 200
         assert api.post("/issues/grid", json=issue("G-2"), headers=wait).json()["outcome"]
     assert process.end() == 0
-    assert "7 inputs folded again" in read_output(server.url, "verify")
+    assert "7 inputs folded again" in read_verification(server.url)
 
 
 @pytest.mark.parametrize("applied", [1, 3])

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from intake.core.identity import issue_id
-from tests.harness.commands import read_output
+from tests.harness.commands import read_output, read_verification
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute
@@ -87,7 +87,7 @@ def live(postgres: str) -> Iterator[City]:
     city = City(Process(url), key)
     yield city
     assert city.process.end() == 0
-    assert "rows are equal" in read_output(url, "verify")
+    assert "rows are equal" in read_verification(url)
 
 
 @pytest.fixture
