@@ -10,6 +10,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,22 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def database(postgres: str) -> Iterator[str]:
     """Return the URL of a new database that has every schema."""
+    with new_database(postgres, "empty") as url:
+        yield url
+
+
+@pytest.fixture
+def bare_database(postgres: str) -> Iterator[str]:
+    """Return the URL of a new database without a schema of gridcall."""
+    with new_database(postgres, "template1") as url:
+        yield url
+
+
+@contextmanager
+def new_database(postgres: str, template: str) -> Iterator[str]:
+    """Make a database, and drop it in the end."""
     name = f"test_{secrets.token_hex(6)}"
-    asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE empty"))
+    asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template}"))
     yield postgres.replace("/postgres?", f"/{name}?")
     asyncio.run(execute(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
 

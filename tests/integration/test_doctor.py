@@ -153,15 +153,13 @@ def test_a_missing_table_and_a_missing_column_are_found(
     assert "intake FAIL the database lacks intake.key.lines" in findings
 
 
-def test_a_database_without_any_schema_is_reported_and_left_as_it_is(postgres: str) -> None:
-    asyncio.run(execute(postgres, "CREATE DATABASE bare"))
-    bare = postgres.replace("/postgres?", "/bare?")
-    status, findings = doctor(bare)
+def test_a_database_without_any_schema_is_reported_and_left_as_it_is(bare_database: str) -> None:
+    status, findings = doctor(bare_database)
     assert status == 3
     assert "routing FAIL the database lacks routing.log" in findings
     assert "gridcall doctor --services" in findings
     schemas = "SELECT nspname FROM pg_namespace WHERE nspname IN ('intake', 'routing')"
-    assert fetch_rows(bare, schemas) == [], "doctor migrates nothing"
+    assert fetch_rows(bare_database, schemas) == [], "doctor migrates nothing"
 
 
 def test_inputs_that_were_lost_halt_a_stage_and_are_found(

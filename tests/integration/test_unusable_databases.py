@@ -71,15 +71,6 @@ def role(database: str) -> Iterator[str]:
     asyncio.run(execute(database, f"DROP OWNED BY {name}; DROP ROLE {name}"))
 
 
-@pytest.fixture
-def empty_database(postgres: str) -> Iterator[str]:
-    """A database without a schema of gridcall."""
-    name = f"test_{secrets.token_hex(6)}"
-    asyncio.run(execute(postgres, f"CREATE DATABASE {name}"))
-    yield postgres.replace("/postgres?", f"/{name}?")
-    asyncio.run(execute(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
 def url_of(database: str, role: str) -> str:
     return database.replace("//postgres:@", f"//{role}:@")
 
@@ -163,12 +154,12 @@ def test_a_home_that_cannot_have_the_announced_position_is_refused(database: str
 # ── Commands that read ───────────────────────────────────────────────────────────────────────────
 
 
-def test_commands_that_read_make_nothing_in_an_empty_database(empty_database: str) -> None:
-    for done in run_at_once(empty_database, READING):
+def test_commands_that_read_make_nothing_in_an_bare_database(bare_database: str) -> None:
+    for done in run_at_once(bare_database, READING):
         assert done.returncode in (2, 3), done
         assert re.search("gridcall up|when it starts", done.stdout + done.stderr), done
         assert "Traceback" not in done.stderr
-    assert fetch_rows(empty_database, SCHEMAS) == []
+    assert fetch_rows(bare_database, SCHEMAS) == []
 
 
 def test_commands_that_read_bring_nothing_up_to_date(database: str) -> None:
