@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.map_variants import KINDS, report, run_trial, run_trials
+from tests.harness.map_variants.city import KINDS
+from tests.harness.map_variants.trial import report, run_trial, run_trials
 
 
 @pytest.mark.parametrize("number", range(len(KINDS)), ids=list(KINDS))

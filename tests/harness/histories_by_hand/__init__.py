@@ -1,0 +1,1 @@
+"""Histories written by hand: a correct one, and faults to plant in it."""

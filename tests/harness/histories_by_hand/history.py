@@ -1,0 +1,200 @@
+"""A history by hand: its tables, and a writer for a district, in the order in which it happens."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tools.checker.receipts import Receipt, identity
+
+Event = tuple[str, dict[str, Any]]
+Table = list[dict[str, Any]]
+
+SCHEMAS = {"intake": "intake", "cases": "routing", "calls": "escalation"}
+SOURCES = {"intake": "", "cases": "intake", "calls": "cases"}
+LOG = ("shard", "pos", "ts", "input", "n", "subject", "seq", "cause", "type", "data")
+SHARD = ("shard", "pos", "ts", "input", "epoch", "adopted")
+
+NORTH, SOUTH = "north", "south"
+NOW = 100
+WITHIN = 10  # A call may stay unanswered so long.
+
+
+class History:
+    """The tables of three services, and the answers to clients."""
+
+    def __init__(self) -> None:
+        self.logs: dict[str, Table] = {log: [] for log in SCHEMAS}
+        self.shards: dict[str, Table] = {log: [] for log in SCHEMAS}
+        self.receipts: list[Receipt] = []
+
+    def rows(self, log: str, kind: str) -> Table:
+        return [row for row in self.logs[log] if row["type"] == f"gridcall.{kind}.v1"]
+
+    def head(self, log: str, shard: str) -> dict[str, Any]:
+        return next(head for head in self.shards[log] if head["shard"] == shard)
+
+
+class District:
+    """Writes the history of one district, in the order in which it happens."""
+
+    def __init__(self, history: History, shard: str) -> None:
+        self.history = history
+        self.shard = shard
+
+    def rows(self, log: str) -> Table:
+        return [row for row in self.history.logs[log] if row["shard"] == self.shard]
+
+    def write(
+        self, log: str, time: int, input_: int, cause: str, subject: str, *events: Event
+    ) -> list[int]:
+        """One decision; its positions."""
+        before = self.rows(log)
+        sequence = sum(row["subject"] == subject for row in before)
+        for n, (kind, data) in enumerate(events, 1):
+            type_name = f"gridcall.{kind}.v1"
+            values = (
+                self.shard,
+                len(before) + n,
+                time,
+                input_,
+                n,
+                subject,
+                sequence + n,
+                cause,
+                type_name,
+                json.dumps(data).encode(),
+            )
+            self.history.logs[log].append(dict(zip(LOG, values, strict=True)))
+        return [len(before) + n for n in range(1, len(events) + 1)]
+
+    def accept(self, time: int, subject: str, event: str, **data: Any) -> int:
+        return self.write("intake", time, 0, "", subject, (event, data))[0]
+
+    def issue(self, time: int, reference: str, line: str = "hotline", **data: Any) -> str:
+        """An issue, accepted and answered; its id."""
+        words = {"source": "desk", "line": line, "reference": reference}
+        name = identity([self.shard, *words.values()])
+        position = self.accept(
+            time,
+            name,
+            "issue-reported",
+            issue=name,
+            **words,
+            category="Rubbish",
+            urgency="normal",
+            **data,
+        )
+        self.history.receipts.append(
+            receipt(self.shard, 202, name, position, kind="issue", **words)
+        )
+        return name
+
+    def action(self, time: int, issue: str, kind: str, **data: Any) -> str:
+        """Accept and answer an action. Return its id."""
+        words = {"source": "app", "reference": f"A{len(self.rows('intake'))}"}
+        name = identity([self.shard, *words.values()])
+        position = self.accept(time, name, kind, action=name, issue=issue, **data)
+        self.history.receipts.append(
+            receipt(self.shard, 202, name, position, kind="action", **words)
+        )
+        return name
+
+    def outcome(self, subject: str, *events: Event) -> list[int]:
+        """Add routing's outcome of the last input."""
+        given = self.rows("intake")[-1]
+        cause = f"intake/{self.shard}/{given['pos']}"
+        return self.write("cases", given["ts"], given["pos"], cause, subject, *events)
+
+    def follows(self, position: int, *events: Event) -> None:
+        """Add escalation's outcome of a row of `cases`."""
+        row = self.rows("cases")[position - 1]
+        self.write(
+            "calls",
+            row["ts"],
+            position,
+            f"cases/{self.shard}/{position}",
+            row["subject"],
+            *events,
+        )
+
+    def fires(self, case: str, clock: str, due: int, *events: Event) -> None:
+        """Add the events of a clock, after all inputs so far."""
+        time = max(due, self.rows("calls")[-1]["ts"])
+        self.write("calls", time, len(self.rows("cases")), f"clock/{case}/{clock}", case, *events)
+
+    def rest(self) -> None:
+        """Time has passed, and all stages have caught up."""
+        for log, source in SOURCES.items():
+            values = (
+                self.shard,
+                len(self.rows(log)),
+                NOW,
+                len(self.rows(source)) if source else 0,
+                1,
+                0,
+            )
+            self.history.shards[log].append(dict(zip(SHARD, values, strict=True)))
+
+
+def receipt(
+    shard: str, status: int, name: str | None, position: int | None, **words: Any
+) -> Receipt:
+    return {
+        "district": shard,
+        "status": status,
+        "id": name,
+        "pos": position,
+        "answered": 1.5,
+        **words,
+    }
+
+
+def holder(level: str = "grid") -> dict[str, Any]:
+    return {
+        "level": level,
+        "grid": "0101",
+        "street": "01",
+        "district": NORTH,
+        "worker": "ann",
+        "episode": 1,
+    }
+
+
+def matter(due: int | None, line: str = "hotline") -> dict[str, Any]:
+    return {"line": line, "category": "Rubbish", "urgency": "normal", "reported": 0, "due": due}
+
+
+def open_case(
+    case: str, due: int | None = None, level: str = "grid", line: str = "hotline"
+) -> tuple[Event, Event]:
+    """Return the events of a report: to its grid, its street, or the district's dispatcher."""
+    facts = matter(due, line)
+    kind = {"grid": "case-routed", "street": "case-withheld", "district": "case-queued"}[level]
+    placed = {"case": case, "matter": facts, "holder": holder(level)}
+    return ("case-reported", {"case": case, "issue": case, "matter": facts}), (kind, placed)
+
+
+def event_of(case: str, kind: str, level: str = "grid", **data: Any) -> Event:
+    return kind, {"case": case, "holder": holder(level), **data}
+
+
+def clock(case: str, kind: str, due: int, level: str = "grid") -> Event:
+    data = (
+        {"policies": "policies-1", "rule": "line", "started": 0} if kind == "clock-started" else {}
+    )
+    return event_of(case, kind, level, run=1, due=due, **data)
+
+
+def call_raised(case: str, number: int, path: tuple[str, str], because: str, time: int) -> Event:
+    data = {
+        "call": f"{case}/{number}",
+        "from_level": path[0],
+        "to_level": path[1],
+        "because": because,
+    }
+    return event_of(case, "call-raised", **data, answer_due=time + WITHIN)
+
+
+def case_of(reference: str) -> str:
+    return identity([NORTH, "desk", "hotline", reference])
