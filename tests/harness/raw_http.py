@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from httpedge.connection_table import Limits
+from httpedge.openapi import ALWAYS
 from httpedge.server import Server
 from tests.harness.waiting import PATIENCE_SECONDS
 
@@ -91,6 +92,16 @@ def read_answers(received: bytes, method: str = "GET") -> Iterator[Answer]:
         response.begin()
         headers = {name.lower(): value for name, value in response.getheaders()}
         yield Answer(response.status, headers, response.read())
+
+
+def assert_problem(answer: Answer, status: int, kind: str) -> None:
+    """Check a refusal: a problem document, with the headers that every response has."""
+    assert (answer.status, answer.content["type"]) == (status, f"urn:gridcall:problem:{kind}")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["connection"] == "close"
+    assert status in ALWAYS, "the document does not say that any operation may be refused like this"
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ SLEEPING = {
 CLOCKS = {"monotonic", "perf_counter", "process_time", "time", "thread_time"}
 CLOCK_READING = {
     "tests/e2e/test_demo.py": 2,
-    "tests/integration/test_connections.py": 1,  # It names the instant of a sweep.
+    "tests/integration/test_requests.py": 1,  # It names the instant of a sweep.
 }
 
 
