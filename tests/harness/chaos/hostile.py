@@ -34,6 +34,7 @@ from tests.harness.postgres import fetch_rows
 SAMPLE_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 LOG_BYTES_MAX = 1_000_000
+GOOD_ISSUES = 500
 GROWTH_MAX = 1.1  # Of memory, between a sixth of the time and its end.
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
 
@@ -107,11 +108,14 @@ class Hostile:
             await asyncio.sleep(0.2)
 
     async def _be_good(self) -> None:
-        """Post issues one after another, and wait for the answer to each."""
+        """Post issues one after another, and wait for the answer to each.
+
+        After some it repeats them. Open cases are in memory, which is to tell of strangers alone.
+        """
         number = 0
         while not self.is_over():
             number += 1
-            body = json.dumps(issue(f"GOOD-{number}")).encode()
+            body = json.dumps(issue(f"GOOD-{number % GOOD_ISSUES}")).encode()
             started = time.monotonic()
             try:
                 answer = await self.ask(post("/issues/hotline", body, self.good_key))
