@@ -11,6 +11,7 @@ import click
 from eventlog.postgres.pool import Database
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.instants import BEGINNING, rfc3339
+from events.topology import DECIDER_VERSION
 from gridcall.cli.map import read_map, read_profile
 from gridcall.cli.options import DistrictCode, json_option
 from gridcall.cli.queries import change_database, run_on_database
@@ -21,7 +22,6 @@ from gridcall.simulation.driver import first_adoptions
 from intake.adoption import Adoption, adopt_reference_data, check_contents, refuse_misfits
 from intake.core.reference_checks import InForce
 from intake.store import IntakeStore
-from routing.core.reference import VERSIONS
 
 KINDS: tuple[ReferenceKind, ...] = ("map", "roster", "admission", "policies", "names")
 
@@ -56,7 +56,7 @@ def district_add(code: str, folder: Path | None, profile_path: Path | None) -> N
     """
     if (folder is None) != (profile_path is None):
         fail(NOTHING_RAN, "--map and --profile belong together: name both, or none")
-    decider = ReferenceAdopted(kind="decider", name=VERSIONS[-1], digest="")
+    decider = ReferenceAdopted(kind="decider", name=DECIDER_VERSION, digest="")
     first: First = ([decider], {})
     if folder is not None and profile_path is not None:
         first = first_of_profile(code, folder, profile_path)

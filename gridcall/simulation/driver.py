@@ -13,11 +13,11 @@ from eventlog.core.row import Draft
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.instants import Instant
 from events.reference_data import Content, GridMap
+from events.topology import DECIDER_VERSION
 from gridcall.simulation.city.defaults import one_worker_per_grid, policies_of
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.feed import Feed, without_collecting
 from gridcall.simulation.results import LogReader, Run, write_results
-from routing.core.reference import VERSIONS
 
 BATCH = 1000
 
@@ -59,7 +59,7 @@ def first_adoptions(
         digest, body = encode_content(content)
         contents[digest] = body
         events.append(ReferenceAdopted(kind=kind, name=profile.profile, digest=digest))
-    events.append(ReferenceAdopted(kind="decider", name=VERSIONS[-1], digest=""))
+    events.append(ReferenceAdopted(kind="decider", name=DECIDER_VERSION, digest=""))
     return [Draft(at, REFERENCE, event) for event in events], contents
 
 

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from eventlog.core.log import Log, Source
 from eventlog.core.row import Progress, Row
-from eventlog.core.stage import Stage, deferred_positions
+from eventlog.core.stage import Stage
 from events.errors import Halted
 
 S = TypeVar("S")
@@ -93,7 +93,7 @@ class Runner(Generic[S, R]):
         stage = self.stage
         while rows := await self.sink.read(stage.shard, stage.position, self.batch):
             await self.fetch(rows)
-            stage.replay(rows, await self._deferred_inputs(rows))
+            stage.replay(rows)
 
     async def _decide(self) -> int:
         """Read a batch and apply it in parts; return the number of rows read."""
@@ -110,12 +110,6 @@ class Runner(Generic[S, R]):
         """Return the rows that are not committed yet, and the stage's progress with them."""
         rows, self._decided = self._decided, []
         return rows, self._progress
-
-    async def _deferred_inputs(self, rows: Sequence[Row]) -> dict[str, Row]:
-        """Return the inputs behind parked subjects, by id: a retry will decide them."""
-        source, shard, parking = self.source, self.stage.shard, self.stage.decider.parking
-        positions = list(deferred_positions(rows, source.name, parking))
-        return {row.id: row for row in await source.rows(shard, positions)}
 
     async def _commit(self, rows: Sequence[Row], progress: Progress) -> None:
         if not rows:

@@ -49,7 +49,8 @@ class Parking:
 
     `parked` says that it waits for a retry, `deferred` that an input waits behind it, and `retried`
     that it goes on. Each names its subject in the field `subject_field`; `parked` has the reason in
-    `fault`.
+    `fault`. Both of the first have in `input` the input that waits; `parked` has None if there is
+    none.
     """
 
     parked: type[Any]
@@ -57,13 +58,13 @@ class Parking:
     retried: type[Any]
     subject_field: str
 
-    def park(self, subject: str, fault: str) -> Any:
-        """Return the event that parks a subject."""
-        return self.parked(**{self.subject_field: subject}, fault=fault)
+    def park(self, subject: str, fault: str, stored: Any) -> Any:
+        """Return the event that parks a subject, with the input that could not be decided."""
+        return self.parked(**{self.subject_field: subject}, fault=fault, input=stored)
 
-    def defer(self, subject: str) -> Any:
+    def defer(self, subject: str, stored: Any) -> Any:
         """Return the event that puts an input behind a parked subject."""
-        return self.deferred(**{self.subject_field: subject})
+        return self.deferred(**{self.subject_field: subject}, input=stored)
 
     def retry(self, subject: str) -> Any:
         """Return the event that ends the parking of a subject."""

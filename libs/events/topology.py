@@ -59,3 +59,6 @@ UPSTREAM = {
     stage.name: WRITER[stage.inputs[-1]] for stage in STAGES
 }  # Stage → its last input's writer.
 DIRECTORY = "intake"  # The service that lists the districts and stores contents.
+
+# The version of the deciders of all stages, by which an operator adopts this code.
+DECIDER_VERSION = "2026-11"

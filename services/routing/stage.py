@@ -8,6 +8,7 @@ from typing import Any
 from eventlog.core.stage import Stage
 from eventlog.runner import nothing_to_fetch
 from eventlog.stages import Fetch, Stages
+from events.topology import DECIDER_VERSION
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
 from routing.spatial.locator import Locator
@@ -22,6 +23,7 @@ def routing_stages(contents: Mapping[str, bytes], fetch: Fetch = nothing_to_fetc
     locator = Locator(library)
 
     def make(district: str) -> Stage[Any, Any]:
-        return Stage(Routing(district, library), district, locator)
+        decider = Routing(district, library)
+        return Stage(decider, district, locator, versions={DECIDER_VERSION: decider})
 
     return Stages(make=make, source="intake", sink="cases", fetch=fetch)

@@ -20,8 +20,10 @@ from events.catalogue import (
 )
 from events.errors import Conflict
 from events.instants import BEGINNING
+from events.stored_inputs import StoredInput
 
 SHARD = "city"
+WAITING = StoredInput("intake/city/1", 1, "t", "{}")
 
 
 def visit(number: int, at: int) -> Draft:
@@ -151,11 +153,11 @@ async def deferrals_are_the_rows_by_which_inputs_wait_or_go_on(
 ) -> None:
     """Only a log of a stage has such rows."""
     events = (
-        ActionWaits(issue="x", type="t", data={}),
+        ActionWaits(issue="x", input=WAITING),
         InputDeclined(case="x", input_id="a", because="no"),
-        CaseParked(case="x", fault="f"),
-        CaseParked(case="y", fault="f"),
-        InputHeld(case="x"),
+        CaseParked(case="x", fault="f", input=WAITING),
+        CaseParked(case="y", fault="f", input=None),
+        InputHeld(case="x", input=WAITING),
         CaseRetried(case="x"),
     )
     rows = [

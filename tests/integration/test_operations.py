@@ -35,11 +35,11 @@ from routing.core.decider import Routing
 
 decide = Routing.decide
 
-def poisoned_decide(self, input_, state, reference):
+def poisoned_decide(self, input_, view):
     is_retry = type(input_.event).__name__ == "RetryAsked"
-    if reference.admission is None and getattr(input_.event, "issue", "") and not is_retry:
+    if view.reference.admission is None and getattr(input_.event, "issue", "") and not is_retry:
         raise KeyError("no admission list")
-    return decide(self, input_, state, reference)
+    return decide(self, input_, view)
 
 Routing.decide = poisoned_decide
 entry()

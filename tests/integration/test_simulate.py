@@ -256,10 +256,10 @@ def test_a_parked_case_is_open_counted_and_reported(
     pipeline = MemoryPipeline("exampleville", tables)
     decide = pipeline.routing.stage.decider.decide
 
-    def fail(input_: Any, state: Any, reference: Any) -> Any:
+    def fail(input_: Any, view: Any) -> Any:
         if getattr(input_.event, "reference", "") == "E-001":
             raise ZeroDivisionError("poison")
-        return decide(input_, state, reference)
+        return decide(input_, view)
 
     monkeypatch.setattr(pipeline.routing.stage.decider, "decide", fail)
     done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, tables, pipeline))
@@ -330,7 +330,7 @@ def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError("poison")
 
-    monkeypatch.setattr("routing.core.steps.defer.to_fields", fail)
+    monkeypatch.setattr("routing.core.steps.defer.store", fail)
     for batch in (1, 1000):
         feed = read_feed(profile, lines, INPUTS, until)
         tables = ReportReader()

@@ -61,8 +61,8 @@ def remember_time(self: Stage[Any, Any], t: Instant) -> None:
     self.__dict__["lets_pass"] = t
 
 
-def fire_with(changed: Callable[[Input, str, Instant], tuple[Input, str]]) -> Plant:
-    """Return a change of the input and the cause with which a clock fires."""
+def fire_with(changed: Callable[[Input, Instant], Input]) -> Plant:
+    """Return a change of the input with which a clock fires."""
 
     @method(Stage, "_fire_before")
     def fire(real: Callable[..., None], self: Stage[Any, Any], t: Instant) -> None:
@@ -70,10 +70,8 @@ def fire_with(changed: Callable[[Input, str, Instant], tuple[Input, str]]) -> Pl
         real(t)
 
     @method(Stage, "_fire")
-    def replace_input(
-        real: Callable[..., None], self: Stage[Any, Any], name: str, input_: Input, cause: str
-    ) -> None:
-        real(name, *changed(input_, cause, self.__dict__["lets_pass"]))
+    def replace_input(real: Callable[..., None], self: Stage[Any, Any], input_: Input) -> None:
+        real(changed(input_, self.__dict__["lets_pass"]))
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         fire(patch)
@@ -207,7 +205,7 @@ FAULTS = (
         (
             Weakening(
                 "a fired event's `ts` is the time that let it fire",
-                fire_with(lambda input_, cause, t: (input_._replace(time=t), cause)),
+                fire_with(lambda input_, t: input_._replace(time=t)),
             ),
         ),
         a_deadline_between_two_watermarks,
@@ -219,7 +217,7 @@ FAULTS = (
         (
             Weakening(
                 "a fired event's cause is the time that let it fire",
-                fire_with(lambda input_, cause, t: (input_, f"watermark/{t}")),
+                fire_with(lambda input_, t: input_._replace(id=f"watermark/{t}")),
             ),
         ),
         a_deadline_between_two_watermarks,

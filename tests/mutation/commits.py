@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import asyncpg
@@ -86,7 +86,7 @@ def never_stop(real: object, self: Stage[Any, Any]) -> None:
 
 @method(Runner, "replay")
 async def replay_less(real: object, self: Runner[Any, Any]) -> None:
-    self.stage.replay(without_last_decision(await self.sink.read(self.stage.shard, 0, ALL)), {})
+    self.stage.replay(without_last_decision(await self.sink.read(self.stage.shard, 0, ALL)))
 
 
 @method(Stage, "replay")
@@ -94,14 +94,13 @@ def replay_numbers_only(
     real: Callable[..., None],
     self: Stage[Any, Any],
     rows: Iterable[Row],
-    deferred: Mapping[str, Row],
 ) -> None:
     taken = list(rows)
     before = without_last_decision(taken)
-    real(before, deferred)
-    about = self._subject(taken[-1].subject)
+    real(before)
+    about = self.aggregates.get(taken[-1].subject)
     state = about.state
-    real(taken[len(before) :], deferred)
+    real(taken[len(before) :])
     about.state = state
 
 

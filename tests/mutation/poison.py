@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
 
 from escalation.core.decider import Escalation
-from eventlog.core.decider import Input, Result, TimerFired
+from eventlog.core.aggregates import Aggregate
+from eventlog.core.decider import Input, TimerFired
 from eventlog.core.row import Row
-from eventlog.core.stage import Stage, Subject
-from eventlog.runner import Runner
+from eventlog.core.stage import Stage
 from events.catalogue import (
     AnswerGiven,
     AnswerPassedOn,
     CaseParked,
     Event,
+    InputHeld,
     IssueReported,
 )
 from routing.core.decider import Routing
@@ -29,38 +30,40 @@ from tests.mutation.weakening import Weakening, method, value
 from tests.mutation.world import STAGES
 
 
-@method(Stage, "_apply_to_subject")
+@method(Stage, "_defer")
 def drop_deferred_inputs(
-    real: Callable[..., None], self: Stage[Any, Any], name: str, row: Row, result: Result
-) -> None:
-    if not self._subject(name).is_parked:
-        real(name, row, result)
-
-
-@method(Stage, "_decide")
-def park_in_memory(
-    real: Callable[..., Sequence[Event]],
-    self: Stage[Any, Any],
-    name: str,
-    about: Subject[Any],
-    input_: Sequence[Input],
+    real: object, self: Stage[Any, Any], name: str, input_: Input
 ) -> Sequence[Event]:
-    events = real(name, about, input_)
-    return [event for event in events if not isinstance(event, CaseParked)]
+    return ()
 
 
-@method(Runner, "_deferred_inputs")
-async def forget_deferred_inputs(
-    real: object, self: Runner[Any, Any], rows: Sequence[Row]
-) -> dict[str, Row]:
-    return {}
+@method(Stage, "_park")
+def park_in_memory(
+    real: Callable[..., object], self: Stage[Any, Any], fault: Exception, input_: Input
+) -> Sequence[Event]:
+    real(fault, input_)
+    return ()
+
+
+@method(Stage, "replay")
+def forget_deferred_inputs(
+    real: Callable[..., None], self: Stage[Any, Any], rows: Iterable[Row]
+) -> None:
+    real([without_input(row) for row in rows])
+
+
+def without_input(row: Row) -> Row:
+    if isinstance(row.event, CaseParked | InputHeld):
+        return row._replace(event=CaseParked(case=row.subject, fault="", input=None))
+    return row
 
 
 @method(Stage, "_release")
 def release_without_clocks(
-    real: object, self: Stage[Any, Any], name: str, subject: Subject[Any]
+    real: object, self: Stage[Any, Any], name: str, aggregate: Aggregate[Any]
 ) -> None:
-    subject.deferred = None
+    aggregate.deferred = None
+    self.parked.discard(name)
 
 
 @method(Routing, "_report")
@@ -96,10 +99,10 @@ def poison(patch: pytest.MonkeyPatch, name: str, fault: Exception, times: int) -
     """Let the decision about a report raise a fault, so many times."""
     decide, left = Routing.decide, [fault] * times
 
-    def decide_or_fail(self: Routing, input_: Input, state: Any, reference: Any) -> Sequence[Event]:
+    def decide_or_fail(self: Routing, input_: Input, view: Any) -> Any:
         if left and isinstance(input_.event, IssueReported) and input_.event.reference == name:
             raise left.pop()
-        return decide(self, input_, state, reference)
+        return decide(self, input_, view)
 
     patch.setattr(Routing, "decide", decide_or_fail)
 
@@ -147,16 +150,16 @@ def poison_until(
     """Let the decision about a case fail before reference data is adopted."""
     decide = service.decide
 
-    def decide_or_fail(self: Any, input_: Input, state: Any, reference: Any) -> Sequence[Event]:
+    def decide_or_fail(self: Any, input_: Input, view: Any) -> Sequence[Event]:
         event = input_.event
         ready = (
-            getattr(reference, reference_name)
+            getattr(view.reference, reference_name)
             or isinstance(event, TimerFired)
             or not isinstance(event, kind)
         )
-        if not ready and self.subject(event) == case_of(name):
+        if not ready and input_.subject == case_of(name):
             raise KeyError(reference_name)
-        events: Sequence[Event] = decide(self, input_, state, reference)
+        events: Sequence[Event] = decide(self, input_, view)
         return events
 
     patch.setattr(service, "decide", decide_or_fail)
@@ -187,7 +190,7 @@ FAULTS = (
         "Later inputs of a parked case are deferred.",
         (
             Weakening(
-                "`Stage._apply_to_subject` drops the inputs of a parked case",
+                "`Stage._defer` drops the inputs of a parked case",
                 drop_deferred_inputs,
             ),
         ),
@@ -197,14 +200,14 @@ FAULTS = (
     PlantedFault(
         "parked is an event",
         "That a case is parked is an event.",
-        (Weakening("`Stage._decide` parks in memory only", park_in_memory),),
+        (Weakening("`Stage._park` parks in memory only", park_in_memory),),
         a_case_is_poison,
         ("verify", "checker: outcome"),
     ),
     PlantedFault(
         "a new owner finds deferred inputs",
         "A new owner finds the deferred inputs of a parked case.",
-        (Weakening("`Runner.replay` forgets them", forget_deferred_inputs),),
+        (Weakening("`Stage.replay` forgets them", forget_deferred_inputs),),
         parked_cases_are_retried,
         ("verify", "checker: case", "checker: clock"),
     ),

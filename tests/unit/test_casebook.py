@@ -145,7 +145,9 @@ def test_the_last_change_is_that_of_the_stage_the_deadline_or_the_parking() -> N
     assert case_after(REPORTED, ROUTED, declined, answered).changed == 2 * HOUR
     assert case_after(REPORTED, ROUTED, CLOCK).changed == 3 * HOUR
     assert case_after(REPORTED, ROUTED, CLOCK, MISSED).changed == 4 * HOUR
-    assert case_after(REPORTED, e.CaseParked(case="c", fault="ours")).changed == 2 * HOUR
+    assert (
+        case_after(REPORTED, e.CaseParked(case="c", fault="ours", input=None)).changed == 2 * HOUR
+    )
 
 
 # ── What everybody may know ──────────────────────────────────────────────────────────────────────
@@ -190,7 +192,9 @@ PUBLIC: dict[str, tuple[tuple[e.Event, ...], str, str]] = {
     "reopened, unsatisfied": (
         (ROUTED, CLOSED, replace(REOPENED, because="unsatisfied")), "reopened", "not satisfied",
     ),
-    "parked": ((ROUTED, e.CaseParked(case="c", fault="li wei")), "assigned", "a fault of this"),
+    "parked": (
+        (ROUTED, e.CaseParked(case="c", fault="li wei", input=None)), "assigned", "a fault of this",
+    ),
 }  # fmt: skip
 
 
@@ -225,7 +229,7 @@ def test_the_public_learns_the_deadline_and_that_it_has_passed() -> None:
 def test_a_case_may_be_parked_in_two_logs_and_goes_on_in_one() -> None:
     case = Case("c")
     for log in ("calls", "cases", "calls"):
-        evolve_case(case, row(e.CaseParked(case="c", fault="ours"), log=log))
+        evolve_case(case, row(e.CaseParked(case="c", fault="ours", input=None), log=log))
     assert case.parked_in == ("calls", "cases")
     evolve_case(case, row(e.CaseRetried(case="c"), log="calls"))
     assert "calls" not in case.parked_in

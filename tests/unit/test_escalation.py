@@ -10,7 +10,6 @@ import pytest
 from eventlog.core.decider import Timer, TimerFired
 from eventlog.testing.sentences import Given, given
 from events import catalogue as e
-from events.errors import Halted
 from tests.harness.calls import (
     BOB,
     CITY_OFFICER,
@@ -342,11 +341,7 @@ def test_maps_are_routings_own() -> None:
     given(escalation).when(MAP_ADOPTED).then()
 
 
-def test_a_decider_version_that_is_not_here_stops_the_shard() -> None:
-    with pytest.raises(Halted, match="install it"):
-        given(escalation).when(e.ReferenceAdopted(kind="decider", name="2099-01", digest=""))
-
-
 def test_what_concerns_no_clock_changes_nothing() -> None:
-    assert escalation.subject(e.CaseVisited(case=CASE, holder=ANN, by="ann")) is None
-    assert escalation.subject(case_routed()) == CASE
+    view = given(escalation).aggregates
+    assert escalation.subject(e.CaseVisited(case=CASE, holder=ANN, by="ann"), view) is None
+    assert escalation.subject(case_routed(), view) == CASE

@@ -11,13 +11,15 @@ import pytest
 import shapely
 from numpy.typing import NDArray
 
-from eventlog.core.row import Row
+from eventlog.core.aggregates import Aggregates
 from events import catalogue as e
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile_loader import load_profile
+from routing.core.decider import Routing
+from routing.core.location import Point
 from routing.core.reference import Reference
 from routing.spatial.locator import Codes, GridIndex, Locator
-from tests.harness.city import DAY, GRID_MAP, LIBRARY, digest, issue
+from tests.harness.city import GRID_MAP, LIBRARY, digest, issue
 from tests.harness.paths import ROOT
 
 Floats = NDArray[np.float64]
@@ -168,31 +170,26 @@ def test_the_grids_of_a_real_city_with_all_of_its_dirt(data: Path) -> None:
 # ── Reports and their claims ─────────────────────────────────────────────────────────────────────
 
 
-def row(position: int, event: e.Event) -> Row:
-    cause = f"intake/city/{position}"
-    return Row("intake", "city", position, DAY, position, 1, f"case {position}", 1, cause, event)
-
-
-def test_each_point_of_each_report_is_looked_up() -> None:
-    school, nowhere, corner = (
-        e.PlaceClaim(by="point", lat=lat, lon=lon)
-        for lat, lon in ((0.5, 0.5), (9.0, 9.0), (1.0, 1.0))
+def test_each_point_of_a_report_is_requested_in_its_order() -> None:
+    school, nowhere = (
+        e.PlaceClaim(by="point", lat=lat, lon=lon) for lat, lon in ((0.5, 0.25), (9.0, 9.0))
     )
-    inputs: list[e.Event] = [
-        issue(school, e.PlaceClaim(by="grid", code="0101"), nowhere),
-        issue(),
-        e.VisitMade(action="a1", issue="c", by="ann"),
-        issue(corner),
-    ]
-    rows = [row(position, event) for position, event in enumerate(inputs, 1)]
-    assert Locator(LIBRARY)(Reference(map_digest=digest(GRID_MAP)), rows) == [
-        (("0101", "SCHOOL"), ()),
+    routing = Routing("city", LIBRARY)
+    view = Aggregates(routing)
+    report = issue(school, e.PlaceClaim(by="grid", code="0101"), nowhere)
+    assert routing.requests(report, view) == [Point(0.25, 0.5), Point(9.0, 9.0)]
+    assert not routing.requests(issue(), view)
+    assert not routing.requests(e.VisitMade(action="a1", issue="c", by="ann"), view)
+
+
+def test_a_point_is_answered_with_all_grids_that_contain_it() -> None:
+    points = [Point(0.5, 0.5), Point(9.0, 9.0), Point(1.0, 1.0)]
+    assert Locator(LIBRARY)(Reference(map_digest=digest(GRID_MAP)), points) == [
+        ("0101", "SCHOOL"),
         (),
-        (),
-        (("0101", "0102", "0201"),),
+        ("0101", "0102", "0201"),
     ]
 
 
 def test_without_a_map_no_point_is_in_a_grid() -> None:
-    report = issue(e.PlaceClaim(by="point", lat=0.5, lon=0.5))
-    assert Locator(LIBRARY)(Reference(), [row(1, report)]) == [()]
+    assert Locator(LIBRARY)(Reference(), [Point(0.5, 0.5)]) == [()]

@@ -35,19 +35,19 @@ VISITED_ALREADY = "This case was visited already."
 class UnreadyRouting(Routing):
     """Cannot decide a case before a map is adopted: a fault that goes away."""
 
-    def decide(self, input_: Input, state: Any, reference: Any) -> Sequence[Any]:
-        if not reference.map_digest and not isinstance(input_.event, TimerFired):
+    def decide(self, input_: Input, view: Any) -> Sequence[Any]:
+        if not view.reference.map_digest and not isinstance(input_.event, TimerFired):
             raise KeyError("map")
-        return super().decide(input_, state, reference)
+        return super().decide(input_, view)
 
 
 class UnreadyEscalation(Escalation):
     """Cannot decide about calls before policies are adopted."""
 
-    def decide(self, input_: Input, state: Any, reference: Any) -> Sequence[Any]:
-        if reference.policies is None and isinstance(input_.event, e.AnswerPassedOn):
+    def decide(self, input_: Input, view: Any) -> Sequence[Any]:
+        if view.reference.policies is None and isinstance(input_.event, e.AnswerPassedOn):
             raise KeyError("policies")
-        return super().decide(input_, state, reference)
+        return super().decide(input_, view)
 
 
 class System:
@@ -192,10 +192,10 @@ async def test_each_input_that_a_retry_decided_learns_its_own_outcome() -> None:
 class ParkedReports(Routing):
     """Cannot decide reports before a map is adopted, so that actions wait and the report parks."""
 
-    def decide(self, input_: Input, state: Any, reference: Any) -> Sequence[Any]:
-        if not reference.map_digest and isinstance(input_.event, e.IssueReported):
+    def decide(self, input_: Input, view: Any) -> Sequence[Any]:
+        if not view.reference.map_digest and isinstance(input_.event, e.IssueReported):
             raise KeyError("map")
-        return super().decide(input_, state, reference)
+        return super().decide(input_, view)
 
 
 async def test_actions_that_waited_for_a_report_that_was_parked_learn_theirs_after_the_retry() -> (

@@ -11,6 +11,7 @@ import pytest
 from events import catalogue as e
 from events.plain import from_plain, to_plain
 from events.registry import value
+from events.stored_inputs import event_of, store
 
 
 @value(kw_only=True)
@@ -50,6 +51,4 @@ def test_plain_data_are_the_same_before_and_after_json() -> None:
 @pytest.mark.parametrize("outcome", ["closed", "withdrawn"])
 def test_an_action_survives_waiting(outcome: Any) -> None:
     action = e.EndedAtSource(action="a", issue="c", outcome=outcome, rules=("gap_time",))
-    name, data = e.to_fields(action)
-    assert e.from_fields(name, json.loads(json.dumps(data))) == action
-    assert e.from_fields(name, data) == action
+    assert event_of(store("intake/city/1", 7, action)) == action

@@ -16,8 +16,12 @@ from eventlog.core.log import MemoryLog
 from eventlog.core.row import Progress, Row, Watermark
 from eventlog.core.stage import Stage
 from eventlog.runner import Runner
+from eventlog.stages import Stages
 from events import catalogue as e
 from events.errors import Conflict, Halted
+from events.stored_inputs import store
+from events.topology import DECIDER_VERSION
+from gridcall.pipeline import pipeline
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
 from routing.spatial.locator import Locator
@@ -33,6 +37,8 @@ from tests.harness.city import (
     ROSTER_SENT,
     USED,
 )
+
+ROUTING, ESCALATION = pipeline(CONTENTS)
 
 
 class Tape:
@@ -256,7 +262,24 @@ def test_a_batch_is_cut_where_a_map_is_adopted() -> None:
     assert [event.holder.grid for event in placed] == [None, "0101"]
 
 
+# ── Versions of the decider ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("stages", [ROUTING, ESCALATION], ids=["routing", "escalation"])
+def test_a_decider_version_that_is_not_here_stops_the_shard(stages: Stages) -> None:
+    tape, stage = Tape(stages.source), stages.make("city")
+    ours = e.ReferenceAdopted(kind="decider", name=DECIDER_VERSION, digest="")
+    (row,) = stage.apply(tape.write(1, REFERENCE, ours))
+    assert row.event == ours
+    with pytest.raises(Halted, match=f"'2099-01' was adopted; this code has {DECIDER_VERSION}"):
+        stage.apply(tape.write(2, REFERENCE, replace(ours, name="2099-01")))
+
+
 # ── Poison ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def make_stage(decider: Escalation) -> Stage[Any, Any]:
+    return Stage(decider, "city")
 
 
 class Poisoned(Escalation):
@@ -266,14 +289,11 @@ class Poisoned(Escalation):
         self.fault = fault
         self.where = where
 
-    def decide(self, input_: Input, state: Any, reference: Any) -> Sequence[Any]:
-        event = input_.event
-        case = event.timer.subject if isinstance(event, TimerFired) else getattr(event, "case", "")
-        if case == "bad" and (
-            self.where == "decide" or (self.where == "fire" and isinstance(event, TimerFired))
-        ):
+    def decide(self, input_: Input, view: Any) -> Sequence[Any]:
+        is_fired = isinstance(input_.event, TimerFired)
+        if input_.subject == "bad" and self.where == ("fire" if is_fired else "decide"):
             raise self.fault
-        return super().decide(input_, state, reference)
+        return super().decide(input_, view)
 
     def evolve(self, state: Any, event: Any) -> Any:
         if self.where == "evolve" and isinstance(event, e.ClockStarted) and event.case == "bad":
@@ -285,7 +305,7 @@ class Poisoned(Escalation):
 def test_a_case_that_cannot_be_decided_is_parked_with_its_later_inputs_and_the_rest_goes_on(
     where: str,
 ) -> None:
-    tape, stage = Tape("cases"), Stage(Poisoned(KeyError("surprise"), where), "city")
+    tape, stage = Tape("cases"), make_stage(Poisoned(KeyError("surprise"), where))
     rows = stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     rows += stage.apply(tape.write(11, "good", *report("good", 11, 99)))
     rows += stage.apply(
@@ -294,16 +314,20 @@ def test_a_case_that_cannot_be_decided_is_parked_with_its_later_inputs_and_the_r
         )
     )
     rows += stage.advance_time(50)
+    placed, ended = (
+        store(f"cases/city/{row.position}", row.time, row.event)
+        for row in (tape.rows[1], tape.rows[4])
+    )
     assert [(row.subject, row.event) for row in rows if row.subject == "bad"] == [
-        ("bad", e.CaseParked(case="bad", fault="KeyError: 'surprise'")),
-        ("bad", e.InputHeld(case="bad")),
+        ("bad", e.CaseParked(case="bad", fault="KeyError: 'surprise'", input=placed)),
+        ("bad", e.InputHeld(case="bad", input=ended)),
     ]
     assert rows[-1].cause == "cases/city/5"
     assert ("good", "ClockStarted") in [(row.subject, type(row.event).__name__) for row in rows]
 
 
 def test_a_case_whose_clock_cannot_be_fired_is_parked_and_its_clocks_are_silent() -> None:
-    tape, stage = Tape("cases"), Stage(Poisoned(ValueError("no"), "fire"), "city")
+    tape, stage = Tape("cases"), make_stage(Poisoned(ValueError("no"), "fire"))
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     assert summary_of(stage.advance_time(9 * DAY)) == [(20, "bad", "CaseParked")]
 
@@ -311,12 +335,11 @@ def test_a_case_whose_clock_cannot_be_fired_is_parked_and_its_clocks_are_silent(
 class Unready(Escalation):
     """Cannot decide the case `bad` before other policies are adopted: a fault that goes away."""
 
-    def decide(self, input_: Input, state: Any, reference: Any) -> Sequence[Any]:
-        event = input_.event
-        case = event.timer.subject if isinstance(event, TimerFired) else self.subject(event)
-        if case == "bad" and (reference.policies is None or reference.policies.name != "better"):
+    def decide(self, input_: Input, view: Any) -> Sequence[Any]:
+        policies = view.reference.policies
+        if input_.subject == "bad" and (policies is None or policies.name != "better"):
             raise KeyError("better")
-        return super().decide(input_, state, reference)
+        return super().decide(input_, view)
 
 
 def in_sequence(rows: Sequence[Row]) -> list[Row]:
@@ -335,7 +358,7 @@ RETRY = e.RetryPassedOn(case="bad", action="try", by="operator")
 
 
 def test_a_retry_decides_deferred_inputs_in_order_and_overdue_timers_fire_after_it() -> None:
-    tape, stage = Tape("cases"), Stage(Unready(), "city")
+    tape, stage = Tape("cases"), make_stage(Unready())
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     stage.apply(
         tape.write(11, "bad", e.AnswerPassedOn(case="bad", holder=ANN, call="bad/1", by="officer"))
@@ -351,7 +374,11 @@ def test_a_retry_decides_deferred_inputs_in_order_and_overdue_timers_fire_after_
             case="bad", holder=ANN, call="bad/1", because="This call is not open."
         ),
     ]
-    assert {(row.time, row.cause) for row in rows} == {(40, f"cases/city/{len(tape.rows)}")}
+    assert [(row.time, row.cause) for row in rows] == [
+        (40, "cases/city/5"),
+        (40, "cases/city/2"),
+        (40, "cases/city/3"),
+    ], "each row follows from its own input"
     assert summary_of(stage.advance_time(50)) == [
         (40, "bad", "DeadlineMissed"),
         (40, "bad", "CallRaised"),
@@ -359,7 +386,7 @@ def test_a_retry_decides_deferred_inputs_in_order_and_overdue_timers_fire_after_
 
 
 def test_a_clock_that_could_not_be_fired_fires_after_the_retry() -> None:
-    tape, stage = Tape("cases"), Stage(Unready(), "city")
+    tape, stage = Tape("cases"), make_stage(Unready())
     stage.apply(tape.write(5, REFERENCE, BETTER))
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     stage.apply(tape.write(15, REFERENCE, POLICIES_ADOPTED))
@@ -373,7 +400,7 @@ def test_a_clock_that_could_not_be_fired_fires_after_the_retry() -> None:
 
 
 def test_a_retry_that_fails_changes_nothing_and_a_later_one_finds_all_that_was_held() -> None:
-    tape, stage = Tape("cases"), Stage(Unready(), "city")
+    tape, stage = Tape("cases"), make_stage(Unready())
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     assert summary_of(stage.apply(tape.write(11, "bad", RETRY))) == [(11, "bad", "CaseParked")]
     stage.apply(
@@ -410,7 +437,7 @@ async def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_
     tape.write(12, "bad", e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=()))
     tape.write(13, REFERENCE, BETTER)
     await source.commit("city", in_sequence(tape.rows))
-    one, other = (Runner(Stage(Unready(), "city"), source, sink, 10) for _ in range(2))
+    one, other = (Runner(make_stage(Unready()), source, sink, 10) for _ in range(2))
     await one.catch_up()
     await other.replay()
     tape.write(14, "bad", RETRY)
@@ -424,16 +451,17 @@ async def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_
         "ClockStopped",
     ]
     assert rows == one.stage.apply(retry)
-    third = Runner(Stage(Unready(), "city"), source, sink, 10)
+    third = Runner(make_stage(Unready()), source, sink, 10)
     await sink.commit("city", rows)
     await third.replay()
-    assert third.stage.subjects["bad"].state == other.stage.subjects["bad"].state
-    assert not third.stage.subjects["bad"].is_parked
+    taken_up, known = (each.stage.aggregates.get("bad") for each in (third, other))
+    assert taken_up.state == known.state
+    assert not taken_up.is_parked
 
 
 @pytest.mark.parametrize("fault", [MemoryError(), TimeoutError(), OSError("disk"), Halted("stop")])
 def test_what_is_no_fault_of_the_case_stops_the_shard(fault: Exception) -> None:
-    tape, stage = Tape("cases"), Stage(Poisoned(fault, "decide"), "city")
+    tape, stage = Tape("cases"), make_stage(Poisoned(fault, "decide"))
     rows = tape.write(10, "bad", *report("bad", 10, 20))
     with pytest.raises(type(fault)):
         stage.apply(rows)
@@ -442,14 +470,14 @@ def test_what_is_no_fault_of_the_case_stops_the_shard(fault: Exception) -> None:
 
 
 def test_a_clock_that_could_not_be_fired_is_not_forgotten() -> None:
-    tape, stage = Tape("cases"), Stage(Poisoned(TimeoutError(), "fire"), "city")
+    tape, stage = Tape("cases"), make_stage(Poisoned(TimeoutError(), "fire"))
     done = stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     with pytest.raises(TimeoutError):
         stage.advance_time(30)
     with pytest.raises(Halted):
         stage.advance_time(30)
     mended = Stage(Escalation(), "city")
-    mended.replay(done, {})
+    mended.replay(done)
     assert summary_of(mended.advance_time(30)) == [
         (20, "bad", "DeadlineMissed"),
         (20, "bad", "CallRaised"),
@@ -466,18 +494,18 @@ class CountingLog(MemoryLog):
         return await super().read(shard, after, limit)
 
 
-async def test_a_new_owner_reads_what_waits_behind_a_parked_case_in_pages() -> None:
+async def test_a_new_owner_needs_its_own_log_alone_to_know_what_waits() -> None:
     tape, source, sink = Tape("cases"), CountingLog("cases"), MemoryLog("calls")
     tape.write(10, "bad", *report("bad", 10, 20))
     for _ in range(2_000):
         tape.write(11, "bad", e.AnswerPassedOn(case="bad", holder=ANN, call="bad/1", by="officer"))
     await source.commit("city", in_sequence(tape.rows))
-    one, other = (Runner(Stage(Unready(), "city"), source, sink, 400) for _ in range(2))
+    one, other = (Runner(make_stage(Unready()), source, sink, 400) for _ in range(2))
     await one.catch_up()
     source.reads = 0
     await other.replay()
-    assert source.reads == 6, "one for each batch of rows that say what waits"
-    assert other.stage.subjects["bad"].deferred == one.stage.subjects["bad"].deferred
+    assert source.reads == 0, "its own log has what waits"
+    assert other.stage.aggregates.get("bad").deferred == one.stage.aggregates.get("bad").deferred
 
 
 class Refusing(MemoryLog):

@@ -8,6 +8,8 @@ from bisect import bisect_right
 from tools.checker.report import Report
 from tools.checker.rows import SOURCE, Head, Row
 
+WAITS = ("action-waits", "case-parked", "input-held")  # By these an input has to wait.
+
 
 class Timeline:
     """The time of each position of a log, and the positions at which decisions begin."""
@@ -51,6 +53,8 @@ class Order:
         self._report = report
         self._sequences: dict[str, int] = {}
         self._decided = 0  # The last input that a decision names as its cause.
+        self._waited: set[int] = set()  # The inputs that had to wait.
+        self._late: dict[int, int] = {}  # Of these, the decisions that decided them.
         self._before: Row | None = None
 
     def take(self, row: Row) -> None:
@@ -92,11 +96,9 @@ class Order:
             self._report.say(
                 "step", f"{row.name} is step {row.step}, after step {before.step if before else 0}"
             )
-        elif decision_of(row) != decision_of(before):
+        elif (row.input, row.time) != (before.input, before.time):
             self._report.say(
-                "step",
-                f"{row.name} goes on after {before.name}, with another input, cause, time or "
-                "subject",
+                "step", f"{row.name} goes on after {before.name}, with another input or time"
             )
 
     def _check_outside(self, row: Row) -> None:
@@ -135,14 +137,31 @@ class Order:
                 "cause", f"{row.name} names {row.cause!r} as its cause, which is not there"
             )
             return
+        if row.kind in WAITS:
+            self._waited.add(position)
+        if row.step == 1:
+            self._decision(row, position, source)
+        elif position != row.input:
+            self._check_late(row, position)
+
+    def _check_late(self, row: Row, position: int) -> None:
+        """Check a row that follows from an earlier input than its decision does."""
+        if position not in self._waited or position > row.input:
+            self._report.say(
+                "input",
+                f"{row.name} was made after input {row.input}, because of {row.cause}, which had "
+                "not waited",
+            )
+        if self._late.setdefault(position, row.input) != row.input:
+            self._report.say("outcome", f"{row.name} decides {row.cause} again")
+        if row.kind in WAITS:  # It waits on, behind another case.
+            del self._late[position]
+
+    def _decision(self, row: Row, position: int, source: Timeline) -> None:
         if position != row.input:
             self._report.say(
                 "input", f"{row.name} was made after input {row.input}, because of {row.cause}"
             )
-        if row.step == 1:
-            self._decision(row, position, source)
-
-    def _decision(self, row: Row, position: int, source: Timeline) -> None:
         if row.time != source.times[position]:
             self._report.say(
                 "time",
@@ -162,8 +181,3 @@ class Order:
                 "time",
                 f"{self._before.name} is at {self._before.time}; its shard's row says {time}",
             )
-
-
-def decision_of(row: Row) -> tuple[int, str, int, str]:
-    """Return the columns that the rows of one decision share."""
-    return row.input, row.cause, row.time, row.subject

@@ -5,12 +5,12 @@ from __future__ import annotations
 from eventlog.content_codec import encode_content
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.reference_data import AdmissionList, Content, GridMap, Names, Policies, Roster
+from events.topology import DECIDER_VERSION
 from gridcall.demo.licheng.admission import admission
 from gridcall.demo.licheng.grid_map import district_map
 from gridcall.demo.licheng.names import district_names
 from gridcall.demo.licheng.policies import policies
 from gridcall.demo.licheng.roster import roster
-from routing.core.reference import VERSIONS
 
 VERSION = "licheng-2023"
 KINDS: dict[type[Content], ReferenceKind] = {
@@ -24,7 +24,7 @@ KINDS: dict[type[Content], ReferenceKind] = {
 
 def contents() -> list[tuple[ReferenceAdopted, bytes]]:
     """Return the adoptions in order: decider, map, names, roster, admission, policies."""
-    decider = (ReferenceAdopted(kind="decider", name=VERSIONS[-1], digest=""), b"")
+    decider = (ReferenceAdopted(kind="decider", name=DECIDER_VERSION, digest=""), b"")
     return [
         decider,
         *(

@@ -1,13 +1,14 @@
 """The decider: the pure heart of a service. `state = fold(evolve, events)`; `decide` gives the next
 events.
 
-A decider knows one subject at a time (an aggregate) and the reference data of its shard. The stage
-loop (stage.py) gives positions to its events and fires its timers.
+A decider may read every aggregate of its shard, the index over them and the reference data; one
+decision may change several. The stage loop (stage.py) gives positions to its events and fires its
+timers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from events.instants import Instant
@@ -17,22 +18,27 @@ REFERENCE = "reference"  # The subject of reference data: one in each shard, bes
 
 S = TypeVar("S")
 R = TypeVar("R")
-
-Result = tuple[tuple[str, ...], ...]
+S_co = TypeVar("S_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Timer(NamedTuple):
-    """A running timer of a subject. Timers fire in the order of these fields."""
+    """A running timer of an aggregate. Timers fire in the order of these fields.
+
+    `origin` is the number of the aggregate's origin that it is for, 0 if it is for all of them.
+    """
 
     due: Instant
     subject: str
     kind: str
     run: int
+    origin: int = 0
 
     @property
     def id(self) -> str:
         """The cause that an event of this timer names."""
-        return f"clock/{self.subject}/{self.kind}/{self.run}"
+        of_origin = f"/{self.origin}" if self.origin else ""
+        return f"clock/{self.subject}/{self.kind}/{self.run}{of_origin}"
 
 
 @value
@@ -42,22 +48,68 @@ class TimerFired:
     timer: Timer
 
 
+@value
+class ReferenceChanged:
+    """The input by which an aggregate meets the reference data in force: they were adopted a moment
+    ago, or while the aggregate was parked.
+    """
+
+    subject: str
+
+
+class Key(NamedTuple):
+    """A key under which the index has an aggregate: a kind, and a value of that kind."""
+
+    kind: str
+    value: Hashable
+
+
 class Input(NamedTuple):
-    """An input of a decider: an event or `TimerFired`, its time, and the result of the look-up for
-    it.
+    """An input of a decider: an event, `TimerFired` or `ReferenceChanged`, and its time.
+
+    `subject` is its aggregate, `id` the cause that its events name, and `answers` are those to the
+    requests for it.
     """
 
     event: Any
     time: Instant
-    result: Result = ()
+    subject: str
+    id: str = ""
+    answers: Sequence[Any] = ()
+
+
+class Following(NamedTuple):
+    """An event of a decision that follows from another input: one that waited for this decision.
+    `cause` is the id of that input.
+    """
+
+    cause: str
+    event: Any
+
+
+class View(Protocol[S_co, R_co]):
+    """The fold of a stage's own log, as its decider may read it."""
+
+    @property
+    def reference(self) -> R_co:
+        """Return the reference data in force."""
+
+    def state(self, subject: str, /) -> S_co:
+        """Return the state of an aggregate."""
+
+    def find(self, key: Key, /) -> Sequence[str]:
+        """Return the aggregates that have a key, in the order of their ids."""
+
+    def values(self, kind: str, /) -> Collection[Any]:
+        """Return the values of a kind under which there are aggregates."""
 
 
 class Decider(Protocol[S, R]):
-    """The pure heart of a stage. S is the state of a subject, R the reference data; both are
+    """The pure heart of a stage. S is the state of an aggregate, R the reference data; both are
     immutable.
 
-    `log` is the log that the decisions go to, and `parking` the events by which the stage parks a
-    subject.
+    `log` is the log that the decisions go to, and `parking` the events by which the stage parks an
+    aggregate.
     """
 
     log: str
@@ -65,28 +117,49 @@ class Decider(Protocol[S, R]):
     initial_state: S
     initial_reference: R
 
-    def subject(self, event: Any, /) -> str | None:
-        """Return the subject of an input that is no reference data; None if it concerns nobody."""
+    def subject(self, event: Any, view: View[S, R], /) -> str | None:
+        """Return the aggregate that an input concerns; None if it concerns nobody."""
 
-    def decide_reference(self, event: Any, reference: R, /) -> Sequence[Any]:
-        """Decide about reference data. Raises Halted if this code cannot follow it."""
+    def requests(self, event: Any, view: View[S, R], /) -> Sequence[Any]:
+        """Return what the shell must look up before an input is decided.
+
+        For an event it follows from that event alone, for `ReferenceChanged` also from the
+        aggregate's state. Several inputs are looked up together, before the first one is decided.
+        """
+
+    def decide(self, input_: Input, view: View[S, R], /) -> Sequence[Any]:
+        """Decide about an input. Each event that it returns names its aggregate."""
+
+    def aggregate(self, event: Any, /) -> str:
+        """Return the aggregate that one of the decider's own events changes."""
+
+    def evolve(self, state: S, event: Any, /) -> S:
+        """Return the state of an aggregate after one of its events. Those of `parking` never
+        come here.
+        """
+
+    def keys(self, state: S, /) -> Sequence[Key]:
+        """Return the keys of an aggregate: the same objects for as long as it has them."""
+
+    def timers(self, state: S, /) -> Sequence[Timer]:
+        """Return the timers that run in this state: the same objects for as long as they run."""
+
+    def retries(self, event: Any, /) -> bool:
+        """Tell whether an input asks to decide a parked aggregate again.
+
+        An aggregate that is not parked gets such an input like any other.
+        """
+
+    def decide_reference(self, event: Any, view: View[S, R], /) -> Sequence[Any]:
+        """Decide about reference data. The events are of the reference data themselves."""
 
     def evolve_reference(self, reference: R, event: Any, /) -> R:
         """Return the reference data after one of the events that `decide_reference` gave."""
 
-    def retries(self, event: Any, /) -> bool:
-        """Tell whether an input asks to decide a parked subject again.
-
-        A subject that is not parked gets such an input like any other.
+    def find_affected(self, event: Any, view: View[S, R], /) -> Collection[str]:
+        """Return the aggregates that must meet reference data which this event has just put in
+        force: each gets `ReferenceChanged`, in the order of their ids.
         """
 
-    def decide(self, input_: Input, state: S, reference: R, /) -> Sequence[Any]:
-        """Decide about one input or one timer that fired."""
-
-    def evolve(self, state: S, event: Any, /) -> S:
-        """Return the state after one of the subject's events. Those of `parking` never
-        come here.
-        """
-
-    def timers(self, state: S, /) -> Sequence[Timer]:
-        """Return the timers that run in this state: the same objects for as long as they run."""
+    def version(self, event: Any, /) -> str | None:
+        """Return the decider version that an event of `decide_reference` puts in force, if any."""

@@ -4,11 +4,12 @@ The stage is the shell's only way into a decider and does no I/O: rows in, rows 
 depend on the rows in alone, for any cut into batches and for watermarks anywhere. Time passes only
 with the first row of a decision, and a fired event takes its time from its timer.
 
-A fault that a decider raises about one subject parks that subject. Its later inputs are deferred
-behind it, in order, while the shard goes on. A retry decides all of them as one decision, or the
-subject stays parked; timers that were due meanwhile fire after it. `SHARD_FAULTS` stop the shard
-instead, because they are no fault of the subject. A stage that was stopped, or whose rows could not
-be committed, is thrown away: a new one replays the log.
+A fault that a decider raises about one aggregate parks that aggregate. Its later inputs are
+deferred behind it, in order, while the shard goes on; so is an input of another aggregate that
+would change it. A retry decides all of them as one decision, or the aggregate stays parked; timers
+that were due meanwhile fire after it. `SHARD_FAULTS` stop the shard instead, because they are no
+fault of the aggregate. A stage that was stopped, or whose rows could not be committed, is thrown
+away: a new one replays the log.
 """
 
 from __future__ import annotations
@@ -16,66 +17,79 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import heappop, heappush
+from itertools import islice, repeat
 from typing import Any, Generic, TypeVar
 
-from eventlog.core.decider import REFERENCE, Decider, Input, Result, Timer, TimerFired
+from eventlog.core.aggregates import Aggregate, Aggregates, Changes
+from eventlog.core.decider import (
+    REFERENCE,
+    Decider,
+    Following,
+    Input,
+    ReferenceChanged,
+    Timer,
+    TimerFired,
+)
 from eventlog.core.row import Progress, Row
 from events.errors import Halted
 from events.instants import BEGINNING, Instant
-from events.registry import Parking
+from events.stored_inputs import StoredInput, event_of, store
 
 S = TypeVar("S")
 R = TypeVar("R")
 
-Lookup = Callable[[R, Sequence[Row]], Sequence[Result]]
+Answers = Sequence[Any]
+Lookup = Callable[[R, Sequence[Any]], Answers]
+Decided = list[tuple[str, str, Any]]  # The events of a decision: aggregate, cause, event.
 SHARD_FAULTS = (MemoryError, TimeoutError, OSError, Halted)
 
 
-class Subject(Generic[S]):
-    """The memory of one subject. `deferred` are the inputs behind it while it is
-    parked, else None.
-    """
+class Waits(Exception):
+    """A decision would change the parked aggregate `name`."""
 
-    __slots__ = ("deferred", "sequence", "state")
-
-    def __init__(self, state: S) -> None:
-        self.state = state
-        self.sequence = 0
-        self.deferred: list[Row] | None = None
-
-    @property
-    def is_parked(self) -> bool:
-        """Tell whether its inputs are deferred and its timers wait."""
-        return self.deferred is not None
+    def __init__(self, name: str) -> None:
+        super().__init__(f"it would change {name}, which is parked")
+        self.name = name
 
 
 class Stage(Generic[S, R]):
     """One shard of one service.
 
-    `lookup` finds, once per batch, what the decider must know from outside the core: a result for
-    each row.
+    `decider` decides until another version is adopted; `versions` are those that can be. `lookup`
+    answers, once per batch, the requests of the decider for what is known outside the core.
     """
 
-    def __init__(self, decider: Decider[S, R], shard: str, lookup: Lookup[R] | None = None) -> None:
+    def __init__(
+        self,
+        decider: Decider[S, R],
+        shard: str,
+        lookup: Lookup[R] | None = None,
+        versions: Mapping[str, Decider[S, R]] | None = None,
+    ) -> None:
         self.decider = decider
         self.shard = shard
         self.lookup = lookup
-        self.reference: R = decider.initial_reference
-        self.subjects: dict[str, Subject[S]] = {}
-        self.parked: set[str] = set()  # The names of the subjects that are parked.
+        self.aggregates: Aggregates[S, R] = Aggregates(decider)
+        self.parked: set[str] = set()  # The names of the aggregates that are parked.
         self.position = 0  # The last position of this stage's own log.
         self.time: Instant = BEGINNING  # The time of the row there.
         self.input = 0  # The last position of the input log that was applied.
         self.watermark: Instant = BEGINNING  # How far time has passed.
-        self._reference_sequence = 0
+        self._versions = versions or {}
         self._is_stopped = False
         self._timers: list[Timer] = []
         self._out: list[Row] = []
+        self.aggregates.get(REFERENCE)  # It numbers the events of reference data.
 
     @property
     def progress(self) -> Progress:
         """The last input that was applied, and how far time has passed."""
         return Progress(self.input, self.watermark)
+
+    @property
+    def reference(self) -> R:
+        """The reference data in force."""
+        return self.aggregates.reference
 
     def apply(self, rows: Sequence[Row]) -> list[Row]:
         """Apply the next rows of the input log; return the rows to append to this
@@ -83,9 +97,9 @@ class Stage(Generic[S, R]):
         """
         with self._all_or_nothing():
             for batch in cut_at_reference(rows):
-                results = self.lookup(self.reference, batch) if self.lookup else ()
-                for i, row in enumerate(batch):
-                    self._apply(row, results[i] if results else ())
+                answers = self._look_up([row.event for row in batch])
+                for row, given in zip(batch, answers, strict=False):
+                    self._apply(row, given)
         return self._take_out()
 
     def advance_time(self, watermark: Instant) -> list[Row]:
@@ -96,33 +110,26 @@ class Stage(Generic[S, R]):
             self._fire_before(watermark)
         return self._take_out()
 
-    def replay(self, rows: Iterable[Row], inputs: Mapping[str, Row]) -> None:
+    def replay(self, rows: Iterable[Row]) -> None:
         """Take up the next rows of this stage's own log, as a new owner does: the state is their
         fold.
-
-        `inputs` has, by id, the input rows whose positions `deferred_positions` gives for these
-        rows.
         """
         parking = self.decider.parking
         for row in rows:
-            event = row.event
+            name, event = row.subject, row.event
             self.position, self.time, self.input = row.position, row.time, row.input
             self.watermark = max(self.watermark, row.time)
-            if row.subject == REFERENCE:
-                self.reference = self.decider.evolve_reference(self.reference, event)
-                self._reference_sequence = row.sequence
-                continue
-            subject = self._subject(row.subject)
-            subject.sequence = row.sequence
-            if isinstance(event, (parking.parked, parking.deferred)):
-                subject.deferred = subject.deferred or []
-                self.parked.add(row.subject)
-                if row.cause in inputs:
-                    self._defer(subject.deferred, inputs[row.cause])
+            aggregate = self.aggregates.get(name)
+            aggregate.sequence = row.sequence
+            if name == REFERENCE:
+                self._evolve_reference(event)
+            elif isinstance(event, (parking.parked, parking.deferred)):
+                self._put_behind(name, event.input)
             elif isinstance(event, parking.retried):
-                self._release(row.subject, subject)
+                self._release(name, aggregate)
             else:
-                self._settle(subject, self.decider.evolve(subject.state, event))
+                for timer in self.aggregates.fold(((name, "", event),), {}):
+                    heappush(self._timers, timer)
 
     def stop(self) -> None:
         """Refuse all further work, because this stage knows more than its log has."""
@@ -144,7 +151,18 @@ class Stage(Generic[S, R]):
         out, self._out = self._out, []
         return out
 
-    def _apply(self, row: Row, result: Result) -> None:
+    def _look_up(self, events: Sequence[Any]) -> Iterable[Answers]:
+        """Return the answers to the requests for each of these events, looked up together."""
+        if self.lookup is None:
+            return repeat((), len(events))
+        requests, view = self.decider.requests, self.aggregates
+        requested = [requests(event, view) for event in events]
+        answers = iter(self.lookup(self.reference, [one for each in requested for one in each]))
+        return [tuple(islice(answers, len(each))) for each in requested]
+
+    # ── Inputs ────────────────────────────────────────────────────────────────────────────────────
+
+    def _apply(self, row: Row, answers: Answers) -> None:
         if row.position != self.input + 1:
             raise Halted(
                 f"{self.decider.log}: expected {row.log} {self.input + 1}, got {row.position}: "
@@ -153,138 +171,214 @@ class Stage(Generic[S, R]):
         if row.step == 1:
             self._fire_before(row.time)
         self.input = row.position
+        id_ = f"{row.log}/{row.shard}/{row.position}"
         if row.subject == REFERENCE:
-            self._apply_reference(row)
+            self._apply_reference(row, id_)
             return
-        name = self.decider.subject(row.event)
+        name = self.decider.subject(row.event, self.aggregates)
         if name is not None:
-            self._apply_to_subject(name, row, result)
+            self._append(row.time, self._take(Input(row.event, row.time, name, id_, answers)))
 
-    def _apply_reference(self, row: Row) -> None:
-        events = self.decider.decide_reference(row.event, self.reference)
-        for event in events:
-            self.reference = self.decider.evolve_reference(self.reference, event)
-        self._append(row.time, REFERENCE, self._reference_sequence, row.id, events)
-        self._reference_sequence += len(events)
-
-    def _apply_to_subject(self, name: str, row: Row, result: Result) -> None:
-        subject = self._subject(name)
-        if subject.deferred is None:
-            events = self._decide(name, subject, (Input(row.event, row.time, result),))
-        elif self.decider.retries(row.event):
-            events = self._retry(name, subject, subject.deferred)
-        else:
-            events = (self.decider.parking.defer(name),)
-        if subject.deferred is not None:
-            self._defer(subject.deferred, row)
-        cause = f"{row.log}/{row.shard}/{row.position}"
-        self._append(row.time, name, subject.sequence, cause, events)
-        subject.sequence += len(events)
-
-    def _defer(self, deferred: list[Row], row: Row) -> None:
-        """Add an input to those behind a parked subject, unless it is a retry: that has done its
-        work.
-        """
-        if not self.decider.retries(row.event):
-            deferred.append(row)
-
-    def _retry(self, name: str, subject: Subject[S], deferred: Sequence[Row]) -> Sequence[Any]:
-        """Decide the deferred inputs with the reference data in force now, each at its own time."""
-        results: Sequence[Result] = [()] * len(deferred)
-        if self.lookup and deferred:
-            results = self.lookup(self.reference, deferred)
-        inputs = [
-            Input(row.event, row.time, result)
-            for row, result in zip(deferred, results, strict=True)
-        ]
-        events = self._decide(name, subject, inputs)
-        parking = self.decider.parking
-        if events and isinstance(events[0], parking.parked):
-            return events
-        self._release(name, subject)
-        return (parking.retry(name), *events)
-
-    def _release(self, name: str, subject: Subject[S]) -> None:
-        """End the parking of a subject. Its timers run again, those too that were due meanwhile."""
-        subject.deferred = None
-        self.parked.discard(name)
-        for timer in self.decider.timers(subject.state):
-            heappush(self._timers, timer)
-
-    def _subject(self, name: str) -> Subject[S]:
-        subject = self.subjects.get(name)
-        if subject is None:
-            subject = self.subjects[name] = Subject(self.decider.initial_state)
-        return subject
-
-    def _decide(self, name: str, subject: Subject[S], inputs: Sequence[Input]) -> Sequence[Any]:
-        """Make one decision about inputs. If it fails, change nothing and return the
-        parking alone.
-        """
-        decider, state = self.decider, subject.state
-        decided: list[Any] = []
+    def _take(self, input_: Input) -> Decided:
+        """Decide about an input, or defer it behind a parked aggregate."""
+        if input_.subject in self.parked:
+            if self.decider.retries(input_.event):
+                return self._retry(input_)
+            return self._defer(input_.subject, input_)
         try:
-            for each in inputs:
-                for event in decider.decide(each, state, self.reference):
-                    state = decider.evolve(state, event)
-                    decided.append(event)
-            self._settle(subject, state)
+            return self._decide(input_, {})
         except SHARD_FAULTS:
             raise
+        except Waits as wait:
+            return self._defer(wait.name, input_)
         except Exception as fault:
-            subject.deferred = subject.deferred or []
-            self.parked.add(name)
-            return (decider.parking.park(name, f"{type(fault).__name__}: {fault}"),)
+            return self._park(fault, input_)
+
+    def _decide(self, input_: Input, changes: Changes) -> Decided:
+        """Decide about an input and fold the events. If folding fails, all changes are undone.
+
+        `changes` has those of earlier inputs of the same decision, and gets those of this one.
+        """
+        aggregate, cause = self.decider.aggregate, input_.id
+        decided = [
+            (aggregate(event[1]), event[0], event[1])
+            if type(event) is Following
+            else (aggregate(event), cause, event)
+            for event in self.decider.decide(input_, self.aggregates)
+        ]
+        if self.parked:
+            for name, _, _ in decided:
+                if name in self.parked:
+                    raise Waits(name)
+        try:
+            started = self.aggregates.fold(decided, changes)
+        except BaseException:
+            self.aggregates.undo(changes)
+            raise
+        for timer in started:
+            heappush(self._timers, timer)
         return decided
 
-    def _settle(self, subject: Subject[S], state: S) -> None:
-        """Set the state of a subject and start the timers that are new in it."""
-        started, running = self.decider.timers(state), self.decider.timers(subject.state)
-        subject.state = state
-        if started is not running:
-            for timer in started:
-                if timer not in running:
-                    heappush(self._timers, timer)
+    # ── Reference data ────────────────────────────────────────────────────────────────────────────
+
+    def _apply_reference(self, row: Row, id_: str) -> None:
+        """Adopt reference data, and let every aggregate that they affect meet them.
+
+        An aggregate that cannot be decided is parked alone. A parked one meets them at its retry.
+        """
+        decided: Decided = []
+        for event in self.decider.decide_reference(row.event, self.aggregates):
+            self._evolve_reference(event)
+            decided.append((REFERENCE, id_, event))
+        if decided:
+            affected = self.decider.find_affected(row.event, self.aggregates)
+            events = [ReferenceChanged(name) for name in sorted(affected)]
+            for event, answers in zip(events, self._look_up(events), strict=True):
+                if event.subject not in self.parked:
+                    decided += self._meet(Input(event, row.time, event.subject, id_, answers))
+        self._append(row.time, decided)
+
+    def _evolve_reference(self, event: Any) -> None:
+        """Put reference data in force, or another version of the decider."""
+        self.aggregates.reference = self.decider.evolve_reference(self.reference, event)
+        version = self.decider.version(event)
+        if version is None:
+            return
+        if version not in self._versions:
+            known = ", ".join(self._versions)
+            raise Halted(f"decider {version!r} was adopted; this code has {known}: install it")
+        self.decider = self.aggregates.decider = self._versions[version]
+
+    # ── Timers ────────────────────────────────────────────────────────────────────────────────────
 
     def _fire_before(self, time: Instant) -> None:
-        timers = self._timers
+        timers, parked = self._timers, self.parked
         while timers and timers[0].due < time:
             timer = heappop(timers)
-            subject = self.subjects[timer.subject]
-            if not subject.is_parked and timer in self.decider.timers(subject.state):
-                fired = Input(TimerFired(timer), max(timer.due, self.time))
-                self._fire(timer.subject, fired, timer.id)
+            name = timer.subject
+            if name not in parked and timer in self.decider.timers(self.aggregates.state(name)):
+                self._fire(Input(TimerFired(timer), max(timer.due, self.time), name, timer.id))
         if time > self.watermark:
             self.watermark = time
 
-    def _fire(self, name: str, fired: Input, cause: str) -> None:
-        subject = self.subjects[name]
-        events = self._decide(name, subject, (fired,))
-        self._append(fired.time, name, subject.sequence, cause, events)
-        subject.sequence += len(events)
+    def _fire(self, fired: Input) -> None:
+        self._append(fired.time, self._meet(fired))
 
-    def _append(
-        self, time: Instant, subject: str, sequence: int, cause: str, events: Sequence[Any]
-    ) -> None:
-        """Append the events of one decision, after the `sequence` that its subject has."""
-        if not events:
+    def _meet(self, input_: Input) -> Decided:
+        """Decide about an input that cannot wait: if it had to, its own aggregate is parked."""
+        try:
+            return self._decide(input_, {})
+        except SHARD_FAULTS:
+            raise
+        except Exception as fault:
+            return self._park(fault, input_)
+
+    # ── Parking ───────────────────────────────────────────────────────────────────────────────────
+
+    def _park(self, fault: Exception, input_: Input) -> Decided:
+        """Park the aggregate of an input that could not be decided."""
+        sentence = f"{type(fault).__name__}: {fault}"
+        event = self.decider.parking.park(input_.subject, sentence, self._store(input_))
+        self._put_behind(input_.subject, event.input)
+        return [(input_.subject, input_.id, event)]
+
+    def _defer(self, name: str, input_: Input) -> Decided:
+        """Defer an input behind a parked aggregate."""
+        event = self.decider.parking.defer(name, self._store(input_))
+        self._put_behind(name, event.input)
+        return [(name, input_.id, event)]
+
+    def _store(self, input_: Input) -> StoredInput | None:
+        """Return an input as it waits; None for what waits in another way.
+
+        A retry has done its work, a timer goes on running, and reference data are in force.
+        """
+        event = input_.event
+        if isinstance(event, (TimerFired, ReferenceChanged)) or self.decider.retries(event):
+            return None
+        return store(input_.id, input_.time, event)
+
+    def _put_behind(self, name: str, stored: StoredInput | None) -> None:
+        """Add an input to those behind an aggregate, which is parked by that if it was not."""
+        aggregate = self.aggregates.get(name)
+        if aggregate.deferred is None:
+            aggregate.deferred = []
+            self.parked.add(name)
+        if stored is not None:
+            aggregate.deferred.append(stored)
+
+    def _retry(self, retry: Input) -> Decided:
+        """Decide the inputs behind a parked aggregate, each at its own time, with the reference
+        data in force now. If one fails, nothing is changed.
+        """
+        name, parking = retry.subject, self.decider.parking
+        aggregate = self.aggregates.get(name)
+        deferred, changes = aggregate.deferred, Changes()
+        self._release(name, aggregate)
+        decided: Decided = [(name, retry.id, parking.retry(name))]
+        try:
+            for input_ in self._list_missed(retry, deferred or ()):
+                decided += self._decide_again(input_, changes)
+        except SHARD_FAULTS:
+            raise
+        except Exception as fault:
+            self.aggregates.undo(changes)
+            aggregate.deferred = deferred
+            self.parked.add(name)
+            return self._park(fault, retry)
+        for behind, _, event in decided:
+            if isinstance(event, parking.deferred):
+                self._put_behind(behind, event.input)
+        return decided
+
+    def _list_missed(self, retry: Input, deferred: Sequence[StoredInput]) -> Iterator[Input]:
+        """Yield what a parked aggregate missed: the reference data in force, then its inputs."""
+        events = [ReferenceChanged(retry.subject), *map(event_of, deferred)]
+        answers = list(self._look_up(events))
+        yield retry._replace(event=events[0], answers=answers[0])
+        for stored, event, given in zip(deferred, events[1:], answers[1:], strict=True):
+            yield Input(event, stored.time, retry.subject, stored.id, given)
+
+    def _decide_again(self, input_: Input, changes: Changes) -> Decided:
+        """Decide about an input that waited. It may have to wait behind another aggregate."""
+        event, name = input_.event, input_.subject
+        if not isinstance(event, ReferenceChanged):
+            name = self.decider.subject(event, self.aggregates) or name
+        try:
+            if name in self.parked:
+                raise Waits(name)
+            return self._decide(input_._replace(subject=name), changes)
+        except Waits as wait:
+            return [
+                (wait.name, input_.id, self.decider.parking.defer(wait.name, self._store(input_)))
+            ]
+
+    def _release(self, name: str, aggregate: Aggregate[S]) -> None:
+        """End the parking of an aggregate. Its timers run again, those too that were due
+        meanwhile.
+        """
+        aggregate.deferred = None
+        self.parked.discard(name)
+        for timer in self.decider.timers(aggregate.state):
+            heappush(self._timers, timer)
+
+    # ── Rows ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _append(self, time: Instant, decided: Decided) -> None:
+        """Append the events of one decision."""
+        if not decided:
             return
         assert time >= self.time, "time never goes back"
         log, shard, position, input_ = self.decider.log, self.shard, self.position, self.input
-        self._out += [
-            Row(log, shard, position + i, time, input_, i, subject, sequence + i, cause, event)
-            for i, event in enumerate(events, 1)
-        ]
-        self.position = position + len(events)
+        aggregates = self.aggregates.by_name
+        for step, (name, cause, event) in enumerate(decided, 1):
+            aggregate = aggregates[name]
+            aggregate.sequence = sequence = aggregate.sequence + 1
+            self._out.append(
+                Row(log, shard, position + step, time, input_, step, name, sequence, cause, event)
+            )
+        self.position = position + len(decided)
         self.time = time
-
-
-def deferred_positions(rows: Sequence[Row], log: str, parking: Parking) -> Iterator[int]:
-    """Yield the positions in `log` of the inputs that these rows put behind a parked subject."""
-    kinds = (parking.parked, parking.deferred)
-    for row in rows:
-        if isinstance(row.event, kinds) and row.cause.startswith(f"{log}/"):
-            yield int(row.cause.rpartition("/")[2])
 
 
 def cut_at_reference(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

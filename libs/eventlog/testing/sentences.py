@@ -1,13 +1,15 @@
 """Sentences about a decider: `given(routing, CASE_ROUTED).when(VISIT_MADE).then(CASE_VISITED)`.
 
-Events are given and events are expected; the state is what their fold makes of them.
+Events are given and events are expected; the states are what their fold makes of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
-from eventlog.core.decider import Decider, Input, Result
+from eventlog.core.aggregates import Aggregates
+from eventlog.core.decider import Decider, Following, Input, ReferenceChanged, TimerFired
 from events.instants import Instant
 from events.registry import TYPE_OF
 
@@ -18,19 +20,40 @@ R = TypeVar("R")
 class Given(Generic[S, R]):
     """A decider with a past."""
 
-    def __init__(self, decider: Decider[S, R], reference: R, state: S) -> None:
+    def __init__(self, decider: Decider[S, R], past: tuple[Any, ...]) -> None:
         self.decider = decider
-        self.reference = reference
-        self.state = state
+        self.past = past
+        self.aggregates: Aggregates[S, R] = Aggregates(decider)
+        for event in past:
+            if is_reference(event):
+                reference = decider.evolve_reference(self.aggregates.reference, event)
+                self.aggregates.reference = reference
+            else:
+                self.aggregates.fold(((decider.aggregate(event), "", event),), {})
 
-    def when(self, what: Any, at: Instant = 0, result: Result = ()) -> When[S, R]:
-        """Decide about an event or a `TimerFired` at an instant; `result` is that of
-        its look-up.
-        """
+    @property
+    def state(self) -> S:
+        """Return the state of the one aggregate that the past is about."""
+        states = [each.state for each in self.aggregates.by_name.values()]
+        assert len(states) < 2, "several aggregates have a past: ask for `aggregates.state`"
+        return states[0] if states else self.decider.initial_state
+
+    def when(
+        self, what: Any, at: Instant = 0, answers: Sequence[Any] = (), id_: str = ""
+    ) -> When[S, R]:
+        """Decide about an input at an instant; `answers` are those to the requests for it."""
         if is_reference(what):
-            return When(self, tuple(self.decider.decide_reference(what, self.reference)))
-        input_ = Input(what, at, result)
-        return When(self, tuple(self.decider.decide(input_, self.state, self.reference)))
+            return When(self, tuple(self.decider.decide_reference(what, self.aggregates)))
+        input_ = Input(what, at, self._subject(what), id_, answers)
+        decided = self.decider.decide(input_, self.aggregates)
+        return When(self, tuple(each[1] if type(each) is Following else each for each in decided))
+
+    def _subject(self, what: Any) -> str:
+        if isinstance(what, TimerFired):
+            return what.timer.subject
+        if isinstance(what, ReferenceChanged):
+            return what.subject
+        return self.decider.subject(what, self.aggregates) or ""
 
 
 class When(Generic[S, R]):
@@ -43,23 +66,12 @@ class When(Generic[S, R]):
     def then(self, *expected: Any) -> Given[S, R]:
         """Expect exactly these events. Returns the decider with them in its past, to go on from."""
         assert self.events == expected, f"expected {expected}, got {self.events}"
-        return replay(self._given, self.events)
+        return Given(self._given.decider, (*self._given.past, *self.events))
 
 
 def given(decider: Decider[S, R], *past: Any) -> Given[S, R]:
-    """Return a decider with a past: events of reference data and of one subject."""
-    return replay(Given(decider, decider.initial_reference, decider.initial_state), past)
-
-
-def replay(start: Given[S, R], past: tuple[Any, ...]) -> Given[S, R]:
-    """Return the decider after these events of its own."""
-    decider, reference, state = start.decider, start.reference, start.state
-    for event in past:
-        if is_reference(event):
-            reference = decider.evolve_reference(reference, event)
-        else:
-            state = decider.evolve(state, event)
-    return Given(decider, reference, state)
+    """Return a decider with a past: events of reference data and of aggregates."""
+    return Given(decider, past)
 
 
 def is_reference(event: Any) -> bool:

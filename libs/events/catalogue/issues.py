@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeGuard, get_args
+from typing import Literal, TypeGuard, get_args
 
 from events.catalogue.values import Line, PlaceClaim
 from events.instants import Instant
-from events.plain import from_plain, to_plain
-from events.registry import CATALOGUE, TYPE_OF, Words, event
+from events.registry import Words, event
 from events.texts import CallId, Code, Word
 
 
@@ -162,14 +161,3 @@ ACTIONS = frozenset(get_args(Action))
 def is_action(event: object) -> TypeGuard[Action]:
     """Tell an action from an issue, a retry and reference data."""
     return type(event) in ACTIONS
-
-
-def to_fields(action: Action) -> tuple[str, dict[str, Any]]:
-    """Return the type name of an action, and its fields as plain data."""
-    return TYPE_OF[type(action)].name, to_plain(action)
-
-
-def from_fields(type_name: str, data: dict[str, Any]) -> Action:
-    """Return the action whose type name and fields `to_fields` gave."""
-    action: Action = from_plain(CATALOGUE[type_name].cls, data)
-    return action

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from events.registry import Parking, Words, event
+from events.stored_inputs import StoredInput
 
 
 @event(
@@ -15,14 +14,11 @@ from events.registry import Parking, Words, event
 class ActionWaits:
     """An action came before the report that it is about.
 
-    It applies at the report, in that same decision. Behind the report's own two rows, each action
-    that waits has one row there, in their order. `type` and `data` are the action as intake wrote
-    it.
+    It is decided at the report, in that same decision, and its row there names it as its cause.
     """
 
     issue: str
-    type: str
-    data: dict[str, Any]
+    input: StoredInput
 
 
 @event("cases", "calls", words=Words(en="An action was declined", zh="动作未被接受"))
@@ -43,11 +39,13 @@ class InputDeclined:
 class CaseParked:
     """Deciding this case failed, by a fault of ours.
 
-    Its inputs wait in order until a retry; other cases go on.
+    Its inputs wait in order until a retry; other cases go on. `input` is the one that could not be
+    decided; None for a clock, for reference data, and for a retry.
     """
 
     case: str
     fault: str
+    input: StoredInput | None
 
 
 @event(
@@ -57,16 +55,18 @@ class CaseParked:
     words=Words(en="An action waits behind the parked case", zh="动作排在搁置事项之后"),
 )
 class InputHeld:
-    """An input waits behind a parked case. The row's cause names the input."""
+    """An input waits behind a parked case, which it would change."""
 
     case: str
+    input: StoredInput
 
 
 @event("cases", "calls", defers=True, words=Words(en="Parked case goes on", zh="搁置事项恢复办理"))
 class CaseRetried:
     """A parked case goes on.
 
-    The inputs behind it are decided here, in their order, in this same decision.
+    The inputs behind it are decided here, in their order, in this same decision. Each of those rows
+    names its own input as its cause.
     """
 
     case: str

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Collection, Sequence
+from typing import Any, TypeAlias, assert_never
 
 from escalation.core import calls, clocks
 from escalation.core import reference as reference_data
@@ -17,7 +17,7 @@ from escalation.core.case import (
     require_watched,
 )
 from escalation.core.reference import Reference
-from eventlog.core.decider import Input, Timer, TimerFired
+from eventlog.core.decider import Input, Key, ReferenceChanged, Timer, TimerFired, View
 from events.catalogue import (
     NOT_PARKED,
     PARKING,
@@ -48,6 +48,8 @@ from events.catalogue import (
 )
 from events.instants import Instant
 
+EscalationView: TypeAlias = View[State, Reference]
+
 
 class Escalation:
     """The decider of one district."""
@@ -57,8 +59,17 @@ class Escalation:
     initial_state: State = Unwatched()
     initial_reference = Reference()
 
-    def subject(self, event: CaseEvent | OutcomeEvent) -> str | None:
+    def subject(self, event: CaseEvent | OutcomeEvent, view: EscalationView) -> str | None:
         return event.case if is_relevant(event) else None
+
+    def requests(self, event: Any, view: EscalationView) -> Sequence[Any]:
+        return ()
+
+    def aggregate(self, event: Outcome) -> str:
+        return event.case
+
+    def keys(self, state: State) -> Sequence[Key]:
+        return ()
 
     def retries(self, event: CaseEvent | OutcomeEvent) -> bool:
         return isinstance(event, RetryPassedOn)
@@ -66,14 +77,21 @@ class Escalation:
     def timers(self, state: State) -> Sequence[Timer]:
         return state.timers if isinstance(state, Watched) else ()
 
-    def decide_reference(self, event: Adopted, reference: Reference) -> Sequence[Adopted]:
+    def decide_reference(self, event: Adopted, view: EscalationView) -> Sequence[Adopted]:
         return reference_data.decide_reference(event)
 
     def evolve_reference(self, reference: Reference, event: Adopted) -> Reference:
         return reference_data.evolve_reference(reference, event)
 
-    def decide(self, input_: Input, state: State, reference: Reference) -> Sequence[Outcome]:
-        event: Relevant | TimerFired = input_.event
+    def find_affected(self, event: Adopted, view: EscalationView) -> Collection[str]:
+        return ()
+
+    def version(self, event: Adopted) -> str | None:
+        return reference_data.version_of(event)
+
+    def decide(self, input_: Input, view: EscalationView) -> Sequence[Outcome]:
+        event: Relevant | TimerFired | ReferenceChanged = input_.event
+        state, reference = view.state(input_.subject), view.reference
         match event:
             case CaseRouted() | CaseQueued() | CaseWithheld():
                 return clocks.decide_placement(event, state, input_.time, reference)
@@ -85,6 +103,8 @@ class Escalation:
                 return clocks.decide_reopening(event, state, input_.time, reference)
             case AcknowledgementPassedOn() | AnswerPassedOn():
                 return calls.decide_action(event, state)
+            case ReferenceChanged():
+                return ()
             case RetryPassedOn(case=case, action=retry):
                 return [InputDeclined(case=case, input_id=retry, because=NOT_PARKED)]
             case unreachable:

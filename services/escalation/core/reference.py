@@ -7,10 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from events.catalogue import Adopted, OnCall, PoliciesAdopted, ReferenceAdopted, RosterAdopted
-from events.errors import Halted
 from events.instants import Instant
-
-VERSIONS = ("2026-11",)  # The decider versions that this code can follow, by their names.
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class Reference:
 
 
 def decide_reference(event: Adopted) -> Sequence[Adopted]:
-    """Record what later decisions need. Raises Halted for an unknown decider version."""
+    """Record what later decisions need."""
     match event:
         case PoliciesAdopted() | RosterAdopted():
             return [event]
@@ -45,16 +42,17 @@ def decide_content(event: ReferenceAdopted) -> Sequence[Adopted]:
     """Record a decider version; the other contents are routing's own."""
     match event.kind:
         case "decider":
-            if event.name not in VERSIONS:
-                known = ", ".join(VERSIONS)
-                raise Halted(
-                    f"decider {event.name!r} was adopted; this code has {known}: install it"
-                )
             return [event]
         case "map" | "names" | "admission" | "roster" | "policies":
             return []
         case unreachable:
             assert_never(unreachable)
+
+
+def version_of(event: Adopted) -> str | None:
+    """Return the decider version that an adoption puts in force, if any."""
+    is_version = isinstance(event, ReferenceAdopted) and event.kind == "decider"
+    return event.name if is_version else None
 
 
 def evolve_reference(reference: Reference, event: Adopted) -> Reference:

@@ -11,13 +11,22 @@ from events.catalogue import (
     InputDeclined,
 )
 from events.registry import value
+from events.stored_inputs import StoredInput
+
+
+@value
+class Waiting:
+    """An action that came before its report, and the input that it is stored as."""
+
+    input: StoredInput
+    action: Action
 
 
 @value
 class Unreported:
     """A case before its report. `deferred` are the actions that came first, in intake's order."""
 
-    deferred: tuple[Action, ...] = ()
+    deferred: tuple[Waiting, ...] = ()
 
 
 @value

@@ -6,10 +6,10 @@ comes before its report waits for it. Each step of the life has a file in `steps
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Collection, Sequence
+from typing import Any, TypeAlias, assert_never
 
-from eventlog.core.decider import Input, Timer
+from eventlog.core.decider import Following, Input, Key, ReferenceChanged, Timer, View
 from events.catalogue import (
     PARKING,
     AcknowledgementGiven,
@@ -49,6 +49,7 @@ from events.catalogue import (
 from events.instants import Instant
 from routing.core import reference as reference_data
 from routing.core.case import Case, Outcome, State, Unreported
+from routing.core.location import Point, points_of
 from routing.core.reference import Library, Reference
 from routing.core.steps import (
     close,
@@ -64,6 +65,8 @@ from routing.core.steps import (
     withdraw,
 )
 
+RoutingView: TypeAlias = View[State, Reference]
+
 
 class Routing:
     """The decider of one district."""
@@ -77,8 +80,17 @@ class Routing:
         self.library = library
         self.initial_reference = Reference(district=district)
 
-    def subject(self, event: IssueEvent) -> str | None:
+    def subject(self, event: IssueEvent, view: RoutingView) -> str:
         return event.issue
+
+    def requests(self, event: Any, view: RoutingView) -> Sequence[Point]:
+        return points_of(event.claims) if isinstance(event, IssueReported) else ()
+
+    def aggregate(self, event: Outcome) -> str:
+        return event.issue if isinstance(event, ActionWaits) else event.case
+
+    def keys(self, state: State) -> Sequence[Key]:
+        return ()
 
     def retries(self, event: IssueEvent) -> bool:
         return isinstance(event, RetryAsked) and event.log == self.log
@@ -86,37 +98,47 @@ class Routing:
     def timers(self, state: State) -> Sequence[Timer]:
         return ()
 
-    def decide_reference(self, event: ReferenceAdopted, reference: Reference) -> Sequence[Adopted]:
+    def decide_reference(self, event: ReferenceAdopted, view: RoutingView) -> Sequence[Adopted]:
         return reference_data.decide_reference(event, self.library)
 
     def evolve_reference(self, reference: Reference, event: Adopted) -> Reference:
         return reference_data.evolve_reference(reference, event, self.library)
 
-    def decide(self, input_: Input, state: State, reference: Reference) -> Sequence[Outcome]:
-        event: IssueEvent = input_.event
+    def find_affected(self, event: ReferenceAdopted, view: RoutingView) -> Collection[str]:
+        return ()
+
+    def version(self, event: Adopted) -> str | None:
+        return reference_data.version_of(event)
+
+    def decide(self, input_: Input, view: RoutingView) -> Sequence[Outcome | Following]:
+        event: IssueEvent | ReferenceChanged = input_.event
+        state, reference = view.state(input_.subject), view.reference
         if isinstance(event, IssueReported):
             return self._report(event, input_, state, reference)
+        if isinstance(event, ReferenceChanged):
+            return ()
         if isinstance(event, RetryAsked):
             return pass_on.decide_retry(event, state)
         if isinstance(state, Unreported):
-            return defer.decide(event, state)
+            return defer.decide(event, input_, state)
         return decide_action(event, state, reference, input_.time)
 
     def _report(
         self, issue: IssueReported, input_: Input, state: State, reference: Reference
-    ) -> Sequence[Outcome]:
+    ) -> Sequence[Outcome | Following]:
         """Open a case, then decide the actions that came before its report."""
         if not isinstance(state, Unreported):
             return report.refuse_repeat(issue)
-        events = report.decide(issue, input_, reference)
-        if state.deferred:
-            case = self._fold(state, events)
-            for action in state.deferred:
-                outcome = decide_action(
-                    defer.mark_early(action), require_reported(case), reference, input_.time
-                )
-                case = self._fold(case, outcome)
-                events += outcome
+        opened = report.decide(issue, input_, reference)
+        if not state.deferred:
+            return opened
+        events: list[Outcome | Following] = [*opened]
+        case = self._fold(state, opened)
+        for waiting in state.deferred:
+            action = defer.mark_early(waiting.action)
+            outcome = decide_action(action, require_reported(case), reference, input_.time)
+            case = self._fold(case, outcome)
+            events += [Following(waiting.input.id, event) for event in outcome]
         return events
 
     def _fold(self, state: State, events: Sequence[Outcome]) -> State:
@@ -155,10 +177,7 @@ class Routing:
 def decide_action(
     action: Action, state: Case, reference: Reference, time: Instant
 ) -> Sequence[Outcome]:
-    """Decide an action about a reported case, in the step that it asks for.
-
-    The outcome is one event, so that readers find the one of each action that waited.
-    """
+    """Decide an action about a reported case, in the step that it asks for."""
     match action:
         case EndedAtSource():
             return end_at_source.decide(action, state)

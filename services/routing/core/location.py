@@ -29,17 +29,33 @@ class Place(NamedTuple):
     data_flags: tuple[str, ...] = ()
 
 
+class Point(NamedTuple):
+    """A claimed point, in degrees of WGS 84: a request for the grids that contain it."""
+
+    lon: float
+    lat: float
+
+
 UNKNOWN_CODE = Place(data_flags=("unknown_code",))  # The map does not have it.
 
 
+def points_of(claims: Sequence[PlaceClaim]) -> list[Point]:
+    """Return the points that are claimed, in their order."""
+    return [
+        Point(claim.lon, claim.lat)
+        for claim in claims
+        if claim.by == "point" and claim.lat is not None and claim.lon is not None
+    ]
+
+
 def locate(
-    claims: Sequence[PlaceClaim], results: Sequence[tuple[str, ...]], grids: Grids
+    claims: Sequence[PlaceClaim], answers: Sequence[tuple[str, ...]], grids: Grids
 ) -> Location:
     """Return the place of the first claim that has one.
 
-    `results` has, for each point claim, the codes of the grids that contain it.
+    `answers` has, for each point claim, the codes of the grids that contain it.
     """
-    grids_at = iter(results)
+    grids_at = iter(answers)
     data_flags: list[str] = []
     for claim in claims:
         place = place_of(claim, grids_at, grids)

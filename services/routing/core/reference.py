@@ -15,10 +15,7 @@ from events.catalogue import (
     RosterAdopted,
     Versions,
 )
-from events.errors import Halted
 from events.reference_data import AdmissionList, Policies
-
-VERSIONS = ("2026-11",)  # The decider versions that this code can follow, by their names.
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class Library(Protocol):
 def decide_reference(event: ReferenceAdopted, library: Library) -> Sequence[Adopted]:
     """Pass reference data on, with the content that later stages need.
 
-    They read nothing but `cases`. Raises Halted for an unknown decider version.
+    They read nothing but `cases`.
     """
     name, digest = event.name, event.digest
     match event.kind:
@@ -99,20 +96,16 @@ def decide_reference(event: ReferenceAdopted, library: Library) -> Sequence[Adop
         case "roster":
             receivers = library.receivers(digest)
             return [RosterAdopted(name=name, digest=digest, receivers=receivers)]
-        case "decider":
-            require_version(name)
-            return [event]
-        case "map" | "names" | "admission":
+        case "map" | "names" | "admission" | "decider":
             return [event]
         case unreachable:
             assert_never(unreachable)
 
 
-def require_version(name: str) -> None:
-    """Raise Halted unless this code has the decider version of that name."""
-    if name not in VERSIONS:
-        known = ", ".join(VERSIONS)
-        raise Halted(f"decider {name!r} was adopted; this code has {known}: install it")
+def version_of(event: Adopted) -> str | None:
+    """Return the decider version that an adoption puts in force, if any."""
+    is_version = isinstance(event, ReferenceAdopted) and event.kind == "decider"
+    return event.name if is_version else None
 
 
 def evolve_reference(reference: Reference, event: Adopted, library: Library) -> Reference:

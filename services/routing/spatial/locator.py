@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,9 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from eventlog.core.decider import Result
-from eventlog.core.row import Row
-from events.catalogue import IssueReported
+from routing.core.location import Point
 from routing.core.reference import Reference
 from routing.reference_store import ContentLibrary
 
@@ -21,35 +19,21 @@ Places = Sequence[tuple[float, float]] | NDArray[np.float64]
 
 
 class Locator:
-    """Looks up, for each row and each of its point claims, the codes of the grids there."""
+    """Answers for each requested point with the codes of the grids there."""
 
     def __init__(self, library: ContentLibrary) -> None:
         self._library = library
         self._index = lru_cache(maxsize=2)(self._build_index)
 
-    def __call__(self, reference: Reference, rows: Sequence[Row]) -> Sequence[Result]:
-        results: list[Result] = [()] * len(rows)
-        points = list(points_of(rows))
-        if points and reference.map_digest:
-            index = self._index(reference.map_digest)
-            codes = index.grids_at([(lon, lat) for _, lon, lat in points])
-            for (i, _, _), grids in zip(points, codes, strict=True):
-                results[i] = (*results[i], grids)
-        return results
+    def __call__(self, reference: Reference, points: Sequence[Point]) -> Sequence[Codes]:
+        if not points or not reference.map_digest:
+            return [()] * len(points)
+        return self._index(reference.map_digest).grids_at(points)
 
     def _build_index(self, digest: str) -> GridIndex:
         grids = self._library.map(digest).grids
         polygons = [shapely.geometry.shape(grid.geometry) for grid in grids]
         return GridIndex(polygons, [grid.code for grid in grids])
-
-
-def points_of(rows: Sequence[Row]) -> Iterator[tuple[int, float, float]]:
-    """Yield each point that is claimed: the index of its row, its longitude and its latitude."""
-    for i, row in enumerate(rows):
-        if isinstance(row.event, IssueReported):
-            for claim in row.event.claims:
-                if claim.by == "point" and claim.lat is not None and claim.lon is not None:
-                    yield i, claim.lon, claim.lat
 
 
 class GridIndex:

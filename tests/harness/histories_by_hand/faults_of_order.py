@@ -60,7 +60,7 @@ ORDER: dict[str, Fault] = {
     "a decision has two times": (
         change("cases", "case-visited", ts="+1"),
         "step",
-        "another input, cause, time",
+        "another input or time",
     ),
     "an input is no decision of its own": (
         change("intake", "visit-made", n=2),

@@ -9,33 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from eventlog.core.decider import Input
 from events.catalogue import (
     Action,
     ActionWaits,
     EndedAtSource,
     InputDeclined,
-    from_fields,
-    to_fields,
 )
-from routing.core.case import Outcome, State, Unreported
+from events.stored_inputs import event_of, store
+from routing.core.case import Outcome, State, Unreported, Waiting
 
 WAITING_MAX = 32  # Of one source, for one issue. The longest life of a case has fewer actions.
 TOO_MANY = f"{WAITING_MAX} actions of this source wait for this issue already: report it first."
 
 
-def decide(action: Action, state: Unreported) -> Sequence[Outcome]:
+def decide(action: Action, input_: Input, state: Unreported) -> Sequence[Outcome]:
     """Let an action wait for its report, unless too many of its source do."""
     source = source_of(action)
-    if sum(source_of(other) == source for other in state.deferred) >= WAITING_MAX:
+    if sum(source_of(other.action) == source for other in state.deferred) >= WAITING_MAX:
         return [InputDeclined(case=action.issue, input_id=action.action, because=TOO_MANY)]
-    type_name, data = to_fields(action)
-    return [ActionWaits(issue=action.issue, type=type_name, data=data)]
+    return [ActionWaits(issue=action.issue, input=store(input_.id, input_.time, action))]
 
 
 def evolve(state: State, event: ActionWaits) -> Unreported:
     """Return an unreported case with one more action behind the others."""
     assert isinstance(state, Unreported), f"{event} after its report"
-    return Unreported((*state.deferred, from_fields(event.type, event.data)))
+    return Unreported((*state.deferred, Waiting(event.input, event_of(event.input))))
 
 
 def source_of(action: Action) -> str:

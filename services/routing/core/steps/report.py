@@ -23,7 +23,7 @@ def decide(issue: IssueReported, input_: Input, reference: Reference) -> list[Ou
         matter=facts,
         rules=issue.rules,
     )
-    location = locate(issue.claims, input_.result, reference.grids)
+    location = locate(issue.claims, input_.answers, reference.grids)
     return [reported, place.place_case(issue.issue, facts, location, reference)]
 
 

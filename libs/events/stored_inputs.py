@@ -1,0 +1,33 @@
+"""Inputs that wait inside an event: their encoded bytes, and the type by which they are decoded."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from events.instants import Instant
+from events.plain import from_plain, to_plain
+from events.registry import CATALOGUE, TYPE_OF, value
+
+
+@value
+class StoredInput:
+    """An input that waits: its id (log/shard/position) and time, its type, and its fields in
+    JSON.
+    """
+
+    id: str
+    time: Instant
+    type: str
+    data: str
+
+
+def store(id_: str, time: Instant, event: Any) -> StoredInput:
+    """Return an input as it is stored. Equal inputs give equal texts."""
+    data = json.dumps(to_plain(event), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return StoredInput(id_, time, TYPE_OF[type(event)].name, data)
+
+
+def event_of(stored: StoredInput) -> Any:
+    """Return the event of a stored input, decoded by its type."""
+    return from_plain(CATALOGUE[stored.type].cls, json.loads(stored.data))
