@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eventlog.core.decider import Timer, TimerFired
+from eventlog.core.decider import Input, Timer, TimerFired
 from eventlog.testing.sentences import Given, given
 from events import catalogue as e
 from tests.harness.calls import (
@@ -343,5 +343,6 @@ def test_maps_are_routings_own() -> None:
 
 def test_what_concerns_no_clock_changes_nothing() -> None:
     view = given(escalation).aggregates
-    assert escalation.subject(e.CaseVisited(case=CASE, holder=ANN, by="ann"), view) is None
-    assert escalation.subject(case_routed(), view) == CASE
+    visited = e.CaseVisited(case=CASE, holder=ANN, by="ann")
+    assert escalation.subject(Input(visited, 0, ""), view) is None
+    assert escalation.subject(Input(case_routed(), 0, ""), view) == CASE

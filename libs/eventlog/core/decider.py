@@ -67,8 +67,8 @@ class Key(NamedTuple):
 class Input(NamedTuple):
     """An input of a decider: an event, `TimerFired` or `ReferenceChanged`, and its time.
 
-    `subject` is its aggregate, `id` the cause that its events name, and `answers` are those to the
-    requests for it.
+    `subject` is its aggregate, empty while that is still to be named. `id` is the cause that its
+    events name, and `answers` are those to the requests for it.
     """
 
     event: Any
@@ -117,8 +117,11 @@ class Decider(Protocol[S, R]):
     initial_state: S
     initial_reference: R
 
-    def subject(self, event: Any, view: View[S, R], /) -> str | None:
-        """Return the aggregate that an input concerns; None if it concerns nobody."""
+    def subject(self, input_: Input, view: View[S, R], /) -> str | None:
+        """Return the aggregate that an input of the log concerns; None if it concerns nobody.
+
+        Which case is the same matter may depend on the time and the place of the input.
+        """
 
     def requests(self, event: Any, view: View[S, R], /) -> Sequence[Any]:
         """Return what the shell must look up before an input is decided.

@@ -175,7 +175,8 @@ class Stage(Generic[S, R]):
         if row.subject == REFERENCE:
             self._apply_reference(row, id_)
             return
-        name = self.decider.subject(row.event, self.aggregates)
+        unnamed = Input(row.event, row.time, "", id_, answers)
+        name = self.decider.subject(unnamed, self.aggregates)
         if name is not None:
             self._append(row.time, self._take(Input(row.event, row.time, name, id_, answers)))
 
@@ -341,9 +342,9 @@ class Stage(Generic[S, R]):
 
     def _decide_again(self, input_: Input, changes: Changes) -> Decided:
         """Decide about an input that waited. It may have to wait behind another aggregate."""
-        event, name = input_.event, input_.subject
-        if not isinstance(event, ReferenceChanged):
-            name = self.decider.subject(event, self.aggregates) or name
+        name = input_.subject
+        if not isinstance(input_.event, ReferenceChanged):
+            name = self.decider.subject(input_, self.aggregates) or name
         try:
             if name in self.parked:
                 raise Waits(name)

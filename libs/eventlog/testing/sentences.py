@@ -44,16 +44,18 @@ class Given(Generic[S, R]):
         """Decide about an input at an instant; `answers` are those to the requests for it."""
         if is_reference(what):
             return When(self, tuple(self.decider.decide_reference(what, self.aggregates)))
-        input_ = Input(what, at, self._subject(what), id_, answers)
+        input_ = Input(what, at, "", id_, answers)
+        input_ = input_._replace(subject=self._subject(input_))
         decided = self.decider.decide(input_, self.aggregates)
         return When(self, tuple(each[1] if type(each) is Following else each for each in decided))
 
-    def _subject(self, what: Any) -> str:
+    def _subject(self, input_: Input) -> str:
+        what = input_.event
         if isinstance(what, TimerFired):
             return what.timer.subject
         if isinstance(what, ReferenceChanged):
             return what.subject
-        return self.decider.subject(what, self.aggregates) or ""
+        return self.decider.subject(input_, self.aggregates) or ""
 
 
 class When(Generic[S, R]):

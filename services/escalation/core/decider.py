@@ -59,7 +59,8 @@ class Escalation:
     initial_state: State = Unwatched()
     initial_reference = Reference()
 
-    def subject(self, event: CaseEvent | OutcomeEvent, view: EscalationView) -> str | None:
+    def subject(self, input_: Input, view: EscalationView) -> str | None:
+        event: CaseEvent | OutcomeEvent = input_.event
         return event.case if is_relevant(event) else None
 
     def requests(self, event: Any, view: EscalationView) -> Sequence[Any]:

@@ -80,7 +80,8 @@ class Routing:
         self.library = library
         self.initial_reference = Reference(district=district)
 
-    def subject(self, event: IssueEvent, view: RoutingView) -> str:
+    def subject(self, input_: Input, view: RoutingView) -> str:
+        event: IssueEvent = input_.event
         return event.issue
 
     def requests(self, event: Any, view: RoutingView) -> Sequence[Point]:
