@@ -324,7 +324,7 @@ class StageService(HostedService):
             parking=self._parking if with_parked else None,
         )
         reads = {
-            shard: list(supervisor.runner.read.values())[-1]
+            shard: sum(supervisor.runner.read.values())
             for shard, supervisor in self.supervisors.items()
             if supervisor.runner
         }
@@ -355,15 +355,14 @@ class StageService(HostedService):
         return ""
 
     async def _is_late(self, processor: Processor, head: Head) -> bool:
-        """Tell if time has passed for the source of a shard and not for the shard.
+        """Tell if time has passed for the inputs of a shard and not for the shard.
 
-        The source is only read if the shard is not at the present.
+        Their logs are only read if the shard is not at the present.
         """
         late_us = LATE_SECONDS * 1e6 * self.host.speed
         if time.time_ns() / 1000 - head.time < late_us:
             return False
-        mark = await processor.source.watermark(head.shard)
-        return mark.watermark - head.time >= late_us
+        return await processor.order.time(head.shard) - head.time >= late_us
 
     def parked(self) -> Mapping[tuple[str, str], int]:
         return {

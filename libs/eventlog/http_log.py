@@ -18,7 +18,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from eventlog.codec import Entry, Wire, entry_envelope, read_envelope
-from eventlog.core.log import rows_at
+from eventlog.core.log import row_at, rows_at
 from eventlog.core.row import Generation, Row, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
@@ -182,6 +182,10 @@ class HttpLog:
     async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
         """Return the rows of ascending positions. Raises Truncated if one is gone."""
         return await rows_at(self, shard, positions)
+
+    async def row(self, shard: str, position: int) -> Row | None:
+        """Return the row at a position; None if there is none."""
+        return await row_at(self, shard, position)
 
     async def generation(self, shard: str) -> Generation:
         """Return the generation of the shard; number 0 while there is none."""

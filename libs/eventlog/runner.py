@@ -1,4 +1,4 @@
-"""Drives a stage: reads the log before it, applies, commits to its own log, and lets time pass."""
+"""Drives a stage: reads its inputs, applies them, commits to its own log, and lets time pass."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from eventlog.core.log import Log, Source
+from eventlog.core.log import Log
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
-from events.errors import Halted
+from eventlog.input_order import InputOrder
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -23,7 +23,7 @@ async def nothing_to_fetch(rows: Sequence[Row]) -> None:
 
 
 class Runner(Generic[S, R]):
-    """One stage between the log that it reads and the log that it writes.
+    """One stage between the order that it reads and the log that it writes.
 
     `fetch` brings what is stored beside the log (contents of reference data) before rows that need
     it are applied or replayed.
@@ -32,13 +32,13 @@ class Runner(Generic[S, R]):
     def __init__(
         self,
         stage: Stage[S, R],
-        source: Source,
+        order: InputOrder,
         sink: Log,
         batch: int,
         fetch: Callable[[Sequence[Row]], Awaitable[None]] = nothing_to_fetch,
     ) -> None:
         self.stage = stage
-        self.source = source
+        self.order = order
         self.sink = sink
         self.batch = batch
         self.fetch = fetch
@@ -48,7 +48,7 @@ class Runner(Generic[S, R]):
     @property
     def read(self) -> dict[str, int]:
         """The last position of each log that was read."""
-        return {self.source.name: self.stage.input}
+        return {name: self.stage.read.get(name, 0) for name in self.order.logs}
 
     @property
     def parked(self) -> int:
@@ -56,7 +56,7 @@ class Runner(Generic[S, R]):
         return len(self.stage.parked)
 
     async def catch_up(self) -> None:
-        """Apply all rows of the source, then let time pass up to its watermark."""
+        """Apply all rows that there are, then let time pass up to their watermark."""
         while await self.step():
             pass
         await self.advance_time()
@@ -78,15 +78,13 @@ class Runner(Generic[S, R]):
         return count
 
     async def advance_time(self) -> None:
-        """Fire what was due before the source's watermark, if all rows before it were read."""
+        """Fire what was due before the watermark, if all rows before it were read."""
         stage = self.stage
         await self._commit(*self._take_decided())
-        mark = await self.source.watermark(stage.shard)
-        if mark.position < stage.input:
-            raise Halted(lost_input(self.source.name, stage.shard, mark.position, stage.input))
-        if mark.position == stage.input:
-            await self._commit(stage.advance_time(mark.watermark), stage.progress)
-            await self.sink.announce(stage.shard, mark.watermark, stage.input)
+        watermark = await self.order.watermark(stage.shard, stage.read)
+        if watermark is not None:
+            await self._commit(stage.advance_time(watermark), stage.progress)
+            await self.sink.announce(stage.shard, watermark, stage.input)
 
     async def replay(self) -> None:
         """Take up the rows that the stage has written before."""
@@ -94,11 +92,12 @@ class Runner(Generic[S, R]):
         while rows := await self.sink.read(stage.shard, stage.position, self.batch):
             await self.fetch(rows)
             stage.replay(rows)
+        stage.read = await self.order.split(stage.shard, stage.input)
 
     async def _decide(self) -> int:
         """Read a batch and apply it in parts; return the number of rows read."""
         stage = self.stage
-        rows = await self.source.read(stage.shard, stage.input, self.batch)
+        rows = await self.order.read(stage.shard, stage.read, self.batch)
         await self.fetch(rows)
         for start in range(0, len(rows), PART):
             self._decided += stage.apply(rows[start : start + PART])
@@ -120,11 +119,3 @@ class Runner(Generic[S, R]):
             self.stage.stop()
             self._decided.clear()
             raise
-
-
-def lost_input(log: str, shard: str, end: int, read: int) -> str:
-    """Return the sentence for a log that is shorter than what was read of it."""
-    return (
-        f"{log}/{shard} ends at {end}, but {read} was read before: it was lost, or restored. "
-        "If its service folds it again, this goes on by itself; else restore its database"
-    )

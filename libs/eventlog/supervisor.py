@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Protocol
 
-from eventlog.core.log import Log, Source
+from eventlog.core.log import Log
 from eventlog.core.row import Generation
+from eventlog.input_order import InputOrder
 from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
@@ -47,10 +48,13 @@ class OwnedLog(Log, Protocol):
 
 
 class Processor(Protocol):
-    """The work of one shard. `source` is the log that the supervisor waits for."""
+    """The work of one shard, in the order of its inputs."""
 
-    source: Source
     batch: int
+
+    @property
+    def order(self) -> InputOrder:
+        """The order in which the inputs are read."""
 
     @property
     def read(self) -> Mapping[str, int]:
@@ -130,9 +134,9 @@ class ShardSupervisor:
         return HALTED_SECONDS
 
     async def _own(self) -> None:
-        """Replay, then follow the source, once it has begun."""
+        """Replay, then follow the inputs, once they have begun."""
         processor = self.make()
-        generation = await processor.source.generation(self.shard)
+        generation = await processor.order.generation(self.shard)
         if not generation.number:
             await self.sink.release(self.shard)
             return
@@ -145,9 +149,9 @@ class ShardSupervisor:
 
     async def _follow(self, processor: Processor) -> None:
         """Process rows as they come, and let time pass in between."""
-        source, advanced_at = processor.source.name, 0.0
+        last_log, advanced_at = processor.order.last_log, 0.0
         while True:
-            count = self.notifier.count(source, self.shard)
+            count = self.notifier.count(last_log, self.shard)
             read = await processor.step()
             if read == processor.batch:
                 continue
@@ -156,7 +160,7 @@ class ShardSupervisor:
                 await processor.advance_time()
                 advanced_at = monotonic()
             seconds = SOURCE_POLL_SECONDS if is_due else ADVANCE_SECONDS
-            await self.notifier.wait(source, self.shard, count, seconds)
+            await self.notifier.wait(last_log, self.shard, count, seconds)
 
     async def _replay(self, processor: Processor) -> None:
         """Replay while the lease is renewed, because a long log takes longer than a lease."""

@@ -16,13 +16,14 @@ from assessment.core.facts import Fact, Key, merge_into
 from assessment.store import Advance, FactStore
 from eventlog.core.log import Source
 from eventlog.core.row import Row
+from eventlog.input_order import SingleOrder
 from eventlog.postgres.log import PostgresLog
 from events.catalogue import PoliciesAdopted
 from events.errors import Halted
 
 FEW = 1_000  # Rows: after fewer, the projection rests,
 REST_SECONDS = 0.25  # because half of what comes meanwhile speaks of the same facts.
-PART = 250  # Rows merged at once, so that other services of the process are not held up.
+PART = 250  # Rows merged at once, so that other services of the process are not pending up.
 
 
 class FactProjection:
@@ -36,7 +37,7 @@ class FactProjection:
     ) -> None:
         self.district = district
         self.logs = {each.name: each for each in (cases, calls)}
-        self.source = calls
+        self.order = SingleOrder(calls)
         self.sink = sink
         self.batch = batch
         self.read = dict.fromkeys(self.logs, 0)
@@ -77,7 +78,7 @@ class FactProjection:
                 raise Halted(f"{where} ends at {end}, but {position} was read before")
         if all(marks[name].position == position for name, position in self.read.items()):
             watermark = min(mark.watermark for mark in marks.values())
-            await self.sink.announce(self.district, watermark, self.read[self.source.name])
+            await self.sink.announce(self.district, watermark, self.read[self.order.last_log])
 
     @property
     def _epoch(self) -> int:

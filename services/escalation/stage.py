@@ -17,4 +17,4 @@ def escalation_stages() -> Stages:
         decider = Escalation()
         return Stage(decider, district, versions={DECIDER_VERSION: decider})
 
-    return Stages(make=make, source="cases", sink="calls")
+    return Stages(make=make, sources=("cases",), sink="calls")

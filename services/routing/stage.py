@@ -26,4 +26,4 @@ def routing_stages(contents: Mapping[str, bytes], fetch: Fetch = nothing_to_fetc
         decider = Routing(district, library)
         return Stage(decider, district, locator, versions={DECIDER_VERSION: decider})
 
-    return Stages(make=make, source="intake", sink="cases", fetch=fetch)
+    return Stages(make=make, sources=("intake",), sink="cases", fetch=fetch)

@@ -37,6 +37,8 @@ class Reader(Protocol):
 
     async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]: ...
 
+    async def row(self, shard: str, position: int) -> Row | None: ...
+
     async def watermark(self, shard: str) -> Watermark: ...
 
 
@@ -85,7 +87,17 @@ async def rows_of_some_positions_are_read_again(writer: PostgresLog, reader: Rea
         await reader.rows(SHARD, [2500, 2501])
 
 
+async def a_row_is_found_at_its_position(writer: PostgresLog, reader: Reader) -> None:
+    written = await writer.append(SHARD, [visit(number, number) for number in range(30)])
+    assert list(await reader.read(SHARD, 0, 20)) == written[:20]
+    assert await reader.row(SHARD, 1) == written[0]
+    assert await reader.row(SHARD, 30) == written[29]
+    assert await reader.row(SHARD, 31) is None
+    assert list(await reader.read(SHARD, 20, 20)) == written[20:]
+
+
 CONTRACT: tuple[Clause, ...] = (
+    a_row_is_found_at_its_position,
     rows_come_in_order_after_a_position_up_to_a_limit,
     a_watermark_tells_the_last_position_and_how_far_time_has_passed,
     shards_are_read_separately,

@@ -58,6 +58,10 @@ class RecordedLog:
         self._record("rows")
         return await self.log.rows(shard, positions)
 
+    async def row(self, shard: str, position: int) -> Row | None:
+        self._record("row")
+        return await self.log.row(shard, position)
+
     async def watermark(self, shard: str) -> Watermark:
         self._record("watermark")
         return await self.log.watermark(shard)
@@ -154,6 +158,9 @@ class CaughtUpReader:
 
     async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
         return await self.kafka.reader.rows(shard, positions)
+
+    async def row(self, shard: str, position: int) -> Row | None:
+        return await self.kafka.reader.row(shard, position)
 
     async def watermark(self, shard: str) -> Watermark:
         wanted = await self.kafka.writer.watermark(shard)

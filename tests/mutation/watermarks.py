@@ -49,9 +49,9 @@ async def read_unwritten_time(
 @method(Runner, "advance_time")
 async def believe_at_once(real: object, self: Runner[Any, Any]) -> None:
     await self._commit(*self._take_decided())
-    mark = await self.source.watermark(self.stage.shard)
-    await self._commit(self.stage.advance_time(mark.watermark), self.stage.progress)
-    await self.sink.announce(self.stage.shard, mark.watermark, self.stage.input)
+    watermark = await self.order.time(self.stage.shard)
+    await self._commit(self.stage.advance_time(watermark), self.stage.progress)
+    await self.sink.announce(self.stage.shard, watermark, self.stage.input)
 
 
 @method(Runner, "_commit")
@@ -61,9 +61,9 @@ async def announce_first(
     rows: Sequence[Row],
     passed: Progress,
 ) -> None:
-    mark = await self.source.watermark(self.stage.shard)
-    if mark.position == self.stage.input:
-        await self.sink.announce(self.stage.shard, mark.watermark)
+    watermark = await self.order.watermark(self.stage.shard, self.stage.read)
+    if watermark is not None:
+        await self.sink.announce(self.stage.shard, watermark)
     await real(rows, passed)
 
 

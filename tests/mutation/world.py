@@ -84,7 +84,7 @@ class World(ABC):
 
     def runner(self, log: str, process: str) -> Runner[Any, Any]:
         (stages,) = (each for each in pipeline(CONTENTS) if each.sink == log)
-        logs = {name: self.log(name, process) for name in (stages.source, log)}
+        logs = {name: self.log(name, process) for name in (*stages.sources, log)}
         return stages.processor(CITY, logs, ALL)
 
     async def judge(self) -> set[str]:

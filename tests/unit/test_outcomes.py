@@ -13,6 +13,7 @@ from eventlog.core.decider import REFERENCE, Input, TimerFired
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft
 from eventlog.core.stage import Stage
+from eventlog.input_order import SingleOrder
 from eventlog.notifier import Notifier
 from eventlog.runner import Runner
 from events import catalogue as e
@@ -58,8 +59,8 @@ class System:
         routing_stage: Stage[Any, Any] = Stage(routing("city", LIBRARY), "city")
         escalation_stage: Stage[Any, Any] = Stage(UnreadyEscalation(), "city")
         self.runners = [
-            Runner(routing_stage, self.intake, self.cases, 100),
-            Runner(escalation_stage, self.cases, self.calls, 100),
+            Runner(routing_stage, SingleOrder(self.intake), self.cases, 100),
+            Runner(escalation_stage, SingleOrder(self.cases), self.calls, 100),
         ]
         self.reported: dict[str, int] = {}
         self.outcomes = Outcomes(self.cases, self.calls, Notifier(), self.position_of)

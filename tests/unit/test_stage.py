@@ -15,6 +15,7 @@ from eventlog.core.decider import REFERENCE, Input, TimerFired
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Progress, Row, Watermark
 from eventlog.core.stage import Stage
+from eventlog.input_order import SingleOrder
 from eventlog.runner import Runner
 from eventlog.stages import Stages
 from events import catalogue as e
@@ -267,7 +268,7 @@ def test_a_batch_is_cut_where_a_map_is_adopted() -> None:
 
 @pytest.mark.parametrize("stages", [ROUTING, ESCALATION], ids=["routing", "escalation"])
 def test_a_decider_version_that_is_not_here_stops_the_shard(stages: Stages) -> None:
-    tape, stage = Tape(stages.source), stages.make("city")
+    tape, stage = Tape(*stages.sources), stages.make("city")
     ours = e.ReferenceAdopted(kind="decider", name=DECIDER_VERSION, digest="")
     (row,) = stage.apply(tape.write(1, REFERENCE, ours))
     assert row.event == ours
@@ -437,7 +438,7 @@ async def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_
     tape.write(12, "bad", e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=()))
     tape.write(13, REFERENCE, BETTER)
     await source.commit("city", in_sequence(tape.rows))
-    one, other = (Runner(make_stage(Unready()), source, sink, 10) for _ in range(2))
+    one, other = (Runner(make_stage(Unready()), SingleOrder(source), sink, 10) for _ in range(2))
     await one.catch_up()
     await other.replay()
     tape.write(14, "bad", RETRY)
@@ -451,7 +452,7 @@ async def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_
         "ClockStopped",
     ]
     assert rows == one.stage.apply(retry)
-    third = Runner(make_stage(Unready()), source, sink, 10)
+    third = Runner(make_stage(Unready()), SingleOrder(source), sink, 10)
     await sink.commit("city", rows)
     await third.replay()
     taken_up, known = (each.stage.aggregates.get("bad") for each in (third, other))
@@ -500,7 +501,7 @@ async def test_a_new_owner_needs_its_own_log_alone_to_know_what_waits() -> None:
     for _ in range(2_000):
         tape.write(11, "bad", e.AnswerPassedOn(case="bad", holder=ANN, call="bad/1", by="officer"))
     await source.commit("city", in_sequence(tape.rows))
-    one, other = (Runner(make_stage(Unready()), source, sink, 400) for _ in range(2))
+    one, other = (Runner(make_stage(Unready()), SingleOrder(source), sink, 400) for _ in range(2))
     await one.catch_up()
     source.reads = 0
     await other.replay()
@@ -525,12 +526,12 @@ class Refusing(MemoryLog):
 async def test_a_stage_whose_rows_were_not_committed_does_nothing_any_more() -> None:
     tape, source, sink = Tape("cases"), MemoryLog("cases"), Refusing()
     await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
-    runner = Runner(Stage(Escalation(), "city"), source, sink, 10)
+    runner = Runner(Stage(Escalation(), "city"), SingleOrder(source), sink, 10)
     with pytest.raises(Conflict):
         await runner.catch_up()
     with pytest.raises(Halted):
         await runner.catch_up()
-    again = Runner(Stage(Escalation(), "city"), source, sink, 10)
+    again = Runner(Stage(Escalation(), "city"), SingleOrder(source), sink, 10)
     await again.catch_up()
     assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted]
 
@@ -539,7 +540,7 @@ async def test_what_was_decided_while_a_commit_failed_is_never_written() -> None
     tape, source, sink = Tape("cases"), MemoryLog("cases"), Refusing()
     for name in "abc":
         await source.commit("city", tape.write(10, name, *report(name, 10, 20)))
-    runner = Runner(Stage(Escalation(), "city"), source, sink, 2)
+    runner = Runner(Stage(Escalation(), "city"), SingleOrder(source), sink, 2)
     await runner.step()
     assert not await sink.read("city", 0, 9), "a full batch is committed with the next step"
     with pytest.raises(Conflict):
@@ -547,7 +548,7 @@ async def test_what_was_decided_while_a_commit_failed_is_never_written() -> None
     with pytest.raises(Halted):
         await runner.catch_up()
     assert not await sink.read("city", 0, 9)
-    await Runner(Stage(Escalation(), "city"), source, sink, 2).catch_up()
+    await Runner(Stage(Escalation(), "city"), SingleOrder(source), sink, 2).catch_up()
     assert [row.subject for row in await sink.read("city", 0, 9)] == ["a", "b", "c"]
 
 
@@ -563,7 +564,7 @@ async def test_who_ends_while_a_commit_hangs_is_not_held_up() -> None:
     tape, source = Tape("cases"), MemoryLog("cases")
     for name in "ab":
         await source.commit("city", tape.write(10, name, *report(name, 10, 20)))
-    runner = Runner(Stage(Escalation(), "city"), source, Hanging("calls"), 2)
+    runner = Runner(Stage(Escalation(), "city"), SingleOrder(source), Hanging("calls"), 2)
     await runner.step()
     following = asyncio.create_task(runner.step())
     await asyncio.sleep(0)
@@ -580,7 +581,7 @@ async def test_a_watermark_is_believed_only_when_its_position_was_read() -> None
         tape.write(15, "a", e.CaseEndedAtSource(case="a", holder=ANN, outcome="closed", rules=())),
     )
     await source.announce("city", 99)
-    runner = Runner(Stage(Escalation(), "city"), source, sink, 2)
+    runner = Runner(Stage(Escalation(), "city"), SingleOrder(source), sink, 2)
     await runner.step()
     await runner.advance_time()
     assert [type(row.event) for row in await sink.read("city", 0, 9)] == [e.ClockStarted]

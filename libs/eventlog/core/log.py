@@ -7,7 +7,7 @@ Here are its protocol and the log in memory. Every implementation passes one con
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Protocol
 
@@ -34,6 +34,9 @@ class Source(Protocol):
         """Return the rows of ascending positions that were read before. Raises Truncated if one is
         gone.
         """
+
+    async def row(self, shard: str, position: int) -> Row | None:
+        """Return the row at a position; None if there is none. No reader of the log notices."""
 
     async def watermark(self, shard: str) -> Watermark:
         """Return the last position, and the instant before which no more rows come."""
@@ -87,6 +90,12 @@ async def rows_at(log: Source, shard: str, positions: Sequence[int]) -> list[Row
     return rows
 
 
+async def row_at(log: Source, shard: str, position: int) -> Row | None:
+    """Read the row at a position; return None if there is none."""
+    rows = await log.read(shard, position - 1, 1)
+    return rows[0] if rows else None
+
+
 def check_follows(rows: Sequence[Row]) -> None:
     """Check that rows follow each other: positions, times, sequences. Raises Conflict."""
     times = [row.time for row in rows]
@@ -105,6 +114,17 @@ def check_follows(rows: Sequence[Row]) -> None:
                 f"{row.id} is number {sequence} of {subject}, after {sequences[subject]}"
             )
         sequences[subject] = sequence
+
+
+def cut_at_reference(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Cut a batch after every adoption, because the next look-ups need the new reference data."""
+    start = 0
+    for i, row in enumerate(rows, 1):
+        if row.subject == REFERENCE:
+            yield rows[start:i]
+            start = i
+    if start < len(rows):
+        yield rows[start:]
 
 
 class MemoryShard:
@@ -184,6 +204,9 @@ class MemoryLog:
 
     async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
         return await rows_at(self, shard, positions)
+
+    async def row(self, shard: str, position: int) -> Row | None:
+        return await row_at(self, shard, position)
 
     async def deferrals(self, shard: str, subject: str) -> Sequence[Row]:
         return [

@@ -30,6 +30,7 @@ from eventlog.core.decider import (
     Timer,
     TimerFired,
 )
+from eventlog.core.log import cut_at_reference
 from eventlog.core.row import Progress, Row
 from events.errors import Halted
 from events.instants import BEGINNING, Instant
@@ -56,7 +57,8 @@ class Stage(Generic[S, R]):
     """One shard of one service.
 
     `decider` decides until another version is adopted; `versions` are those that can be. `lookup`
-    answers, once per batch, the requests of the decider for what is known outside the core.
+    answers, once per batch, the requests of the decider for what is known outside the core. A
+    stage of several logs `adopts_from` one of them, because each passes reference data on.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Stage(Generic[S, R]):
         shard: str,
         lookup: Lookup[R] | None = None,
         versions: Mapping[str, Decider[S, R]] | None = None,
+        adopts_from: str = "",
     ) -> None:
         self.decider = decider
         self.shard = shard
@@ -73,9 +76,11 @@ class Stage(Generic[S, R]):
         self.parked: set[str] = set()  # The names of the aggregates that are parked.
         self.position = 0  # The last position of this stage's own log.
         self.time: Instant = BEGINNING  # The time of the row there.
-        self.input = 0  # The last position of the input log that was applied.
+        self.input = 0  # How many rows of the input order were applied.
+        self.read: dict[str, int] = {}  # The last position of each input log; they add up to it.
         self.watermark: Instant = BEGINNING  # How far time has passed.
         self._versions = versions or {}
+        self._adopts_from = adopts_from
         self._is_stopped = False
         self._timers: list[Timer] = []
         self._out: list[Row] = []
@@ -115,6 +120,7 @@ class Stage(Generic[S, R]):
         fold.
         """
         parking = self.decider.parking
+        self.read.clear()
         for row in rows:
             name, event = row.subject, row.event
             self.position, self.time, self.input = row.position, row.time, row.input
@@ -163,17 +169,23 @@ class Stage(Generic[S, R]):
     # ── Inputs ────────────────────────────────────────────────────────────────────────────────────
 
     def _apply(self, row: Row, answers: Answers) -> None:
-        if row.position != self.input + 1:
+        log = row.log
+        if log not in self.read:  # All that was applied and is in no log yet, is in this one.
+            self.read[log] = self.input - sum(self.read.values())
+        expected = self.read[log] + 1
+        if row.position != expected:
             raise Halted(
-                f"{self.decider.log}: expected {row.log} {self.input + 1}, got {row.position}: "
+                f"{self.decider.log}: expected {log} {expected}, got {row.position}: "
                 "a gap, or a repeat"
             )
         if row.step == 1:
             self._fire_before(row.time)
-        self.input = row.position
-        id_ = f"{row.log}/{row.shard}/{row.position}"
+        self.read[log] = expected
+        self.input += 1
+        id_ = f"{log}/{row.shard}/{row.position}"
         if row.subject == REFERENCE:
-            self._apply_reference(row, id_)
+            if self._adopts_from in (log, ""):
+                self._apply_reference(row, id_)
             return
         unnamed = Input(row.event, row.time, "", id_, answers)
         name = self.decider.subject(unnamed, self.aggregates)
@@ -380,14 +392,3 @@ class Stage(Generic[S, R]):
             )
         self.position = position + len(decided)
         self.time = time
-
-
-def cut_at_reference(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Cut a batch after every adoption, because the next look-ups need the new reference data."""
-    start = 0
-    for i, row in enumerate(rows, 1):
-        if row.subject == REFERENCE:
-            yield rows[start:i]
-            start = i
-    if start < len(rows):
-        yield rows[start:]

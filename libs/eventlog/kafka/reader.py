@@ -86,6 +86,10 @@ class KafkaLog:
         """Return the rows of ascending positions. Raises Truncated if one is gone."""
         return await self.writer.rows(shard, positions)
 
+    async def row(self, shard: str, position: int) -> Row | None:
+        """Return the row at a position, from the writer: it is far from those that are buffered."""
+        return await self.writer.row(shard, position)
+
     async def watermark(self, shard: str) -> Watermark:
         """Return the last known position, and the instant before which no more rows come.
 

@@ -18,7 +18,7 @@ import asyncpg
 
 from eventlog.codec import Entry, row_of
 from eventlog.core.decider import REFERENCE
-from eventlog.core.log import check_follows, rows_at
+from eventlog.core.log import check_follows, row_at, rows_at
 from eventlog.core.row import Draft, Generation, Head, Progress, Row, Sender, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres import statements as sql
@@ -115,6 +115,10 @@ class PostgresLog:
     async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
         """Return the rows of ascending positions. Raises Truncated if one is gone."""
         return await rows_at(self, shard, positions)
+
+    async def row(self, shard: str, position: int) -> Row | None:
+        """Return the row at a position; None if there is none."""
+        return await row_at(self, shard, position)
 
     async def generation(self, shard: str) -> Generation:
         """Return the generation of the shard; number 0 while there is none."""
