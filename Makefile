@@ -108,6 +108,7 @@ bench: setup ## a real year, the log, intake, deadlines, locating: each beside a
 	$(BIN)/python benchmarks/intake_api.py
 	$(BIN)/python benchmarks/chain.py
 	$(BIN)/python benchmarks/quiet.py
+	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/locate.py
 	$(BIN)/python benchmarks/kafka.py
 	[ -e .venv-peers ] || { python3 -m venv .venv-peers && \
