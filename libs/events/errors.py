@@ -54,3 +54,7 @@ class Truncated(GridcallError):
 
 class Halted(GridcallError):
     """The shard needs an operator, for example because this code lacks the adopted decider."""
+
+
+# They are no fault of one case: they stop the shard. All others park the case that they are about.
+SHARD_FAULTS = (MemoryError, TimeoutError, OSError, Halted)

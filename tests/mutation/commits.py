@@ -99,9 +99,9 @@ def replay_numbers_only(
     before = without_last_decision(taken)
     real(before)
     about = self.aggregates.get(taken[-1].subject)
-    state = about.state
+    state, timers = about.state, about.timers
     real(taken[len(before) :])
-    about.state = state
+    about.state, about.timers = state, timers
 
 
 def without_last_decision(rows: Sequence[Row]) -> Sequence[Row]:

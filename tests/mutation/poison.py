@@ -20,6 +20,7 @@ from events.catalogue import (
     InputHeld,
     IssueReported,
 )
+from events.stored_inputs import StoredInput
 from routing.core.decider import Routing
 from tests.harness.city import MAP_ADOPTED, POLICIES_SENT
 from tests.mutation.clocks import an_early_ending_meets_a_deadline_that_is_past
@@ -39,9 +40,13 @@ def drop_deferred_inputs(
 
 @method(Stage, "_park")
 def park_in_memory(
-    real: Callable[..., object], self: Stage[Any, Any], fault: Exception, input_: Input
+    real: Callable[..., object],
+    self: Stage[Any, Any],
+    fault: Exception,
+    input_: Input,
+    stored: StoredInput | None,
 ) -> Sequence[Event]:
-    real(fault, input_)
+    real(fault, input_, stored)
     return ()
 
 

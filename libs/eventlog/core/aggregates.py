@@ -1,12 +1,12 @@
 """The fold of a stage's own log: the state of each aggregate, and the index over their keys.
 
 This is what a decider views. A decision is folded here before it is written: a fault while folding
-is met in time, and `undo` takes all of it back.
+is met in time, and `undo` takes all of it back. Keys and timers are computed after each event, also
+amid a decision, because a replay does the same.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -24,11 +24,12 @@ class Aggregate(Generic[S]):
     None.
     """
 
-    __slots__ = ("deferred", "keys", "sequence", "state")
+    __slots__ = ("deferred", "keys", "sequence", "state", "timers")
 
     def __init__(self, state: S) -> None:
         self.state = state
         self.keys: Sequence[Key] = ()
+        self.timers: Sequence[Timer] = ()
         self.sequence = 0
         self.deferred: list[StoredInput] | None = None
 
@@ -43,6 +44,7 @@ class Before(NamedTuple):
 
     state: Any
     keys: Sequence[Key]
+    timers: Sequence[Timer]
 
 
 Changes = dict[str, Before]
@@ -69,7 +71,7 @@ class Aggregates(Generic[S, R]):
         return sorted(self._index.get(key.kind, {}).get(key.value, NOBODY))
 
     def values(self, kind: str) -> Collection[Any]:
-        """Return the values of a kind under which there are aggregates."""
+        """Return the values of a kind under which there are aggregates, in no order."""
         return self._index.get(kind, {}).keys()
 
     # ── What the stage does ───────────────────────────────────────────────────────────────────────
@@ -86,44 +88,55 @@ class Aggregates(Generic[S, R]):
         `undo`, also if the decider raises.
         """
         evolve = self.decider.evolve
-        touched: dict[str, Any] = {}
+        started: list[Timer] = []
         for name, _, event in events:
             aggregate = self.get(name)
-            before = aggregate.state
-            if name not in touched:
-                touched[name] = before
-                if name not in changes:
-                    changes[name] = Before(before, aggregate.keys)
-            aggregate.state = evolve(before, event)
-        return self._settle(touched)
+            if name not in changes:
+                changes[name] = Before(aggregate.state, aggregate.keys, aggregate.timers)
+            aggregate.state = evolve(aggregate.state, event)
+            started += self._settle(name, aggregate)
+        return started
 
     def undo(self, changes: Changes) -> None:
         """Take back changes that were folded. Timers that had started are stale by that."""
-        for name, (state, keys) in changes.items():
+        for name, (state, keys, timers) in changes.items():
             aggregate = self.by_name[name]
             aggregate.state = state
+            aggregate.timers = timers
             self._set_keys(name, aggregate, keys)
 
-    def _settle(self, touched: dict[str, Any]) -> list[Timer]:
-        """Bring the index up to date; return the timers that are new in the changed states."""
-        keys_of, timers_of = self.decider.keys, self.decider.timers
-        started: list[Timer] = []
-        for name, before in touched.items():
-            aggregate = self.by_name[name]
-            running, timers = timers_of(before), timers_of(aggregate.state)
-            if timers is not running:
-                started += [timer for timer in timers if timer not in running]
-            self._set_keys(name, aggregate, keys_of(aggregate.state))
-        return started
+    def fold_by(self, decider: Decider[S, R]) -> list[Timer]:
+        """Let another decider fold from here on; return the timers that start by that.
+
+        Keys and timers of each aggregate become those that it gives.
+        """
+        self.decider = decider
+        return [
+            timer
+            for name, aggregate in self.by_name.items()
+            for timer in self._settle(name, aggregate)
+        ]
+
+    def _settle(self, name: str, aggregate: Aggregate[S]) -> Sequence[Timer]:
+        """Take up the keys and timers of an aggregate's new state; return the timers that start."""
+        decider, state = self.decider, aggregate.state
+        running, timers = aggregate.timers, decider.timers(state)
+        self._set_keys(name, aggregate, decider.keys(state))
+        if timers is running:
+            return ()
+        aggregate.timers = timers
+        return [timer for timer in timers if timer not in running]
 
     def _set_keys(self, name: str, aggregate: Aggregate[S], keys: Sequence[Key]) -> None:
-        if keys is aggregate.keys or keys == aggregate.keys:
+        """Bring the index up to date. Keys that cannot be indexed raise before it is changed."""
+        if keys is aggregate.keys:
             return
-        for kind, value in aggregate.keys:
+        before, after = set(aggregate.keys), set(keys)
+        for kind, value in before - after:
             names = self._index[kind]
             names[value].discard(name)
             if not names[value]:
                 del names[value]
-        for kind, value in keys:
-            self._index.setdefault(kind, defaultdict(set))[value].add(name)
+        for kind, value in after - before:
+            self._index.setdefault(kind, {}).setdefault(value, set()).add(name)
         aggregate.keys = keys

@@ -101,7 +101,7 @@ class View(Protocol[S_co, R_co]):
         """Return the aggregates that have a key, in the order of their ids."""
 
     def values(self, kind: str, /) -> Collection[Any]:
-        """Return the values of a kind under which there are aggregates."""
+        """Return the values of a kind under which there are aggregates, in no order."""
 
 
 class Decider(Protocol[S, R]):
@@ -120,7 +120,8 @@ class Decider(Protocol[S, R]):
     def subject(self, input_: Input, view: View[S, R], /) -> str | None:
         """Return the aggregate that an input of the log concerns; None if it concerns nobody.
 
-        Which case is the same matter may depend on the time and the place of the input.
+        Which case is the same matter may depend on the time and the place of the input. A fault
+        here parks the subject of the input's own row.
         """
 
     def requests(self, event: Any, view: View[S, R], /) -> Sequence[Any]:
@@ -142,10 +143,17 @@ class Decider(Protocol[S, R]):
         """
 
     def keys(self, state: S, /) -> Sequence[Key]:
-        """Return the keys of an aggregate: the same objects for as long as it has them."""
+        """Return the keys of an aggregate: the same objects for as long as it has them.
+
+        Keys and timers are asked for after every event, also amid a decision. The initial state has
+        none.
+        """
 
     def timers(self, state: S, /) -> Sequence[Timer]:
-        """Return the timers that run in this state: the same objects for as long as they run."""
+        """Return the timers that run in this state: the same objects for as long as they run.
+
+        A timer that has fired runs no more after the decision about it.
+        """
 
     def retries(self, event: Any, /) -> bool:
         """Tell whether an input asks to decide a parked aggregate again.

@@ -14,10 +14,9 @@ away: a new one replays the log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import heappop, heappush
-from itertools import islice, repeat
 from typing import Any, Generic, TypeVar
 
 from eventlog.core.aggregates import Aggregate, Aggregates, Changes
@@ -31,18 +30,17 @@ from eventlog.core.decider import (
     TimerFired,
 )
 from eventlog.core.log import cut_at_reference
+from eventlog.core.lookups import Answers, Lookup, Unasked, look_up
 from eventlog.core.row import Progress, Row
-from events.errors import Halted
+from events.errors import SHARD_FAULTS, Halted
 from events.instants import BEGINNING, Instant
 from events.stored_inputs import StoredInput, event_of, store
 
 S = TypeVar("S")
 R = TypeVar("R")
 
-Answers = Sequence[Any]
-Lookup = Callable[[R, Sequence[Any]], Answers]
 Decided = list[tuple[str, str, Any]]  # The events of a decision: aggregate, cause, event.
-SHARD_FAULTS = (MemoryError, TimeoutError, OSError, Halted)
+FAULT_CHARACTERS = 1_000  # Of a fault in a row: some have a whole state in their text.
 
 
 class Waits(Exception):
@@ -102,7 +100,7 @@ class Stage(Generic[S, R]):
         """
         with self._all_or_nothing():
             for batch in cut_at_reference(rows):
-                answers = self._look_up([row.event for row in batch])
+                answers = look_up(self.lookup, self.aggregates, [row.event for row in batch])
                 for row, given in zip(batch, answers, strict=False):
                     self._apply(row, given)
         return self._take_out()
@@ -134,8 +132,7 @@ class Stage(Generic[S, R]):
             elif isinstance(event, parking.retried):
                 self._release(name, aggregate)
             else:
-                for timer in self.aggregates.fold(((name, "", event),), {}):
-                    heappush(self._timers, timer)
+                self._start(self.aggregates.fold(((name, "", event),), {}))
 
     def stop(self) -> None:
         """Refuse all further work, because this stage knows more than its log has."""
@@ -156,15 +153,6 @@ class Stage(Generic[S, R]):
     def _take_out(self) -> list[Row]:
         out, self._out = self._out, []
         return out
-
-    def _look_up(self, events: Sequence[Any]) -> Iterable[Answers]:
-        """Return the answers to the requests for each of these events, looked up together."""
-        if self.lookup is None:
-            return repeat((), len(events))
-        requests, view = self.decider.requests, self.aggregates
-        requested = [requests(event, view) for event in events]
-        answers = iter(self.lookup(self.reference, [one for each in requested for one in each]))
-        return [tuple(islice(answers, len(each))) for each in requested]
 
     # ── Inputs ────────────────────────────────────────────────────────────────────────────────────
 
@@ -187,13 +175,19 @@ class Stage(Generic[S, R]):
             if self._adopts_from in (log, ""):
                 self._apply_reference(row, id_)
             return
-        unnamed = Input(row.event, row.time, "", id_, answers)
-        name = self.decider.subject(unnamed, self.aggregates)
-        if name is not None:
-            self._append(row.time, self._take(Input(row.event, row.time, name, id_, answers)))
+        self._append(row.time, self._take(Input(row.event, row.time, "", id_, answers), row))
 
-    def _take(self, input_: Input) -> Decided:
+    def _take(self, unnamed: Input, row: Row) -> Decided:
         """Decide about an input, or defer it behind a parked aggregate."""
+        try:
+            name = self.decider.subject(unnamed, self.aggregates)
+        except SHARD_FAULTS:
+            raise
+        except Exception as fault:
+            return self._park(fault, unnamed._replace(subject=row.subject), store_input(unnamed))
+        if name is None:
+            return []
+        input_ = Input(row.event, row.time, name, unnamed.id, unnamed.answers)
         if input_.subject in self.parked:
             if self.decider.retries(input_.event):
                 return self._retry(input_)
@@ -205,13 +199,15 @@ class Stage(Generic[S, R]):
         except Waits as wait:
             return self._defer(wait.name, input_)
         except Exception as fault:
-            return self._park(fault, input_)
+            return self._park(fault, input_, store_input(input_))
 
     def _decide(self, input_: Input, changes: Changes) -> Decided:
         """Decide about an input and fold the events. If folding fails, all changes are undone.
 
         `changes` has those of earlier inputs of the same decision, and gets those of this one.
         """
+        if type(input_.answers) is Unasked:
+            raise input_.answers.fault
         aggregate, cause = self.decider.aggregate, input_.id
         decided = [
             (aggregate(event[1]), event[0], event[1])
@@ -225,12 +221,18 @@ class Stage(Generic[S, R]):
                     raise Waits(name)
         try:
             started = self.aggregates.fold(decided, changes)
+            if type(input_.event) is TimerFired:
+                self._check_ended(input_.event.timer)
         except BaseException:
             self.aggregates.undo(changes)
             raise
-        for timer in started:
-            heappush(self._timers, timer)
+        self._start(started)
         return decided
+
+    def _check_ended(self, timer: Timer) -> None:
+        """Check that a fired timer runs no more: a new owner would fire it again."""
+        if timer in self.aggregates.by_name[timer.subject].timers:
+            raise RuntimeError(f"{timer.id} still runs after it fired")
 
     # ── Reference data ────────────────────────────────────────────────────────────────────────────
 
@@ -245,8 +247,10 @@ class Stage(Generic[S, R]):
             decided.append((REFERENCE, id_, event))
         if decided:
             affected = self.decider.find_affected(row.event, self.aggregates)
-            events = [ReferenceChanged(name) for name in sorted(affected)]
-            for event, answers in zip(events, self._look_up(events), strict=True):
+            events = [ReferenceChanged(name) for name in sorted(set(affected))]
+            for event, answers in zip(
+                events, look_up(self.lookup, self.aggregates, events), strict=True
+            ):
                 if event.subject not in self.parked:
                     decided += self._meet(Input(event, row.time, event.subject, id_, answers))
         self._append(row.time, decided)
@@ -260,56 +264,53 @@ class Stage(Generic[S, R]):
         if version not in self._versions:
             known = ", ".join(self._versions)
             raise Halted(f"decider {version!r} was adopted; this code has {known}: install it")
-        self.decider = self.aggregates.decider = self._versions[version]
+        if self._versions[version] is not self.decider:
+            self.decider = self._versions[version]
+            self._start(self.aggregates.fold_by(self.decider))
 
     # ── Timers ────────────────────────────────────────────────────────────────────────────────────
+
+    def _start(self, timers: Iterable[Timer]) -> None:
+        for timer in timers:
+            heappush(self._timers, timer)
 
     def _fire_before(self, time: Instant) -> None:
         timers, parked = self._timers, self.parked
         while timers and timers[0].due < time:
             timer = heappop(timers)
             name = timer.subject
-            if name not in parked and timer in self.decider.timers(self.aggregates.state(name)):
-                self._fire(Input(TimerFired(timer), max(timer.due, self.time), name, timer.id))
+            if name not in parked and timer in self.aggregates.by_name[name].timers:
+                fired = Input(TimerFired(timer), max(timer.due, self.time), name, timer.id)
+                self._append(fired.time, self._meet(fired))
         if time > self.watermark:
             self.watermark = time
 
-    def _fire(self, fired: Input) -> None:
-        self._append(fired.time, self._meet(fired))
-
     def _meet(self, input_: Input) -> Decided:
-        """Decide about an input that cannot wait: if it had to, its own aggregate is parked."""
+        """Decide about an input that cannot wait: if it had to, its own aggregate is parked.
+
+        It is not stored: a timer goes on running, and reference data are in force.
+        """
         try:
             return self._decide(input_, {})
         except SHARD_FAULTS:
             raise
         except Exception as fault:
-            return self._park(fault, input_)
+            return self._park(fault, input_, None)
 
     # ── Parking ───────────────────────────────────────────────────────────────────────────────────
 
-    def _park(self, fault: Exception, input_: Input) -> Decided:
-        """Park the aggregate of an input that could not be decided."""
-        sentence = f"{type(fault).__name__}: {fault}"
-        event = self.decider.parking.park(input_.subject, sentence, self._store(input_))
-        self._put_behind(input_.subject, event.input)
+    def _park(self, fault: Exception, input_: Input, stored: StoredInput | None) -> Decided:
+        """Park an aggregate whose input could not be decided, with the input as it waits."""
+        sentence = f"{type(fault).__name__}: {fault}"[:FAULT_CHARACTERS]
+        event = self.decider.parking.park(input_.subject, sentence, stored)
+        self._put_behind(input_.subject, stored)
         return [(input_.subject, input_.id, event)]
 
     def _defer(self, name: str, input_: Input) -> Decided:
         """Defer an input behind a parked aggregate."""
-        event = self.decider.parking.defer(name, self._store(input_))
-        self._put_behind(name, event.input)
-        return [(name, input_.id, event)]
-
-    def _store(self, input_: Input) -> StoredInput | None:
-        """Return an input as it waits; None for what waits in another way.
-
-        A retry has done its work, a timer goes on running, and reference data are in force.
-        """
-        event = input_.event
-        if isinstance(event, (TimerFired, ReferenceChanged)) or self.decider.retries(event):
-            return None
-        return store(input_.id, input_.time, event)
+        stored = store_input(input_)
+        self._put_behind(name, stored)
+        return [(name, input_.id, self.decider.parking.defer(name, stored))]
 
     def _put_behind(self, name: str, stored: StoredInput | None) -> None:
         """Add an input to those behind an aggregate, which is parked by that if it was not."""
@@ -338,7 +339,7 @@ class Stage(Generic[S, R]):
             self.aggregates.undo(changes)
             aggregate.deferred = deferred
             self.parked.add(name)
-            return self._park(fault, retry)
+            return self._park(fault, retry, None)
         for behind, _, event in decided:
             if isinstance(event, parking.deferred):
                 self._put_behind(behind, event.input)
@@ -347,24 +348,23 @@ class Stage(Generic[S, R]):
     def _list_missed(self, retry: Input, deferred: Sequence[StoredInput]) -> Iterator[Input]:
         """Yield what a parked aggregate missed: the reference data in force, then its inputs."""
         events = [ReferenceChanged(retry.subject), *map(event_of, deferred)]
-        answers = list(self._look_up(events))
+        answers = list(look_up(self.lookup, self.aggregates, events))
         yield retry._replace(event=events[0], answers=answers[0])
         for stored, event, given in zip(deferred, events[1:], answers[1:], strict=True):
             yield Input(event, stored.time, retry.subject, stored.id, given)
 
     def _decide_again(self, input_: Input, changes: Changes) -> Decided:
-        """Decide about an input that waited. It may have to wait behind another aggregate."""
-        name = input_.subject
-        if not isinstance(input_.event, ReferenceChanged):
-            name = self.decider.subject(input_, self.aggregates) or name
+        """Decide about what an aggregate missed. An input may have to wait behind another one."""
+        if type(input_.event) is ReferenceChanged:
+            return self._decide(input_, changes)
+        name = self.decider.subject(input_, self.aggregates) or input_.subject
         try:
             if name in self.parked:
                 raise Waits(name)
             return self._decide(input_._replace(subject=name), changes)
         except Waits as wait:
-            return [
-                (wait.name, input_.id, self.decider.parking.defer(wait.name, self._store(input_)))
-            ]
+            stored = store_input(input_)
+            return [(wait.name, input_.id, self.decider.parking.defer(wait.name, stored))]
 
     def _release(self, name: str, aggregate: Aggregate[S]) -> None:
         """End the parking of an aggregate. Its timers run again, those too that were due
@@ -372,8 +372,7 @@ class Stage(Generic[S, R]):
         """
         aggregate.deferred = None
         self.parked.discard(name)
-        for timer in self.decider.timers(aggregate.state):
-            heappush(self._timers, timer)
+        self._start(aggregate.timers)
 
     # ── Rows ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -392,3 +391,8 @@ class Stage(Generic[S, R]):
             )
         self.position = position + len(decided)
         self.time = time
+
+
+def store_input(input_: Input) -> StoredInput:
+    """Return an input as it waits inside an event."""
+    return store(input_.id, input_.time, input_.event)

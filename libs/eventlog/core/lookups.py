@@ -1,0 +1,47 @@
+"""Look-ups: the shell's answers to the requests of a decider, for many inputs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, repeat
+from typing import Any, TypeVar
+
+from eventlog.core.aggregates import Aggregates
+from events.errors import SHARD_FAULTS
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+Answers = Sequence[Any]
+Lookup = Callable[[R, Sequence[Any]], Answers]
+
+
+class Unasked(tuple[Any, ...]):
+    """No answers, because the decider failed to name its requests: a fault of that input alone."""
+
+    fault: Exception
+
+
+def look_up(
+    lookup: Lookup[R] | None, aggregates: Aggregates[S, R], events: Sequence[Any]
+) -> Iterable[Answers]:
+    """Return the answers to the requests for each of these events, looked up together."""
+    if lookup is None:
+        return repeat((), len(events))
+    requested = [requests_for(event, aggregates) for event in events]
+    answers = iter(lookup(aggregates.reference, [one for each in requested for one in each]))
+    return [
+        each if type(each) is Unasked else tuple(islice(answers, len(each))) for each in requested
+    ]
+
+
+def requests_for(event: Any, aggregates: Aggregates[S, R]) -> Sequence[Any]:
+    """Return the requests for an event; `Unasked` if the decider raises."""
+    try:
+        return aggregates.decider.requests(event, aggregates)
+    except SHARD_FAULTS:
+        raise
+    except Exception as fault:
+        unasked = Unasked()
+        unasked.fault = fault
+        return unasked
