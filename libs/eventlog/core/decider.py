@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from events.instants import Instant
 from events.registry import Parking, value
+from events.stored_inputs import StoredInput, store
 
 REFERENCE = "reference"  # The subject of reference data: one in each shard, beside the others.
 
@@ -76,6 +77,11 @@ class Input(NamedTuple):
     subject: str
     id: str = ""
     answers: Sequence[Any] = ()
+
+    @property
+    def as_stored(self) -> StoredInput:
+        """Return the input as it waits inside an event."""
+        return store(self.id, self.time, self.event)
 
 
 class Following(NamedTuple):

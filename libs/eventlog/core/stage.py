@@ -34,7 +34,7 @@ from eventlog.core.lookups import Answers, Lookup, Unasked, look_up
 from eventlog.core.row import Progress, Row
 from events.errors import SHARD_FAULTS, Halted
 from events.instants import BEGINNING, Instant
-from events.stored_inputs import StoredInput, event_of, store
+from events.stored_inputs import StoredInput, event_of
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -184,7 +184,7 @@ class Stage(Generic[S, R]):
         except SHARD_FAULTS:
             raise
         except Exception as fault:
-            return self._park(fault, unnamed._replace(subject=row.subject), store_input(unnamed))
+            return self._park(fault, unnamed._replace(subject=row.subject), unnamed.as_stored)
         if name is None:
             return []
         input_ = Input(row.event, row.time, name, unnamed.id, unnamed.answers)
@@ -199,7 +199,7 @@ class Stage(Generic[S, R]):
         except Waits as wait:
             return self._defer(wait.name, input_)
         except Exception as fault:
-            return self._park(fault, input_, store_input(input_))
+            return self._park(fault, input_, input_.as_stored)
 
     def _decide(self, input_: Input, changes: Changes) -> Decided:
         """Decide about an input and fold the events. If folding fails, all changes are undone.
@@ -280,10 +280,12 @@ class Stage(Generic[S, R]):
             timer = heappop(timers)
             name = timer.subject
             if name not in parked and timer in self.aggregates.by_name[name].timers:
-                fired = Input(TimerFired(timer), max(timer.due, self.time), name, timer.id)
-                self._append(fired.time, self._meet(fired))
+                self._fire(Input(TimerFired(timer), max(timer.due, self.time), name, timer.id))
         if time > self.watermark:
             self.watermark = time
+
+    def _fire(self, fired: Input) -> None:
+        self._append(fired.time, self._meet(fired))
 
     def _meet(self, input_: Input) -> Decided:
         """Decide about an input that cannot wait: if it had to, its own aggregate is parked.
@@ -308,7 +310,7 @@ class Stage(Generic[S, R]):
 
     def _defer(self, name: str, input_: Input) -> Decided:
         """Defer an input behind a parked aggregate."""
-        stored = store_input(input_)
+        stored = input_.as_stored
         self._put_behind(name, stored)
         return [(name, input_.id, self.decider.parking.defer(name, stored))]
 
@@ -363,7 +365,7 @@ class Stage(Generic[S, R]):
                 raise Waits(name)
             return self._decide(input_._replace(subject=name), changes)
         except Waits as wait:
-            stored = store_input(input_)
+            stored = input_.as_stored
             return [(wait.name, input_.id, self.decider.parking.defer(wait.name, stored))]
 
     def _release(self, name: str, aggregate: Aggregate[S]) -> None:
@@ -391,8 +393,3 @@ class Stage(Generic[S, R]):
             )
         self.position = position + len(decided)
         self.time = time
-
-
-def store_input(input_: Input) -> StoredInput:
-    """Return an input as it waits inside an event."""
-    return store(input_.id, input_.time, input_.event)

@@ -22,7 +22,7 @@ from eventlog.core.decider import (
 )
 from eventlog.core.row import Row
 from events.errors import SHARD_FAULTS
-from events.stored_inputs import StoredInput, event_of, store
+from events.stored_inputs import StoredInput, event_of
 
 Events = list[tuple[str, str, Any]]  # Aggregate, cause, event.
 
@@ -150,7 +150,7 @@ class NaiveStage:
         try:
             name = self.world.decider.subject(input_, self.world)
         except Exception as fault:
-            return self.park(input_, fault, store(input_.id, input_.time, input_.event))
+            return self.park(input_, fault, input_.as_stored)
         return [] if name is None else self.take(input_._replace(subject=name))
 
     def take(self, input_: Input) -> Events:
@@ -166,7 +166,7 @@ class NaiveStage:
         except SHARD_FAULTS:
             raise
         except Exception as fault:
-            return self.park(input_, fault, store(input_.id, input_.time, event))
+            return self.park(input_, fault, input_.as_stored)
         self.world = world
         return events
 
@@ -220,7 +220,7 @@ class NaiveStage:
         return [(input_.subject, input_.id, parked)]
 
     def defer(self, name: str, input_: Input) -> Events:
-        stored = store(input_.id, input_.time, input_.event)
+        stored = input_.as_stored
         self.world.put_behind(name, stored)
         return [(name, input_.id, self.world.decider.parking.defer(name, stored))]
 
@@ -246,7 +246,7 @@ class NaiveStage:
                     world, decided = self.decide(again, world, answers)
                     events += decided
                 except Waits as wait:
-                    stored = store(input_.id, input_.time, input_.event)
+                    stored = input_.as_stored
                     behind.append((wait.name, stored))
                     events.append((wait.name, input_.id, parking.defer(wait.name, stored)))
         except SHARD_FAULTS:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from eventlog.core.decider import Following, Input, Key, ReferenceChanged, Timer, TimerFired, View
 from events.catalogue import PARKING
 from events.instants import Instant
-from events.stored_inputs import StoredInput, event_of, store
+from events.stored_inputs import StoredInput, event_of
 from tests.harness.kernel.case import Case, evolve_case, number_of, starts_of
 from tests.harness.kernel.events import (
     CASES,
@@ -120,7 +120,7 @@ class Toy:
                 *note_others(name, state, "?", view),
             ]
         if not state.issues:
-            stored = store(input_.id, input_.time, event)
+            stored = input_.as_stored
             return [ToyDeferred(case=home(event.issue), input=stored)]
         return self.act(event, name, state, poison, view)
 
