@@ -15,7 +15,7 @@ import msgspec
 
 from eventlog.codec import Wire
 from events.catalogue import LINES
-from events.registry import CATALOGUE, EventType, short_type
+from events.registry import CATALOGUE, EventType, newer_version, short_type
 from events.topology import SERVICES
 
 Schema = dict[str, Any]
@@ -312,6 +312,8 @@ def event_message(kind: EventType) -> Schema:
     }
     payload = {"allOf": [ref("schemas", "Event"), {"type": "object", "properties": exact}]}
     key = {"type": "string", "description": "The district."}
+    if newer := newer_version(kind):
+        more = f"{more} An earlier version: {newer.name} is written now.".strip()
     made = message(one_line(summary), payload, STRUCTURED, ref("schemas", "Headers"), key)
     return (
         {"name": kind.name, "title": short_type(kind.name)}

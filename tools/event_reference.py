@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from importlib import import_module
 from typing import Any, TypeGuard
 
-from events.registry import TYPE_OF
+from events.registry import TYPE_OF, newer_version
 
 CHAPTERS = ("values", "reference", "issues", "cases", "calls", "outcomes")
 
@@ -33,6 +33,9 @@ attributes of the specification it has these:
 
 An `Instant` in `data` is an integer: microseconds since 1970-01-01T00:00:00Z. null means unknown,
 or not applicable. `Code`, `Word` and `CallId` are texts with limits (`libs/events/texts.py`).
+
+A type ends in its version. A log keeps each event in the version in which it was written, and
+earlier versions stay in this list. [kafka.md](kafka.md#versions) says what a reader does with them.
 """
 
 
@@ -69,6 +72,8 @@ def entry(cls: type[Any]) -> str:
     if kind:
         logs = ", ".join(f"`{log}`" for log in kind.logs)
         lines += [f"`{kind.name}` · in {logs} · {'personal' if kind.personal else 'internal'}", ""]
+    if kind and (newer := newer_version(kind)):
+        lines += [f"An earlier version: it is read as `{newer.name}`.", ""]
     lines += [words, "", "| field | type |", "|---|---|"]
     lines += [
         f"| `{field.name}` | `{str(field.type).replace('|', chr(92) + '|')}` |"

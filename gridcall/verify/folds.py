@@ -11,7 +11,9 @@ from assessment.store import encode_fact
 from eventlog.codec import NO_EVENT, Entry, entry, entry_envelope, row_of
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
+from eventlog.core.versions import newest, require_known
 from events.catalogue import PoliciesAdopted
+from events.errors import Outdated
 from events.topology import WRITER
 from gridcall.pipeline import pipeline
 from gridcall.snapshot import Snapshot
@@ -116,7 +118,8 @@ class DistrictComparison:
         """Begin to read the stored logs of the district."""
         merged = await snapshot.merged_positions(self.district)
 
-        def observe(row: Row) -> None:
+        def observe(folded: Row) -> None:
+            row = newest(folded)
             if row.position <= merged.get(row.log, 0):
                 merge_into(self.facts, (row,))
                 if row.log == "cases" and isinstance(row.event, PoliciesAdopted):
@@ -139,8 +142,8 @@ class DistrictComparison:
         rows = []
         for each in inputs:
             try:
-                rows.append(row_of("intake", self.district, each))
-            except NO_EVENT as fault:
+                rows.append(require_known(row_of("intake", self.district, each)))
+            except (*NO_EVENT, Outdated) as fault:
                 because = f"no event of gridcall is there: {fault}"
                 self.no_event = Contradiction("intake", each.position, because)
                 return
@@ -148,6 +151,8 @@ class DistrictComparison:
         await self.cases.compare(folded)
         read = [row for row in folded if row.position <= self.calls.progress.input]
         await self.calls.compare(self.escalation.apply(read))
+        if sentence := self.routing.blocked or self.escalation.blocked:
+            raise Outdated(sentence)
 
     async def finish(self) -> None:
         """Let time pass for both stages."""

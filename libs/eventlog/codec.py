@@ -4,7 +4,9 @@ All functions are pure, and deterministic to the byte (sorted keys, no spaces, U
 has extensions, which docs/events.md lists: `position`, `sequence` (within the subject), `step`
 (within the decision), `input`, `causationid`, `partitionkey` and `dataclassification`.
 
-Events are decoded by the registry, so the program must have imported its catalogue.
+Events are decoded by the registry, so the program must have imported its catalogue. A row keeps its
+event in the version in which it was written. A type that this build does not know gives an
+`UnknownEvent`, which is written again as it came. Data that do not fit a known type are a fault.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import msgspec
 from eventlog.core.row import Row
 from events.errors import Invalid
 from events.instants import Instant, instant, rfc3339
-from events.registry import CATALOGUE, TYPE_OF
+from events.registry import CATALOGUE, TYPE_NAME, TYPE_OF, UnknownEvent
 
 sorted_encoder = msgspec.json.Encoder(order="sorted")
 encoder = msgspec.json.Encoder()
@@ -61,7 +63,14 @@ class Received(msgspec.Struct):
     causationid: str = ""
 
 
+class Classified(msgspec.Struct):
+    """The classification of a received envelope. Known types declare it themselves."""
+
+    dataclassification: str
+
+
 decoder = msgspec.json.Decoder(Received)
+classification_decoder = msgspec.json.Decoder(Classified)
 
 # The errors of decoding what is no event of the catalogue.
 NO_EVENT = (msgspec.DecodeError, KeyError, ValueError, TypeError)
@@ -106,9 +115,15 @@ def entry(row: Row) -> Entry:
         subject,
         sequence,
         cause,
-        TYPE_OF[type(event)].name,
-        sorted_encoder.encode(event),
+        *typed_data(event),
     )
+
+
+def typed_data(event: Any) -> tuple[str, bytes]:
+    """Return the name of an event's type, and its fields in JSON."""
+    if type(event) is UnknownEvent:
+        return event.type, event.data
+    return TYPE_OF[type(event)].name, sorted_encoder.encode(event)
 
 
 def row_of(log: str, shard: str, columns: Iterable[Any]) -> Row:
@@ -124,23 +139,37 @@ def row_of(log: str, shard: str, columns: Iterable[Any]) -> Row:
         subject,
         sequence,
         cause,
-        data_decoder(type_name).decode(data),
+        decode_event(type_name, data),
     )
+
+
+def decode_event(type_name: str, data: bytes | msgspec.Raw) -> Any:
+    """Return the event of a type name and its fields in JSON. Raises NO_EVENT."""
+    if type_name not in CATALOGUE and TYPE_NAME.fullmatch(type_name):
+        return UnknownEvent(type_name, bytes(data))
+    return data_decoder(type_name).decode(data)
 
 
 def envelope(row: Row) -> bytes:
     """Return the published and hashed form of a row."""
-    return entry_envelope(row.log, row.shard, entry(row))
+    event = row.event
+    is_personal = event.personal if type(event) is UnknownEvent else None
+    return entry_envelope(row.log, row.shard, entry(row), is_personal)
 
 
-def entry_envelope(log: str, shard: str, entry_: Entry) -> bytes:
-    """Return the envelope of an entry. Its data are copied as they are."""
+def entry_envelope(log: str, shard: str, entry_: Entry, is_personal: bool | None = None) -> bytes:
+    """Return the envelope of an entry. Its data are copied as they are.
+
+    `is_personal` is its classification, if it is not that of its type.
+    """
     position, time, input_, step, subject, sequence, cause, type_name, data = entry_
+    if is_personal is None:
+        is_personal = is_personal_type(type_name)
     return encoder.encode(
         Wire(
             cause or msgspec.UNSET,
             msgspec.Raw(data),
-            "personal" if CATALOGUE[type_name].personal else "internal",
+            "personal" if is_personal else "internal",
             f"urn:gridcall:schema:{type_name}",
             f"{log}/{shard}/{position}",
             input_,
@@ -157,6 +186,15 @@ def entry_envelope(log: str, shard: str, entry_: Entry) -> bytes:
     )
 
 
+def is_personal_type(type_name: str) -> bool:
+    """Return the classification of a type. An unknown one counts as personal. Raises KeyError for
+    the name of no event.
+    """
+    if type_name not in CATALOGUE and TYPE_NAME.fullmatch(type_name):
+        return True
+    return CATALOGUE[type_name].personal
+
+
 @cache
 def data_decoder(type_name: str) -> msgspec.json.Decoder[Any]:
     """Return the decoder of an event's fields. Raises KeyError for a type that is not
@@ -170,7 +208,10 @@ def read_envelope(body: bytes) -> Row:
     try:
         wire = decoder.decode(body)
         log, shard, _ = wire.id.split("/")
-        event = data_decoder(wire.type).decode(wire.data)
+        event = decode_event(wire.type, wire.data)
+        if type(event) is UnknownEvent:
+            classification = classification_decoder.decode(body).dataclassification
+            event = UnknownEvent(event.type, event.data, classification == "personal")
         time = instant(wire.time)
     except NO_EVENT as fault:
         raise Invalid(

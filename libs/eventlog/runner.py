@@ -102,6 +102,8 @@ class Runner(Generic[S, R]):
         for start in range(0, len(rows), PART):
             self._decided += stage.apply(rows[start : start + PART])
             self._progress = stage.progress
+            if stage.blocked:
+                break  # What was decided is committed first; the next step raises.
             await asyncio.sleep(0)
         return len(rows)
 

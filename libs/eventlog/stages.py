@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from eventlog.core.decider import Decider
 from eventlog.core.log import Source
+from eventlog.core.lookups import Lookup
 from eventlog.core.row import Row
 from eventlog.core.stage import Stage
 from eventlog.input_order import InputOrder, MergedOrder, SingleOrder
 from eventlog.runner import BATCH, Runner, nothing_to_fetch
+
+S = TypeVar("S")
+R = TypeVar("R")
 
 Fetch = Callable[[Sequence[Row]], Awaitable[None]]
 
@@ -39,3 +44,18 @@ class Stages:
 def order_of(sources: Sequence[Source]) -> InputOrder:
     """Return the order of the rows of one log, or of two."""
     return SingleOrder(*sources) if len(sources) == 1 else MergedOrder(*sources)
+
+
+def versioned_stage(
+    versions: Mapping[str, Decider[S, R]],
+    shard: str,
+    lookup: Lookup[R] | None = None,
+    adopts_from: str = "",
+) -> Stage[S, R]:
+    """Return the stage of a shard, with the deciders of all versions, the oldest first.
+
+    The oldest decides until one is adopted, so that a log which began without an adoption replays
+    under later builds, too.
+    """
+    oldest = next(iter(versions.values()))
+    return Stage(oldest, shard, lookup, versions, adopts_from)

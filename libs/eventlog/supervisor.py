@@ -114,6 +114,8 @@ class ShardSupervisor:
             self._outages.end(self._name)
             if is_owner:
                 await self._own()
+            else:
+                self.halted_because = ""  # Another owner goes on, perhaps of a newer build.
         except GridcallError as fault:
             self.sink.forget(self.shard)
             return self._pause_after(fault)

@@ -7,6 +7,7 @@ GridcallError
 │   └── Unusable the store refuses until an operator has acted: a program does not start with it.
 ├── Truncated    the log has dropped these rows: ask its archive.
 └── Halted       the shard stops before this position until an operator has acted.
+    └── Outdated the position was written by a newer build: install that one.
 
 Any other error of a decider is a fault of one case: the case is parked, and the shard goes on.
 """
@@ -54,6 +55,10 @@ class Truncated(GridcallError):
 
 class Halted(GridcallError):
     """The shard needs an operator, for example because this code lacks the adopted decider."""
+
+
+class Outdated(Halted):
+    """The row was written for a newer build. Raised before anything was changed by it."""
 
 
 # They are no fault of one case: they stop the shard. All others park the case that they are about.

@@ -1,13 +1,32 @@
-"""The registry of events: each declares itself once, and everything else reads it here."""
+"""The registry of events: each declares itself once, and everything else reads it here.
+
+The newest version of an event is a class with the plain name. An earlier one has the suffix of its
+version, and an upcaster to the next one:
+
+    @event("cases", version=2, words=…)
+    class CaseVisited: …
+
+    @event("cases", version=1, words=…)
+    class CaseVisitedV1: …
+
+    @upcaster
+    def add_outcome(event: CaseVisitedV1) -> CaseVisited: …
+
+A log keeps each event as it was written. `latest` gives it to those who fold it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar, dataclass_transform, overload
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar, dataclass_transform, get_type_hints, overload
 
 T = TypeVar("T")
+Upcaster = TypeVar("Upcaster", bound=Callable[[Any], Any])
+
+VERSION_SUFFIX = re.compile(r"V(\d+)$")
+TYPE_NAME = re.compile(r"gridcall\.[a-z][a-z0-9-]*\.v[1-9][0-9]*")
 
 
 class Words(NamedTuple):
@@ -71,13 +90,73 @@ class Parking:
         return self.retried(**{self.subject_field: subject})
 
 
+@dataclass(slots=True, unsafe_hash=True)
+class UnknownEvent:
+    """An event of a type that this build does not know, because a newer build wrote it.
+
+    `data` are its fields in JSON, as they came. `personal` is its classification if that is known;
+    else it counts as personal, which protects more.
+    """
+
+    type: str
+    data: bytes
+    personal: bool = field(default=True, compare=False)
+
+
 CATALOGUE: dict[str, EventType] = {}
 TYPE_OF: dict[type[Any], EventType] = {}
+UPCASTERS: dict[type[Any], Callable[[Any], Any]] = {}
 
 
 def short_type(type_name: str) -> str:
     """Return a type name without prefix and version: `gridcall.call-raised.v1` → `call-raised`."""
     return type_name.removeprefix("gridcall.").rpartition(".")[0]
+
+
+def type_name(event: Any) -> str:
+    """Return the name of an event's type, also of an unknown one."""
+    return event.type if type(event) is UnknownEvent else TYPE_OF[type(event)].name
+
+
+def newest_types() -> list[EventType]:
+    """Return the newest version of every event, in the order of their declarations."""
+    newest = {kind.short: kind.version for kind in CATALOGUE.values()}
+    for kind in CATALOGUE.values():
+        newest[kind.short] = max(newest[kind.short], kind.version)
+    return [kind for kind in CATALOGUE.values() if kind.version == newest[kind.short]]
+
+
+def newer_version(kind: EventType) -> EventType | None:
+    """Return the newest version of an event if this is an earlier one."""
+    (newest,) = (each for each in newest_types() if each.short == kind.short)
+    return None if newest is kind else newest
+
+
+def names_of_versions(kinds: Iterable[type[Any]]) -> list[str]:
+    """Return the type names of these events in each version, as a store has them."""
+    wanted = {TYPE_OF[kind].short for kind in kinds}
+    return [name for name, kind in CATALOGUE.items() if kind.short in wanted]
+
+
+def latest(event: Any) -> Any:
+    """Return an event in its newest version, as it is folded. Most are in it already."""
+    while (upcast := UPCASTERS.get(type(event))) is not None:
+        event = upcast(event)
+    return event
+
+
+def upcaster(function: Upcaster) -> Upcaster:
+    """Enter a function from a version of an event to the next one. It is pure and never raises.
+
+    Its annotations name both. Raises TypeError if they do not follow each other.
+    """
+    hints = get_type_hints(function)
+    after = TYPE_OF[hints.pop("return")]
+    (before,) = (TYPE_OF[hint] for hint in hints.values())
+    if (before.short, before.version + 1) != (after.short, after.version):
+        raise TypeError(f"{function.__name__}: {after.name} does not follow {before.name}")
+    UPCASTERS[before.cls] = function
+    return function
 
 
 @overload
@@ -111,13 +190,21 @@ def event(
     reference: bool = False,
     defers: bool = False,
 ) -> Callable[[type[T]], type[T]]:
-    """Make a class an event of `logs`, with keyword-only fields, and enter it in the catalogue."""
+    """Make a class an event of `logs`, with keyword-only fields, and enter it in the catalogue.
+
+    The name of an earlier version has its suffix. Raises TypeError for the suffix of another one.
+    """
 
     def enter(cls: type[T]) -> type[T]:
+        suffix = VERSION_SUFFIX.search(cls.__name__)
+        if suffix and int(suffix[1]) != version:
+            raise TypeError(f"{cls.__name__} is declared as version {version}")
+        plain = VERSION_SUFFIX.sub("", cls.__name__)
+        dashed = re.sub(r"(?<!^)(?=[A-Z])", "-", plain).lower()
+        name = f"gridcall.{dashed}.v{version}"
         made = value(kw_only=True)(cls)
-        dashed = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
-        CATALOGUE[f"gridcall.{dashed}.v{version}"] = TYPE_OF[made] = EventType(
-            name=f"gridcall.{dashed}.v{version}",
+        CATALOGUE[name] = TYPE_OF[made] = EventType(
+            name=name,
             version=version,
             cls=made,
             logs=logs,

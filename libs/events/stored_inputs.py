@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from events.errors import Outdated
 from events.instants import Instant
 from events.plain import from_plain, to_plain
-from events.registry import CATALOGUE, TYPE_OF, value
+from events.registry import CATALOGUE, TYPE_OF, latest, value
+
+INSTALL_NEWER = "which this build does not know: install the build that wrote it"
 
 
 @value
@@ -29,5 +32,15 @@ def store(id_: str, time: Instant, event: Any) -> StoredInput:
 
 
 def event_of(stored: StoredInput) -> Any:
-    """Return the event of a stored input, decoded by its type."""
+    """Return the event of a stored input in its newest version."""
+    return latest(original_of(stored))
+
+
+def original_of(stored: StoredInput) -> Any:
+    """Return the event of a stored input in the version that it was stored in.
+
+    Raises Outdated for a type that this build does not know: a newer one stored it.
+    """
+    if stored.type not in CATALOGUE:
+        raise Outdated(f"{stored.id} waits as a {stored.type}, {INSTALL_NEWER}")
     return from_plain(CATALOGUE[stored.type].cls, json.loads(stored.data))

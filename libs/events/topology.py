@@ -60,5 +60,6 @@ UPSTREAM = {
 }  # Stage → its last input's writer.
 DIRECTORY = "intake"  # The service that lists the districts and stores contents.
 
-# The version of the deciders of all stages, by which an operator adopts this code.
-DECIDER_VERSION = "2026-11"
+# The versions of the deciders of all stages, the oldest first. An operator adopts one of them.
+DECIDER_VERSIONS = ("2026-11",)
+DECIDER_VERSION = DECIDER_VERSIONS[-1]

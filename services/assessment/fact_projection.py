@@ -16,6 +16,7 @@ from assessment.core.facts import Fact, Key, merge_into
 from assessment.store import Advance, FactStore
 from eventlog.core.log import Source
 from eventlog.core.row import Row
+from eventlog.core.versions import foldable
 from eventlog.input_order import SingleOrder
 from eventlog.postgres.log import PostgresLog
 from events.catalogue import PoliciesAdopted
@@ -64,7 +65,7 @@ class FactProjection:
             await log.read(self.district, self.read[name], self.batch)
             for name, log in self.logs.items()
         ]
-        await self._merge([rows for rows in batches if rows])
+        await self._merge([foldable(rows) for rows in batches if rows])
         most = max(map(len, batches))
         self._rests_until = monotonic() + REST_SECONDS if 0 < most < min(FEW, self.batch) else 0.0
         return most

@@ -20,7 +20,7 @@ from events.catalogue import (
     InputHeld,
 )
 from events.instants import rfc3339
-from events.registry import TYPE_OF
+from events.registry import type_name
 from intake.acceptor import Accepted
 
 HEX_ID = "^[0-9a-f]{32}$"
@@ -121,7 +121,7 @@ def outcome_of(rows: Sequence[Row]) -> Outcome | None:
     if not rows:
         return None
     event = rows[-1].event
-    caused = [Caused(TYPE_OF[type(row.event)].name, row.subject, row.id) for row in rows]
+    caused = [Caused(type_name(row.event), row.subject, row.id) for row in rows]
     return Outcome(isinstance(event, DECLINED), reason_for_nothing(event), caused)
 
 

@@ -10,11 +10,13 @@ from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from casebook import Tracked, received_case
-from eventlog.codec import data_decoder
+from eventlog.codec import decode_event
 from eventlog.peers import Peers
 from events.catalogue import IssueReported
 from events.errors import Unavailable
 from events.instants import Instant, rfc3339
+from events.registry import UnknownEvent, latest
+from events.stored_inputs import INSTALL_NEWER
 from intake.action import wire_name
 from intake.outcomes import Outcomes
 from intake.results import (
@@ -98,8 +100,10 @@ class Tracking(NamedTuple):
     async def _event(self, identity: StoredIdentity) -> Any:
         """Return the event of an accepted input."""
         inputs = await self.store.inputs_at(identity.district, [identity.position])
-        type_name, data = inputs[identity.position]
-        return data_decoder(type_name).decode(data)
+        event = latest(decode_event(*inputs[identity.position]))
+        if isinstance(event, UnknownEvent):
+            raise Unavailable(f"{identity.id} is a {event.type}, {INSTALL_NEWER}", "this build")
+        return event
 
     async def _case(
         self, district: str, issue: StoredIdentity | None, time: Instant, seconds: float

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from eventlog.core.row import Row
 from events.catalogue import ReferenceAdopted, RosterAdopted
+from events.registry import latest
 
 Lookup = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
 
@@ -31,10 +32,9 @@ class Contents(Mapping[str, bytes]):
 
         A content that intake does not have stays missing. The decider says so.
         """
+        events = (latest(row.event) for row in rows)
         named = [
-            row.event.digest
-            for row in rows
-            if isinstance(row.event, ReferenceAdopted | RosterAdopted)
+            event.digest for event in events if isinstance(event, ReferenceAdopted | RosterAdopted)
         ]
         missing = [digest for digest in named if digest and digest not in self._known]
         if missing:

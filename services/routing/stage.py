@@ -7,11 +7,12 @@ from typing import Any
 
 from eventlog.core.stage import Stage
 from eventlog.runner import nothing_to_fetch
-from eventlog.stages import Fetch, Stages
-from events.topology import DECIDER_VERSION
+from eventlog.stages import Fetch, Stages, versioned_stage
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
 from routing.spatial.locator import Locator
+
+DECIDERS = {"2026-11": Routing}  # By version, the oldest first.
 
 
 def routing_stages(contents: Mapping[str, bytes], fetch: Fetch = nothing_to_fetch) -> Stages:
@@ -23,7 +24,7 @@ def routing_stages(contents: Mapping[str, bytes], fetch: Fetch = nothing_to_fetc
     locator = Locator(library)
 
     def make(district: str) -> Stage[Any, Any]:
-        decider = Routing(district, library)
-        return Stage(decider, district, locator, versions={DECIDER_VERSION: decider})
+        versions = {version: decider(district, library) for version, decider in DECIDERS.items()}
+        return versioned_stage(versions, district, locator)
 
     return Stages(make=make, sources=("intake",), sink="cases", fetch=fetch)

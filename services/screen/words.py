@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 import events.catalogue  # noqa: F401  # Fills the registry.
-from events.registry import CATALOGUE
+from events.registry import newest_types
 
 LANGUAGES = ("zh", "en")
 FOLDER = Path(__file__).parent / "words"
@@ -23,7 +23,7 @@ def words(language: str) -> Mapping[str, str]:
     file has shorter words for most stages, and more words for some events, for example by level.
     """
     declared: dict[str, str] = {}
-    for kind in CATALOGUE.values():
+    for kind in newest_types():
         name = getattr(kind.words, language)
         declared[f"event.{kind.short}"] = name
         if kind.case_stage:

@@ -51,9 +51,9 @@ def fire_at_watermark(
 
 @method(Stage, "_apply")
 def apply_each_as_first(
-    real: Callable[..., None], self: Stage[Any, Any], row: Row, answer: Any
+    real: Callable[..., None], self: Stage[Any, Any], row: Row, *rest: Any
 ) -> None:
-    real(row._replace(step=1), answer)
+    real(row._replace(step=1), *rest)
 
 
 def remember_time(self: Stage[Any, Any], t: Instant) -> None:

@@ -19,17 +19,15 @@ from tests.mutation.weakening import Weakening, method
 
 
 @method(Stage, "_apply")
-def apply_over_gaps(
-    real: Callable[..., None], self: Stage[Any, Any], row: Row, answer: Any
-) -> None:
-    self.input = max(self.input, row.position - 1)
-    real(row, answer)
+def apply_over_gaps(real: Callable[..., None], self: Stage[Any, Any], row: Row, *rest: Any) -> None:
+    self.input = self.read[row.log] = max(self.input, row.position - 1)
+    real(row, *rest)
 
 
 @method(Stage, "_apply")
-def apply_again(real: Callable[..., None], self: Stage[Any, Any], row: Row, answer: Any) -> None:
-    self.input = min(self.input, row.position - 1)
-    real(row, answer)
+def apply_again(real: Callable[..., None], self: Stage[Any, Any], row: Row, *rest: Any) -> None:
+    self.input = self.read[row.log] = min(self.input, row.position - 1)
+    real(row, *rest)
 
 
 @method(Tail, "add")

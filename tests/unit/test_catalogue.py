@@ -84,6 +84,12 @@ def test_every_event_ever_published_still_reads_as_it_did() -> None:
         assert envelope(read_envelope(line)) == line
 
 
+def test_every_event_ever_published_is_folded_in_its_newest_version() -> None:
+    newest = {kind.cls for kind in registry.newest_types()}
+    for line in GOLDEN.read_bytes().splitlines():
+        assert type(registry.latest(read_envelope(line).event)) in newest
+
+
 def test_a_cloudevents_reader_that_is_not_ours_reads_an_envelope() -> None:
     for line in GOLDEN.read_bytes().splitlines():
         message = HTTPMessage({"content-type": "application/cloudevents+json; charset=UTF-8"}, line)

@@ -12,20 +12,23 @@ from typing import Any, get_args
 
 import pytest
 
+import escalation.stage
 import intake.actions
+import routing.stage
 import tools.checker
 from casebook.case import Unchanging
 from events import catalogue as e
-from events.registry import CATALOGUE, TYPE_OF, EventType
-from events.topology import SERVICES, Service
+from events.registry import CATALOGUE, TYPE_OF, EventType, newest_types
+from events.topology import DECIDER_VERSIONS, SERVICES, Service
 from tests.harness.paths import GOLDEN, ROOT
 from tools.checker.cases import OUTCOMES
 
 IMPORTED = {e.EndedAtSource}  # An action that comes from records of a source, never from a person.
 STAGE_LOGS = {"cases", "calls"}
 EVENTS = list(CATALOGUE.values())
-IN_STAGES = [kind for kind in EVENTS if STAGE_LOGS & set(kind.logs)]
-INPUTS = [kind for kind in EVENTS if "intake" in kind.logs]
+NEWEST = newest_types()  # An earlier version is read and folded as its newest one.
+IN_STAGES = [kind for kind in NEWEST if STAGE_LOGS & set(kind.logs)]
+INPUTS = [kind for kind in NEWEST if "intake" in kind.logs]
 ACTIONS = sorted(e.ACTIONS, key=list(TYPE_OF).index)
 PARTS = ("__init__.py", "__main__.py", "app.py", "settings.py")
 
@@ -67,7 +70,7 @@ def snake(cls: type[Any]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
 
-@pytest.fixture(params=EVENTS, ids=lambda kind: kind.short)
+@pytest.fixture(params=EVENTS, ids=lambda kind: kind.name)
 def event(request: pytest.FixtureRequest) -> EventType:
     kind: EventType = request.param
     return kind
@@ -103,9 +106,10 @@ def test_an_event_is_described(event: EventType) -> None:
     assert is_described, f"{chapter(event)}: {event.cls.__name__} lacks a docstring"
 
 
-def test_an_event_is_in_the_union_of_its_chapter(event: EventType) -> None:
-    lacking = f"{chapter(event)}: the union at its end lacks {event.cls.__name__}"
-    assert event.cls in get_args(e.Event), lacking
+@pytest.mark.parametrize("kind", NEWEST, ids=lambda kind: kind.short)
+def test_an_event_is_in_the_union_of_its_chapter(kind: EventType) -> None:
+    lacking = f"{chapter(kind)}: the union at its end lacks {kind.cls.__name__}"
+    assert kind.cls in get_args(e.Event), lacking
 
 
 @pytest.mark.parametrize("document", ["docs/events.md", "docs/asyncapi.json"])
@@ -154,6 +158,17 @@ def test_an_action_has_a_step(action: type[Any]) -> None:
     assert name in words_of(core / "decider.py"), f"{name_of(core)}/decider.py lacks {name}"
     files = [path for path in (core / "steps").glob("*.py") if name in words_of(path)]
     assert files, f"{name_of(core)}/steps has no file that decides {name}"
+
+
+# ── A version of the deciders ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "stages", [routing.stage, escalation.stage], ids=lambda each: each.__name__
+)
+def test_a_stage_has_a_decider_of_every_version_in_their_order(stages: Any) -> None:
+    path = f"services/{stages.__name__.replace('.', '/')}.py"
+    assert tuple(stages.DECIDERS) == DECIDER_VERSIONS, f"{path}: DECIDERS"
 
 
 # ── A service ────────────────────────────────────────────────────────────────────────────────────

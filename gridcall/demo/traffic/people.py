@@ -9,6 +9,7 @@ from typing import Any
 
 from casebook.case import Case, evolve_case
 from eventlog.core.row import Row
+from eventlog.core.versions import readable
 from events.catalogue import (
     CallAnswered,
     CallRaised,
@@ -83,11 +84,12 @@ class People:
     # ── Reading ──────────────────────────────────────────────────────────────────────────────────
 
     def read(self, row: Row) -> None:
-        """Read a row of the log of cases or calls."""
-        if row.log == "cases":
-            self._read_case(row)
-        else:
-            self._read_call(row)
+        """Read a row of the log of cases or calls. An event of an unknown type is passed."""
+        for known in readable((row,)):
+            if row.log == "cases":
+                self._read_case(known)
+            else:
+                self._read_call(known)
 
     def _read_case(self, row: Row) -> None:
         if TYPE_OF[type(row.event)].case_stage is None:

@@ -16,6 +16,7 @@ from assessment.core.figures import sheets
 from casebook import CALL_CHANGES, evolve_call, evolve_case, raised_call
 from eventlog.codec import Entry, entry_envelope, row_of
 from eventlog.core.row import Row
+from eventlog.core.versions import newest
 from events import topology
 from events.catalogue import (
     CallRaised,
@@ -34,7 +35,7 @@ from events.catalogue import (
     ReopenedWithoutDeadline,
 )
 from events.instants import Instant
-from events.registry import CATALOGUE, TYPE_OF
+from events.registry import TYPE_OF, names_of_versions
 from gridcall.simulation.packed_dict import PackedDict
 from gridcall.simulation.reports.calls import CALL_COLUMNS, call_rows
 from gridcall.simulation.reports.cases import CASE_COLUMNS, case_rows
@@ -58,7 +59,7 @@ READ_EVENTS = {
     CaseReopened, ReopenedWithoutDeadline, *CALL_CHANGES, *COUNTED,
 }  # fmt: skip
 LOGS = [log for log in topology.LOGS if any(log in TYPE_OF[cls].logs for cls in READ_EVENTS)]
-READ_TYPES = frozenset(kind.name for kind in CATALOGUE.values() if kind.cls in READ_EVENTS)
+READ_TYPES = frozenset(names_of_versions(READ_EVENTS))
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ class ReportReader:
         )
         for entry in entries:
             if entry.type in READ_TYPES:
-                self._fold(row_of(log, shard, entry))
+                self._fold(newest(row_of(log, shard, entry)))
         self.cases.put_back(UNPACKED_MAX)
         self.calls.put_back(UNPACKED_MAX)
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from eventlog.core.decider import Decider, Key, Timer
+from events.registry import latest
 from events.stored_inputs import StoredInput
 
 S = TypeVar("S")
@@ -93,7 +94,7 @@ class Aggregates(Generic[S, R]):
             aggregate = self.get(name)
             if name not in changes:
                 changes[name] = Before(aggregate.state, aggregate.keys, aggregate.timers)
-            aggregate.state = evolve(aggregate.state, event)
+            aggregate.state = evolve(aggregate.state, latest(event))
             started += self._settle(name, aggregate)
         return started
 

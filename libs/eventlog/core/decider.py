@@ -12,8 +12,8 @@ from collections.abc import Collection, Hashable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from events.instants import Instant
-from events.registry import Parking, value
-from events.stored_inputs import StoredInput, store
+from events.registry import Parking, latest, value
+from events.stored_inputs import StoredInput, original_of, store
 
 REFERENCE = "reference"  # The subject of reference data: one in each shard, beside the others.
 
@@ -69,7 +69,8 @@ class Input(NamedTuple):
     """An input of a decider: an event, `TimerFired` or `ReferenceChanged`, and its time.
 
     `subject` is its aggregate, empty while that is still to be named. `id` is the cause that its
-    events name, and `answers` are those to the requests for it.
+    events name, and `answers` are those to the requests for it. An event is in its newest version;
+    `original` is it as its row has it.
     """
 
     event: Any
@@ -77,11 +78,20 @@ class Input(NamedTuple):
     subject: str
     id: str = ""
     answers: Sequence[Any] = ()
+    original: Any = None
+
+    @classmethod
+    def from_stored(cls, stored: StoredInput, subject: str) -> Input:
+        """Return an input that waited, for an aggregate. Raises Outdated if its type is unknown."""
+        original = original_of(stored)
+        return cls(latest(original), stored.time, subject, stored.id, (), original)
 
     @property
     def as_stored(self) -> StoredInput:
-        """Return the input as it waits inside an event."""
-        return store(self.id, self.time, self.event)
+        """Return the input as it waits inside an event: as it was written, so that all builds store
+        the same.
+        """
+        return store(self.id, self.time, self.event if self.original is None else self.original)
 
 
 class Following(NamedTuple):

@@ -8,7 +8,7 @@ from events.instants import Instant
 
 
 class Row(NamedTuple):
-    """One event in the order of its shard.
+    """One event in the order of its shard. The event is as it was written, in any version.
 
     `log`, `shard` and `position` (1, 2, 3 …) name it. `input` is the last position of the input log
     that was applied when it was made; 0 in a log without one. `step` is its number within its

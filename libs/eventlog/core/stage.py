@@ -9,7 +9,7 @@ deferred behind it, in order, while the shard goes on; so is an input of another
 would change it. A retry decides all of them as one decision, or the aggregate stays parked; timers
 that were due meanwhile fire after it. `SHARD_FAULTS` stop the shard instead, because they are no
 fault of the aggregate. A stage that was stopped, or whose rows could not be committed, is thrown
-away: a new one replays the log.
+away: a new one replays the log. It ends before a row that its build cannot apply (versions.py).
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from eventlog.core.decider import (
 from eventlog.core.log import cut_at_reference
 from eventlog.core.lookups import Answers, Lookup, Unasked, look_up
 from eventlog.core.row import Progress, Row
-from events.errors import SHARD_FAULTS, Halted
+from eventlog.core.versions import choose_decider, require_known
+from events.errors import SHARD_FAULTS, Halted, Outdated
 from events.instants import BEGINNING, Instant
-from events.stored_inputs import StoredInput, event_of
+from events.registry import latest
+from events.stored_inputs import StoredInput
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -54,9 +56,10 @@ class Waits(Exception):
 class Stage(Generic[S, R]):
     """One shard of one service.
 
-    `decider` decides until another version is adopted; `versions` are those that can be. `lookup`
-    answers, once per batch, the requests of the decider for what is known outside the core. A
-    stage of several logs `adopts_from` one of them, because each passes reference data on.
+    `decider` decides until another version is adopted; `versions` are those that can be. All fold
+    the same states. `lookup` answers, once per batch, the requests of the decider for what is known
+    outside the core. A stage of several logs `adopts_from` one of them, because each passes
+    reference data on. `blocked` says why the stage stops before its next input.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Stage(Generic[S, R]):
         self.input = 0  # How many rows of the input order were applied.
         self.read: dict[str, int] = {}  # The last position of each input log; they add up to it.
         self.watermark: Instant = BEGINNING  # How far time has passed.
+        self.blocked = ""
         self._versions = versions or {}
         self._adopts_from = adopts_from
         self._is_stopped = False
@@ -95,32 +99,34 @@ class Stage(Generic[S, R]):
         return self.aggregates.reference
 
     def apply(self, rows: Sequence[Row]) -> list[Row]:
-        """Apply the next rows of the input log; return the rows to append to this
-        stage's own log.
+        """Apply the next input rows; return the rows to append to the stage's own log.
+
+        They end before a row that this build cannot apply. Then any further call raises Halted.
         """
         with self._all_or_nothing():
-            for batch in cut_at_reference(rows):
-                answers = look_up(self.lookup, self.aggregates, [row.event for row in batch])
-                for row, given in zip(batch, answers, strict=False):
-                    self._apply(row, given)
+            try:
+                for batch in cut_at_reference(rows):
+                    events = [latest(row.event) for row in batch]
+                    answers = look_up(self.lookup, self.aggregates, events)
+                    for row, event, given in zip(batch, events, answers, strict=False):
+                        self._apply(row, event, given)
+            except Outdated as fault:
+                self.blocked = str(fault)
+                self.read[row.log], self.input = self.read[row.log] - 1, self.input - 1
         return self._take_out()
 
     def advance_time(self, watermark: Instant) -> list[Row]:
-        """Fire what was due before the watermark; return the rows to append to this stage's own
-        log.
-        """
+        """Fire what was due before the watermark; return the rows to append to the own log."""
         with self._all_or_nothing():
             self._fire_before(watermark)
         return self._take_out()
 
     def replay(self, rows: Iterable[Row]) -> None:
-        """Take up the next rows of this stage's own log, as a new owner does: the state is their
-        fold.
-        """
+        """Take up the next rows of the own log, as a new owner does: the state is their fold."""
         parking = self.decider.parking
         self.read.clear()
         for row in rows:
-            name, event = row.subject, row.event
+            name, event = row.subject, latest(require_known(row).event)
             self.position, self.time, self.input = row.position, row.time, row.input
             self.watermark = max(self.watermark, row.time)
             aggregate = self.aggregates.get(name)
@@ -141,11 +147,9 @@ class Stage(Generic[S, R]):
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
         """Stop the stage for good if the block raises: it then knows more than its log has."""
-        if self._is_stopped:
-            raise Halted(
-                f"{self.decider.log}/{self.shard} was stopped half-way: "
-                "replay its log with a new stage"
-            )
+        if self._is_stopped or self.blocked:
+            half_way = "was stopped half-way: replay its log with a new stage"
+            raise Halted(self.blocked or f"{self.decider.log}/{self.shard} {half_way}")
         self._is_stopped = True
         yield
         self._is_stopped = False
@@ -156,38 +160,39 @@ class Stage(Generic[S, R]):
 
     # ── Inputs ────────────────────────────────────────────────────────────────────────────────────
 
-    def _apply(self, row: Row, answers: Answers) -> None:
+    def _apply(self, row: Row, event: Any, answers: Answers) -> None:
+        """Apply a row, whose event is `event` in its newest version."""
         log = row.log
         if log not in self.read:  # All that was applied and is in no log yet, is in this one.
             self.read[log] = self.input - sum(self.read.values())
         expected = self.read[log] + 1
         if row.position != expected:
-            raise Halted(
-                f"{self.decider.log}: expected {log} {expected}, got {row.position}: "
-                "a gap, or a repeat"
-            )
+            what = f"expected {log} {expected}, got {row.position}: a gap, or a repeat"
+            raise Halted(f"{self.decider.log}: {what}")
         if row.step == 1:
             self._fire_before(row.time)
         self.read[log] = expected
         self.input += 1
+        require_known(row)
         id_ = f"{log}/{row.shard}/{row.position}"
         if row.subject == REFERENCE:
             if self._adopts_from in (log, ""):
-                self._apply_reference(row, id_)
+                self._apply_reference(event, row.time, id_)
             return
-        self._append(row.time, self._take(Input(row.event, row.time, "", id_, answers), row))
+        unnamed = Input(event, row.time, "", id_, answers, row.event)
+        self._append(row.time, self._take(unnamed, row.subject))
 
-    def _take(self, unnamed: Input, row: Row) -> Decided:
+    def _take(self, unnamed: Input, row_subject: str) -> Decided:
         """Decide about an input, or defer it behind a parked aggregate."""
         try:
             name = self.decider.subject(unnamed, self.aggregates)
         except SHARD_FAULTS:
             raise
         except Exception as fault:
-            return self._park(fault, unnamed._replace(subject=row.subject), unnamed.as_stored)
+            return self._park(fault, unnamed._replace(subject=row_subject), unnamed.as_stored)
         if name is None:
             return []
-        input_ = Input(row.event, row.time, name, unnamed.id, unnamed.answers)
+        input_ = Input(unnamed.event, unnamed.time, name, *unnamed[3:])
         if input_.subject in self.parked:
             if self.decider.retries(input_.event):
                 return self._retry(input_)
@@ -210,9 +215,9 @@ class Stage(Generic[S, R]):
             raise input_.answers.fault
         aggregate, cause = self.decider.aggregate, input_.id
         decided = [
-            (aggregate(event[1]), event[0], event[1])
+            (aggregate(latest(event[1])), event[0], event[1])
             if type(event) is Following
-            else (aggregate(event), cause, event)
+            else (aggregate(latest(event)), cause, event)
             for event in self.decider.decide(input_, self.aggregates)
         ]
         if self.parked:
@@ -236,37 +241,39 @@ class Stage(Generic[S, R]):
 
     # ── Reference data ────────────────────────────────────────────────────────────────────────────
 
-    def _apply_reference(self, row: Row, id_: str) -> None:
+    def _apply_reference(self, adoption: Any, time: Instant, id_: str) -> None:
         """Adopt reference data, and let every aggregate that they affect meet them.
 
         An aggregate that cannot be decided is parked alone. A parked one meets them at its retry.
         """
-        decided: Decided = []
-        for event in self.decider.decide_reference(row.event, self.aggregates):
-            self._evolve_reference(event)
-            decided.append((REFERENCE, id_, event))
+        adoptions = self.decider.decide_reference(adoption, self.aggregates)
+        for event in adoptions:
+            self._decider_after(event)  # Raises while nothing is changed.
+        for event in adoptions:
+            self._evolve_reference(latest(event))
+        decided: Decided = [(REFERENCE, id_, event) for event in adoptions]
         if decided:
-            affected = self.decider.find_affected(row.event, self.aggregates)
+            affected = self.decider.find_affected(adoption, self.aggregates)
             events = [ReferenceChanged(name) for name in sorted(set(affected))]
             for event, answers in zip(
                 events, look_up(self.lookup, self.aggregates, events), strict=True
             ):
                 if event.subject not in self.parked:
-                    decided += self._meet(Input(event, row.time, event.subject, id_, answers))
-        self._append(row.time, decided)
+                    decided += self._meet(Input(event, time, event.subject, id_, answers))
+        self._append(time, decided)
+
+    def _decider_after(self, event: Any) -> Decider[S, R]:
+        """Return the decider after an adoption. Raises Outdated if this build lacks it."""
+        version = self.decider.version(latest(event))
+        return self.decider if version is None else choose_decider(self._versions, version)
 
     def _evolve_reference(self, event: Any) -> None:
         """Put reference data in force, or another version of the decider."""
+        decider = self._decider_after(event)
         self.aggregates.reference = self.decider.evolve_reference(self.reference, event)
-        version = self.decider.version(event)
-        if version is None:
-            return
-        if version not in self._versions:
-            known = ", ".join(self._versions)
-            raise Halted(f"decider {version!r} was adopted; this code has {known}: install it")
-        if self._versions[version] is not self.decider:
-            self.decider = self._versions[version]
-            self._start(self.aggregates.fold_by(self.decider))
+        if decider is not self.decider:
+            self.decider = decider
+            self._start(self.aggregates.fold_by(decider))
 
     # ── Timers ────────────────────────────────────────────────────────────────────────────────────
 
@@ -330,10 +337,11 @@ class Stage(Generic[S, R]):
         name, parking = retry.subject, self.decider.parking
         aggregate = self.aggregates.get(name)
         deferred, changes = aggregate.deferred, Changes()
+        missed = [Input.from_stored(stored, name) for stored in deferred or ()]
         self._release(name, aggregate)
         decided: Decided = [(name, retry.id, parking.retry(name))]
         try:
-            for input_ in self._list_missed(retry, deferred or ()):
+            for input_ in self._list_missed(retry, missed):
                 decided += self._decide_again(input_, changes)
         except SHARD_FAULTS:
             raise
@@ -347,13 +355,12 @@ class Stage(Generic[S, R]):
                 self._put_behind(behind, event.input)
         return decided
 
-    def _list_missed(self, retry: Input, deferred: Sequence[StoredInput]) -> Iterator[Input]:
+    def _list_missed(self, retry: Input, missed: Sequence[Input]) -> Iterator[Input]:
         """Yield what a parked aggregate missed: the reference data in force, then its inputs."""
-        events = [ReferenceChanged(retry.subject), *map(event_of, deferred)]
-        answers = list(look_up(self.lookup, self.aggregates, events))
-        yield retry._replace(event=events[0], answers=answers[0])
-        for stored, event, given in zip(deferred, events[1:], answers[1:], strict=True):
-            yield Input(event, stored.time, retry.subject, stored.id, given)
+        inputs = [retry._replace(event=ReferenceChanged(retry.subject)), *missed]
+        answers = look_up(self.lookup, self.aggregates, [each.event for each in inputs])
+        for each, given in zip(inputs, answers, strict=False):
+            yield each._replace(answers=given)
 
     def _decide_again(self, input_: Input, changes: Changes) -> Decided:
         """Decide about what an aggregate missed. An input may have to wait behind another one."""
@@ -369,9 +376,7 @@ class Stage(Generic[S, R]):
             return [(wait.name, input_.id, self.decider.parking.defer(wait.name, stored))]
 
     def _release(self, name: str, aggregate: Aggregate[S]) -> None:
-        """End the parking of an aggregate. Its timers run again, those too that were due
-        meanwhile.
-        """
+        """End the parking of an aggregate. Its timers run again, also those that were due."""
         aggregate.deferred = None
         self.parked.discard(name)
         self._start(aggregate.timers)

@@ -12,9 +12,10 @@ import msgspec
 
 from eventlog.codec import row_of
 from eventlog.core.row import Row
+from eventlog.core.versions import newest
 from eventlog.postgres.pool import SupportsFetch
 from events.instants import Instant
-from events.registry import TYPE_OF, Parking
+from events.registry import Parking, names_of_versions
 
 HEADS = """
 SELECT shard, pos, ts, input, epoch, head,
@@ -30,10 +31,10 @@ OF_TYPES = "SELECT {columns} FROM {schema}.log WHERE shard = $1 AND type = ANY (
 PARKED = """
 SELECT p.shard, max(p.pos) AS pos, p.subject, (array_agg(p.data ORDER BY p.pos DESC))[1] AS data,
   (SELECT count(*) FROM {schema}.log d WHERE d.shard = p.shard AND d.subject = p.subject
-    AND d.pos > min(p.pos) AND d.type = $2) AS deferred
-FROM {schema}.log p WHERE p.type = $1 AND NOT EXISTS (
+    AND d.pos > min(p.pos) AND d.type = ANY ($2)) AS deferred
+FROM {schema}.log p WHERE p.type = ANY ($1) AND NOT EXISTS (
   SELECT FROM {schema}.log r WHERE r.shard = p.shard AND r.subject = p.subject AND r.pos > p.pos
-    AND r.type = $3)
+    AND r.type = ANY ($3))
 GROUP BY p.shard, p.subject ORDER BY p.shard, max(p.pos)
 """
 
@@ -76,17 +77,17 @@ class Survey:
         return [Head(*record) for record in await self._database.fetch(self._sql(HEADS))]
 
     async def latest_rows(self, shard: str, kinds: Collection[type]) -> Iterator[Row]:
-        """Return the last row of each subject among the rows of these events."""
+        """Return the last row of each subject among the rows of these events, in any version."""
         return await self._rows(LATEST, shard, kinds)
 
     async def rows_of(self, shard: str, kinds: Collection[type]) -> Iterator[Row]:
-        """Return all rows of these events."""
+        """Return all rows of these events, in any version."""
         return await self._rows(OF_TYPES, shard, kinds)
 
     async def parked(self, parking: Parking) -> list[ParkedSubject]:
         """Return the subjects that are parked. `parking` has the events that say so."""
         kinds = (parking.parked, parking.deferred, parking.retried)
-        names = [TYPE_OF[kind].name for kind in kinds]
+        names = (names_of_versions((kind,)) for kind in kinds)
         records = await self._database.fetch(self._sql(PARKED), *names)
         return [
             ParkedSubject(shard, position, subject, msgspec.json.decode(data)["fault"], deferred)
@@ -94,9 +95,8 @@ class Survey:
         ]
 
     async def _rows(self, sql: str, shard: str, kinds: Collection[type]) -> Iterator[Row]:
-        names = [TYPE_OF[kind].name for kind in kinds]
-        records = await self._database.fetch(self._sql(sql), shard, names)
-        return (row_of(self._log, shard, record) for record in records)
+        records = await self._database.fetch(self._sql(sql), shard, names_of_versions(kinds))
+        return (newest(row_of(self._log, shard, record)) for record in records)
 
     def _sql(self, statement: str) -> str:
         return statement.format(schema=self._schema, columns=COLUMNS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
-
+from eventlog.codec import decode_event
 from eventlog.core.decider import REFERENCE
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.instants import Instant
+from events.registry import latest
 from intake.store.base import Store
 
 CONTENTS = "SELECT digest, body FROM intake.content WHERE digest = ANY ($1)"
@@ -17,7 +17,9 @@ ALL_CONTENTS = "SELECT digest, body FROM intake.content"
 ADD_CONTENTS = """
 INSERT INTO intake.content SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING
 """
-REFERENCES = "SELECT pos, ts, data FROM intake.log WHERE shard = $1 AND subject = $2 ORDER BY pos"
+REFERENCES = (
+    "SELECT pos, ts, type, data FROM intake.log WHERE shard = $1 AND subject = $2 ORDER BY pos"
+)
 
 
 class StoredAdoption(NamedTuple):
@@ -49,7 +51,8 @@ class ReferenceStore(Store):
 
     async def adoptions(self, district: str) -> list[StoredAdoption]:
         """Return all adoptions of a district, the oldest first."""
+        records = await self._database.fetch(REFERENCES, district, REFERENCE)
         return [
-            StoredAdoption(position, time, msgspec.json.decode(data, type=ReferenceAdopted))
-            for position, time, data in await self._database.fetch(REFERENCES, district, REFERENCE)
+            StoredAdoption(position, time, latest(decode_event(type_name, data)))
+            for position, time, type_name, data in records
         ]

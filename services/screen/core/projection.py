@@ -23,6 +23,7 @@ from casebook import (
     raised_call,
 )
 from eventlog.core.row import Row
+from eventlog.core.versions import readable
 from events.catalogue import (
     LINES,
     CallAcknowledged,
@@ -43,7 +44,7 @@ from events.catalogue import (
     ReferenceAdopted,
 )
 from events.instants import Instant
-from events.registry import CATALOGUE
+from events.registry import newest_types
 from events.topology import SERVICE
 from screen.core.deadlines import Deadlines
 
@@ -56,7 +57,7 @@ EVENTS_MAX = 60  # Latest events of the district.
 # The events among the latest: those that bring a case on, and those about deadlines and calls.
 LISTED_EVENTS = frozenset(
     {
-        *(kind.cls for kind in CATALOGUE.values() if kind.case_stage),
+        *(kind.cls for kind in newest_types() if kind.case_stage),
         CaseParked, CaseRetried, DeadlineMissed, *CALL_CHANGES,
     }
     - {CaseReported}
@@ -90,7 +91,7 @@ class CaseFile:
 
 
 class DistrictProjection:
-    """One district, as far as its logs were read.
+    """One district, as far as its logs were read. Events of unknown types are passed.
 
     `positions` are the last positions read. `applied` are the input positions of those rows.
     `grid_versions` has, for each grid, the version in which its counts changed last. `settled` has
@@ -125,7 +126,8 @@ class DistrictProjection:
             self.positions[row.log] = row.position
             if row.log in self.applied:
                 self.applied[row.log] = row.input
-            self._apply(row)
+            for known in readable((row,)):
+                self._apply(known)
         for file in self._changing.values():
             self._count(file, +1)
             self._keep(file)

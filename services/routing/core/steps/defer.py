@@ -16,7 +16,7 @@ from events.catalogue import (
     EndedAtSource,
     InputDeclined,
 )
-from events.stored_inputs import event_of, store
+from events.stored_inputs import event_of
 from routing.core.case import Outcome, State, Unreported, Waiting
 
 WAITING_MAX = 32  # Of one source, for one issue. The longest life of a case has fewer actions.
@@ -28,7 +28,7 @@ def decide(action: Action, input_: Input, state: Unreported) -> Sequence[Outcome
     source = source_of(action)
     if sum(source_of(other.action) == source for other in state.deferred) >= WAITING_MAX:
         return [InputDeclined(case=action.issue, input_id=action.action, because=TOO_MANY)]
-    return [ActionWaits(issue=action.issue, input=store(input_.id, input_.time, action))]
+    return [ActionWaits(issue=action.issue, input=input_.as_stored)]
 
 
 def evolve(state: State, event: ActionWaits) -> Unreported:
