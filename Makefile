@@ -97,6 +97,7 @@ test-long: setup ## the campaigns: a whole real year in every batch size
 	$(BIN)/pytest -m long
 
 chaos: setup broker ## load while processes, database and broker fail (SECONDS=300, then 600)
+	$(TOOL) tests.harness.chaos.kernel --seconds $(or $(SECONDS),60)
 	$(TOOL) tests.harness.chaos.one_database --seconds $(or $(SECONDS),300)
 	$(TOOL) tests.harness.chaos.over_kafka --seconds $(or $(SECONDS),600)
 	$(BIN)/pytest -m long -k killed

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 import subprocess
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
+
+from tests.harness.kernel.events import toy_events
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +23,10 @@ def no_input_or_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+
+
+@pytest.fixture
+def toys() -> Iterator[None]:
+    """Enter the events of the toy domain in the registry."""
+    with toy_events():
+        yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -17,7 +17,8 @@ from eventlog.core.row import Progress, Row
 from eventlog.input_order import SingleOrder
 from eventlog.runner import Runner
 from events.errors import Conflict, Halted, Unavailable
-from tests.harness.kernel.events import CASES, INPUTS, toy_events
+from tests.harness.chaos.kernel import run_campaign
+from tests.harness.kernel.events import CASES, INPUTS
 from tests.harness.kernel.inputs import draw_input
 from tests.harness.kernel.schedule import SHARD, Schedule, toy_model, toy_stage
 
@@ -25,10 +26,7 @@ chances = st.randoms(use_true_random=False)
 delays = st.sampled_from((0, 0, 1, 2, 5))
 
 
-@pytest.fixture(autouse=True)
-def toys() -> Iterator[None]:
-    with toy_events():
-        yield
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 class Kernel(RuleBasedStateMachine):
@@ -139,3 +137,11 @@ def test_the_model_has_no_state_of_its_own_beside_the_rows() -> None:
     assert {"CaseParked", "CaseRetried", "InputHeld", "ToyReassigned", "ToyTimerEnded"} <= kinds
     assert len(schedule.model.rows) > 300
     assert not toy_model().rows
+
+
+def test_a_campaign_repeats_its_schedules(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_campaign(seed=7, seconds=0, schedules=2) == 0
+    first = capsys.readouterr().out
+    assert run_campaign(seed=7, seconds=0, schedules=2) == 0
+    assert capsys.readouterr().out == first
+    assert "2 schedules, seeds 7 to 8" in first
