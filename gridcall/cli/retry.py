@@ -22,7 +22,6 @@ from intake.acceptor import Acceptor
 from intake.core.identity import action_id
 from intake.item_codec import item_of
 from intake.outcomes import Outcomes
-from intake.store import IntakeStore
 
 OUTCOME_SECONDS = 10
 
@@ -63,7 +62,7 @@ async def retry_case(database: Database, case: str, by: str) -> list[Retry]:
     notifier = Notifier()
     cases, calls = (PostgresLog(log, WRITER[log], database, notifier) for log in ("cases", "calls"))
     acceptor = Acceptor(database, notifier)
-    outcomes = Outcomes(cases, calls, notifier, IntakeStore(database).position_of)
+    outcomes = Outcomes(cases, calls, notifier)
     retries = []
     for row in await parked(database):
         if row["case"] != case:

@@ -13,6 +13,7 @@ from casebook.call import CallChange
 from eventlog.core.row import Row
 from events.catalogue import (
     Action,
+    ActionExpired,
     ActionWaits,
     Adopted,
     Assignment,
@@ -51,7 +52,7 @@ from events.registry import TYPE_OF
 
 Unchanging = (
     Adopted | Action | RetryAsked | CallAction | RetryPassedOn | CallChange | CallActionDeclined
-    | ClockHandedOver | ClockStopped | ActionWaits | InputDeclined | InputHeld
+    | ClockHandedOver | ClockStopped | ActionWaits | ActionExpired | InputDeclined | InputHeld
 )  # fmt: skip
 """The events that change no field of a case: inputs, whose outcome is another event, and calls."""
 

@@ -18,7 +18,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from eventlog.codec import Entry, Wire, entry_envelope, read_envelope
-from eventlog.core.log import row_at, rows_at
+from eventlog.core.log import row_at
 from eventlog.core.row import Generation, Row, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
@@ -140,22 +140,22 @@ def log_routes(
         return Response(body, media_type=NDJSON, headers=headers)
 
     if defers(log.name):
-        router.include_router(deferral_routes(log))
+        router.include_router(late_routes(log))
     return router
 
 
 def defers(log: str) -> bool:
-    """Return True for a log in which inputs may wait: such a log has an index of those rows."""
+    """Return True for a log in which inputs may wait: such a log has an index of late rows."""
     return any(kind.defers and log in kind.logs for kind in CATALOGUE.values())
 
 
-def deferral_routes(log: PostgresLog) -> APIRouter:
-    """Return the route by which the services ask for the inputs of a subject that had to wait."""
+def late_routes(log: PostgresLog) -> APIRouter:
+    """Return the route by which the services ask how an input that had waited was decided."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/log/{shard}/deferrals/{subject}")
-    async def read_deferrals(shard: str, subject: str) -> Response:
-        entries = await log.deferral_entries(shard, subject)
+    @router.get("/log/{shard}/late")
+    async def read_late_rows(shard: str, cause: str) -> Response:
+        entries = await log.late_entries(shard, cause)
         body = page([entry_envelope(log.name, shard, entry) for entry in entries])
         return Response(body, media_type=NDJSON)
 
@@ -174,14 +174,10 @@ class HttpLog:
         response = await self._get(shard, after=after, limit=min(limit, ROWS_MAX), wait=wait)
         return [read_envelope(line) for line in response.content.splitlines()]
 
-    async def deferrals(self, shard: str, subject: str) -> Sequence[Row]:
-        """Return the rows of a subject by which an input waits or goes on, in order."""
-        response = await self._get(shard, "deferrals", subject)
+    async def late(self, shard: str, cause: str) -> Sequence[Row]:
+        """Return the late rows of a cause, in order."""
+        response = await self._get(shard, "late", cause=cause)
         return [read_envelope(line) for line in response.content.splitlines()]
-
-    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
-        """Return the rows of ascending positions. Raises Truncated if one is gone."""
-        return await rows_at(self, shard, positions)
 
     async def row(self, shard: str, position: int) -> Row | None:
         """Return the row at a position; None if there is none."""
@@ -198,7 +194,7 @@ class HttpLog:
         watermark: Instant = int(response.headers[WATERMARK_HEADER])
         return Watermark(int(response.headers[POSITION_HEADER]), watermark)
 
-    async def _get(self, *parts: str, **query: float) -> httpx.Response:
+    async def _get(self, *parts: str, **query: float | str) -> httpx.Response:
         path = "/".join(quote(part, safe="") for part in parts)
         try:
             response = await self._client.get(f"/log/{path}", params=query)

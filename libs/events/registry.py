@@ -43,7 +43,7 @@ class EventType:
     `logs` are the logs that carry it. `personal` says that it names a worker or an officer by code.
     `case_stage` is the stage in which it puts its case, None if the case stays where it is.
     `reference` says that it adopts reference data. `defers` says that by it an input waits to be
-    decided, or the waiting ones go on.
+    decided; its field `input` then has that input.
     """
 
     name: str

@@ -24,6 +24,11 @@ class StoredInput:
     type: str
     data: str
 
+    @property
+    def position(self) -> int:
+        """The position of the input in its log."""
+        return int(self.id.rpartition("/")[2])
+
 
 def store(id_: str, time: Instant, event: Any) -> StoredInput:
     """Return an input as it is stored. Equal inputs give equal texts."""

@@ -67,7 +67,7 @@ class IntakeService(HostedService):
         self._acceptor = Acceptor(host.database, host.notifier)
         cases, calls = self._outcome_logs = [host.writer(name) for name in OUTCOME_LOGS]
         store = IntakeStore(host.database)
-        outcomes = Outcomes(cases, calls, host.notifier, store.position_of)
+        outcomes = Outcomes(cases, calls, host.notifier)
         keys = ApiKeys(host.database)
         if tracker is None:
             tracker = PeerTracker(host.peers) if host.peers else NoTracker()

@@ -12,6 +12,7 @@ from casebook import Tracked
 from casebook.public import UNKNOWN, PublicStage
 from eventlog.core.row import Row
 from events.catalogue import (
+    ActionExpired,
     ActionWaits,
     CallActionDeclined,
     CaseParked,
@@ -25,7 +26,7 @@ from intake.acceptor import Accepted
 
 HEX_ID = "^[0-9a-f]{32}$"
 PARKED = "This case is parked: a fault of gridcall. What was sent is kept, and waits behind it."
-DECLINED = (InputDeclined, CallActionDeclined)
+DECLINED = (InputDeclined, CallActionDeclined, ActionExpired)
 EARLY = "This action came before its report. It waits for it, and is decided with it."
 
 Id = Annotated[
@@ -128,8 +129,8 @@ def outcome_of(rows: Sequence[Row]) -> Outcome | None:
 def reason_for_nothing(event: Event) -> str | None:
     """Return the sentence that says why nothing was done, or not yet; None if something was."""
     match event:
-        case InputDeclined(because=because) | CallActionDeclined(because=because):
-            return because
+        case InputDeclined() | CallActionDeclined() | ActionExpired():
+            return event.because
         case InputHeld() | CaseParked():
             return PARKED
         case ActionWaits():

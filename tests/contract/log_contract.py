@@ -9,21 +9,11 @@ import pytest
 
 from eventlog.core.log import Log, OutcomeSource
 from eventlog.core.row import Draft, Row, Watermark
-from events.catalogue import (
-    ActionWaits,
-    CaseParked,
-    CaseRetried,
-    InputDeclined,
-    InputHeld,
-    ReferenceAdopted,
-    VisitMade,
-)
+from events.catalogue import ReferenceAdopted, VisitMade
 from events.errors import Conflict
 from events.instants import BEGINNING
-from events.stored_inputs import StoredInput
 
 SHARD = "city"
-WAITING = StoredInput("intake/city/1", 1, "t", "{}")
 
 
 def visit(number: int, at: int) -> Draft:
@@ -148,29 +138,21 @@ async def times_before_1970_are_times(log: Log) -> None:
     assert [row.time for row in await log.append(SHARD, [visit(1, -5), visit(2, -7)])] == [-5, -5]
 
 
-async def deferrals_are_the_rows_by_which_inputs_wait_or_go_on(
-    log: Log, reader: OutcomeSource
-) -> None:
+async def late_rows_are_found_by_their_cause(log: Log, reader: OutcomeSource) -> None:
     """Only a log of a stage has such rows."""
-    events = (
-        ActionWaits(issue="x", input=WAITING),
-        InputDeclined(case="x", input_id="a", because="no"),
-        CaseParked(case="x", fault="f", input=WAITING),
-        CaseParked(case="y", fault="f", input=None),
-        InputHeld(case="x", input=WAITING),
-        CaseRetried(case="x"),
-    )
+    own, early, other = (f"intake/{SHARD}/{position}" for position in (3, 1, 2))
+    expiry, deadline = "clock/case/expiry/1", "clock/case/deadline/1"
+    causes = (own, early, other, early, expiry, deadline)
     rows = [
-        row_at(log, position, 1)._replace(subject=getattr(event, "case", "x"), event=event)
-        for position, event in enumerate(events, 1)
+        row_at(log, position, 1)._replace(input=3, step=position, cause=cause)
+        for position, cause in enumerate(causes, 1)
     ]
     await log.commit(SHARD, number_rows(rows))
-    deferrals = await reader.deferrals(SHARD, "x")
-    assert [(row.position, row.event) for row in deferrals] == [
-        (position, events[position - 1]) for position in (1, 3, 5, 6)
-    ]
-    assert await reader.deferrals(SHARD, "z") == []
-    assert await reader.deferrals("other", "x") == []
+    assert [row.position for row in rows if row.is_late] == [2, 3, 4, 5]
+    assert list(await reader.late(SHARD, early)) == number_rows(rows)[1:4:2]
+    for cause, count in ((own, 0), (other, 1), (expiry, 1), (deadline, 0), ("intake/x/1", 0)):
+        assert len(await reader.late(SHARD, cause)) == count, cause
+    assert list(await reader.late("other", early)) == []
 
 
 def number_rows(rows: list[Row]) -> list[Row]:

@@ -11,7 +11,7 @@ from events.errors import Truncated
 from tests.contract.log_contract import (
     CONTRACT,
     SHARD,
-    deferrals_are_the_rows_by_which_inputs_wait_or_go_on,
+    late_rows_are_found_by_their_cause,
     visit,
 )
 
@@ -21,9 +21,9 @@ async def test_the_log_in_memory(clause: Callable[[Log], Awaitable[None]]) -> No
     await clause(MemoryLog("cases"))
 
 
-async def test_the_log_in_memory_finds_the_inputs_that_had_to_wait() -> None:
+async def test_the_log_in_memory_finds_late_rows() -> None:
     log = MemoryLog("cases")
-    await deferrals_are_the_rows_by_which_inputs_wait_or_go_on(log, log)
+    await late_rows_are_found_by_their_cause(log, log)
 
 
 async def test_a_row_is_dropped_when_all_readers_have_passed_it() -> None:

@@ -17,13 +17,13 @@ from eventlog.http_log import HttpLog, log_routes
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import listen, open_database
-from events.errors import Truncated, Unavailable
+from events.errors import Unavailable
 from events.instants import BEGINNING
 from events.topology import WRITER
 from httpedge.open_requests import OpenRequests
 from tests.contract.log_contract import (
     SHARD,
-    deferrals_are_the_rows_by_which_inputs_wait_or_go_on,
+    late_rows_are_found_by_their_cause,
     visit,
 )
 from tests.harness.kafka import CaughtUpReader, Topics, over_kafka
@@ -34,8 +34,6 @@ class Reader(Protocol):
     """The methods of a reader."""
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]: ...
-
-    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]: ...
 
     async def row(self, shard: str, position: int) -> Row | None: ...
 
@@ -77,16 +75,6 @@ async def more_than_a_page_is_read_page_by_page(writer: PostgresLog, reader: Rea
     assert read == written
 
 
-async def rows_of_some_positions_are_read_again(writer: PostgresLog, reader: Reader) -> None:
-    written = await writer.append(SHARD, [visit(number, number) for number in range(2500)])
-    positions = [1, 2, 999, 1000, 1001, 2400]
-    rows = await reader.rows(SHARD, positions)
-    assert rows == [written[position - 1] for position in positions]
-    assert await reader.rows(SHARD, []) == []
-    with pytest.raises(Truncated, match=f"intake/{SHARD}/2501 was read before"):
-        await reader.rows(SHARD, [2500, 2501])
-
-
 async def a_row_is_found_at_its_position(writer: PostgresLog, reader: Reader) -> None:
     written = await writer.append(SHARD, [visit(number, number) for number in range(30)])
     assert list(await reader.read(SHARD, 0, 20)) == written[:20]
@@ -102,7 +90,6 @@ CONTRACT: tuple[Clause, ...] = (
     a_watermark_tells_the_last_position_and_how_far_time_has_passed,
     shards_are_read_separately,
     more_than_a_page_is_read_page_by_page,
-    rows_of_some_positions_are_read_again,
 )
 
 
@@ -158,20 +145,20 @@ async def test_a_reader_over_kafka(clause: Clause, database: str, topics: Topics
         await clause(kafka.writer, CaughtUpReader(kafka))
 
 
-async def test_the_inputs_that_had_to_wait_are_found_over_http(database: str) -> None:
+async def test_late_rows_are_found_over_http(database: str) -> None:
     async with (
         open_database(database, size=2) as own,
         over_http(database, Notifier(), "cases") as (reader),
     ):
         writer = PostgresLog("cases", "routing", own, Notifier())
         await writer.lease(SHARD)
-        await deferrals_are_the_rows_by_which_inputs_wait_or_go_on(writer, reader)
+        await late_rows_are_found_by_their_cause(writer, reader)
 
 
-async def test_a_log_without_such_inputs_has_no_such_route(database: str) -> None:
+async def test_a_log_without_late_rows_has_no_such_route(database: str) -> None:
     async with over_http(database, Notifier()) as reader:
         with pytest.raises(Unavailable, match="404"):
-            await reader.deferrals(SHARD, "x")
+            await reader.late(SHARD, "x")
 
 
 async def test_who_waits_over_http_is_woken_by_what_another_process_commits(database: str) -> None:

@@ -54,10 +54,6 @@ class RecordedLog:
         self._record("read")
         return await self.log.read(shard, after, limit)
 
-    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
-        self._record("rows")
-        return await self.log.rows(shard, positions)
-
     async def row(self, shard: str, position: int) -> Row | None:
         self._record("row")
         return await self.log.row(shard, position)
@@ -155,9 +151,6 @@ class CaughtUpReader:
 
         await wait_for_condition(has_it)
         return await self.kafka.reader.read(shard, after, limit)
-
-    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
-        return await self.kafka.reader.rows(shard, positions)
 
     async def row(self, shard: str, position: int) -> Row | None:
         return await self.kafka.reader.row(shard, position)

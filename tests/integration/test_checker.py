@@ -18,6 +18,7 @@ from tests.harness.histories_by_hand.faults_of_calls import CALLS
 from tests.harness.histories_by_hand.faults_of_clocks import CLOCKS
 from tests.harness.histories_by_hand.faults_of_inputs import INPUTS
 from tests.harness.histories_by_hand.faults_of_order import ORDER
+from tests.harness.histories_by_hand.faults_of_waiting import WAITING
 from tests.harness.histories_by_hand.history import LOG, SCHEMAS, SHARD, History
 from tests.harness.histories_by_hand.lives import history
 from tests.harness.histories_by_hand.planting import answer_more, change
@@ -38,7 +39,7 @@ CREATE TABLE {schema}.shard (
   shard text PRIMARY KEY, pos bigint, ts bigint, input bigint,
   epoch bigint, owner text, leased_until timestamptz, adopted int);
 """
-PLANTS = {**INPUTS, **ORDER, **CLOCKS, **CALLS}
+PLANTS = {**INPUTS, **WAITING, **ORDER, **CLOCKS, **CALLS}
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.migrate import create_database, migrate, open_server, run_on_sqlalchemy
 from eventlog.postgres.pool import PINNED, open_database
-from eventlog.postgres.statements import COMMIT, READ
+from eventlog.postgres.statements import COMMIT, LATE, READ
 from eventlog.postgres.tables import metadata_of
 from eventlog.program import open_pool
 from events.catalogue import VisitMade
@@ -41,7 +41,7 @@ from intake.tables import METADATA as INTAKE
 from tests.contract.log_contract import (
     CONTRACT,
     SHARD,
-    deferrals_are_the_rows_by_which_inputs_wait_or_go_on,
+    late_rows_are_found_by_their_cause,
     row_at,
     visit,
 )
@@ -81,16 +81,14 @@ async def test_the_log_on_postgres(
         await clause(log)
 
 
-async def test_the_log_on_postgres_finds_the_inputs_that_had_to_wait(database: str) -> None:
+async def test_the_log_on_postgres_finds_late_rows(database: str) -> None:
     async with open_log(database, "cases") as log:
         await log.lease(SHARD)
-        await deferrals_are_the_rows_by_which_inputs_wait_or_go_on(log, log)
+        await late_rows_are_found_by_their_cause(log, log)
         await log.database.fetch("SET enable_seqscan = off")
-        plan = await log.database.fetch(
-            "EXPLAIN SELECT FROM routing.log WHERE shard = 'city' AND subject = 'x'"
-            " AND type = ANY ('{gridcall.action-waits.v1,gridcall.case-parked.v1}')"
-        )
-        assert "log_deferrals" in "".join(line for (line,) in plan)
+        statement = LATE.format(schema="routing")
+        plan = await log.database.fetch(f"EXPLAIN {statement}", SHARD, "intake/city/1")
+        assert "log_late" in "".join(line for (line,) in plan)
 
 
 async def test_a_zombie_cannot_commit(database: str) -> None:

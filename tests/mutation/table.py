@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.mutation import clocks, commits, fence, intake, poison, readers, watermarks
+from tests.mutation import clocks, commits, deferrals, fence, intake, poison, readers, watermarks
 from tests.mutation.faults import History
 from tests.mutation.weakening import Weakening
 
@@ -18,6 +18,7 @@ PLANTED_FAULTS = (
     *watermarks.FAULTS,
     *intake.FAULTS,
     *poison.FAULTS,
+    *deferrals.FAULTS,
 )
 HEAD = "| rule | weakened | history | caught by |\n|---|---|---|---|"
 

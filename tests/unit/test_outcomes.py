@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 
 from escalation.core.decider import Escalation
+from eventlog.codec import envelope, read_envelope
 from eventlog.core.decider import REFERENCE, Input, TimerFired
 from eventlog.core.log import MemoryLog
-from eventlog.core.row import Draft
+from eventlog.core.row import Draft, Row
 from eventlog.core.stage import Stage
 from eventlog.input_order import SingleOrder
 from eventlog.notifier import Notifier
 from eventlog.runner import Runner
 from events import catalogue as e
-from intake.core.decisions import parts_of
 from intake.outcomes import Outcomes
 from intake.results import Outcome, outcome_of
 from routing.core.decider import Routing
+from routing.core.steps.defer import TOO_LATE, WAITING_DAYS_DEFAULT
 from tests.harness.city import CASE, DAY, LIBRARY, MAP_ADOPTED, POLICIES_SENT, issue
 
 PLACE = e.PlaceClaim(by="grid", code="0101")
@@ -51,35 +52,58 @@ class UnreadyEscalation(Escalation):
         return super().decide(input_, view)
 
 
+class EncodedLog(MemoryLog):
+    """A log whose readers get each row as it was written: in bytes."""
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        rows = await super().read(shard, after, limit)
+        return [read_envelope(envelope(row)) for row in rows]
+
+
 class System:
-    """Intake's log with the stages behind it, in memory."""
+    """Intake's log with the stages behind it, in memory. With `takes_over`, a new owner replays the
+    logs before each input.
+    """
+
+    takes_over = False
 
     def __init__(self, routing: type[Routing] = Routing) -> None:
-        self.intake, self.cases, self.calls = map(MemoryLog, ("intake", "cases", "calls"))
-        routing_stage: Stage[Any, Any] = Stage(routing("city", LIBRARY), "city")
-        escalation_stage: Stage[Any, Any] = Stage(UnreadyEscalation(), "city")
-        self.runners = [
-            Runner(routing_stage, SingleOrder(self.intake), self.cases, 100),
-            Runner(escalation_stage, SingleOrder(self.cases), self.calls, 100),
+        self.intake, self.cases, self.calls = map(EncodedLog, ("intake", "cases", "calls"))
+        self.routing = routing("city", LIBRARY)
+        self.runners = self.new_owners()
+        self.outcomes = Outcomes(self.cases, self.calls, Notifier())
+
+    def new_owners(self) -> list[Runner[Any, Any]]:
+        routing: Stage[Any, Any] = Stage(self.routing, "city")
+        escalation: Stage[Any, Any] = Stage(UnreadyEscalation(), "city")
+        return [
+            Runner(routing, SingleOrder(self.intake), self.cases, 100),
+            Runner(escalation, SingleOrder(self.cases), self.calls, 100),
         ]
-        self.reported: dict[str, int] = {}
-        self.outcomes = Outcomes(self.cases, self.calls, Notifier(), self.position_of)
 
-    async def position_of(self, issue: str) -> int | None:
-        return self.reported.get(issue)
-
-    async def come(self, *events: Any) -> list[int]:
-        """Let inputs come, each a day after the other; return their positions."""
+    async def come(self, *events: Any, at: int = DAY) -> list[int]:
+        """Let inputs come, all at one instant; return their positions."""
         positions = []
         for event in events:
             subject = REFERENCE if isinstance(event, e.ReferenceAdopted) else "x"
-            (row,) = await self.intake.append("city", [Draft(DAY, subject, event)])
+            (row,) = await self.intake.append("city", [Draft(at, subject, event)])
             positions.append(row.position)
-            if isinstance(event, e.IssueReported):
-                self.reported[event.issue] = row.position
-        for runner in self.runners:
-            await runner.catch_up()
+            if self.takes_over:
+                await self.follow()
+        await self.follow()
         return positions
+
+    async def follow(self) -> None:
+        if self.takes_over:
+            self.runners = self.new_owners()
+        for runner in self.runners:
+            await runner.replay()
+            await runner.catch_up()
+
+    async def advance_time(self, watermark: int) -> None:
+        """Let time pass without an input."""
+        await self.intake.announce("city", watermark)
+        await self.follow()
 
     async def outcome(self, position: int) -> Outcome:
         outcome = outcome_of(await self.outcomes.find("city", position))
@@ -113,6 +137,11 @@ def answer(action: str) -> e.AnswerGiven:
 
 
 DONE = (False, None)
+
+
+@pytest.fixture(params=[False, True], ids=["live", "new owners"], autouse=True)
+def takes_over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(System, "takes_over", request.param)
 
 
 async def test_an_action_that_waits_says_so_and_is_not_declined() -> None:
@@ -234,7 +263,6 @@ async def test_an_action_that_names_an_action_as_its_issue_waits_for_ever() -> N
     system = System()
     stray = e.VisitMade(action="a", issue="b" * 32, by="ann")
     (waits,) = await system.come(stray)
-    system.reported["b" * 32] = waits
     assert (await system.short(waits))[2] == ["action-waits"]
 
 
@@ -251,5 +279,131 @@ async def test_a_decision_of_any_length_is_read_whole(count: int) -> None:
     assert len({outcome.events[0].id for outcome in outcomes}) == count
 
 
-def test_rows_that_are_missing_give_an_empty_part() -> None:
-    assert parts_of([], [1, 2], [3]) == {1: [], 2: []}
+# ── Behind other cases, and more than once ───────────────────────────────────────────────────────
+
+
+class Faulty(Routing):
+    """Cannot decide the cases in `faults`. Who visits the first case visits the other one, too."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.faults: set[str] = set()
+
+    def decide(self, input_: Input, view: Any) -> Sequence[Any]:
+        if input_.subject in self.faults:
+            raise KeyError(input_.subject)
+        events = super().decide(input_, view)
+        if isinstance(input_.event, e.VisitMade) and input_.subject == CASE:
+            holder = view.state(OTHER.issue).holder
+            return [*events, e.CaseVisited(case=OTHER.issue, holder=holder, by="ann")]
+        return events
+
+
+def retry_of(case: str) -> e.RetryAsked:
+    return e.RetryAsked(action="r", issue=case, log="cases", by="operator")
+
+
+async def two_cases(*faults: str) -> tuple[System, Faulty]:
+    """Return a system with two cases, and its routing, which parks some of them."""
+    system = System(Faulty)
+    assert isinstance(system.routing, Faulty)
+    await system.come(MAP_ADOPTED, REPORT, OTHER)
+    system.routing.faults |= set(faults)
+    await system.come(*(e.ReopeningAsked(action="p", issue=case, because="recurrence")
+                        for case in faults))  # fmt: skip
+    return system, system.routing
+
+
+async def test_an_input_that_would_change_a_parked_case_learns_its_outcome_after_its_retry() -> (
+    None
+):
+    system, routing = await two_cases(OTHER.issue)
+    (visited,) = await system.come(visit("a"))
+    assert (await system.short(visited))[2] == ["input-held"]
+    routing.faults.clear()
+    (retried,) = await system.come(retry_of(OTHER.issue))
+    assert await system.short(visited) == (*DONE, ["case-visited", "case-visited"])
+    assert {each.subject for each in (await system.outcome(visited)).events} == {CASE, OTHER.issue}
+    assert await system.short(retried) == (*DONE, ["case-retried"])
+
+
+async def test_an_input_that_waits_twice_learns_its_last_outcome() -> None:
+    system, routing = await two_cases(CASE, OTHER.issue)
+    (visited,) = await system.come(visit("a"))
+    first = await system.outcome(visited)
+    routing.faults.remove(CASE)
+    await system.come(retry_of(CASE))
+    second = await system.outcome(visited)
+    assert [each.subject for each in (*first.events, *second.events)] == [CASE, OTHER.issue]
+    assert (await system.short(visited))[2] == ["input-held"]
+    routing.faults.clear()
+    await system.come(retry_of(OTHER.issue))
+    assert await system.short(visited) == (*DONE, ["case-visited", "case-visited"])
+
+
+async def test_a_retry_that_fails_changes_no_outcome_and_a_later_one_does() -> None:
+    system, routing = await two_cases(CASE)
+    (visited,) = await system.come(visit("a"))
+    for _ in range(2):
+        (failed,) = await system.come(retry_of(CASE))
+        assert (await system.short(failed))[2] == ["case-parked"]
+        assert (await system.short(visited))[2] == ["input-held"]
+    routing.faults.clear()
+    (succeeded,) = await system.come(retry_of(CASE))
+    assert (await system.short(failed))[2] == ["case-parked"]
+    assert await system.short(succeeded) == (*DONE, ["case-retried"])
+    assert await system.short(visited) == (*DONE, ["case-visited", "case-visited"])
+
+
+# ── Expiry ───────────────────────────────────────────────────────────────────────────────────────
+
+DUE = (1 + WAITING_DAYS_DEFAULT) * DAY
+ENDING = e.EndedAtSource(action="z", issue=CASE, outcome="closed", rules=())
+EXPIRED = (True, TOO_LATE, ["action-expired"])
+
+
+async def test_an_action_whose_report_does_not_come_learns_that_it_expired() -> None:
+    system = await city()
+    (closed,) = await system.come(closing("a"))
+    await system.advance_time(DUE)
+    assert (await system.short(closed))[2] == ["action-waits"]
+    await system.advance_time(DUE + 1)
+    assert await system.short(closed) == EXPIRED
+
+
+async def test_a_report_opens_its_case_without_what_had_expired() -> None:
+    system = await city()
+    early, ending = await system.come(visit("a"), ENDING)
+    (later,) = await system.come(visit("b"), at=DAY + 1)
+    (reported,) = await system.come(REPORT, at=DUE + 1)
+    assert await system.short(early) == EXPIRED
+    assert await system.short(reported) == (*DONE, ["case-reported", "case-routed"])
+    assert await system.short(ending) == (*DONE, ["case-ended-at-source"])
+    assert (await system.short(later))[:2] == (True, "This case has ended: reopen it first.")
+
+
+async def test_an_action_applies_at_a_report_of_the_very_instant_at_which_it_expires() -> None:
+    system = await city()
+    early, _ = *(await system.come(visit("a"))), *(await system.come(REPORT, at=DUE))
+    await system.advance_time(DUE + 1)
+    assert await system.short(early) == (*DONE, ["case-visited"])
+
+
+async def test_an_action_does_not_expire_behind_its_parked_report() -> None:
+    system = System(ParkedReports)
+    early, _ = await system.come(visit("a"), REPORT)
+    await system.advance_time(DUE + DAY)
+    assert (await system.short(early))[2] == ["action-waits"]
+    await system.come(MAP_ADOPTED, retry_of(CASE), at=DUE + 2 * DAY)
+    assert await system.short(early) == (*DONE, ["case-visited"])
+
+
+async def test_of_two_actions_for_one_issue_each_expires_at_its_own_instant() -> None:
+    system = await city()
+    first, second = *(await system.come(visit("a"))), *(await system.come(visit("b"), at=2 * DAY))
+    await system.advance_time(DUE + 1)
+    assert await system.short(first) == EXPIRED
+    assert (await system.short(second))[2] == ["action-waits"]
+    await system.advance_time(DUE + DAY + 1)
+    assert await system.short(second) == EXPIRED
+    assert (await system.outcome(first)).events != (await system.outcome(second)).events

@@ -41,7 +41,9 @@ LEGAL: dict[type[Any], tuple[type[Any] | None, ...]] = {
     e.CaseReopened: (e.CaseClosed, e.CaseEndedAtSource),
 }
 ENDINGS = (e.CaseClosed, e.CaseWithdrawn, e.CaseEndedAtSource)
-SAYS_NOTHING = (e.ActionWaits, e.InputDeclined, e.AcknowledgementPassedOn, e.AnswerPassedOn)
+SAYS_NOTHING = (
+    e.ActionWaits, e.ActionExpired, e.InputDeclined, e.AcknowledgementPassedOn, e.AnswerPassedOn
+)  # fmt: skip
 
 
 @given(histories, st.booleans())
@@ -73,19 +75,42 @@ def test_every_input_has_its_outcome(history: list[Any], strict: bool) -> None:
 
 
 @given(histories, st.booleans())
-def test_a_decision_has_two_rows_for_a_report_and_one_for_each_other_input(
+def test_a_report_has_two_rows_and_each_other_input_one_though_it_had_to_wait(
     history: list[Any], strict: bool
 ) -> None:
     drafts = drafts_of(history, strict=strict)
-    rows = [row for row in run(drafts) if row.log == "cases"]
-    waiting: Counter[str] = Counter()
-    counts = Counter(row.input for row in rows if row.subject != REFERENCE)
+    rows = [row for row in run(drafts) if row.log == "cases" and row.subject != REFERENCE]
+    waits = {row.cause: row for row in rows if isinstance(row.event, e.ActionWaits)}
+    expired = {row.event.input: row for row in rows if isinstance(row.event, e.ActionExpired)}
+    assert all(row.cause.startswith("clock/") for row in expired.values())
+    outcomes: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if isinstance(row.event, e.ActionWaits):
-            waiting[row.subject] += 1
-        if row.step == 1 and row.subject != REFERENCE:
-            is_report = isinstance(row.event, e.CaseReported)
-            assert counts[row.input] == (2 + waiting[row.subject] if is_report else 1)
+        if row not in waits.values() and row not in expired.values():
+            outcomes[row.cause].append(row)
+    for cause, of_one in outcomes.items():
+        assert len(of_one) == (2 if isinstance(of_one[0].event, e.CaseReported) else 1)
+        assert of_one[0].is_late == (cause in waits)
+    assert not outcomes.keys() & expired.keys()
+
+
+@given(histories, st.booleans())
+def test_an_early_action_is_decided_by_its_instant_or_expires_at_it_or_still_waits(
+    history: list[Any], strict: bool
+) -> None:
+    rows = [row for row in run(drafts_of(history, strict=strict)) if row.log == "cases"]
+    expired = {row.event.input: row for row in rows if isinstance(row.event, e.ActionExpired)}
+    late = {row.cause: row for row in rows if row.is_late}
+    reported = {row.subject for row in rows if isinstance(row.event, e.CaseReported)}
+    for row in rows:
+        if not isinstance(row.event, e.ActionWaits):
+            continue
+        if row.cause in expired:
+            assert expired[row.cause].time == row.event.expires
+        elif row.cause in late:
+            assert row.event.expires is None or late[row.cause].time <= row.event.expires
+        else:
+            assert row.subject not in reported
+            assert row.event.expires is None or row.event.expires >= END
 
 
 def sequences(rows: list[Row]) -> dict[str, list[int]]:

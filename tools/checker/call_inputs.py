@@ -71,14 +71,3 @@ def policies_of(row: Row) -> Policies:
     except (KeyError, TypeError) as fault:
         raise Unreadable(f"{row.name} has limits that are none: {fault}") from fault
     return Policies(row.text("name"), row.instant("answer_within"), limits)
-
-
-def can_follow(input_: CallInput, row: Row) -> bool:
-    """Return whether a row of `calls` can follow from an input."""
-    if input_.kind in CALL_ACTIONS:
-        return row.kind.startswith("call-") and row.text("call") == input_.call
-    return row.kind in (
-        ("clock-stopped", "call-withdrawn")
-        if input_.kind in ENDED
-        else ("clock-started", "clock-handed-over", "reopened-without-deadline")
-    )

@@ -10,7 +10,6 @@ from tools.checker.call_inputs import (
     PLACED,
     RETRY,
     CallInput,
-    can_follow,
 )
 from tools.checker.clocks import Clocks
 from tools.checker.order import Timeline, cause_position
@@ -201,18 +200,21 @@ class Calls:
             call.since = row.input
 
     def _retry_case(self, rows: list[Row], watch: Watch) -> None:
-        """Settle the deferred inputs in one decision and in their order.
+        """Settle the deferred inputs in one decision: each row names the one that it follows from.
 
-        Each row follows from the next deferred input that can cause it.
+        An input that concerns no clock and no call leaves no row.
         """
-        left, settled = list(watch.deferred), set[int]()
+        deferred = {input_.position: input_ for input_ in watch.deferred}
+        settled = list[int]()
         self._apply_row(rows[0], watch, self._cause(rows[0]))
         for row in rows[1:]:
-            left = left[
-                next((i for i, input_ in enumerate(left) if can_follow(input_, row)), len(left)) :
-            ]
-            settled.update(input_.position for input_ in left[:1])
-            self._apply_row(row, watch, left[0] if left else None)
+            position = cause_position(row)
+            input_ = deferred.get(position) if position is not None else None
+            if input_ is not None:
+                settled.append(input_.position)
+            self._apply_row(row, watch, input_)
+        if settled != sorted(settled):
+            self._report.say("clock", f"{rows[0].name} settles what waited in another order")
         for input_ in watch.deferred:
             ended = input_.kind in ENDED
             if input_.position not in settled and (

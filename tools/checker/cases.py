@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tools.checker.call_inputs import (
     CALL_ACTIONS,
@@ -16,9 +14,10 @@ from tools.checker.call_inputs import (
     call_input,
 )
 from tools.checker.inputs import Input, Inputs
-from tools.checker.order import cause_position
+from tools.checker.order import Timeline, cause_position
 from tools.checker.report import Report
-from tools.checker.rows import REFERENCE, Row, Unreadable
+from tools.checker.rows import REFERENCE, Head, Row, Unreadable
+from tools.checker.waiting import WAITING, WaitingInputs
 
 PROGRESS = ("case-visited", "case-resolved", "case-verified", "resolution-rejected")
 OUTCOMES = {  # What may become of each input, beside WAITING.
@@ -36,7 +35,7 @@ OUTCOMES = {  # What may become of each input, beside WAITING.
     "answer-given": ("answer-passed-on",),
     "retry-asked": ("input-declined", "case-retried", "retry-passed-on"),
 }
-WAITING = ("action-waits", "case-parked", "input-held")
+EARLY = ("action-waits", "action-expired")  # These name the issue of a case that is still to come.
 WAITING_MAX = 32  # Actions of one source that wait for one issue.
 OPEN_STATES = ("open", "queued")
 PLACES = (*OPEN_STATES, "closed", "withdrawn", "parked")  # Where an accepted issue can be.
@@ -46,18 +45,13 @@ PLACES = (*OPEN_STATES, "closed", "withdrawn", "parked")  # Where an accepted is
 class Life:
     """The state of a case, and its states before it ended and before it was parked.
 
-    `waiting` counts the actions that came before its report, and `waiting_of` those of each source.
-    `due` is the due time that its line promised. `retried` is true while the rows of a retry are
-    read: they decide the inputs that were deferred.
+    `due` is the due time that its line promised.
     """
 
     state: str = "unreported"
     before: str = ""
     parked: str = ""
-    waiting: int = 0
-    waiting_of: Counter[str] = field(default_factory=Counter)
     due: int | None = None
-    retried: bool = False
 
 
 class Cases:
@@ -66,28 +60,37 @@ class Cases:
     Each input has an outcome, each issue has a case, and each case is in one state.
     """
 
-    def __init__(self, shard: str, accepted: Inputs, report: Report) -> None:
+    def __init__(self, shard: str, accepted: Inputs, timeline: Timeline, report: Report) -> None:
         self.call_inputs: list[CallInput] = []
         self._shard = shard
         self._inputs = accepted.inputs
         self._issues = accepted.issues
+        self._timeline = timeline
         self._report = report
+        self._waiting = WaitingInputs(shard, timeline, report)
         self._decided_inputs: set[int] = set()
+        self._in_decision: set[int] = set()  # The inputs of which this decision has rows.
         self._opened: dict[str, str] = {}
         self._lives: dict[str, Life] = {}
 
     def take(self, row: Row) -> None:
         position = cause_position(row)
+        if row.step == 1:
+            self._in_decision.clear()
+        given = None if position is None else self._inputs.get(position)
+        if position is not None and position not in self._in_decision:
+            self._in_decision.add(position)
+            self._outcome(row, given)
         if position is not None and row.step == 1:
             self._decided_inputs.add(position)
-            self._outcome(row, self._inputs.get(position))
+        self._waiting.take(row, given)
         if row.subject != REFERENCE:
-            self._apply_to_case(row, row.text("issue" if row.kind == "action-waits" else "case"))
+            self._apply_to_case(row, row.text("issue" if row.kind in EARLY else "case"), given)
         if row.kind in CALL_INPUTS:
             self.call_inputs.append(call_input(row))
 
     def _outcome(self, row: Row, given: Input | None) -> None:
-        """Check that a decision's first row is an outcome of its cause."""
+        """Check that a decision's first row about an input is an outcome of that input."""
         if given is None:
             return
         if given.kind not in OUTCOMES:
@@ -96,7 +99,7 @@ class Cases:
             self._report.say(
                 "outcome", f"{row.name} ({row.kind}) is no outcome of {row.cause} ({given.kind})"
             )
-        if row.subject != given.issue:
+        if row.subject != given.issue and row.kind != "input-held":  # Behind another case.
             self._report.say(
                 "outcome",
                 f"{row.name} is about {row.subject}, but {row.cause} is about {given.issue}",
@@ -114,9 +117,7 @@ class Cases:
 
     def _open(self, row: Row, case: str) -> None:
         issue = row.text("issue")
-        if issue not in self._issues or (
-            self._issues[issue] != cause_position(row) and not self._lives[case].retried
-        ):
+        if issue not in self._issues or self._issues[issue] != cause_position(row):
             self._report.say(
                 "case",
                 f"{row.name} opens case {case} for issue {issue}, because of {row.cause}, "
@@ -130,26 +131,19 @@ class Cases:
             )
         self._opened[issue] = case
 
-    def _apply_to_case(self, row: Row, case: str) -> None:
+    def _apply_to_case(self, row: Row, case: str, given: Input | None) -> None:
         if row.subject != case:
             self._report.say(
                 "subject", f"{row.name} is filed under {row.subject}, and tells of case {case}"
             )
         life = self._lives.setdefault(case, Life())
-        if row.step == 1:
-            life.retried = row.kind == "case-retried"
         if row.kind == "case-reported":
             self._open(row, case)
             life.due = row.instant("matter", "due")
         self._check_promise(row, life, case)
-        self._check_limit(row, life)
-        if row.kind == "action-waits":
-            life.waiting += 1
-        elif life.retried:
-            life.waiting = life.waiting if row.kind != "case-reported" else 0
-        elif row.step > 2:  # The report, its place, then what waited.
-            life.waiting = max(0, life.waiting - 1)
-        self._move(row, life, case)
+        if given is not None and life.state == "unreported":
+            self._check_limit(row, given)
+        self._move(row, life, case, given)
 
     def _check_promise(self, row: Row, life: Life, case: str) -> None:
         """Check that a reopened case keeps the due time of its line as long as that is to come.
@@ -159,23 +153,19 @@ class Cases:
         if row.kind != "case-reopened":
             return
         due = life.due if life.due is not None and row.time <= life.due else None
-        if row.instant("matter", "due") not in ({due, life.due} if life.retried else {due}):
+        is_late = cause_position(row) != row.input
+        if row.instant("matter", "due") not in ({due, life.due} if is_late else {due}):
             self._report.say(
                 "clock",
                 f"{row.name} reopens case {case} until {row.instant('matter', 'due')}; its line "
                 f"promised {life.due}",
             )
 
-    def _check_limit(self, row: Row, life: Life) -> None:
+    def _check_limit(self, row: Row, given: Input) -> None:
         """Check that actions before a report wait up to the limit, and are declined beyond it."""
-        given = self._inputs.get(cause_position(row) or 0)
-        if row.kind not in ("action-waits", "input-declined") or life.state != "unreported":
+        if row.kind not in ("action-waits", "input-declined") or given.kind == "retry-asked":
             return
-        if given is None or given.kind == "retry-asked":
-            return
-        if row.kind == "action-waits":
-            life.waiting_of[given.source] += 1
-        waiting = life.waiting_of[given.source]
+        waiting = self._waiting.count(row.subject, given.source)
         if waiting > WAITING_MAX or (row.kind == "input-declined" and waiting < WAITING_MAX):
             self._report.say(
                 "outcome",
@@ -183,8 +173,7 @@ class Cases:
                 f"{row.subject}; the limit is {WAITING_MAX}",
             )
 
-    def _move(self, row: Row, life: Life, case: str) -> None:
-        given = self._inputs.get(cause_position(row) or 0)
+    def _move(self, row: Row, life: Life, case: str, given: Input | None) -> None:
         again = (
             row.kind == "case-parked"
             and life.state == "parked"
@@ -203,8 +192,9 @@ class Cases:
             life.parked = life.state
         life.state = state
 
-    def close(self, inputs: Iterable[int]) -> None:
-        for position in inputs:
+    def close(self, head: Head) -> None:
+        self._waiting.close(head)
+        for position in self._timeline.times:
             if position not in self._decided_inputs:
                 self._report.say(
                     "outcome", f"intake/{self._shard}/{position} has no outcome in cases"
@@ -216,12 +206,6 @@ class Cases:
                     f"intake/{self._shard}/{position} reported issue {issue}, which has no case",
                 )
         for case, life in self._lives.items():
-            if life.waiting and life.state not in ("unreported", "parked"):
-                self._report.say(
-                    "outcome",
-                    f"{self._shard}: {life.waiting} actions that waited for case {case} have "
-                    "no outcome",
-                )
             if life.state not in (*PLACES, "unreported"):
                 self._report.say(
                     "state",
@@ -244,7 +228,7 @@ def next_state(life: Life, row: Row) -> str | None:
             return "reported" if state == "unreported" else None
         case "case-reopened":
             return life.before if state == "closed" else None
-        case "action-waits":
+        case "action-waits" | "action-expired":
             return state if state == "unreported" else None
         case "input-declined":
             return state

@@ -97,12 +97,13 @@ async def examine_cases(
     report: Report,
 ) -> tuple[Timeline, Cases]:
     """Examine routing's log. Return its timeline and its cases."""
-    order, cases = Order("cases", shard, inputs, report), Cases(shard, accepted, report)
+    order = Order("cases", shard, inputs, report)
+    cases = Cases(shard, accepted, inputs, report)
     async for row in ordered_rows(tables.rows("cases", shard), order, report):
         with report_unreadable(report):
             cases.take(row)
     order.close(head)
-    cases.close(inputs.times)
+    cases.close(head or Head())
     return order.timeline, cases
 
 

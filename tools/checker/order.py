@@ -137,7 +137,7 @@ class Order:
                 "cause", f"{row.name} names {row.cause!r} as its cause, which is not there"
             )
             return
-        if row.kind in WAITS:
+        if row.kind in WAITS and row.has_input:
             self._waited.add(position)
         if row.step == 1:
             self._decision(row, position, source)

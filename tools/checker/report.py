@@ -17,6 +17,7 @@ KINDS = {  # Each kind of violation, and the guarantee that it violates.
     "position": 1,  # The clients got another position.
     "refused": 1,  # Refused, and in the log.
     "outcome": 1,  # An input has none, or two.
+    "expiry": 1,  # An action that waited expired too early, too late, or not at all.
     "case": 1,  # An issue has no case, or two; or a case has no issue.
     "state": 2,  # A case is nowhere, or in two places.
     "gap": 3,  # Positions do not follow each other.

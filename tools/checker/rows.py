@@ -50,6 +50,11 @@ class Row(NamedTuple):
     def name(self) -> str:
         return f"{self.log}/{self.shard}/{self.position}"
 
+    @property
+    def has_input(self) -> bool:
+        """True if it stores an input that waits. A retry that failed, and a clock, store none."""
+        return isinstance(self.data, dict) and self.data.get("input") is not None
+
     def field(self, *path: str) -> Any:
         value = self.data
         for part in path:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from eventlog.core.row import CLOCK, EXPIRY
 from events.instants import Instant
 from events.registry import Parking, latest, value
 from events.stored_inputs import StoredInput, original_of, store
@@ -39,7 +40,15 @@ class Timer(NamedTuple):
     def id(self) -> str:
         """The cause that an event of this timer names."""
         of_origin = f"/{self.origin}" if self.origin else ""
-        return f"clock/{self.subject}/{self.kind}/{self.run}{of_origin}"
+        return f"{CLOCK}{self.subject}/{self.kind}/{self.run}{of_origin}"
+
+
+def expiry_of(stored: StoredInput, subject: str, due: Instant) -> Timer:
+    """Return the timer at which an input that waits for a subject expires.
+
+    Its run is the position of the input, so that no other one ever has its id.
+    """
+    return Timer(due, subject, EXPIRY, stored.position)
 
 
 @value

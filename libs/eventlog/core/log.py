@@ -6,7 +6,6 @@ Here are its protocol and the log in memory. Every implementation passes one con
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Protocol
@@ -15,9 +14,6 @@ from eventlog.core.decider import REFERENCE
 from eventlog.core.row import Draft, Generation, Progress, Row, Watermark
 from events.errors import Conflict, Truncated
 from events.instants import BEGINNING, Instant
-from events.registry import TYPE_OF
-
-PAGE_ROWS = 1_000  # Of a log that are read at once, to find those that are close together.
 
 
 class Source(Protocol):
@@ -27,11 +23,6 @@ class Source(Protocol):
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
         """Return at most `limit` rows after a position, in order. Raises Truncated if some are
-        gone.
-        """
-
-    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
-        """Return the rows of ascending positions that were read before. Raises Truncated if one is
         gone.
         """
 
@@ -48,8 +39,10 @@ class Source(Protocol):
 class OutcomeSource(Source, Protocol):
     """A log in which the outcome of an input is looked up, also if the input had to wait."""
 
-    async def deferrals(self, shard: str, subject: str) -> Sequence[Row]:
-        """Return the rows of a subject by which an input waits or goes on, in order."""
+    async def late(self, shard: str, cause: str) -> Sequence[Row]:
+        """Return the late rows of a cause, in order: those by which an input that had waited was
+        decided, or expired.
+        """
 
 
 class Log(Source, Protocol):
@@ -71,23 +64,6 @@ class Log(Source, Protocol):
 
         `applied` is the last input that the stage applied. Time may be further already.
         """
-
-
-async def rows_at(log: Source, shard: str, positions: Sequence[int]) -> list[Row]:
-    """Read the rows of ascending positions, a page for those that are close together.
-
-    Raises Truncated if one is gone.
-    """
-    rows: list[Row] = []
-    while left := positions[len(rows) :]:
-        first = left[0]
-        wanted = left[: bisect_left(left, first + PAGE_ROWS)]
-        page = await log.read(shard, first - 1, wanted[-1] - first + 1)
-        by_position = {row.position: row for row in page}
-        if missing := [position for position in wanted if position not in by_position]:
-            raise Truncated(f"{log.name}/{shard}/{missing[0]} was read before, and is gone")
-        rows += [by_position[position] for position in wanted]
-    return rows
 
 
 async def row_at(log: Source, shard: str, position: int) -> Row | None:
@@ -202,18 +178,11 @@ class MemoryLog:
             )
         return stored.rows[after - stored.start : after - stored.start + limit]
 
-    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
-        return await rows_at(self, shard, positions)
-
     async def row(self, shard: str, position: int) -> Row | None:
         return await row_at(self, shard, position)
 
-    async def deferrals(self, shard: str, subject: str) -> Sequence[Row]:
-        return [
-            row
-            for row in self._shard(shard).rows
-            if row.subject == subject and TYPE_OF[type(row.event)].defers
-        ]
+    async def late(self, shard: str, cause: str) -> Sequence[Row]:
+        return [row for row in self._shard(shard).rows if row.cause == cause and row.is_late]
 
     async def watermark(self, shard: str) -> Watermark:
         stored = self._shard(shard)

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 from events.instants import Instant
 
+CLOCK = "clock/"  # With it begins the cause of a row that follows from a timer.
+EXPIRY = "expiry"  # The kind of a timer that ends the waiting of an input.
+
 
 class Row(NamedTuple):
     """One event in the order of its shard. The event is as it was written, in any version.
@@ -31,6 +34,16 @@ class Row(NamedTuple):
     def id(self) -> str:
         """The unique name of the row: log/shard/position."""
         return f"{self.log}/{self.shard}/{self.position}"
+
+    @property
+    def is_late(self) -> bool:
+        """True if an input that had waited was decided, or expired, by this row.
+
+        Its cause is an earlier input than that of its decision, or the timer of that expiry.
+        """
+        if self.cause.startswith(CLOCK):
+            return f"/{EXPIRY}/" in self.cause
+        return self.cause.partition("/")[2] != f"{self.shard}/{self.input}"
 
 
 class Draft(NamedTuple):

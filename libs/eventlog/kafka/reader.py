@@ -82,10 +82,6 @@ class KafkaLog:
         end = rows[0].position - 1 if rows else buffer.last
         return await self.writer.read(shard, after, min(limit, end - after))
 
-    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
-        """Return the rows of ascending positions. Raises Truncated if one is gone."""
-        return await self.writer.rows(shard, positions)
-
     async def row(self, shard: str, position: int) -> Row | None:
         """Return the row at a position, from the writer: it is far from those that are buffered."""
         return await self.writer.row(shard, position)

@@ -18,7 +18,7 @@ import asyncpg
 
 from eventlog.codec import Entry, row_of
 from eventlog.core.decider import REFERENCE
-from eventlog.core.log import check_follows, row_at, rows_at
+from eventlog.core.log import check_follows, row_at
 from eventlog.core.row import Draft, Generation, Head, Progress, Row, Sender, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres import statements as sql
@@ -28,7 +28,6 @@ from eventlog.postgres.pool import Database
 from eventlog.retry import retry
 from events.errors import Conflict, Halted, Unavailable
 from events.instants import BEGINNING, Instant
-from events.registry import CATALOGUE
 
 TAIL_ROWS = 8_000
 
@@ -100,21 +99,14 @@ class PostgresLog:
         """Return at most `limit` entries after a position, in order."""
         return [Entry(*record) for record in await self._fetch(sql.READ, shard, after, limit)]
 
-    async def deferrals(self, shard: str, subject: str) -> list[Row]:
-        """Return the rows of a subject by which an input waits or goes on, in order."""
-        entries = await self.deferral_entries(shard, subject)
+    async def late(self, shard: str, cause: str) -> list[Row]:
+        """Return the late rows of a cause, in order."""
+        entries = await self.late_entries(shard, cause)
         return [row_of(self.name, shard, each) for each in entries]
 
-    async def deferral_entries(self, shard: str, subject: str) -> list[Entry]:
-        """Return the entries of those rows. A log that has such rows has an index of them."""
-        types = [name for name, kind in CATALOGUE.items() if kind.defers and self.name in kind.logs]
-        return [
-            Entry(*record) for record in await self._fetch(sql.DEFERRALS, shard, subject, types)
-        ]
-
-    async def rows(self, shard: str, positions: Sequence[int]) -> list[Row]:
-        """Return the rows of ascending positions. Raises Truncated if one is gone."""
-        return await rows_at(self, shard, positions)
+    async def late_entries(self, shard: str, cause: str) -> list[Entry]:
+        """Return the entries of those rows. The log of a stage has an index of them."""
+        return [Entry(*record) for record in await self._fetch(sql.LATE, shard, cause)]
 
     async def row(self, shard: str, position: int) -> Row | None:
         """Return the row at a position; None if there is none."""

@@ -6,9 +6,13 @@ READ = """
 SELECT pos, ts, input, n, subject, seq, cause, type, data
 FROM {schema}.log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
 """
-DEFERRALS = """
+# With the condition of the index `log_late`, so that Postgres may use it.
+LATE = """
 SELECT pos, ts, input, n, subject, seq, cause, type, data
-FROM {schema}.log WHERE shard = $1 AND subject = $2 AND type = ANY ($3) ORDER BY pos
+FROM {schema}.log WHERE shard = $1 AND cause = $2
+  AND (cause LIKE 'clock/%/expiry/%' OR cause NOT LIKE 'clock/%'
+    AND substr(cause, strpos(cause, '/')) <> '/' || shard || '/' || input)
+ORDER BY pos
 """
 COMMIT = """
 WITH fence AS (
@@ -73,4 +77,4 @@ WHERE shard = $1 AND epoch = $2 RETURNING epoch
 RELEASE = """
 UPDATE {schema}.shard SET leased_until = '-infinity' WHERE shard = $1 AND epoch = $2
 """
-STATEMENTS = (READ, DEFERRALS, COMMIT, ANNOUNCE, APPEND, HEAD, FOLLOW, MAKE, LEASE, RENEW, RELEASE)
+STATEMENTS = (READ, LATE, COMMIT, ANNOUNCE, APPEND, HEAD, FOLLOW, MAKE, LEASE, RENEW, RELEASE)

@@ -37,15 +37,15 @@ GENERATION = "((EXTRACT(epoch FROM clock_timestamp()) * (1000000)::numeric))::bi
 def metadata_of(schema: str, *, begins_generations: bool = False, defers: bool = False) -> MetaData:
     """Return the tables that every service has.
 
-    `begins_generations` is for a first log. `defers` is for a log in which inputs may wait: the
-    rows that say so have an index.
+    `begins_generations` is for a first log. `defers` is for a log in which inputs may wait: its
+    late rows have an index.
     """
     metadata = MetaData(schema=schema)
     log = add_log(metadata)
     if begins_generations:
         add_chain(metadata)
     if defers:
-        Index("log_deferrals", log.c.shard, log.c.subject, log.c.pos)
+        Index("log_late", log.c.shard, log.c.cause, log.c.pos)
     add_shard(metadata, GENERATION if begins_generations else "0")
     add_sent(metadata)
     return metadata

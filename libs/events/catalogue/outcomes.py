@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from events.instants import Instant
 from events.registry import Parking, Words, event
 from events.stored_inputs import StoredInput
 
@@ -14,11 +15,27 @@ from events.stored_inputs import StoredInput
 class ActionWaits:
     """An action came before the report that it is about.
 
-    It is decided at the report, in that same decision, and its row there names it as its cause.
+    It is decided at the report, in that same decision, and its row there names it as its cause. At
+    `expires` it stops waiting; None if it waits without a limit.
     """
 
     issue: str
     input: StoredInput
+    expires: Instant | None
+
+
+@event(
+    "cases", words=Words(en="An early action expired: no report came", zh="动作先到，逾期未见上报")
+)
+class ActionExpired:
+    """An action that came before its report waited too long: it will not be done.
+
+    `input` is its id, as in its `ActionWaits`. `because` is a sentence for its sender.
+    """
+
+    issue: str
+    input: str
+    because: str
 
 
 @event("cases", "calls", words=Words(en="An action was declined", zh="动作未被接受"))
@@ -61,7 +78,7 @@ class InputHeld:
     input: StoredInput
 
 
-@event("cases", "calls", defers=True, words=Words(en="Parked case goes on", zh="搁置事项恢复办理"))
+@event("cases", "calls", words=Words(en="Parked case goes on", zh="搁置事项恢复办理"))
 class CaseRetried:
     """A parked case goes on.
 
@@ -72,7 +89,7 @@ class CaseRetried:
     case: str
 
 
-OutcomeEvent = ActionWaits | InputDeclined | CaseParked | InputHeld | CaseRetried
+OutcomeEvent = ActionWaits | ActionExpired | InputDeclined | CaseParked | InputHeld | CaseRetried
 
 PARKING = Parking(parked=CaseParked, deferred=InputHeld, retried=CaseRetried, subject_field="case")
 NOT_PARKED = "This case is not parked: there is nothing to decide again."

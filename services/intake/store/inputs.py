@@ -69,11 +69,6 @@ class InputStore(Store):
         """Return the input of an id."""
         return identity_of(await self._database.fetch(IDENTITY_BY_ID, id_))
 
-    async def position_of(self, issue: str) -> int | None:
-        """Return the position of an issue by its id; None if it was not reported."""
-        identity = await self.find_by_id(issue)
-        return identity and identity.position
-
     async def inputs_at(
         self, district: str, positions: Sequence[int]
     ) -> dict[int, tuple[str, bytes]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from eventlog.core.decider import Timer
 from events.catalogue import (
     Action,
+    ActionExpired,
     ActionWaits,
     Assignment,
     CaseEvent,
@@ -16,17 +18,24 @@ from events.stored_inputs import StoredInput
 
 @value
 class Waiting:
-    """An action that came before its report, and the input that it is stored as."""
+    """An action that came before its report, and the input that it is stored as.
+
+    `timer` is the one at which it expires; None if it waits without a limit.
+    """
 
     input: StoredInput
     action: Action
+    timer: Timer | None
 
 
 @value
 class Unreported:
-    """A case before its report. `deferred` are the actions that came first, in intake's order."""
+    """A case before its report. `deferred` are the actions that came first, in intake's order, and
+    `timers` are theirs.
+    """
 
     deferred: tuple[Waiting, ...] = ()
+    timers: tuple[Timer, ...] = ()
 
 
 @value
@@ -76,8 +85,9 @@ class Ended(Reported):
 OpenCase = Queued | Routed | Visited | Resolved | Verified
 Case = OpenCase | Ended
 State = Unreported | Case
+UNREPORTED = Unreported()
 
-Outcome = CaseEvent | ActionWaits | InputDeclined
+Outcome = CaseEvent | ActionWaits | ActionExpired | InputDeclined
 """The events that routing decides and folds; those of parking are the stage's own."""
 
 

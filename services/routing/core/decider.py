@@ -9,12 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias, assert_never
 
-from eventlog.core.decider import Following, Input, Key, ReferenceChanged, Timer, View
+from eventlog.core.decider import (
+    Following,
+    Input,
+    Key,
+    ReferenceChanged,
+    Timer,
+    TimerFired,
+    View,
+)
 from events.catalogue import (
     PARKING,
     AcknowledgementGiven,
     AcknowledgementPassedOn,
     Action,
+    ActionExpired,
     ActionWaits,
     Adopted,
     AnswerGiven,
@@ -48,7 +57,7 @@ from events.catalogue import (
 )
 from events.instants import Instant
 from routing.core import reference as reference_data
-from routing.core.case import Case, Outcome, State, Unreported
+from routing.core.case import UNREPORTED, Case, Outcome, State, Unreported
 from routing.core.location import Point, points_of
 from routing.core.reference import Library, Reference
 from routing.core.steps import (
@@ -73,7 +82,7 @@ class Routing:
 
     log = "cases"
     parking = PARKING
-    initial_state: State = Unreported()
+    initial_state: State = UNREPORTED
 
     def __init__(self, district: str, library: Library) -> None:
         self.district = district
@@ -88,7 +97,7 @@ class Routing:
         return points_of(event.claims) if isinstance(event, IssueReported) else ()
 
     def aggregate(self, event: Outcome) -> str:
-        return event.issue if isinstance(event, ActionWaits) else event.case
+        return event.issue if isinstance(event, ActionWaits | ActionExpired) else event.case
 
     def keys(self, state: State) -> Sequence[Key]:
         return ()
@@ -97,7 +106,7 @@ class Routing:
         return isinstance(event, RetryAsked) and event.log == self.log
 
     def timers(self, state: State) -> Sequence[Timer]:
-        return ()
+        return state.timers if isinstance(state, Unreported) else ()
 
     def decide_reference(self, event: ReferenceAdopted, view: RoutingView) -> Sequence[Adopted]:
         return reference_data.decide_reference(event, self.library)
@@ -112,12 +121,14 @@ class Routing:
         return reference_data.version_of(event)
 
     def decide(self, input_: Input, view: RoutingView) -> Sequence[Outcome | Following]:
-        event: IssueEvent | ReferenceChanged = input_.event
+        event: IssueEvent | ReferenceChanged | TimerFired = input_.event
         state, reference = view.state(input_.subject), view.reference
         if isinstance(event, IssueReported):
             return self._report(event, input_, state, reference)
         if isinstance(event, ReferenceChanged):
             return ()
+        if isinstance(event, TimerFired):
+            return defer.expire(event.timer, state)
         if isinstance(event, RetryAsked):
             return pass_on.decide_retry(event, state)
         if isinstance(state, Unreported):
@@ -169,6 +180,8 @@ class Routing:
                 return reopen.evolve(require_reported(state), event)
             case ActionWaits():
                 return defer.evolve(state, event)
+            case ActionExpired():
+                return defer.evolve_expiry(state, event)
             case AcknowledgementPassedOn() | AnswerPassedOn() | RetryPassedOn():
                 return state
             case unreachable:

@@ -9,7 +9,6 @@ from tests.harness.histories_by_hand.planting import (
     change,
     copy,
     decide,
-    exchange,
     plant_both,
     remove,
     tell,
@@ -130,15 +129,5 @@ CALLS: dict[str, Fault] = {
         change("calls", "clock-started", type="gridcall.reopened-without-deadline.v1"),
         "clock",
         "reopened without a deadline; it did not",
-    ),
-    "more actions wait for an issue than may": (
-        exchange("cases", "input-declined", -1, "action-waits"),
-        "outcome",
-        "leaves 33 actions",
-    ),
-    "an action was declined though few wait": (
-        exchange("cases", "action-waits", 5, "input-declined"),
-        "outcome",
-        "leaves 4 actions",
     ),
 }

@@ -71,7 +71,7 @@ CLOCKS: dict[str, Fault] = {
         "which is no clock",
     ),
     "a clock was not started": (
-        remove("calls", "clock-started", 4),
+        remove("calls", "clock-started", 5),
         "clock",
         "nothing follows from it",
     ),

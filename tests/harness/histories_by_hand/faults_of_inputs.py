@@ -69,11 +69,6 @@ INPUTS: dict[str, Fault] = {
         "outcome",
         "about x/1",
     ),
-    "an action waits for ever": (
-        remove("cases", "case-visited"),
-        "outcome",
-        "1 actions that waited",
-    ),
     "an issue has no case": (remove("cases", "case-reported"), "case", "which has no case"),
     "a case has no issue": (
         tell("cases", "case-reported", issue="x"),

@@ -106,6 +106,49 @@ class District:
         cause = f"intake/{self.shard}/{given['pos']}"
         return self.write("cases", given["ts"], given["pos"], cause, subject, *events)
 
+    def last_input(self) -> dict[str, Any]:
+        """Return the last input as it is stored while it waits."""
+        given = self.rows("intake")[-1]
+        return stored_input("intake", given)
+
+    def waits(self, case: str, expires: int | None = None) -> int:
+        """Let the last input, an action, wait for the report of a case; return its position."""
+        event = "action-waits", {"issue": case, "input": self.last_input(), "expires": expires}
+        self.outcome(case, event)
+        return len(self.rows("intake"))
+
+    def parks(self, case: str) -> None:
+        """Let the last input park its case, or wait behind it."""
+        parked = any(
+            row["subject"] == case and row["type"] == "gridcall.case-parked.v1"
+            for row in self.rows("cases")
+        )
+        data = {"case": case, "input": self.last_input()}
+        self.outcome(case, ("input-held", data) if parked else ("case-parked", data | FAULT))
+
+    def decides_late(
+        self, position: int, subject: str, *events: Event, log: str = "cases"
+    ) -> list[int]:
+        """Add rows to the last decision of a log, about an input that had waited."""
+        last = self.rows(log)[-1]
+        cause = f"{SOURCES[log]}/{self.shard}/{position}"
+        positions = self.write(log, last["ts"], last["input"], cause, subject, *events)
+        for step, each in enumerate(positions, last["n"] + 1):
+            self.rows(log)[each - 1]["n"] = step
+        return positions
+
+    def expires(self, issue: str, position: int, due: int) -> None:
+        """Let an action expire, after all inputs so far."""
+        event = {"issue": issue, "input": f"intake/{self.shard}/{position}", "because": "Late."}
+        self.write(
+            "cases",
+            max(due, self.rows("cases")[-1]["ts"]),
+            len(self.rows("intake")),
+            f"clock/{issue}/expiry/{position}",
+            issue,
+            ("action-expired", event),
+        )
+
     def follows(self, position: int, *events: Event) -> None:
         """Add escalation's outcome of a row of `cases`."""
         row = self.rows("cases")[position - 1]
@@ -135,6 +178,15 @@ class District:
                 0,
             )
             self.history.shards[log].append(dict(zip(SHARD, values, strict=True)))
+
+
+FAULT = {"fault": "KeyError"}
+
+
+def stored_input(log: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as an input that waits."""
+    name = f"{log}/{row['shard']}/{row['pos']}"
+    return {"id": name, "time": row["ts"], "type": row["type"], "data": row["data"].decode()}
 
 
 def receipt(

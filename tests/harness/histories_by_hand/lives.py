@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.harness.histories_by_hand.history import (
+    FAULT,
     NORTH,
     SOUTH,
     WITHIN,
@@ -14,6 +15,7 @@ from tests.harness.histories_by_hand.history import (
     event_of,
     open_case,
     receipt,
+    stored_input,
 )
 from tools.checker.receipts import identity
 
@@ -33,8 +35,11 @@ def north(d: District) -> None:
     waits_for_a_policy_row(d)
     is_called_and_answered(d, missed)
     comes_after_its_visit(d)
+    expires_before_its_report(d)
     is_parked_in_routing(d)
+    is_retried_in_routing(d)
     is_parked_in_escalation(d)
+    is_retried_in_escalation(d)
     is_parked_by_its_clock(d)
     is_handed_over(d)
     reopens_before_its_promise(d)
@@ -130,8 +135,7 @@ def waits_for_an_issue_that_never_comes(d: District) -> None:
     case = identity([SOUTH, "desk", "hotline", "never"])
     for _ in range(32):
         d.action(15, case, "visit-made", by="ann")
-        waits = {"issue": case, "type": "gridcall.visit-made.v1", "data": {}}
-        d.outcome(case, ("action-waits", waits))
+        d.waits(case, 500)
     name = d.action(16, case, "visit-made", by="ann")
     d.outcome(case, ("input-declined", {"case": case, "input_id": name, "because": "Too many."}))
 
@@ -139,34 +143,77 @@ def waits_for_an_issue_that_never_comes(d: District) -> None:
 def comes_after_its_visit(d: District) -> None:
     case = identity([NORTH, "desk", "hotline", "late"])
     d.action(63, case, "visit-made", by="ann")
-    d.outcome(case, ("action-waits", {"issue": case, "type": "gridcall.visit-made.v1", "data": {}}))
+    visited = d.waits(case, 500)
     d.issue(64, "late", due=900)
-    _, placed, _ = d.outcome(case, *open_case(case, 900), event_of(case, "case-visited", by="ann"))
+    _, placed = d.outcome(case, *open_case(case, 900))
+    d.decides_late(visited, case, event_of(case, "case-visited", by="ann"))
     d.follows(placed, clock(case, "clock-started", 900))
+
+
+def expires_before_its_report(d: District) -> None:
+    """The first action expires at 64, before a report that decides the second one alone."""
+    case = identity([NORTH, "desk", "hotline", "much too late"])
+    d.action(64, case, "visit-made", by="ann")
+    expires = d.waits(case, 64)
+    d.expires(case, expires, 64)
+    d.action(65, case, "visit-made", by="ann")
+    visited = d.waits(case, 65)
+    d.issue(65, "much too late", due=None)
+    d.outcome(case, *open_case(case))
+    d.decides_late(visited, case, event_of(case, "case-visited", by="ann"))
 
 
 def is_parked_in_routing(d: District) -> None:
     case = d.issue(65, "poison", due=None)
-    d.outcome(case, ("case-parked", {"case": case, "fault": "KeyError"}))
+    d.parks(case)
     d.action(66, case, "visit-made", by="ann")
-    d.outcome(case, ("input-held", {"case": case}))
+    d.parks(case)
+
+
+def is_retried_in_routing(d: District) -> None:
+    """A report and a visit wait behind a fault; a retry fails, and the next one decides both."""
+    case = d.issue(66, "mended", due=None)
+    reported = len(d.rows("intake"))
+    d.parks(case)
+    d.action(66, case, "visit-made", by="ann")
+    d.parks(case)
+    d.action(67, case, "retry-asked", by="operator", log="cases")
+    d.outcome(case, ("case-parked", {"case": case, "input": None} | FAULT))
+    d.action(67, case, "retry-asked", by="operator", log="cases")
+    d.outcome(case, ("case-retried", {"case": case}))
+    d.decides_late(reported, case, *open_case(case))
+    d.decides_late(reported + 1, case, event_of(case, "case-visited", by="ann"))
 
 
 def is_parked_in_escalation(d: District) -> None:
     case = d.issue(67, "poison too", due=90)
     _, placed = d.outcome(case, *open_case(case, 90))
-    d.follows(placed, ("case-parked", {"case": case, "fault": "KeyError"}))
+    waits = {"case": case, "input": stored_input("cases", d.rows("cases")[placed - 1])}
+    d.follows(placed, ("case-parked", waits | FAULT))
     d.action(68, case, "ended-at-source", outcome="withdrawn", rules=[])
     (position,) = d.outcome(
         case, event_of(case, "case-ended-at-source", outcome="withdrawn", rules=[])
     )
-    d.follows(position, ("input-held", {"case": case}))
+    waits = {"case": case, "input": stored_input("cases", d.rows("cases")[position - 1])}
+    d.follows(position, ("input-held", waits))
+
+
+def is_retried_in_escalation(d: District) -> None:
+    case = d.issue(68, "mended there", due=900)
+    _, placed = d.outcome(case, *open_case(case, 900))
+    waits = {"case": case, "input": stored_input("cases", d.rows("cases")[placed - 1])}
+    d.follows(placed, ("case-parked", waits | FAULT))
+    retry = d.action(68, case, "retry-asked", by="operator", log="calls")
+    request = {"case": case, "action": retry, "by": "operator"}
+    (position,) = d.outcome(case, ("retry-passed-on", request))
+    d.follows(position, ("case-retried", {"case": case}))
+    d.decides_late(placed, case, clock(case, "clock-started", 900), log="calls")
 
 
 def is_parked_by_its_clock(d: District) -> None:
     case = is_reported(d, 68, "poison at last", 68)
     d.issue(69, "whatever", due=None)
-    d.fires(case, "deadline/1", 68, ("case-parked", {"case": case, "fault": "KeyError"}))
+    d.fires(case, "deadline/1", 68, ("case-parked", {"case": case, "input": None} | FAULT))
     whatever = case_of("whatever")
     d.outcome(whatever, *open_case(whatever))
 

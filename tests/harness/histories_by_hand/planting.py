@@ -41,10 +41,20 @@ def exchange(log: str, kind: str, nth: int, other: str) -> Plant:
 
     def plant(h: History) -> None:
         row = h.rows(log, kind)[nth]
-        data = {"issue": row["subject"], "type": "t", "data": {}}
+        stored = {"id": row["cause"], "time": row["ts"], "type": "t", "data": "{}"}
+        data = {"issue": row["subject"], "input": stored, "expires": 500}
         declined = {"case": row["subject"], "input_id": "x", "because": "No."}
         row["type"] = f"gridcall.{other}.v1"
         row["data"] = json.dumps(data | declined).encode()
+
+    return plant
+
+
+def blame(kind: str, nth: int, other: str) -> Plant:
+    """Let a row of `cases` name the cause of another one as its own: of the first of that kind."""
+
+    def plant(h: History) -> None:
+        h.rows("cases", kind)[nth]["cause"] = h.rows("cases", other)[0]["cause"]
 
     return plant
 
@@ -150,4 +160,4 @@ def call_again(number: int, *path: str, because: str = "silence") -> Callable[[s
 
 
 def deferred_input(case: str) -> Event:
-    return "input-held", {"case": case}
+    return "input-held", {"case": case, "input": {"id": "x"}}
