@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.mutation import clocks, commits, deferrals, fence, intake, poison, readers, watermarks
+from tests.mutation import (
+    clocks,
+    commits,
+    deferrals,
+    fence,
+    index,
+    intake,
+    poison,
+    readers,
+    watermarks,
+)
 from tests.mutation.faults import History
 from tests.mutation.weakening import Weakening
 
@@ -19,6 +29,7 @@ PLANTED_FAULTS = (
     *intake.FAULTS,
     *poison.FAULTS,
     *deferrals.FAULTS,
+    *index.FAULTS,
 )
 HEAD = "| rule | weakened | history | caught by |\n|---|---|---|---|"
 

@@ -57,6 +57,9 @@ class World:
     def list_keys(self) -> list[tuple[Key, str]]:
         return [(key, name) for name in self.states for key in self.decider.keys(self.states[name])]
 
+    def index(self) -> dict[Key, set[str]]:
+        return {key: set(self.find(key)) for key, _ in self.list_keys()}
+
     def find(self, key: Key) -> Sequence[str]:
         return sorted({name for other, name in self.list_keys() if other == key})
 

@@ -151,10 +151,7 @@ class Schedule:
         for name in {*world.states, *aggregates.by_name}:
             compare(f"the state of {name}", aggregates.state(name), world.state(name))
         compare("what is parked", behind(stage), world.behind)
-        index: dict[Key, set[str]] = {}
-        for key, name in world.list_keys():
-            index.setdefault(key, set()).add(name)
-        compare("the index", index_of(stage), index)
+        compare("the index", index_of(stage), world.index())
         compare("the reference data", stage.reference, world.reference)
         compare("the decider", stage.decider.name, world.decider.name)  # type: ignore[attr-defined]
         self.counts["comparisons of states"] += 1

@@ -42,20 +42,27 @@ class ToyShard:
 
     def come(self, *events: Any, at: int) -> list[Row]:
         """Apply inputs together; return the rows that follow from them."""
-        return self._write(self.stage.apply([self._row(event, at) for event in events]))
+        return self.apply([self.new_input(event, at) for event in events])
+
+    def apply(self, inputs: Sequence[Row]) -> list[Row]:
+        return self._write(self.stage.apply(inputs))
 
     def advance_time(self, watermark: int) -> list[Row]:
         return self._write(self.stage.advance_time(watermark))
 
-    def take_over(self) -> Stage[Any, Any]:
+    def take_over(self) -> None:
         """Go on with a new stage that replays the log. It knows all that the old one knew."""
+        before = self.stage
+        self.replay()
+        compare("a replayed stage", snapshot(self.stage), snapshot(before))
+
+    def replay(self) -> None:
+        """Go on with a new stage that replays the log."""
         stage = self.new_stage()
         for row in self.log:
             stage.replay([read_envelope(envelope(row))])
-        compare("a replayed stage", snapshot(stage), snapshot(self.stage))
-        stage.input = self.stage.input  # Inputs without a row would be applied again.
+        stage.input = self.inputs  # Inputs without a row would be applied again.
         self.stage = stage
-        return stage
 
     def case(self, name: str) -> Case:
         state: Case = self.stage.aggregates.state(name)
@@ -64,7 +71,7 @@ class ToyShard:
     def find(self, key: Any) -> Sequence[str]:
         return self.stage.aggregates.find(key)
 
-    def _row(self, event: Any, at: int) -> Row:
+    def new_input(self, event: Any, at: int) -> Row:
         self.inputs += 1
         subject, sequence = f"i{self.inputs}", 1
         if isinstance(event, ToyAdopted):
