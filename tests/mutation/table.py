@@ -15,6 +15,7 @@ from tests.mutation import (
     intake,
     poison,
     readers,
+    versions,
     watermarks,
 )
 from tests.mutation.faults import History
@@ -30,6 +31,7 @@ PLANTED_FAULTS = (
     *poison.FAULTS,
     *deferrals.FAULTS,
     *index.FAULTS,
+    *versions.FAULTS,
 )
 HEAD = "| rule | weakened | history | caught by |\n|---|---|---|---|"
 

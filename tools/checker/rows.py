@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -89,10 +90,12 @@ class Head(NamedTuple):
 
 @cache
 def kind_of(type_name: str) -> str:
-    """Return `case-routed` of `gridcall.case-routed.v1`."""
-    prefix, _, rest = type_name.partition(".")
-    kind, _, version = rest.rpartition(".")
-    return kind if prefix == "gridcall" and version == "v1" else type_name
+    """Return `case-routed` of `gridcall.case-routed.v1`, or of another version of it.
+
+    The checks read what all versions have in common.
+    """
+    named = re.fullmatch(r"gridcall\.(.+)\.v[1-9][0-9]*", type_name)
+    return named[1] if named else type_name
 
 
 def parse_data(data: bytes) -> Any:
