@@ -21,8 +21,9 @@ from intake.districts import UnknownDistrict
 MODULE = {
     name: name
     for name in (
-        "access", "clock", "demo", "district", "doctor", "key", "map", "parked", "quarantine",
-        "restore", "retry", "sheet", "simulate", "status", "tail", "topics", "up", "verify",
+        "access", "clock", "decider", "demo", "district", "doctor", "key", "map", "parked",
+        "quarantine", "restore", "retry", "sheet", "simulate", "status", "tail", "topics", "up",
+        "verify",
     )
 }  # fmt: skip
 MODULE |= dict.fromkeys(("admission", "names", "policies", "roster"), "reference_data")

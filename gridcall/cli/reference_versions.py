@@ -43,13 +43,18 @@ class Versions(NamedTuple):
     def newest(self) -> StoredAdoption:
         """Return the version in force, or end the program."""
         if not self.adoptions:
-            self.refuse(f"{self.district} has no {self.kind} yet: gridcall {self.kind} load")
+            self.refuse(f"{self.district} has no {self.kind} yet: {adopting_command(self.kind)}")
         return self.adoptions[-1]
 
     def refuse(self, reason: str) -> NoReturn:
         """End the program, and name the versions that there are."""
         known = ", ".join(f"{n} ({each.event.name})" for n, each in enumerate(self.adoptions, 1))
         fail(NOTHING_RAN, f"{reason}; versions: {known or 'none'}")
+
+
+def adopting_command(kind: ReferenceKind) -> str:
+    """Return the command that adopts a version. A decider is not loaded, because it is code."""
+    return f"gridcall {kind} {'adopt' if kind == 'decider' else 'load'}"
 
 
 async def versions_of(database: Database, district: str | None, kind: ReferenceKind) -> Versions:
@@ -108,7 +113,7 @@ def history_command(kind: ReferenceKind) -> click.Command:
     @json_option
     def history(district: str | None, json_output: bool) -> None:
         versions = run_on_database(lambda database: versions_of(database, district, kind))
-        empty = f"nothing was adopted yet: gridcall {kind} load"
+        empty = f"nothing was adopted yet: {adopting_command(kind)}"
         print_rows(
             history_rows(versions, digits=None if json_output else DIGITS), json_output, empty
         )

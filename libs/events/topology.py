@@ -61,5 +61,5 @@ UPSTREAM = {
 DIRECTORY = "intake"  # The service that lists the districts and stores contents.
 
 # The versions of the deciders of all stages, the oldest first. An operator adopts one of them.
-DECIDER_VERSIONS = ("2026-11",)
+DECIDER_VERSIONS: tuple[str, ...] = ("2026-11",)
 DECIDER_VERSION = DECIDER_VERSIONS[-1]

@@ -17,7 +17,7 @@ from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.errors import GridcallError
 from events.reference_data import AdmissionList, Content, GridMap, Names, Policies, Roster
 from intake.acceptor import AHEAD_US_MAX, clock_errors, now_us
-from intake.core.reference_checks import Finding, InForce, check_content
+from intake.core.reference_checks import Finding, InForce, check_content, check_decider
 from intake.districts import require_district
 from intake.store import ConditionStore, IntakeStore
 
@@ -95,7 +95,12 @@ def check_contents(
         for event in events
         if event.kind in CONTENT_TYPES
     ]
-    findings = []
+    findings = [
+        finding._replace(part=f"decider: {finding.part}")
+        for event in events
+        if event.kind == "decider"
+        for finding in check_decider(event.name)
+    ]
     for kind, content in decoded:
         findings += findings_of(kind, content, district, in_force, "refused")
         in_force = in_force.with_content(content)

@@ -11,6 +11,7 @@ from eventlog.postgres.inspection import inspect_service, missing_names
 from eventlog.postgres.pool import Database
 from eventlog.postgres.tables import columns_of
 from events.instants import Instant, rfc3339
+from events.topology import DECIDER_VERSIONS
 from intake.acceptor import AHEAD_US_MAX, ClockLeapt, clock_errors, now_us
 from intake.store import ConditionStore, DistrictState, IntakeStore
 from intake.tables import METADATA
@@ -30,6 +31,7 @@ async def intake_condition(database: Database) -> Condition:
     findings = [
         *await clock_findings(store),
         *(finding for state in states for finding in time_findings(state, start)),
+        *(finding for state in states for finding in decider_findings(state)),
         *mistake_findings(states, await districts.stray_keys()),
         *quarantine_findings(await districts.quarantine_counts()),
     ]
@@ -98,6 +100,21 @@ def ahead_sentence(district: str, time: Instant) -> str:
         f"the time of {district} is {rfc3339(time)}, ahead of the clock, which leapt: "
         "nothing is accepted"
     )
+
+
+def decider_findings(state: DistrictState) -> list[Finding]:
+    """Return that a district is decided by a version which this build lacks."""
+    if state.decider is None or state.decider in DECIDER_VERSIONS:
+        return []
+    known = ", ".join(DECIDER_VERSIONS)
+    return [
+        Finding(
+            check="districts",
+            sentence=f"{state.code} is decided by {state.decider}, and this build has {known}: "
+            "its stages halt there",
+            command=f"install a build that has it; gridcall decider show --district {state.code}",
+        )
+    ]
 
 
 def mistake_findings(

@@ -15,10 +15,11 @@ from eventlog.condition import (
     findings_of,
 )
 from events.instants import Instant
+from events.topology import DECIDER_VERSION
 from gridcall.host.conditions import diagnose
 from gridcall.host.examination import LATE_SECONDS, Look, examine, lasting_findings
 from intake.acceptor import AHEAD_US_MAX
-from intake.condition import duration, mistake_findings, time_findings
+from intake.condition import decider_findings, duration, mistake_findings, time_findings
 from intake.store import DistrictState
 
 NOW: Instant = 1_800_000_000_000_000
@@ -239,9 +240,19 @@ def test_what_does_not_heal_is_a_finding_of_the_second_look_alone() -> None:
 def district(**fields: object) -> DistrictState:
     values = {
         "code": "licheng", "position": 9, "time": NOW, "held_until": 0, "has_map": True,
+        "decider": DECIDER_VERSION,
         "keys": ("k1",), **fields,
     }  # fmt: skip
     return DistrictState(**values)  # type: ignore[arg-type]
+
+
+def test_a_district_that_is_decided_by_a_version_which_this_build_lacks_is_found() -> None:
+    assert decider_findings(district()) == []
+    assert decider_findings(district(decider=None)) == []
+    (finding,) = decider_findings(district(decider="2027-02"))
+    says = f"licheng is decided by 2027-02, and this build has {DECIDER_VERSION}: its stages halt"
+    assert finding.sentence.startswith(says)
+    assert not finding.note
 
 
 def test_a_district_is_ahead_just_past_a_minute() -> None:

@@ -17,9 +17,10 @@ from events.reference_data import (
     Policies,
     Roster,
 )
+from events.topology import DECIDER_VERSION, DECIDER_VERSIONS
 from gridcall.demo.licheng.contents import contents as demo_contents
 from intake.adoption import check_contents
-from intake.core.reference_checks import Finding, InForce, check_content
+from intake.core.reference_checks import Finding, InForce, check_content, check_decider
 from tests.harness.city import ADMISSION, DAY, GRID_MAP, POLICIES, ROSTER, square
 
 IN_FORCE = InForce(map=GRID_MAP, roster=ROSTER, admission=ADMISSION, policies=POLICIES)
@@ -262,3 +263,15 @@ def test_refusals_come_before_reports() -> None:
     assert [each.severity for each in findings] == ["refused", "reported", "reported"]
     assert str(findings[0]).startswith("refused: worker of x: ")
     assert isinstance(findings[0], Finding)
+
+
+# ── Decider versions ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_decider_version_is_one_of_this_build() -> None:
+    assert check_decider(DECIDER_VERSION) == []
+    (near,) = check_decider(f"{DECIDER_VERSION}x")
+    assert (near.severity, near.part) == ("refused", "version")
+    assert near.what.endswith(f"did you mean {DECIDER_VERSION!r}?")
+    (far,) = check_decider("something else")
+    assert far.what.endswith(f"this build has {', '.join(DECIDER_VERSIONS)}")

@@ -18,6 +18,7 @@ from events.catalogue import LINES, URGENCIES, DeadlineRule
 from events.deadlines import rule_text
 from events.reference_data import AdmissionList, Content, GridMap, Names, Policies, Roster
 from events.texts import UNSEEN_CHARACTER, escape_unseen
+from events.topology import DECIDER_VERSIONS
 
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
@@ -76,6 +77,16 @@ def check_content(content: Content, district: str, in_force: InForce) -> list[Fi
         key=lambda finding: finding.severity != "refused",
     )
     return list(findings)
+
+
+def check_decider(version: str) -> list[Finding]:
+    """Return the findings of a decider version: every stage would halt before one that is not
+    here.
+    """
+    if version in DECIDER_VERSIONS:
+        return []
+    near = hint(version, DECIDER_VERSIONS, f"this build has {', '.join(DECIDER_VERSIONS)}")
+    return [refuse("version", f"{version!r} is no decider version of this build; {near}")]
 
 
 def iterate_findings(content: Content, district: str, in_force: InForce) -> Iterator[Finding]:

@@ -17,6 +17,12 @@ SELECT s.shard, s.pos, s.ts,
     WHERE l.shard = s.shard AND l.subject = 'reference'
       AND position(convert_to('"kind":"map"', 'UTF8') IN l.data) > 0
   ) AS has_map,
+  (
+    SELECT convert_from(l.data, 'UTF8')::json ->> 'name' FROM intake.log l
+    WHERE l.shard = s.shard AND l.subject = 'reference'
+      AND position(convert_to('"kind":"decider"', 'UTF8') IN l.data) > 0
+    ORDER BY l.pos DESC LIMIT 1
+  ) AS decider,
   ARRAY(
     SELECT k.id FROM intake.key k WHERE k.district = s.shard AND k.revoked IS NULL ORDER BY k.id
   ) AS keys
@@ -46,13 +52,17 @@ ORDER BY s.shard
 
 
 class DistrictState(NamedTuple):
-    """A district: its last position and time, the end of its newest hold, its map and its keys."""
+    """A district: its last position and time, the end of its newest hold, its map and its keys.
+
+    `decider` is the version in force, None if none was adopted.
+    """
 
     code: str
     position: int
     time: Instant
     held_until: Instant
     has_map: bool
+    decider: str | None
     keys: Sequence[str]
 
 
