@@ -24,6 +24,7 @@ from eventlog.postgres.statements import APPEND
 from gridcall.host.migrations import prepare
 from intake.acceptor import AHEAD_US_MAX, draw_codes, now_us
 from intake.core.submission import make_item
+from intake.store.districts import ADD_DISTRICT
 from intake.store.inputs import ACCEPT, item_columns
 
 SENDER = Sender("12345", "key:3f2a91c0")
@@ -99,6 +100,8 @@ async def main() -> None:
         connection = await asyncpg.connect(url, server_settings=settings)
         for name in ("accept", "append"):
             await plant_peer(connection, name)
+        for district in (WITH, WITHOUT):
+            await connection.execute(ADD_DISTRICT, district)
         for text, call, count, calls in (
             ("one issue a statement", accept, 1, 2_000),
             ("arrays of 100", accept, 100, 100),
