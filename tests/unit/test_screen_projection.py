@@ -15,6 +15,7 @@ from eventlog.core.row import Draft, Row
 from eventlog.notifier import Notifier
 from events import catalogue as e
 from events.errors import Unavailable
+from screen.core.deadlines import Deadlines
 from screen.core.projection import LOGS, CaseFile, DistrictProjection
 from screen.follower import Follower
 from screen.payloads import case_file_payload, detail_payload, district_payload
@@ -62,6 +63,14 @@ def test_the_projection_equals_a_fresh_fold_in_whatever_order_its_logs_are_read(
         projection.apply(left[log][:count])
         del left[log][:count]
     assert payload(projection) == payload(fresh_fold(rows))
+
+
+def test_what_has_no_deadline_is_listed_last_and_in_one_order() -> None:
+    lists = [Deadlines(), Deadlines()]
+    for deadlines, names in zip(lists, ("abc", "cba"), strict=True):
+        for name in names:
+            deadlines.add(DAY if name == "b" else None, name)
+    assert [deadlines.first(9) for deadlines in lists] == [["b", "a", "c"]] * 2
 
 
 @given(histories)
