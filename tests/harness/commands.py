@@ -52,24 +52,10 @@ def read_refusal(database: str, *words: object) -> str:
     return done.stderr
 
 
-def read_output(database: str, *words: object) -> str:
-    """Run a command on a database, and return its stdout."""
-    done = run_on_database(database, *words)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def read_verification(database: str, *words: object) -> str:
-    """Return what verify says of a system that was stopped: a stage may have rows left to apply."""
-    done = run_on_database(database, "verify", *words)
-    assert done.returncode in (0, 4), done.stdout + done.stderr
-    return done.stdout
-
-
 def invoke(database: str, *words: object) -> subprocess.CompletedProcess[str]:
-    """Run a command on a database in this process, which saves a second.
+    """Run a command on a database in this process, which saves the second of its imports.
 
-    An error that ends the program with a sentence is raised here.
+    No loop may run in this thread. An error that ends the program with a sentence is raised here.
     """
     runner = CliRunner(env={"GRIDCALL_DATABASE_URL": database})
     result = runner.invoke(main, [str(word) for word in words])
@@ -80,8 +66,15 @@ def invoke(database: str, *words: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def invoke_for_output(database: str, *words: object) -> str:
-    """Run a command in this process, and return its stdout."""
+def read_output(database: str, *words: object) -> str:
+    """Run a command on a database in this process, and return its stdout."""
     done = invoke(database, *words)
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def read_verification(database: str, *words: object) -> str:
+    """Return what verify says of a system that was stopped: a stage may have rows left to apply."""
+    done = invoke(database, "verify", *words)
+    assert done.returncode in (0, 4), done.stdout + done.stderr
     return done.stdout

@@ -49,13 +49,22 @@ class Process:
 
 
 def adopt_exampleville(database: str) -> str:
-    """Add the made-up city with its map, and return a key for its lines and its logs."""
+    """Add the made-up city with its map, and return a key for its lines and its logs.
+
+    No loop may run in this thread, because the commands run in this process.
+    """
     words = ("exampleville", "--map", CITY, "--profile", PROFILE)
     read_output(database, "district", "add", *words)
-    lines = ("grid", "sentiment", "hotline", "petition", "log")
-    options = (word for line in lines for word in ("--line", line))
+    return add_key(database, "grid", "sentiment", "hotline", "petition", "log")
+
+
+def add_key(
+    database: str, *lines: str, district: str = "exampleville", source: str = "test"
+) -> str:
+    """Add a key of a source for lines, and return it."""
+    options = [word for line in lines for word in ("--line", line)]
     return read_output(
-        database, "key", "add", "--district", "exampleville", "--source", "test", *options
+        database, "key", "add", "--district", district, "--source", source, *options
     ).strip()
 
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.harness.commands import read_output, run_on_database
+from tests.harness.commands import invoke, read_output, run_on_database
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute, fetch_rows
@@ -69,7 +69,7 @@ def fault(database: str, make: str, undo: str) -> Iterator[None]:
 
 def doctor(database: str) -> tuple[int, str]:
     """Return doctor's exit status and what it finds, an item a line."""
-    done = run_on_database(database, "doctor", "--json")
+    done = invoke(database, "doctor", "--json")
     assert done.stderr == ""
     return done.returncode, "\n".join(
         f"{each['check']} {each['result']} {each['text']} → {each['command']}"

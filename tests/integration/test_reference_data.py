@@ -26,7 +26,7 @@ from intake.inbound.record_acceptor import RecordAcceptor
 from intake.item_codec import item_of
 from intake.results import Result
 from intake.store import IntakeStore
-from tests.harness.commands import invoke, invoke_for_output, run_on_database
+from tests.harness.commands import invoke, read_output, run_on_database
 from tests.harness.exampleville import CITY, PROFILE, changed_profile, issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute, fetch_rows
@@ -47,7 +47,7 @@ def template(postgres: str) -> Iterator[str]:
     name = f"template_{secrets.token_hex(6)}"
     asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE empty"))
     url = postgres.replace("/postgres?", f"/{name}?")
-    invoke_for_output(url, "district", "add", "exampleville", "--map", CITY, "--profile", PROFILE)
+    read_output(url, "district", "add", "exampleville", "--map", CITY, "--profile", PROFILE)
     yield name
     asyncio.run(execute(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
 
@@ -87,13 +87,13 @@ def test_a_district_is_added_once_and_listed(database: str) -> None:
     assert (
         "no district yet: gridcall district add CODE" in invoke(database, "district", "list").stderr
     )
-    assert invoke_for_output(database, "district", "add", "licheng").startswith("licheng added\n")
+    assert read_output(database, "district", "add", "licheng").startswith("licheng added\n")
     assert adopted_kinds(database) == ["decider"]
-    assert "is there already; nothing changes" in invoke_for_output(
+    assert "is there already; nothing changes" in read_output(
         database, "district", "add", "licheng"
     )
     assert adopted_kinds(database) == ["decider"]
-    (row,) = json.loads(invoke_for_output(database, "district", "list", "--json"))
+    (row,) = json.loads(read_output(database, "district", "list", "--json"))
     assert (row["district"], row["number"], row["map"]) == ("licheng", 0, "")
 
 
@@ -102,13 +102,13 @@ def test_a_district_whose_adding_was_cut_off_is_completed_by_the_same_command(
 ) -> None:
     asyncio.run(execute(database, "SELECT intake.add_district('exampleville')"))
     words = ("district", "add", "exampleville", "--map", CITY, "--profile", PROFILE)
-    assert invoke_for_output(database, *words).startswith("exampleville added\n")
+    assert read_output(database, *words).startswith("exampleville added\n")
     assert adopted_kinds(database) == ["map", "roster", "policies", "decider"]
 
 
 def test_a_district_may_begin_with_the_reference_data_of_a_profile(city: str) -> None:
     assert adopted_kinds(city) == ["map", "roster", "policies", "decider"]
-    (row,) = json.loads(invoke_for_output(city, "district", "list", "--json"))
+    (row,) = json.loads(read_output(city, "district", "list", "--json"))
     assert (row["map"], row["roster"], row["admission"]) == (
         "exampleville-2019",
         "exampleville-2019",
@@ -169,11 +169,11 @@ def test_a_map_is_adopted_and_nothing_else(city: str, path: Path) -> None:
     assert load(city, "roster", path, roster)[0] == 0
     assert load(city, "policies", path, POLICIES)[0] == 0
     before = adopted_kinds(city)
-    said = invoke_for_output(city, "map", "load", CITY, "--profile", PROFILE, "--name", "map-2")
+    said = read_output(city, "map", "load", CITY, "--profile", PROFILE, "--name", "map-2")
     assert said == "exampleville: map map-2 adopted\n"
     assert adopted_kinds(city) == [*before, "map"]
-    assert json.loads(invoke_for_output(city, "roster", "show", "--json")) == roster
-    assert json.loads(invoke_for_output(city, "policies", "show", "--json")) == POLICIES
+    assert json.loads(read_output(city, "roster", "show", "--json")) == roster
+    assert json.loads(read_output(city, "policies", "show", "--json")) == POLICIES
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_after_refused_policies_a_new_case_is_routed(database: str, path: Path) 
         assert answer.json()["outcome"]["declined"] is False
     finally:
         process.end()
-    assert json.loads(invoke_for_output(database, "parked", "--json")) == []
+    assert json.loads(read_output(database, "parked", "--json")) == []
 
 
 def test_a_roster_of_other_grids_is_refused_with_each_reason(city: str, path: Path) -> None:
@@ -252,7 +252,7 @@ def versions(city: str, tmp_path: Path) -> str:
 
 
 def test_history_lists_the_versions_with_their_position(versions: str) -> None:
-    rows = json.loads(invoke_for_output(versions, "policies", "history", "--json"))
+    rows = json.loads(read_output(versions, "policies", "history", "--json"))
     assert [(row["version"], row["name"], row["in_force"]) for row in rows] == [
         (1, "exampleville-2019", "no"),
         (2, "first", "no"),
@@ -260,39 +260,35 @@ def test_history_lists_the_versions_with_their_position(versions: str) -> None:
     ]
     assert [row["position"] for row in rows] == [3, 5, 6]
     assert len(rows[0]["digest"]) == 64
-    assert "second" in invoke_for_output(versions, "policies", "history")
+    assert "second" in read_output(versions, "policies", "history")
 
 
 def test_show_prints_a_version_by_number_or_name_as_it_can_be_loaded(
     versions: str, tmp_path: Path
 ) -> None:
-    assert (
-        json.loads(invoke_for_output(versions, "policies", "show", "first", "--json")) == POLICIES
-    )
-    shown = invoke_for_output(versions, "policies", "show", "--json")
+    assert json.loads(read_output(versions, "policies", "show", "first", "--json")) == POLICIES
+    shown = read_output(versions, "policies", "show", "--json")
     assert json.loads(shown)["limits"][1]["amount"] == 9
     again = tmp_path / "second.json"
     again.write_text(shown, encoding="utf-8")
-    assert "nothing new" in invoke_for_output(
+    assert "nothing new" in read_output(
         versions, "policies", "load", again, "--district", "exampleville"
     )
-    assert "limit */*/*" in invoke_for_output(versions, "policies", "show", "2")
+    assert "limit */*/*" in read_output(versions, "policies", "show", "2")
     done = invoke(versions, "policies", "show", "third")
     assert done.returncode == 2
     assert "versions: 1 (exampleville-2019), 2 (first), 3 (second)" in done.stderr
 
 
 def test_diff_prints_what_differs_between_two_versions(versions: str, tmp_path: Path) -> None:
-    assert json.loads(invoke_for_output(versions, "policies", "diff", "--json")) == [
+    assert json.loads(read_output(versions, "policies", "diff", "--json")) == [
         {"part": "limit */*/*", "change": "changed", "before": "2 days", "after": "9 days"},
         {"part": "limit hotline/*/*", "change": "added", "before": "", "after": "2 days"},
     ]
-    assert invoke_for_output(versions, "policies", "diff", "3", "3") == ""
+    assert read_output(versions, "policies", "diff", "3", "3") == ""
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**POLICIES, "zone": "Europe/Paris"}), encoding="utf-8")
-    rows = json.loads(
-        invoke_for_output(versions, "policies", "diff", "2", "--file", other, "--json")
-    )
+    rows = json.loads(read_output(versions, "policies", "diff", "2", "--file", other, "--json"))
     assert rows == [
         {
             "part": "zone",
@@ -304,10 +300,10 @@ def test_diff_prints_what_differs_between_two_versions(versions: str, tmp_path: 
 
 
 def test_a_map_is_shown_as_geojson_that_a_profile_can_load(city: str, tmp_path: Path) -> None:
-    document = json.loads(invoke_for_output(city, "map", "show", "--json"))
+    document = json.loads(read_output(city, "map", "show", "--json"))
     assert [each["properties"]["code"] for each in document["features"]][:2] == ["0101", "0102"]
     assert document["features"][0]["properties"]["kind"] == "basic"
-    assert "street 01, basic" in invoke_for_output(city, "map", "show")
+    assert "street 01, basic" in read_output(city, "map", "show")
 
 
 def test_the_dedicated_grids_of_a_profile_are_loaded(city: str, tmp_path: Path) -> None:
@@ -317,9 +313,9 @@ def test_the_dedicated_grids_of_a_profile_are_loaded(city: str, tmp_path: Path) 
         "code: area_id, dedicated: {property: area_id, values: ['0302']}}",
     )
     profile.write_text(profile.read_text().replace("format: 1", "format: 2"), encoding="utf-8")
-    said = invoke_for_output(city, "map", "load", CITY, "--profile", profile, "--name", "map-2")
+    said = read_output(city, "map", "load", CITY, "--profile", profile, "--name", "map-2")
     assert said == "exampleville: map map-2 adopted\n"
-    (row,) = json.loads(invoke_for_output(city, "map", "diff", "--json"))
+    (row,) = json.loads(read_output(city, "map", "diff", "--json"))
     assert row["part"] == "grid 0302"
     assert ", basic, " in row["before"]
     assert row["after"] == row["before"].replace(", basic, ", ", dedicated, ")

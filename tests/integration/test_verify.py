@@ -107,7 +107,7 @@ def test_a_database_that_is_not_there_is_said_to_be_away(simulated_database: str
 async def test_what_was_overdue_when_its_clock_started_may_still_wait_for_a_watermark(
     database: str,
 ) -> None:
-    key = adopt_exampleville(database)
+    key = await asyncio.to_thread(adopt_exampleville, database)
     process = Process(database, "--service", "intake", "--service", "routing")
     with client(process.url, key) as api:
         overdue = issue("O-1", due="2020-01-01T00:00:00Z")
