@@ -22,10 +22,12 @@ from tests.harness.chaos.one_database import BEHIND
 from tests.harness.commands import database_environment
 from tests.harness.live import Process
 from tests.harness.paths import ROOT
+from tests.harness.waiting import PATIENCE_SECONDS, wait_for_condition
 from tools.checker.examination import check
 from tools.checker.receipts import read_receipts
 
 SPEED, PER_HOUR = 3600.0, 25.0
+RECEIPTS_MAX = 4_000
 
 
 @pytest.fixture
@@ -61,16 +63,25 @@ def enough(receipts: list[dict[str, Any]]) -> bool:
     )
 
 
-async def wait_for(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(40):
-        while not condition():
-            await asyncio.sleep(0.1)
+async def wait_for(folder: Path, condition: Callable[[], bool]) -> None:
+    """Wait until the receipts fit, however long each takes.
+
+    Fail when RECEIPTS_MAX do not fit, or when none comes any more.
+    """
+    while not condition():
+        count = len(receipts_in(folder))
+        assert count < RECEIPTS_MAX, "so many posts, and not the ones that were waited for"
+
+        async def has_more(count: int = count) -> bool:
+            return len(receipts_in(folder)) > count or condition()
+
+        await wait_for_condition(has_more)
 
 
 async def play(url: str, folder: Path, condition: Callable[[], bool]) -> None:
     keys = load_keys(folder)
     playing = asyncio.create_task(run_world(url, keys, folder, SPEED, 1, PER_HOUR))
-    await wait_for(lambda: condition() or playing.done())
+    await wait_for(folder, lambda: condition() or playing.done())
     playing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await playing
@@ -94,9 +105,9 @@ def play_in_process(intake: Process, folder: Path, condition: Callable[[], bool]
         env=database_environment(intake.database),
     )
     try:
-        asyncio.run(wait_for(condition))
+        asyncio.run(wait_for(folder, lambda: condition() or program.poll() is not None))
         program.terminate()
-        return program.wait(10)
+        return program.wait(PATIENCE_SECONDS)
     finally:
         program.kill()
 

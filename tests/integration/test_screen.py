@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import re
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,6 +18,7 @@ from tests.harness.commands import read_output
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute, fetch_rows
+from tests.harness.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +178,7 @@ def test_an_unknown_path_is_answered_by_a_problem(live: tuple[Process, str], pat
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+SERVICE_KEY = "the-services-own-key"
 CAUGHT_UP = """
 SELECT e.pos FROM escalation.shard e, routing.shard r, intake.shard i
 WHERE e.input = r.pos AND r.input = i.pos AND e.pos > 0
@@ -185,8 +186,10 @@ WHERE e.input = r.pos AND r.input = i.pos AND e.pos > 0
 
 
 def test_clients_that_wait_for_rows_do_not_delay_the_end_of_the_server(
-    database: str,
+    database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A server that does not let them go cuts them off after some seconds, without an answer."""
+    monkeypatch.setenv("GRIDCALL_SERVICE_KEY", SERVICE_KEY)
     key = adopt_exampleville(database)
     process = Process(database)
     statuses: list[int] = []
@@ -205,11 +208,18 @@ def test_clients_that_wait_for_rows_do_not_delay_the_end_of_the_server(
         while not (last := fetch_rows(database, CAUGHT_UP)):
             next(lines)
         polling.start()
-        for _ in range(4):  # Two messages with a second between them: the poll has arrived.
-            next(lines)
-        process.running.send_signal(signal.SIGTERM)
-        assert process.running.wait(timeout=8) == 0
-    polling.join(timeout=8)
+        wait_until(lambda: open_requests(process) == 2)
+        assert process.end() == 0
+        assert list(lines)[-1:] == [""], "the stream ends with a whole message"
+    polling.join()
     assert statuses == [200]
     assert process.running.stderr is not None
     assert "Traceback" not in process.running.stderr.read()
+
+
+def open_requests(process: Process) -> float:
+    """Return the number of live pages and waiting readers of a process."""
+    headers = {"Authorization": f"Bearer {SERVICE_KEY}"}
+    metrics = httpx.get(f"{process.url}/metrics", headers=headers).text
+    counts = re.findall(r"^gridcall_requests_open\{.*waiting readers\"\} (.+)$", metrics, re.M)
+    return sum(map(float, counts))

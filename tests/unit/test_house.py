@@ -17,7 +17,7 @@ LINES_MAX = 400
 SUFFIXES = {".py", ".js", ".css", ".json", ".html"}
 SLEEPING = {
     "tests/e2e/test_walkthrough.py": 1,
-    "tests/integration/test_demo_traffic.py": 2,
+    "tests/integration/test_demo_traffic.py": 1,
     "tests/integration/test_inbound.py": 1,
     "tests/integration/test_kafka.py": 2,
     "tests/integration/test_postgres.py": 1,

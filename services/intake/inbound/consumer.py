@@ -76,6 +76,7 @@ class LineConsumer:
         publisher: Publisher,
         owner: str,
         outages: Outages | None = None,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.line = line
         self.cluster = cluster
@@ -86,6 +87,7 @@ class LineConsumer:
         self._acceptor = RecordAcceptor(line, acceptor, ApiKeys(database))
         self._publisher = publisher
         self._owner = owner
+        self._lease_seconds = lease_seconds
         self._progress: dict[int, Progress] = {}
         # Partitions whose first record must be the last one that was read.
         self._unconfirmed: set[int] = set()
@@ -129,7 +131,7 @@ class LineConsumer:
             await asyncio.sleep(MISSING_TOPIC_SECONDS)
             return
         while not (leased := await self._lease(count)):
-            await asyncio.sleep(LEASE_SECONDS / 2)  # Nothing announces that a lease has run out.
+            await asyncio.sleep(self._lease_seconds / 2)  # Nothing announces the end of a lease.
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.cluster.brokers,
             enable_auto_commit=False,
@@ -171,7 +173,9 @@ class LineConsumer:
 
     async def _lease(self, count: int) -> dict[int, Progress]:
         """Lease what is free of `count` partitions; return the progress of those that are ours."""
-        return await self._store.lease_partitions(self.line, count, self._owner, LEASE_SECONDS)
+        return await self._store.lease_partitions(
+            self.line, count, self._owner, self._lease_seconds
+        )
 
     async def _assign(self, consumer: AIOKafkaConsumer, leased: Mapping[int, Progress]) -> None:
         """Begin at the last record that was read, to see that it is the same.
