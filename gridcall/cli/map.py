@@ -61,7 +61,8 @@ def map_check(folder: Path, profile_path: Path, json_output: bool) -> None:
 def map_load(folder: Path, profile_path: Path, name: str | None) -> None:
     """Adopt a map for the profile's district, and nothing else.
 
-    Open cases keep their place. What is in force and does not fit the new map is reported.
+    Open cases go where the map puts them (docs/reference-data.md).
+    What is in force and does not fit the new map is reported.
 
     \b
     Exit status: 0 adopted, or in force already · 2 refused

@@ -24,6 +24,7 @@ from events.catalogue import (
     CaseFacts,
     CaseParked,
     CaseQueued,
+    CaseReassigned,
     CaseReopened,
     CaseReported,
     CaseResolved,
@@ -123,6 +124,8 @@ def evolve_case(case: Case, row: Row) -> None:
             assign(case, event.holder)
             case.located_by = event.located_by
             add_flags(case, event.rules)
+        case CaseReassigned():
+            reassign(case, event, row.time)
         case ClockStarted():
             case.due, case.missed = event.due, False
             note_change(case, row.time)
@@ -156,6 +159,18 @@ def evolve_case(case: Case, row: Row) -> None:
     if stage := STAGE_OF.get(type(event)):
         case.stage, case.reason = stage, reason_of(event)
         note_change(case, row.time)
+
+
+def reassign(case: Case, event: CaseReassigned, time: Instant) -> None:
+    """Give a case to another holder. Its stage stays, unless it goes to a dispatcher's queue."""
+    assign(case, event.holder)
+    case.located_by = event.located_by
+    add_flags(case, event.rules)
+    if event.queued:
+        case.stage, case.reason = "queued", ""
+    elif case.stage in ("routed", "withheld"):
+        case.stage = "routed" if event.holder.level == "grid" else "withheld"
+    note_change(case, time)
 
 
 def reason_of(event: Event) -> str:

@@ -12,6 +12,7 @@ from eventlog.core.row import Row
 from events.catalogue import (
     CallRaised,
     CaseQueued,
+    CaseReassigned,
     CaseRouted,
     CaseWithheld,
     ClockStarted,
@@ -152,9 +153,17 @@ def decision_payload(projection: DistrictProjection, row: Row) -> Payload:
 
 
 def event_name(row: Row) -> str:
-    """Return the type of an event without prefix and version; a call also names its level."""
-    level = f".{row.event.to_level}" if isinstance(row.event, CallRaised) else ""
-    return type_name(row) + level
+    """Return the type of an event without prefix and version.
+
+    A call also names its level, and a reassignment the queue if it leads there.
+    """
+    match row.event:
+        case CallRaised(to_level=level):
+            return f"{type_name(row)}.{level}"
+        case CaseReassigned(queued=True):
+            return f"{type_name(row)}.queued"
+        case _:
+            return type_name(row)
 
 
 def type_name(row: Row) -> str:
@@ -202,10 +211,12 @@ def present_clock(file: CaseFile) -> ClockStarted | None:
     return None
 
 
-def last_placement(file: CaseFile) -> CaseRouted | CaseQueued | CaseWithheld | None:
+def last_placement(
+    file: CaseFile,
+) -> CaseRouted | CaseQueued | CaseWithheld | CaseReassigned | None:
     """Return the last event that gave the case a place."""
     for row in reversed(file.rows):
-        if isinstance(row.event, CaseRouted | CaseQueued | CaseWithheld):
+        if isinstance(row.event, CaseRouted | CaseQueued | CaseWithheld | CaseReassigned):
             return row.event
     return None
 
@@ -222,7 +233,7 @@ def place_payload(file: CaseFile) -> Payload | None:
         "level": placed.holder.level,
         "grid": placed.holder.grid,
         "street": placed.holder.street,
-        "row": placed.row if isinstance(placed, CaseWithheld) else None,
+        "row": getattr(placed, "row", "") or None,
         "rules": list(placed.rules),
         "versions": msgspec.to_builtins(placed.used),
     }
@@ -260,7 +271,7 @@ def detail_payload(row: Row) -> Payload:
     detail = {
         name: value
         for name, value in fields.items()
-        if name not in HIDDEN_FIELDS and isinstance(value, str | int)
+        if name not in HIDDEN_FIELDS and isinstance(value, str | int) and value != ""
     }
     if holder := fields.get("holder"):
         detail["level"] = holder["level"]

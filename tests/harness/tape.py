@@ -41,7 +41,9 @@ def report(case: str, time: int, due: int | None) -> tuple[e.Event, e.Event]:
         line="hotline", category="Rubbish", urgency="normal", reported=time, due=due
     )
     return (
-        e.CaseReported(case=case, issue=case, reference=f"ref-{case}", matter=matter, rules=()),
+        e.CaseReported(
+            case=case, issue=case, reference=f"ref-{case}", matter=matter, claims=(), rules=()
+        ),
         e.CaseRouted(case=case, matter=matter, holder=ANN, located_by="point", rules=(), used=USED),
     )
 

@@ -19,7 +19,7 @@ from eventlog.core.decider import Following, Input
 from events.catalogue import Assignment, CaseVisited, ClosingAsked, ReferenceAdopted
 from events.registry import CATALOGUE, TYPE_OF, UPCASTERS, upcaster, value
 from events.topology import DECIDER_VERSION
-from routing.core.case import Outcome, Unreported
+from routing.core.case import Outcome, Reported
 from routing.core.decider import Routing, RoutingView
 from routing.core.refusals import refuse
 
@@ -75,7 +75,7 @@ class RoutingBefore(Routing):
 
     def decide(self, input_: Input, view: RoutingView) -> Sequence[Outcome | Following]:
         event, state = input_.event, view.state(input_.subject)
-        if isinstance(event, ClosingAsked) and not isinstance(state, Unreported):
+        if isinstance(event, ClosingAsked) and isinstance(state, Reported):
             return refuse(event, state, BY_POST)
         return [in_first_version(each) for each in super().decide(input_, view)]
 

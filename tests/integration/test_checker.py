@@ -16,6 +16,7 @@ import pytest
 from embedded.server import start_server
 from tests.harness.histories_by_hand.faults_of_calls import CALLS
 from tests.harness.histories_by_hand.faults_of_clocks import CLOCKS
+from tests.harness.histories_by_hand.faults_of_holders import HOLDERS
 from tests.harness.histories_by_hand.faults_of_inputs import INPUTS
 from tests.harness.histories_by_hand.faults_of_order import ORDER
 from tests.harness.histories_by_hand.faults_of_waiting import WAITING
@@ -39,7 +40,7 @@ CREATE TABLE {schema}.shard (
   shard text PRIMARY KEY, pos bigint, ts bigint, input bigint,
   epoch bigint, owner text, leased_until timestamptz, adopted int);
 """
-PLANTS = {**INPUTS, **WAITING, **ORDER, **CLOCKS, **CALLS}
+PLANTS = {**INPUTS, **HOLDERS, **WAITING, **ORDER, **CLOCKS, **CALLS}
 
 
 @pytest.fixture(scope="session")

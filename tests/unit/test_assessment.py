@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assessment.core.facts import Fact, Key, Stamp, fact_of, merge, merge_into
+from assessment.core.facts import Fact, Key, Stamp, facts_in, merge, merge_into
 from assessment.core.figures import FLOWS, Months, Sheet, receipts, sheets
 from eventlog.core.row import Row
 from events import catalogue as e
@@ -176,6 +176,89 @@ def test_a_reopened_case_is_a_new_responsibility() -> None:
     ]
 
 
+BOB = replace(ANN, worker="bob", episode=2)
+
+
+def handed_over(at: int, previous: e.Assignment, holder: e.Assignment) -> tuple[str, int, e.Event]:
+    event = e.CaseReassigned(
+        case=CASE,
+        holder=holder,
+        previous=previous,
+        because="roster",
+        queued=False,
+        located_by="point",
+        rules=(),
+        used=e.Versions(None, None, None),
+        row="",
+    )
+    return "cases", at, event
+
+
+def clock_handed_over(at: int, due: int) -> tuple[str, int, e.Event]:
+    return "calls", at, e.ClockHandedOver(case=CASE, holder=BOB, run=1, due=due)
+
+
+def figures_by_worker(*events: tuple[str, int, e.Event]) -> dict[str, list[tuple[Any, ...]]]:
+    facts = story(*events)
+    return {
+        worker: figures_of({key: fact for key, fact in facts.items() if key.worker == worker})
+        for worker in sorted({key.worker for key in facts})
+    }
+
+
+def test_a_deadline_after_the_hand_over_is_the_successors_who_also_ends_the_case() -> None:
+    closed = e.CaseClosed(case=CASE, holder=BOB, by="eve")
+    in_time = (
+        *OVERDUE[:2],
+        handed_over(3 * DAY, ANN, BOB),
+        clock_handed_over(3 * DAY, 5 * DAY),
+        ("cases", 4 * DAY, closed),
+    )
+    assert figures_by_worker(*in_time) == {
+        #                  reported, ended, due, in_time, missed, raised, answered, open, overdue
+        "ann": [("1970-01", 1, 0, 0, 0, 0, 0, 0, 0, 0)],
+        "bob": [("1970-01", 0, 1, 1, 1, 0, 0, 0, 0, 0)],
+    }
+
+
+def test_a_deadline_that_was_missed_before_the_hand_over_stays_the_formers() -> None:
+    late = (
+        *OVERDUE[:4],
+        handed_over(6 * DAY, ANN, BOB),
+        clock_handed_over(6 * DAY, 5 * DAY),
+        ("calls", 40 * DAY, e.CallAnswered(case=CASE, holder=BOB, call=FIRST, by="officer")),
+    )
+    assert figures_by_worker(*late) == {
+        "ann": [("1970-01", 1, 0, 1, 0, 1, 1, 0, 0, 0)],
+        "bob": [("1970-02", 0, 0, 0, 0, 0, 0, 1, 1, 0)],
+    }
+
+
+@pytest.mark.parametrize("due", [5 * DAY, 5 * DAY + 1])
+def test_a_deadline_at_the_instant_of_the_hand_over_is_the_successors(due: int) -> None:
+    in_time = (
+        *OVERDUE[:1],
+        ("calls", DAY, replace(STARTED, due=due)),
+        handed_over(5 * DAY, ANN, BOB),
+        clock_handed_over(5 * DAY, due),
+    )
+    assert [(worker, row[0][3]) for worker, row in figures_by_worker(*in_time).items()] == [
+        ("ann", 0),
+        ("bob", 1),
+    ]
+
+
+def test_a_case_that_goes_to_a_queue_leaves_the_stock_of_its_worker() -> None:
+    queue = replace(ANN, level="street", grid=None, worker=None)
+    lost = story(*OVERDUE[:2], handed_over(3 * DAY, ANN, queue))
+    assert [(row[0], row[-2]) for row in figures_of(lost)] == [("1970-01", 0)]
+
+
+def test_a_worker_who_goes_on_in_another_grid_has_one_responsibility() -> None:
+    moved = story(*OVERDUE[:2], handed_over(3 * DAY, ANN, replace(ANN, street="02")))
+    assert moved == story(*OVERDUE[:2])
+
+
 def test_every_figure_lists_its_events() -> None:
     facts = story(*OVERDUE)
     assert receipts(facts.items(), "UTC", UNTIL, "ann", "1970-01") == {
@@ -207,14 +290,22 @@ def test_events_that_say_nothing_of_a_responsibility_make_no_fact() -> None:
         "",
         e.ClockStopped(case=CASE, holder=ANN, run=1, due=DAY),
     )
-    assert fact_of(silent) is None
+    assert facts_in(silent) == ()
 
 
 # ── Any order ────────────────────────────────────────────────────────────────────────────────────
 
 ROWS = [
     Row(log, "city", position, time, 0, 1, CASE, position, "", event)
-    for position, (log, time, event) in enumerate(OVERDUE, 1)
+    for position, (log, time, event) in enumerate(
+        (
+            *OVERDUE[:4],
+            handed_over(6 * DAY, ANN, BOB),
+            clock_handed_over(6 * DAY, 5 * DAY),
+            *OVERDUE[4:],
+        ),
+        1,
+    )
 ]
 
 
@@ -239,7 +330,7 @@ def test_facts_merged_in_any_order_and_grouping_are_equal(
 stamp = st.builds(Stamp, st.integers(0, 9), st.sampled_from(["calls", "cases"]), st.integers(1, 9))
 stamps = st.none() | stamp
 many = st.lists(stamp, max_size=3).map(lambda stamps: tuple(sorted(set(stamps))))
-some_facts = st.builds(Fact, st.just("g"), st.just("s"), stamps, stamps, stamps, stamps, many, many)
+some_facts = st.builds(Fact, st.just("g"), st.just("s"), *[stamps] * 4, many, many, stamps, stamps)
 
 
 @given(some_facts, some_facts, some_facts)

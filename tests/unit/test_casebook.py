@@ -30,7 +30,9 @@ from tests.harness.city import ANN, HOUR
 from tests.harness.histories import drafts_of, histories, run
 
 FACTS = e.CaseFacts(line="hotline", category="Noise", urgency="urgent", reported=HOUR, due=None)
-REPORTED = e.CaseReported(case="c", issue="c", reference="R-1", matter=FACTS, rules=("no_due",))
+REPORTED = e.CaseReported(
+    case="c", issue="c", reference="R-1", matter=FACTS, claims=(), rules=("no_due",)
+)
 ROUTED = e.CaseRouted(
     case="c", matter=FACTS, holder=ANN, located_by="point", rules=("in_two_grids", "no_due"),
     used=e.Versions(None, None, None),
@@ -83,6 +85,29 @@ def test_a_routed_case_is_held_by_its_grid_and_each_data_flag_is_listed_once() -
     case = case_after(REPORTED, ROUTED)
     assert (case.stage, case.level, case.grid, case.worker) == ("routed", "grid", ANN.grid, "ann")
     assert case.data_flags == ("in_two_grids", "no_due")
+
+
+def reassignment(holder: e.Assignment, queued: bool = False) -> e.CaseReassigned:
+    return e.CaseReassigned(
+        case="c", holder=holder, previous=ANN, because="map", queued=queued, located_by="point",
+        rules=("in_two_grids",), used=e.Versions(None, None, None), row="",
+    )  # fmt: skip
+
+
+def test_a_reassigned_case_has_another_holder_and_stays_in_its_stage() -> None:
+    bob = replace(ANN, grid="0102", worker="bob", episode=2)
+    visited = e.CaseVisited(case="c", holder=ANN, by="ann")
+    for events, stage in (((ROUTED,), "routed"), ((ROUTED, visited), "visited")):
+        case = case_after(REPORTED, *events, reassignment(bob))
+        assert (case.stage, case.grid, case.worker) == (stage, "0102", "bob")
+    assert case.changed == 4 * HOUR
+
+
+def test_a_reassigned_case_may_go_to_a_queue_or_to_a_higher_level() -> None:
+    street = replace(ANN, level="street", grid=None, worker=None)
+    assert case_after(REPORTED, ROUTED, reassignment(street, queued=True)).stage == "queued"
+    assert case_after(REPORTED, ROUTED, reassignment(street)).stage == "withheld"
+    assert case_after(REPORTED, ROUTED, reassignment(street), reassignment(ANN)).stage == "routed"
 
 
 def test_the_last_event_of_an_open_case_is_enough_to_know_its_stage_and_its_holder() -> None:

@@ -116,6 +116,35 @@ def test_another_holder_takes_the_deadline_over() -> None:
     )
 
 
+def reassignment(holder: e.Assignment) -> e.CaseReassigned:
+    return e.CaseReassigned(
+        case=CASE,
+        holder=holder,
+        previous=ANN,
+        because="roster",
+        queued=False,
+        located_by="point",
+        rules=(),
+        used=e.Versions(None, None, None),
+        row="",
+    )
+
+
+def test_a_successor_takes_the_deadline_over_and_open_calls_stay() -> None:
+    handed_over = e.ClockHandedOver(case=CASE, holder=BOB, run=1, due=DUE)
+    given(escalation, *CITY, STARTED).when(reassignment(BOB)).then(handed_over)
+    case: Given[Any, Any] = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED)
+    case = case.when(reassignment(BOB)).then(handed_over)
+    assert [call.id for call in case.state.calls] == [FIRST]
+    answer = e.AnswerPassedOn(case=CASE, holder=BOB, call=FIRST, by="officer")
+    case.when(answer).then(e.CallAnswered(case=CASE, holder=BOB, call=FIRST, by="officer"))
+
+
+def test_a_case_without_a_deadline_gets_none_by_a_successor() -> None:
+    given(escalation, *CITY).when(reassignment(BOB), DAY).then()
+    given(escalation, *CITY, STARTED, STOPPED).when(reassignment(BOB), DAY).then()
+
+
 def test_a_case_that_reopens_gets_a_new_deadline_from_a_policy_row() -> None:
     again = replace(
         REOPENED,

@@ -85,6 +85,7 @@ def case_of(report: e.IssueReported, time: int = DAY) -> e.CaseReported:
         issue=report.issue,
         reference=report.reference,
         matter=facts,
+        claims=report.claims,
         rules=report.rules,
     )
 

@@ -108,7 +108,9 @@ class Tape:
 
     def life(self, case: str) -> list[Row]:
         """Return the rows of a case that is reported and closed."""
-        reported = e.CaseReported(case=case, issue=case, reference=case, matter=FACTS, rules=())
+        reported = e.CaseReported(
+            case=case, issue=case, reference=case, matter=FACTS, claims=(), rules=()
+        )
         return [self.row(case, reported), self.row(case, closing(case))]
 
 

@@ -102,7 +102,7 @@ def test_a_batch_is_cut_where_a_map_is_adopted() -> None:
         for row in stage.apply(tape.rows)
         if isinstance(row.event, e.CaseQueued | e.CaseRouted)
     ]
-    assert [event.holder.grid for event in placed] == [None, "0101"]
+    assert [event.holder.grid for event in placed] == [None, "0101", "0101"]
 
 
 # ── Versions of the decider ──────────────────────────────────────────────────────────────────────

@@ -8,11 +8,19 @@ from tools.checker.rows import REFERENCE, Row, Unreadable
 
 PLACED = {"case-routed": "open", "case-withheld": "open", "case-queued": "queued"}
 CALL_ACTIONS = ("acknowledgement-passed-on", "answer-passed-on")
-ASSIGNS = (*PLACED, "case-reopened")  # Somebody has the case from now on.
+ASSIGNS = (*PLACED, "case-reopened")  # Somebody has the case from now on, with or without clock.
+REASSIGNED = "case-reassigned"  # Somebody else has it, with the clock that runs.
 DEADLINE_KEYS = ("line", "category", "urgency")
 ENDED = ("case-closed", "case-withdrawn", "case-ended-at-source")
 RETRY = "retry-passed-on"
-CALL_INPUTS = (*ASSIGNS, *ENDED, *CALL_ACTIONS, RETRY, "policies-adopted")  # By escalation.
+CALL_INPUTS = (
+    *ASSIGNS,
+    REASSIGNED,
+    *ENDED,
+    *CALL_ACTIONS,
+    RETRY,
+    "policies-adopted",
+)  # By escalation.
 
 
 class Policies(NamedTuple):
@@ -53,6 +61,9 @@ def call_input(row: Row) -> CallInput:
         return CallInput(row.position, row.kind, row.subject, call=row.text("call"))
     if row.kind in (*ENDED, RETRY):
         return CallInput(row.position, row.kind, row.subject)
+    if row.kind == REASSIGNED:
+        level = row.text("holder", "level")
+        return CallInput(row.position, row.kind, row.subject, level=level)
     matter = tuple(row.text("matter", key) for key in DEADLINE_KEYS)
     return CallInput(
         row.position,

@@ -8,6 +8,7 @@ from tools.checker.call_inputs import (
     CALL_ACTIONS,
     ENDED,
     PLACED,
+    REASSIGNED,
     RETRY,
     CallInput,
 )
@@ -112,6 +113,8 @@ class Calls:
 
         A reopening always has an effect, because a missing deadline is said.
         """
+        if now.kind == REASSIGNED:
+            return watch.running
         return (
             now.kind in (RETRY, "case-reopened")
             or watch.running
@@ -155,7 +158,7 @@ class Calls:
             case "clock-started":
                 self._start_clock(row, watch, cause)
             case "clock-handed-over":
-                self._check_running(row, watch, cause, PLACED)
+                self._check_running(row, watch, cause, (*PLACED, REASSIGNED))
                 self._assign(row, watch, cause)
             case "reopened-without-deadline":
                 self._check_no_deadline(row, watch, cause)

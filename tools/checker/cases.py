@@ -9,10 +9,12 @@ from tools.checker.call_inputs import (
     CALL_INPUTS,
     ENDED,
     PLACED,
+    REASSIGNED,
     RETRY,
     CallInput,
     call_input,
 )
+from tools.checker.holders import Holders
 from tools.checker.inputs import Input, Inputs
 from tools.checker.order import Timeline, cause_position
 from tools.checker.report import Report
@@ -72,6 +74,7 @@ class Cases:
         self._in_decision: set[int] = set()  # The inputs of which this decision has rows.
         self._opened: dict[str, str] = {}
         self._lives: dict[str, Life] = {}
+        self._holders = Holders(shard, report)
 
     def take(self, row: Row) -> None:
         position = cause_position(row)
@@ -86,6 +89,7 @@ class Cases:
         self._waiting.take(row, given)
         if row.subject != REFERENCE:
             self._apply_to_case(row, row.text("issue" if row.kind in EARLY else "case"), given)
+        self._holders.take(row)
         if row.kind in CALL_INPUTS:
             self.call_inputs.append(call_input(row))
 
@@ -194,6 +198,7 @@ class Cases:
 
     def close(self, head: Head) -> None:
         self._waiting.close(head)
+        self._holders.close()
         for position in self._timeline.times:
             if position not in self._decided_inputs:
                 self._report.say(
@@ -218,6 +223,8 @@ def next_state(life: Life, row: Row) -> str | None:
     """Return the state of a case after one more row, or None if no step leads there."""
     state = life.state
     match row.kind:
+        case "case-parked" if state == "reported":
+            return None  # Its placement is an event of the report's own decision.
         case "case-parked" | "input-held":
             return "parked" if (state == "parked") == (row.kind == "input-held") else None
         case "case-retried":
@@ -236,6 +243,9 @@ def next_state(life: Life, row: Row) -> str | None:
             return state if state != "unreported" else None
         case kind if kind in PLACED:
             return PLACED[kind] if state in (*OPEN_STATES, "reported") else None
+        case kind if kind == REASSIGNED:
+            queued = "queued" if row.field("queued") is True else "open"
+            return queued if state in ("open", queued) else None
         case kind if kind in PROGRESS:
             return state if state == "open" else None
         case kind if kind in ENDED:

@@ -19,6 +19,7 @@ KINDS = {  # Each kind of violation, and the guarantee that it violates.
     "outcome": 1,  # An input has none, or two.
     "expiry": 1,  # An action that waited expired too early, too late, or not at all.
     "case": 1,  # An issue has no case, or two; or a case has no issue.
+    "holder": 2,  # A case has another holder than its grid, or its last event, says.
     "state": 2,  # A case is nowhere, or in two places.
     "gap": 3,  # Positions do not follow each other.
     "head": 3,  # The shard's row tells of another last position than its log.

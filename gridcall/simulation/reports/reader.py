@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from assessment.core.facts import COUNTED, fact_of, merge_fact
+from assessment.core.facts import COUNTED, facts_in, merge_fact
 from assessment.core.figures import sheets
 from casebook import CALL_CHANGES, evolve_call, evolve_case, raised_call
 from eventlog.codec import Entry, entry_envelope, row_of
@@ -143,6 +143,6 @@ class ReportReader:
             evolve_case(case, row)
         else:
             evolve_case(self.cases[event.case], row)
-        if kind in COUNTED and (counted := fact_of(row)):
-            key, fact = counted
-            merge_fact(self.cases[key.case].facts, key[1:], fact)
+        if kind in COUNTED:
+            for key, fact in facts_in(row):
+                merge_fact(self.cases[key.case].facts, key[1:], fact)

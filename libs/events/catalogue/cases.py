@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from events.catalogue.values import Assignment, CaseFacts, Versions
+from events.catalogue.values import Assignment, CaseFacts, PlaceClaim, Versions
 from events.registry import Words, event
 
 
 @event("cases", case_stage="reported", words=Words(en="Case opened", zh="立为事项"))
 class CaseReported:
-    """An issue opened a case. The case takes the id of the issue."""
+    """An issue opened a case. The case takes the id of the issue.
+
+    `claims` are those of the issue: a changed map is asked about them again.
+    """
 
     case: str
     issue: str
     reference: str
     matter: CaseFacts
+    claims: tuple[PlaceClaim, ...]
     rules: tuple[str, ...]
 
 
@@ -70,6 +74,28 @@ class CaseWithheld:
     case: str
     matter: CaseFacts
     holder: Assignment
+    located_by: str
+    rules: tuple[str, ...]
+    used: Versions
+    row: str
+
+
+@event("cases", personal=True, words=Words(en="Given to another holder", zh="改由他人承办"))
+class CaseReassigned:
+    """An open case has another holder, because of the roster or the map now in force.
+
+    Its stage stays, unless `queued`: nobody had visited it, and a dispatcher must say where it is.
+    `previous` answers for his part until here. A worker who follows another one, or nobody, begins
+    a new episode. `located_by` is as in the placements, or `former`: only the street that it had
+    is known. `row` cites the admission list if that keeps the case from a grid, and is empty
+    otherwise.
+    """
+
+    case: str
+    holder: Assignment
+    previous: Assignment
+    because: Literal["roster", "map"]
+    queued: bool
     located_by: str
     rules: tuple[str, ...]
     used: Versions
@@ -147,7 +173,7 @@ class CaseClosed:
     words=Words(en="Case reopened", zh="事项重新办理"),
 )
 class CaseReopened:
-    """An ended case is open again, with its last holder, as a new episode.
+    """An ended case is open again. The worker whom its grid has now begins a new episode.
 
     `matter.due` is the due time that its line promised, as long as that has not passed: a promise
     stays. Otherwise it is None, because the policies in force decide.
@@ -232,4 +258,12 @@ CaseProgress = CaseReported | CaseVisited | CaseResolved | CaseVerified | Resolu
 CallAction = AcknowledgementPassedOn | AnswerPassedOn
 """The receiver of a call does something about it."""
 
-CaseEvent = CasePlaced | CaseEnded | CaseProgress | CaseReopened | CallAction | RetryPassedOn
+CaseEvent = (
+    CasePlaced
+    | CaseReassigned
+    | CaseEnded
+    | CaseProgress
+    | CaseReopened
+    | CallAction
+    | RetryPassedOn
+)

@@ -8,13 +8,14 @@ read before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sys import intern
 from typing import NamedTuple, TypeGuard, TypeVar, assert_never, get_args
 
 from eventlog.core.row import Row
 from events.catalogue import (
     Adopted,
+    Assignment,
     CallAcknowledged,
     CallAction,
     CallActionDeclined,
@@ -28,6 +29,7 @@ from events.catalogue import (
     CaseEvent,
     CaseProgress,
     CaseQueued,
+    CaseReassigned,
     CaseReopened,
     CaseRouted,
     CaseWithdrawn,
@@ -44,11 +46,14 @@ from events.instants import Instant
 
 K = TypeVar("K")
 
-Counted = (
+CountedOfOne = (
     CaseRouted | CaseReopened | CaseEnded
     | ClockStarted | ClockHandedOver | DeadlineMissed | CallRaised | CallAnswered
 )  # fmt: skip
-"""The events that say something about a responsibility. Each names its case and its holder."""
+"""The events that say something about the responsibility of their holder."""
+
+Counted = CountedOfOne | CaseReassigned
+"""The events that say something about a responsibility: one of them about two."""
 
 Uncounted = (
     CaseQueued | CaseWithheld | CaseProgress | CallAction | RetryPassedOn
@@ -85,7 +90,8 @@ class Fact(NamedTuple):
     """A responsibility as far as it is known; None where nothing is yet.
 
     `due` is the deadline itself, stamped by its clock's start. `raised` and `answered` are the
-    calls of the case meanwhile, sorted; `grid` and `street` are its place.
+    calls of the case meanwhile, sorted; `grid` and `street` are its place. `taken_over` and
+    `handed_over` are the instants at which another worker's part ended and began.
     """
 
     grid: str
@@ -96,25 +102,53 @@ class Fact(NamedTuple):
     ended: Stamp | None = None
     raised: tuple[Stamp, ...] = ()
     answered: tuple[Stamp, ...] = ()
+    taken_over: Stamp | None = None
+    handed_over: Stamp | None = None
 
 
 Facts = Mapping[Key, Fact]
 
 
-def fact_of(row: Row) -> tuple[Key, Fact] | None:
-    """Return the sparse row of an event; None if it says nothing about a worker."""
+def facts_in(row: Row) -> Sequence[tuple[Key, Fact]]:
+    """Return the sparse rows of an event; none if it says nothing about a worker."""
     event: CaseEvent | CallEvent | OutcomeEvent | Adopted = row.event
-    if not is_counted(event) or event.holder.worker is None:
-        return None
+    if not is_counted(event):
+        return ()
+    if isinstance(event, CaseReassigned):
+        return tuple(facts_of_reassignment(event, row))
+    if event.holder.worker is None:
+        return ()
     if isinstance(event, ClockHandedOver) and event.due < row.time:
-        return None  # The deadline was missed before this holder had the case.
-    key = Key(event.case, event.holder.episode, intern(event.holder.worker))
-    return key, sparse_fact(event, row)
+        return ()  # The deadline was missed before this holder had the case.
+    return ((key_of(event.case, event.holder, event.holder.worker), sparse_fact(event, row)),)
 
 
-def sparse_fact(event: Counted, row: Row) -> Fact:
+def key_of(case: str, holder: Assignment, worker: str) -> Key:
+    """Return the key of a worker's responsibility."""
+    return Key(case, holder.episode, intern(worker))
+
+
+def facts_of_reassignment(event: CaseReassigned, row: Row) -> Iterator[tuple[Key, Fact]]:
+    """Yield the end of one worker's part and the beginning of another's."""
+    previous, holder = event.previous, event.holder
+    if previous.worker == holder.worker:
+        return  # Only the place has changed.
+    now = Stamp(row.time, row.log, row.position)
+    if previous.worker is not None:
+        fact = Fact(*place_of(previous), handed_over=now)
+        yield key_of(event.case, previous, previous.worker), fact
+    if holder.worker is not None:
+        yield key_of(event.case, holder, holder.worker), Fact(*place_of(holder), taken_over=now)
+
+
+def place_of(holder: Assignment) -> tuple[str, str]:
+    """Return the grid and the street of a holder, shared by all facts there."""
+    return intern(holder.grid or ""), intern(holder.street or "")
+
+
+def sparse_fact(event: CountedOfOne, row: Row) -> Fact:
     """Return what one event says about the responsibility of its holder."""
-    grid, street = intern(event.holder.grid or ""), intern(event.holder.street or "")
+    grid, street = place_of(event.holder)
     now = Stamp(row.time, row.log, row.position)
     match event:
         case CaseRouted() | CaseReopened():
@@ -144,6 +178,10 @@ def merge(one: Fact, other: Fact) -> Fact:
         one.ended if other.ended is None else earlier(one.ended, other.ended),
         tuple(sorted({*one.raised, *other.raised})) if other.raised else one.raised,
         tuple(sorted({*one.answered, *other.answered})) if other.answered else one.answered,
+        one.taken_over if other.taken_over is None else earlier(one.taken_over, other.taken_over),
+        one.handed_over
+        if other.handed_over is None
+        else earlier(one.handed_over, other.handed_over),
     )
 
 
@@ -155,9 +193,8 @@ def earlier(one: Stamp | None, other: Stamp) -> Stamp:
 def merge_into(facts: dict[Key, Fact], rows: Iterable[Row]) -> None:
     """Merge the facts of rows of a log into those of a dictionary."""
     for row in rows:
-        keyed = fact_of(row)
-        if keyed is not None:
-            merge_fact(facts, *keyed)
+        for key, fact in facts_in(row):
+            merge_fact(facts, key, fact)
 
 
 def merge_fact(facts: dict[K, Fact], key: K, fact: Fact) -> None:

@@ -48,21 +48,29 @@ class Sheet:
 
 
 def counts_of(fact: Fact) -> Iterator[tuple[str, Stamp]]:
-    """Yield each flow and stock to which a fact adds one, and the stamp that chooses its month."""
+    """Yield each flow and stock to which a fact adds one, and the stamp that chooses its month.
+
+    A case that was handed over leaves the stock without an ending. A deadline that was still to
+    come then is the successor's.
+    """
     reported, due, missed, ended = fact.reported, fact.due, fact.missed, fact.ended
+    handed_over = fact.handed_over
+    begun, left = fact.taken_over or reported, handed_over or ended
     if reported:
         yield "reported", reported
-        yield "opened", reported
     if ended:
         yield "ended", ended
-        yield "closed", ended
-    if due:
+    if begun:
+        yield "opened", begun
+    if left:
+        yield "closed", left
+    if due and not (handed_over and handed_over.at <= due.at):
         yield "due", due
         yield ("missed", missed) if missed else ("in_time", due)
-    if missed and reported:
-        yield "fell_overdue", max(missed, reported)
-        if ended:
-            yield "overdue_ended", ended
+    if missed and begun:
+        yield "fell_overdue", max(missed, begun)
+        if left:
+            yield "overdue_ended", left
     for stamp in fact.raised:
         yield "calls_raised", stamp
     for stamp in fact.answered:

@@ -13,6 +13,7 @@ from events.catalogue import (
     CaseEnded,
     CasePlaced,
     CaseProgress,
+    CaseReassigned,
     CaseReopened,
     InputDeclined,
     Level,
@@ -22,7 +23,7 @@ from events.catalogue import (
 from events.instants import Instant
 from events.registry import value
 
-Relevant = CasePlaced | CaseEnded | CaseReopened | CallAction | RetryPassedOn
+Relevant = CasePlaced | CaseReassigned | CaseEnded | CaseReopened | CallAction | RetryPassedOn
 """The events of `cases` that concern clocks or calls."""
 
 Irrelevant = CaseProgress | OutcomeEvent

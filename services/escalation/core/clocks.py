@@ -21,6 +21,7 @@ from events.catalogue import (
     CaseEnded,
     CaseFacts,
     CasePlaced,
+    CaseReassigned,
     CaseReopened,
     ClockHandedOver,
     ClockStarted,
@@ -43,13 +44,21 @@ def decide_placement(
     """
     match state:
         case Watched():
-            return [
-                ClockHandedOver(case=case.case, holder=case.holder, run=state.run, due=state.due)
-            ]
+            return hand_over(case, state)
         case Unwatched(run=run) | Ended(run=run):
             return start(case, time if run else case.matter.reported, run + 1, reference)
         case unreachable:
             assert_never(unreachable)
+
+
+def decide_reassignment(case: CaseReassigned, state: State) -> Sequence[Outcome]:
+    """Hand a running clock over; a case without one gets none by another holder."""
+    return hand_over(case, state) if isinstance(state, Watched) else []
+
+
+def hand_over(case: CasePlaced | CaseReassigned, state: Watched) -> Sequence[Outcome]:
+    """Let the deadline of a case count for its new holder. Its open calls stay."""
+    return [ClockHandedOver(case=case.case, holder=case.holder, run=state.run, due=state.due)]
 
 
 def decide_reopening(

@@ -33,6 +33,7 @@ from events.catalogue import (
     CaseEndedAtSource,
     CaseEvent,
     CaseQueued,
+    CaseReassigned,
     CaseReopened,
     CaseRouted,
     CaseWithdrawn,
@@ -96,6 +97,8 @@ class Escalation:
         match event:
             case CaseRouted() | CaseQueued() | CaseWithheld():
                 return clocks.decide_placement(event, state, input_.time, reference)
+            case CaseReassigned():
+                return clocks.decide_reassignment(event, state)
             case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn():
                 return clocks.decide_end(event, state)
             case TimerFired(timer):

@@ -11,9 +11,12 @@ from events.catalogue import (
     CaseEvent,
     CaseFacts,
     InputDeclined,
+    PlaceClaim,
 )
 from events.registry import value
 from events.stored_inputs import StoredInput
+
+Claims = tuple[PlaceClaim, ...]
 
 
 @value
@@ -39,6 +42,13 @@ class Unreported:
 
 
 @value
+class Unplaced:
+    """A case between its report and its placement, which are events of one decision."""
+
+    claims: Claims
+
+
+@value
 class Reported:
     """A case after its report. Its stages share the id, the facts and the holder."""
 
@@ -48,29 +58,36 @@ class Reported:
 
 
 @value
-class Queued(Reported):
+class Open(Reported):
+    """A case before its end. `claims` say where it is, whatever map comes."""
+
+    claims: Claims
+
+
+@value
+class Queued(Open):
     """A case in a dispatcher's queue, because its grid is unknown."""
 
 
 @value
-class Routed(Reported):
+class Routed(Open):
     """A case whose holder has not visited it yet."""
 
 
 @value
-class Visited(Reported):
+class Visited(Open):
     """A case that its holder has visited, and works on."""
 
 
 @value
-class Resolved(Reported):
+class Resolved(Open):
     """A case that `by` calls solved; another person is to confirm it."""
 
     by: str
 
 
 @value
-class Verified(Reported):
+class Verified(Open):
     """A case that another person confirmed to be solved."""
 
 
@@ -84,7 +101,7 @@ class Ended(Reported):
 
 OpenCase = Queued | Routed | Visited | Resolved | Verified
 Case = OpenCase | Ended
-State = Unreported | Case
+State = Unreported | Unplaced | Case
 UNREPORTED = Unreported()
 
 Outcome = CaseEvent | ActionWaits | ActionExpired | InputDeclined

@@ -31,6 +31,7 @@ from events.catalogue import (
     CaseClosed,
     CaseEndedAtSource,
     CaseQueued,
+    CaseReassigned,
     CaseReopened,
     CaseReported,
     CaseResolved,
@@ -57,7 +58,16 @@ from events.catalogue import (
 )
 from events.instants import Instant
 from routing.core import reference as reference_data
-from routing.core.case import UNREPORTED, Case, Outcome, State, Unreported
+from routing.core.case import (
+    UNREPORTED,
+    Case,
+    Ended,
+    OpenCase,
+    Outcome,
+    State,
+    Unplaced,
+    Unreported,
+)
 from routing.core.location import Point, points_of
 from routing.core.reference import Library, Reference
 from routing.core.steps import (
@@ -66,6 +76,7 @@ from routing.core.steps import (
     end_at_source,
     pass_on,
     place,
+    reassign,
     reopen,
     report,
     resolve,
@@ -94,13 +105,19 @@ class Routing:
         return event.issue
 
     def requests(self, event: Any, view: RoutingView) -> Sequence[Point]:
-        return points_of(event.claims) if isinstance(event, IssueReported) else ()
+        match event:
+            case IssueReported(claims=claims):
+                return points_of(claims)
+            case ReferenceChanged(subject):
+                return reassign.requests(view.state(subject))
+            case _:
+                return ()
 
     def aggregate(self, event: Outcome) -> str:
         return event.issue if isinstance(event, ActionWaits | ActionExpired) else event.case
 
     def keys(self, state: State) -> Sequence[Key]:
-        return ()
+        return reassign.keys(state)
 
     def retries(self, event: IssueEvent) -> bool:
         return isinstance(event, RetryAsked) and event.log == self.log
@@ -115,7 +132,7 @@ class Routing:
         return reference_data.evolve_reference(reference, event, self.library)
 
     def find_affected(self, event: ReferenceAdopted, view: RoutingView) -> Collection[str]:
-        return ()
+        return reassign.find_affected(event, view)
 
     def version(self, event: Adopted) -> str | None:
         return reference_data.version_of(event)
@@ -126,14 +143,14 @@ class Routing:
         if isinstance(event, IssueReported):
             return self._report(event, input_, state, reference)
         if isinstance(event, ReferenceChanged):
-            return ()
+            return reassign.decide(state, input_.answers, reference)
         if isinstance(event, TimerFired):
             return defer.expire(event.timer, state)
         if isinstance(event, RetryAsked):
             return pass_on.decide_retry(event, state)
         if isinstance(state, Unreported):
             return defer.decide(event, input_, state)
-        return decide_action(event, state, reference, input_.time)
+        return decide_action(event, require_reported(state), reference, input_.time)
 
     def _report(
         self, issue: IssueReported, input_: Input, state: State, reference: Reference
@@ -160,18 +177,22 @@ class Routing:
 
     def evolve(self, state: State, event: Outcome) -> State:
         match event:
-            case CaseReported() | InputDeclined():
+            case InputDeclined():
                 return state
+            case CaseReported():
+                return Unplaced(event.claims)
             case CaseRouted() | CaseQueued() | CaseWithheld():
-                return place.evolve(event)
+                return place.evolve(state, event)
+            case CaseReassigned():
+                return reassign.evolve(require_open(state), event)
             case CaseEndedAtSource():
                 return end_at_source.evolve(require_reported(state), event)
             case CaseVisited():
-                return visit.evolve(require_reported(state), event)
+                return visit.evolve(require_open(state), event)
             case CaseResolved():
-                return resolve.evolve(require_reported(state), event)
+                return resolve.evolve(require_open(state), event)
             case CaseVerified() | ResolutionRejected():
-                return verify.evolve(require_reported(state), event)
+                return verify.evolve(require_open(state), event)
             case CaseClosed():
                 return close.evolve(require_reported(state), event)
             case CaseWithdrawn():
@@ -208,7 +229,7 @@ def decide_action(
         case IssueWithdrawn():
             return withdraw.decide(action, state)
         case ReopeningAsked():
-            return reopen.decide(action, state, time)
+            return reopen.decide(action, state, time, reference)
         case AcknowledgementGiven() | AnswerGiven():
             return pass_on.decide(action, state)
         case unreachable:
@@ -217,5 +238,12 @@ def decide_action(
 
 def require_reported(state: State) -> Case:
     """Return the state of a reported case. Raises AssertionError for an event before its report."""
-    assert not isinstance(state, Unreported), "an event of a case before its report"
+    assert not isinstance(state, Unreported | Unplaced), "an event of a case before its report"
     return state
+
+
+def require_open(state: State) -> OpenCase:
+    """Return the state of an open case. Raises AssertionError for an event after its end."""
+    case = require_reported(state)
+    assert not isinstance(case, Ended), "an event of an open case after its end"
+    return case

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from tools.checker.receipts import Receipt, identity
@@ -15,7 +16,7 @@ SOURCES = {"intake": "", "cases": "intake", "calls": "cases"}
 LOG = ("shard", "pos", "ts", "input", "n", "subject", "seq", "cause", "type", "data")
 SHARD = ("shard", "pos", "ts", "input", "epoch", "adopted")
 
-NORTH, SOUTH = "north", "south"
+NORTH, EAST, SOUTH = "north", "east", "south"
 NOW = 100
 WITHIN = 10  # A call may stay unanswered so long.
 
@@ -48,11 +49,19 @@ class District:
     def write(
         self, log: str, time: int, input_: int, cause: str, subject: str, *events: Event
     ) -> list[int]:
-        """One decision; its positions."""
+        """One decision about one subject; its positions."""
+        decided = [(subject, event) for event in events]
+        return self.write_decision(log, time, input_, cause, decided)
+
+    def write_decision(
+        self, log: str, time: int, input_: int, cause: str, decided: list[tuple[str, Event]]
+    ) -> list[int]:
+        """One decision about any subjects; its positions."""
         before = self.rows(log)
-        sequence = sum(row["subject"] == subject for row in before)
-        for n, (kind, data) in enumerate(events, 1):
+        sequences = Counter(row["subject"] for row in before)
+        for n, (subject, (kind, data)) in enumerate(decided, 1):
             type_name = f"gridcall.{kind}.v1"
+            sequences[subject] += 1
             values = (
                 self.shard,
                 len(before) + n,
@@ -60,13 +69,13 @@ class District:
                 input_,
                 n,
                 subject,
-                sequence + n,
+                sequences[subject],
                 cause,
                 type_name,
                 json.dumps(data).encode(),
             )
             self.history.logs[log].append(dict(zip(LOG, values, strict=True)))
-        return [len(before) + n for n in range(1, len(events) + 1)]
+        return [len(before) + n for n in range(1, len(decided) + 1)]
 
     def accept(self, time: int, subject: str, event: str, **data: Any) -> int:
         return self.write("intake", time, 0, "", subject, (event, data))[0]
@@ -102,9 +111,13 @@ class District:
 
     def outcome(self, subject: str, *events: Event) -> list[int]:
         """Add routing's outcome of the last input."""
+        return self.outcomes(*((subject, event) for event in events))
+
+    def outcomes(self, *decided: tuple[str, Event]) -> list[int]:
+        """Add routing's outcome of the last input, about several subjects."""
         given = self.rows("intake")[-1]
         cause = f"intake/{self.shard}/{given['pos']}"
-        return self.write("cases", given["ts"], given["pos"], cause, subject, *events)
+        return self.write_decision("cases", given["ts"], given["pos"], cause, list(decided))
 
     def last_input(self) -> dict[str, Any]:
         """Return the last input as it is stored while it waits."""

@@ -1,18 +1,23 @@
-"""A correct history: two districts, and in them a case of each kind."""
+"""A correct history: three districts, and in them a case of each kind."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.harness.histories_by_hand.history import (
+    EAST,
     FAULT,
     NORTH,
     SOUTH,
     WITHIN,
     District,
+    Event,
     History,
     call_raised,
     case_of,
     clock,
     event_of,
+    holder,
     open_case,
     receipt,
     stored_input,
@@ -21,9 +26,10 @@ from tools.checker.receipts import identity
 
 
 def history() -> History:
-    """Two districts, and in them a case of each kind."""
+    """Three districts, and in them a case of each kind."""
     made = History()
     north(District(made, NORTH))
+    east(District(made, EAST))
     south(District(made, SOUTH))
     return made
 
@@ -237,6 +243,39 @@ def calls_the_district(d: District) -> None:
         case, event_of(case, "acknowledgement-passed-on", call=f"{case}/1", by="officer")
     )
     d.follows(position, event_of(case, "call-acknowledged", call=f"{case}/1", by="officer"))
+
+
+def east(d: District) -> None:
+    """A roster gives a grid another worker. Of its two cases, one has a deadline."""
+    adopts_policies(d)
+    dan = {**holder(), "grid": "0105", "worker": "dan"}
+    eli = {**dan, "worker": "eli", "episode": 2}
+    cases = [d.issue(82, "without deadline", due=None)]
+    d.outcome(cases[0], *routed_to(dan, cases[0]))
+    cases.append(d.issue(82, "with deadline", due=900))
+    _, placed = d.outcome(cases[1], *routed_to(dan, cases[1], 900))
+    d.follows(placed, with_holder(dan, clock(cases[1], "clock-started", 900)))
+    d.accept(83, "reference", "reference-adopted", kind="roster", name="roster-2", digest="d")
+    roster = ("roster-adopted", {"name": "roster-2", "digest": "d", "receivers": []})
+    moved = [
+        (case, with_holder(eli, event_of(case, "case-reassigned", previous=dan, queued=False)))
+        for case in sorted(cases)
+    ]
+    first, *others = d.outcomes(("reference", roster), *moved)
+    d.follows(first, roster)
+    handed_over = with_holder(eli, clock(cases[1], "clock-handed-over", 900))
+    d.follows(others[sorted(cases).index(cases[1])], handed_over)
+    d.rest()
+
+
+def routed_to(who: dict[str, Any], case: str, due: int | None = None) -> list[Event]:
+    reported, placed = open_case(case, due)
+    return [reported, with_holder(who, placed)]
+
+
+def with_holder(who: dict[str, Any], event: Event) -> Event:
+    kind, data = event
+    return kind, {**data, "holder": who}
 
 
 def south(d: District) -> None:

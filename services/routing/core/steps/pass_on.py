@@ -15,7 +15,7 @@ from events.catalogue import (
     RetryAsked,
     RetryPassedOn,
 )
-from routing.core.case import Case, Outcome, State, Unreported
+from routing.core.case import Case, Outcome, State, Unplaced, Unreported
 
 
 def decide(action: AcknowledgementGiven | AnswerGiven, state: Case) -> Sequence[Outcome]:
@@ -32,6 +32,6 @@ def decide(action: AcknowledgementGiven | AnswerGiven, state: Case) -> Sequence[
 
 def decide_retry(retry: RetryAsked, state: State) -> Sequence[Outcome]:
     """Pass on a retry in `calls`. One in `cases` comes here only if the case is not parked."""
-    if isinstance(state, Unreported) or retry.log == "cases":
+    if isinstance(state, Unreported | Unplaced) or retry.log == "cases":
         return [InputDeclined(case=retry.issue, input_id=retry.action, because=NOT_PARKED)]
     return [RetryPassedOn(case=retry.issue, action=retry.action, by=retry.by)]

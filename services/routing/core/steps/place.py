@@ -14,16 +14,21 @@ from events.catalogue import (
     CaseRouted,
     CaseWithheld,
     Level,
+    PlaceClaim,
     PlaceNamed,
 )
 from routing.core.admission import admit
 from routing.core.case import (
     Case,
+    Claims,
     Ended,
+    Open,
     Outcome,
     Queued,
     Resolved,
     Routed,
+    State,
+    Unplaced,
     Verified,
     Visited,
 )
@@ -40,7 +45,7 @@ def decide(action: PlaceNamed, state: Case, reference: Reference) -> Sequence[Ou
             if entry is None:
                 return refuse(action, state, f"The map has no grid {action.grid!r}.")
             location = Location(action.grid, entry.street, "dispatcher", ())
-            return [place_case(state.case, state.facts, location, reference)]
+            return [place_case(state.case, state.facts, location, reference, state.holder)]
         case Routed() | Visited() | Resolved() | Verified():
             return refuse(action, state, "This case has its place: it is in nobody's queue.")
         case Ended():
@@ -49,28 +54,44 @@ def decide(action: PlaceNamed, state: Case, reference: Reference) -> Sequence[Ou
             assert_never(unreachable)
 
 
-def evolve(event: CasePlaced) -> Queued | Routed:
-    """Return a placed case."""
+def evolve(state: State, event: CasePlaced) -> Queued | Routed:
+    """Return a placed case. A grid that a dispatcher named is the only claim from then on."""
+    if event.located_by == "dispatcher":
+        claims = claim_grid(event.holder.grid)
+    else:
+        claims = state.claims if isinstance(state, Unplaced | Open) else ()
     match event:
         case CaseRouted() | CaseWithheld():
-            return Routed(event.case, event.matter, event.holder)
+            return Routed(event.case, event.matter, event.holder, claims)
         case CaseQueued():
-            return Queued(event.case, event.matter, event.holder)
+            return Queued(event.case, event.matter, event.holder, claims)
         case unreachable:
             assert_never(unreachable)
 
 
-def place_case(case: str, facts: CaseFacts, location: Location, reference: Reference) -> CasePlaced:
-    """Return the placement of a case.
+@lru_cache(maxsize=65536)
+def claim_grid(grid: str | None) -> Claims:
+    """Return the claim that a case is in a grid, shared by all of its cases; none without one."""
+    return () if grid is None else (PlaceClaim(by="grid", code=grid),)
+
+
+def place_case(
+    case: str,
+    facts: CaseFacts,
+    location: Location,
+    reference: Reference,
+    previous: Assignment | None = None,
+) -> CasePlaced:
+    """Return the placement of a case, after its previous holder if it had one.
 
     The admission list gives its category to the grid, the street or the district. While the unit of
     that level is unknown, the case waits for the dispatcher who can find it.
     """
     level, row = admit(facts.category, reference)
-    holder = holder_at(level, location, reference)
+    holder = holder_at(level, location, reference, previous)
     by, rules, used = location.by, location.data_flags, reference.used
     if holder is None:
-        queue = dispatcher(location, reference)
+        queue = dispatcher(location, reference, previous)
         return CaseQueued(
             case=case, matter=facts, holder=queue, located_by=by, rules=rules, used=used
         )
@@ -83,27 +104,39 @@ def place_case(case: str, facts: CaseFacts, location: Location, reference: Refer
     )
 
 
-def holder_at(level: Level, location: Location, reference: Reference) -> Assignment | None:
+def holder_at(
+    level: Level, location: Location, reference: Reference, previous: Assignment | None
+) -> Assignment | None:
     """Return the holder of a level at a place; None if its unit is unknown."""
     grid, street, district = location.grid, location.street, reference.district
+    episode = episode_of(None, previous)
     match level:
         case "grid":
             if grid is None:
                 return None
             worker = reference.workers.get(grid)
-            return assignment("grid", grid, street, district, worker, 1 if worker else 0)
-        case "street":
-            return None if street is None else assignment("street", grid, street, district)
-        case "district":
-            return assignment("district", grid, street, district)
+            episode = episode_of(worker, previous)
+            return assignment("grid", grid, street, district, worker, episode)
+        case "street" if street is None:
+            return None
+        case "street" | "district":
+            return assignment(level, grid, street, district, None, episode)
         case unreachable:
             assert_never(unreachable)
 
 
-def dispatcher(location: Location, reference: Reference) -> Assignment:
+def episode_of(worker: str | None, previous: Assignment | None) -> int:
+    """Return the number of a responsibility: one more than the last, if another worker begins."""
+    if previous is None:
+        return 1 if worker else 0
+    return previous.episode + (worker is not None and worker != previous.worker)
+
+
+def dispatcher(location: Location, reference: Reference, previous: Assignment | None) -> Assignment:
     """Return the dispatcher of the street if that is known, else of the district."""
     level: Level = "district" if location.street is None else "street"
-    return assignment(level, None, location.street, reference.district)
+    episode = episode_of(None, previous)
+    return assignment(level, None, location.street, reference.district, None, episode)
 
 
 @lru_cache(maxsize=65536)

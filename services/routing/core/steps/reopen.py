@@ -1,4 +1,8 @@
-"""Reopen: an ended matter flared up again, or its reporter is not satisfied."""
+"""Reopen: an ended matter flared up again, or its reporter is not satisfied.
+
+Reference data that came meanwhile moved no ended case. So a case reopens with the worker whom its
+grid has now, and a dispatcher looks for its place if its grid is gone.
+"""
 
 from __future__ import annotations
 
@@ -18,23 +22,26 @@ from routing.core.case import (
     Verified,
     Visited,
 )
+from routing.core.reference import Reference
 from routing.core.refusals import refuse
+from routing.core.steps import place, reassign
 
 
-def decide(action: ReopeningAsked, state: Case, time: Instant) -> Sequence[Outcome]:
-    """Give an ended case back to its last holder, with the promise of its line if that holds."""
+def decide(
+    action: ReopeningAsked, state: Case, time: Instant, reference: Reference
+) -> Sequence[Outcome]:
+    """Open an ended case again, with the promise of its line if that holds."""
     match state:
         case Ended(final=True):
             return refuse(action, state, "This case was withdrawn: report the matter again.")
         case Ended():
-            return [
-                CaseReopened(
-                    case=state.case,
-                    matter=replace(state.facts, due=standing_promise(state.facts.due, time)),
-                    holder=next_episode(state.holder),
-                    because=action.because,
-                )
-            ]
+            reopened = CaseReopened(
+                case=state.case,
+                matter=replace(state.facts, due=standing_promise(state.facts.due, time)),
+                holder=returning_holder(state.holder, reference),
+                because=action.because,
+            )
+            return [reopened, *reassign.decide(evolve(state, reopened), (), reference)]
         case Queued() | Routed() | Visited() | Resolved() | Verified():
             return refuse(action, state, "This case is open: there is nothing to reopen.")
         case unreachable:
@@ -46,13 +53,20 @@ def standing_promise(due: Instant | None, time: Instant) -> Instant | None:
     return due if due is not None and time <= due else None
 
 
-def next_episode(holder: Assignment) -> Assignment:
-    """Return the holder again; the responsibility of a worker is a new episode."""
-    return replace(holder, episode=holder.episode + 1) if holder.worker else holder
+def returning_holder(last: Assignment, reference: Reference) -> Assignment:
+    """Return the last holder of a case; for a grid, its worker now, as a new episode.
+
+    Nobody begins an episode in a grid that the map does not have any more.
+    """
+    if last.level != "grid":
+        return last
+    grid = last.grid or ""
+    worker = reference.workers.get(grid) if grid in reference.grids.entries else None
+    return replace(last, worker=worker, episode=last.episode + (worker is not None))
 
 
 def evolve(state: Case, event: CaseReopened) -> Queued | Routed:
     """Return a reopened case: in the queue if it ended there."""
     assert isinstance(state, Ended), f"{event} before an end"
     stage = Queued if state.queued else Routed
-    return stage(event.case, event.matter, event.holder)
+    return stage(event.case, event.matter, event.holder, place.claim_grid(event.holder.grid))

@@ -21,6 +21,7 @@ def decide(issue: IssueReported, input_: Input, reference: Reference) -> list[Ou
         issue=issue.issue,
         reference=issue.reference,
         matter=facts,
+        claims=issue.claims,
         rules=issue.rules,
     )
     location = locate(issue.claims, input_.answers, reference.grids)

@@ -9,6 +9,7 @@ from events.catalogue import CaseResolved, ResolutionClaimed
 from routing.core.case import (
     Case,
     Ended,
+    OpenCase,
     Outcome,
     Queued,
     Resolved,
@@ -39,6 +40,6 @@ def decide(action: ResolutionClaimed, state: Case) -> Sequence[Outcome]:
             assert_never(unreachable)
 
 
-def evolve(state: Case, event: CaseResolved) -> Resolved:
+def evolve(state: OpenCase, event: CaseResolved) -> Resolved:
     """Return a resolved case."""
-    return Resolved(state.case, state.facts, state.holder, event.by)
+    return Resolved(state.case, state.facts, state.holder, state.claims, event.by)

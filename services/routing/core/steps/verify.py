@@ -9,6 +9,7 @@ from events.catalogue import CaseVerified, ResolutionChecked, ResolutionRejected
 from routing.core.case import (
     Case,
     Ended,
+    OpenCase,
     Outcome,
     Queued,
     Resolved,
@@ -39,12 +40,12 @@ def decide(action: ResolutionChecked, state: Case) -> Sequence[Outcome]:
             assert_never(unreachable)
 
 
-def evolve(state: Case, event: CaseVerified | ResolutionRejected) -> Verified | Visited:
+def evolve(state: OpenCase, event: CaseVerified | ResolutionRejected) -> Verified | Visited:
     """Return a verified case, or one that its holder works on again."""
     match event:
         case CaseVerified():
-            return Verified(state.case, state.facts, state.holder)
+            return Verified(state.case, state.facts, state.holder, state.claims)
         case ResolutionRejected():
-            return Visited(state.case, state.facts, state.holder)
+            return Visited(state.case, state.facts, state.holder, state.claims)
         case unreachable:
             assert_never(unreachable)

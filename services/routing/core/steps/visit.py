@@ -9,6 +9,7 @@ from events.catalogue import CaseVisited, VisitMade
 from routing.core.case import (
     Case,
     Ended,
+    OpenCase,
     Outcome,
     Queued,
     Resolved,
@@ -34,6 +35,6 @@ def decide(action: VisitMade, state: Case) -> Sequence[Outcome]:
             assert_never(unreachable)
 
 
-def evolve(state: Case, _: CaseVisited) -> Visited:
+def evolve(state: OpenCase, _: CaseVisited) -> Visited:
     """Return a visited case."""
-    return Visited(state.case, state.facts, state.holder)
+    return Visited(state.case, state.facts, state.holder, state.claims)
