@@ -13,6 +13,7 @@ from eventlog.core.log import OutcomeSource, Source
 from eventlog.core.row import Row
 from eventlog.notifier import Notifier
 from events.catalogue import AcknowledgementPassedOn, AnswerPassedOn, RetryPassedOn
+from events.registry import latest
 from intake.core.decisions import expiry_cause, last_decision, rows_of, waits
 
 PASSED_ON = (AcknowledgementPassedOn, AnswerPassedOn, RetryPassedOn)
@@ -45,7 +46,7 @@ class Outcomes:
 
     async def _outcome(self, district: str, position: int) -> Sequence[Row]:
         rows = await self._outcome_in(self._cases, f"intake/{district}/{position}")
-        if rows and isinstance(rows[-1].event, PASSED_ON):
+        if rows and isinstance(latest(rows[-1].event), PASSED_ON):
             return await self._outcome_in(self._calls, rows[-1].id)
         return rows
 

@@ -21,7 +21,7 @@ from events.catalogue import (
     InputHeld,
 )
 from events.instants import rfc3339
-from events.registry import type_name
+from events.registry import latest, type_name
 from intake.acceptor import Accepted
 
 HEX_ID = "^[0-9a-f]{32}$"
@@ -121,7 +121,7 @@ def outcome_of(rows: Sequence[Row]) -> Outcome | None:
     """Return the outcome in the rows of a decision; None as long as there are none."""
     if not rows:
         return None
-    event = rows[-1].event
+    event = latest(rows[-1].event)
     caused = [Caused(type_name(row.event), row.subject, row.id) for row in rows]
     return Outcome(isinstance(event, DECLINED), reason_for_nothing(event), caused)
 
