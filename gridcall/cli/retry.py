@@ -12,6 +12,7 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database
 from events.catalogue import CaseParked, RetryAsked
+from events.registry import latest
 from events.topology import WRITER
 from gridcall.cli.options import SeenText
 from gridcall.cli.queries import change_database
@@ -85,8 +86,9 @@ def report(case: str, retry: Retry) -> None:
             f"the retry in {log} is accepted, but has no outcome yet. Does gridcall run? "
             "gridcall status",
         )
-    if isinstance(outcome.event, CaseParked):
-        fail(REJECTED, f"parked again in {log}: {outcome.event.fault}")
+    event = latest(outcome.event)
+    if isinstance(event, CaseParked):
+        fail(REJECTED, f"parked again in {log}: {event.fault}")
     say(f"case {case} goes on in {log}, from position {outcome.position}")
 
 

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from events.errors import GridcallError, Unavailable
 from events.instants import Instant
 from intake.core.submission import Item
 from intake.districts import UnknownDistrict
+from intake.item_codec import newest_content
 from intake.store import IntakeStore
 
 # In one commit, which takes some 25 ms then: others wait for no more than two of them.
@@ -208,11 +209,28 @@ class Acceptor:
             for item in pending.items:
                 first.setdefault(item.id, item)
         identities = await self._store_items(district, list(first.values()))
+        identities |= await self._read_other_contents(district, first, identities)
         for items, answer in group:
             if not answer.done():  # Its sender may have gone.
                 answer.set_result(
                     [self._answer(item, identities[item.id], first) for item in items]
                 )
+
+    async def _read_other_contents(
+        self, district: str, items: Mapping[str, Item], identities: Mapping[str, Identity]
+    ) -> dict[str, Identity]:
+        """Return the identities whose stored content is another one, with that in its newest
+        version. After an upgrade the same item is sent in a newer version.
+        """
+        names = [name for name, item in items.items() if identities[name].content != item.content]
+        if not names:
+            return {}
+        positions = [identities[name].position for name in names]
+        stored = await self._store.inputs_at(district, positions)
+        return {
+            name: identities[name]._replace(content=newest_content(*stored[position]))
+            for name, position in zip(names, positions, strict=True)
+        }
 
     def _answer(self, item: Item, identity: Identity, first: dict[str, Item]) -> Accepted:
         """Return the answer to an item. The same again within one commit is a repeat like any."""

@@ -16,7 +16,7 @@ import pytest
 from escalation.core.decider import Escalation
 from eventlog.codec import data_decoder
 from eventlog.core.decider import Following, Input
-from events.catalogue import Assignment, CaseVisited, ClosingAsked, ReferenceAdopted
+from events.catalogue import Assignment, CaseVisited, ClosingAsked, ReferenceAdopted, VisitMade
 from events.registry import CATALOGUE, TYPE_OF, UPCASTERS, upcaster, value
 from events.topology import DECIDER_VERSION
 from routing.core.case import Outcome, Reported
@@ -57,14 +57,32 @@ def registry_of_its_own() -> Iterator[None]:
         data_decoder.cache_clear()
 
 
+@value(kw_only=True)
+class VisitMadeV1:
+    """A post in its first version. Its `by` was called `visitor`."""
+
+    action: str
+    issue: str
+    source: str
+    visitor: str
+
+
+def rename_poster(event: VisitMadeV1) -> VisitMade:
+    """Return a post with its visitor as `by`."""
+    return VisitMade(action=event.action, issue=event.issue, source=event.source, by=event.visitor)
+
+
 @contextmanager
 def two_versions_of_visits() -> Iterator[None]:
-    """Let `CaseVisited` be version 2 in the block, and read version 1."""
+    """Let visits and their posts be version 2 in the block, and read version 1."""
     with registry_of_its_own():
-        kind = TYPE_OF[CaseVisited]
-        TYPE_OF[CaseVisited] = CATALOGUE[VISITED_V2] = replace(kind, name=VISITED_V2, version=2)
-        TYPE_OF[CaseVisitedV1] = CATALOGUE[VISITED_V1] = replace(kind, cls=CaseVisitedV1)
+        for newest, first in ((CaseVisited, CaseVisitedV1), (VisitMade, VisitMadeV1)):
+            kind = TYPE_OF[newest]
+            second = replace(kind, name=kind.name.replace(".v1", ".v2"), version=2)
+            TYPE_OF[newest] = CATALOGUE[second.name] = second
+            TYPE_OF[first] = CATALOGUE[kind.name] = replace(kind, cls=first)
         upcaster(rename_visitor)
+        upcaster(rename_poster)
         yield
 
 

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from eventlog.codec import typed_data
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import open_database
-from events.catalogue import Event, ReferenceAdopted
+from events.catalogue import Event, ReferenceAdopted, VisitMade
 from events.errors import Halted
 from events.topology import DECIDER_VERSION
+from intake.acceptor import Acceptor
 from intake.adoption import ReferenceRefused
+from intake.core.submission import make_item
 from intake.store import IntakeStore
 from tests.harness.city import CONTENTS, IN_0101, MAP_ADOPTED, ROSTER_SENT
 from tests.harness.commands import database_environment, invoke, read_output
@@ -30,6 +33,7 @@ from tests.harness.senders import SENDER
 from tests.harness.versions import (
     VISITED_V1,
     VISITED_V2,
+    VisitMadeV1,
     adoption_of,
     have_two_deciders,
     two_versions_of_visits,
@@ -90,6 +94,30 @@ async def test_an_owner_that_dies_before_or_after_the_adoption_changes_nothing(
             assert await world.judge() == set()
     types = [row["type"] for row in await asyncio.to_thread(fetch_rows, database, TYPES)]
     assert types == [VISITED_V1, VISITED_V1, VISITED_V2, VISITED_V2]
+
+
+async def test_what_is_sent_again_after_an_upgrade_gets_the_first_answer(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = VisitMadeV1(action="1" * 32, issue="2" * 32, source="source", visitor="ann")
+    again = VisitMade(action="1" * 32, issue="2" * 32, source="source", by="ann")
+    other = VisitMade(action="1" * 32, issue="2" * 32, source="source", by="bob")
+    with two_versions_of_visits():
+        async with on_postgres(monkeypatch, database) as world:
+            await world.set_clock(10 * S)
+            acceptor = Acceptor(world.connection, Notifier())
+            items = [
+                make_item("1" * 32, *typed_data(event), SENDER)
+                for event in (first, first, again, other)
+            ]
+            answers = [(await acceptor.accept(CITY, [item]))[0] for item in items]
+    assert [(each.fresh, each.same) for each in answers] == [
+        (True, True),
+        (False, True),
+        (False, True),
+        (False, False),
+    ]
+    assert len({each.position for each in answers}) == 1
 
 
 # ── Commands ─────────────────────────────────────────────────────────────────────────────────────

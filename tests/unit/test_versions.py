@@ -27,6 +27,8 @@ from tests.harness.versions import (
     BEFORE,
     BY_POST,
     CaseVisitedV1,
+    RoutingBefore,
+    VisitMadeV1,
     adoption_of,
     have_decider_before,
     have_two_deciders,
@@ -302,3 +304,74 @@ def test_a_version_takes_over_with_its_own_keys_and_timers(
     for stage in (live, replayed):
         assert "a" in stage.aggregates.find(Key("all", "cases"))
         assert [timer.kind for timer in sorted(stage._timers)] == ["deadline", "watch"]
+
+
+# ── Inputs in an earlier version ─────────────────────────────────────────────────────────────────
+
+VISIT_MADE_V1 = "gridcall.visit-made.v1"
+
+
+def first_visit_of(case: str) -> VisitMadeV1:
+    return VisitMadeV1(action=f"{case} visited", issue=case, source="source", visitor="ann")
+
+
+def test_an_input_of_the_first_version_is_decided_as_the_newest() -> None:
+    both = []
+    for visit in (first_visit_of("a"), life_of("a")[1]):
+        district = District([*BEGINNING, life_of("a")[0], visit])
+        catch_up(district.runner())
+        both.append(district.rows())
+    assert both[0] == both[1]
+    assert outcomes(both[0])[-1] == "CaseVisitedV1"
+
+
+def test_an_input_that_waits_is_stored_as_it_was_written_and_decided_as_the_newest() -> None:
+    report, *_ = life_of("a")
+    district = District([*BEGINNING, first_visit_of("a"), report])
+    catch_up(district.runner())
+    waiting = next(row.event for row in district.rows() if isinstance(row.event, e.ActionWaits))
+    assert waiting.input.type == VISIT_MADE_V1
+    assert '"visitor":"ann"' in waiting.input.data
+    assert outcomes(district.rows())[-1] == "CaseVisitedV1"
+    for position in range(len(district.rows()) + 1):
+        assert_replays_from(district, position)
+
+
+class Poisoned(RoutingBefore):
+    """Fails for visits while it is ill."""
+
+    is_ill = True
+
+    def decide(self, input_: Any, view: Any) -> Sequence[Any]:
+        if self.is_ill and isinstance(input_.event, e.VisitMade):
+            raise ValueError("no visits today")
+        return super().decide(input_, view)
+
+
+def test_an_input_behind_a_parked_case_is_stored_as_it_was_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("routing.stage.DECIDERS", {BEFORE: Poisoned})
+    report, _, *rest = life_of("a")
+    district = District([*BEGINNING, report, first_visit_of("a"), rest[0]])
+    catch_up(district.runner())
+    parked = next(row.event for row in district.rows() if isinstance(row.event, e.CaseParked))
+    assert parked.input is not None
+    assert parked.input.type == VISIT_MADE_V1
+    monkeypatch.setattr(Poisoned, "is_ill", False)
+    retry = e.RetryAsked(action="again", issue="a", log="cases", by="operator")
+    asyncio.run(district.logs["intake"].append(CITY, [Draft(50 * S, "again", retry)]))
+    catch_up(district.runner())
+    assert outcomes(district.rows())[-3:] == ["CaseRetried", "CaseVisitedV1", "CaseResolved"]
+
+
+def assert_replays_from(district: District, position: int) -> None:
+    """Check that an owner with the first rows of the log alone writes the others."""
+    other = District([])
+    other.logs["intake"] = district.logs["intake"]
+    rows, rest = district.rows()[:position], district.rows()[position:]
+    if rows and rest and rest[0].input == rows[-1].input:
+        return  # A commit has whole decisions.
+    asyncio.run(other.logs["cases"].commit(CITY, rows))
+    catch_up(other.runner())
+    assert other.rows() == district.rows()
