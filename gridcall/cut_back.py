@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from embedded.server import data_folder
 from eventlog.codec import entry_envelope
-from eventlog.postgres.generation import DatabaseCheck, cut, generations
+from eventlog.postgres.generation import DatabaseCheck, cut, order_generations
 from eventlog.postgres.migrate import open_connection
 from events.errors import Halted
 from events.instants import Instant, rfc3339
@@ -57,7 +57,7 @@ async def cut_back(
             return CutBack(position, inputs)
         await store.cut(district, position, time)
         for stage, before in UPSTREAM.items():
-            read = await generations(before, connections[before])
+            read = await order_generations(before, connections)
             await cut(stage, connections[stage], read, {district: time})
         check = DatabaseCheck(data_folder(), url, "intake")
         state = await check.state(intake)

@@ -14,21 +14,20 @@ from eventlog.codec import Entry
 from eventlog.core.row import Progress
 from eventlog.postgres.address import check_address
 from eventlog.postgres.faults import map_errors, translate
+from eventlog.postgres.generation import LAST_BEFORE
 from eventlog.postgres.outbox import PUBLISHED
 from eventlog.postgres.statements import HEAD, READ, SHARDS
 from eventlog.postgres.survey import Survey
 from events.errors import Halted
 from events.instants import BEGINNING, Instant
 from events.topology import LOGS, STAGES, WRITER
+from gridcall.pipeline import SIMULATE
 from intake.store import IntakeStore, RecordStore
 
 CHUNK = 1000
 DOWNSTREAM = tuple(service.name for service in STAGES)
-FOLDED = {
-    "cases": "intake",
-    "calls": "cases",
-}  # Each log that is a fold, and the log that it reads.
-SOURCES = {stage.log: stage.inputs for stage in STAGES if stage.log}  # The logs of all stages.
+SOURCES = {stage.log: stage.inputs for stage in STAGES if stage.log}
+"""Each log that is a fold, and the logs that it reads."""
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -91,18 +90,29 @@ class Snapshot:
         logs = await merged_logs(self._connections["evaluations"], shard)
         return {name: merged.position for name, merged in logs.items()}
 
-    async def applied_positions(self, log: str, shard: str) -> dict[str, int]:
-        """Return the position up to which a stage has applied each log that it reads.
+    async def rows_to_apply(self, log: str, shard: str) -> int:
+        """Return how many input rows a stage can have applied.
 
-        It is empty for facts that nobody has begun to merge, as in a database of simulate.
+        Of several logs that are merged, those from the earliest of their times on cannot be
+        ordered yet.
         """
-        end = await self.end(log, shard)
-        if log in FOLDED:
-            return {FOLDED[log]: end.input if end else 0}
-        merged = await self.merged_positions(shard)
-        if end is None and not merged:
-            return {}
-        return {source: merged.get(source, 0) for source in SOURCES[log]}
+        ends = {source: await self.end(source, shard) or LogEnd() for source in SOURCES[log]}
+        if len(ends) == 1:
+            return sum(end.position for end in ends.values())
+        time = min(end.time for end in ends.values())
+        return sum([await self._count_before(source, shard, time) for source in ends])
+
+    async def _count_before(self, log: str, shard: str, time: Instant) -> int:
+        """Return how many rows of a log are before an instant."""
+        sql = LAST_BEFORE.format(schema=WRITER[log])
+        return await self._connections[log].fetchval(sql, shard, time) or 0
+
+    async def expects_facts(self, shard: str) -> bool:
+        """Tell whether facts were merged behind the log of assessment. A simulation has none."""
+        head = await self._connections["evaluations"].fetchrow(
+            HEAD.format(schema=WRITER["evaluations"]), shard
+        )
+        return head is not None and head["owner"] != SIMULATE
 
     async def zone(self, shard: str) -> str | None:
         """Return the time zone in which assessment counts months; None if it has not begun."""

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 
 from events.registry import TYPE_OF, newer_version
 
-CHAPTERS = ("values", "reference", "issues", "cases", "calls", "outcomes")
+CHAPTERS = ("values", "reference", "issues", "cases", "calls", "outcomes", "evaluations")
 
 HEAD = """# Events
 

@@ -55,8 +55,8 @@ def verify_command(
     """Check the chain of the inputs, fold them again, and compare what the services have stored.
 
     Each input is compared with its hash, its sender, its identity and its content. Each row of
-    `cases` and `calls` and each fact are compared with the fold. Stages that run are given 10 s
-    to apply what is there.
+    `cases`, `calls` and `evaluations` and each fact are compared with the fold. Stages that run are
+    given 10 s to apply what is there.
 
     \b
     Exit status: 0 equal · 1 different · 2 nothing was compared · 3 the database is unavailable

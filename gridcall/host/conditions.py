@@ -10,14 +10,13 @@ from time import monotonic
 import assessment.app
 import escalation.app
 import routing.app
-from assessment.store import merged_logs
-from eventlog.condition import Condition, Finding, amend, with_process
+from eventlog.condition import Condition, Finding, amend
 from eventlog.peers import ask_conditions
 from eventlog.postgres.inspection import inspect_service
 from eventlog.postgres.pool import Database, open_database
 from events.catalogue import PARKING
 from events.errors import Unavailable
-from events.topology import SERVICE, SERVICES, STAGES
+from events.topology import SERVICES, STAGES
 from gridcall.host.examination import Look, examine, lasting_findings
 from intake.condition import intake_condition
 
@@ -40,20 +39,7 @@ async def look_at_database(database: Database) -> Look:
         )
         # The server is that of intake, and is examined once.
         conditions[stage.name] = amend(condition, server={})
-    conditions["assessment"] = await with_merged(database, conditions["assessment"])
     return Look(conditions, (), monotonic())
-
-
-async def with_merged(database: Database, condition: Condition) -> Condition:
-    """Return the condition of assessment with the position that it has merged of its last input."""
-    last = SERVICE["assessment"].inputs[-1]
-
-    async def merged_position(shard: str) -> int:
-        logs = await database.on_connection(lambda connection: merged_logs(connection, shard))
-        return logs[last].position if last in logs else 0
-
-    applied = {each.shard: await merged_position(each.shard) for each in condition.shards}
-    return with_process(condition, applied, {})
 
 
 async def look_at_services(key: str) -> Look:

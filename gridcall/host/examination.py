@@ -59,8 +59,9 @@ def time_findings(condition: Condition, look: Look, before: Look | None) -> list
     late_us = LATE_SECONDS * 1e6 * look.conditions["intake"].speed
     findings = []
     for state in condition.shards:
-        source = source_state(condition, state.shard, look)
-        target = source.time if source else clock
+        target = min(
+            (each.time for each in source_states(condition, state.shard, look)), default=clock
+        )
         if target - state.time > late_us:
             earlier = shard_state(before, condition.service, state.shard) if before else None
             findings.append(time_finding(condition, state, earlier, clock))
@@ -120,14 +121,15 @@ def lost_findings(condition: Condition, look: Look) -> list[Finding]:
     """Return the shards that have applied more inputs than there are: some were lost."""
     findings = []
     for state in condition.shards:
-        source = source_state(condition, state.shard, look)
-        if source and state.applied > source.position:
-            name, log = f"{condition.log}/{state.shard}", SERVICE[condition.service].inputs[-1]
-            sentence = f"{name} has applied {state.applied:,} rows of {log}, which now has"
+        written = sum(each.position for each in source_states(condition, state.shard, look))
+        if 0 < written < state.applied:
+            name = f"{condition.log}/{state.shard}"
+            logs = " and ".join(SERVICE[condition.service].inputs)
+            sentence = f"{name} has applied {state.applied:,} rows of {logs}, which now has"
             findings.append(
                 Finding(
                     check=condition.service,
-                    sentence=f"{sentence} {source.position:,}: rows were lost, or restored",
+                    sentence=f"{sentence} {written:,}: rows were lost, or restored",
                     command="restore the database of the other one, or: gridcall restore accept",
                     heals=f"{name} is further than its input",
                 )
@@ -137,14 +139,15 @@ def lost_findings(condition: Condition, look: Look) -> list[Finding]:
 
 def lag_of(condition: Condition, state: ShardState, look: Look) -> int:
     """Return the number of input rows that are written and not applied."""
-    source = source_state(condition, state.shard, look)
-    return max(0, source.position - state.applied) if source else 0
+    sources = source_states(condition, state.shard, look)
+    return max(0, sum(source.position for source in sources) - state.applied)
 
 
-def source_state(condition: Condition, shard: str, look: Look) -> ShardState | None:
-    """Return the shard of the log that a stage reads last; None if the stage reads none."""
+def source_states(condition: Condition, shard: str, look: Look) -> list[ShardState]:
+    """Return the shards of the logs that a stage reads; none if one of them is not known."""
     inputs = SERVICE[condition.service].inputs
-    return shard_state(look, WRITER[inputs[-1]], shard) if inputs else None
+    states = [shard_state(look, WRITER[log], shard) for log in inputs]
+    return [] if None in states else [state for state in states if state]
 
 
 def shard_state(look: Look, service: str, shard: str) -> ShardState | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
-from assessment.store import Connection, merged_logs
 from casebook import CALL_CHANGES, Call, Case, evolve_call, evolve_case, raised_call
 from eventlog.postgres.pool import Database, SupportsFetch
 from eventlog.postgres.survey import Head, Survey
@@ -22,8 +20,6 @@ STAGE_EVENTS = [kind.cls for kind in CATALOGUE.values() if kind.case_stage]
 
 # Counted as routed: a level above the grids has the case, and has not been there yet.
 STAGE_NAMES = {"withheld": "routed"}
-
-Positions = Mapping[str, int]  # District → position.
 
 
 async def status(database: Database) -> dict[str, Any]:
@@ -80,15 +76,15 @@ async def shards_of_all_logs(database: Database) -> list[dict[str, Any]]:
         return await read_shards(connection)
 
 
-async def read_shards(connection: Connection) -> list[dict[str, Any]]:
+async def read_shards(connection: SupportsFetch) -> list[dict[str, Any]]:
     """Return the shards of every log, as one connection sees them."""
     heads = {log: await survey(log, connection).heads() for log in LOGS}
     shards = []
     for log in LOGS:
-        cause = next(reversed(SERVICE[WRITER[log]].inputs), None)
-        written = {head.shard: head.position for head in heads[cause]} if cause else {}
-        applied = await applied_positions(log, heads[log], connection)
-        shards += [shard_status(log, head, written, applied) for head in heads[log]]
+        written: Counter[str] = Counter()
+        for source in SERVICE[WRITER[log]].inputs:
+            written.update({head.shard: head.position for head in heads[source]})
+        shards += [shard_status(log, head, written[head.shard]) for head in heads[log]]
     return shards
 
 
@@ -97,29 +93,17 @@ def survey(log: str, database: SupportsFetch) -> Survey:
     return Survey(log, WRITER[log], database)
 
 
-async def applied_positions(log: str, heads: list[Head], connection: Connection) -> Positions:
-    """Return the last position of the input log that each shard of a log has applied."""
-    inputs = SERVICE[WRITER[log]].inputs
-    if len(inputs) < 2:
-        return {head.shard: head.input for head in heads}
-    last = inputs[-1]  # Of several logs, a merge counts each by itself.
-    merged = {head.shard: await merged_logs(connection, head.shard) for head in heads}
-    return {shard: logs[last].position for shard, logs in merged.items() if last in logs}
-
-
-def shard_status(log: str, head: Head, written: Positions, applied: Positions) -> dict[str, Any]:
+def shard_status(log: str, head: Head, written: int) -> dict[str, Any]:
     """Return a shard. Its lag is the number of input rows that are written and not applied.
 
     It is never negative: a stage may apply rows between the statements that read both positions.
     """
-    district = head.shard
-    known = district in written and district in applied
     return {
-        "district": district,
+        "district": head.shard,
         "log": log,
         "position": head.position,
         "ts": rfc3339(head.time),
-        "lag": max(0, written[district] - applied[district]) if known else 0,
+        "lag": max(0, written - head.input),
         "epoch": head.epoch,
         "owner": head.owner,
         "head": head.hash.hex(),

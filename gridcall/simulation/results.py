@@ -20,14 +20,14 @@ from gridcall.simulation.reports.files import REJECTED_COLUMNS, as_json, write_c
 
 
 class EntryReader(Protocol):
-    """Reads the three logs of a pipeline."""
+    """Reads the logs of a pipeline that reports are made of."""
 
     def read(self, log: str, shard: str, entries: Sequence[Entry]) -> None:
         """Take the next entries of one log. A cause comes before its effects."""
 
 
 class LogReader(EntryReader, Protocol):
-    """Makes tables of the three logs, and knows nothing else."""
+    """Makes tables of these logs, and knows nothing else."""
 
     def conclude(
         self, folder: Path, district: str, until: Instant, file_format: int

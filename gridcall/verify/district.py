@@ -18,7 +18,7 @@ from gridcall.verify.stages import stage_contradiction
 PATIENCE_SECONDS = 10.0
 LOOK_SECONDS = 0.2  # A new snapshot each time: nothing announces to an old one how far a stage is.
 
-Positions = Mapping[tuple[str, str], int]  # (District, log) → last position.
+Written = Mapping[tuple[str, str], int]  # (District, log of a stage) → rows that it can apply.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +53,11 @@ async def verify(
     be found in its district's chain. Stages that run are given time to apply what is there.
     """
     until = monotonic() + patience_seconds
-    written: Positions | None = None
+    written: Written | None = None
     while True:
         async with open_snapshot(url, service_databases) as snapshot:
             chosen = await choose_districts(snapshot, districts, heads)
-            written = written or await written_positions(snapshot, chosen)
+            written = written or await written_rows(snapshot, chosen)
             if monotonic() >= until or not await are_catching_up(snapshot, written):
                 return [
                     await verify_district(snapshot, district, heads, progress, written)
@@ -71,7 +71,7 @@ async def verify_district(
     district: str,
     heads: Sequence[KnownHead] = (),
     progress: Callable[[int], None] = lambda inputs: None,
-    written: Positions = MappingProxyType({}),
+    written: Written = MappingProxyType({}),
 ) -> Verified:
     """Check the record of a district, fold its inputs again, and compare.
 
@@ -124,18 +124,17 @@ async def choose_districts(
 # ── What is not applied yet ──────────────────────────────────────────────────────────────────────
 
 
-async def written_positions(snapshot: Snapshot, districts: Collection[str]) -> Positions:
-    """Return the last position of each log that a stage applies."""
-    positions = {}
-    for district in districts:
-        for log in {source for sources in SOURCES.values() for source in sources}:
-            end = await snapshot.end(log, district)
-            positions[district, log] = end.position if end else 0
-    return positions
+async def written_rows(snapshot: Snapshot, districts: Collection[str]) -> Written:
+    """Return how many rows each stage can have applied."""
+    return {
+        (district, log): await snapshot.rows_to_apply(log, district)
+        for district in districts
+        for log in SOURCES
+    }
 
 
-async def are_catching_up(snapshot: Snapshot, written: Positions) -> bool:
-    """Tell whether a stage that has an owner has not applied everything up to these positions."""
+async def are_catching_up(snapshot: Snapshot, written: Written) -> bool:
+    """Tell whether a stage that has an owner has not applied all of these rows."""
     districts = {district for district, _ in written}
     for log in SOURCES:
         for district in districts & (await snapshot.owners(log)).keys():
@@ -144,8 +143,8 @@ async def are_catching_up(snapshot: Snapshot, written: Positions) -> bool:
     return False
 
 
-async def sentences_of_lag(snapshot: Snapshot, district: str, written: Positions) -> list[str]:
-    """Return a sentence for each stage that has not applied everything up to these positions."""
+async def sentences_of_lag(snapshot: Snapshot, district: str, written: Written) -> list[str]:
+    """Return a sentence for each stage that has not applied all of these rows."""
     return [
         sentence
         for log in SOURCES
@@ -154,12 +153,17 @@ async def sentences_of_lag(snapshot: Snapshot, district: str, written: Positions
 
 
 async def sentences_of_stage(
-    snapshot: Snapshot, log: str, district: str, written: Positions
+    snapshot: Snapshot, log: str, district: str, written: Written
 ) -> list[str]:
-    """Return a sentence for each source that is not applied in a log up to these positions."""
+    """Return a sentence if a log has not applied all of these rows, and one for its facts."""
     sentences = []
-    for source, applied in (await snapshot.applied_positions(log, district)).items():
-        position = written.get((district, source), 0)
-        if applied < position:
-            sentences.append(f"{log} has applied {applied:,} of {position:,} rows of {source}")
+    end = await snapshot.end(log, district)
+    applied, due = end.input if end else 0, written.get((district, log), 0)
+    if applied < due:
+        logs = " and ".join(SOURCES[log])
+        sentences.append(f"{log} has applied {applied:,} of {due:,} rows of {logs}")
+    if log == "evaluations" and await snapshot.expects_facts(district):
+        merged = sum((await snapshot.merged_positions(district)).values())
+        if merged < due:
+            sentences.append(f"facts have {merged:,} of {due:,} rows of cases and calls")
     return sentences

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from eventlog.core.stage import Stage
 from eventlog.core.versions import newest, require_known
 from events.catalogue import PoliciesAdopted
 from events.errors import Outdated
+from events.instants import Instant
 from events.topology import WRITER
 from gridcall.pipeline import pipeline
 from gridcall.snapshot import Snapshot
@@ -66,17 +68,21 @@ class LogComparison:
             self._observe(row)
             self.rows += 1
 
-    async def finish(self, stage: Stage[Any, Any]) -> None:
-        """Let time pass as far as it did for the stage. Then nothing more may be stored.
+    async def finish(self, stage: Stage[Any, Any]) -> list[Row]:
+        """Let time pass as far as it did for the stage; return the rows that it makes. Then nothing
+        more may be stored.
 
         At the stage's last input, perhaps no watermark has passed yet. Clocks that were overdue
         when they started fire with the next one.
         """
+        folded: list[Row] = []
         if stage.watermark < self.progress.watermark or self.rows < self._last:
-            await self.compare(stage.advance_time(self.progress.watermark))
+            folded = stage.advance_time(self.progress.watermark)
+            await self.compare(folded)
         if not self.difference and (surplus := await self._next()):
             self.difference = self._describe(None, surplus)
         self.difference = self.difference or self._end_fault(stage)
+        return folded
 
     def _end_fault(self, stage: Stage[Any, Any]) -> Contradiction | None:
         """Return what contradicts the end of the log, as its shard's row has it."""
@@ -107,12 +113,12 @@ class DistrictComparison:
 
     def __init__(self, district: str, contents: Mapping[str, bytes]) -> None:
         self.district = district
-        self.routing, self.escalation = (each.make(district) for each in pipeline(contents))
+        self.stages = {stages.sink: stages.make(district) for stages in pipeline(contents)}
         self.facts: dict[Key, Fact] = {}
         self.zone: str | None = None  # In force where facts are merged up to.
         self.no_event: Contradiction | None = None
-        self.cases: LogComparison
-        self.calls: LogComparison
+        self.logs: dict[str, LogComparison] = {}
+        self._waiting: list[tuple[Instant, int, int, Row]] = []  # In the order of `evaluations`.
 
     async def open(self, snapshot: Snapshot) -> None:
         """Begin to read the stored logs of the district."""
@@ -125,20 +131,24 @@ class DistrictComparison:
                 if row.log == "cases" and isinstance(row.event, PoliciesAdopted):
                     self.zone = row.event.zone
 
-        async def comparison(log: str) -> LogComparison:
+        for log in self.stages:
             progress, last = await snapshot.progress(log, self.district)
             stored = snapshot.entries(log, self.district)
-            return LogComparison(log, self.district, progress, last, stored, observe)
-
-        self.cases, self.calls = await comparison("cases"), await comparison("calls")
+            self.logs[log] = LogComparison(log, self.district, progress, last, stored, observe)
 
     @property
     def difference(self) -> Finding | None:
         """Return the first difference of a log."""
-        return self.no_event or self.cases.difference or self.calls.difference
+        differences = [each.difference for each in self.logs.values() if each.difference]
+        return self.no_event or (differences[0] if differences else None)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows that were compared."""
+        return sum(comparison.rows for comparison in self.logs.values())
 
     async def apply(self, inputs: list[Entry]) -> None:
-        """Fold inputs through both stages, and compare the rows."""
+        """Fold inputs through all stages, and compare the rows."""
         rows = []
         for each in inputs:
             try:
@@ -147,17 +157,52 @@ class DistrictComparison:
                 because = f"no event of gridcall is there: {fault}"
                 self.no_event = Contradiction("intake", each.position, because)
                 return
-        folded = self.routing.apply(rows)
-        await self.cases.compare(folded)
-        read = [row for row in folded if row.position <= self.calls.progress.input]
-        await self.calls.compare(self.escalation.apply(read))
-        if sentence := self.routing.blocked or self.escalation.blocked:
-            raise Outdated(sentence)
+        cases = await self._fold("cases", rows)
+        calls = await self._fold("calls", cases)
+        await self._assess(cases, calls, [self.stages["cases"], self.stages["calls"]])
 
     async def finish(self) -> None:
-        """Let time pass for both stages."""
-        await self.cases.finish(self.routing)
-        await self.calls.finish(self.escalation)
+        """Let time pass for all stages, each behind those that it reads."""
+        cases = await self.logs["cases"].finish(self.stages["cases"])
+        calls = await self._fold("calls", cases)
+        calls += await self.logs["calls"].finish(self.stages["calls"])
+        await self._assess(cases, calls, [self.logs["cases"].progress, self.logs["calls"].progress])
+        await self.logs["evaluations"].finish(self.stages["evaluations"])
+        self._check_applied()
+
+    async def _fold(self, log: str, rows: list[Row]) -> list[Row]:
+        """Fold the rows that the stage of a log has applied; compare and return those it makes."""
+        stage, comparison = self.stages[log], self.logs[log]
+        folded = stage.apply(rows[: max(0, comparison.progress.input - stage.input)])
+        await comparison.compare(folded)
+        if stage.blocked:
+            raise Outdated(stage.blocked)
+        return folded
+
+    async def _assess(
+        self, cases: list[Row], calls: list[Row], ends: Sequence[Stage[Any, Any] | Progress]
+    ) -> None:
+        """Fold the rows of both logs in their merged order, as far as time has passed in both."""
+        stage, progress = self.stages["evaluations"], self.logs["evaluations"].progress
+        if stage.input == progress.input:
+            return
+        for number, rows in enumerate((cases, calls)):
+            self._waiting += [(row.time, number, row.position, row) for row in rows]
+        self._waiting.sort(key=lambda waiting: waiting[:3])
+        until = min(end.watermark for end in ends)
+        ready = bisect_left(self._waiting, until, key=lambda waiting: waiting[0])
+        released, self._waiting = self._waiting[:ready], self._waiting[ready:]
+        await self._fold("evaluations", [waiting[-1] for waiting in released])
+
+    def _check_applied(self) -> None:
+        """Check that the stage of two logs has applied no row before both had passed it."""
+        applied, comparison = self.stages["evaluations"].input, self.logs["evaluations"]
+        if applied < comparison.progress.input and not self.difference:
+            because = (
+                f"it has applied {comparison.progress.input} rows of cases and calls, and both "
+                f"were past {applied}"
+            )
+            comparison.difference = Contradiction("evaluations", comparison.rows, because)
 
 
 async def fold_district(
@@ -169,7 +214,7 @@ async def fold_district(
     """Fold a district's inputs again, and compare. Ends at the first difference."""
     comparison = DistrictComparison(district, contents)
     await comparison.open(snapshot)
-    last_input = comparison.cases.progress.input
+    last_input = comparison.logs["cases"].progress.input
     async for inputs in snapshot.entries("intake", district, last_input):
         await comparison.apply(inputs)
         progress(len(inputs))
@@ -181,8 +226,8 @@ async def fold_district(
     if isinstance(difference, Difference):
         difference = await with_cause(snapshot, difference)
     difference = difference or await facts_difference(snapshot, comparison)
-    rows = comparison.cases.rows + comparison.calls.rows
-    return Folded(comparison.routing.input, rows, len(comparison.facts), difference)
+    applied = comparison.stages["cases"].input
+    return Folded(applied, comparison.rows, len(comparison.facts), difference)
 
 
 def show(log: str, shard: str, stored: Entry | None) -> bytes | None:

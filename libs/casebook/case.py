@@ -38,6 +38,7 @@ from events.catalogue import (
     ClockStarted,
     ClockStopped,
     DeadlineMissed,
+    EvaluationEvent,
     Event,
     InputDeclined,
     InputHeld,
@@ -54,8 +55,11 @@ from events.registry import TYPE_OF
 Unchanging = (
     Adopted | Action | RetryAsked | CallAction | RetryPassedOn | CallChange | CallActionDeclined
     | ClockHandedOver | ClockStopped | ActionWaits | ActionExpired | InputDeclined | InputHeld
+    | EvaluationEvent
 )  # fmt: skip
-"""The events that change no field of a case: inputs, whose outcome is another event, and calls."""
+"""The events that change no field of a case: inputs, whose outcome is another event, calls, and
+months.
+"""
 
 
 STAGE_OF = {cls: kind.case_stage for cls, kind in TYPE_OF.items() if kind.case_stage}

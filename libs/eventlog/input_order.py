@@ -172,9 +172,17 @@ class MergedOrder:
         return low
 
     async def _page(self, source: Source, shard: str, after: int, limit: int) -> Page:
-        """Return the rows of a log after a position, at most about `limit`."""
+        """Return the rows of a log after a position.
+
+        They are more than `limit` if those have one time: only a later one shows that it is over.
+        """
         mark = await source.watermark(shard)  # Before the rows: up to here they are all there.
         rows = await self._rows_after(source, shard, after, limit)
+        while len(rows) >= limit and rows[0].time == rows[-1].time:
+            count = len(rows)
+            rows = await self._rows_after(source, shard, after, count + limit)
+            if len(rows) == count:
+                break
         return Page(rows, rows[-1].position if rows else after, mark)
 
     async def _rows_after(

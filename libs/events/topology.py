@@ -46,7 +46,7 @@ SERVICES = (
         log="evaluations",
         inputs=("cases", "calls"),
         port=8314,
-        summary="Sheets sealed, appeals ruled.",
+        summary="Months counted and finished; later sheets sealed, appeals ruled.",
     ),
     Service(name="screen", log=None, inputs=("intake", "cases", "calls"), port=8315),
 )
@@ -55,9 +55,9 @@ SERVICE = {service.name: service for service in SERVICES}
 WRITER = {service.log: service.name for service in SERVICES if service.log is not None}
 LOGS = tuple(WRITER)
 STAGES = tuple(service for service in SERVICES if service.log and service.inputs)
-UPSTREAM = {
-    stage.name: WRITER[stage.inputs[-1]] for stage in STAGES
-}  # Stage → its last input's writer.
+UPSTREAM = {stage.name: tuple(WRITER[log] for log in stage.inputs) for stage in STAGES}
+"""Each stage, and the writers of the logs that it reads."""
+
 DIRECTORY = "intake"  # The service that lists the districts and stores contents.
 
 # The versions of the deciders of all stages, the oldest first. An operator adopts one of them.

@@ -1,4 +1,4 @@
-"""Assessment: facts and figures, from `cases` and `calls` alone.
+"""Assessment: facts and figures, from `cases` and `calls` alone, and the months that are counted.
 
-Its own log stays empty until sheets are sealed.
+Its stage reads both logs in one order. Sheets are sealed by it later.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assessment.settings import AssessmentSettings
-from assessment.stage import AssessmentStages
+from assessment.stage import AssessmentProcessors
 from assessment.tables import METADATA
 from eventlog.host import ServiceHost, StageService
 from eventlog.postgres.tables import columns_of
@@ -17,7 +17,7 @@ TABLES = columns_of(METADATA)
 
 def make_service(host: ServiceHost, _: object = None) -> StageService:
     """Return assessment on a host."""
-    return StageService(host, AssessmentStages(), TABLES)
+    return StageService(host, AssessmentProcessors(), TABLES)
 
 
 PROGRAM = Program(

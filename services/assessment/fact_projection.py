@@ -17,10 +17,8 @@ from assessment.store import Advance, FactStore
 from eventlog.core.log import Source
 from eventlog.core.row import Row
 from eventlog.core.versions import foldable
-from eventlog.input_order import SingleOrder
 from eventlog.postgres.log import PostgresLog
 from events.catalogue import PoliciesAdopted
-from events.errors import Halted
 
 FEW = 1_000  # Rows: after fewer, the projection rests,
 REST_SECONDS = 0.25  # because half of what comes meanwhile speaks of the same facts.
@@ -28,23 +26,20 @@ PART = 250  # Rows merged at once, so that other services of the process are not
 
 
 class FactProjection:
-    """Merges the rows of both logs of a district, and passes on how far time has passed in both.
-
-    `sink` is assessment's own log: its lease names the owner. It follows the generation of `calls`.
+    """Merges the rows of the logs of a district. `sink` is assessment's own log: its lease names
+    the owner.
     """
 
     def __init__(
-        self, district: str, cases: Source, calls: Source, sink: PostgresLog, batch: int
+        self, district: str, logs: Sequence[Source], sink: PostgresLog, batch: int
     ) -> None:
         self.district = district
-        self.logs = {each.name: each for each in (cases, calls)}
-        self.order = SingleOrder(calls)
+        self.logs = {each.name: each for each in logs}
         self.sink = sink
         self.batch = batch
         self.read = dict.fromkeys(self.logs, 0)
         self._store = FactStore(sink.database)
         self._rests_until = 0.0
-        self.parked = 0  # A merge parks nothing.
 
     async def replay(self) -> None:
         """Continue after what is merged; begin again if a log has become another generation."""
@@ -69,17 +64,6 @@ class FactProjection:
         most = max(map(len, batches))
         self._rests_until = monotonic() + REST_SECONDS if 0 < most < min(FEW, self.batch) else 0.0
         return most
-
-    async def advance_time(self) -> None:
-        """Announce the instant before which both logs are merged: figures are taken at it."""
-        marks = {name: await log.watermark(self.district) for name, log in self.logs.items()}
-        for name, position in self.read.items():
-            if (end := marks[name].position) < position:
-                where = f"{name}/{self.district}"
-                raise Halted(f"{where} ends at {end}, but {position} was read before")
-        if all(marks[name].position == position for name, position in self.read.items()):
-            watermark = min(mark.watermark for mark in marks.values())
-            await self.sink.announce(self.district, watermark, self.read[self.order.last_log])
 
     @property
     def _epoch(self) -> int:

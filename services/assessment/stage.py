@@ -1,21 +1,36 @@
-"""Assessment's stage: a projection of two logs into facts."""
+"""Assessment's stage, and the projection of facts that runs before it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from assessment.fact_projection import FactProjection
+from assessment.core.decider import Assessment
+from assessment.processor import AssessmentProcessor
+from eventlog.core.stage import Stage
+from eventlog.stages import Stages, versioned_stage
 
-MERGED_ROWS = 4_000  # At once: the more rows, the fewer facts are written again.
+DECIDERS = {"2026-11": Assessment}  # By version, the oldest first.
 
 
-class AssessmentStages:
-    """The projections of all districts."""
+def assessment_stages() -> Stages:
+    """Return the stages of all districts. Reference data are adopted as `cases` has them."""
 
-    sources = ("cases", "calls")
-    sink = "evaluations"
+    def make(district: str) -> Stage[Any, Any]:
+        versions = {version: decider() for version, decider in DECIDERS.items()}
+        return versioned_stage(versions, district, adopts_from="cases")
 
-    def processor(self, district: str, logs: Mapping[str, Any]) -> FactProjection:
-        """Return a fresh projection of a district."""
-        return FactProjection(district, logs["cases"], logs["calls"], logs[self.sink], MERGED_ROWS)
+    return Stages(make=make, sources=("cases", "calls"), sink="evaluations")
+
+
+class AssessmentProcessors:
+    """The stages of all districts, each behind the facts of its district."""
+
+    def __init__(self) -> None:
+        self._stages = assessment_stages()
+        self.sources = self._stages.sources
+        self.sink = self._stages.sink
+
+    def processor(self, shard: str, logs: Mapping[str, Any]) -> AssessmentProcessor:
+        """Return a fresh processor of a district."""
+        return AssessmentProcessor(shard, logs, self._stages)

@@ -12,6 +12,7 @@ from eventlog.core.decider import REFERENCE
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft, Row
 from events import catalogue as e
+from events.topology import LOGS
 from gridcall.pipeline import pipeline
 from tests.harness.city import (
     ADMISSION_ADOPTED,
@@ -138,14 +139,14 @@ def drafts_of(history: list[tuple[int, Any]], *, strict: bool) -> list[Draft]:
 
 
 def run(drafts: list[Draft], chance: random.Random | None = None) -> list[Row]:
-    """Return all rows of `cases` and `calls`.
+    """Return all rows of `cases`, `calls` and `evaluations`.
 
     With `chance`, batches have any size, and watermarks are anywhere.
     """
 
     async def feed() -> list[Row]:
-        intake, out, called = MemoryLog("intake"), MemoryLog("cases"), MemoryLog("calls")
-        logs = {log.name: log for log in (intake, out, called)}
+        intake, *stage_logs = (MemoryLog(name) for name in LOGS)
+        logs = {log.name: log for log in (intake, *stage_logs)}
         runners = [stages.processor("city", logs, 100) for stages in PIPELINE]
         left = list(drafts)
         while left:
@@ -161,6 +162,6 @@ def run(drafts: list[Draft], chance: random.Random | None = None) -> list[Row]:
         await intake.announce("city", END)
         for runner in runners:
             await runner.catch_up()
-        return [*await out.read("city", 0, 10_000), *await called.read("city", 0, 10_000)]
+        return [row for log in stage_logs for row in await log.read("city", 0, 10_000)]
 
     return asyncio.run(feed())

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from assessment.core.decider import Assessment
 from escalation.core.decider import Escalation
 from eventlog.codec import data_decoder
 from eventlog.core.decider import Following, Input
@@ -113,12 +114,14 @@ def have_two_deciders(patch: pytest.MonkeyPatch) -> None:
     """Let stages begin with the version before, and have that of today, too."""
     patch.setattr("routing.stage.DECIDERS", {BEFORE: RoutingBefore, DECIDER_VERSION: Routing})
     patch.setattr("escalation.stage.DECIDERS", {BEFORE: Escalation, DECIDER_VERSION: Escalation})
+    patch.setattr("assessment.stage.DECIDERS", {BEFORE: Assessment, DECIDER_VERSION: Assessment})
 
 
 def have_decider_before(patch: pytest.MonkeyPatch) -> None:
     """Let stages be those of an older build, which has the version before alone."""
     patch.setattr("routing.stage.DECIDERS", {BEFORE: RoutingBefore})
     patch.setattr("escalation.stage.DECIDERS", {BEFORE: Escalation})
+    patch.setattr("assessment.stage.DECIDERS", {BEFORE: Assessment})
 
 
 def adoption_of(version: str) -> ReferenceAdopted:

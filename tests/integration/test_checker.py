@@ -18,6 +18,7 @@ from tests.harness.histories_by_hand.faults_of_calls import CALLS
 from tests.harness.histories_by_hand.faults_of_clocks import CLOCKS
 from tests.harness.histories_by_hand.faults_of_holders import HOLDERS
 from tests.harness.histories_by_hand.faults_of_inputs import INPUTS
+from tests.harness.histories_by_hand.faults_of_months import MONTHS
 from tests.harness.histories_by_hand.faults_of_order import ORDER
 from tests.harness.histories_by_hand.faults_of_waiting import WAITING
 from tests.harness.histories_by_hand.history import LOG, SCHEMAS, SHARD, History
@@ -40,12 +41,12 @@ CREATE TABLE {schema}.shard (
   shard text PRIMARY KEY, pos bigint, ts bigint, input bigint,
   epoch bigint, owner text, leased_until timestamptz, adopted int);
 """
-PLANTS = {**INPUTS, **HOLDERS, **WAITING, **ORDER, **CLOCKS, **CALLS}
+PLANTS = {**INPUTS, **HOLDERS, **WAITING, **ORDER, **CLOCKS, **CALLS, **MONTHS}
 
 
 @pytest.fixture(scope="session")
 def raw_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterable[str]:
-    """A database with the tables of the three services, made by plain SQL."""
+    """A database with the tables of the services, made by plain SQL."""
     server = start_server(tmp_path_factory.mktemp("raw"))
     asyncio.run(make_tables(server.get_uri()))
     yield server.get_uri("raw")

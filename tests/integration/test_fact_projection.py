@@ -12,8 +12,10 @@ import pytest
 
 from assessment.core.facts import Fact, Key, merge_into
 from assessment.fact_projection import FactProjection
+from assessment.processor import AssessmentProcessor
+from assessment.stage import assessment_stages
 from assessment.store import FactStore, encode_fact, encoded_facts
-from eventlog.core.row import Row
+from eventlog.core.row import Row, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, open_database
@@ -44,7 +46,16 @@ class World:
         """Return a projection that owns the district."""
         sink = self.sink(owner)
         assert await sink.lease(CITY)
-        made = FactProjection(CITY, self.cases, self.calls, sink, batch)
+        made = FactProjection(CITY, [self.cases, self.calls], sink, batch)
+        await made.replay()
+        return made
+
+    async def processor(self, owner: str = "a") -> AssessmentProcessor:
+        """Return the work of the owner of the district: facts, then the stage."""
+        sink = self.sink(owner)
+        assert await sink.lease(CITY)
+        logs = {"cases": self.cases, "calls": self.calls, "evaluations": sink}
+        made = AssessmentProcessor(CITY, logs, assessment_stages())
         await made.replay()
         return made
 
@@ -164,13 +175,17 @@ async def test_a_log_of_another_generation_is_merged_from_its_beginning(world: W
 
 
 async def test_time_passes_as_far_as_both_logs_are_merged(world: World) -> None:
-    projection = await world.projection()
-    await projection.advance_time()
-    assert (await projection.sink.watermark(CITY)).watermark == BEGINNING
-    await catch_up(projection)
+    processor = await world.processor()
+    sink = processor.runner.sink
+    await processor.runner.catch_up()
+    assert await sink.watermark(CITY) == Watermark(0, BEGINNING)
+    await processor.facts.step()
+    await processor.runner.catch_up()
     await world.cases.announce(CITY, 300 * DAY)
     await world.calls.announce(CITY, 200 * DAY)
-    await projection.advance_time()
+    await processor.step()
+    await processor.advance_time()
+    assert (await sink.watermark(CITY)).watermark == 200 * DAY
     ann = await FactStore(world.database).worker_facts(CITY, "ann")
     assert (ann.until, ann.zone) == (200 * DAY, "Asia/Shanghai")
     assert {key.worker for key in ann.facts} == {"ann"}

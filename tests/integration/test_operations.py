@@ -95,7 +95,7 @@ def test_status_tells_positions_lag_owners_and_what_is_open(seeded_database: str
         "intake": 7,
         "cases": 10,
         "calls": 7,
-        "evaluations": 0,
+        "evaluations": 3,
     }
     assert {shard["lag"] for shard in shards.values()} == {0}
     assert shards["cases"]["owner"] == ""

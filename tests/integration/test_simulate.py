@@ -254,14 +254,14 @@ def test_a_parked_case_is_open_counted_and_reported(
     feed = read_feed(profile, lines, INPUTS, until)
     tables = ReportReader()
     pipeline = MemoryPipeline("exampleville", tables)
-    decide = pipeline.routing.stage.decider.decide
+    decide = pipeline.runners[0].stage.decider.decide
 
     def fail(input_: Any, view: Any) -> Any:
         if getattr(input_.event, "reference", "") == "E-001":
             raise ZeroDivisionError("poison")
         return decide(input_, view)
 
-    monkeypatch.setattr(pipeline.routing.stage.decider, "decide", fail)
+    monkeypatch.setattr(pipeline.runners[0].stage.decider, "decide", fail)
     done = asyncio.run(simulate(profile, grids, feed, until, tmp_path, tables, pipeline))
     assert done.summary["issues"]["parked"] == 1
     assert sum(done.summary["issues"].values()) == done.summary["accepted"]

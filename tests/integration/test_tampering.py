@@ -14,7 +14,7 @@ import pytest
 
 from gridcall.snapshot import Snapshot
 from gridcall.verify import KnownHead, Verified, verify, verify_district
-from gridcall.verify.district import written_positions
+from gridcall.verify.district import written_rows
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute
@@ -290,7 +290,7 @@ async def findings(
 ) -> list[Verified]:
     snapshot = Snapshot(dict.fromkeys(SERVICES, connection))
     districts = sorted(await snapshot.districts() | {head.district for head in heads})
-    written = await written_positions(snapshot, districts)
+    written = await written_rows(snapshot, districts)
     return [
         await verify_district(snapshot, district, heads, written=written) for district in districts
     ]

@@ -21,7 +21,7 @@ from events.catalogue import (
 )
 from events.errors import GridcallError, Unavailable
 from events.instants import Instant
-from events.topology import WRITER
+from events.topology import LOGS, WRITER
 from gridcall.verify import verify
 from intake.acceptor import Accepted, Acceptor
 from intake.core.submission import Item
@@ -33,7 +33,6 @@ from tools.checker import examination
 from tools.checker.receipts import Receipt
 from tools.checker.report import Violation
 
-LOGS = ("intake", "cases", "calls")
 AHEAD_MAX = 60 * S
 LEASE_SECONDS = 3600.0  # No machine is so slow that a lease runs out by itself.
 

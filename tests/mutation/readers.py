@@ -18,15 +18,26 @@ from tests.mutation.postgres import OnPostgres, on_postgres
 from tests.mutation.weakening import Weakening, method
 
 
+def last_of(stage: Stage[Any, Any], log: str) -> int:
+    """Return the last position of a log that a stage has applied."""
+    return stage.read.get(log, stage.input - sum(stage.read.values()))
+
+
+def pass_to(stage: Stage[Any, Any], log: str, position: int) -> None:
+    """Let a stage believe that it has applied a log up to a position."""
+    stage.input += position - last_of(stage, log)
+    stage.read[log] = position
+
+
 @method(Stage, "_apply")
 def apply_over_gaps(real: Callable[..., None], self: Stage[Any, Any], row: Row, *rest: Any) -> None:
-    self.input = self.read[row.log] = max(self.input, row.position - 1)
+    pass_to(self, row.log, max(last_of(self, row.log), row.position - 1))
     real(row, *rest)
 
 
 @method(Stage, "_apply")
 def apply_again(real: Callable[..., None], self: Stage[Any, Any], row: Row, *rest: Any) -> None:
-    self.input = self.read[row.log] = min(self.input, row.position - 1)
+    pass_to(self, row.log, min(last_of(self, row.log), row.position - 1))
     real(row, *rest)
 
 

@@ -13,6 +13,7 @@ from tests.mutation import (
     fence,
     index,
     intake,
+    merged,
     poison,
     readers,
     versions,
@@ -32,6 +33,7 @@ PLANTED_FAULTS = (
     *deferrals.FAULTS,
     *index.FAULTS,
     *versions.FAULTS,
+    *merged.FAULTS,
 )
 HEAD = "| rule | weakened | history | caught by |\n|---|---|---|---|"
 

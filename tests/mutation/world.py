@@ -19,7 +19,7 @@ from tests.harness.city import CONTENTS
 from tests.mutation.inputs import CITY
 from tools.checker.report import Violation
 
-STAGES = ("cases", "calls")
+STAGES = ("cases", "calls", "evaluations")
 ALL = 10_000
 TRIES = 3
 

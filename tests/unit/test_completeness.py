@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import pytest
 
+import assessment.stage
 import escalation.stage
 import intake.actions
 import routing.stage
@@ -164,7 +165,7 @@ def test_an_action_has_a_step(action: type[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "stages", [routing.stage, escalation.stage], ids=lambda each: each.__name__
+    "stages", [routing.stage, escalation.stage, assessment.stage], ids=lambda each: each.__name__
 )
 def test_a_stage_has_a_decider_of_every_version_in_their_order(stages: Any) -> None:
     path = f"services/{stages.__name__.replace('.', '/')}.py"

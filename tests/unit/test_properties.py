@@ -17,7 +17,7 @@ from eventlog.core.stage import Stage
 from events import catalogue as e
 from tests.harness.histories import END, PIPELINE, drafts_of, histories, run
 
-ROUTING, ESCALATION = PIPELINE
+ROUTING, ESCALATION, _ = PIPELINE
 
 
 @given(histories, st.booleans(), st.integers(0, 2**32))

@@ -27,7 +27,7 @@ from tests.harness.city import (
 )
 from tests.harness.tape import Tape, escalation_stage, report
 
-ROUTING, ESCALATION = pipeline(CONTENTS)
+ROUTING, ESCALATION, _ = pipeline(CONTENTS)
 
 
 def test_a_gap_or_a_repeat_stops_the_stage() -> None:

@@ -12,6 +12,7 @@ from tools.checker.call_inputs import (
 )
 from tools.checker.calls import Calls
 from tools.checker.cases import Cases
+from tools.checker.evaluations import ADOPTIONS, MergedTimeline, Months, compare_months
 from tools.checker.inputs import Inputs
 from tools.checker.order import Order, Timeline
 from tools.checker.receipts import Answers, Receipt, answers_by_shard
@@ -67,12 +68,19 @@ async def examine(
 async def examine_shard(
     shard: str, tables: Tables, answers: dict[str, Answers], report: Report
 ) -> None:
-    """Examine the three logs of a district."""
+    """Examine the logs of a district."""
     heads = {log: await tables.head(log, shard) for log in SCHEMAS}
     inputs, accepted = await examine_intake(shard, tables, answers, heads["intake"], report)
-    outcomes, cases = await examine_cases(shard, tables, inputs, accepted, heads["cases"], report)
-    await examine_calls(shard, tables, outcomes, cases.call_inputs, heads["calls"], report)
-    compare_heads(shard, {log: head or Head() for log, head in heads.items()}, report)
+    adoptions: list[Row] = []
+    outcomes, cases = await examine_cases(
+        shard, tables, inputs, accepted, heads["cases"], report, adoptions
+    )
+    calls = await examine_calls(shard, tables, outcomes, cases.call_inputs, heads["calls"], report)
+    merged = MergedTimeline({"cases": outcomes, "calls": calls})
+    await examine_evaluations(shard, tables, merged, adoptions, heads["evaluations"], report)
+    known = {log: head or Head() for log, head in heads.items()}
+    compare_heads(shard, known, report)
+    compare_merged(shard, known, merged, report)
 
 
 async def examine_intake(
@@ -95,13 +103,16 @@ async def examine_cases(
     accepted: Inputs,
     head: Head | None,
     report: Report,
+    adoptions: list[Row],
 ) -> tuple[Timeline, Cases]:
-    """Examine routing's log. Return its timeline and its cases."""
+    """Examine routing's log. Return its timeline and its cases, and add its adoptions."""
     order = Order("cases", shard, inputs, report)
     cases = Cases(shard, accepted, inputs, report)
     async for row in ordered_rows(tables.rows("cases", shard), order, report):
         with report_unreadable(report):
             cases.take(row)
+        if row.kind in ADOPTIONS:
+            adoptions.append(row)
     order.close(head)
     cases.close(head or Head())
     return order.timeline, cases
@@ -114,8 +125,8 @@ async def examine_calls(
     call_inputs: list[CallInput],
     head: Head | None,
     report: Report,
-) -> None:
-    """Examine escalation's log."""
+) -> Timeline:
+    """Examine escalation's log. Return its timeline."""
     order = Order("calls", shard, outcomes, report)
     calls = Calls(shard, call_inputs, outcomes, report)
     async for rows in decisions(ordered_rows(tables.rows("calls", shard), order, report)):
@@ -123,6 +134,24 @@ async def examine_calls(
             calls.take(rows)
     order.close(head)
     calls.close(head or Head())
+    return order.timeline
+
+
+async def examine_evaluations(
+    shard: str,
+    tables: Tables,
+    merged: MergedTimeline,
+    adoptions: list[Row],
+    head: Head | None,
+    report: Report,
+) -> None:
+    """Examine assessment's log."""
+    order = Order("evaluations", shard, merged, report)
+    rows = [row async for row in ordered_rows(tables.rows("evaluations", shard), order, report)]
+    order.close(head)
+    with report_unreadable(report):
+        expected = Months(adoptions, merged).recompute(head or Head())
+        compare_months(shard, rows, expected, report)
 
 
 async def ordered_rows(
@@ -172,3 +201,20 @@ def compare_heads(shard: str, heads: dict[str, Head], report: Report) -> None:
                 f"{log}/{shard} is at time {stage.time}, further than {source}, which is at "
                 f"{read.time}",
             )
+
+
+def compare_merged(
+    shard: str, heads: dict[str, Head], merged: MergedTimeline, report: Report
+) -> None:
+    """Check the same of assessment: what time has passed in both of its logs is applied."""
+    stage, time = heads["evaluations"], min(heads["cases"].time, heads["calls"].time)
+    due = merged.count_before(time)
+    if stage.input < due:
+        said = f"evaluations/{shard} has applied {stage.input} of {due} rows of cases and calls"
+        report.say("lag", said)
+    if stage.input > due or stage.time > time:
+        report.say(
+            "ahead",
+            f"evaluations/{shard} is at time {stage.time} and has applied {stage.input} rows; "
+            f"cases and calls are at {time}, and {due} rows are before that",
+        )

@@ -21,11 +21,22 @@ class Timeline:
         self._begin_times = array("q")
 
     def take(self, row: Row) -> None:
-        self.times[row.position] = row.time
-        self.last = row.position
-        if row.step == 1:
-            self._begins.append(row.position)
-            self._begin_times.append(row.time)
+        self.add(row.position, row.time, begins=row.step == 1)
+
+    def add(self, position: int, time: int, *, begins: bool) -> None:
+        self.times[position] = time
+        self.last = position
+        if begins:
+            self._begins.append(position)
+            self._begin_times.append(time)
+
+    def beginnings(self) -> frozenset[int]:
+        """Return the positions at which decisions begin."""
+        return frozenset(self._begins)
+
+    def position_of(self, row: Row) -> int | None:
+        """Return the position that a row of a stage names as its cause, or None."""
+        return cause_position(row)
 
     def first_beyond(self, since: int, due: int) -> int | None:
         """Return the first position after `since` that let time pass beyond `due`.
@@ -131,7 +142,7 @@ class Order:
     def _cause(self, row: Row, source: Timeline) -> None:
         if row.cause.startswith("clock/"):
             return
-        position = cause_position(row)
+        position = source.position_of(row)
         if position is None or position not in source.times:
             self._report.say(
                 "cause", f"{row.name} names {row.cause!r} as its cause, which is not there"

@@ -30,6 +30,7 @@ KINDS = {  # Each kind of violation, and the guarantee that it violates.
     "cause": 3,  # A cause is not there.
     "subject": 3,  # A row is filed under another subject than it tells of.
     "unreadable": 3,  # A row lacks what its type has, or has a type that is not known here.
+    "month": 4,  # Not finished, twice, at another time, or in another order of the inputs.
     "deadline": 5,  # Missed too early, too late, or not at all.
     "clock": 5,  # It was not started, or not stopped.
     "call": 5,  # Not one call at the level of a missed deadline, or one that nothing raised.

@@ -14,11 +14,12 @@ SCHEMAS = {
     "intake": "intake",
     "cases": "routing",
     "calls": "escalation",
+    "evaluations": "assessment",
 }  # Each log, and whose it is.
 SOURCE = {
     "cases": "intake",
     "calls": "cases",
-}  # Each log of a stage, and the log that the stage reads.
+}  # Each log of a stage of one log, and that log. Assessment reads two.
 REFERENCE = "reference"  # The subject of reference data.
 BEGINNING = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z: no time has passed.
 PREFETCH = 2000
@@ -106,7 +107,7 @@ def parse_data(data: bytes) -> Any:
 
 
 class Tables:
-    """The logs and shards of the three services, each in one state of its database."""
+    """The logs and shards of the services, each in one state of its database."""
 
     def __init__(self, connections: Mapping[str, asyncpg.Connection[asyncpg.Record]]) -> None:
         self._connections = connections

@@ -10,6 +10,7 @@ from eventlog.core.row import Draft
 from events.instants import Instant
 from gridcall.pipeline import pipeline
 from gridcall.simulation.driver import BATCH
+from gridcall.simulation.reports.reader import LOGS
 from gridcall.simulation.results import EntryReader
 
 REPORTS = "tables"
@@ -21,15 +22,18 @@ class MemoryPipeline:
     def __init__(self, district: str, reader: EntryReader, batch: int = BATCH) -> None:
         self.district = district
         self.intake = MemoryLog("intake", readers=("cases", REPORTS))
-        self.cases = MemoryLog("cases", readers=("calls", REPORTS))
-        self.calls = MemoryLog("calls", readers=(REPORTS,))
+        self.cases = MemoryLog("cases", readers=("calls", "evaluations", REPORTS))
+        self.calls = MemoryLog("calls", readers=("evaluations", REPORTS))
+        self.evaluations = MemoryLog("evaluations")
         self._contents: dict[str, bytes] = {}
-        self._logs = {log.name: log for log in (self.intake, self.cases, self.calls)}
-        self.routing, self.escalation = (
+        self._logs = {
+            log.name: log for log in (self.intake, self.cases, self.calls, self.evaluations)
+        }
+        self.runners = [
             stages.processor(district, self._logs, batch) for stages in pipeline(self._contents)
-        )
+        ]
         self._reader = reader
-        self._positions = dict.fromkeys(self._logs, 0)
+        self._positions = dict.fromkeys(LOGS, 0)
 
     async def begin(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
         self._contents.update(contents)
@@ -45,15 +49,15 @@ class MemoryPipeline:
         await self._follow()
 
     async def settle(self) -> Instant:
-        return self.escalation.stage.watermark
+        return self.runners[-1].stage.watermark
 
     async def _follow(self) -> None:
-        await self.routing.catch_up()
-        await self.escalation.catch_up()
-        self.intake.acknowledge("cases", self.district, self.routing.stage.input)
-        self.cases.acknowledge("calls", self.district, self.escalation.stage.input)
-        for log in self._logs.values():
-            rows = await log.read(self.district, self._positions[log.name], 2**63)
-            self._reader.read(log.name, self.district, [entry(row) for row in rows])
-            self._positions[log.name] += len(rows)
-            log.acknowledge(REPORTS, self.district, self._positions[log.name])
+        for runner in self.runners:
+            await runner.catch_up()
+            for name, position in runner.read.items():
+                self._logs[name].acknowledge(runner.sink.name, self.district, position)
+        for name, position in self._positions.items():
+            rows = await self._logs[name].read(self.district, position, 2**63)
+            self._reader.read(name, self.district, [entry(row) for row in rows])
+            self._positions[name] += len(rows)
+            self._logs[name].acknowledge(REPORTS, self.district, self._positions[name])

@@ -15,12 +15,13 @@ from eventlog.postgres.pool import open_database
 from eventlog.supervisor import ShardSupervisor
 from events.errors import Halted
 from events.instants import Instant
-from events.topology import WRITER
+from events.topology import LOGS, STAGES, WRITER
 from gridcall.host.migrations import prepare
-from gridcall.pipeline import pipeline
+from gridcall.pipeline import SIMULATE, pipeline
 from gridcall.simulation.background_tasks import BackgroundTasks
 from gridcall.simulation.driver import BATCH
 from gridcall.simulation.report_worker import ReportWorker
+from gridcall.simulation.reports.reader import LOGS as REPORTED
 from intake.store import IntakeStore
 from routing.contents import Contents
 
@@ -28,8 +29,7 @@ BATCHES_AHEAD = 6  # Of a log before its reader: rows written last are still at 
 LOOK_SECONDS = 1.0
 FINISHED = " finished"
 COMMIT_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
-LOGS = ("intake", "cases", "calls")
-SENDER = Sender("simulate", "simulate")  # Of all inputs: their events name the city's source.
+SENDER = Sender(SIMULATE, SIMULATE)  # Of all inputs: their events name the city's source.
 Logs = Mapping[str, PostgresLog]
 
 
@@ -55,7 +55,7 @@ class StoredPipeline:
         self._logs = logs
         self._reader = reader
         self._rows_ahead = rows_ahead
-        self.intake, self.cases, self.calls = (logs[name] for name in LOGS)
+        self.intake = logs["intake"]
 
     async def begin(self, drafts: Sequence[Draft], contents: Mapping[str, bytes]) -> int:
         fed = (await self.intake.watermark(self.district)).position
@@ -72,9 +72,10 @@ class StoredPipeline:
         await asyncio.gather(accepting, self._wait_for_stages())
 
     async def _wait_for_stages(self) -> None:
-        """Wait until no log is far behind the one before it, and let the reports follow."""
-        for log, before in ((self.cases, self.intake), (self.calls, self.cases)):
-            await self._wait_for(log, (await before.watermark(self.district)).position)
+        """Wait until no log is far behind those that it reads, and let the reports follow."""
+        for stage in STAGES:
+            read = [await self._logs[log].watermark(self.district) for log in stage.inputs]
+            await self._wait_for(self._logs[stage.log or ""], sum(each.position for each in read))
         await self._read_reports()
 
     async def announce(self, watermark: Instant) -> None:
@@ -90,7 +91,7 @@ class StoredPipeline:
         return watermark
 
     async def _wait_for(self, log: PostgresLog, head: int) -> None:
-        """Wait until a stage is not far behind the log that it reads, which ends at `head`."""
+        """Wait until a stage is not far behind the `head` rows that it reads."""
         async for _ in self._changes(log):
             if (await log.progress(self.district)).input >= head - self._rows_ahead:
                 break
@@ -107,9 +108,9 @@ class StoredPipeline:
         """Let the reports follow. A later head is read first, so that its causes are there."""
         heads = {
             name: (await self._logs[name].watermark(self.district)).position
-            for name in reversed(LOGS)
+            for name in reversed(REPORTED)
         }
-        self._reader.read_from({name: self._urls[name] for name in LOGS}, self.district, heads)
+        self._reader.read_from({name: self._urls[name] for name in REPORTED}, self.district, heads)
 
     async def describe_storage(self) -> str:
         """Return the database, its commit settings, and the command that verifies it."""
@@ -128,7 +129,7 @@ class StoredPipeline:
 
 
 class StageTasks(BackgroundTasks):
-    """Routing and escalation in this process."""
+    """The stages in this process."""
 
     def __init__(self, logs: Logs, district: str, batch: int) -> None:
         super().__init__()
@@ -161,7 +162,7 @@ async def open_stored_pipeline(
     await prepare(url, forget=await database_comment(url) != run)
     async with remark_run(url, run), open_database(url) as database:
         notifier = Notifier()
-        logs = {log: PostgresLog(log, WRITER[log], database, notifier, "simulate") for log in LOGS}
+        logs = {log: PostgresLog(log, WRITER[log], database, notifier, SIMULATE) for log in LOGS}
         async with StageTasks(logs, district, batch) as stages:
             yield StoredPipeline(urls, logs, district, reader, stages, BATCHES_AHEAD * batch)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -45,6 +45,10 @@ FROM (
   SELECT coalesce(max(pos), 0) AS pos FROM {schema}.log
   WHERE shard = $1 AND input <= $2 AND ts < $5
 ) kept WHERE shard = $1
+"""
+TIME_AT = "SELECT ts FROM {schema}.log WHERE shard = $1 AND pos = $2"
+LAST_BEFORE = """
+SELECT pos FROM {schema}.log WHERE shard = $1 AND ts < $2 ORDER BY pos DESC LIMIT 1
 """
 POSITION = "SELECT pos FROM {schema}.shard WHERE shard = $1"
 UNPUBLISHED = "UPDATE {schema}.sent SET pos = least(pos, $2) WHERE shard = $1"
@@ -169,7 +173,7 @@ class DatabaseCheck:
     async def accept(
         self,
         connection: Connection,
-        upstream: Mapping[str, str],
+        upstream: Mapping[str, Sequence[str]],
         separate: Mapping[str, Connection] = MappingProxyType({}),
     ) -> None:
         """Go on with the database as it is.
@@ -189,7 +193,7 @@ class DatabaseCheck:
                 for shard, time in (await self._newest_times(connections)).items():
                     await connection.execute(BEGIN.format(schema=self._schema), shard, time)
             for stage, before in upstream.items():
-                await cut(stage, connections[stage], await generations(before, connections[before]))
+                await cut(stage, connections[stage], await order_generations(before, connections))
         self.announce(await self.state(connection))
 
     async def _newest_times(self, connections: Mapping[str, Connection]) -> dict[str, Instant]:
@@ -272,6 +276,26 @@ async def generations(schema: str, connection: Connection) -> dict[str, Generati
     """Return the generation of each shard of a log."""
     records = await connection.fetch(GENERATIONS.format(schema=schema))
     return {shard: Generation(*generation) for shard, *generation in records}
+
+
+async def order_generations(
+    schemas: Sequence[str], connections: Mapping[str, Connection]
+) -> dict[str, Generation]:
+    """Return the generation of each shard of the order in which a stage reads logs.
+
+    `forked_at` counts rows of that order, as `MergedOrder.generation` does: all up to the last
+    common one of the first log.
+    """
+    first, *others = schemas
+    result = await generations(first, connections[first])
+    for shard, generation in result.items() if others else ():
+        position = generation.forked_at
+        time = await connections[first].fetchval(TIME_AT.format(schema=first), shard, position)
+        for other in others if time is not None else ():
+            sql = LAST_BEFORE.format(schema=other)
+            position += await connections[other].fetchval(sql, shard, time) or 0
+        result[shard] = generation._replace(forked_at=position if time is not None else 0)
+    return result
 
 
 async def cut(

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from events.catalogue.calls import *
 from events.catalogue.cases import *
+from events.catalogue.evaluations import *
 from events.catalogue.issues import *
 from events.catalogue.outcomes import *
 from events.catalogue.reference import *
 from events.catalogue.values import *
 
-Event = Adopted | IssueEvent | CaseEvent | CallEvent | OutcomeEvent
+Event = Adopted | IssueEvent | CaseEvent | CallEvent | OutcomeEvent | EvaluationEvent

@@ -10,6 +10,7 @@ from events.registry import Words, event
     "intake",
     "cases",
     "calls",
+    "evaluations",
     reference=True,
     words=Words(en="Reference data adopted", zh="基础数据启用"),
 )
@@ -28,6 +29,7 @@ class ReferenceAdopted:
 @event(
     "cases",
     "calls",
+    "evaluations",
     reference=True,
     words=Words(en="Deadline policies adopted", zh="时限规则启用"),
 )

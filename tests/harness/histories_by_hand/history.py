@@ -11,8 +11,29 @@ from tools.checker.receipts import Receipt, identity
 Event = tuple[str, dict[str, Any]]
 Table = list[dict[str, Any]]
 
-SCHEMAS = {"intake": "intake", "cases": "routing", "calls": "escalation"}
-SOURCES = {"intake": "", "cases": "intake", "calls": "cases"}
+SCHEMAS = {
+    "intake": "intake",
+    "cases": "routing",
+    "calls": "escalation",
+    "evaluations": "assessment",
+}
+SOURCES: dict[str, tuple[str, ...]] = {
+    "intake": (),
+    "cases": ("intake",),
+    "calls": ("cases",),
+    "evaluations": ("cases", "calls"),
+}
+POLICIES = "gridcall.policies-adopted.v1"
+SHANGHAI_US = 8 * 3_600_000_000
+JANUARY: Event = (
+    "month-scheduled",
+    {
+        "period": "1970-01",
+        "zone": "Asia/Shanghai",
+        "starts": -SHANGHAI_US,
+        "ends": 31 * 24 * 3_600_000_000 - SHANGHAI_US,
+    },
+)
 LOG = ("shard", "pos", "ts", "input", "n", "subject", "seq", "cause", "type", "data")
 SHARD = ("shard", "pos", "ts", "input", "epoch", "adopted")
 
@@ -22,7 +43,7 @@ WITHIN = 10  # A call may stay unanswered so long.
 
 
 class History:
-    """The tables of three services, and the answers to clients."""
+    """The tables of four services, and the answers to clients."""
 
     def __init__(self) -> None:
         self.logs: dict[str, Table] = {log: [] for log in SCHEMAS}
@@ -144,7 +165,7 @@ class District:
     ) -> list[int]:
         """Add rows to the last decision of a log, about an input that had waited."""
         last = self.rows(log)[-1]
-        cause = f"{SOURCES[log]}/{self.shard}/{position}"
+        cause = f"{SOURCES[log][0]}/{self.shard}/{position}"
         positions = self.write(log, last["ts"], last["input"], cause, subject, *events)
         for step, each in enumerate(positions, last["n"] + 1):
             self.rows(log)[each - 1]["n"] = step
@@ -179,14 +200,26 @@ class District:
         time = max(due, self.rows("calls")[-1]["ts"])
         self.write("calls", time, len(self.rows("cases")), f"clock/{case}/{clock}", case, *events)
 
+    def count_months(self) -> None:
+        """Add assessment's adoption of the policies, with which it begins to count a month."""
+        adoptions = [row for row in self.rows("cases") if row["type"] == POLICIES]
+        for row in adoptions:
+            number = row["pos"] + sum(each["ts"] < row["ts"] for each in self.rows("calls"))
+            cause = f"cases/{self.shard}/{row['pos']}"
+            policies = ("policies-adopted", json.loads(row["data"]))
+            self.write("evaluations", row["ts"], number, cause, "reference", policies)
+            self.write("evaluations", row["ts"], number, cause, "months", JANUARY)
+            self.rows("evaluations")[-1]["n"] = 2
+
     def rest(self) -> None:
         """Time has passed, and all stages have caught up."""
-        for log, source in SOURCES.items():
+        self.count_months()
+        for log, sources in SOURCES.items():
             values = (
                 self.shard,
                 len(self.rows(log)),
                 NOW,
-                len(self.rows(source)) if source else 0,
+                sum(len(self.rows(source)) for source in sources),
                 1,
                 0,
             )

@@ -139,7 +139,7 @@ def decide(log: str, reference: str, event: Callable[[str], Event], cause: str =
 
     def plant(h: History) -> None:
         case, d, head = case_of(reference), District(h, NORTH), h.head(log, NORTH)
-        because = cause.replace("CASE", case) or f"{SOURCES[log]}/{NORTH}/{head['input']}"
+        because = cause.replace("CASE", case) or f"{SOURCES[log][0]}/{NORTH}/{head['input']}"
         (head["pos"],) = d.write(
             log, d.rows(log)[-1]["ts"], head["input"], because, case, event(case)
         )
