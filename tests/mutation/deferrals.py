@@ -105,8 +105,8 @@ FAULTS = (
         "A stored input is decoded by its type, also behind a parked case.",
         (
             Weakening(
-                "`event_of` takes the first class that has its fields",
-                value("eventlog.core.stage.event_of", decode_by_shape),
+                "`Input.from_stored` takes the first class that has its fields",
+                value("eventlog.core.decider.original_of", decode_by_shape),
             ),
         ),
         a_parked_case_is_retried_by_a_new_owner,

@@ -39,7 +39,8 @@ class Row(NamedTuple):
     def is_late(self) -> bool:
         """True if an input that had waited was decided, or expired, by this row.
 
-        Its cause is an earlier input than that of its decision, or the timer of that expiry.
+        Its cause is an earlier input than that of its decision, or the timer of that expiry. This
+        is for the log of a stage that reads one log.
         """
         if self.cause.startswith(CLOCK):
             return f"/{EXPIRY}/" in self.cause
