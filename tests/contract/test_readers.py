@@ -12,13 +12,15 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from eventlog.core.row import Row, Watermark
+from eventlog.core.row import Draft, Row, Watermark
+from eventlog.core.versions import readable
 from eventlog.http_log import HttpLog, log_routes
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import listen, open_database
 from events.errors import Unavailable
 from events.instants import BEGINNING
+from events.registry import UnknownEvent
 from events.topology import WRITER
 from httpedge.open_requests import OpenRequests
 from tests.contract.log_contract import (
@@ -27,6 +29,7 @@ from tests.contract.log_contract import (
     visit,
 )
 from tests.harness.kafka import CaughtUpReader, Topics, over_kafka
+from tests.harness.versions import LAMP_LIT, LampLit, newer_build_writes
 from tests.harness.waiting import wait_for_condition
 
 
@@ -84,12 +87,25 @@ async def a_row_is_found_at_its_position(writer: PostgresLog, reader: Reader) ->
     assert list(await reader.read(SHARD, 20, 20)) == written[20:]
 
 
+async def a_row_of_an_unknown_type_is_read_as_it_was_written(
+    writer: PostgresLog, reader: Reader
+) -> None:
+    with newer_build_writes():
+        drafts = [visit(1, 1), Draft(2, "a2", LampLit(lamp="ä")), visit(3, 3)]
+        first, _, third = await writer.append(SHARD, drafts)
+        before, unknown, after = await reader.read(SHARD, 0, 9)
+    assert (before, after) == (first, third)
+    assert unknown.event == UnknownEvent(LAMP_LIT, '{"lamp":"ä"}'.encode())
+    assert readable([before, unknown, after]) == [first, third]
+
+
 CONTRACT: tuple[Clause, ...] = (
     a_row_is_found_at_its_position,
     rows_come_in_order_after_a_position_up_to_a_limit,
     a_watermark_tells_the_last_position_and_how_far_time_has_passed,
     shards_are_read_separately,
     more_than_a_page_is_read_page_by_page,
+    a_row_of_an_unknown_type_is_read_as_it_was_written,
 )
 
 

@@ -87,6 +87,24 @@ def two_versions_of_visits() -> Iterator[None]:
         yield
 
 
+@value(kw_only=True)
+class LampLit:
+    """An event that a newer build writes."""
+
+    lamp: str
+
+
+LAMP_LIT = "gridcall.lamp-lit.v1"
+
+
+@contextmanager
+def newer_build_writes() -> Iterator[None]:
+    """Let `LampLit` be written in the block, and be of an unknown type when it is read."""
+    with registry_of_its_own():
+        TYPE_OF[LampLit] = replace(TYPE_OF[VisitMade], name=LAMP_LIT, cls=LampLit)
+        yield
+
+
 class RoutingBefore(Routing):
     """The decider of the version before: it writes the first version of visits, and closes no case
     for a person.

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from eventlog.codec import typed_data
+from eventlog.core.row import Draft
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import open_database
@@ -31,11 +32,14 @@ from tests.harness.paths import ROOT
 from tests.harness.postgres import fetch_rows
 from tests.harness.senders import SENDER
 from tests.harness.versions import (
+    LAMP_LIT,
     VISITED_V1,
     VISITED_V2,
+    LampLit,
     VisitMadeV1,
     adoption_of,
     have_two_deciders,
+    newer_build_writes,
     two_versions_of_visits,
 )
 from tests.harness.waiting import wait_until
@@ -147,6 +151,23 @@ def test_a_version_that_this_build_lacks_is_not_adopted(city: str) -> None:
     with pytest.raises(ReferenceRefused, match="version: '2026-12' is no decider version of this"):
         invoke(city, "decider", "adopt", "2026-12", "--district", "exampleville")
     assert len(json.loads(read_output(city, "decider", "history", "--json"))) == 1
+
+
+def test_an_operator_sees_a_row_of_an_unknown_type(city: str) -> None:
+    with newer_build_writes():
+        asyncio.run(append_lamp(city))
+    *_, last = read_output(city, "tail", "intake", "--no-follow", "--json").splitlines()
+    seen = json.loads(last)
+    assert (seen["type"], seen["data"]) == (LAMP_LIT, {"lamp": "a"})
+    assert seen["dataclassification"] == "personal"
+    assert "lamp-lit" in read_output(city, "tail", "intake", "--no-follow")
+    assert json.loads(read_output(city, "status", "--json"))["shards"]
+
+
+async def append_lamp(database: str) -> None:
+    async with open_database(database, size=1) as connection:
+        log = PostgresLog("intake", "intake", connection, Notifier())
+        await log.append("exampleville", [Draft(1, "lamp", LampLit(lamp="a"))])
 
 
 # ── An older build, and a newer one ──────────────────────────────────────────────────────────────
