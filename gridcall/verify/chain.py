@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from hashlib import sha256
 from typing import NamedTuple
 
-from eventlog.codec import NO_EVENT, Entry, data_decoder
+from eventlog.codec import NO_EVENT, Entry, decode_event
 from eventlog.core.decider import REFERENCE
 from eventlog.core.row import Sender
 from events.catalogue import ReferenceAdopted
 from events.instants import BEGINNING, Instant
+from events.registry import latest
 from gridcall.verify.differences import Contradiction
 from intake.core.chain import BEGINNING as NO_HASH
 from intake.core.chain import GenerationLink, InputLink, hash_generation, hash_input
@@ -230,7 +231,7 @@ class ChainWalk:
     def _content_fault(self, entry: Entry) -> str | None:
         """Return what is wrong with the content that an adoption names."""
         try:
-            event = data_decoder(entry.type).decode(entry.data)
+            event = latest(decode_event(entry.type, entry.data))
         except NO_EVENT as fault:
             return f"it is no adoption: {fault}"
         if isinstance(event, ReferenceAdopted) and event.digest not in ("", *self._contents):

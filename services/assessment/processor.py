@@ -14,6 +14,7 @@ from eventlog.core.log import Source
 from eventlog.core.row import Generation, Row, Watermark
 from eventlog.input_order import InputOrder
 from eventlog.stages import Stages
+from events.errors import Outdated
 
 MERGED_ROWS = 4_000  # At once: the more rows, the fewer facts are written again.
 
@@ -51,7 +52,13 @@ class AssessmentProcessor:
 
     async def step(self) -> int:
         """Merge and apply the next rows; return how many the longer batch had."""
-        return max(await self.facts.step(), await self.runner.step())
+        try:
+            merged = await self.facts.step()
+        except Outdated:
+            if applied := await self.runner.step():
+                return applied  # What is merged is applied before the district halts.
+            raise
+        return max(merged, await self.runner.step())
 
     async def advance_time(self) -> None:
         """Let time pass up to the instant before which both logs are merged and applied."""

@@ -20,7 +20,7 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, open_database
 from events import catalogue as e
-from events.errors import Conflict
+from events.errors import Conflict, Outdated
 from events.instants import BEGINNING
 from events.topology import WRITER
 from tests.harness.calls import BOB, DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
@@ -145,6 +145,38 @@ async def test_the_next_owner_continues_where_the_last_one_stopped(world: World)
     assert second.read == {"cases": 18, "calls": 18}
     await catch_up(second)
     assert await world.stored_facts() == world.fresh_fold()
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+async def test_facts_stop_before_a_row_that_a_newer_build_wrote(batch: int, world: World) -> None:
+    await write_by_newer_build(world, position=40)
+    projection = await world.projection(batch)
+    with pytest.raises(Outdated, match=r"cases/city/40 is a gridcall\.lamp-lit\.v1"):
+        await catch_up(projection)
+    assert projection.read["cases"] == 39
+    assert await world.stored_facts() == world.fresh_fold(**projection.read)
+
+
+async def test_the_stage_applies_what_is_merged_before_it_stops(world: World) -> None:
+    await write_by_newer_build(world, position=40)
+    for owner in ("a", "b"):
+        processor = await world.processor(owner)
+        with pytest.raises(Outdated, match="cases/city/40"):
+            await step_for_ever(processor)
+        assert processor.read["cases"] == 38  # Row 39 is not released before the time of row 40.
+        await processor.facts.sink.release(CITY)
+
+
+async def step_for_ever(processor: AssessmentProcessor) -> None:
+    while True:
+        await processor.step()
+
+
+async def write_by_newer_build(world: World, position: int) -> None:
+    """Let a row of `cases` be of a type that this build does not know."""
+    change = "UPDATE routing.log SET type = 'gridcall.lamp-lit.v1' WHERE pos = $1"
+    await world.database.fetch(change, position)
+    world.cases.forget(CITY)
 
 
 async def test_a_zombie_merges_nothing(world: World) -> None:

@@ -197,8 +197,9 @@ def test_an_unknown_event_of_a_store_counts_as_personal() -> None:
 def test_a_reader_passes_an_unknown_event_and_a_stored_fold_stops_at_it() -> None:
     known, unknown = row_with(SECOND), row_of_newer_build()
     assert readable([known, unknown]) == [known]
+    assert foldable([known, unknown, known]) == [known]
     with pytest.raises(Outdated, match=r"cases/city/7 is a gridcall\.lamp-lit\.v1, which"):
-        foldable([known, unknown])
+        foldable([unknown, known])
 
 
 def test_data_that_do_not_fit_a_known_type_are_a_fault_and_not_unknown() -> None:

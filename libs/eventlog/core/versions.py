@@ -34,10 +34,16 @@ def readable(rows: Iterable[Row]) -> list[Row]:
 
 
 def foldable(rows: Iterable[Row]) -> list[Row]:
-    """Return rows in the newest version, for a fold that is stored. Raises Outdated for a row of an
-    unknown type.
+    """Return the rows before the first of an unknown type, in the newest version.
+
+    This is for a fold that is stored. Raises Outdated if the first row is of an unknown type.
     """
-    return [newest(require_known(row)) for row in rows]
+    known: list[Row] = []
+    for row in rows:
+        if known and type(row.event) is UnknownEvent:
+            break
+        known.append(newest(require_known(row)))
+    return known
 
 
 def require_known(row: Row) -> Row:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from eventlog.core.aggregates import Aggregates
 from eventlog.core.decider import Decider, Following, Input, ReferenceChanged, TimerFired
 from events.instants import Instant
-from events.registry import TYPE_OF
+from events.registry import TYPE_OF, latest
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -24,7 +24,7 @@ class Given(Generic[S, R]):
         self.decider = decider
         self.past = past
         self.aggregates: Aggregates[S, R] = Aggregates(decider)
-        for event in past:
+        for event in map(latest, past):
             if is_reference(event):
                 reference = decider.evolve_reference(self.aggregates.reference, event)
                 self.aggregates.reference = reference
