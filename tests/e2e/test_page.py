@@ -258,12 +258,14 @@ def post_issue(demo: Demo, reference: str, grid: str | None = None, **fields: st
     assert answer.status_code == 202, answer.text
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_posted_issue_is_on_the_page_at_once(browser: Browser, demo: Demo, language: str) -> None:
-    """Post a hundred issues. Each must have its row on the page before the next is posted."""
+@pytest.mark.parametrize(("language", "count"), [("zh", 100), ("en", 10)])
+def test_a_posted_issue_is_on_the_page_at_once(
+    browser: Browser, demo: Demo, language: str, count: int
+) -> None:
+    """Each issue must have its row on the page before the next is posted."""
     with context_of(browser, language, "light", DESK) as context:
         page = open_page(context, demo).page
-        for number in range(100):
+        for number in range(count):
             reference = f"PAGE-{language}-{number}"
             case = issue_id(CODE, demo.source, "hotline", reference)
             post_issue(demo, reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import signal
 import subprocess
@@ -29,6 +30,7 @@ class Process:
         self.running = subprocess.Popen(
             words, env=database_environment(database), cwd=ROOT, stderr=subprocess.PIPE, text=True
         )
+        atexit.register(self.running.kill)  # A test that fails ends nothing.
         self.output: list[str] = []
         self.url = self._read_url()
 

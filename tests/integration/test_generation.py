@@ -34,6 +34,7 @@ from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.paths import ROOT
 from tests.harness.postgres import fetch_rows
 from tests.harness.requirements import require
+from tests.harness.waiting import wait_until
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 
@@ -80,7 +81,14 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder, which knows one database."""
+    monkeypatch.setenv("GRIDCALL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def server(home: Path, tmp_path: Path) -> Iterator[Server]:
     require(
         (BINARIES / "pg_basebackup").exists(),
         f"no Postgres 15 in {BINARIES}: apt-get install postgresql-15",
@@ -110,7 +118,18 @@ def refusal_of(url: str) -> str:
     return done.stderr
 
 
-def post_issues(url: str, key: str, *references: str) -> list[int]:
+def wait_until_announced(home: Path, position: int) -> None:
+    """Wait until the data folder knows a position, without which nobody misses what is lost."""
+
+    def is_known() -> bool:
+        (path,) = home.glob("announced-*.json")
+        head = json.loads(path.read_text())["heads"].get("exampleville")
+        return bool(head and head[1] >= position)
+
+    wait_until(is_known)
+
+
+def post_issues(home: Path, url: str, key: str, *references: str) -> list[int]:
     """Post issues to an intake that runs for that alone."""
     process = Process(url)
     with client(process.url, key) as api:
@@ -123,9 +142,7 @@ def post_issues(url: str, key: str, *references: str) -> list[int]:
             api.post("/issues/grid", json=issue(reference)).json()["position"]
             for reference in references
         ]
-        api.get(
-            "/log/exampleville", params={"after": max(again), "wait": 1.5}
-        )  # Until it was announced how far it is.
+    wait_until_announced(home, max(again))
     assert process.end() == 0
     return statuses
 
@@ -140,15 +157,15 @@ def head_of(url: str) -> str:
 
 
 def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(
-    server: Server, tmp_path: Path
+    server: Server, home: Path, tmp_path: Path
 ) -> None:
     key = adopt_exampleville(server.url)
-    post_issues(server.url, key, "G-1")
+    post_issues(home, server.url, key, "G-1")
     taken_over = head_of(server.url)
     server.stop()
     backup = server.copy_data()
     server.start()
-    post_issues(server.url, key, "G-2", "G-3")
+    post_issues(home, server.url, key, "G-2", "G-3")
     lost = head_of(server.url)
     server.stop()
     server.start(backup)
@@ -156,7 +173,7 @@ def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(
     assert "ends at 5, but 7 was announced: the database was restored" in said
     assert "gridcall restore accept" in said
     assert "which goes on after position 5" in read_output(server.url, "restore", "accept")
-    assert post_issues(server.url, key, "G-2", "G-3", "G-4") == [200, 200, 200]
+    assert post_issues(home, server.url, key, "G-2", "G-3", "G-4") == [200, 200, 200]
     heads = tmp_path / "heads.txt"
     heads.write_text(f"{taken_over}\n{head_of(server.url)}\n")
     assert "8 inputs folded again" in read_verification(server.url, "--head", heads)
@@ -166,9 +183,9 @@ def test_a_database_restored_from_yesterdays_backup_is_a_new_generation(
     assert "began after position 5 (restore accept)" in done.stdout
 
 
-def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
+def test_a_promoted_standby_is_a_new_generation(server: Server, home: Path) -> None:
     key = adopt_exampleville(server.url)
-    post_issues(server.url, key, "P-1")
+    post_issues(home, server.url, key, "P-1")
     standby = server.folder / "standby"
     server.do(
         "pg_basebackup",
@@ -182,13 +199,13 @@ def test_a_promoted_standby_is_a_new_generation(server: Server) -> None:
     server.do("pg_ctl", "-w", "-D", str(standby), "promote")
     assert "timeline 00000002; it was system" in refusal_of(server.url)
     read_output(server.url, "restore", "accept")
-    assert post_issues(server.url, key, "P-2") == [200]
+    assert post_issues(home, server.url, key, "P-2") == [200]
     assert "6 inputs folded again" in read_verification(server.url)
 
 
-def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> None:
+def test_a_process_lives_through_a_restore_that_is_accepted(server: Server, home: Path) -> None:
     key = adopt_exampleville(server.url)
-    post_issues(server.url, key, "G-1")
+    post_issues(home, server.url, key, "G-1")
     server.stop()
     backup = server.copy_data()
     server.start()
@@ -197,7 +214,7 @@ def test_a_process_lives_through_a_restore_that_is_accepted(server: Server) -> N
     with client(process.url, key) as api:
         for reference in ("G-2", "G-3"):
             assert api.post("/issues/grid", json=issue(reference), headers=wait).status_code == 200
-        api.get("/log/exampleville", params={"after": 7, "wait": 1.5})  # Until it was announced.
+        wait_until_announced(home, 7)
         server.stop()
         server.start(backup)
         refused_as = api.post("/issues/grid", json=issue("G-4")).json()

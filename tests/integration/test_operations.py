@@ -22,7 +22,12 @@ from events.texts import UNSEEN_CHARACTER
 from events.topology import WRITER
 from gridcall.host.status import shards_of_all_logs, status
 from tests.harness.city import ANN, CASE, DAY, USED, matter
-from tests.harness.commands import database_environment, read_output
+from tests.harness.commands import (
+    database_environment,
+    invoke,
+    read_output,
+    run_on_database,
+)
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.paths import ROOT
@@ -73,19 +78,6 @@ def seeded_database(postgres: str) -> str:
     )
     process.end()
     return url
-
-
-def run_refused(url: str, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gridcall", *map(str, words)]
-    return subprocess.run(
-        command,
-        env=database_environment(url),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 def test_status_tells_positions_lag_owners_and_what_is_open(seeded_database: str) -> None:
@@ -193,7 +185,7 @@ def test_parked_cases_are_listed_with_their_fault_and_what_waits(seeded_database
 
 def test_doctor_says_how_many_inputs_wait(seeded_database: str) -> None:
     asyncio.run(execute(seeded_database, "UPDATE routing.shard SET input = 3"))
-    done = run_refused(seeded_database, "doctor")
+    done = invoke(seeded_database, "doctor")
     assert done.returncode == 3
     assert "cases/exampleville is 4 behind" in done.stdout
     asyncio.run(execute(seeded_database, "UPDATE routing.shard SET input = 7"))
@@ -210,7 +202,7 @@ def test_reference_data_are_adopted_once_and_named_by_their_file(
     assert read_output(seeded_database, *load) == "exampleville: admission list-2026 adopted\n"
     assert "nothing new" in read_output(seeded_database, *load)
     path.write_text('{"rows": [{"category": "Noise", "level": "moon", "rule": ""}]}')
-    done = run_refused(seeded_database, *load)
+    done = run_on_database(seeded_database, *load)
     assert done.returncode == 2
     assert "docs/reference-data.md" in done.stderr
 
@@ -218,14 +210,14 @@ def test_reference_data_are_adopted_once_and_named_by_their_file(
 def test_a_port_that_is_taken_is_said_before_anything_starts(seeded_database: str) -> None:
     process = Process(seeded_database)
     port = process.url.rpartition(":")[2]
-    done = run_refused(seeded_database, "up", "--port", port)
+    done = run_on_database(seeded_database, "up", "--port", port)
     process.end()
     assert done.returncode == 3
     assert f"port {port} of 127.0.0.1 cannot be used" in done.stderr
 
 
 def test_a_database_that_is_away_is_said_with_what_to_look_at() -> None:
-    done = run_refused("postgresql://nobody@127.0.0.1:9/nothing", "status")
+    done = run_on_database("postgresql://nobody@127.0.0.1:9/nothing", "status")
     assert done.returncode == 3
     assert "cannot be reached" in done.stderr
     assert "gridcall doctor" in done.stderr
@@ -234,7 +226,7 @@ def test_a_database_that_is_away_is_said_with_what_to_look_at() -> None:
 def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path: Path) -> None:
     """A fault that goes away with an admission list, in a process of its own."""
     key = adopt_exampleville(database)
-    assert "is not parked; gridcall parked lists" in run_refused(database, "retry", "x").stderr
+    assert "is not parked; gridcall parked lists" in run_on_database(database, "retry", "x").stderr
     process = Process(database, program=("-c", POISONED))
     with client(process.url, key) as api:
         api.post("/issues/grid", json=issue("S-1"), headers={"prefer": "wait=10"})
@@ -248,11 +240,11 @@ def test_a_parked_case_is_retried_once_the_fault_is_gone(database: str, tmp_path
         assert "waits behind it" in outcome["because"]
         (parked,) = json.loads(read_output(database, "parked", "--json"))
         assert (parked["fault"], parked["held"]) == ("KeyError: 'no admission list'", 1)
-        examined = run_refused(database, "doctor")
+        examined = invoke(database, "doctor")
         assert examined.returncode == 3
         assert "1 parked case, with 1 waiting input" in examined.stdout
         assert "gridcall retry CASE" in examined.stdout
-        again = run_refused(database, "retry", parked["case"])
+        again = run_on_database(database, "retry", parked["case"])
         assert again.returncode == 1
         assert "parked again in cases: KeyError" in again.stderr
         rows = [{"category": issue("S-1")["category"], "level": "grid", "rule": "row 1"}]
@@ -309,7 +301,7 @@ def foreign_database(postgres: str) -> str:
     ],
 )
 def test_texts_of_others_do_not_command_the_terminal(command: str, foreign_database: str) -> None:
-    done = run_refused(foreign_database, *command.split(" "))
+    done = run_on_database(foreign_database, *command.split(" "))
     shown = done.stdout + done.stderr
     unseen = UNSEEN_CHARACTER.findall(shown.replace("\n", "").replace("\t", ""))
     assert (unseen, "Traceback" in shown) == ([], False)
