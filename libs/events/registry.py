@@ -18,7 +18,7 @@ A log keeps each event as it was written. `latest` gives it to those who fold it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar, dataclass_transform, get_type_hints, overload
 
@@ -143,6 +143,13 @@ def latest(event: Any) -> Any:
     while (upcast := UPCASTERS.get(type(event))) is not None:
         event = upcast(event)
     return event
+
+
+def latest_of(events: Sequence[Any]) -> Sequence[Any]:
+    """Return events in their newest versions; the same list if all are in them."""
+    if UPCASTERS.keys().isdisjoint(map(type, events)):
+        return events
+    return [latest(event) for event in events]
 
 
 def upcaster(function: Upcaster) -> Upcaster:

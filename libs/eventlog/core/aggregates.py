@@ -8,10 +8,10 @@ amid a decision, because a replay does the same.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from eventlog.core.decider import Decider, Key, Timer
-from events.registry import latest
+from events.registry import UPCASTERS, latest
 from events.stored_inputs import StoredInput
 
 S = TypeVar("S")
@@ -40,14 +40,8 @@ class Aggregate(Generic[S]):
         return self.deferred is not None
 
 
-class Before(NamedTuple):
-    """An aggregate before a decision."""
-
-    state: Any
-    keys: Sequence[Key]
-    timers: Sequence[Timer]
-
-
+# The state, keys and timers of an aggregate before a decision.
+Before = tuple[Any, Sequence[Key], Sequence[Timer]]
 Changes = dict[str, Before]
 
 
@@ -88,14 +82,19 @@ class Aggregates(Generic[S, R]):
         """Fold events, each of its aggregate; return the timers that start. Changes are noted for
         `undo`, also if the decider raises.
         """
-        evolve = self.decider.evolve
+        decider = self.decider
+        evolve, keys_of, timers_of = decider.evolve, decider.keys, decider.timers
+        by_name = self.by_name
         started: list[Timer] = []
         for name, _, event in events:
-            aggregate = self.get(name)
+            aggregate = by_name.get(name) or self.get(name)
             if name not in changes:
-                changes[name] = Before(aggregate.state, aggregate.keys, aggregate.timers)
-            aggregate.state = evolve(aggregate.state, latest(event))
-            started += self._settle(name, aggregate)
+                changes[name] = (aggregate.state, aggregate.keys, aggregate.timers)
+            newest = latest(event) if type(event) in UPCASTERS else event
+            aggregate.state = state = evolve(aggregate.state, newest)
+            keys, timers = keys_of(state), timers_of(state)
+            if keys is not aggregate.keys or timers is not aggregate.timers:
+                started += self._settle(name, aggregate, keys, timers)
         return started
 
     def undo(self, changes: Changes) -> None:
@@ -112,21 +111,20 @@ class Aggregates(Generic[S, R]):
         Keys and timers of each aggregate become those that it gives.
         """
         self.decider = decider
-        return [
-            timer
-            for name, aggregate in self.by_name.items()
-            for timer in self._settle(name, aggregate)
-        ]
+        started: list[Timer] = []
+        for name, aggregate in self.by_name.items():
+            keys, timers = decider.keys(aggregate.state), decider.timers(aggregate.state)
+            started += self._settle(name, aggregate, keys, timers)
+        return started
 
-    def _settle(self, name: str, aggregate: Aggregate[S]) -> Sequence[Timer]:
-        """Take up the keys and timers of an aggregate's new state; return the timers that start."""
-        decider, state = self.decider, aggregate.state
-        running, timers = aggregate.timers, decider.timers(state)
-        self._set_keys(name, aggregate, decider.keys(state))
-        if timers is running:
-            return ()
+    def _settle(
+        self, name: str, aggregate: Aggregate[S], keys: Sequence[Key], timers: Sequence[Timer]
+    ) -> list[Timer]:
+        """Take up the keys and timers of an aggregate; return the timers that start."""
+        self._set_keys(name, aggregate, keys)
+        started = [timer for timer in timers if timer not in aggregate.timers]
         aggregate.timers = timers
-        return [timer for timer in timers if timer not in running]
+        return started
 
     def _set_keys(self, name: str, aggregate: Aggregate[S], keys: Sequence[Key]) -> None:
         """Bring the index up to date. Keys that cannot be indexed raise before it is changed."""

@@ -77,9 +77,9 @@ class Key(NamedTuple):
 class Input(NamedTuple):
     """An input of a decider: an event, `TimerFired` or `ReferenceChanged`, and its time.
 
-    `subject` is its aggregate, empty while that is still to be named. `id` is the cause that its
-    events name, and `answers` are those to the requests for it. An event is in its newest version;
-    `original` is it as its row has it.
+    `subject` is its aggregate; while that is still to be named, the subject of its row. `id` is the
+    cause that its events name, and `answers` are those to the requests for it. An event is in its
+    newest version; `original` is it as its row has it.
     """
 
     event: Any
