@@ -25,6 +25,7 @@ from typing import Any
 
 from eventlog.codec import envelope
 from eventlog.core.stage import Stage
+from events.topology import WRITER
 from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile_loader import load_profile
@@ -137,13 +138,7 @@ def measure_parts(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> 
             return profiler.runcall(function, *args) if name == profile_of else function(*args)
 
     def timed_apply(self: Stage[Any, Any], rows: Any) -> Any:
-        return call(
-            {"cases": "routing", "calls": "escalation"}[self.decider.log],
-            len(rows),
-            apply,
-            self,
-            rows,
-        )
+        return call(WRITER[self.decider.log], len(rows), apply, self, rows)
 
     def timed_read(self: ReportReader, log: str, shard: str, entries: Any) -> Any:
         return call("tables", len(entries), read, self, log, shard, entries)

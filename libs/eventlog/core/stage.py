@@ -256,8 +256,8 @@ class Stage(Generic[S, R]):
         if decided:
             affected = self.decider.find_affected(adoption, self.aggregates)
             events = [ReferenceChanged(name) for name in sorted(set(affected))]
-            found = look_up(self.lookup, self.aggregates, events)
-            for event, answers in zip(events, found, strict=True):
+            results = look_up(self.lookup, self.aggregates, events)
+            for event, answers in zip(events, results, strict=True):
                 if event.subject not in self.parked:
                     decided += self._meet(Input(event, time, event.subject, id_, answers))
         self._append(time, decided)
