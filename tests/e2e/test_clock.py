@@ -6,6 +6,7 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -55,6 +56,36 @@ def test_a_clock_that_steps_back_moves_no_time_back_and_fires_nothing_twice(
         post_overdue(posting)
     process.end()
     assert_that_time_went_on(database)
+
+
+def test_an_action_expires_when_its_report_does_not_come_in_time_also_after_a_restart(
+    city: tuple[str, str], processes: list[Process]
+) -> None:
+    database, key = city
+    named = {"line": "grid", "reference": "E-1"}
+    visit = {"reference": "v-1", "type": "visit_made", "by": "w:1", "issue": named}
+    processes.append(Process(database))
+    with client(processes[-1].url, key) as posting:
+        waits = posting.post("/actions", json=visit, headers=OUTCOME).json()
+        assert types_of(waits["outcome"]) == ["gridcall.action-waits.v1"]
+    processes[-1].end()
+    processes.append(Process(database))
+    asyncio.run(execute(database, CLOCK.format(ahead=31 * 24 * HOUR)))
+    read_output(database, "clock", "confirm")
+    with client(processes[-1].url, key) as posting:
+        report = posting.post("/issues/grid", json=issue("E-1"), headers=OUTCOME).json()
+        tracked = posting.get(f"/track/{waits['tracking']}", headers=OUTCOME).json()
+    assert not report["outcome"]["declined"]
+    assert tracked["outcome"]["declined"]
+    assert "within 30 days" in tracked["outcome"]["because"]
+    assert types_of(tracked["outcome"]) == ["gridcall.action-expired.v1"]
+    assert tracked["case"]["stage"] == "assigned", "nobody was there"
+    processes[-1].end()
+    assert "rows are equal" in read_verification(database)
+
+
+def types_of(outcome: dict[str, Any]) -> list[str]:
+    return [event["type"] for event in outcome["events"]]
 
 
 def test_a_district_that_is_ahead_of_the_clock_waits_for_a_hold(

@@ -139,7 +139,7 @@ ORDER: dict[str, Fault] = {
     "an input is of an unknown type": (
         change("intake", "visit-made", type="gridcall.seen.v9"),
         "unreadable",
-        "seen.v9",
+        "does not know: seen",
     ),
     "an outcome is of an unknown type": (
         change("cases", "case-visited", type="gridcall.seen.v1"),
