@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.commands import environment
+from tests.harness.commands import environment, read_output
 from tests.harness.paths import ROOT
 from tests.harness.simulation import command, read_files, run_command, wait_for_rows
 
@@ -45,6 +45,7 @@ def compared_after_kills(
         assert not (folder / "table").exists()
     assert run_command(words).returncode == 0
     assert read_files(folder / "table") == read_files(folder / "memory")
+    assert "rows are equal" in read_output(url, "verify"), "assessment's log, too"
 
 
 def test_january_has_the_same_bytes_when_it_is_killed_ten_times(

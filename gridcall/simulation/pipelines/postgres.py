@@ -72,10 +72,14 @@ class StoredPipeline:
         await asyncio.gather(accepting, self._wait_for_stages())
 
     async def _wait_for_stages(self) -> None:
-        """Wait until no log is far behind those that it reads, and let the reports follow."""
+        """Wait until no log is far behind the one that it reads, and let the reports follow.
+
+        A log that is merged from several is not waited for: its last rows need a later input.
+        """
         for stage in STAGES:
-            read = [await self._logs[log].watermark(self.district) for log in stage.inputs]
-            await self._wait_for(self._logs[stage.log or ""], sum(each.position for each in read))
+            if len(stage.inputs) == 1:
+                head = (await self._logs[stage.inputs[0]].watermark(self.district)).position
+                await self._wait_for(self._logs[stage.log or ""], head)
         await self._read_reports()
 
     async def announce(self, watermark: Instant) -> None:
@@ -91,7 +95,7 @@ class StoredPipeline:
         return watermark
 
     async def _wait_for(self, log: PostgresLog, head: int) -> None:
-        """Wait until a stage is not far behind the `head` rows that it reads."""
+        """Wait until a stage is not far behind the log that it reads, which ends at `head`."""
         async for _ in self._changes(log):
             if (await log.progress(self.district)).input >= head - self._rows_ahead:
                 break

@@ -24,10 +24,8 @@ FLEET = ("intake",) * 3 + ("routing",) * 2 + ("escalation",) * 2 + ("assessment"
 BEHIND = """
 SELECT (SELECT sum(pos) FROM intake.shard) > (SELECT sum(input) FROM routing.shard)
   OR (SELECT sum(pos) FROM routing.shard) > (SELECT sum(input) FROM escalation.shard)
-  OR (SELECT sum(pos) FROM routing.shard)
-    > (SELECT coalesce(sum(pos), 0) FROM assessment.merged WHERE log = 'cases')
-  OR (SELECT sum(pos) FROM escalation.shard)
-    > (SELECT coalesce(sum(pos), 0) FROM assessment.merged WHERE log = 'calls')
+  OR (SELECT sum(pos) FROM routing.shard) + (SELECT sum(pos) FROM escalation.shard)
+    > (SELECT sum(input) FROM assessment.shard)
 """
 
 

@@ -42,7 +42,7 @@ from tests.harness.proxy import Proxy
 
 SERVICES = ("intake", "routing", "escalation", "assessment")
 FLEET = tuple(service for service in SERVICES for _ in range(2))
-LOGS = ("intake", "cases", "calls", "time")
+LOGS = ("intake", "cases", "calls", "evaluations", "time")
 FAULTS = 17  # As many kinds.
 PAUSE_SECONDS = 5.0  # Longer than a lease.
 CAUGHT_UP_SECONDS = 120
@@ -52,8 +52,8 @@ POSITIONS = {
     "routing": "SELECT pos, (SELECT sum(pos) FROM routing.sent) AS sent, input FROM routing.shard",
     "escalation": "SELECT pos, (SELECT sum(pos) FROM escalation.sent) AS sent, input "
     "FROM escalation.shard",
-    "assessment": "SELECT 0 AS pos, 0 AS sent, pos AS input FROM assessment.merged "
-    "WHERE log = 'calls'",
+    "assessment": "SELECT pos, (SELECT sum(pos) FROM assessment.sent) AS sent, input "
+    "FROM assessment.shard",
 }
 
 
@@ -347,7 +347,7 @@ class OverKafka(Campaign):
                 return False
             if routing["input"] < intake["pos"] or escalation["input"] < routing["pos"]:
                 return False
-            if assessment["input"] < escalation["pos"]:
+            if assessment["input"] < routing["pos"] + escalation["pos"]:
                 return False
             await self.upstream.read_answers()
             return self.upstream.published <= self.upstream.answers.keys()
