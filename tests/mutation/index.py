@@ -9,9 +9,13 @@ from eventlog.core.aggregates import Aggregate, Aggregates, Changes
 from eventlog.core.decider import Decider, Key, Timer
 from eventlog.core.row import Row
 from eventlog.core.stage import Stage
+from tests.harness.city import IN_0101, MAP_ADOPTED, ROSTER_SENT
 from tests.harness.kernel.shard import adopt_level, close, move, note, report, retry
 from tests.harness.kernel.toy import NEW
 from tests.mutation.faults import PlantedFault, history
+from tests.mutation.inputs import S
+from tests.mutation.inputs import report as report_issue
+from tests.mutation.memory import InMemory, in_memory
 from tests.mutation.toy import ToyWorld, in_toytown
 from tests.mutation.weakening import Weakening, method
 
@@ -60,6 +64,16 @@ def fold_later_events_by(
     return ()
 
 
+@history(in_memory)
+async def a_new_owner_adopts_a_map(world: InMemory) -> None:
+    """Report a case without a map. The owner dies, and the map moves the case to its grid."""
+    await world.come(10 * S, report_issue("a", 99 * S, IN_0101))
+    await world.follow()
+    world.owner("cases").die()
+    await world.come(11 * S, MAP_ADOPTED, ROSTER_SENT)
+    await world.follow()
+
+
 @history(in_toytown)
 async def a_new_owner_gets_a_report_of_a_known_matter(world: ToyWorld) -> None:
     world.come(10, report(1, "noise"), report(2, "smell"))
@@ -90,6 +104,13 @@ async def another_decider_knows_other_keys(world: ToyWorld) -> None:
 
 
 FAULTS = (
+    PlantedFault(
+        "index folded on replay, for an adoption",
+        "A new owner finds the cases that reference data concern.",
+        (Weakening("`Stage.replay` does not fold the index", replay_without_index),),
+        a_new_owner_adopts_a_map,
+        ("verify",),
+    ),
     PlantedFault(
         "index folded on replay",
         "A new owner's index is the fold of its whole log.",
