@@ -213,13 +213,13 @@ def test_an_older_build_halts_before_the_adoption_and_a_newer_one_goes_on(
     assert f"exampleville is decided by {NEXT}, and this build has {DECIDER_VERSION}" in (
         doctor.stdout
     )
+    older.end()
     verified = invoke(database, "verify")
     assert verified.returncode == 4, "nothing was decided beyond it"
     assert "not compared: cases has applied 5 of 7 rows of intake" in verified.stdout
 
     newer = Process(database, program=NEWER)
     processes.append(newer)
-    older.end()
     wait_until(lambda: fetch_rows(database, cases)[0]["n"] == 2)
     newer.end()
     verified = newer_build(database, "verify")
