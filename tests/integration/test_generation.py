@@ -10,17 +10,20 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
 from embedded.account import server_account
-from eventlog.core.row import Generation
+from eventlog.core.row import Generation, Progress
+from eventlog.input_order import MergedOrder
 from eventlog.notifier import Notifier
-from eventlog.postgres.generation import DatabaseCheck
+from eventlog.postgres.generation import DatabaseCheck, cut, order_generations
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import open_database
 from events.errors import Halted
-from events.topology import UPSTREAM
+from events.topology import LOGS, UPSTREAM, WRITER
 from gridcall.host.migrations import prepare
 from tests.contract.log_contract import SHARD, row_at, visit
 from tests.harness.commands import (
@@ -281,3 +284,42 @@ async def test_a_separate_stage_is_cut_back_to_the_new_generation(
         await cases.follow(SHARD, now)
         assert [row.position for row in await cases.read(SHARD, 0, 9)] == [1]
         assert await cases.generation(SHARD) == now
+
+
+@pytest.mark.parametrize(("fork", "common"), [(0, 0), (1, 1), (2, 3), (3, 4), (4, 7)])
+async def test_a_stage_of_two_logs_is_cut_back_to_the_last_common_row_of_the_first(
+    database: str, fork: int, common: int
+) -> None:
+    """Cases are at 10, 20, 20, 30 and calls at 10, 20, 20: their rows come after those of cases."""
+    async with open_database(database, size=2) as own:
+        logs = {log: PostgresLog(log, WRITER[log], own, Notifier(), "a") for log in LOGS}
+        for log, times in (("cases", (10, 20, 20, 30)), ("calls", (10, 20, 20))):
+            await logs[log].lease(SHARD)
+            rows = [
+                row_at(logs[log], position, time, sequence=position)
+                for position, time in enumerate(times, 1)
+            ]
+            await logs[log].commit(SHARD, rows)
+        await logs["evaluations"].lease(SHARD)
+        rows = [row_at(logs["evaluations"], n, n, sequence=n)._replace(input=n) for n in (1, 2, 3)]
+        await logs["evaluations"].commit(SHARD, rows, Progress(7, 30))
+        for schema, start in (("routing", fork), ("escalation", 3)):
+            sql = f"UPDATE {schema}.shard SET generation = 2, before = 1, start = $1"
+            await own.fetch(sql, start)
+        await own.fetch("UPDATE assessment.shard SET generation = 1")
+        read = await MergedOrder(logs["cases"], logs["calls"]).generation(SHARD)
+        assert read == Generation(2, 1, common)
+
+        async def cut_back(connection: asyncpg.Connection[Any]) -> None:
+            services = ("routing", "escalation", "assessment")
+            connections = dict.fromkeys(services, connection)
+            result = await order_generations(UPSTREAM["assessment"], connections)
+            assert result[SHARD] == read, "both read the same"
+            await cut("assessment", connection, result)
+
+        await own.on_connection(cut_back)
+        logs["evaluations"].forget(SHARD)
+        assert [row.input for row in await logs["evaluations"].read(SHARD, 0, 9)] == [
+            n for n in (1, 2, 3) if n <= common
+        ]
+        assert (await logs["evaluations"].progress(SHARD)).input == common
