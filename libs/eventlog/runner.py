@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from eventlog.core.decider import REFERENCE
 from eventlog.core.log import Log
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
@@ -100,12 +101,18 @@ class Runner(Generic[S, R]):
         rows = await self.order.read(stage.shard, stage.read, self.batch)
         await self.fetch(rows)
         for start in range(0, len(rows), PART):
-            self._decided += stage.apply(rows[start : start + PART])
+            self._decided += await self._apply(rows[start : start + PART])
             self._progress = stage.progress
             if stage.blocked:
                 break  # What was decided is committed first; the next step raises.
             await asyncio.sleep(0)
         return len(rows)
+
+    async def _apply(self, rows: Sequence[Row]) -> list[Row]:
+        """Apply rows. An adoption may concern every aggregate: it leaves the event loop free."""
+        if any(row.subject == REFERENCE for row in rows):
+            return await asyncio.to_thread(self.stage.apply, rows)
+        return self.stage.apply(rows)
 
     def _take_decided(self) -> tuple[list[Row], Progress]:
         """Return the rows that are not committed yet, and the stage's progress with them."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from eventlog.core.log import Log
 from eventlog.core.row import Generation
@@ -24,6 +24,8 @@ LEASE_POLL_SECONDS = 0.2  # Nothing announces that a lease ran out.
 SOURCE_POLL_SECONDS = 1.0  # A reader looks by itself this often, in case a notification was lost.
 ADVANCE_SECONDS = 0.05  # While rows come, time advances this often: doing it after each costs more.
 HALTED_SECONDS = 5.0  # An operator has to act first.
+
+T = TypeVar("T")
 
 log = logging.getLogger("gridcall")
 
@@ -143,7 +145,7 @@ class ShardSupervisor:
             await self.sink.release(self.shard)
             return
         await self.sink.follow(self.shard, generation)
-        await self._replay(processor)
+        await self._renew_during(processor.replay())
         self.runner, self.halted_because = processor, ""
         self._log.clear()
         self._backoff.reset()
@@ -154,7 +156,7 @@ class ShardSupervisor:
         last_log, advanced_at = processor.order.last_log, 0.0
         while True:
             count = self.notifier.count(last_log, self.shard)
-            read = await processor.step()
+            read = await self._renew_during(processor.step())
             if read == processor.batch:
                 continue
             is_due = not read or monotonic() > advanced_at + ADVANCE_SECONDS
@@ -164,15 +166,18 @@ class ShardSupervisor:
             seconds = SOURCE_POLL_SECONDS if is_due else ADVANCE_SECONDS
             await self.notifier.wait(last_log, self.shard, count, seconds)
 
-    async def _replay(self, processor: Processor) -> None:
-        """Replay while the lease is renewed, because a long log takes longer than a lease."""
-        replaying = asyncio.ensure_future(processor.replay())
+    async def _renew_during(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await work while the lease is renewed.
+
+        A long log is replayed for longer than a lease, and so is decided what concerns every case.
+        """
+        working = asyncio.ensure_future(work)
         try:
-            while not (await asyncio.wait([replaying], timeout=SOURCE_POLL_SECONDS))[0]:
+            while not (await asyncio.wait([working], timeout=SOURCE_POLL_SECONDS))[0]:
                 await self.sink.renew(self.shard)
-            await replaying
+            return await working
         finally:
-            replaying.cancel()
+            working.cancel()
 
     async def _release(self) -> None:
         try:

@@ -99,6 +99,17 @@ POLICIES_ADOPTED = PoliciesAdopted(
 )
 ADMISSION_ADOPTED = ReferenceAdopted(kind="admission", name="list-2025", digest=digest(ADMISSION))
 
+# The next roster: Ann has left 0101 to Dan, nobody follows Bob, and the school has got somebody.
+# On the next map 0101 is where 0102 was before, and that is gone.
+NEXT_ROSTER = Roster({"0101": "dan", "0201": "cy", "SCHOOL": "sue"}, ROSTER.receivers)
+NEXT_MAP = GridMap(
+    "city",
+    "City",
+    (Grid("0201", "02", False, square(0, 0)), Grid("0101", "01", False, square(1, 0))),
+)
+NEXT_ROSTER_SENT = ReferenceAdopted(kind="roster", name="roster-2", digest=digest(NEXT_ROSTER))
+NEXT_MAP_ADOPTED = ReferenceAdopted(kind="map", name="map-2", digest=digest(NEXT_MAP))
+
 LIBRARY = ContentLibrary(CONTENTS)
 routing = Routing("city", LIBRARY)
 escalation = Escalation()

@@ -20,6 +20,8 @@ from tests.harness.city import (
     DAY,
     HOUR,
     MAP_ADOPTED,
+    NEXT_MAP_ADOPTED,
+    NEXT_ROSTER_SENT,
     POLICIES_SENT,
     ROSTER_SENT,
 )
@@ -116,7 +118,8 @@ issues = st.builds(
     claims=claims,
     rules=st.just(()),
 )
-inputs = st.one_of(issues, issues, actions, actions, actions, actions)
+adoptions = st.sampled_from([MAP_ADOPTED, NEXT_MAP_ADOPTED, ROSTER_SENT, NEXT_ROSTER_SENT])
+inputs = st.one_of(issues, issues, actions, actions, actions, actions, adoptions)
 histories = st.lists(
     st.tuples(st.integers(0, 5 * DAY) | st.sampled_from([0, HOUR, DAY]), inputs), max_size=25
 )
@@ -133,6 +136,8 @@ def drafts_of(history: list[tuple[int, Any]], *, strict: bool) -> list[Draft]:
             if event.issue not in seen:
                 drafts.append(Draft(at, event.issue, event))
             seen.add(event.issue)
+        elif isinstance(event, e.ReferenceAdopted):
+            drafts.append(Draft(at, REFERENCE, event))
         else:
             drafts.append(Draft(at, f"x{number}", event))
     return drafts

@@ -18,6 +18,7 @@ from eventlog.postgres.pool import Database, open_database
 from events.catalogue import (
     Event,
     IssueReported,
+    ReferenceAdopted,
 )
 from events.errors import GridcallError, Unavailable
 from events.instants import Instant
@@ -26,6 +27,8 @@ from gridcall.verify import verify
 from intake.acceptor import Accepted, Acceptor
 from intake.core.submission import Item
 from intake.item_codec import item_of
+from intake.store import IntakeStore
+from tests.harness.city import CONTENTS
 from tests.harness.senders import SENDER
 from tests.mutation.inputs import CITY, REFERENCES, S
 from tests.mutation.world import Owner, World
@@ -132,7 +135,12 @@ class OnPostgres(World):
 
     async def come(self, at: Instant, *events: Event) -> None:
         await self.set_clock(at)
-        await self.post(Acceptor(self.connection, Notifier()), *events)
+        adoptions = [event for event in events if isinstance(event, ReferenceAdopted)]
+        if adoptions:
+            await IntakeStore(self.connection).add_contents(CONTENTS)
+            await self.log("intake", "a").append_reference(CITY, adoptions, SENDER)
+        if items := [event for event in events if not isinstance(event, ReferenceAdopted)]:
+            await self.post(Acceptor(self.connection, Notifier()), *items)
 
     async def post(self, acceptor: Acceptor, *events: Any) -> None:
         items = [item_of(event, SENDER) for event in events]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.mutation import (
+    adoptions,
     clocks,
     commits,
     deferrals,
@@ -32,6 +33,7 @@ PLANTED_FAULTS = (
     *poison.FAULTS,
     *deferrals.FAULTS,
     *index.FAULTS,
+    *adoptions.FAULTS,
     *versions.FAULTS,
     *merged.FAULTS,
 )

@@ -10,6 +10,7 @@ A commit whose answer was lost is looked up: the shard's position tells whether 
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from eventlog.retry import retry
 from events.errors import Conflict, Halted, Unavailable
 from events.instants import BEGINNING, Instant
 
+MANY = 5_000  # Rows of one commit: an adoption that moves many cases.
 TAIL_ROWS = 8_000
 
 
@@ -227,11 +229,10 @@ class PostgresLog:
         last = self._fences.get(shard, Fence(0, rows[0].position - 1))
         input_, watermark = progress or Progress(rows[-1].input, rows[-1].time)
         fence = (shard, last.epoch, rows[0].position - 1, input_, watermark, len(rows))
+        columns = await encode_columns(rows)
         try:
             moved = bool(
-                await self._fetch(
-                    sql.COMMIT, *fence, LEASE_SECONDS, rows[0].time, *row_columns(rows)
-                )
+                await self._fetch(sql.COMMIT, *fence, LEASE_SECONDS, rows[0].time, *columns)
             )
         except Unavailable as fault:
             moved = await self._is_committed(shard, last.epoch, rows, fault)
@@ -281,3 +282,8 @@ class PostgresLog:
             return f"the shard has another owner, {owner!r}, in epoch {now} after {epoch}"
         head = f"at {records[0]}" if records else "empty"
         return f"it does not follow {self.name}/{shard}, which is {head} (ts {row.time})"
+
+
+async def encode_columns(rows: Sequence[Row]) -> list[str]:
+    """Return the columns of rows. Many are encoded in a thread, so that the event loop goes on."""
+    return row_columns(rows) if len(rows) < MANY else await asyncio.to_thread(row_columns, rows)
