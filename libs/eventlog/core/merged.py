@@ -35,7 +35,8 @@ def release(pages: Sequence[Page], limit: int) -> list[Row]:
     until = min(map(complete_until, pages))
     released: list[Row] = []
     for page in pages:
-        released += page.rows[: bisect_left(page.rows, until, key=time_of)]
+        end = bisect_left(page.rows, until, key=time_of)
+        released += page.rows[: min(end, limit)]  # A page of one instant may have far more.
     released.sort(key=time_of)  # It is stable: of one time, rows of the first log stay before.
     return released[:limit]
 
