@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from eventlog.core.row import Row
-from events.errors import Invalid
+from events.errors import Halted, Invalid
 from events.instants import Instant, instant, rfc3339
 from events.registry import CATALOGUE, TYPE_NAME, TYPE_OF, UnknownEvent
 
@@ -141,6 +141,18 @@ def row_of(log: str, shard: str, columns: Iterable[Any]) -> Row:
         cause,
         decode_event(type_name, data),
     )
+
+
+def stored_row(log: str, shard: str, columns: Iterable[Any]) -> Row:
+    """Return the row of an entry of a database. Raises Halted if its fields are not its type's."""
+    try:
+        return row_of(log, shard, columns)
+    except NO_EVENT as fault:
+        position, *_, type_name, _ = columns
+        raise Halted(
+            f"{log}/{shard}/{position} is no {type_name} of this build: {fault}. Either it was "
+            "changed, or an unreleased build wrote it: see gridcall verify, or begin a new database"
+        ) from fault
 
 
 def decode_event(type_name: str, data: bytes | msgspec.Raw) -> Any:

@@ -91,6 +91,15 @@ async def test_the_log_on_postgres_finds_late_rows(database: str) -> None:
         assert "log_late" in "".join(line for (line,) in plan)
 
 
+async def test_a_row_whose_fields_are_not_of_its_type_halts_its_readers(database: str) -> None:
+    async with open_log(database) as log:
+        await log.append(SHARD, [visit(1, 1)])
+    await execute(database, "UPDATE intake.log SET data = '{}'")
+    async with open_log(database) as log:
+        with pytest.raises(Halted, match=r"city/1 is no gridcall.visit-made.v1 of this build"):
+            await log.read(SHARD, 0, 10)
+
+
 async def test_a_zombie_cannot_commit(database: str) -> None:
     async with (
         open_log(database, "cases", "a") as zombie,

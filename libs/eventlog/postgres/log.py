@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from eventlog.codec import Entry, row_of
+from eventlog.codec import Entry, stored_row
 from eventlog.core.decider import REFERENCE
 from eventlog.core.log import check_follows, row_at
 from eventlog.core.row import Draft, Generation, Head, Progress, Row, Sender, Watermark
@@ -95,7 +95,7 @@ class PostgresLog:
         if written:
             return written
         records = await self._fetch(sql.READ, shard, after, limit)
-        return [row_of(self.name, shard, record) for record in records]
+        return [stored_row(self.name, shard, record) for record in records]
 
     async def entries(self, shard: str, after: int, limit: int) -> list[Entry]:
         """Return at most `limit` entries after a position, in order."""
@@ -104,7 +104,7 @@ class PostgresLog:
     async def late(self, shard: str, cause: str) -> list[Row]:
         """Return the late rows of a cause, in order."""
         entries = await self.late_entries(shard, cause)
-        return [row_of(self.name, shard, each) for each in entries]
+        return [stored_row(self.name, shard, each) for each in entries]
 
     async def late_entries(self, shard: str, cause: str) -> list[Entry]:
         """Return the entries of those rows. The log of a stage has an index of them."""

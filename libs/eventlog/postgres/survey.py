@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from eventlog.codec import row_of
+from eventlog.codec import stored_row
 from eventlog.core.row import Row
 from eventlog.core.versions import newest
 from eventlog.postgres.pool import SupportsFetch
@@ -96,7 +96,7 @@ class Survey:
 
     async def _rows(self, sql: str, shard: str, kinds: Collection[type]) -> Iterator[Row]:
         records = await self._database.fetch(self._sql(sql), shard, names_of_versions(kinds))
-        return (newest(row_of(self._log, shard, record)) for record in records)
+        return (newest(stored_row(self._log, shard, record)) for record in records)
 
     def _sql(self, statement: str) -> str:
         return statement.format(schema=self._schema, columns=COLUMNS)
