@@ -138,8 +138,13 @@ def lost_findings(condition: Condition, look: Look) -> list[Finding]:
 
 
 def lag_of(condition: Condition, state: ShardState, look: Look) -> int:
-    """Return the number of input rows that are written and not applied."""
+    """Return the number of input rows that are written and not applied.
+
+    Rows of merged logs wait until time has passed them in all. In a hold it does not pass.
+    """
     sources = source_states(condition, state.shard, look)
+    if len(sources) > 1 and state.time >= min(source.time for source in sources):
+        return 0
     return max(0, sum(source.position for source in sources) - state.applied)
 
 

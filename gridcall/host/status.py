@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from casebook import CALL_CHANGES, Call, Case, evolve_call, evolve_case, raised_call
@@ -81,11 +83,21 @@ async def read_shards(connection: SupportsFetch) -> list[dict[str, Any]]:
     heads = {log: await survey(log, connection).heads() for log in LOGS}
     shards = []
     for log in LOGS:
-        written: Counter[str] = Counter()
-        for source in SERVICE[WRITER[log]].inputs:
-            written.update({head.shard: head.position for head in heads[source]})
-        shards += [shard_status(log, head, written[head.shard]) for head in heads[log]]
+        read = [heads[source] for source in SERVICE[WRITER[log]].inputs]
+        for head in heads[log]:
+            sources = [each for each in chain(*read) if each.shard == head.shard]
+            shards.append(shard_status(log, head, rows_to_apply(head, sources)))
     return shards
+
+
+def rows_to_apply(head: Head, sources: Sequence[Head]) -> int:
+    """Return how many rows a stage can have applied.
+
+    Rows of merged logs wait until time has passed them in all.
+    """
+    if len(sources) > 1 and head.time >= min(source.time for source in sources):
+        return head.input
+    return sum(source.position for source in sources)
 
 
 def survey(log: str, database: SupportsFetch) -> Survey:

@@ -53,7 +53,8 @@ UPDATE intake.shard SET pos = l.pos, ts = l.ts, head = l.hash
 FROM intake.log l WHERE l.pos = {LAST};
 DELETE FROM escalation.log; DELETE FROM routing.log;
 DELETE FROM escalation.shard; DELETE FROM routing.shard;
-DELETE FROM assessment.fact; DELETE FROM assessment.merged; DELETE FROM assessment.shard
+DELETE FROM assessment.fact; DELETE FROM assessment.merged; DELETE FROM assessment.log;
+DELETE FROM assessment.shard
 """
 
 NO_REFERENCE = "ALTER TABLE intake.key DROP CONSTRAINT key_district_fkey; "
@@ -209,7 +210,7 @@ ASSESSMENT = {
     "DELETE FROM assessment.merged",
     "months are counted in another zone": "UPDATE assessment.merged SET zone = 'Asia/Tokyo'",
     "an evaluation is made up": "INSERT INTO assessment.log "
-    "SELECT * FROM escalation.log WHERE pos = 1",
+    "SELECT * FROM escalation.log WHERE pos = 4",
 }
 TAMPERINGS = {
     **{f"intake: {name}": sql for name, sql in INPUTS.items()},
@@ -349,7 +350,8 @@ async def test_a_head_of_any_earlier_position_is_found_in_the_chain(
 async def test_a_stage_that_was_emptied_is_not_equal(connection: asyncpg.Connection[Any]) -> None:
     await connection.execute(
         "DELETE FROM escalation.log; DELETE FROM escalation.shard;"
-        "DELETE FROM assessment.merged; DELETE FROM assessment.fact"
+        "DELETE FROM assessment.merged; DELETE FROM assessment.fact;"
+        "DELETE FROM assessment.log; DELETE FROM assessment.shard"
     )
     (verified,) = await findings(connection)
     assert verified.difference is None
