@@ -330,7 +330,7 @@ def test_a_case_parked_before_its_report_is_counted_in_any_batch_size(
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError("poison")
 
-    monkeypatch.setattr("routing.core.steps.defer.store", fail)
+    monkeypatch.setattr("routing.core.steps.defer.expiry", fail)
     for batch in (1, 1000):
         feed = read_feed(profile, lines, INPUTS, until)
         tables = ReportReader()
