@@ -81,7 +81,7 @@ async def commit_row_by_row(
 
 @method(Stage, "stop")
 def never_stop(real: object, self: Stage[Any, Any]) -> None:
-    self._is_stopped = False
+    self.blocked = ""
 
 
 @method(Runner, "replay")

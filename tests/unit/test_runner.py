@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from escalation.core.decider import Escalation
+from eventlog.core.decider import REFERENCE
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Progress, Row, Watermark
 from eventlog.core.stage import Stage
@@ -15,9 +18,7 @@ from eventlog.input_order import SingleOrder
 from eventlog.runner import Runner
 from events import catalogue as e
 from events.errors import Conflict, Halted
-from tests.harness.city import (
-    ANN,
-)
+from tests.harness.city import ANN, POLICIES_ADOPTED
 from tests.harness.tape import Tape, report
 
 
@@ -62,6 +63,39 @@ async def test_what_was_decided_while_a_commit_failed_is_never_written() -> None
     assert not await sink.read("city", 0, 9)
     await Runner(Stage(Escalation(), "city"), SingleOrder(source), sink, 2).catch_up()
     assert [row.subject for row in await sink.read("city", 0, 9)] == ["a", "b", "c"]
+
+
+class RefusingMeanwhile(MemoryLog):
+    """A log whose commit fails while the next rows are applied in a thread."""
+
+    def __init__(self) -> None:
+        super().__init__("calls")
+        self.is_applying, self.has_failed = threading.Event(), threading.Event()
+
+    async def commit(self, shard: str, rows: Sequence[Row], passed: Progress | None = None) -> None:
+        if rows:
+            await asyncio.to_thread(self.is_applying.wait, 5)
+            asyncio.get_running_loop().call_soon(self.has_failed.set)
+            raise Conflict("somebody else wrote first")
+
+
+async def test_a_commit_that_fails_while_an_adoption_is_applied_stops_the_stage() -> None:
+    tape, source, sink = Tape("cases"), MemoryLog("cases"), RefusingMeanwhile()
+    await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
+    await source.commit("city", tape.write(11, REFERENCE, POLICIES_ADOPTED, POLICIES_ADOPTED))
+
+    class Waiting(Escalation):
+        def decide_reference(self, event: e.Adopted, view: Any) -> Sequence[e.Adopted]:
+            sink.is_applying.set()
+            assert sink.has_failed.wait(5)
+            return super().decide_reference(event, view)
+
+    runner = Runner(Stage(Waiting(), "city"), SingleOrder(source), sink, 2)
+    await runner.step()
+    with pytest.raises(Conflict):
+        await runner.step()
+    with pytest.raises(Halted, match="was stopped"):
+        runner.stage.apply([])
 
 
 class Hanging(MemoryLog):

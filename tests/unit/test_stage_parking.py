@@ -214,7 +214,7 @@ def test_what_is_no_fault_of_the_case_stops_the_shard(fault: Exception) -> None:
     rows = tape.write(10, "bad", *report("bad", 10, 20))
     with pytest.raises(type(fault)):
         stage.apply(rows)
-    with pytest.raises(Halted, match="replay its log with a new stage"):
+    with pytest.raises(Halted, match="replay it with a new stage"):
         stage.apply(rows)
 
 

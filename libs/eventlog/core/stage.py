@@ -60,7 +60,7 @@ class Stage(Generic[S, R]):
     `decider` decides until another version is adopted; `versions` are those that can be. All fold
     the same states. `lookup` answers, once per batch, the requests of the decider for what is known
     outside the core. A stage of several logs `adopts_from` one of them, because each passes
-    reference data on. `blocked` says why the stage stops before its next input.
+    reference data on. `blocked` says why the stage decides no more.
     """
 
     def __init__(
@@ -84,7 +84,6 @@ class Stage(Generic[S, R]):
         self.blocked = ""
         self._versions = versions or {}
         self._adopts_from = adopts_from
-        self._is_stopped = False
         self._timers: list[Timer] = []
         self._out: list[Row] = []
         self.aggregates.get(REFERENCE)  # It numbers the events of reference data.
@@ -143,17 +142,18 @@ class Stage(Generic[S, R]):
 
     def stop(self) -> None:
         """Refuse all further work, because this stage knows more than its log has."""
-        self._is_stopped = True
+        self.blocked = f"{self.decider.log}/{self.shard} was stopped: replay it with a new stage"
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
         """Stop the stage for good if the block raises: it then knows more than its log has."""
-        if self._is_stopped or self.blocked:
-            half_way = "was stopped half-way: replay its log with a new stage"
-            raise Halted(self.blocked or f"{self.decider.log}/{self.shard} {half_way}")
-        self._is_stopped = True
-        yield
-        self._is_stopped = False
+        if self.blocked:
+            raise Halted(self.blocked)
+        try:
+            yield
+        except BaseException:
+            self.stop()
+            raise
 
     def _take_out(self) -> list[Row]:
         out, self._out = self._out, []
