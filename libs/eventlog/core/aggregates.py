@@ -128,14 +128,23 @@ class Aggregates(Generic[S, R]):
 
     def _set_keys(self, name: str, aggregate: Aggregate[S], keys: Sequence[Key]) -> None:
         """Bring the index up to date. Keys that cannot be indexed raise before it is changed."""
-        if keys is aggregate.keys:
+        before = aggregate.keys
+        if keys is before:
             return
-        before, after = set(aggregate.keys), set(keys)
-        for kind, value in before - after:
-            names = self._index[kind]
-            names[value].discard(name)
-            if not names[value]:
-                del names[value]
-        for kind, value in after - before:
-            self._index.setdefault(kind, {}).setdefault(value, set()).add(name)
+        hash((*keys,))
+        for key in before:
+            if key not in keys:
+                self._remove(name, key)
+        for key in keys:
+            if key not in before:
+                self._index.setdefault(key.kind, {}).setdefault(key.value, set()).add(name)
         aggregate.keys = keys
+
+    def _remove(self, name: str, key: Key) -> None:
+        """Remove an aggregate from those of a key. It is out already if it had the key twice."""
+        values = self._index[key.kind]
+        names = values.get(key.value)
+        if names is not None:
+            names.discard(name)
+            if not names:
+                del values[key.value]
