@@ -75,7 +75,8 @@ class ApiKeys:
         self.access = AccessLog()
         self._store = KeyStore(database)
         self._clock = clock
-        self._entries: dict[bytes, Entry] = {}
+        self._entries: dict[bytes, Entry] = {}  # Of keys in force.
+        self._wrong: dict[bytes, Entry] = {}  # Of all else, in the order in which they expire.
         self._publishers: dict[tuple[str, str], tuple[float, Sequence[str]]] = {}
         self._guesses = RateLimit(GUESSES_PER_SECOND, GUESSES_AT_ONCE, clock)
         self._lookups: dict[bytes, asyncio.Future[Entry]] = {}
@@ -87,7 +88,7 @@ class ApiKeys:
         up only so often: a wrong one is remembered, and costs no query.
         """
         digest = digest_of(secret)
-        entry = self._entries.get(digest)
+        entry = self._entries.get(digest) or self._wrong.get(digest)
         if entry is None or self._clock() > entry.until:
             is_guess = entry is None or not isinstance(entry.result, ApiKey)
             entry = await self._look_up_once(digest, address if is_guess else None)
@@ -149,10 +150,21 @@ class ApiKeys:
         result = key_or_reason(await self._store.find(digest))
         if guesser is not None and isinstance(result, ApiKey):
             self._guesses.owe(guesser, -1)
-        seconds = CACHE_SECONDS if isinstance(result, ApiKey) else WRONG_SECONDS
-        entry = Entry(requested + seconds, result)
-        remember(self._entries, digest, entry)
+        if isinstance(result, ApiKey):
+            entry = Entry(requested + CACHE_SECONDS, result)
+            remember(self._entries, digest, entry)
+        else:
+            entry = Entry(requested + WRONG_SECONDS, result)
+            self._entries.pop(digest, None)
+            self._forget_expired()
+            remember(self._wrong, digest, entry)
         return entry
+
+    def _forget_expired(self) -> None:
+        """Forget what was wrong and expired, or guesses would fill the memory for good."""
+        now, wrong = self._clock(), self._wrong
+        while wrong and now > wrong[oldest := next(iter(wrong))].until:
+            del wrong[oldest]
 
 
 def key_or_reason(stored: StoredKey | None) -> ApiKey | tuple[str, str, str]:

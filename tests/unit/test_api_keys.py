@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from intake.api_keys import (
     WRONG_SECONDS,
     ApiKey,
     ApiKeys,
+    Entry,
     WrongKey,
     digest_of,
 )
@@ -104,6 +106,14 @@ async def test_guesses_of_an_address_are_slowed_without_a_question_each(
     table.seconds += 3
     assert (await guess(keys, 1_000)).count("no-key") == GUESSES_AT_ONCE + 3
     assert table.questions == GUESSES_AT_ONCE + 3
+
+
+async def test_guesses_are_forgotten_after_a_minute(keys: ApiKeys, table: Table) -> None:
+    await guess(keys, GUESSES_AT_ONCE)
+    table.seconds += WRONG_SECONDS + 0.001
+    await guess(keys, 1, THERE)
+    gc.collect()
+    assert sum(isinstance(each, Entry) for each in gc.get_objects()) == 1
 
 
 async def test_another_address_and_a_known_key_are_not_slowed(keys: ApiKeys, table: Table) -> None:
