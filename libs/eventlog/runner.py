@@ -11,11 +11,13 @@ from eventlog.core.log import Log
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
 from eventlog.input_order import InputOrder
+from events.instants import BEGINNING
 
 S = TypeVar("S")
 R = TypeVar("R")
 
 BATCH = 400
+PROGRESS_INPUTS = 1_000  # Inputs without a row, after which the progress is stored.
 PART = 200  # Rows applied at a time, so that a commit on its way is not held up.
 
 
@@ -45,6 +47,7 @@ class Runner(Generic[S, R]):
         self.fetch = fetch
         self._decided: list[Row] = []
         self._progress = stage.progress
+        self._stored = 0  # The last input that was stored without a row.
 
     @property
     def read(self) -> dict[str, int]:
@@ -76,7 +79,16 @@ class Runner(Generic[S, R]):
             raise faults.pop(0)
         if count < self.batch:
             await self._commit(*self._take_decided())
+        if count and not self._decided:
+            await self._store_progress()
         return count
+
+    async def _store_progress(self) -> None:
+        """Store that inputs were applied which led to no row. A new owner begins after them."""
+        stage = self.stage
+        if stage.input - self._stored >= PROGRESS_INPUTS:
+            await self.sink.announce(stage.shard, BEGINNING, stage.input)
+            self._stored = stage.input
 
     async def advance_time(self) -> None:
         """Fire what was due before the watermark, if all rows before it were read."""
@@ -93,6 +105,7 @@ class Runner(Generic[S, R]):
         while rows := await self.sink.read(stage.shard, stage.position, self.batch):
             await self.fetch(rows)
             stage.replay(rows)
+        stage.input = max(stage.input, (await self.sink.progress(stage.shard)).input)
         stage.read = await self.order.split(stage.shard, stage.input)
 
     async def _decide(self) -> int:

@@ -62,6 +62,7 @@ class AssessmentProcessor:
 
     async def advance_time(self) -> None:
         """Let time pass up to the instant before which both logs are merged and applied."""
+        await self.facts.check_logs()
         await self.runner.advance_time()
 
 

@@ -70,7 +70,8 @@ def test_a_demo_that_was_killed_goes_on_where_it_was(
     )
     grown_by(database, 60)
     assert process.end() == 0
-    assert asyncio.run(check(database, read_receipts(tmp_path / "demo" / "receipts.ndjson"))) == []
+    violations = asyncio.run(check(database, read_receipts(tmp_path / "demo" / "receipts.ndjson")))
+    assert [each for each in violations if each.kind != "lag"] == []  # It was stopped at work.
     (verified,) = json.loads(read_verification(database, "--json"))
     assert (verified["district"], verified["difference"]) == (CODE, None)
     assert (

@@ -136,8 +136,7 @@ def test_several_districts_are_kept_side_by_side(
             answer = posting.post("/issues/grid", json=issue("B-1"), headers=OUTCOME)
             assert answer.status_code == 200
             assert answer.json()["outcome"]["events"][0]["id"] == f"cases/{district}/5"
-    said = read_output(database, "verify")
-    assert said.count("rows are equal") == 2
+    assert read_verification(database).count("rows are equal") == 2
 
 
 # ── Deadlines ────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from eventlog.core.log import MemoryLog
 from eventlog.core.row import Progress, Row, Watermark
 from eventlog.core.stage import Stage
 from eventlog.input_order import SingleOrder
-from eventlog.runner import Runner
+from eventlog.runner import PROGRESS_INPUTS, Runner
 from events import catalogue as e
 from events.errors import Conflict, Halted
 from tests.harness.city import ANN, POLICIES_ADOPTED
@@ -137,3 +137,19 @@ async def test_a_watermark_is_believed_only_when_its_position_was_read() -> None
         e.ClockStopped,
     ]
     assert await sink.watermark("city") == Watermark(2, 99)
+
+
+async def test_a_new_owner_begins_after_the_inputs_that_led_to_no_row() -> None:
+    tape, source, sink = Tape("cases"), MemoryLog("cases"), MemoryLog("calls")
+    await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
+    visited = e.CaseVisited(case="a", holder=ANN, by="ann")
+    for number in range(PROGRESS_INPUTS):
+        await source.commit("city", tape.write(11, f"b{number}", visited))
+    one, other = (
+        Runner(Stage(Escalation(), "city"), SingleOrder(source), sink, 2_000) for _ in range(2)
+    )
+    while await one.step():
+        pass
+    await other.replay()
+    assert other.stage.input == one.stage.input == len(tape.rows)
+    assert other.stage.position == 1

@@ -65,6 +65,9 @@ class Log(Source, Protocol):
         `applied` is the last input that the stage applied. Time may be further already.
         """
 
+    async def progress(self, shard: str) -> Progress:
+        """Return the progress of the stage that writes this log, as it was stored last."""
+
 
 async def row_at(log: Source, shard: str, position: int) -> Row | None:
     """Read the row at a position; return None if there is none."""
@@ -106,12 +109,13 @@ def cut_at_reference(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 class MemoryShard:
     """One shard of the log in memory: the rows after position `start`."""
 
-    __slots__ = ("acknowledged", "references", "rows", "start", "time")
+    __slots__ = ("acknowledged", "applied", "references", "rows", "start", "time")
 
     def __init__(self, readers: Iterable[str]) -> None:
         self.rows: list[Row] = []
         self.start = 0
         self.references = 0
+        self.applied = 0
         self.time: Instant = BEGINNING
         self.acknowledged = dict.fromkeys(readers, 0)
 
@@ -163,11 +167,17 @@ class MemoryLog:
             )
         stored.rows += rows
         stored.time = rows[-1].time
+        stored.applied = progress.input if progress else rows[-1].input
 
     async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
         stored = self._shard(shard)
         stored.time = max(stored.time, watermark)
+        stored.applied = max(stored.applied, applied)
         return Watermark(stored.position, stored.time)
+
+    async def progress(self, shard: str) -> Progress:
+        stored = self._shard(shard)
+        return Progress(stored.applied, stored.time)
 
     async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
         stored = self._shard(shard)
