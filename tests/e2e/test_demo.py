@@ -24,10 +24,17 @@ from tests.harness.commands import (
 from tests.harness.live import Process, adopt_exampleville
 from tests.harness.paths import ROOT
 from tests.harness.postgres import fetch_rows
+from tests.harness.waiting import wait_until
 from tools.checker.examination import check
 from tools.checker.receipts import read_receipts
 
 RUNNING = ["pgrep", "-f", "gridcall.demo.traffic"]
+
+APPLIED = """
+SELECT 1 FROM intake.shard i JOIN routing.shard r USING (shard)
+JOIN escalation.shard e USING (shard)
+WHERE r.input = i.pos AND e.input = r.pos
+"""
 
 
 def position(url: str) -> int:
@@ -69,6 +76,7 @@ def test_a_demo_that_was_killed_goes_on_where_it_was(
         "meanwhile time stood still"
     )
     grown_by(database, 60)
+    wait_until(lambda: fetch_rows(database, APPLIED) != [])  # The stages have replayed.
     assert process.end() == 0
     violations = asyncio.run(check(database, read_receipts(tmp_path / "demo" / "receipts.ndjson")))
     assert [each for each in violations if each.kind != "lag"] == []  # It was stopped at work.
