@@ -7,7 +7,7 @@ says of such things only what it saw in two looks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from eventlog.condition import Condition, Finding, ShardState, findings_of
 from events.instants import Instant, rfc3339
@@ -15,6 +15,16 @@ from events.topology import SERVICE, WRITER
 from intake.condition import duration
 
 LATE_SECONDS = 10.0  # Of the district's time; intake lets it pass every second.
+
+
+class LogEnd(Protocol):
+    """The end of a log in one shard: its last position, and how far time has passed."""
+
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def time(self) -> Instant: ...
 
 
 class Look(NamedTuple):
@@ -138,14 +148,19 @@ def lost_findings(condition: Condition, look: Look) -> list[Finding]:
 
 
 def lag_of(condition: Condition, state: ShardState, look: Look) -> int:
-    """Return the number of input rows that are written and not applied.
+    """Return the number of input rows that are written and not applied."""
+    return rows_behind(state.time, state.applied, source_states(condition, state.shard, look))
 
-    Rows of merged logs wait until time has passed them in all. In a hold it does not pass.
+
+def rows_behind(time: Instant, applied: int, sources: Sequence[LogEnd]) -> int:
+    """Return how many rows of its sources a stage has not applied, though it may.
+
+    Rows of merged logs wait until time has passed them in all. In a hold it does not pass. It is
+    never negative: a stage may apply rows between the looks at both sides.
     """
-    sources = source_states(condition, state.shard, look)
-    if len(sources) > 1 and state.time >= min(source.time for source in sources):
+    if len(sources) > 1 and time >= min(source.time for source in sources):
         return 0
-    return max(0, sum(source.position for source in sources) - state.applied)
+    return max(0, sum(source.position for source in sources) - applied)
 
 
 def source_states(condition: Condition, shard: str, look: Look) -> list[ShardState]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -16,7 +15,7 @@ from events.instants import rfc3339
 from events.registry import CATALOGUE, TYPE_OF
 from events.topology import LOGS, SERVICE, WRITER
 from gridcall.host.conditions import look_at_database, look_at_services
-from gridcall.host.examination import Look, examine, lag_of
+from gridcall.host.examination import Look, examine, lag_of, rows_behind
 
 STAGE_EVENTS = [kind.cls for kind in CATALOGUE.values() if kind.case_stage]
 
@@ -86,18 +85,8 @@ async def read_shards(connection: SupportsFetch) -> list[dict[str, Any]]:
         read = [heads[source] for source in SERVICE[WRITER[log]].inputs]
         for head in heads[log]:
             sources = [each for each in chain(*read) if each.shard == head.shard]
-            shards.append(shard_status(log, head, rows_to_apply(head, sources)))
+            shards.append(shard_status(log, head, rows_behind(head.time, head.input, sources)))
     return shards
-
-
-def rows_to_apply(head: Head, sources: Sequence[Head]) -> int:
-    """Return how many rows a stage can have applied.
-
-    Rows of merged logs wait until time has passed them in all.
-    """
-    if len(sources) > 1 and head.time >= min(source.time for source in sources):
-        return head.input
-    return sum(source.position for source in sources)
 
 
 def survey(log: str, database: SupportsFetch) -> Survey:
@@ -105,17 +94,14 @@ def survey(log: str, database: SupportsFetch) -> Survey:
     return Survey(log, WRITER[log], database)
 
 
-def shard_status(log: str, head: Head, written: int) -> dict[str, Any]:
-    """Return a shard. Its lag is the number of input rows that are written and not applied.
-
-    It is never negative: a stage may apply rows between the statements that read both positions.
-    """
+def shard_status(log: str, head: Head, lag: int) -> dict[str, Any]:
+    """Return a shard. Its lag is the number of input rows that it may apply, and has not."""
     return {
         "district": head.shard,
         "log": log,
         "position": head.position,
         "ts": rfc3339(head.time),
-        "lag": max(0, written - head.input),
+        "lag": lag,
         "epoch": head.epoch,
         "owner": head.owner,
         "head": head.hash.hex(),

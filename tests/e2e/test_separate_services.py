@@ -68,9 +68,9 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
             answer = api.post("/issues/hotline", json=issue("r0"), headers={"Prefer": "wait=20"})
             assert answer.status_code == 200, answer.text
             assert answer.json()["outcome"], "its writer is asked for the outcome"
-            place = answer.headers["location"]  # The screen, which may still start, has the stage.
-            wait_until(lambda: api.get(place).json()["case"]["stage"] == "assigned")
-            wait_until(lambda: system.run("doctor").returncode == 0)
+            wait_until(lambda: system.run("doctor").returncode == 0)  # The screen is up, too.
+            tracked = api.get(answer.headers["location"], headers={"Prefer": "wait=10"}).json()
+            assert tracked["case"]["stage"] == "assigned", "the screen is asked for the stage"
             assert {line.split()[0] for line in system.run("doctor").stdout.splitlines()} == {
                 "database", "clock", "districts", *SERVICES,
             }  # fmt: skip

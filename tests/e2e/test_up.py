@@ -17,7 +17,7 @@ from embedded.server import start_server
 from eventlog.postgres.pool import PINNED
 from events.topology import SERVICES
 from gridcall.host.migrations import prepare
-from tests.harness.commands import read_output, read_verification
+from tests.harness.commands import invoke, read_output, read_verification
 from tests.harness.exampleville import CITY, changed_profile, issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import crash_database, execute, fetch_rows
@@ -136,7 +136,8 @@ def test_several_districts_are_kept_side_by_side(
             answer = posting.post("/issues/grid", json=issue("B-1"), headers=OUTCOME)
             assert answer.status_code == 200
             assert answer.json()["outcome"]["events"][0]["id"] == f"cases/{district}/5"
-    assert read_verification(database).count("rows are equal") == 2
+    wait_until(lambda: invoke(database, "verify").returncode == 0)
+    assert read_output(database, "verify").count("rows are equal") == 2
 
 
 # ── Deadlines ────────────────────────────────────────────────────────────────────────────────────

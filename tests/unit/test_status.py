@@ -6,9 +6,7 @@ import pytest
 
 from eventlog.postgres.survey import Head
 from events.instants import BEGINNING
-from gridcall.host.status import shard_status
-
-HEAD = Head("city", 7, BEGINNING, 9, 1, b"", "")
+from gridcall.host.examination import rows_behind
 
 
 @pytest.mark.parametrize(
@@ -21,4 +19,13 @@ HEAD = Head("city", 7, BEGINNING, 9, 1, b"", "")
     ],
 )
 def test_a_lag_is_what_waits_and_never_negative(written: int, lag: int) -> None:
-    assert shard_status("cases", HEAD, written)["lag"] == lag
+    assert rows_behind(BEGINNING, 9, [end_at(written, 0)]) == lag
+
+
+@pytest.mark.parametrize(("time", "lag"), [(4, 3), (5, 0), (6, 0)])
+def test_rows_of_merged_logs_wait_until_time_has_passed_them_in_both(time: int, lag: int) -> None:
+    assert rows_behind(time, 9, [end_at(7, 5), end_at(5, 8)]) == lag
+
+
+def end_at(position: int, time: int) -> Head:
+    return Head("city", position, time, 0, 1, b"", "")

@@ -65,3 +65,9 @@ class RosterAdopted:
 
 
 Adopted = ReferenceAdopted | PoliciesAdopted | RosterAdopted
+
+
+def decider_version(event: Adopted) -> str | None:
+    """Return the decider version that an adoption puts in force, if any."""
+    is_version = isinstance(event, ReferenceAdopted) and event.kind == "decider"
+    return event.name if is_version else None

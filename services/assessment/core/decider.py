@@ -21,6 +21,7 @@ from events.catalogue import (
     PoliciesAdopted,
     ReferenceAdopted,
     RosterAdopted,
+    decider_version,
 )
 from events.errors import Halted
 from events.instants import Instant
@@ -120,8 +121,7 @@ class Assessment:
         return (MONTHS,) if isinstance(event, PoliciesAdopted) else ()
 
     def version(self, event: Adopted) -> str | None:
-        is_version = isinstance(event, ReferenceAdopted) and event.kind == "decider"
-        return event.name if is_version else None
+        return decider_version(event)
 
     def decide(self, input_: Input, view: AssessmentView) -> Sequence[EvaluationEvent]:
         event: TimerFired | ReferenceChanged = input_.event

@@ -46,6 +46,7 @@ from events.catalogue import (
     OutcomeEvent,
     ReopenedWithoutDeadline,
     RetryPassedOn,
+    decider_version,
 )
 from events.instants import Instant
 
@@ -89,7 +90,7 @@ class Escalation:
         return ()
 
     def version(self, event: Adopted) -> str | None:
-        return reference_data.version_of(event)
+        return decider_version(event)
 
     def decide(self, input_: Input, view: EscalationView) -> Sequence[Outcome]:
         event: Relevant | TimerFired | ReferenceChanged = input_.event

@@ -49,12 +49,6 @@ def decide_content(event: ReferenceAdopted) -> Sequence[Adopted]:
             assert_never(unreachable)
 
 
-def version_of(event: Adopted) -> str | None:
-    """Return the decider version that an adoption puts in force, if any."""
-    is_version = isinstance(event, ReferenceAdopted) and event.kind == "decider"
-    return event.name if is_version else None
-
-
 def evolve_reference(reference: Reference, event: Adopted) -> Reference:
     """Return the reference data after an adoption."""
     match event:

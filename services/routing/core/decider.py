@@ -55,6 +55,7 @@ from events.catalogue import (
     RetryAsked,
     RetryPassedOn,
     VisitMade,
+    decider_version,
 )
 from events.instants import Instant
 from routing.core import reference as reference_data
@@ -135,7 +136,7 @@ class Routing:
         return reassign.find_affected(event, view)
 
     def version(self, event: Adopted) -> str | None:
-        return reference_data.version_of(event)
+        return decider_version(event)
 
     def decide(self, input_: Input, view: RoutingView) -> Sequence[Outcome | Following]:
         event: IssueEvent | ReferenceChanged | TimerFired = input_.event

@@ -102,12 +102,6 @@ def decide_reference(event: ReferenceAdopted, library: Library) -> Sequence[Adop
             assert_never(unreachable)
 
 
-def version_of(event: Adopted) -> str | None:
-    """Return the decider version that an adoption puts in force, if any."""
-    is_version = isinstance(event, ReferenceAdopted) and event.kind == "decider"
-    return event.name if is_version else None
-
-
 def evolve_reference(reference: Reference, event: Adopted, library: Library) -> Reference:
     """Return the reference data after an adoption."""
     match event:
