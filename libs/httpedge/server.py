@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import gc
 import logging
@@ -29,6 +30,14 @@ ACCEPTED_AT_ONCE = 16
 UNACCEPTED_MAX = 2048  # Connections that wait in the kernel.
 FILES_RESERVED = 384  # For the database, for peers, and for connections that are just accepted.
 CONNECTIONS_MIN = 16
+# Of glibc's mallopt: what a body takes goes back to the system at once. By default its limits grow
+# with what is freed, and then bodies lie among smaller things that stay. What a socket reads at
+# once is below them, or every read would ask the system for pages. Threads share few arenas.
+MALLOC_OPTIONS = {
+    "M_TRIM_THRESHOLD": (-1, 2**20),
+    "M_MMAP_THRESHOLD": (-3, 2**20),
+    "M_ARENA_MAX": (-8, 2),
+}
 OPTIONS: dict[str, Any] = {
     "log_config": None,  # The formatter of the process is that of its server, too.
     "log_level": "warning",
@@ -117,6 +126,7 @@ def serve(
         # The server hears it, drains, and raises it again: by then all is done.
         signal.signal(ending, lambda *_: None)
     collect_seldom()
+    return_memory()
     limits = within_files(limits or Limits())
     Server(app, host, port, limits, on_up, lambda: app.state.close()).run()
 
@@ -147,3 +157,11 @@ def collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 2, 1_000)
+
+
+def return_memory() -> None:
+    """Make the allocator give freed memory back to the system soon, where it is glibc's."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option, size in MALLOC_OPTIONS.values():
+            mallopt(option, size)
