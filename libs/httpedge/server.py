@@ -31,8 +31,8 @@ UNACCEPTED_MAX = 2048  # Connections that wait in the kernel.
 FILES_RESERVED = 384  # For the database, for peers, and for connections that are just accepted.
 CONNECTIONS_MIN = 16
 # Of glibc's mallopt: what a body takes goes back to the system at once. By default its limits grow
-# with what is freed, and then bodies lie among smaller things that stay. What a socket reads at
-# once is below them, or every read would ask the system for pages. Threads share few arenas.
+# with what is freed, and then bodies are put among smaller things that stay. What a socket reads
+# at once is below them, or every read would ask the system for pages. Threads share few arenas.
 MALLOC_OPTIONS = {
     "M_TRIM_THRESHOLD": (-1, 2**20),
     "M_MMAP_THRESHOLD": (-3, 2**20),

@@ -42,3 +42,20 @@ DISTRICT_CALLED = e.CallRaised(
 )
 
 FIRST, SECOND = f"{CASE}/1", f"{CASE}/2"
+
+
+def reassignment(
+    holder: e.Assignment, previous: e.Assignment = ANN, case: str = CASE
+) -> e.CaseReassigned:
+    """Return the event by which a roster gives a case another holder."""
+    return e.CaseReassigned(
+        case=case,
+        holder=holder,
+        previous=previous,
+        because="roster",
+        queued=False,
+        located_by="point",
+        rules=(),
+        used=e.Versions(None, None, None),
+        row="",
+    )

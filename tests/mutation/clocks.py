@@ -89,7 +89,8 @@ class UntiedTimer(Timer):
 
 def order_by_due_time(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        "eventlog.core.stage.heappush", lambda clocks, clock: heappush(clocks, UntiedTimer(*clock))
+        "eventlog.core.decisions.heappush",
+        lambda timers, timer: heappush(timers, UntiedTimer(*timer)),
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from escalation.core.decider import Escalation
-from eventlog.core.aggregates import Aggregate
 from eventlog.core.decider import Input, TimerFired
 from eventlog.core.row import Row
 from eventlog.core.stage import Stage
@@ -63,12 +62,9 @@ def without_input(row: Row) -> Row:
     return row
 
 
-@method(Stage, "_release")
-def release_without_clocks(
-    real: object, self: Stage[Any, Any], name: str, aggregate: Aggregate[Any]
-) -> None:
-    aggregate.deferred = None
-    self.parked.discard(name)
+@method(Stage, "_list_due")
+def forget_what_was_due(real: object, self: Stage[Any, Any], *args: Any) -> Iterator[Input]:
+    return iter(())
 
 
 @method(Routing, "_report")
@@ -81,6 +77,14 @@ def forget_early_inputs(
     reference: Any,
 ) -> Any:
     return real(issue, input_, self.initial_state, reference)
+
+
+@method(Stage, "_list_due")
+def fire_last(
+    real: Callable[..., Iterator[Input]], self: Stage[Any, Any], retry: Input, time: int
+) -> Iterator[Input]:
+    """List what was due only after all inputs that waited."""
+    return real(retry, time) if time == retry.time else iter(())
 
 
 @history(in_memory)
@@ -133,16 +137,29 @@ async def parked_cases_are_retried(world: InMemory) -> None:
 
 @history(in_memory)
 async def clocks_ran_out_behind_a_parked_case(world: InMemory) -> None:
+    await park_at_an_answer(world)
+    await world.come(14 * S, POLICIES_SENT, retry("a", "calls"))
+    await world.follow()
+    await world.announce(16 * S)
+    await world.follow()
+
+
+@history(in_memory)
+async def an_end_came_too_late_behind_a_parked_case(world: InMemory) -> None:
+    await park_at_an_answer(world)
+    await world.come(14 * S, closing("a"))
+    await world.come(15 * S, POLICIES_SENT, retry("a", "calls"))
+    await world.follow()
+
+
+async def park_at_an_answer(world: InMemory) -> None:
+    """Let a case be parked in escalation until policies come. Its deadline is at 13 s."""
     poison_until(world.patch, Escalation, "a", "policies", AnswerPassedOn)
     await world.come(10 * S, report("a", 13 * S))
     await world.come(
         11 * S,
         AnswerGiven(action=action_of("a answered"), issue=case_of("a"), call="call", by="officer"),
     )
-    await world.come(14 * S, POLICIES_SENT, retry("a", "calls"))
-    await world.follow()
-    await world.announce(16 * S)
-    await world.follow()
 
 
 def poison_until(
@@ -177,7 +194,7 @@ FAULTS = (
         (
             Weakening(
                 "every fault stops the shard",
-                value("eventlog.core.stage.SHARD_FAULTS", (Exception,)),
+                value("eventlog.core.decisions.SHARD_FAULTS", (Exception,)),
             ),
         ),
         a_case_is_poison,
@@ -186,7 +203,11 @@ FAULTS = (
     PlantedFault(
         "what is no fault of a case",
         "Out of memory and the like stop the shard, and park nothing.",
-        (Weakening("every fault parks its case", value("eventlog.core.stage.SHARD_FAULTS", ())),),
+        (
+            Weakening(
+                "every fault parks its case", value("eventlog.core.decisions.SHARD_FAULTS", ())
+            ),
+        ),
         memory_is_short_for_a_moment,
         ("verify",),
     ),
@@ -217,10 +238,17 @@ FAULTS = (
         ("verify", "checker: case", "checker: clock"),
     ),
     PlantedFault(
-        "overdue clocks fire after a retry",
-        "The clocks of a retried case run on.",
-        (Weakening("`Stage._release` starts no clock", release_without_clocks),),
+        "overdue clocks fire at a retry",
+        "The clocks that ran out behind a parked case fire when it is retried.",
+        (Weakening("`Stage._list_due` lists none", forget_what_was_due),),
         clocks_ran_out_behind_a_parked_case,
+        ("checker: deadline",),
+    ),
+    PlantedFault(
+        "what was due first fires first",
+        "A deadline that passed behind a parked case was missed before what came later.",
+        (Weakening("`Stage._list_due` lists none before the end", fire_last),),
+        an_end_came_too_late_behind_a_parked_case,
         ("checker: deadline",),
     ),
     PlantedFault(

@@ -14,7 +14,14 @@ from assessment.core.figures import FLOWS, Months, Sheet, receipts, sheets
 from eventlog.core.row import Row
 from events import catalogue as e
 from events.instants import BEGINNING, instant_of
-from tests.harness.calls import DISTRICT_CALLED, FIRST, MISSED, STARTED, STREET_CALLED
+from tests.harness.calls import (
+    DISTRICT_CALLED,
+    FIRST,
+    MISSED,
+    STARTED,
+    STREET_CALLED,
+    reassignment,
+)
 from tests.harness.city import ANN, CASE, DAY, case_routed
 
 UNTIL = 400 * DAY  # 1971-02-05
@@ -135,8 +142,8 @@ def test_a_case_due_before_its_report_is_overdue_from_its_report_on() -> None:
 
 def test_a_deadline_missed_before_a_worker_had_the_case_is_not_the_workers() -> None:
     late, early = (
-        e.ClockHandedOver(case=CASE, holder=ANN, run=1, due=2 * DAY),
-        e.ClockHandedOver(case=CASE, holder=ANN, run=1, due=50 * DAY),
+        e.ClockHandedOver(case=CASE, holder=ANN, run=1, due=2 * DAY, missed=True),
+        e.ClockHandedOver(case=CASE, holder=ANN, run=1, due=50 * DAY, missed=False),
     )
     assert [
         row[3]
@@ -180,22 +187,11 @@ BOB = replace(ANN, worker="bob", episode=2)
 
 
 def handed_over(at: int, previous: e.Assignment, holder: e.Assignment) -> tuple[str, int, e.Event]:
-    event = e.CaseReassigned(
-        case=CASE,
-        holder=holder,
-        previous=previous,
-        because="roster",
-        queued=False,
-        located_by="point",
-        rules=(),
-        used=e.Versions(None, None, None),
-        row="",
-    )
-    return "cases", at, event
+    return "cases", at, reassignment(holder, previous)
 
 
-def clock_handed_over(at: int, due: int) -> tuple[str, int, e.Event]:
-    return "calls", at, e.ClockHandedOver(case=CASE, holder=BOB, run=1, due=due)
+def clock_handed_over(at: int, due: int, *, missed: bool = False) -> tuple[str, int, e.Event]:
+    return "calls", at, e.ClockHandedOver(case=CASE, holder=BOB, run=1, due=due, missed=missed)
 
 
 def figures_by_worker(*events: tuple[str, int, e.Event]) -> dict[str, list[tuple[Any, ...]]]:
@@ -225,7 +221,7 @@ def test_a_deadline_that_was_missed_before_the_hand_over_stays_the_formers() -> 
     late = (
         *OVERDUE[:4],
         handed_over(6 * DAY, ANN, BOB),
-        clock_handed_over(6 * DAY, 5 * DAY),
+        clock_handed_over(6 * DAY, 5 * DAY, missed=True),
         ("calls", 40 * DAY, e.CallAnswered(case=CASE, holder=BOB, call=FIRST, by="officer")),
     )
     assert figures_by_worker(*late) == {
@@ -301,7 +297,7 @@ ROWS = [
         (
             *OVERDUE[:4],
             handed_over(6 * DAY, ANN, BOB),
-            clock_handed_over(6 * DAY, 5 * DAY),
+            clock_handed_over(6 * DAY, 5 * DAY, missed=True),
             *OVERDUE[4:],
         ),
         1,

@@ -20,6 +20,7 @@ from tests.harness.calls import (
     SECOND,
     STARTED,
     STREET_CALLED,
+    reassignment,
 )
 from tests.harness.city import (
     ANN,
@@ -109,32 +110,18 @@ def test_another_holder_takes_the_deadline_over() -> None:
     case = (
         given(escalation, *CITY, STARTED)
         .when(case_routed(BOB))
-        .then(e.ClockHandedOver(case=CASE, holder=BOB, run=1, due=DUE))
+        .then(e.ClockHandedOver(case=CASE, holder=BOB, run=1, due=DUE, missed=False))
     )
     assert case.when(DEADLINE, DUE).events[0] == e.DeadlineMissed(
         case=CASE, holder=BOB, run=1, due=DUE
     )
 
 
-def reassignment(holder: e.Assignment) -> e.CaseReassigned:
-    return e.CaseReassigned(
-        case=CASE,
-        holder=holder,
-        previous=ANN,
-        because="roster",
-        queued=False,
-        located_by="point",
-        rules=(),
-        used=e.Versions(None, None, None),
-        row="",
-    )
-
-
 def test_a_successor_takes_the_deadline_over_and_open_calls_stay() -> None:
-    handed_over = e.ClockHandedOver(case=CASE, holder=BOB, run=1, due=DUE)
+    handed_over = e.ClockHandedOver(case=CASE, holder=BOB, run=1, due=DUE, missed=False)
     given(escalation, *CITY, STARTED).when(reassignment(BOB)).then(handed_over)
     case: Given[Any, Any] = given(escalation, *CITY, STARTED, MISSED, STREET_CALLED)
-    case = case.when(reassignment(BOB)).then(handed_over)
+    case = case.when(reassignment(BOB)).then(replace(handed_over, missed=True))
     assert [call.id for call in case.state.calls] == [FIRST]
     answer = e.AnswerPassedOn(case=CASE, holder=BOB, call=FIRST, by="officer")
     case.when(answer).then(e.CallAnswered(case=CASE, holder=BOB, call=FIRST, by="officer"))

@@ -19,6 +19,7 @@ from eventlog.runner import Runner
 from events import catalogue as e
 from events.errors import Halted
 from events.stored_inputs import store
+from tests.harness.calls import BOB, reassignment
 from tests.harness.city import (
     ANN,
     DAY,
@@ -106,12 +107,13 @@ BETTER = replace(POLICIES_ADOPTED, name="better")
 RETRY = e.RetryPassedOn(case="bad", action="try", by="operator")
 
 
-def test_a_retry_decides_deferred_inputs_in_order_and_overdue_timers_fire_after_it() -> None:
+def test_a_retry_decides_what_was_missed_in_its_order_and_a_call_counts_from_now() -> None:
     tape, stage = Tape("cases"), make_stage(Unready())
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     stage.apply(
         tape.write(11, "bad", e.AnswerPassedOn(case="bad", holder=ANN, call="bad/1", by="officer"))
     )
+    stage.apply(tape.write(25, "bad", reassignment(BOB, case="bad")))
     stage.apply(tape.write(30, REFERENCE, BETTER))
     rows = stage.apply(tape.write(40, "bad", RETRY))
     assert [row.event for row in rows] == [
@@ -122,27 +124,68 @@ def test_a_retry_decides_deferred_inputs_in_order_and_overdue_timers_fire_after_
         e.CallActionDeclined(
             case="bad", holder=ANN, call="bad/1", because="This call is not open."
         ),
+        e.DeadlineMissed(case="bad", holder=ANN, run=1, due=20),
+        e.CallRaised(
+            case="bad",
+            holder=ANN,
+            call="bad/1",
+            from_level="grid",
+            to_level="street",
+            receiver=e.OnCall("01", None, None),
+            because="deadline",
+            answer_due=40 + DAY,
+        ),
+        e.ClockHandedOver(case="bad", holder=BOB, run=1, due=20, missed=True),
     ]
     assert [(row.time, row.cause) for row in rows] == [
-        (40, "cases/city/5"),
+        (40, "cases/city/6"),
         (40, "cases/city/2"),
         (40, "cases/city/3"),
-    ], "each row follows from its own input"
-    assert summary_of(stage.advance_time(50)) == [
-        (40, "bad", "DeadlineMissed"),
-        (40, "bad", "CallRaised"),
-    ]
+        (40, "clock/bad/deadline/1"),
+        (40, "clock/bad/deadline/1"),
+        (40, "cases/city/4"),
+    ], "each row follows from its own cause"
+    assert stage.advance_time(50) == []
 
 
-def test_a_clock_that_could_not_be_fired_fires_after_the_retry() -> None:
+@pytest.mark.parametrize(("ended", "kinds"), [
+    (19, ["ClockStopped"]),
+    (20, ["ClockStopped"]),
+    (21, ["DeadlineMissed", "CallRaised", "ClockStopped", "CallWithdrawn"]),
+])  # fmt: skip
+def test_an_end_behind_a_parked_case_is_in_time_if_it_came_in_time(
+    ended: int, kinds: list[str]
+) -> None:
+    tape, stage = Tape("cases"), make_stage(Unready())
+    stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
+    end = e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=())
+    stage.apply(tape.write(ended, "bad", end))
+    stage.apply(tape.write(30, REFERENCE, BETTER))
+    rows = stage.apply(tape.write(40, "bad", RETRY))
+    assert [name for _, _, name in summary_of(rows)] == ["CaseRetried", "ClockStarted", *kinds]
+
+
+def test_inputs_of_one_decision_are_decided_before_what_their_first_one_started() -> None:
+    """Time passes only between decisions, also in a case that is not parked."""
+    end = e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=())
+    for decider in (Unready(), Escalation()):
+        tape, stage = Tape("cases"), make_stage(decider)
+        rows = stage.apply(tape.write(30, "bad", *report("bad", 30, 20), end))
+        stage.apply(tape.write(31, REFERENCE, BETTER))
+        rows += stage.apply(tape.write(40, "bad", RETRY))
+        names = [name for _, _, name in summary_of(rows) if name.startswith("Clock")]
+        assert names == ["ClockStarted", "ClockStopped"]
+
+
+def test_a_clock_that_could_not_be_fired_fires_at_the_retry() -> None:
     tape, stage = Tape("cases"), make_stage(Unready())
     stage.apply(tape.write(5, REFERENCE, BETTER))
     stage.apply(tape.write(10, "bad", *report("bad", 10, 20)))
     stage.apply(tape.write(15, REFERENCE, POLICIES_ADOPTED))
     assert summary_of(stage.advance_time(30)) == [(20, "bad", "CaseParked")]
     stage.apply(tape.write(31, REFERENCE, BETTER))
-    assert summary_of(stage.apply(tape.write(40, "bad", RETRY))) == [(40, "bad", "CaseRetried")]
-    assert summary_of(stage.advance_time(50)) == [
+    assert summary_of(stage.apply(tape.write(40, "bad", RETRY))) == [
+        (40, "bad", "CaseRetried"),
         (40, "bad", "DeadlineMissed"),
         (40, "bad", "CallRaised"),
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import groupby
+from operator import attrgetter
 
 from tools.checker.call_inputs import (
     CALL_ACTIONS,
@@ -17,6 +19,8 @@ from tools.checker.order import Timeline, cause_position
 from tools.checker.report import Report
 from tools.checker.rows import REFERENCE, Head, Row, Unreadable
 from tools.checker.watches import Watch
+
+cause_of = attrgetter("cause")
 
 
 class Calls:
@@ -193,7 +197,7 @@ class Calls:
                 raise Unreadable(f"{row.name} has a type that this check does not know: {kind}")
 
     def _check_retry(self, row: Row, watch: Watch, cause: CallInput | None) -> None:
-        """Let the clocks run again. Those that ran out meanwhile fire as soon as time passes."""
+        """Let the clocks run again."""
         if cause is None or cause.kind != RETRY:
             self._report.say(
                 "clock", f"{row.name} retries case {row.subject}; {row.cause} does not ask for it"
@@ -205,17 +209,27 @@ class Calls:
     def _retry_case(self, rows: list[Row], watch: Watch) -> None:
         """Settle the deferred inputs in one decision: each row names the one that it follows from.
 
-        An input that concerns no clock and no call leaves no row.
+        An input that concerns no clock and no call leaves no row. A clock that was due before the
+        time of an input runs out before it.
         """
         deferred = {input_.position: input_ for input_ in watch.deferred}
         settled = list[int]()
         self._apply_row(rows[0], watch, self._cause(rows[0]))
-        for row in rows[1:]:
-            position = cause_position(row)
-            input_ = deferred.get(position) if position is not None else None
+        causes = [(cause, list(each)) for cause, each in groupby(rows[1:], key=cause_of)]
+        for i, (cause, caused) in enumerate(causes):
+            if cause.startswith("clock/"):
+                later = (deferred.get(cause_position(each[0]) or 0) for _, each in causes[i:])
+                following = next(filter(None, later), None)
+                until = self._clocks.time_of(following.position) if following else rows[0].time
+                self._clocks.fire_at_retry(caused, watch, until)
+                continue
+            input_ = deferred.get(cause_position(caused[0]) or 0)
             if input_ is not None:
                 settled.append(input_.position)
-            self._apply_row(row, watch, input_)
+                self._clocks.check_missed(caused[0], watch, self._clocks.time_of(input_.position))
+            for row in caused:
+                self._apply_row(row, watch, input_)
+        self._clocks.check_missed(rows[0], watch, rows[0].time)
         if settled != sorted(settled):
             self._report.say("clock", f"{rows[0].name} settles what waited in another order")
         for input_ in watch.deferred:
@@ -251,6 +265,7 @@ class Calls:
                 f"{self._clocks.policies.name}",
             )
         watch.run, watch.due, watch.since = run, due, row.input
+        watch.started = self._clocks.time_of(cause.position) if cause else 0
         watch.running, watch.missed = True, False
         self._assign(row, watch, cause)
 

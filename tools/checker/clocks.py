@@ -16,20 +16,27 @@ ABOVE = {"grid": "street", "street": "district", "district": "district"}
 class Clocks:
     """The decisions that follow from a clock of escalation: missed deadlines and silent streets.
 
-    `time` is the time of the last decision, and `policies` are those in force.
+    `time` is the time of the last decision, and `policies` are those in force. A retry lets clocks
+    run out `_until` an instant: that of the input which it decides next, or its own.
     """
 
     def __init__(self, shard: str, timeline: Timeline, report: Report) -> None:
         self.policies = Policies()
         self.time: int | None = None
+        self._until: int | None = None
         self._shard = shard
         self._timeline = timeline
         self._report = report
 
+    def fire_at_retry(self, rows: list[Row], watch: Watch, until: int) -> None:
+        self._until = until
+        self.fire(rows, watch)
+        self._until = None
+
     def fire(self, rows: list[Row], watch: Watch) -> None:
         first = rows[0]
         clock, _, number = first.cause.rpartition("/")
-        if watch.parked or watch.ended:
+        if watch.parked or (watch.ended and self._until is None):  # An end may wait in a retry.
             over = "is parked" if watch.parked else "has ended"
             self._report.say(
                 "deadline", f"{first.name} lets {first.cause} run out, but its case {over}"
@@ -98,6 +105,13 @@ class Clocks:
 
     def _check_time(self, kind: str, row: Row, since: int, due: int) -> None:
         """Check the time of a fired row: its due time, or the time of the row before if later."""
+        if self._until is not None:
+            if due >= self._until:
+                self._report.say(
+                    kind,
+                    f"{row.name} comes before what came at {self._until}, and was due at {due}",
+                )
+            return
         if row.time != (at := due if self.time is None else max(due, self.time)):
             self._report.say(
                 kind,
@@ -148,6 +162,28 @@ class Clocks:
                 f"{by_policy}",
             )
         return due
+
+    def check_missed(self, row: Row, watch: Watch, until: int) -> None:
+        """Report each clock that a retry should have let run out before an instant."""
+        if watch.running and not watch.missed and max(watch.due, watch.started) < until:
+            self._report.say(
+                "deadline",
+                f"{row.name} follows from what came at {until}, and the deadline at {watch.due} "
+                "was not missed before",
+            )
+        for name, call in watch.calls.items():
+            if call.due is None or call.to != "street" or call.silent:
+                continue
+            if call.due < until:
+                self._report.say(
+                    "silence",
+                    f"{row.name} follows from what came at {until}, and call {name}, to be "
+                    f"answered by {call.due}, led to nothing before",
+                )
+
+    def time_of(self, position: int) -> int:
+        """Return the time of an input."""
+        return self._timeline.times.get(position, 0)
 
     def check_overdue(self, case: str, watch: Watch, head: Head) -> None:
         """Report once each clock that should have run out. A parked case has no running clock."""

@@ -47,6 +47,7 @@ class WaitingInputs:
         self._parked: set[str] = set()
         self._going_on: dict[int, Wait] = {}  # Those that this decision must decide.
         self._overdue: set[int] = set()  # Those that were said not to have expired.
+        self._retried: Row | None = None  # The first row of this decision, if it is a retry.
         self._time: int | None = None  # The time of the row before.
 
     def take(self, row: Row, given: Input | None) -> None:
@@ -104,6 +105,8 @@ class WaitingInputs:
         if self._going_on.pop(position, None) is not wait:
             self._say("outcome", wait, f"is decided by {row.name}, though it still had to wait")
         self._forget(position)
+        if self._retried is not None and not wait.early:
+            self._check_expired(self._retried, self._timeline.times.get(position, 0))
 
     def _forget(self, position: int) -> None:
         wait = self._waits.pop(position, None)
@@ -112,6 +115,7 @@ class WaitingInputs:
 
     def _release(self, row: Row) -> None:
         """Let a case go on: what waits behind it is to be decided now, and its timers run again."""
+        self._retried = row
         self._parked.discard(row.subject)
         for wait in self._of_case[row.subject].values():
             if not wait.early:
@@ -128,6 +132,9 @@ class WaitingInputs:
 
     def _settle(self) -> None:
         """Check that the last decision decided all that it let go on."""
+        if self._retried is not None:
+            self._check_expired(self._retried, self._retried.time)
+            self._retried = None
         for wait in self._going_on.values():
             self._say("outcome", wait, f"had waited for case {wait.case}, and was not decided")
             self._forget(wait.position)
@@ -154,6 +161,9 @@ class WaitingInputs:
             )
             return
         due = wait.expires
+        if self._retried is not None:
+            self._expire_at_retry(row, wait, due)
+            return
         if row.time != (at := due if self._time is None else max(due, self._time)):
             self._say("expiry", wait, f"expires at {row.time} in {row.name}, and should at {at}")
         passed = self._timeline.first_beyond(wait.since, due)
@@ -166,6 +176,23 @@ class WaitingInputs:
                 f"{after}",
             )
         self._forget(wait.position)
+
+    def _expire_at_retry(self, row: Row, wait: Wait, due: int) -> None:
+        """Check that an action expires in a retry before all that came after it was due."""
+        times = self._timeline.times
+        later = [times.get(position, 0) for position in self._going_on]
+        if due >= min((row.time, *later)):
+            self._say("expiry", wait, f"expires too early in {row.name}: it was due at {due}")
+        self._forget(wait.position)
+
+    def _check_expired(self, retried: Row, until: int) -> None:
+        """Report what a retry should have let expire before an instant."""
+        for wait in self._of_case[retried.subject].values():
+            if not wait.early or wait.expires is None or wait.position in self._overdue:
+                continue
+            if wait.expires < until:
+                self._overdue.add(wait.position)
+                self._say("expiry", wait, f"was to expire at {wait.expires}, and waits at {until}")
 
     def _check_overdue(self, time: int, input_: int, times: Mapping[int, int] = NO_TIMES) -> None:
         """Report what should have expired before an input of this time, each once.

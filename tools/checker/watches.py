@@ -23,12 +23,13 @@ class OpenCall:
 class Watch:
     """A case as escalation sees it: its clock and its open calls.
 
-    `running` is true from the start of its clock to the end of the case. `deferred` are the
-    inputs that wait while it is parked.
+    `running` is true from the start of its clock to the end of the case. `started` is the time of
+    the input that started it, and `deferred` are the inputs that wait while it is parked.
     """
 
     run: int = 0
     due: int = 0
+    started: int = 0
     since: int = 0
     level: str = ""
     running: bool = False

@@ -4,63 +4,40 @@ The stage is the shell's only way into a decider and does no I/O: rows in, rows 
 depend on the rows in alone, for any cut into batches and for watermarks anywhere. Time passes only
 with the first row of a decision, and a fired event takes its time from its timer.
 
-A fault that a decider raises about one aggregate parks that aggregate. Its later inputs are
-deferred behind it, in order, while the shard goes on; so is an input of another aggregate that
-would change it. A retry decides all of them as one decision, or the aggregate stays parked; timers
-that were due meanwhile fire after it. `SHARD_FAULTS` stop the shard instead, because they are no
-fault of the aggregate. A stage that was stopped, or whose rows could not be committed, is thrown
-away: a new one replays the log. It ends before a row that its build cannot apply (versions.py).
+What an input leads to, and what happens if that cannot be decided, is in decisions.py. A stage that
+was stopped, or whose rows could not be committed, is thrown away: a new one replays the log. It
+ends before a row that its build cannot apply (versions.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from heapq import heappop, heappush
-from typing import Any, Generic, TypeVar
+from heapq import heappop
+from typing import Any, TypeVar
 
-from eventlog.core.aggregates import Aggregate, Aggregates, Changes
-from eventlog.core.decider import (
-    REFERENCE,
-    Decider,
-    Following,
-    Input,
-    ReferenceChanged,
-    Timer,
-    TimerFired,
-)
+from eventlog.core.decider import REFERENCE, Decider, Input, ReferenceChanged, TimerFired
+from eventlog.core.decisions import Decided, Decisions
 from eventlog.core.log import cut_at_reference
-from eventlog.core.lookups import Answers, Lookup, Unasked, look_up
+from eventlog.core.lookups import Answers, Lookup, look_up
 from eventlog.core.row import Progress, Row
 from eventlog.core.versions import choose_decider, require_known
-from events.errors import SHARD_FAULTS, Halted, Outdated
+from events.errors import Halted, Outdated
 from events.instants import BEGINNING, Instant
-from events.registry import UPCASTERS, latest, latest_of
-from events.stored_inputs import StoredInput
+from events.registry import latest, latest_of
 
 S = TypeVar("S")
 R = TypeVar("R")
 
-Decided = list[tuple[str, str, Any]]  # The events of a decision: aggregate, cause, event.
 make = tuple.__new__  # A Row in a third of the time of `Row(...)`.
-FAULT_CHARACTERS = 1_000  # Of a fault in a row: some have a whole state in their text.
 
 
-class Waits(Exception):
-    """A decision would change the parked aggregate `name`."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"it would change {name}, which is parked")
-        self.name = name
-
-
-class Stage(Generic[S, R]):
-    """One shard of one service.
+class Stage(Decisions[S, R]):
+    """One shard of one service: its decisions in order.
 
     `decider` decides until another version is adopted; `versions` are those that can be. All fold
-    the same states. `lookup` answers, once per batch, the requests of the decider for what is known
-    outside the core. A stage of several logs `adopts_from` one of them, because each passes
-    reference data on. `blocked` says why the stage decides no more.
+    the same states. `lookup` answers once per batch. A stage of several logs `adopts_from` one of
+    them, because each passes reference data on. `blocked` says why the stage decides no more.
     """
 
     def __init__(
@@ -71,11 +48,8 @@ class Stage(Generic[S, R]):
         versions: Mapping[str, Decider[S, R]] | None = None,
         adopts_from: str = "",
     ) -> None:
-        self.decider = decider
+        super().__init__(decider, lookup)
         self.shard = shard
-        self.lookup = lookup
-        self.aggregates: Aggregates[S, R] = Aggregates(decider)
-        self.parked: set[str] = set()  # The names of the aggregates that are parked.
         self.position = 0  # The last position of this stage's own log.
         self.time: Instant = BEGINNING  # The time of the row there.
         self.input = 0  # How many rows of the input order were applied.
@@ -84,7 +58,6 @@ class Stage(Generic[S, R]):
         self.blocked = ""
         self._versions = versions or {}
         self._adopts_from = adopts_from
-        self._timers: list[Timer] = []
         self._out: list[Row] = []
         self.aggregates.get(REFERENCE)  # It numbers the events of reference data.
 
@@ -182,64 +155,6 @@ class Stage(Generic[S, R]):
             return
         self._append(time, self._take(Input(event, time, subject, id_, answers, original)))
 
-    def _take(self, input_: Input) -> Decided:
-        """Decide about an input, or defer it behind a parked aggregate."""
-        try:
-            name = self.decider.subject(input_, self.aggregates)
-        except SHARD_FAULTS:
-            raise
-        except Exception as fault:
-            return self._park(fault, input_, input_.as_stored)
-        if name is None:
-            return []
-        if name != input_.subject:
-            input_ = input_._replace(subject=name)
-        if input_.subject in self.parked:
-            if self.decider.retries(input_.event):
-                return self._retry(input_)
-            return self._defer(input_.subject, input_)
-        try:
-            return self._decide(input_, {})
-        except SHARD_FAULTS:
-            raise
-        except Waits as wait:
-            return self._defer(wait.name, input_)
-        except Exception as fault:
-            return self._park(fault, input_, input_.as_stored)
-
-    def _decide(self, input_: Input, changes: Changes) -> Decided:
-        """Decide about an input and fold the events. If folding fails, all changes are undone.
-
-        `changes` has those of earlier inputs of the same decision, and gets those of this one.
-        """
-        if type(input_.answers) is Unasked:
-            raise input_.answers.fault
-        aggregate = self.decider.aggregate
-        decided: Decided = []
-        for event in self.decider.decide(input_, self.aggregates):
-            cause, event = event if type(event) is Following else (input_.id, event)
-            folded = latest(event) if type(event) in UPCASTERS else event
-            decided.append((aggregate(folded), cause, event))
-        if self.parked:
-            for name, _, _ in decided:
-                if name in self.parked:
-                    raise Waits(name)
-        try:
-            started = self.aggregates.fold(decided, changes)
-            if type(input_.event) is TimerFired:
-                self._check_ended(input_.event.timer)
-        except BaseException:
-            self.aggregates.undo(changes)
-            raise
-        if started:
-            self._start(started)
-        return decided
-
-    def _check_ended(self, timer: Timer) -> None:
-        """Check that a fired timer runs no more: a new owner would fire it again."""
-        if timer in self.aggregates.by_name[timer.subject].timers:
-            raise RuntimeError(f"{timer.id} still runs after it fired")
-
     # ── Reference data ────────────────────────────────────────────────────────────────────────────
 
     def _apply_reference(self, adoption: Any, time: Instant, id_: str) -> None:
@@ -277,10 +192,6 @@ class Stage(Generic[S, R]):
 
     # ── Timers ────────────────────────────────────────────────────────────────────────────────────
 
-    def _start(self, timers: Iterable[Timer]) -> None:
-        for timer in timers:
-            heappush(self._timers, timer)
-
     def _fire_before(self, time: Instant) -> None:
         timers, parked = self._timers, self.parked
         while timers and timers[0].due < time:
@@ -293,93 +204,6 @@ class Stage(Generic[S, R]):
 
     def _fire(self, fired: Input) -> None:
         self._append(fired.time, self._meet(fired))
-
-    def _meet(self, input_: Input) -> Decided:
-        """Decide about an input that cannot wait: if it had to, its own aggregate is parked.
-
-        It is not stored: a timer goes on running, and reference data are in force.
-        """
-        try:
-            return self._decide(input_, {})
-        except SHARD_FAULTS:
-            raise
-        except Exception as fault:
-            return self._park(fault, input_, None)
-
-    # ── Parking ───────────────────────────────────────────────────────────────────────────────────
-
-    def _park(self, fault: Exception, input_: Input, stored: StoredInput | None) -> Decided:
-        """Park an aggregate whose input could not be decided, with the input as it waits."""
-        sentence = f"{type(fault).__name__}: {fault}"[:FAULT_CHARACTERS]
-        event = self.decider.parking.park(input_.subject, sentence, stored)
-        self._put_behind(input_.subject, stored)
-        return [(input_.subject, input_.id, event)]
-
-    def _defer(self, name: str, input_: Input) -> Decided:
-        """Defer an input behind a parked aggregate."""
-        stored = input_.as_stored
-        self._put_behind(name, stored)
-        return [(name, input_.id, self.decider.parking.defer(name, stored))]
-
-    def _put_behind(self, name: str, stored: StoredInput | None) -> None:
-        """Add an input to those behind an aggregate, which is parked by that if it was not."""
-        aggregate = self.aggregates.get(name)
-        if aggregate.deferred is None:
-            aggregate.deferred = []
-            self.parked.add(name)
-        if stored is not None:
-            aggregate.deferred.append(stored)
-
-    def _retry(self, retry: Input) -> Decided:
-        """Decide the inputs behind a parked aggregate, each at its own time, with the reference
-        data in force now. If one fails, nothing is changed.
-        """
-        name, parking = retry.subject, self.decider.parking
-        aggregate = self.aggregates.get(name)
-        deferred, changes = aggregate.deferred, Changes()
-        missed = [Input.from_stored(stored, name) for stored in deferred or ()]
-        self._release(name, aggregate)
-        decided: Decided = [(name, retry.id, parking.retry(name))]
-        try:
-            for input_ in self._list_missed(retry, missed):
-                decided += self._decide_again(input_, changes)
-        except SHARD_FAULTS:
-            raise
-        except Exception as fault:
-            self.aggregates.undo(changes)
-            aggregate.deferred = deferred
-            self.parked.add(name)
-            return self._park(fault, retry, None)
-        for behind, _, event in decided:
-            if isinstance(event, parking.deferred):
-                self._put_behind(behind, event.input)
-        return decided
-
-    def _list_missed(self, retry: Input, missed: Sequence[Input]) -> Iterator[Input]:
-        """Yield what a parked aggregate missed: the reference data in force, then its inputs."""
-        inputs = [retry._replace(event=ReferenceChanged(retry.subject)), *missed]
-        answers = look_up(self.lookup, self.aggregates, [each.event for each in inputs])
-        for each, given in zip(inputs, answers, strict=False):
-            yield each._replace(answers=given)
-
-    def _decide_again(self, input_: Input, changes: Changes) -> Decided:
-        """Decide about what an aggregate missed. An input may have to wait behind another one."""
-        if type(input_.event) is ReferenceChanged:
-            return self._decide(input_, changes)
-        name = self.decider.subject(input_, self.aggregates) or input_.subject
-        try:
-            if name in self.parked:
-                raise Waits(name)
-            return self._decide(input_._replace(subject=name), changes)
-        except Waits as wait:
-            stored = input_.as_stored
-            return [(wait.name, input_.id, self.decider.parking.defer(wait.name, stored))]
-
-    def _release(self, name: str, aggregate: Aggregate[S]) -> None:
-        """End the parking of an aggregate. Its timers run again, also those that were due."""
-        aggregate.deferred = None
-        self.parked.discard(name)
-        self._start(aggregate.timers)
 
     # ── Rows ──────────────────────────────────────────────────────────────────────────────────────
 

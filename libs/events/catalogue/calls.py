@@ -28,12 +28,15 @@ class ClockStarted:
     "calls", personal=True, words=Words(en="Handed over, same deadline", zh="换人承办，时限不变")
 )
 class ClockHandedOver:
-    """The case has another holder. Its deadline stays and counts for the new one."""
+    """The case has another holder. Its deadline stays, and counts for the new one unless it was
+    missed before.
+    """
 
     case: str
     holder: Assignment
     run: int
     due: Instant
+    missed: bool
 
 
 @event("calls", personal=True, words=Words(en="The clock stopped", zh="停止计时"))

@@ -118,8 +118,8 @@ def facts_in(row: Row) -> Sequence[tuple[Key, Fact]]:
         return tuple(facts_of_reassignment(event, row))
     if event.holder.worker is None:
         return ()
-    if isinstance(event, ClockHandedOver) and event.due < row.time:
-        return ()  # The deadline was missed before this holder had the case.
+    if isinstance(event, ClockHandedOver) and event.missed:
+        return ()  # The deadline was the one of an earlier holder.
     return ((key_of(event.case, event.holder, event.holder.worker), sparse_fact(event, row)),)
 
 

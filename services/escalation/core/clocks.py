@@ -58,7 +58,12 @@ def decide_reassignment(case: CaseReassigned, state: State) -> Sequence[Outcome]
 
 def hand_over(case: CasePlaced | CaseReassigned, state: Watched) -> Sequence[Outcome]:
     """Let the deadline of a case count for its new holder. Its open calls stay."""
-    return [ClockHandedOver(case=case.case, holder=case.holder, run=state.run, due=state.due)]
+    missed = state.deadline is None
+    return [
+        ClockHandedOver(
+            case=case.case, holder=case.holder, run=state.run, due=state.due, missed=missed
+        )
+    ]
 
 
 def decide_reopening(

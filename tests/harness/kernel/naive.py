@@ -237,10 +237,15 @@ class NaiveStage:
         requested = [self.look_up(each, world) for each in (meeting, *waiting)]
         events: Events = [(name, retry.id, parking.retry(name))]
         behind: list[tuple[str, StoredInput]] = []
+        latest = 0
         try:
             world, met = self.decide(meeting, world, requested[0])
             events += met
             for input_, answers in zip(waiting, requested[1:], strict=True):
+                if input_.time > latest:
+                    latest = input_.time
+                    world, fired = self.fire_missed(retry, world, latest)
+                    events += fired
                 subject = world.decider.subject(input_, world) or name
                 try:
                     if subject in world.behind:
@@ -252,6 +257,8 @@ class NaiveStage:
                     stored = input_.as_stored
                     behind.append((wait.name, stored))
                     events.append((wait.name, input_.id, parking.defer(wait.name, stored)))
+            world, fired = self.fire_missed(retry, world, retry.time)
+            events += fired
         except SHARD_FAULTS:
             raise
         except Exception as fault:
@@ -260,6 +267,15 @@ class NaiveStage:
             world.put_behind(other, stored)
         self.world = world
         return events
+
+    def fire_missed(self, retry: Input, world: World, time: int) -> tuple[World, Events]:
+        """Fire the timers of a retried aggregate that were due before a time."""
+        events: Events = []
+        while mine := [timer for timer in world.due(time) if timer.subject == retry.subject]:
+            fired = Input(TimerFired(mine[0]), retry.time, retry.subject, mine[0].id)
+            world, decided = self.decide(fired, world, ())
+            events += decided
+        return world, events
 
     # ── Rows ──────────────────────────────────────────────────────────────────────────────────────
 
