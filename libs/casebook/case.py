@@ -62,6 +62,7 @@ months.
 """
 
 
+ATTENDED = ("visited", "resolved", "verified")  # The stages of an open case after its visit.
 STAGE_OF = {cls: kind.case_stage for cls, kind in TYPE_OF.items() if kind.case_stage}
 
 
@@ -71,11 +72,12 @@ class Case:
 
     `stage` is the `case_stage` that its last event declares. `reason` says why, as `recurrence`,
     `unsatisfied`, `check_failed`, or the outcome that a source reported. `level`,
-    `grid`, `street` and `worker` say who answers for it. `missed` says that its present deadline
-    ran out, `ever_missed` that this one or an earlier one did. `ended` and `outcome` are None while
-    it is open. `parked_in` names the logs in which it is parked. `changed` is the instant of the
-    last row about its stage, its deadline or its parking. `line` is empty until a row says what the
-    case is about.
+    `grid`, `street` and `worker` say who answers for it. `queued` says that a dispatcher must say
+    where it is, though somebody may have visited it; one that ended so reopens so. `missed` says
+    that its present deadline ran out, `ever_missed` that this one or an earlier one did. `ended`
+    and `outcome` are None while it is open. `parked_in` names the logs in which it is parked.
+    `changed` is the instant of the last row about its stage, its deadline or its parking. `line` is
+    empty until a row says what the case is about.
     """
 
     id: str
@@ -89,6 +91,7 @@ class Case:
     grid: str | None = None
     street: str | None = None
     worker: str | None = None
+    queued: bool = False
     located_by: str = "none"
     data_flags: tuple[str, ...] = ()
     due: Instant | None = None
@@ -126,6 +129,7 @@ def evolve_case(case: Case, row: Row) -> None:
             add_flags(case, event.rules)
         case CaseRouted() | CaseQueued() | CaseWithheld():
             assign(case, event.holder)
+            case.queued = isinstance(event, CaseQueued)
             case.located_by = event.located_by
             add_flags(case, event.rules)
         case CaseReassigned():
@@ -166,11 +170,12 @@ def evolve_case(case: Case, row: Row) -> None:
 
 
 def reassign(case: Case, event: CaseReassigned, time: Instant) -> None:
-    """Give a case to another holder. Its stage stays, unless it goes to a dispatcher's queue."""
+    """Give a case to another holder. The stage of one that was visited stays."""
     assign(case, event.holder)
+    case.queued = event.queued
     case.located_by = event.located_by
     add_flags(case, event.rules)
-    if event.queued:
+    if event.queued and case.stage not in ATTENDED:
         case.stage, case.reason = "queued", ""
     elif case.stage in ("routed", "withheld"):
         case.stage = "routed" if event.holder.level == "grid" else "withheld"

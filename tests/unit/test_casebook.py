@@ -110,6 +110,22 @@ def test_a_reassigned_case_may_go_to_a_queue_or_to_a_higher_level() -> None:
     assert case_after(REPORTED, ROUTED, reassignment(street), reassignment(ANN)).stage == "routed"
 
 
+def test_a_visited_case_in_a_queue_is_visited_and_waits_for_its_place() -> None:
+    street = replace(ANN, level="street", grid=None, worker=None)
+    lost = (REPORTED, ROUTED, VISITED, reassignment(street, queued=True))
+    case = case_after(*lost)
+    assert (case.stage, case.queued, case.level) == ("visited", True, "street")
+    assert case_after(*lost, CLOSED, REOPENED).queued
+    assert not case_after(*lost, reassignment(ANN)).queued
+
+
+def test_an_unvisited_case_that_a_queue_gives_away_leaves_it() -> None:
+    street = replace(ANN, level="street", grid=None, worker=None)
+    lost = (REPORTED, ROUTED, reassignment(street, queued=True))
+    assert (case_after(*lost).stage, case_after(*lost).queued) == ("queued", True)
+    assert (case_after(*lost, ROUTED).stage, case_after(*lost, ROUTED).queued) == ("routed", False)
+
+
 def test_the_last_event_of_an_open_case_is_enough_to_know_its_stage_and_its_holder() -> None:
     visited = e.CaseVisited(case="c", holder=ANN, by="ann")
     for event in (ROUTED, visited, REOPENED):
@@ -312,6 +328,8 @@ def test_the_stage_is_the_one_that_the_last_event_declares(history: list[Any]) -
 
 def stage_after(stage: str, event: e.CaseReassigned) -> str:
     """Return the stage of a case that another holder has: its own, as far as nobody went there."""
+    if stage in ("visited", "resolved", "verified"):
+        return stage
     if event.queued:
         return "queued"
     if stage in ("routed", "withheld"):

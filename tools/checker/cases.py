@@ -21,11 +21,11 @@ from tools.checker.report import Report
 from tools.checker.rows import REFERENCE, Head, Row, Unreadable
 from tools.checker.waiting import WAITING, WaitingInputs
 
-PROGRESS = ("case-visited", "case-resolved", "case-verified", "resolution-rejected")
+PROGRESS = ("case-resolved", "case-verified", "resolution-rejected")  # After its visit.
 OUTCOMES = {  # What may become of each input, beside WAITING.
     "reference-adopted": ("reference-adopted", "policies-adopted", "roster-adopted"),
     "issue-reported": ("case-reported",),
-    "place-named": ("input-declined", *PLACED),
+    "place-named": ("input-declined", *PLACED, REASSIGNED),
     "visit-made": ("input-declined", "case-visited"),
     "resolution-claimed": ("input-declined", "case-resolved"),
     "resolution-checked": ("input-declined", "case-verified", "resolution-rejected"),
@@ -39,7 +39,9 @@ OUTCOMES = {  # What may become of each input, beside WAITING.
 }
 EARLY = ("action-waits", "action-expired")  # These name the issue of a case that is still to come.
 WAITING_MAX = 32  # Actions of one source that wait for one issue.
-OPEN_STATES = ("open", "queued")
+QUEUED = {"open": "queued", "queued": "queued", "visited": "sought", "sought": "sought"}
+HELD = {"open": "open", "visited": "visited", "sought": "visited"}
+OPEN_STATES = tuple(QUEUED)  # A case is `sought` if it was visited before it came to a queue.
 PLACES = (*OPEN_STATES, "closed", "withdrawn", "parked")  # Where an accepted issue can be.
 
 
@@ -234,7 +236,8 @@ def next_state(life: Life, row: Row) -> str | None:
         case "case-reported":
             return "reported" if state == "unreported" else None
         case "case-reopened":
-            return life.before if state == "closed" else None
+            queued = QUEUED.get(life.before) == life.before  # It ended in a queue.
+            return ("queued" if queued else "open") if state == "closed" else None
         case "action-waits" | "action-expired":
             return state if state == "unreported" else None
         case "input-declined":
@@ -242,12 +245,14 @@ def next_state(life: Life, row: Row) -> str | None:
         case kind if kind in (*CALL_ACTIONS, RETRY):
             return state if state != "unreported" else None
         case kind if kind in PLACED:
-            return PLACED[kind] if state in (*OPEN_STATES, "reported") else None
+            return PLACED[kind] if state in ("reported", "queued") else None
         case kind if kind == REASSIGNED:
-            queued = "queued" if row.field("queued") is True else "open"
-            return queued if state in ("open", queued) else None
+            reassigned = QUEUED if row.field("queued") is True else HELD
+            return reassigned.get(state)
+        case "case-visited":
+            return "visited" if state == "open" else None
         case kind if kind in PROGRESS:
-            return state if state == "open" else None
+            return state if state in ("visited", "sought") else None
         case kind if kind in ENDED:
             return ending_state(row) if state in OPEN_STATES else None
     raise Unreadable(f"{row.name} has a type that this check does not know: {row.kind}")

@@ -73,6 +73,7 @@ class Holders:
 
     def _assign(self, row: Row) -> None:
         holder, before = holder_of(row), self._holders.get(row.subject)
+        self._check_queue(row, holder, before)
         if row.kind == REASSIGNED:
             self._check_reassignment(row, holder, before)
         elif before is not None and holder.episode not in (before.episode, before.episode + 1):
@@ -80,6 +81,18 @@ class Holders:
         self._holders[row.subject] = holder
         if holder.level == "grid" and holder.grid is not None:
             self._workers[holder.grid] = holder.worker
+
+    def _check_queue(self, row: Row, holder: Assignment, before: Assignment | None) -> None:
+        """Check that a queue is a dispatcher's, and that a case whose grid is named leaves it."""
+        is_queued = row.kind == "case-queued"
+        if row.kind == REASSIGNED:
+            is_queued = row.field("queued") is True
+        if is_queued and (holder.level == "grid" or (holder.grid, holder.worker) != (None, None)):
+            self._report.say("holder", f"{row.name} queues {row.subject} at no dispatcher's desk")
+        if row.kind != REASSIGNED or row.field("because") != "dispatcher":
+            return
+        if is_queued or holder.grid is None or (before is not None and before.grid is not None):
+            self._report.say("holder", f"{row.name} names the place of {row.subject} for nothing")
 
     def _check_reassignment(self, row: Row, holder: Assignment, before: Assignment | None) -> None:
         if before != holder_of(row, "previous"):

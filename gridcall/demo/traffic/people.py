@@ -146,7 +146,7 @@ class People:
         case, plan = known.case, self.plans.get(known.case.id)
         chance = self.chance("pause", case.id, known.position)
         soonest = known.time + int(chance.uniform(MINUTE, 5 * MINUTE) * 1e6)
-        if case.stage == "queued":
+        if case.queued:
             pause = chance.uniform(10 * MINUTE, 50 * MINUTE)
             return self._clock.seconds_until(known.time) + pause
         if plan is None or plan.begins is None or case.stage not in NEXT_ACTION:
@@ -161,7 +161,7 @@ class People:
         self._scheduled.discard((case.id, known.position))
         if self.cases.get(case.id) is not known:
             return None
-        kind, _ = NEXT_ACTION[case.stage]
+        kind, _ = NEXT_ACTION["queued" if case.queued else case.stage]
         fields = self._details(kind, case, self.chance("step", case.id, known.position))
         return self._action(kind, known.position, case.id, by=actor(case), **fields)
 
@@ -233,9 +233,8 @@ def actor(case: Case) -> str:
     Another person verifies a resolution, and a dispatcher names a missing place.
     """
     unit = CODE if case.level == "district" or case.street is None else case.street
-    match case.stage:
-        case "queued":
-            return f"{unit}-dispatcher"
-        case "resolved":
-            return f"{unit}-verifier"
+    if case.queued:
+        return f"{unit}-dispatcher"
+    if case.stage == "resolved":
+        return f"{unit}-verifier"
     return case.worker or f"{unit}-desk"

@@ -82,9 +82,9 @@ class CaseWithheld:
 
 @event("cases", personal=True, words=Words(en="Given to another holder", zh="改由他人承办"))
 class CaseReassigned:
-    """An open case has another holder, because of the roster or the map now in force.
+    """An open case has another holder: a roster or a map came, or a dispatcher named its lost grid.
 
-    Its stage stays, unless `queued`: nobody had visited it, and a dispatcher must say where it is.
+    `queued` says that a dispatcher must say where it is. What was visited keeps its stage there.
     `previous` answers for his part until here. A worker who follows another one, or nobody, begins
     a new episode. `located_by` is as in the placements, or `former`: only the street that it had
     is known. `row` cites the admission list if that keeps the case from a grid, and is empty
@@ -94,7 +94,7 @@ class CaseReassigned:
     case: str
     holder: Assignment
     previous: Assignment
-    because: Literal["roster", "map"]
+    because: Literal["roster", "map", "dispatcher"]
     queued: bool
     located_by: str
     rules: tuple[str, ...]

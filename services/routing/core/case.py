@@ -75,19 +75,29 @@ class Routed(Open):
 
 
 @value
-class Visited(Open):
+class Attended(Open):
+    """A case that somebody has visited. Work on it goes on, whatever map comes.
+
+    A `queued` one has lost its grid: its dispatcher has it, until its place is named.
+    """
+
+    queued: bool
+
+
+@value
+class Visited(Attended):
     """A case that its holder has visited, and works on."""
 
 
 @value
-class Resolved(Open):
+class Resolved(Attended):
     """A case that `by` calls solved; another person is to confirm it."""
 
     by: str
 
 
 @value
-class Verified(Open):
+class Verified(Attended):
     """A case that another person confirmed to be solved."""
 
 
@@ -110,4 +120,9 @@ Outcome = CaseEvent | ActionWaits | ActionExpired | InputDeclined
 
 def end(state: Case, *, final: bool) -> Ended:
     """Return the state of a case after its end."""
-    return Ended(state.case, state.facts, state.holder, final, isinstance(state, Queued))
+    return Ended(state.case, state.facts, state.holder, final, is_queued(state))
+
+
+def is_queued(state: Case) -> bool:
+    """Tell whether a dispatcher must say where a case is."""
+    return isinstance(state, Queued) or (isinstance(state, Attended | Ended) and state.queued)

@@ -268,7 +268,7 @@ def counters(file: CaseFile) -> list[str]:
         "ended": not case.open,
         "overdue": case.overdue,
         "calling": bool(file.calls),
-        "queued": case.stage == "queued",
+        "queued": case.open and case.queued,
         "parked": file.parked,
     }
     return [name for name, holds in is_counted.items() if holds]

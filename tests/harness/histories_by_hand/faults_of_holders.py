@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.harness.histories_by_hand.history import holder
-from tests.harness.histories_by_hand.planting import Fault, change, remove, tell
+from tests.harness.histories_by_hand.history import holder, matter
+from tests.harness.histories_by_hand.planting import Fault, change, plant_both, remove, tell
 
 DAN = {**holder(), "grid": "0105", "worker": "dan"}
 
@@ -32,6 +32,29 @@ HOLDERS: dict[str, Fault] = {
         remove("cases", "case-reassigned"),
         "holder",
         "of grid 0105, whose worker is eli",
+    ),
+    "a queue is nobody's": (
+        tell("cases", "case-reassigned", 2, holder={**DAN, "worker": None, "level": "street"}),
+        "holder",
+        "at no dispatcher's desk",
+    ),
+    "a place is named for a case that has one": (
+        tell("cases", "case-reassigned", 0, because="dispatcher"),
+        "holder",
+        "for nothing",
+    ),
+    "a case in a queue gets no place from who names it": (
+        tell("cases", "case-reassigned", 3, queued=True),
+        "holder",
+        "for nothing",
+    ),
+    "a visited case loses its visit when its place is named": (
+        plant_both(
+            tell("cases", "case-reassigned", 3, matter=matter(None)),
+            change("cases", "case-reassigned", 3, type="gridcall.case-routed.v1"),
+        ),
+        "state",
+        "is sought",
     ),
     "an adoption reaches cases out of order": (
         change("cases", "case-reassigned", 1, subject="0"),

@@ -251,11 +251,11 @@ def receipt(
 def holder(level: str = "grid") -> dict[str, Any]:
     return {
         "level": level,
-        "grid": "0101",
+        "grid": None if level == "district" else "0101",
         "street": "01",
         "district": NORTH,
-        "worker": "ann",
-        "episode": 1,
+        "worker": "ann" if level == "grid" else None,
+        "episode": int(level == "grid"),
     }
 
 

@@ -258,14 +258,41 @@ def east(d: District) -> None:
     d.accept(83, "reference", "reference-adopted", kind="roster", name="roster-2", digest="d")
     roster = ("roster-adopted", {"name": "roster-2", "digest": "d", "receivers": []})
     moved = [
-        (case, with_holder(eli, event_of(case, "case-reassigned", previous=dan, queued=False)))
+        (
+            case,
+            with_holder(
+                eli, event_of(case, "case-reassigned", previous=dan, queued=False, because="roster")
+            ),
+        )
         for case in sorted(cases)
     ]
     first, *others = d.outcomes(("reference", roster), *moved)
     d.follows(first, roster)
     handed_over = with_holder(eli, clock(cases[1], "clock-handed-over", 900))
     d.follows(others[sorted(cases).index(cases[1])], handed_over)
+    loses_its_grid(d)
     d.rest()
+
+
+def loses_its_grid(d: District) -> None:
+    """A map without its grid comes after its visit. Its dispatcher names another grid."""
+    ann, queue = {**holder(), "grid": "0106"}, {**holder("street"), "grid": None, "episode": 1}
+    flo = {**ann, "grid": "0107", "worker": "flo", "episode": 2}
+    case = d.issue(84, "visited", due=None)
+    d.outcome(case, *routed_to(ann, case))
+    d.action(84, case, "visit-made", by="ann")
+    d.outcome(case, with_holder(ann, event_of(case, "case-visited", by="ann")))
+    new = {"kind": "map", "name": "map-2", "digest": "d"}
+    d.accept(85, "reference", "reference-adopted", **new)
+    lost = event_of(case, "case-reassigned", previous=ann, queued=True, because="map")
+    d.outcomes(("reference", ("reference-adopted", new)), (case, with_holder(queue, lost)))
+    d.action(86, case, "resolution-claimed", by="ann")
+    d.outcome(case, with_holder(queue, event_of(case, "case-resolved", by="ann")))
+    d.action(87, case, "place-named", by="eve", grid="0107")
+    named = event_of(case, "case-reassigned", previous=queue, queued=False, because="dispatcher")
+    d.outcome(case, with_holder(flo, named))
+    d.action(88, case, "resolution-checked", by="eve")
+    d.outcome(case, with_holder(flo, event_of(case, "case-verified", by="eve")))
 
 
 def routed_to(who: dict[str, Any], case: str, due: int | None = None) -> list[Event]:

@@ -1,16 +1,21 @@
-"""Place: a case gets its holder, at its report or when a dispatcher names its grid."""
+"""Place: a case gets its holder, at its report or when a dispatcher names its grid.
+
+A dispatcher names the grid of whatever case is in a queue. One that waits there from its report on
+is routed. One that was visited before its grid was lost keeps its stage, and is reassigned.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import assert_never
+from typing import Literal, assert_never
 
 from events.catalogue import (
     Assignment,
     CaseFacts,
     CasePlaced,
     CaseQueued,
+    CaseReassigned,
     CaseRouted,
     CaseWithheld,
     Level,
@@ -40,12 +45,15 @@ from routing.core.refusals import HAS_ENDED, refuse
 def decide(action: PlaceNamed, state: Case, reference: Reference) -> Sequence[Outcome]:
     """Place a queued case in the grid that a dispatcher names."""
     match state:
-        case Queued():
+        case Queued() | Visited(queued=True) | Resolved(queued=True) | Verified(queued=True):
             entry = reference.grids.entries.get(action.grid)
             if entry is None:
                 return refuse(action, state, f"The map has no grid {action.grid!r}.")
             location = Location(action.grid, entry.street, "dispatcher", ())
-            return [place_case(state.case, state.facts, location, reference, state.holder)]
+            placed = place_case(state.case, state.facts, location, reference, state.holder)
+            if isinstance(state, Queued):
+                return [placed]
+            return [reassignment(placed, state.holder, "dispatcher")]
         case Routed() | Visited() | Resolved() | Verified():
             return refuse(action, state, "This case has its place: it is in nobody's queue.")
         case Ended():
@@ -55,11 +63,8 @@ def decide(action: PlaceNamed, state: Case, reference: Reference) -> Sequence[Ou
 
 
 def evolve(state: State, event: CasePlaced) -> Queued | Routed:
-    """Return a placed case. A grid that a dispatcher named is the only claim from then on."""
-    if event.located_by == "dispatcher":
-        claims = claim_grid(event.holder.grid)
-    else:
-        claims = state.claims if isinstance(state, Unplaced | Open) else ()
+    """Return a placed case. A grid that a dispatcher names is its only claim from then on."""
+    claims = claims_after(event, state.claims if isinstance(state, Unplaced | Open) else ())
     match event:
         case CaseRouted() | CaseWithheld():
             return Routed(event.case, event.matter, event.holder, claims)
@@ -67,6 +72,11 @@ def evolve(state: State, event: CasePlaced) -> Queued | Routed:
             return Queued(event.case, event.matter, event.holder, claims)
         case unreachable:
             assert_never(unreachable)
+
+
+def claims_after(event: CasePlaced | CaseReassigned, claims: Claims) -> Claims:
+    """Return the claims of a case that gets another place."""
+    return claim_grid(event.holder.grid) if event.located_by == "dispatcher" else claims
 
 
 @lru_cache(maxsize=65536)
@@ -101,6 +111,23 @@ def place_case(
         )
     return CaseWithheld(
         case=case, matter=facts, holder=holder, located_by=by, rules=rules, used=used, row=row
+    )
+
+
+def reassignment(
+    placed: CasePlaced, previous: Assignment, because: Literal["map", "dispatcher"]
+) -> CaseReassigned:
+    """Return a placement as the reassignment of a case, which keeps its stage if it was visited."""
+    return CaseReassigned(
+        case=placed.case,
+        holder=placed.holder,
+        previous=previous,
+        because=because,
+        queued=isinstance(placed, CaseQueued),
+        located_by=placed.located_by,
+        rules=placed.rules,
+        used=placed.used,
+        row=placed.row if isinstance(placed, CaseWithheld) else "",
     )
 
 

@@ -15,17 +15,30 @@ from typing import TypeAlias, assert_never
 
 from eventlog.core.decider import Key, View
 from events.catalogue import (
-    Assignment,
-    CasePlaced,
     CaseQueued,
     CaseReassigned,
-    CaseWithheld,
     ReferenceAdopted,
 )
-from routing.core.case import Open, OpenCase, Outcome, Queued, Routed, State
+from routing.core.case import (
+    Open,
+    OpenCase,
+    Outcome,
+    Queued,
+    Resolved,
+    Routed,
+    State,
+    Verified,
+    Visited,
+)
 from routing.core.location import Location, Point, locate, points_of
 from routing.core.reference import Reference
-from routing.core.steps.place import assignment, episode_of, place_case
+from routing.core.steps.place import (
+    assignment,
+    claims_after,
+    episode_of,
+    place_case,
+    reassignment,
+)
 
 GridAndWorker: TypeAlias = tuple[str | None, str | None]
 
@@ -130,32 +143,24 @@ def succeed(state: OpenCase, location: Location, reference: Reference) -> Sequen
 
 
 def move(state: OpenCase, location: Location, reference: Reference) -> Sequence[Outcome]:
-    """Give a case to the holder of its new place. One that waited in a queue is placed."""
+    """Give a case to the holder of its new place. One in a queue without a visit is placed.
+
+    A case whose place is lost goes to a dispatcher's queue, in whatever stage it is.
+    """
     placed = place_case(state.case, state.facts, location, reference, state.holder)
-    is_lost = isinstance(placed, CaseQueued)
-    if isinstance(state, Queued) and not is_lost:
+    if isinstance(state, Queued) and not isinstance(placed, CaseQueued):
         return [placed]
-    queued = is_lost and isinstance(state, Queued | Routed)
-    return [reassignment(placed, state.holder, queued)]
-
-
-def reassignment(placed: CasePlaced, previous: Assignment, queued: bool) -> CaseReassigned:
-    """Return a placement by a map as the reassignment of a case that had a holder."""
-    return CaseReassigned(
-        case=placed.case,
-        holder=placed.holder,
-        previous=previous,
-        because="map",
-        queued=queued,
-        located_by=placed.located_by,
-        rules=placed.rules,
-        used=placed.used,
-        row=placed.row if isinstance(placed, CaseWithheld) else "",
-    )
+    return [reassignment(placed, state.holder, "map")]
 
 
 def evolve(state: OpenCase, event: CaseReassigned) -> OpenCase:
-    """Return a case with its new holder, in the stage that it had, or in a dispatcher's queue."""
-    if event.queued:
-        return Queued(state.case, state.facts, event.holder, state.claims)
-    return replace(state, holder=event.holder)
+    """Return a case with its new holder. What was visited keeps its stage, in a queue, too."""
+    claims = claims_after(event, state.claims)
+    match state:
+        case Visited() | Resolved() | Verified():
+            return replace(state, holder=event.holder, claims=claims, queued=event.queued)
+        case Queued() | Routed():
+            stage = Queued if event.queued else Routed
+            return stage(state.case, state.facts, event.holder, claims)
+        case unreachable:
+            assert_never(unreachable)

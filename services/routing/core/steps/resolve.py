@@ -16,6 +16,7 @@ from routing.core.case import (
     Routed,
     Verified,
     Visited,
+    is_queued,
 )
 from routing.core.refusals import HAS_ENDED, IN_QUEUE, refuse
 
@@ -42,4 +43,5 @@ def decide(action: ResolutionClaimed, state: Case) -> Sequence[Outcome]:
 
 def evolve(state: OpenCase, event: CaseResolved) -> Resolved:
     """Return a resolved case."""
-    return Resolved(state.case, state.facts, state.holder, state.claims, event.by)
+    queued = is_queued(state)
+    return Resolved(state.case, state.facts, state.holder, state.claims, queued, event.by)

@@ -16,6 +16,7 @@ from routing.core.case import (
     Routed,
     Verified,
     Visited,
+    is_queued,
 )
 from routing.core.refusals import HAS_ENDED, IN_QUEUE, refuse
 
@@ -42,10 +43,11 @@ def decide(action: ResolutionChecked, state: Case) -> Sequence[Outcome]:
 
 def evolve(state: OpenCase, event: CaseVerified | ResolutionRejected) -> Verified | Visited:
     """Return a verified case, or one that its holder works on again."""
+    queued = is_queued(state)
     match event:
         case CaseVerified():
-            return Verified(state.case, state.facts, state.holder, state.claims)
+            return Verified(state.case, state.facts, state.holder, state.claims, queued)
         case ResolutionRejected():
-            return Visited(state.case, state.facts, state.holder, state.claims)
+            return Visited(state.case, state.facts, state.holder, state.claims, queued)
         case unreachable:
             assert_never(unreachable)

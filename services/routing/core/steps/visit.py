@@ -37,4 +37,4 @@ def decide(action: VisitMade, state: Case) -> Sequence[Outcome]:
 
 def evolve(state: OpenCase, _: CaseVisited) -> Visited:
     """Return a visited case."""
-    return Visited(state.case, state.facts, state.holder, state.claims)
+    return Visited(state.case, state.facts, state.holder, state.claims, queued=False)
