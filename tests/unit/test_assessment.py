@@ -250,6 +250,21 @@ def test_a_case_that_goes_to_a_queue_leaves_the_stock_of_its_worker() -> None:
     assert [(row[0], row[-2]) for row in figures_of(lost)] == [("1970-01", 0)]
 
 
+@pytest.mark.parametrize("finder", ["ann", "bob"])
+def test_a_case_that_came_back_from_a_queue_was_reported_to_its_first_worker_alone(
+    finder: str,
+) -> None:
+    queue = replace(ANN, level="street", grid=None, worker=None)
+    routed = case_routed(replace(ANN, worker=finder, episode=2), "dispatcher")
+    placed = reassignment(replace(ANN, worker=finder, episode=2), queue)
+    for again in (routed, placed):
+        lost = (*OVERDUE[:2], handed_over(3 * DAY, ANN, queue), ("cases", 4 * DAY, again))
+        rows = [row for of_one in figures_by_worker(*lost).values() for row in of_one]
+        assert sum(row[1] for row in rows) == 1
+        back = {key.worker: fact for key, fact in story(*lost).items() if key.episode == 2}
+        assert back[finder].taken_over == Stamp(4 * DAY, "cases", 4)
+
+
 def test_a_worker_who_goes_on_in_another_grid_has_one_responsibility() -> None:
     moved = story(*OVERDUE[:2], handed_over(3 * DAY, ANN, replace(ANN, street="02")))
     assert moved == story(*OVERDUE[:2])

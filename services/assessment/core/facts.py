@@ -90,8 +90,9 @@ class Fact(NamedTuple):
     """A responsibility as far as it is known; None where nothing is yet.
 
     `due` is the deadline itself, stamped by its clock's start. `raised` and `answered` are the
-    calls of the case meanwhile, sorted; `grid` and `street` are its place. `taken_over` and
-    `handed_over` are the instants at which another worker's part ended and began.
+    calls of the case meanwhile, sorted; `grid` and `street` are its place. `taken_over` is
+    the instant at which it began after another worker's part, `handed_over` the one at which it
+    ended before another's. So a case is `reported` once, until it reopens.
     """
 
     grid: str
@@ -151,6 +152,8 @@ def sparse_fact(event: CountedOfOne, row: Row) -> Fact:
     grid, street = place_of(event.holder)
     now = Stamp(row.time, row.log, row.position)
     match event:
+        case CaseRouted() if event.holder.episode > 1:
+            return Fact(grid, street, taken_over=now)  # From a queue, after an earlier worker.
         case CaseRouted() | CaseReopened():
             return Fact(grid, street, now)
         case CaseEndedAtSource() | CaseClosed() | CaseWithdrawn():
