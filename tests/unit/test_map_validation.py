@@ -3,67 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
 import pytest
-from shapely import box
-from shapely.geometry import shape
 
-from events.reference_data import GridMap
-from gridcall.simulation.city.map_findings import Finding
-from gridcall.simulation.city.map_geometry import EARTH_RADIUS_M, ring_area_m2
 from gridcall.simulation.city.map_validation import check_map
-from gridcall.simulation.city.profile import (
-    Dedicated,
-    District,
-    Gap,
-    GridsFile,
-    MapFiles,
-    Overlap,
-    StreetsFrom,
-)
-
-SQUARE: list[list[float]] = [[0, 0], [0.01, 0], [0.01, 0.01], [0, 0.01], [0, 0]]
-
-
-def files(
-    overlap_m2: float = 0.0,
-    gap_m2: float = 0.0,
-    dissolve: bool = False,
-    dedicated: Dedicated | None = None,
-) -> MapFiles:
-    return MapFiles(
-        district=District(code="city", name="City"),
-        grids=GridsFile(file="grids.geojson", code="code", dissolve=dissolve, dedicated=dedicated),
-        streets=StreetsFrom(**{"from": "street", "pad": 2}),
-        overlap=Overlap(tolerate_m2=overlap_m2),
-        gap=Gap(tolerate_m2=gap_m2),
-    )
-
-
-def move_ring(ring: list[list[float]], lon: float, lat: float = 0.0) -> list[list[float]]:
-    return [[x + lon, y + lat] for x, y in ring]
-
-
-def feature(code: Any, *rings: Any, street: Any = 1, kind: str = "Polygon") -> dict[str, Any]:
-    coordinates = list(rings) if kind == "Polygon" else [[ring] for ring in rings]
-    return {
-        "type": "Feature",
-        "properties": {"code": code, "street": street},
-        "geometry": {"type": kind, "coordinates": coordinates},
-    }
-
-
-def check_features(
-    folder: Path, *features: Any, how: MapFiles | None = None, **members: Any
-) -> tuple[list[Finding], GridMap | None]:
-    document = {"type": "FeatureCollection", "features": list(features), **members}
-    (folder / "grids.geojson").write_text(json.dumps(document), encoding="utf-8")
-    result = check_map(folder, how or files())
-    return list(result.findings), result.grids
+from tests.harness.map_files import SQUARE, check_features, feature, files, move_ring
 
 
 def test_a_clean_map_has_no_findings_and_its_streets_are_padded(tmp_path: Path) -> None:
@@ -256,62 +202,6 @@ def test_a_crs84_member_is_reported_and_left_out(tmp_path: Path) -> None:
     assert grids is not None
 
 
-def test_an_overlap_is_measured_for_each_pair_and_refused_beyond_the_tolerance(
-    tmp_path: Path,
-) -> None:
-    pair = feature("B", SQUARE), feature("A", move_ring(SQUARE, 0.009))
-    measure = 0.001 * 0.01 * (EARTH_RADIUS_M * 3.141592653589793 / 180) ** 2
-    result, grids = check_features(tmp_path, *pair, how=files(overlap_m2=measure * 1.001))
-    assert [(finding.severity, finding.feature) for finding in result] == [
-        ("reported", "grids A and B")
-    ]
-    assert result[0].area_m2 == pytest.approx(measure, rel=1e-6)
-    assert result[0].place == pytest.approx((0.0095, 0.005))
-    assert grids is not None
-    result, grids = check_features(tmp_path, *pair, how=files(overlap_m2=measure * 0.999))
-    assert (result[0].severity, grids) == ("refused", None)
-    assert "more than the" in str(result[0])
-
-
-def test_grids_that_only_touch_do_not_overlap(tmp_path: Path) -> None:
-    result, _ = check_features(
-        tmp_path,
-        feature("A", SQUARE),
-        feature("B", move_ring(SQUARE, 0.01)),
-        feature("C", move_ring(SQUARE, 0.01, 0.01)),
-    )
-    assert result == []
-
-
-def test_each_hole_between_grids_is_measured_alone(tmp_path: Path) -> None:
-    ring = [
-        move_ring(SQUARE, 0.01 * x, 0.01 * y)
-        for x in range(5)
-        for y in range(3)
-        if (x, y) not in ((1, 1), (3, 1))
-    ]
-    features = [feature(f"G{i:02}", square) for i, square in enumerate(ring)]
-    result, grids = check_features(tmp_path, *features, how=files(gap_m2=1.3e6))
-    assert [finding.kind for finding in result] == ["hole", "hole"]
-    assert all(finding.area_m2 == pytest.approx(1.2364e6, rel=1e-3) for finding in result)
-    assert grids is not None
-    assert check_features(tmp_path, *features, how=files(gap_m2=1.2e6))[1] is None
-
-
-def test_the_area_on_the_sphere_of_an_octant_and_of_a_sliver() -> None:
-    sphere = 4 * 3.141592653589793 * EARTH_RADIUS_M**2
-    octant = [[0, 0], [90, 0], [90, 90], [0, 90], [0, 0]]
-    assert ring_area_m2(octant) == pytest.approx(sphere / 8)
-    sliver = [
-        [-71.0, 42.0],
-        [-70.999999, 42.0],
-        [-70.999999, 42.000001],
-        [-71.0, 42.000001],
-        [-71.0, 42.0],
-    ]
-    assert ring_area_m2(sliver) == pytest.approx(0.00918785, rel=1e-4)
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -340,6 +230,13 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in str(result[0])
 
 
+def test_refusals_come_before_reports(tmp_path: Path) -> None:
+    findings, _ = check_features(
+        tmp_path, feature("A", SQUARE[::-1]), feature("B", move_ring(SQUARE, 1)[:-1])
+    )
+    assert [finding.severity for finding in findings] == ["refused", "reported"]
+
+
 # ── The antimeridian ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -355,124 +252,3 @@ def test_a_grid_that_is_cut_at_180_degrees_is_taken(tmp_path: Path) -> None:
     findings, grids = check_features(tmp_path, feature("A", west, east, kind="MultiPolygon"))
     assert findings == []
     assert grids is not None
-
-
-# ── Normal forms ─────────────────────────────────────────────────────────────────────────────────
-
-
-def test_codes_and_streets_are_stored_in_nfc_and_are_one_in_any_form(tmp_path: Path) -> None:
-    nfd, nfc = normalize("NFD", "LEÓN"), normalize("NFC", "LEÓN")
-    assert nfd != nfc
-    _, grids = check_features(tmp_path, feature(nfd, SQUARE, street=nfd))
-    assert grids is not None
-    assert (grids.grids[0].code, grids.grids[0].street) == (nfc, nfc)
-    findings, _ = check_features(
-        tmp_path, feature(nfd, SQUARE), feature(nfc, move_ring(SQUARE, 0.01))
-    )
-    assert [finding.kind for finding in findings] == ["double_code"]
-
-
-def test_a_property_is_known_by_its_name_in_any_normal_form(tmp_path: Path) -> None:
-    how = files().model_copy(
-        update={"grids": GridsFile(file="grids.geojson", code=normalize("NFC", "código"))}
-    )
-    named = {**feature("A", SQUARE), "properties": {normalize("NFD", "código"): "A", "street": 1}}
-    _, grids = check_features(tmp_path, named, how=how)
-    assert grids is not None
-
-
-# ── Several features of one code ─────────────────────────────────────────────────────────────────
-
-
-def test_features_of_one_code_are_one_grid_if_the_profile_dissolves_them(tmp_path: Path) -> None:
-    far = move_ring(SQUARE, 1)
-    findings, grids = check_features(
-        tmp_path,
-        feature("A", SQUARE),
-        feature("B", move_ring(SQUARE, 0.02)),
-        feature("A", move_ring(SQUARE, 0.005)),
-        feature("A", far),
-        how=files(dissolve=True),
-    )
-    assert [(finding.severity, finding.kind, finding.feature) for finding in findings] == [
-        ("reported", "dissolved", "grid A")
-    ]
-    assert grids is not None
-    assert [grid.code for grid in grids.grids] == ["A", "B"]
-    outline = shape(grids.grids[0].geometry)
-    assert outline.equals(shape({"type": "Polygon", "coordinates": [far]}) | box(0, 0, 0.015, 0.01))
-
-
-def test_features_of_one_code_in_two_streets_are_no_grid(tmp_path: Path) -> None:
-    findings, grids = check_features(
-        tmp_path,
-        feature("A", SQUARE, street=1),
-        feature("A", move_ring(SQUARE, 1), street=2),
-        how=files(dissolve=True),
-    )
-    assert grids is None
-    assert findings[0].kind == "street"
-    assert "name the streets 01, 02" in findings[0].what
-
-
-# ── Dedicated grids ──────────────────────────────────────────────────────────────────────────────
-
-SCHOOLS = Dedicated(property="kind", values=frozenset({"school", "hospital"}))
-INNER = [[x / 2 + 0.0025, y / 2 + 0.0025] for x, y in SQUARE]
-
-
-def of_kind(made: dict[str, Any], kind: Any) -> dict[str, Any]:
-    return {**made, "properties": {**made["properties"], "kind": kind}}
-
-
-def test_a_dedicated_grid_inside_a_basic_one_is_no_overlap(tmp_path: Path) -> None:
-    findings, grids = check_features(
-        tmp_path,
-        feature("A", SQUARE),
-        of_kind(feature("S", INNER), "school"),
-        how=files(dedicated=SCHOOLS),
-    )
-    assert findings == []
-    assert grids is not None
-    assert [(grid.code, grid.dedicated) for grid in grids.grids] == [("A", False), ("S", True)]
-
-
-def test_dedicated_grids_that_overlap_each_other_are_a_finding(tmp_path: Path) -> None:
-    findings, grids = check_features(
-        tmp_path,
-        feature("A", SQUARE),
-        of_kind(feature("S", INNER), " school "),
-        of_kind(feature("H", move_ring(INNER, 0.001)), "hospital"),
-        how=files(dedicated=SCHOOLS),
-    )
-    assert grids is None
-    assert [(finding.kind, finding.feature) for finding in findings] == [
-        ("overlap", "dedicated grids H and S")
-    ]
-
-
-@pytest.mark.parametrize("kind", [None, "", "park", 7, True])
-def test_a_feature_of_another_kind_is_a_basic_grid(tmp_path: Path, kind: Any) -> None:
-    _, grids = check_features(
-        tmp_path, of_kind(feature("A", SQUARE), kind), how=files(dedicated=SCHOOLS)
-    )
-    assert grids is not None
-    assert not grids.grids[0].dedicated
-
-
-def test_features_of_one_code_and_two_kinds_are_no_grid(tmp_path: Path) -> None:
-    findings, grids = check_features(
-        tmp_path,
-        feature("A", SQUARE),
-        of_kind(feature("A", INNER), "school"),
-        how=files(dissolve=True, dedicated=SCHOOLS),
-    )
-    assert grids is None
-    assert findings[0].kind == "kind"
-
-
-def test_refusals_come_before_reports(tmp_path: Path) -> None:
-    findings, _ = check_features(
-        tmp_path, feature("A", SQUARE[::-1]), feature("B", move_ring(SQUARE, 1)[:-1])
-    )
-    assert [finding.severity for finding in findings] == ["refused", "reported"]
