@@ -14,19 +14,21 @@ from eventlog.kafka.administration import apply
 from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.reader import KafkaLog
 from eventlog.kafka.relay import Relay
-from eventlog.kafka.topics import Cluster
+from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, Cluster, Headers
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.outbox import count_unpublished
 from eventlog.postgres.pool import open_database
 from events.errors import Unavailable
 from gridcall.host.topics import system_topics
-from tests.contract.log_contract import SHARD
+from tests.contract.log_contract import SHARD, visit
 from tests.harness.broker import Broker
 from tests.harness.waiting import wait_for_condition
 
 PARTITIONS = count()
 PARTITIONS_MAX = 60
 PATIENCE_SECONDS = 40
+TOPIC, TIME = Cluster("").topic("intake"), Cluster("").time
 
 
 class Topics(NamedTuple):
@@ -134,6 +136,28 @@ async def over_kafka(url: str, topics: Topics, *, relayed: bool = True) -> Async
             await publisher.close()
             faults = [fault for fault in ended if isinstance(fault, Exception)]
             assert not faults, faults
+
+
+async def append_rows(kafka: Kafka, count: int) -> int:
+    """Append rows. Return the last position."""
+    rows = await kafka.writer.append(SHARD, [visit(number, number) for number in range(count)])
+    return rows[-1].position
+
+
+async def wait_until_published(kafka: Kafka) -> None:
+    async def all_is() -> bool:
+        return await count_unpublished(kafka.writer, SHARD) == 0
+
+    await wait_for_condition(all_is)
+
+
+def positions_of(rows: list[Row]) -> list[int]:
+    return [row.position for row in rows]
+
+
+async def headers_of(kafka: Kafka) -> Headers:
+    """Return the headers that a relay makes."""
+    return [CONTENT_TYPE, (GENERATION, str((await kafka.writer.generation(SHARD)).number).encode())]
 
 
 class CaughtUpReader:

@@ -19,7 +19,8 @@ SLEEPING = {
     "tests/e2e/test_walkthrough.py": 1,
     "tests/integration/test_demo_traffic.py": 1,
     "tests/integration/test_inbound.py": 1,
-    "tests/integration/test_kafka.py": 2,
+    "tests/integration/test_kafka.py": 1,
+    "tests/integration/test_kafka_rules.py": 1,
     "tests/integration/test_postgres.py": 1,
 }
 CLOCKS = {"monotonic", "perf_counter", "process_time", "time", "thread_time"}
