@@ -36,6 +36,7 @@ ANSWER_SECONDS = 30.0
 LOG_BYTES_MAX = 1_000_000
 GOOD_ISSUES = 500
 GROWTH_MAX = 1.1  # Of memory, between a sixth of the time and its end.
+WINDOW = 1 / 12  # Of the time. Bodies that are just read make one sample higher than the next.
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
 
 Kind = Callable[["Hostile"], Awaitable[None]]
@@ -52,10 +53,11 @@ class Findings:
     log_bytes: int = 0
     violations: list[str] = field(default_factory=list)
 
-    def memory_at(self, share: float) -> float:
-        """Return the memory after a share of the time, in MiB."""
+    def memory_before(self, share: float) -> list[float]:
+        """Return the memory in MiB up to a share of the time: the samples of a window, sorted."""
         end = self.memory_mib[-1][0]
-        return next(mib for seconds, mib in self.memory_mib if seconds >= share * end)
+        first, last = (share - WINDOW) * end, share * end
+        return sorted(mib for seconds, mib in self.memory_mib if first <= seconds <= last)
 
 
 class Hostile:
@@ -135,7 +137,7 @@ class Hostile:
             text = Path(f"/proc/{pid}/status").read_text()
             kib = int(re.search(r"VmRSS:\s+(\d+)", text)[1])  # type: ignore[index]
             self.findings.memory_mib.append((time.monotonic() - started, kib / 1024))
-            await asyncio.sleep(min(SAMPLE_SECONDS, self.seconds / 10))
+            await asyncio.sleep(min(SAMPLE_SECONDS, self.seconds / 60))
 
     def _count_log(self, process: Process) -> None:
         assert process.running.stderr is not None
@@ -192,7 +194,8 @@ class Hostile:
             violations.append(f"verify: {verified.stdout}{verified.stderr}")
         if findings.log_bytes > LOG_BYTES_MAX:
             violations.append(f"{findings.log_bytes:,} bytes of log")
-        growth = findings.memory_mib[-1][1] / findings.memory_at(1 / 6)
+        before, after = map(findings.memory_before, (1 / 6, 1))
+        growth = statistics.median(after) / statistics.median(before)
         if self.seconds >= 600 and growth > GROWTH_MAX:
             violations.append(f"memory grew by {growth:.2f}")
 
@@ -403,14 +406,14 @@ def describe(findings: Findings) -> str:
     """Return the findings as lines for people."""
     latencies = sorted(findings.latencies)
     p99 = latencies[int(len(latencies) * 0.99)]
-    memory = [mib for _, mib in findings.memory_mib]
+    windows = [findings.memory_before(number * WINDOW) for number in range(1, 13)]
     lines = [f"{name:22} {dict(counts)}" for name, counts in sorted(findings.statuses.items())]
     return "\n".join((
         *lines,
         f"good client: {len(latencies):,} answers, p50 {statistics.median(latencies) * 1e3:.0f} ms,"
         f" p99 {p99 * 1e3:.0f} ms, at most {latencies[-1] * 1e3:.0f} ms",
-        f"memory: {findings.memory_at(1 / 6):.0f} MiB after a sixth, {memory[-1]:.0f} at the end,"
-        f" {max(memory):.0f} at most",
+        "MiB in each twelfth of the time, least, median and most:",
+        *(f"  {each[0]:.0f} {statistics.median(each):.0f} {each[-1]:.0f}" for each in windows),
         f"log: {findings.log_bytes:,} bytes",
         *(f"FAIL {violation}" for violation in findings.violations),
     ))  # fmt: skip
