@@ -35,7 +35,8 @@ def decider_adopt(version: str, district: str) -> None:
     Exit status: 0 adopted, or in force already · 2 refused
     Example:     gridcall decider adopt --district licheng
     """
-    adopt_and_report(district, [ReferenceAdopted(kind="decider", name=version, digest="")], {})
+    event = ReferenceAdopted(kind="decider", name=version, digest="")
+    adopt_and_report(district, event, {}, json_output=False)
 
 
 @decider_group.command("show")

@@ -58,7 +58,8 @@ def map_check(folder: Path, profile_path: Path, json_output: bool) -> None:
 @folder_argument
 @profile_option
 @click.option("--name", help="The version's name. Without it: the profile's.")
-def map_load(folder: Path, profile_path: Path, name: str | None) -> None:
+@json_option
+def map_load(folder: Path, profile_path: Path, name: str | None, json_output: bool) -> None:
     """Adopt a map for the profile's district, and nothing else.
 
     Open cases go where the map puts them (docs/reference-data.md).
@@ -71,7 +72,7 @@ def map_load(folder: Path, profile_path: Path, name: str | None) -> None:
     profile, _ = read_profile(profile_path)
     digest, body = encode_content(read_map(folder, profile))
     event = ReferenceAdopted(kind="map", name=name or profile.profile, digest=digest)
-    adopt_and_report(profile.map.district.code, [event], {digest: body})
+    adopt_and_report(profile.map.district.code, event, {digest: body}, json_output=json_output)
 
 
 @map_group.command("mend")

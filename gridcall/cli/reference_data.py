@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from eventlog.content_codec import encode_content
+from eventlog.postgres.pool import Database
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.reference_data import Content
-from gridcall.cli.options import SeenText, district_option
+from gridcall.cli.options import SeenText, district_option, json_option
 from gridcall.cli.queries import change_database
 from gridcall.cli.reference_versions import version_commands
-from gridcall.cli.terminal import NOTHING_RAN, fail, say
+from gridcall.cli.terminal import NOTHING_RAN, emit, fail, say
+from gridcall.host.adoption_effects import MOVING, Effects, sentence_of, wait_for_effects
 from gridcall.operator import operator_sender
+from gridcall.simulation.reports.files import as_json
 from intake.adoption import CONTENT_TYPES, Adoption, adopt_reference_data
 from intake.parsing.reference_file import InvalidFile, parse_reference_file
 
@@ -30,10 +34,11 @@ def load_command(kind: ReferenceKind) -> click.Command:
     )
     @district_option
     @click.option("--name", type=SeenText(), help="The version's name. Without it: the file's.")
-    def load(path: Path, district: str, name: str | None) -> None:
+    @json_option
+    def load(path: Path, district: str, name: str | None, json_output: bool) -> None:
         digest, body = encode_content(read_content(kind, path))
         event = ReferenceAdopted(kind=kind, name=name or path.stem, digest=digest)
-        adopt_and_report(district, [event], {digest: body})
+        adopt_and_report(district, event, {digest: body}, json_output=json_output)
 
     load.help = (
         f"Adopt a {kind} from a JSON file, if it fits the other reference data in force.\n\n"
@@ -53,15 +58,45 @@ def read_content(kind: ReferenceKind, path: Path) -> Content:
 
 
 def adopt_and_report(
-    district: str, events: Sequence[ReferenceAdopted], contents: Mapping[str, bytes]
+    district: str, event: ReferenceAdopted, contents: Mapping[str, bytes], *, json_output: bool
 ) -> None:
-    """Adopt reference data that are not in force yet, and print which. Raises ReferenceRefused."""
-    adoption = change_database(
-        lambda database: adopt_reference_data(
-            database, district, events, contents, operator_sender()
-        )
+    """Adopt reference data unless they are in force, and print what became of open cases.
+
+    Raises ReferenceRefused.
+    """
+    adoption, effects = change_database(
+        lambda database: adopt_and_wait(database, district, event, contents)
     )
+    if json_output:
+        emit(as_json(adoption_fields(district, adoption, effects)))
+        return
     print_adoption(district, adoption)
+    if effects is not None:
+        say(f"{district}: {sentence_of(effects)}")
+
+
+async def adopt_and_wait(
+    database: Database, district: str, event: ReferenceAdopted, contents: Mapping[str, bytes]
+) -> tuple[Adoption, Effects | str | None]:
+    """Return an adoption and its effects on open cases; None if it moves none."""
+    sender = operator_sender()
+    adoption = await adopt_reference_data(database, district, [event], contents, sender)
+    if event.kind not in MOVING or not adoption.positions:
+        return adoption, None
+    return adoption, await wait_for_effects(database, district, adoption.positions[-1])
+
+
+def adoption_fields(
+    district: str, adoption: Adoption, effects: Effects | str | None
+) -> dict[str, Any]:
+    """Return an adoption for JSON. `cases` is null if none may move, or it is not decided yet."""
+    return {
+        "district": district,
+        "adopted": [{"kind": event.kind, "name": event.name} for event in adoption.events],
+        "reported": [str(finding) for finding in adoption.findings],
+        "cases": effects._asdict() if isinstance(effects, Effects) else None,
+        "note": effects if isinstance(effects, str) else "",
+    }
 
 
 def print_adoption(district: str, adoption: Adoption) -> None:

@@ -111,15 +111,23 @@ def shard_status(log: str, head: Head, lag: int) -> dict[str, Any]:
 async def count_open(database: Database, district: str) -> dict[str, int]:
     """Return the number of open cases by stage and level, and of open calls by level."""
     counts: Counter[str] = Counter()
+    for case in await open_cases(database, district):
+        stage = STAGE_NAMES.get(case.stage, case.stage)
+        counts[f"{stage} at the {case.level}"] += 1
+    for call in await open_calls(database, district):
+        counts[f"calls to the {call.to_level}"] += 1
+    return dict(counts)
+
+
+async def open_cases(database: Database, district: str) -> list[Case]:
+    """Return the open cases, each as the last event about its stage has it."""
+    cases = []
     for row in await survey("cases", database).latest_rows(district, STAGE_EVENTS):
         case = Case(row.subject)
         evolve_case(case, row)
         if case.open:
-            stage = STAGE_NAMES.get(case.stage, case.stage)
-            counts[f"{stage} at the {case.level}"] += 1
-    for call in await open_calls(database, district):
-        counts[f"calls to the {call.to_level}"] += 1
-    return dict(counts)
+            cases.append(case)
+    return cases
 
 
 async def open_calls(database: Database, district: str) -> list[Call]:

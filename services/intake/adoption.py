@@ -40,9 +40,10 @@ class ReferenceRefused(GridcallError):
 
 
 class Adoption(NamedTuple):
-    """The events that were appended, and what was reported about their contents."""
+    """The events that were appended, their positions, and what was reported about the contents."""
 
     events: Sequence[ReferenceAdopted]
+    positions: Sequence[int]
     findings: Sequence[Finding]
 
 
@@ -65,13 +66,14 @@ async def adopt_reference_data(
     findings = check_contents(new, contents, district, await contents_in_force(store, newest))
     refuse_misfits(district, findings)
     await store.add_contents(contents)
+    positions: Sequence[int] = ()
     if new:
         with clock_errors():
             await store.check_clock(now_us(), AHEAD_US_MAX)
             await ConditionStore(database).check_time(district, AHEAD_US_MAX)
         log = PostgresLog("intake", "intake", database, Notifier())
-        await log.append_reference(district, new, sender)
-    return Adoption(new, findings)
+        positions = await log.append_reference(district, new, sender)
+    return Adoption(new, positions, findings)
 
 
 def refuse_misfits(district: str, findings: Sequence[Finding]) -> None:

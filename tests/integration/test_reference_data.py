@@ -33,6 +33,7 @@ from tests.harness.postgres import execute, fetch_rows
 from tests.harness.senders import SENDER
 
 LIMIT = {"line": "*", "category": "*", "urgency": "*", "amount": 2, "unit": "days"}
+NOT_YET = "exampleville: open cases move when routing runs again, for example with gridcall up"
 POLICIES: dict[str, Any] = {
     "zone": "Europe/Dublin",
     "answer_within": 86_400_000_000,
@@ -170,7 +171,7 @@ def test_a_map_is_adopted_and_nothing_else(city: str, path: Path) -> None:
     assert load(city, "policies", path, POLICIES)[0] == 0
     before = adopted_kinds(city)
     said = read_output(city, "map", "load", CITY, "--profile", PROFILE, "--name", "map-2")
-    assert said == "exampleville: map map-2 adopted\n"
+    assert said == f"exampleville: map map-2 adopted\n{NOT_YET}\n"
     assert adopted_kinds(city) == [*before, "map"]
     assert json.loads(read_output(city, "roster", "show", "--json")) == roster
     assert json.loads(read_output(city, "policies", "show", "--json")) == POLICIES
@@ -225,6 +226,39 @@ def test_what_a_new_roster_lacks_is_reported(city: str, path: Path) -> None:
     assert status == 0
     assert "reported: roster: workers: 5 grids have no gridworker: 0102, 0201" in output
     assert "exampleville: roster new adopted" in output
+
+
+def test_loading_a_roster_says_how_many_open_cases_it_moved(database: str, path: Path) -> None:
+    key = adopt_exampleville(database)
+    roster = {"workers": {"0101": "w:1", "0102": "w:2"}, "receivers": []}
+    status, output = load(database, "roster", path, roster)
+    assert NOT_YET in output
+    process = Process(database)
+    try:
+        with client(process.url, key) as api:
+            for reference, grid in (("A", "0101"), ("B", "0101"), ("C", "0102")):
+                report = issue(reference, place={"grid": grid})
+                answer = api.post("/issues/hotline", json=report, headers={"prefer": "wait=10"})
+                assert answer.json()["outcome"]["declined"] is False
+        status, output = load(database, "roster", path, change_worker(roster, "w:3"))
+        assert (status, "2 of 3 open cases have another holder now\n" in output) == (0, True)
+        path.write_text(json.dumps(change_worker(roster, "w:4")), encoding="utf-8")
+        words = ("roster", "load", path, "--district", "exampleville", "--name", "r4", "--json")
+        assert json.loads(read_output(database, *words)) | {"reported": []} == {
+            "district": "exampleville",
+            "adopted": [{"kind": "roster", "name": "r4"}],
+            "reported": [],
+            "cases": {"open": 3, "moved": 2, "parked": 0},
+            "note": "",
+        }
+        assert "cases" not in load(database, "policies", path, POLICIES)[1]
+    finally:
+        process.end()
+
+
+def change_worker(roster: dict[str, Any], worker: str) -> dict[str, Any]:
+    """Return a roster with another worker in 0101."""
+    return roster | {"workers": roster["workers"] | {"0101": worker}}
 
 
 def test_policies_name_categories_of_the_admission_list_in_force(city: str, path: Path) -> None:
@@ -314,7 +348,7 @@ def test_the_dedicated_grids_of_a_profile_are_loaded(city: str, tmp_path: Path) 
     )
     profile.write_text(profile.read_text().replace("format: 1", "format: 2"), encoding="utf-8")
     said = read_output(city, "map", "load", CITY, "--profile", profile, "--name", "map-2")
-    assert said == "exampleville: map map-2 adopted\n"
+    assert said == f"exampleville: map map-2 adopted\n{NOT_YET}\n"
     (row,) = json.loads(read_output(city, "map", "diff", "--json"))
     assert row["part"] == "grid 0302"
     assert ", basic, " in row["before"]

@@ -162,11 +162,17 @@ class PostgresLog:
         self._remember(shard, self.epoch(shard), rows)
         return rows
 
-    async def append_reference(self, shard: str, events: Sequence[Any], sender: Sender) -> None:
-        """Append reference data at the time of the database. Its contents are stored before."""
+    async def append_reference(
+        self, shard: str, events: Sequence[Any], sender: Sender
+    ) -> list[int]:
+        """Append reference data at the time of the database; return the positions.
+
+        Contents are stored before.
+        """
         no_times = number_array([None] * len(events))  # JSON's null is Postgres's NULL.
-        await self._append(shard, no_times, [REFERENCE] * len(events), events, sender)
+        given = await self._append(shard, no_times, [REFERENCE] * len(events), events, sender)
         self.notifier.notify(self.name, shard)
+        return [position for position, _, _ in given]
 
     async def _append(
         self,
