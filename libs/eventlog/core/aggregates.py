@@ -45,6 +45,12 @@ Before = tuple[Any, Sequence[Key], Sequence[Timer]]
 Changes = dict[str, Before]
 
 
+def set_timers(aggregate: Aggregate[S], timers: Sequence[Timer]) -> list[Timer]:
+    """Take up the timers of an aggregate; return those that start."""
+    before, aggregate.timers = aggregate.timers, timers
+    return [timer for timer in timers if timer not in before]
+
+
 class Aggregates(Generic[S, R]):
     """The aggregates of one shard, its reference data, and the index. `decider` folds them."""
 
@@ -52,7 +58,8 @@ class Aggregates(Generic[S, R]):
         self.decider = decider
         self.reference: R = decider.initial_reference
         self.by_name: dict[str, Aggregate[S]] = {}
-        self._index: dict[str, dict[Hashable, set[str]]] = {}
+        self._index: dict[Key, set[str]] = {}
+        self._values: dict[str, dict[Hashable, None]] = {}  # Those of each kind in the index.
 
     # ── What a decider may read ───────────────────────────────────────────────────────────────────
 
@@ -63,11 +70,11 @@ class Aggregates(Generic[S, R]):
 
     def find(self, key: Key) -> Sequence[str]:
         """Return the aggregates that have a key, in the order of their ids."""
-        return sorted(self._index.get(key.kind, {}).get(key.value, NOBODY))
+        return sorted(self._index.get(key, NOBODY))
 
     def values(self, kind: str) -> Collection[Any]:
         """Return the values of a kind under which there are aggregates, in no order."""
-        return self._index.get(kind, {}).keys()
+        return self._values.get(kind, {}).keys()
 
     # ── What the stage does ───────────────────────────────────────────────────────────────────────
 
@@ -90,11 +97,15 @@ class Aggregates(Generic[S, R]):
             aggregate = by_name.get(name) or self.get(name)
             if name not in changes:
                 changes[name] = (aggregate.state, aggregate.keys, aggregate.timers)
-            newest = latest(event) if type(event) in UPCASTERS else event
-            aggregate.state = state = evolve(aggregate.state, newest)
-            keys, timers = keys_of(state), timers_of(state)
-            if keys is not aggregate.keys or timers is not aggregate.timers:
-                started += self._settle(name, aggregate, keys, timers)
+            if type(event) in UPCASTERS:
+                event = latest(event)
+            aggregate.state = state = evolve(aggregate.state, event)
+            keys = keys_of(state)
+            if keys is not aggregate.keys:
+                self._set_keys(name, aggregate, keys)
+            timers = timers_of(state)
+            if timers is not aggregate.timers:
+                started += set_timers(aggregate, timers)
         return started
 
     def undo(self, changes: Changes) -> None:
@@ -113,38 +124,31 @@ class Aggregates(Generic[S, R]):
         self.decider = decider
         started: list[Timer] = []
         for name, aggregate in self.by_name.items():
-            keys, timers = decider.keys(aggregate.state), decider.timers(aggregate.state)
-            started += self._settle(name, aggregate, keys, timers)
-        return started
-
-    def _settle(
-        self, name: str, aggregate: Aggregate[S], keys: Sequence[Key], timers: Sequence[Timer]
-    ) -> list[Timer]:
-        """Take up the keys and timers of an aggregate; return the timers that start."""
-        self._set_keys(name, aggregate, keys)
-        started = [timer for timer in timers if timer not in aggregate.timers]
-        aggregate.timers = timers
+            self._set_keys(name, aggregate, decider.keys(aggregate.state))
+            started += set_timers(aggregate, decider.timers(aggregate.state))
         return started
 
     def _set_keys(self, name: str, aggregate: Aggregate[S], keys: Sequence[Key]) -> None:
         """Bring the index up to date. Keys that cannot be indexed raise before it is changed."""
-        before = aggregate.keys
-        if keys is before:
-            return
-        hash((*keys,))
+        index, before = self._index, aggregate.keys
+        known = [index.get(key) for key in keys]
         for key in before:
             if key not in keys:
                 self._remove(name, key)
-        for key in keys:
+        for key, names in zip(keys, known, strict=True):
             if key not in before:
-                self._index.setdefault(key.kind, {}).setdefault(key.value, set()).add(name)
+                (self._names_of(key) if names is None else names).add(name)
         aggregate.keys = keys
+
+    def _names_of(self, key: Key) -> set[str]:
+        """Return the aggregates of a key that was not in the index."""
+        self._values.setdefault(key.kind, {})[key.value] = None
+        return self._index.setdefault(key, set())
 
     def _remove(self, name: str, key: Key) -> None:
         """Remove an aggregate from those of a key. It is out already if it had the key twice."""
-        values = self._index[key.kind]
-        names = values.get(key.value)
+        names = self._index.get(key)
         if names is not None:
             names.discard(name)
             if not names:
-                del values[key.value]
+                del self._index[key], self._values[key.kind][key.value]

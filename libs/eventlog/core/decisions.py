@@ -55,26 +55,21 @@ class Decisions(Generic[S, R]):
         """Decide about an input, or defer it behind a parked aggregate."""
         try:
             name = self.decider.subject(input_, self.aggregates)
-        except SHARD_FAULTS:
-            raise
-        except Exception as fault:
-            return self._park(fault, input_, input_.as_stored)
-        if name is None:
-            return []
-        if name != input_.subject:
-            input_ = input_._replace(subject=name)
-        if input_.subject in self.parked:
-            if self.decider.retries(input_.event):
-                return self._retry(input_)
-            return self._defer(input_.subject, input_)
-        try:
-            return self._decide(input_, {})
+            if name is None:
+                return []
+            if name != input_.subject:
+                input_ = input_._replace(subject=name)
+            if name not in self.parked:
+                return self._decide(input_, {})
         except SHARD_FAULTS:
             raise
         except Waits as wait:
             return self._defer(wait.name, input_)
         except Exception as fault:
             return self._park(fault, input_, input_.as_stored)
+        if self.decider.retries(input_.event):
+            return self._retry(input_)
+        return self._defer(name, input_)
 
     def _decide(self, input_: Input, changes: Changes) -> Decided:
         """Decide about an input and fold the events. If folding fails, all changes are undone.
@@ -83,12 +78,14 @@ class Decisions(Generic[S, R]):
         """
         if type(input_.answers) is Unasked:
             raise input_.answers.fault
-        aggregate = self.decider.aggregate
+        aggregate, id_ = self.decider.aggregate, input_.id
         decided: Decided = []
         for event in self.decider.decide(input_, self.aggregates):
-            cause, event = event if type(event) is Following else (input_.id, event)
-            folded = latest(event) if type(event) in UPCASTERS else event
-            decided.append((aggregate(folded), cause, event))
+            cause = id_
+            if type(event) is Following:
+                cause, event = event
+            name = aggregate(latest(event) if type(event) in UPCASTERS else event)
+            decided.append((name, cause, event))
         if self.parked:
             for name, _, _ in decided:
                 if name in self.parked:

@@ -17,7 +17,9 @@ Lookup = Callable[[R, Sequence[Any]], Answers]
 
 
 class Unasked(tuple[Any, ...]):
-    """No answers, because the decider failed to name its requests: a fault of that input alone."""
+    """No answers, because the decider failed to name its requests: a fault of that input alone.
+    It is empty.
+    """
 
     fault: Exception
 
@@ -30,9 +32,7 @@ def look_up(
         return repeat((), len(events))
     requested = [requests_for(event, aggregates) for event in events]
     answers = iter(lookup(aggregates.reference, [one for each in requested for one in each]))
-    return [
-        each if type(each) is Unasked else tuple(islice(answers, len(each))) for each in requested
-    ]
+    return [tuple(islice(answers, len(each))) if each else each for each in requested]
 
 
 def requests_for(event: Any, aggregates: Aggregates[S, R]) -> Sequence[Any]:

@@ -63,8 +63,10 @@ from routing.core.case import (
     UNREPORTED,
     Case,
     Ended,
+    Open,
     OpenCase,
     Outcome,
+    Reported,
     State,
     Unplaced,
     Unreported,
@@ -87,6 +89,8 @@ from routing.core.steps import (
 )
 
 RoutingView: TypeAlias = View[State, Reference]
+
+EARLY = ActionWaits, ActionExpired  # The events of an issue without a case.
 
 
 class Routing:
@@ -115,10 +119,10 @@ class Routing:
                 return ()
 
     def aggregate(self, event: Outcome) -> str:
-        return event.issue if isinstance(event, ActionWaits | ActionExpired) else event.case
+        return event.issue if isinstance(event, EARLY) else event.case
 
     def keys(self, state: State) -> Sequence[Key]:
-        return reassign.keys(state)
+        return reassign.keys(state) if isinstance(state, Open) else ()
 
     def retries(self, event: IssueEvent) -> bool:
         return isinstance(event, RetryAsked) and event.log == self.log
@@ -178,16 +182,14 @@ class Routing:
 
     def evolve(self, state: State, event: Outcome) -> State:
         match event:
-            case InputDeclined():
-                return state
             case CaseReported():
                 return Unplaced(event.claims)
             case CaseRouted() | CaseQueued() | CaseWithheld():
                 return place.evolve(state, event)
-            case CaseReassigned():
-                return reassign.evolve(require_open(state), event)
             case CaseEndedAtSource():
                 return end_at_source.evolve(require_reported(state), event)
+            case CaseReassigned():
+                return reassign.evolve(require_open(state), event)
             case CaseVisited():
                 return visit.evolve(require_open(state), event)
             case CaseResolved():
@@ -204,7 +206,7 @@ class Routing:
                 return defer.evolve(state, event)
             case ActionExpired():
                 return defer.evolve_expiry(state, event)
-            case AcknowledgementPassedOn() | AnswerPassedOn() | RetryPassedOn():
+            case AcknowledgementPassedOn() | AnswerPassedOn() | RetryPassedOn() | InputDeclined():
                 return state
             case unreachable:
                 assert_never(unreachable)
@@ -239,7 +241,7 @@ def decide_action(
 
 def require_reported(state: State) -> Case:
     """Return the state of a reported case. Raises AssertionError for an event before its report."""
-    assert not isinstance(state, Unreported | Unplaced), "an event of a case before its report"
+    assert isinstance(state, Reported), "an event of a case before its report"
     return state
 
 

@@ -184,7 +184,7 @@ def index_of(stage: Stage[Any, Any]) -> dict[Key, set[str]]:
     """Return the index by key."""
     aggregates = stage.aggregates
     kinds = {key.kind for each in aggregates.by_name.values() for key in each.keys}
-    kinds |= set(aggregates._index)
+    kinds |= set(aggregates._values)
     keys = [Key(kind, value) for kind in kinds for value in aggregates.values(kind)]
     return {key: set(aggregates.find(key)) for key in keys}
 

@@ -43,7 +43,6 @@ from routing.core.steps.place import (
 GridAndWorker: TypeAlias = tuple[str | None, str | None]
 
 HOLDER = "holder"  # The kind of the keys by which the index has all open cases.
-NO_KEYS: Sequence[Key] = ()
 
 
 @lru_cache(maxsize=65536)
@@ -52,10 +51,8 @@ def keys_of(grid: str | None, worker: str | None) -> Sequence[Key]:
     return (Key(HOLDER, (grid, worker)),)
 
 
-def keys(state: State) -> Sequence[Key]:
+def keys(state: Open) -> Sequence[Key]:
     """Return the key of an open case: its grid and worker, neither if no grid has it."""
-    if not isinstance(state, Open):
-        return NO_KEYS
     holder = state.holder
     return keys_of(holder.grid if holder.level == "grid" else None, holder.worker)
 
