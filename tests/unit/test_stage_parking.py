@@ -83,11 +83,18 @@ def test_a_case_whose_clock_cannot_be_fired_is_parked_and_its_clocks_are_silent(
 
 
 class Unready(Escalation):
-    """Cannot decide the case `bad` before other policies are adopted: a fault that goes away."""
+    """Cannot decide the case `bad` before other policies are adopted: a fault that goes away.
+
+    `kind` are the inputs at which it fails.
+    """
+
+    def __init__(self, kind: type[Any] = object) -> None:
+        self.kind = kind
 
     def decide(self, input_: Input, view: Any) -> Sequence[Any]:
         policies = view.reference.policies
-        if input_.subject == "bad" and (policies is None or policies.name != "better"):
+        is_ready = policies is not None and policies.name == "better"
+        if input_.subject == "bad" and not is_ready and isinstance(input_.event, self.kind):
             raise KeyError("better")
         return super().decide(input_, view)
 
@@ -166,15 +173,18 @@ def test_an_end_behind_a_parked_case_is_in_time_if_it_came_in_time(
 
 
 def test_inputs_of_one_decision_are_decided_before_what_their_first_one_started() -> None:
-    """Time passes only between decisions, also in a case that is not parked."""
+    """Time passes only between decisions, also in a case that is not parked, or not at once."""
     end = e.CaseEndedAtSource(case="bad", holder=ANN, outcome="closed", rules=())
-    for decider in (Unready(), Escalation()):
+    for decider in (Unready(), Unready(e.CaseEndedAtSource), Escalation()):
         tape, stage = Tape("cases"), make_stage(decider)
         rows = stage.apply(tape.write(30, "bad", *report("bad", 30, 20), end))
         stage.apply(tape.write(31, REFERENCE, BETTER))
         rows += stage.apply(tape.write(40, "bad", RETRY))
-        names = [name for _, _, name in summary_of(rows) if name.startswith("Clock")]
-        assert names == ["ClockStarted", "ClockStopped"]
+        names = [name for _, _, name in summary_of(rows)]
+        assert [name for name in names if name.startswith(("Clock", "Deadline"))] == [
+            "ClockStarted",
+            "ClockStopped",
+        ]
 
 
 def test_a_clock_that_could_not_be_fired_fires_at_the_retry() -> None:

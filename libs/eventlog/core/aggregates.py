@@ -11,6 +11,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from eventlog.core.decider import Decider, Key, Timer
+from events.instants import BEGINNING, Instant
 from events.registry import UPCASTERS, latest
 from events.stored_inputs import StoredInput
 
@@ -22,10 +23,10 @@ NOBODY: frozenset[str] = frozenset()
 
 class Aggregate(Generic[S]):
     """The memory of one aggregate. `deferred` are the inputs behind it while it is parked, else
-    None.
+    None. `parked_at` is the time of the input that parked it, or BEGINNING if a timer did.
     """
 
-    __slots__ = ("deferred", "keys", "sequence", "state", "timers")
+    __slots__ = ("deferred", "keys", "parked_at", "sequence", "state", "timers")
 
     def __init__(self, state: S) -> None:
         self.state = state
@@ -33,6 +34,7 @@ class Aggregate(Generic[S]):
         self.timers: Sequence[Timer] = ()
         self.sequence = 0
         self.deferred: list[StoredInput] | None = None
+        self.parked_at: Instant = BEGINNING
 
     @property
     def is_parked(self) -> bool:

@@ -142,6 +142,7 @@ class Decisions(Generic[S, R]):
         aggregate = self.aggregates.get(name)
         if aggregate.deferred is None:
             aggregate.deferred = []
+            aggregate.parked_at = BEGINNING if stored is None else stored.time
             self.parked.add(name)
         if stored is not None:
             aggregate.deferred.append(stored)
@@ -173,13 +174,14 @@ class Decisions(Generic[S, R]):
 
     def _list_missed(self, retry: Input, missed: Sequence[Input]) -> Iterator[Input]:
         """Yield what a parked aggregate missed: the reference data in force, then each input at its
-        own time. Timers that were due before the time of an input come before it.
+        own time. Timers that were due before the time of an input come before it. None comes before
+        the input that parked it: those due before had fired, or its own decision had started them.
         """
         meeting = retry._replace(event=ReferenceChanged(retry.subject))
         events = [each.event for each in (meeting, *missed)]
         answers = iter(look_up(self.lookup, self.aggregates, events))
         yield meeting._replace(answers=next(answers))
-        time = BEGINNING
+        time = self.aggregates.get(retry.subject).parked_at
         for each, given in zip(missed, answers, strict=False):
             if each.time > time:  # Inputs of one instant may be one decision.
                 time = each.time

@@ -43,12 +43,14 @@ class World:
         self.reference = decider.initial_reference
         self.states: dict[str, Any] = {}
         self.behind: dict[str, list[StoredInput]] = {}  # The inputs behind each parked aggregate.
+        self.parked_at: dict[str, int] = {}  # The times of the inputs that parked them.
 
     def copy(self) -> World:
         other = World(self.decider)
         other.reference = self.reference
         other.states = dict(self.states)
         other.behind = {name: list(inputs) for name, inputs in self.behind.items()}
+        other.parked_at = dict(self.parked_at)
         return other
 
     def state(self, name: str) -> Any:
@@ -76,6 +78,8 @@ class World:
         )
 
     def put_behind(self, name: str, stored: StoredInput | None) -> None:
+        if name not in self.behind:
+            self.parked_at[name] = stored.time if stored else 0
         self.behind.setdefault(name, []).extend([stored] if stored else [])
 
 
@@ -237,7 +241,7 @@ class NaiveStage:
         requested = [self.look_up(each, world) for each in (meeting, *waiting)]
         events: Events = [(name, retry.id, parking.retry(name))]
         behind: list[tuple[str, StoredInput]] = []
-        latest = 0
+        latest = world.parked_at[name]
         try:
             world, met = self.decide(meeting, world, requested[0])
             events += met
