@@ -20,6 +20,7 @@ from tests.harness.histories_by_hand.faults_of_holders import HOLDERS
 from tests.harness.histories_by_hand.faults_of_inputs import INPUTS
 from tests.harness.histories_by_hand.faults_of_months import MONTHS
 from tests.harness.histories_by_hand.faults_of_order import ORDER
+from tests.harness.histories_by_hand.faults_of_retries import RETRIES
 from tests.harness.histories_by_hand.faults_of_waiting import WAITING
 from tests.harness.histories_by_hand.history import LOG, SCHEMAS, SHARD, History
 from tests.harness.histories_by_hand.lives import history
@@ -41,7 +42,7 @@ CREATE TABLE {schema}.shard (
   shard text PRIMARY KEY, pos bigint, ts bigint, input bigint,
   epoch bigint, owner text, leased_until timestamptz, adopted int);
 """
-PLANTS = {**INPUTS, **HOLDERS, **WAITING, **ORDER, **CLOCKS, **CALLS, **MONTHS}
+PLANTS = {**INPUTS, **HOLDERS, **WAITING, **ORDER, **CLOCKS, **CALLS, **MONTHS, **RETRIES}
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ class Calls:
         if now.kind == REASSIGNED:
             return watch.running
         return (
-            now.kind in (RETRY, "case-reopened")
+            now.kind in (*CALL_ACTIONS, RETRY, "case-reopened")
             or watch.running
             or now.due is not None
             or now.policies is not None
@@ -150,8 +150,9 @@ class Calls:
             self._report.say("ending", f"{name} answers call {now.call}, which is still open")
 
     def _apply_row(self, row: Row, watch: Watch, cause: CallInput | None) -> None:
+        stores = row.kind in ("case-parked", "input-held") and row.has_input
         again = row.kind == "case-retried" or (
-            row.kind == "case-parked" and cause is not None and cause.kind == RETRY
+            row.kind == "case-parked" and cause is not None and not stores
         )
         if watch.parked != (again or row.kind == "input-held"):
             parked = "is parked" if watch.parked else "is not parked"
@@ -163,6 +164,7 @@ class Calls:
                 self._start_clock(row, watch, cause)
             case "clock-handed-over":
                 self._check_running(row, watch, cause, (*PLACED, REASSIGNED))
+                self._check_handover(row, watch)
                 self._assign(row, watch, cause)
             case "reopened-without-deadline":
                 self._check_no_deadline(row, watch, cause)
@@ -180,7 +182,7 @@ class Calls:
                 self._end_call(row, watch, cause is not None and cause.kind in ENDED)
             case "case-parked" | "input-held":
                 watch.parked = True
-                if cause and cause.kind != RETRY:
+                if cause and stores:
                     watch.deferred.append(cause)
             case "case-retried":
                 self._check_retry(row, watch, cause)
@@ -209,42 +211,43 @@ class Calls:
     def _retry_case(self, rows: list[Row], watch: Watch) -> None:
         """Settle the deferred inputs in one decision: each row names the one that it follows from.
 
-        An input that concerns no clock and no call leaves no row. A clock that was due before the
-        time of an input runs out before it.
+        An input that concerns no clock and no call leaves no row. A clock that ran out before the
+        time of an input fires before it. Inputs of one instant count as one decision.
         """
-        deferred = {input_.position: input_ for input_ in watch.deferred}
+        waiting = {input_.position: input_ for input_ in watch.deferred}
         settled = list[int]()
         self._apply_row(rows[0], watch, self._cause(rows[0]))
-        causes = [(cause, list(each)) for cause, each in groupby(rows[1:], key=cause_of)]
-        for i, (cause, caused) in enumerate(causes):
-            if cause.startswith("clock/"):
-                later = (deferred.get(cause_position(each[0]) or 0) for _, each in causes[i:])
-                following = next(filter(None, later), None)
-                until = self._clocks.time_of(following.position) if following else rows[0].time
-                self._clocks.fire_at_retry(caused, watch, until)
+        groups = [list(rows_of_one) for _, rows_of_one in groupby(rows[1:], key=cause_of)]
+        causes = [waiting.get(cause_position(caused[0]) or 0) for caused in groups]
+        for i, caused in enumerate(groups):
+            if caused[0].cause.startswith("clock/"):
+                following = next(filter(None, causes[i:]), None)
+                self._clocks.fire_at_retry(rows[0], caused, watch, following)
                 continue
-            input_ = deferred.get(cause_position(caused[0]) or 0)
-            if input_ is not None:
+            if (input_ := causes[i]) is not None:
                 settled.append(input_.position)
-                self._clocks.check_missed(caused[0], watch, self._clocks.time_of(input_.position))
+                self._pass_over(rows[0], watch, input_.position)
+                self._clocks.check_due_before(caused[0], watch, input_)
             for row in caused:
                 self._apply_row(row, watch, input_)
-        self._clocks.check_missed(rows[0], watch, rows[0].time)
+        self._pass_over(rows[0], watch, rows[0].input)
+        self._clocks.check_due_before(rows[0], watch, None)
         if settled != sorted(settled):
             self._report.say("clock", f"{rows[0].name} settles what waited in another order")
-        for input_ in watch.deferred:
+
+    def _pass_over(self, retry: Row, watch: Watch, position: int) -> None:
+        """Check that what waited up to a position, and left no row, concerned nothing then."""
+        while watch.deferred and watch.deferred[0].position <= position:
+            input_ = watch.deferred.pop(0)
+            if input_.position == position:
+                return
             ended = input_.kind in ENDED
-            if input_.position not in settled and (
-                watch.running
-                if ended
-                else input_.kind in CALL_ACTIONS or self._concerns(input_, watch)
-            ):
+            if watch.running if ended else self._concerns(input_, watch):
                 self._report.say(
                     "clock",
-                    f"{rows[0].name} retries case {input_.case}, and nothing follows from "
+                    f"{retry.name} retries case {input_.case}, and nothing follows from "
                     f"cases {input_.position}",
                 )
-        watch.deferred.clear()
 
     def _start_clock(self, row: Row, watch: Watch, cause: CallInput | None) -> None:
         run, due = row.number("run"), row.number("due")
@@ -305,6 +308,15 @@ class Calls:
             self._report.say(
                 "clock",
                 f"{row.name} ({row.kind}) follows from {row.cause}, which does nothing to a clock",
+            )
+
+    def _check_handover(self, row: Row, watch: Watch) -> None:
+        """Check that a hand-over says whose deadline it was: missed before, or still to be kept."""
+        if row.field("missed") is not watch.missed:
+            self._report.say(
+                "clock",
+                f"{row.name} says missed: {row.field('missed')}, and of clock {watch.run} it is "
+                f"{watch.missed}",
             )
 
     def _end_call(self, row: Row, watch: Watch, because: bool) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from tools.checker.call_inputs import (
-    Policies,
-)
+from tools.checker.call_inputs import CallInput, Policies
 from tools.checker.order import Timeline
 from tools.checker.report import Report
-from tools.checker.rows import Head, Row
+from tools.checker.rows import BEGINNING, Head, Row
 from tools.checker.watches import OpenCall, Watch
 
 ABOVE = {"grid": "street", "street": "district", "district": "district"}
@@ -28,10 +26,23 @@ class Clocks:
         self._timeline = timeline
         self._report = report
 
-    def fire_at_retry(self, rows: list[Row], watch: Watch, until: int) -> None:
-        self._until = until
+    def fire_at_retry(
+        self, retry: Row, rows: list[Row], watch: Watch, following: CallInput | None
+    ) -> None:
+        """Let a clock run out within a retry, before the input that follows, or at the end."""
+        self._until = self._time_before(retry, watch, following)
         self.fire(rows, watch)
         self._until = None
+
+    def _time_before(self, row: Row, watch: Watch, input_: CallInput | None) -> int:
+        """Return up to which instant clocks run out before an input. None stands for the end.
+
+        At the end no clock is new any more, because a retry is a decision of its own.
+        """
+        if input_ is not None:
+            return self.time_of(input_.position)
+        watch.started = BEGINNING
+        return row.time
 
     def fire(self, rows: list[Row], watch: Watch) -> None:
         first = rows[0]
@@ -42,7 +53,7 @@ class Clocks:
                 "deadline", f"{first.name} lets {first.cause} run out, but its case {over}"
             )
         if first.kind == "case-parked":
-            watch.parked = True
+            watch.parked, watch.started = True, BEGINNING  # Its clock had run out.
         elif clock == f"clock/{first.subject}/deadline":
             self._miss(rows, watch, number)
         elif clock == f"clock/{first.subject}/answer":
@@ -82,7 +93,7 @@ class Clocks:
                 "clock runs",
             )
         else:
-            self._check_time("deadline", row, watch.since, watch.due)
+            self._check_time("deadline", row, watch.since, watch.due, watch.started)
         watch.missed = True
 
     def _fire_silence(self, rows: list[Row], watch: Watch, call: OpenCall | None) -> None:
@@ -103,13 +114,16 @@ class Clocks:
             if row.kind == "call-raised":
                 self._raise_call(row, watch, "street", "silence")
 
-    def _check_time(self, kind: str, row: Row, since: int, due: int) -> None:
+    def _check_time(
+        self, kind: str, row: Row, since: int, due: int, started: int = BEGINNING
+    ) -> None:
         """Check the time of a fired row: its due time, or the time of the row before if later."""
         if self._until is not None:
-            if due >= self._until:
+            if (ran_out := max(due, started)) >= self._until:
                 self._report.say(
                     kind,
-                    f"{row.name} comes before what came at {self._until}, and was due at {due}",
+                    f"{row.name} comes before what came at {self._until}, and its clock ran out at "
+                    f"{ran_out}",
                 )
             return
         if row.time != (at := due if self.time is None else max(due, self.time)):
@@ -163,8 +177,9 @@ class Clocks:
             )
         return due
 
-    def check_missed(self, row: Row, watch: Watch, until: int) -> None:
-        """Report each clock that a retry should have let run out before an instant."""
+    def check_due_before(self, row: Row, watch: Watch, input_: CallInput | None) -> None:
+        """Report each clock that a retry should have let run out before an input, or at its end."""
+        until = self._time_before(row, watch, input_)
         if watch.running and not watch.missed and max(watch.due, watch.started) < until:
             self._report.say(
                 "deadline",

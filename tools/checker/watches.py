@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tools.checker.call_inputs import (
-    CallInput,
-)
+from tools.checker.call_inputs import CallInput
+from tools.checker.rows import BEGINNING
 
 
 @dataclass(slots=True)
@@ -24,12 +23,13 @@ class Watch:
     """A case as escalation sees it: its clock and its open calls.
 
     `running` is true from the start of its clock to the end of the case. `started` is the time of
-    the input that started it, and `deferred` are the inputs that wait while it is parked.
+    the input that started it, until time has passed since. `deferred` are the inputs that wait
+    while it is parked.
     """
 
     run: int = 0
     due: int = 0
-    started: int = 0
+    started: int = BEGINNING
     since: int = 0
     level: str = ""
     running: bool = False

@@ -121,7 +121,7 @@ CALLS: dict[str, Fault] = {
         "nothing follows from it in calls",
     ),
     "a deadline was said to be missing": (
-        change("calls", "clock-started", -3, type="gridcall.reopened-without-deadline.v1"),
+        change("calls", "clock-started", 8, type="gridcall.reopened-without-deadline.v1"),
         "clock",
         "has no deadline, but",
     ),

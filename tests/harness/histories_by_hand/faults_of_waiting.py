@@ -73,7 +73,7 @@ WAITING: dict[str, Fault] = {
         "leaves 33 actions",
     ),
     "an action was declined though few wait": (
-        exchange("cases", "action-waits", 7, "input-declined"),
+        exchange("cases", "action-waits", 10, "input-declined"),
         "outcome",
         "leaves 4 actions",
     ),

@@ -37,7 +37,7 @@ JANUARY: Event = (
 LOG = ("shard", "pos", "ts", "input", "n", "subject", "seq", "cause", "type", "data")
 SHARD = ("shard", "pos", "ts", "input", "epoch", "adopted")
 
-NORTH, EAST, SOUTH = "north", "east", "south"
+NORTH, EAST, SOUTH, WEST = "north", "east", "south", "west"
 NOW = 100
 WITHIN = 10  # A call may stay unanswered so long.
 
@@ -142,8 +142,11 @@ class District:
 
     def last_input(self) -> dict[str, Any]:
         """Return the last input as it is stored while it waits."""
-        given = self.rows("intake")[-1]
-        return stored_input("intake", given)
+        return self.stored_row("intake", len(self.rows("intake")))
+
+    def stored_row(self, log: str, position: int) -> dict[str, Any]:
+        """Return a row as an input that waits."""
+        return stored_input(log, self.rows(log)[position - 1])
 
     def waits(self, case: str, expires: int | None = None) -> int:
         """Let the last input, an action, wait for the report of a case; return its position."""
@@ -164,12 +167,34 @@ class District:
         self, position: int, subject: str, *events: Event, log: str = "cases"
     ) -> list[int]:
         """Add rows to the last decision of a log, about an input that had waited."""
-        last = self.rows(log)[-1]
         cause = f"{SOURCES[log][0]}/{self.shard}/{position}"
+        return self.goes_on(log, cause, subject, *events)
+
+    def goes_on(self, log: str, cause: str, subject: str, *events: Event) -> list[int]:
+        """Add rows to the last decision of a log, with a cause of their own."""
+        last = self.rows(log)[-1]
         positions = self.write(log, last["ts"], last["input"], cause, subject, *events)
         for step, each in enumerate(positions, last["n"] + 1):
             self.rows(log)[each - 1]["n"] = step
         return positions
+
+    def waits_in_calls(self, position: int) -> None:
+        """Let a row of `cases` park its case in escalation, or wait behind it."""
+        row = self.rows("cases")[position - 1]
+        case, parked = row["subject"], False
+        for other in self.rows("calls"):
+            if other["subject"] == case:
+                kind = other["type"].removeprefix("gridcall.")
+                parked = (parked or kind == "case-parked.v1") and kind != "case-retried.v1"
+        data = {"case": case, "input": self.stored_row("cases", position)}
+        self.follows(position, ("input-held", data) if parked else ("case-parked", data | FAULT))
+
+    def retries_in_calls(self, time: int, case: str) -> None:
+        """Ask escalation to decide a case again, and begin that decision."""
+        retry = self.action(time, case, "retry-asked", by="operator", log="calls")
+        request = {"case": case, "action": retry, "by": "operator"}
+        (position,) = self.outcome(case, ("retry-passed-on", request))
+        self.follows(position, ("case-retried", {"case": case}))
 
     def expires(self, issue: str, position: int, due: int) -> None:
         """Let an action expire, after all inputs so far."""
@@ -278,9 +303,9 @@ def event_of(case: str, kind: str, level: str = "grid", **data: Any) -> Event:
 
 
 def clock(case: str, kind: str, due: int, level: str = "grid") -> Event:
-    data = (
-        {"policies": "policies-1", "rule": "line", "started": 0} if kind == "clock-started" else {}
-    )
+    started: dict[str, Any] = {"policies": "policies-1", "rule": "line", "started": 0}
+    more: dict[str, Any] = {"clock-started": started, "clock-handed-over": {"missed": False}}
+    data = more.get(kind, {})
     return event_of(case, kind, level, run=1, due=due, **data)
 
 

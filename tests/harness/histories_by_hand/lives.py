@@ -1,4 +1,4 @@
-"""A correct history: three districts, and in them a case of each kind."""
+"""A correct history: four districts, and in them a case of each kind."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tests.harness.histories_by_hand.history import (
     FAULT,
     NORTH,
     SOUTH,
+    WEST,
     WITHIN,
     District,
     Event,
@@ -20,16 +21,22 @@ from tests.harness.histories_by_hand.history import (
     holder,
     open_case,
     receipt,
-    stored_input,
+)
+from tests.harness.histories_by_hand.retries import (
+    expires_in_a_retry,
+    is_overdue_before_its_hand_over,
+    is_silent_behind_a_fault,
+    misses_its_deadline_behind_a_fault,
 )
 from tools.checker.receipts import identity
 
 
 def history() -> History:
-    """Three districts, and in them a case of each kind."""
+    """Four districts, and in them a case of each kind."""
     made = History()
     north(District(made, NORTH))
     east(District(made, EAST))
+    west(District(made, WEST))
     south(District(made, SOUTH))
     return made
 
@@ -194,25 +201,19 @@ def is_retried_in_routing(d: District) -> None:
 def is_parked_in_escalation(d: District) -> None:
     case = d.issue(67, "poison too", due=90)
     _, placed = d.outcome(case, *open_case(case, 90))
-    waits = {"case": case, "input": stored_input("cases", d.rows("cases")[placed - 1])}
-    d.follows(placed, ("case-parked", waits | FAULT))
+    d.waits_in_calls(placed)
     d.action(68, case, "ended-at-source", outcome="withdrawn", rules=[])
     (position,) = d.outcome(
         case, event_of(case, "case-ended-at-source", outcome="withdrawn", rules=[])
     )
-    waits = {"case": case, "input": stored_input("cases", d.rows("cases")[position - 1])}
-    d.follows(position, ("input-held", waits))
+    d.waits_in_calls(position)
 
 
 def is_retried_in_escalation(d: District) -> None:
     case = d.issue(68, "mended there", due=900)
     _, placed = d.outcome(case, *open_case(case, 900))
-    waits = {"case": case, "input": stored_input("cases", d.rows("cases")[placed - 1])}
-    d.follows(placed, ("case-parked", waits | FAULT))
-    retry = d.action(68, case, "retry-asked", by="operator", log="calls")
-    request = {"case": case, "action": retry, "by": "operator"}
-    (position,) = d.outcome(case, ("retry-passed-on", request))
-    d.follows(position, ("case-retried", {"case": case}))
+    d.waits_in_calls(placed)
+    d.retries_in_calls(68, case)
     d.decides_late(placed, case, clock(case, "clock-started", 900), log="calls")
 
 
@@ -325,4 +326,14 @@ def south(d: District) -> None:
     ]
     away = receipt(SOUTH, 503, None, None, kind="action", source="app", reference="A99")
     d.history.receipts += [*again, *refused, away]
+    d.rest()
+
+
+def west(d: District) -> None:
+    """Cases that are parked while their clocks run out, and then retried."""
+    adopts_policies(d)
+    misses_its_deadline_behind_a_fault(d)
+    is_silent_behind_a_fault(d)
+    expires_in_a_retry(d)
+    is_overdue_before_its_hand_over(d)
     d.rest()

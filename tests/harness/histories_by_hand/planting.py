@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from tests.harness.histories_by_hand.history import (
     NORTH,
     SOURCES,
+    WEST,
     District,
     Event,
     History,
+    Table,
     call_raised,
     case_of,
     clock,
@@ -157,6 +161,38 @@ def missed_again(case: str) -> Event:
 
 def call_again(number: int, *path: str, because: str = "silence") -> Callable[[str], Event]:
     return lambda case: call_raised(case, number, (path[0], path[1]), because, 80)
+
+
+def decide_again(log: str, reference: str, *decisions: tuple[int, ...]) -> Plant:
+    """Give the retry of a case in the west other rows: those of these steps, in this order.
+
+    Each tuple is a decision of its own.
+    """
+
+    def plant(h: History) -> None:
+        case = identity([WEST, "desk", "hotline", reference])
+        ours = District(h, WEST).rows(log)
+        kind = "gridcall.case-retried.v1"
+        begin = [(row["type"], row["subject"]) for row in ours].index((kind, case))
+        later = takewhile(lambda row: row["n"] > 1, ours[begin + 1 :])
+        retried = [ours[begin], *later]
+        again = [
+            {**retried[step - 1], "n": n} for steps in decisions for n, step in enumerate(steps, 1)
+        ]
+        h.logs[log] = [row for row in h.logs[log] if row["shard"] != WEST]
+        h.logs[log] += number([*ours[:begin], *again, *ours[begin + len(retried) :]])
+        h.head(log, WEST)["pos"] = len(ours) - len(retried) + len(again)
+
+    return plant
+
+
+def number(rows: Table) -> Table:
+    """Return rows with the positions and sequences of their new order."""
+    sequences = Counter[str]()
+    for position, row in enumerate(rows, 1):
+        sequences[row["subject"]] += 1
+        row |= {"pos": position, "seq": sequences[row["subject"]]}
+    return rows
 
 
 def deferred_input(case: str) -> Event:
