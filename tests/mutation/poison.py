@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -12,8 +12,6 @@ from eventlog.core.decider import Input, TimerFired
 from eventlog.core.row import Row
 from eventlog.core.stage import Stage
 from events.catalogue import (
-    AnswerGiven,
-    AnswerPassedOn,
     CaseParked,
     Event,
     InputHeld,
@@ -24,7 +22,7 @@ from routing.core.decider import Routing
 from tests.harness.city import MAP_ADOPTED, POLICIES_SENT
 from tests.mutation.clocks import an_early_ending_meets_a_deadline_that_is_past
 from tests.mutation.faults import PlantedFault, history
-from tests.mutation.inputs import S, action_of, case_of, closing, report, retry, visit
+from tests.mutation.inputs import S, case_of, closing, report, retry, visit
 from tests.mutation.memory import InMemory, in_memory
 from tests.mutation.weakening import Weakening, method, value
 from tests.mutation.world import STAGES
@@ -62,11 +60,6 @@ def without_input(row: Row) -> Row:
     return row
 
 
-@method(Stage, "_list_due")
-def forget_what_was_due(real: object, self: Stage[Any, Any], *args: Any) -> Iterator[Input]:
-    return iter(())
-
-
 @method(Routing, "_report")
 def forget_early_inputs(
     real: Callable[..., Sequence[Event]],
@@ -77,14 +70,6 @@ def forget_early_inputs(
     reference: Any,
 ) -> Any:
     return real(issue, input_, self.initial_state, reference)
-
-
-@method(Stage, "_list_due")
-def fire_last(
-    real: Callable[..., Iterator[Input]], self: Stage[Any, Any], retry: Input, time: int
-) -> Iterator[Input]:
-    """List what was due only after all inputs that waited."""
-    return real(retry, time) if time == retry.time else iter(())
 
 
 @history(in_memory)
@@ -133,33 +118,6 @@ async def parked_cases_are_retried(world: InMemory) -> None:
     await world.follow()
     await world.announce(16 * S)
     await world.follow()
-
-
-@history(in_memory)
-async def clocks_ran_out_behind_a_parked_case(world: InMemory) -> None:
-    await park_at_an_answer(world)
-    await world.come(14 * S, POLICIES_SENT, retry("a", "calls"))
-    await world.follow()
-    await world.announce(16 * S)
-    await world.follow()
-
-
-@history(in_memory)
-async def an_end_came_too_late_behind_a_parked_case(world: InMemory) -> None:
-    await park_at_an_answer(world)
-    await world.come(14 * S, closing("a"))
-    await world.come(15 * S, POLICIES_SENT, retry("a", "calls"))
-    await world.follow()
-
-
-async def park_at_an_answer(world: InMemory) -> None:
-    """Let a case be parked in escalation until policies come. Its deadline is at 13 s."""
-    poison_until(world.patch, Escalation, "a", "policies", AnswerPassedOn)
-    await world.come(10 * S, report("a", 13 * S))
-    await world.come(
-        11 * S,
-        AnswerGiven(action=action_of("a answered"), issue=case_of("a"), call="call", by="officer"),
-    )
 
 
 def poison_until(
@@ -236,20 +194,6 @@ FAULTS = (
         (Weakening("`Stage.replay` forgets them", forget_deferred_inputs),),
         parked_cases_are_retried,
         ("verify", "checker: case", "checker: clock"),
-    ),
-    PlantedFault(
-        "overdue clocks fire at a retry",
-        "The clocks that ran out behind a parked case fire when it is retried.",
-        (Weakening("`Stage._list_due` lists none", forget_what_was_due),),
-        clocks_ran_out_behind_a_parked_case,
-        ("checker: deadline",),
-    ),
-    PlantedFault(
-        "what was due first fires first",
-        "A deadline that passed behind a parked case was missed before what came later.",
-        (Weakening("`Stage._list_due` lists none before the end", fire_last),),
-        an_end_came_too_late_behind_a_parked_case,
-        ("checker: deadline",),
     ),
     PlantedFault(
         "what came early applies at the report",

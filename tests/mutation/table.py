@@ -17,6 +17,7 @@ from tests.mutation import (
     merged,
     poison,
     readers,
+    retries,
     versions,
     watermarks,
 )
@@ -31,6 +32,7 @@ PLANTED_FAULTS = (
     *watermarks.FAULTS,
     *intake.FAULTS,
     *poison.FAULTS,
+    *retries.FAULTS,
     *deferrals.FAULTS,
     *index.FAULTS,
     *adoptions.FAULTS,

@@ -145,3 +145,11 @@ def test_a_campaign_repeats_its_schedules(capsys: pytest.CaptureFixture[str]) ->
     assert run_campaign(seed=7, seconds=0, schedules=2) == 0
     assert capsys.readouterr().out == first
     assert "2 schedules, seeds 7 to 8" in first
+
+
+def test_a_campaign_reaches_timers_that_run_out_behind_parked_cases(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_campaign(seed=1, seconds=0, schedules=12) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "within a retry" in line)
+    assert int(line.split()[0]) > 0

@@ -10,9 +10,11 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 
-from tests.harness.kernel.events import toy_events
+from eventlog.core.row import Row
+from tests.harness.kernel.events import ToyTimerEnded, toy_events
 from tests.harness.kernel.schedule import run_schedule
 
 STEPS = (40, 400)  # Of a schedule, from and to.
@@ -20,11 +22,13 @@ SHOWN = (
     "inputs", "rows", "commits", "refused commits", "crashes", "take-overs", "watermarks",
     "replays", "comparisons", "comparisons of states",
 )  # fmt: skip
+AT_RETRY = "timers at a retry"
 EVENTS = {
     "adoptions": "ToyInForce",
     "aggregates that met one": "ToyReassigned",
     "changes of the decider": "ToyVersionInForce",
     "fired timers": "ToyTimerEnded",
+    "of them within a retry": AT_RETRY,
     "parked": "CaseParked",
     "deferred inputs": "InputHeld",
     "retries that succeeded": "CaseRetried",
@@ -38,10 +42,12 @@ def run_campaign(seed: int, seconds: float, schedules: int | None) -> int:
         while time.monotonic() < end if schedules is None else done < schedules:
             chance = Random(seed + done)
             try:
-                counts += run_schedule(chance, chance.randint(*STEPS)).counts
+                schedule = run_schedule(chance, chance.randint(*STEPS))
             except Exception as fault:
                 print(f"FAIL: seed {seed + done}: {type(fault).__name__}: {fault}")
                 return 1
+            counts += schedule.counts
+            counts[AT_RETRY] += count_fired_at_retries(schedule.model.rows)
             done += 1
     print(f"{done:>12,} schedules, seeds {seed} to {seed + done - 1}")
     for name in SHOWN:
@@ -50,6 +56,11 @@ def run_campaign(seed: int, seconds: float, schedules: int | None) -> int:
         print(f"{counts[kind]:>12,} {name}")
     print(f"{0:>12,} differences")
     return 0
+
+
+def count_fired_at_retries(rows: Sequence[Row]) -> int:
+    """Return how many timers fired within a retry. Any other timer begins a decision."""
+    return sum(isinstance(row.event, ToyTimerEnded) and row.step > 1 for row in rows)
 
 
 def main() -> int:
