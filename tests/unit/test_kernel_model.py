@@ -36,11 +36,11 @@ class Kernel(RuleBasedStateMachine):
     def begin(self) -> None:
         self.schedule = Schedule()
 
-    @rule(chance=chances, delay=delays, count=st.integers(1, 4))
-    def feed(self, chance: Random, delay: int, count: int) -> None:
+    @rule(chance=chances, delay=delays, count=st.integers(1, 4), rows=st.integers(1, 3))
+    def feed(self, chance: Random, delay: int, count: int, rows: int) -> None:
         for _ in range(count):
             parked = sorted(self.schedule.model.world.behind)
-            self.schedule.feed(draw_input(chance, parked), delay)
+            self.schedule.feed(delay, *(draw_input(chance, parked) for _ in range(rows)))
 
     @rule(chance=chances, limit=st.integers(1, 9))
     def work(self, chance: Random, limit: int) -> None:
@@ -97,7 +97,7 @@ async def test_a_runner_whose_commits_fail_writes_the_rows_of_the_model(
     schedule, chance = Schedule(), Random(seed)
     for _ in range(40):
         parked = sorted(schedule.model.world.behind)
-        schedule.feed(draw_input(chance, parked), chance.choice((0, 1, 3)))
+        schedule.feed(chance.choice((0, 1, 3)), draw_input(chance, parked))
     source, sink = MemoryLog(INPUTS), Unreliable(CASES, chance)
     runner: Runner[Any, Any] | None = None
     for row in schedule.inputs:
@@ -132,7 +132,7 @@ def test_the_model_has_no_state_of_its_own_beside_the_rows() -> None:
     schedule = Schedule()
     chance = Random(1)
     for _ in range(300):
-        schedule.feed(draw_input(chance, sorted(schedule.model.world.behind)), 1)
+        schedule.feed(1, draw_input(chance, sorted(schedule.model.world.behind)))
     kinds = {type(row.event).__name__ for row in schedule.model.rows}
     assert {"CaseParked", "CaseRetried", "InputHeld", "ToyReassigned", "ToyTimerEnded"} <= kinds
     assert len(schedule.model.rows) > 300

@@ -61,17 +61,19 @@ class Schedule:
 
     # ── Steps ─────────────────────────────────────────────────────────────────────────────────────
 
-    def feed(self, event: Any, delay: int) -> None:
-        """Accept an input `delay` after the last one or the watermark."""
-        position, subject, sequence = len(self.inputs) + 1, f"i{len(self.inputs) + 1}", 1
-        if isinstance(event, ToyAdopted):
-            self._references += 1
-            subject, sequence = REFERENCE, self._references
+    def feed(self, delay: int, *events: Any) -> None:
+        """Accept the rows of a decision `delay` after the last one or the watermark."""
         self.watermark += delay
-        row = Row(INPUTS, SHARD, position, self.watermark, 0, 1, subject, sequence, "", event)
-        self.inputs.append(read_envelope(envelope(row)))
-        self.model.apply(row)
-        self.counts["inputs"] += 1
+        for step, event in enumerate(events, 1):
+            position, subject, sequence = len(self.inputs) + 1, f"i{len(self.inputs) + 1}", 1
+            if isinstance(event, ToyAdopted):
+                self._references += 1
+                subject, sequence = REFERENCE, self._references
+            time = self.watermark
+            row = Row(INPUTS, SHARD, position, time, 0, step, subject, sequence, "", event)
+            self.inputs.append(read_envelope(envelope(row)))
+            self.model.apply(row)
+        self.counts["inputs"] += len(events)
 
     def work(self, owner: Owner, limit: int) -> None:
         """Let an owner apply a batch."""
@@ -231,8 +233,10 @@ def run_schedule(chance: Random, steps: int) -> Schedule:
         owner = chance.choice(schedule.owners)
         match chance.choices(range(7), weights=(40, 20, 5, 8, 12, 5, 3))[0]:
             case 0:
-                event = draw_input(chance, sorted(schedule.model.world.behind))
-                schedule.feed(event, chance.choice((0, 0, 1, 2, 5)))
+                parked = sorted(schedule.model.world.behind)
+                count = chance.choice((1, 1, 1, 2, 3))
+                events = [draw_input(chance, parked) for _ in range(count)]
+                schedule.feed(chance.choice((0, 0, 1, 2, 5)), *events)
             case 1:
                 schedule.work(owner, chance.randint(1, 12))
             case 2:
