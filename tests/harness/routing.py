@@ -103,6 +103,9 @@ RESOLVED_ALREADY = "This case is resolved already."
 NO_CLAIM = "No resolution is waiting to be checked."
 UNVERIFIED = "This case is not verified: it cannot be closed."
 
+IN_GRID = e.PlaceClaim(by="grid", code="0101")
+REPORTED = case_of(issue(IN_GRID))
+
 # A row for each action and a column for each of STAGES: None if it is done, else why it is not.
 WHILE_OPEN, ONCE_ENDED, ALWAYS = [None] * 5, [ENDED_ALREADY] * 3, [None] * 8
 REFUSALS: list[tuple[Any, Sequence[str | None]]] = [

@@ -35,6 +35,7 @@ from tests.harness.routing import (
     REFUSALS,
     REOPENED,
     REOPENING,
+    REPORTED,
     RESOLUTION,
     RESOLVED,
     ROUTED,
@@ -48,7 +49,7 @@ from tests.harness.routing import (
 
 
 def test_the_life_of_a_case() -> None:
-    case: Given[Any, Any] = given(routing, *CITY, ROUTED)
+    case: Given[Any, Any] = given(routing, *CITY, REPORTED, ROUTED)
     case = case.when(VISIT).then(VISITED)
     case = case.when(RESOLUTION).then(RESOLVED)
     case = case.when(CONFIRMATION).then(VERIFIED)
@@ -142,21 +143,21 @@ def test_a_reopened_case_keeps_the_due_time_of_its_line_until_that_has_passed(
     reopened: int, due: int | None
 ) -> None:
     again = replace(REOPENED, matter=matter(due=due))
-    given(routing, *CITY, *STAGES["closed"]).when(REOPENING, reopened).then(again)
+    given(routing, *CITY, REPORTED, *STAGES["closed"]).when(REOPENING, reopened).then(again)
 
 
 def test_a_case_that_reopens_twice_keeps_the_promise_twice() -> None:
     promised = replace(REOPENED, matter=matter(due=5 * DAY))
     ended = replace(ENDED, holder=promised.holder)
     again = replace(promised, holder=replace(ANN, episode=3))
-    case = given(routing, *CITY, *STAGES["closed"], promised, ended)
+    case = given(routing, *CITY, REPORTED, *STAGES["closed"], promised, ended)
     case.when(REOPENING, 3 * DAY).then(again)
     case.when(REOPENING, 6 * DAY).then(replace(again, matter=matter(due=None)))
 
 
 def test_a_case_without_a_promise_reopens_without_one() -> None:
     routed = case_routed(due=None)
-    case = given(routing, *CITY, routed, ENDED).when(REOPENING, 2 * DAY)
+    case = given(routing, *CITY, REPORTED, routed, ENDED).when(REOPENING, 2 * DAY)
     case.then(replace(REOPENED, matter=matter(due=None)))
 
 

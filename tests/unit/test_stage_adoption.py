@@ -18,7 +18,7 @@ from tests.harness.kernel.shard import (
     report,
     retry,
 )
-from tests.harness.kernel.toy import ALARM, NEW, OLD, SIZE, look_up
+from tests.harness.kernel.toy import ALARM, ASKS_OFFICE, NEW, OLD, SIZE, look_up
 
 pytestmark = pytest.mark.usefixtures("toys")
 
@@ -64,6 +64,29 @@ def test_reference_data_count_their_own_rows() -> None:
     shard.take_over()
     (first, *_) = shard.come(adopt_level(4), at=12)
     assert first.sequence == 5
+
+
+@pytest.mark.parametrize("is_together", [True, False])
+def test_an_input_that_needs_its_cases_state_is_looked_up_on_its_turn(is_together: bool) -> None:
+    shard, asks = ToyShard(), note(1, ASKS_OFFICE)
+    inputs = [report(1, "a", place="west"), asks, close(1), asks]
+    for batch in [inputs] if is_together else [[one] for one in inputs]:
+        shard.come(*batch, at=10)
+    assert shard.case("c1").notes == ("west at 0",)
+
+
+def test_such_an_input_is_looked_up_at_its_retry_too() -> None:
+    shard = ToyShard()
+    shard.come(report(1, "a"), note(1, poison="decide", cure=1), note(1, ASKS_OFFICE), at=10)
+    shard.come(adopt_level(1), retry("c1"), at=11)
+    assert shard.case("c1").notes == ("hello", "east at 1")
+
+
+def test_a_fault_of_such_a_look_up_parks_its_case() -> None:
+    shard = ToyShard()
+    shard.come(report(1, "a", poison="meet", cure=1), report(2, "b"), at=10)
+    rows = shard.come(note(1, ASKS_OFFICE), note(2), at=11)
+    assert kinds_of(rows) == [("c1", "CaseParked"), ("c2", "Noted")]
 
 
 def test_all_look_ups_of_an_adoption_are_one_question() -> None:

@@ -18,12 +18,15 @@ from routing.reference_store import ContentLibrary
 from routing.spatial.locator import Locator
 from tests.harness.city import (
     ANN,
+    CASE,
     CONTENTS,
     DAY,
     IN_0101,
     MAP_ADOPTED,
+    NEXT_MAP_ADOPTED,
     POLICIES_SENT,
     ROSTER_SENT,
+    issue,
 )
 from tests.harness.tape import Tape, escalation_stage, report
 
@@ -103,6 +106,35 @@ def test_a_batch_is_cut_where_a_map_is_adopted() -> None:
         if isinstance(row.event, e.CaseQueued | e.CaseRouted)
     ]
     assert [event.holder.grid for event in placed] == [None, "0101", "0101"]
+
+
+@pytest.mark.parametrize("together", [1, 2, 9])
+def test_a_case_reopens_at_its_point_in_batches_of_any_size(together: int) -> None:
+    """The map of the second adoption has 0201 where the first has 0101."""
+    tape, library = Tape("intake"), ContentLibrary(CONTENTS)
+    stage = Stage(Routing("city", library), "city", Locator(library))
+    end = e.EndedAtSource(action="a1", issue=CASE, outcome="closed", rules=())
+    for time, subject, event in (
+        (1, REFERENCE, MAP_ADOPTED),
+        (1, REFERENCE, ROSTER_SENT),
+        (2, CASE, issue(IN_0101)),
+        (3, CASE, end),
+        (4, REFERENCE, NEXT_MAP_ADOPTED),
+        (5, CASE, e.ReopeningAsked(action="a2", issue=CASE, because="recurrence")),
+        (6, CASE, replace(end, action="a3")),
+        (7, CASE, e.ReopeningAsked(action="a4", issue=CASE, because="recurrence")),
+    ):
+        tape.write(time, subject, event)
+    rows = [
+        row
+        for start in range(0, len(tape.rows), together)
+        for row in stage.apply(tape.rows[start : start + together])
+    ]
+    reopened = [row.event for row in rows if isinstance(row.event, e.CaseReopened)]
+    assert [(event.holder.grid, event.holder.episode) for event in reopened] == [
+        ("0201", 2),
+        ("0201", 3),
+    ]
 
 
 # ── Versions of the decider ──────────────────────────────────────────────────────────────────────

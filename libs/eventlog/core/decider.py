@@ -103,6 +103,13 @@ class Input(NamedTuple):
         return store(self.id, self.time, self.event if self.original is None else self.original)
 
 
+class OnItsTurn(tuple[Any, ...]):
+    """The requests for an input that depend on what earlier inputs of its batch do."""
+
+
+ON_ITS_TURN = OnItsTurn()
+
+
 class Following(NamedTuple):
     """An event of a decision that follows from another input: one that waited for this decision.
     `cause` is the id of that input.
@@ -154,6 +161,8 @@ class Decider(Protocol[S, R]):
 
         For an event it follows from that event alone, for `ReferenceChanged` also from the
         aggregate's state. Several inputs are looked up together, before the first one is decided.
+        An event that needs its aggregate's state returns `ON_ITS_TURN`. The stage then asks for
+        `ReferenceChanged` of that aggregate, just before it decides the event.
         """
 
     def decide(self, input_: Input, view: View[S, R], /) -> Sequence[Any]:

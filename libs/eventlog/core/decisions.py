@@ -13,8 +13,16 @@ from heapq import heappush
 from typing import Any, Generic, TypeVar
 
 from eventlog.core.aggregates import Aggregate, Aggregates, Changes
-from eventlog.core.decider import Decider, Following, Input, ReferenceChanged, Timer, TimerFired
-from eventlog.core.lookups import Lookup, Unasked, look_up
+from eventlog.core.decider import (
+    Decider,
+    Following,
+    Input,
+    OnItsTurn,
+    ReferenceChanged,
+    Timer,
+    TimerFired,
+)
+from eventlog.core.lookups import UNANSWERED, Lookup, Unasked, look_up
 from events.errors import SHARD_FAULTS
 from events.instants import BEGINNING, Instant
 from events.registry import UPCASTERS, latest
@@ -76,8 +84,8 @@ class Decisions(Generic[S, R]):
 
         `changes` has those of earlier inputs of the same decision, and gets those of this one.
         """
-        if type(input_.answers) is Unasked:
-            raise input_.answers.fault
+        if type(input_.answers) in UNANSWERED:
+            input_ = self._look_up_now(input_)
         aggregate, id_ = self.decider.aggregate, input_.id
         decided: Decided = []
         for event in self.decider.decide(input_, self.aggregates):
@@ -100,6 +108,16 @@ class Decisions(Generic[S, R]):
         if started:
             self._start(started)
         return decided
+
+    def _look_up_now(self, input_: Input) -> Input:
+        """Return an input with the answers that it lacks: its turn has come. Raises its fault."""
+        answers = input_.answers
+        if type(answers) is OnItsTurn:
+            meeting = ReferenceChanged(input_.subject)
+            (answers,) = look_up(self.lookup, self.aggregates, (meeting,))
+        if type(answers) is Unasked:
+            raise answers.fault
+        return input_._replace(answers=answers)
 
     def _check_ended(self, timer: Timer) -> None:
         """Check that a fired timer runs no more: a new owner would fire it again."""

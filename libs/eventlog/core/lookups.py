@@ -7,6 +7,7 @@ from itertools import islice, repeat
 from typing import Any, TypeVar
 
 from eventlog.core.aggregates import Aggregates
+from eventlog.core.decider import OnItsTurn
 from events.errors import SHARD_FAULTS
 
 S = TypeVar("S")
@@ -24,10 +25,16 @@ class Unasked(tuple[Any, ...]):
     fault: Exception
 
 
+UNANSWERED = (Unasked, OnItsTurn)
+
+
 def look_up(
     lookup: Lookup[R] | None, aggregates: Aggregates[S, R], events: Sequence[Any]
 ) -> Iterable[Answers]:
-    """Return the answers to the requests for each of these events, looked up together."""
+    """Return the answers to the requests for each of these events, looked up together.
+
+    `Unasked` and `OnItsTurn` have none, and are returned as they are.
+    """
     if lookup is None:
         return repeat((), len(events))
     requested = [requests_for(event, aggregates) for event in events]

@@ -173,7 +173,7 @@ class CaseClosed:
     words=Words(en="Case reopened", zh="事项重新办理"),
 )
 class CaseReopened:
-    """An ended case is open again. The worker whom its grid has now begins a new episode.
+    """An ended case is open again. The worker whom its place has now begins a new episode.
 
     `matter.due` is the due time that its line promised, as long as that has not passed: a promise
     stays. Otherwise it is None, because the policies in force decide.

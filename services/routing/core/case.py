@@ -103,10 +103,14 @@ class Verified(Attended):
 
 @value
 class Ended(Reported):
-    """A case after its end. A `final` one does not reopen; a `queued` one reopens in the queue."""
+    """A case after its end. A `final` one does not reopen; a `queued` one reopens in the queue.
+
+    `claims` say where the case is when it reopens: the map may have changed meanwhile.
+    """
 
     final: bool
     queued: bool
+    claims: Claims
 
 
 OpenCase = Queued | Routed | Visited | Resolved | Verified
@@ -120,7 +124,8 @@ Outcome = CaseEvent | ActionWaits | ActionExpired | InputDeclined
 
 def end(state: Case, *, final: bool) -> Ended:
     """Return the state of a case after its end."""
-    return Ended(state.case, state.facts, state.holder, final, is_queued(state))
+    claims = () if final else state.claims
+    return Ended(state.case, state.facts, state.holder, final, is_queued(state), claims)
 
 
 def is_queued(state: Case) -> bool:

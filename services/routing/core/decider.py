@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias, assert_never
 
 from eventlog.core.decider import (
+    ON_ITS_TURN,
     Following,
     Input,
     Key,
@@ -57,7 +58,6 @@ from events.catalogue import (
     VisitMade,
     decider_version,
 )
-from events.instants import Instant
 from routing.core import reference as reference_data
 from routing.core.case import (
     UNREPORTED,
@@ -115,6 +115,8 @@ class Routing:
                 return points_of(claims)
             case ReferenceChanged(subject):
                 return reassign.requests(view.state(subject))
+            case ReopeningAsked():
+                return ON_ITS_TURN
             case _:
                 return ()
 
@@ -155,7 +157,7 @@ class Routing:
             return pass_on.decide_retry(event, state)
         if isinstance(state, Unreported):
             return defer.decide(event, input_, state)
-        return decide_action(event, require_reported(state), reference, input_.time)
+        return decide_action(event, require_reported(state), reference, input_)
 
     def _report(
         self, issue: IssueReported, input_: Input, state: State, reference: Reference
@@ -170,7 +172,7 @@ class Routing:
         case = self._fold(state, opened)
         for waiting in state.deferred:
             action = defer.mark_early(waiting.action)
-            outcome = decide_action(action, require_reported(case), reference, input_.time)
+            outcome = decide_action(action, require_reported(case), reference, input_)
             case = self._fold(case, outcome)
             events += [Following(waiting.input.id, event) for event in outcome]
         return events
@@ -213,9 +215,13 @@ class Routing:
 
 
 def decide_action(
-    action: Action, state: Case, reference: Reference, time: Instant
+    action: Action, state: Case, reference: Reference, input_: Input
 ) -> Sequence[Outcome]:
-    """Decide an action about a reported case, in the step that it asks for."""
+    """Decide an action about a reported case, in the step that it asks for.
+
+    `input_` decides it: its own, or the report before which it came. Both have looked up the points
+    of the case.
+    """
     match action:
         case EndedAtSource():
             return end_at_source.decide(action, state)
@@ -232,7 +238,7 @@ def decide_action(
         case IssueWithdrawn():
             return withdraw.decide(action, state)
         case ReopeningAsked():
-            return reopen.decide(action, state, time, reference)
+            return reopen.decide(action, state, input_, reference)
         case AcknowledgementGiven() | AnswerGiven():
             return pass_on.decide(action, state)
         case unreachable:

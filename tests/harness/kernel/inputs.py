@@ -17,7 +17,7 @@ from tests.harness.kernel.events import (
     ToyRetryAsked,
     ToySplitAsked,
 )
-from tests.harness.kernel.toy import NEW, OLD
+from tests.harness.kernel.toy import ASKS_OFFICE, NEW, OLD
 
 ISSUES = [str(number) for number in range(1, 8)]
 MATTERS = ["noise", "rubbish"]
@@ -62,7 +62,7 @@ def draw_input(chance: Random, parked: Sequence[str]) -> Any:
             return ToyCloseAsked(issue=issue, poison=poison, cure=cure)
         case 9 | 10:
             is_shared = chance.random() < 0.5
-            text = chance.choice(["hello", "well"])
+            text = chance.choice(["hello", "well", ASKS_OFFICE])
             return ToyNoteSent(
                 issue=issue, text=text, is_shared=is_shared, poison=poison, cure=cure
             )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from eventlog.core.decider import (
+    ON_ITS_TURN,
     REFERENCE,
     Decider,
     Following,
@@ -194,10 +195,15 @@ class NaiveStage:
             requests = world.decider.requests(input_.event, world)
         except Exception as fault:
             return fault
-        return tuple(self.lookup(world.reference, requests))
+        return (
+            requests if requests is ON_ITS_TURN else tuple(self.lookup(world.reference, requests))
+        )
 
     def decide(self, input_: Input, before: World, answers: Any) -> tuple[World, Events]:
         """Return the world after a decision, and its events. The world before stays as it is."""
+        if answers is ON_ITS_TURN:
+            meeting = ReferenceChanged(input_.subject)
+            answers = self.look_up(input_._replace(event=meeting), before)
         if isinstance(answers, Exception):
             raise answers
         decider, world, events = before.decider, before.copy(), []

@@ -11,7 +11,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
-from eventlog.core.decider import Following, Input, Key, ReferenceChanged, Timer, TimerFired, View
+from eventlog.core.decider import (
+    ON_ITS_TURN,
+    Following,
+    Input,
+    Key,
+    ReferenceChanged,
+    Timer,
+    TimerFired,
+    View,
+)
 from events.catalogue import PARKING
 from events.instants import Instant
 from events.stored_inputs import StoredInput, event_of
@@ -47,6 +56,7 @@ ISSUE, MATTER, PLACE, SIZE = "issue", "matter", "place", "size"
 DEADLINE, ECHO, ALARM = "deadline", "echo", "alarm"
 KINDS = (DEADLINE, ALARM, ECHO)
 CENSUS = "census"
+ASKS_OFFICE = "which office?"  # A note with this text gets the office of its case instead.
 RUNS_MAX = 9  # Of the timers of a case, so that echoes end.
 OLD, NEW = "old", "new"
 
@@ -99,6 +109,8 @@ class Toy:
         if isinstance(event, ToyAdopted):
             return []
         fail_at("requests", poison_of(event, view))
+        if isinstance(event, ToyNoteSent) and event.text == ASKS_OFFICE:
+            return ON_ITS_TURN
         return [event.place, event.matter] if isinstance(event, ToyReported) else []
 
     def decide(self, input_: Input, view: ToyView) -> Sequence[Any]:
@@ -122,6 +134,8 @@ class Toy:
         if not state.issues:
             stored = input_.as_stored
             return [ToyDeferred(case=home(event.issue), input=stored)]
+        if isinstance(event, ToyNoteSent) and event.text == ASKS_OFFICE:
+            event = replace(event, text=" ".join(input_.answers))
         return self.act(event, name, state, poison, view)
 
     def report(

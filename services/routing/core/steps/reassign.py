@@ -15,11 +15,14 @@ from typing import TypeAlias, assert_never
 
 from eventlog.core.decider import Key, View
 from events.catalogue import (
+    Assignment,
     CaseQueued,
     CaseReassigned,
     ReferenceAdopted,
 )
 from routing.core.case import (
+    Case,
+    Ended,
     Open,
     OpenCase,
     Outcome,
@@ -83,8 +86,8 @@ def affected_holders(
 
 
 def requests(state: State) -> Sequence[Point]:
-    """Return the points of an open case, which the map in force is asked for."""
-    return points_of(state.claims) if isinstance(state, Open) else ()
+    """Return the points of a case, which the map in force is asked for, also when it reopens."""
+    return points_of(state.claims) if isinstance(state, Open | Ended) else ()
 
 
 def decide(
@@ -94,20 +97,23 @@ def decide(
     if not isinstance(state, Open):
         return ()
     location = locate_again(state, answers, reference)
-    if (location.grid, location.street) == (state.holder.grid, state.holder.street):
+    if is_place_of(state.holder, location):
         return succeed(state, location, reference)
     return move(state, location, reference)
 
 
-def locate_again(
-    state: OpenCase, answers: Sequence[tuple[str, ...]], reference: Reference
-) -> Location:
+def locate_again(state: Case, answers: Sequence[tuple[str, ...]], reference: Reference) -> Location:
     """Return the place of a case by its claims; if none answers, by the street that it had."""
     location = locate(state.claims, answers, reference.grids)
     street = state.holder.street
     if location.street is None and street in reference.grids.streets:
         return location._replace(street=street, by="former")
     return location
+
+
+def is_place_of(holder: Assignment, location: Location) -> bool:
+    """Tell whether a holder is that of a place."""
+    return (location.grid, location.street) == (holder.grid, holder.street)
 
 
 def succeed(state: OpenCase, location: Location, reference: Reference) -> Sequence[Outcome]:
