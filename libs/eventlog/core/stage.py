@@ -137,9 +137,10 @@ class Stage(Decisions[S, R]):
     def _apply(self, row: Row, event: Any, answers: Answers) -> None:
         """Apply a row, whose event is `event` in its newest version."""
         log, shard, position, time, _, step, subject, _, _, original = row
-        if log not in self.read:  # All that was applied and is in no log yet, is in this one.
-            self.read[log] = self.input - sum(self.read.values())
-        expected = self.read[log] + 1
+        read = self.read.get(log)
+        if read is None:  # All that was applied and is in no log yet, is in this one.
+            read = self.input - sum(self.read.values())
+        expected = read + 1
         if position != expected:
             what = f"expected {log} {expected}, got {position}: a gap, or a repeat"
             raise Halted(f"{self.decider.log}: {what}")
