@@ -11,7 +11,7 @@ from eventlog.core.decider import Input, ReferenceChanged
 from events import catalogue as e
 from routing.core.decider import Routing
 from tests.harness.city import MAP_ADOPTED, NEXT_MAP_ADOPTED, NEXT_ROSTER_SENT, ROSTER_SENT
-from tests.mutation.inputs import CITY, S, case_of, report, retry, visit
+from tests.mutation.inputs import CITY, S, action_of, case_of, report, retry, visit
 from tests.mutation.memory import in_memory
 from tests.mutation.postgres import on_postgres
 from tests.mutation.world import ALL
@@ -81,3 +81,34 @@ async def test_an_adoption_moves_hundreds_of_open_cases_and_leaves_parked_ones_t
         ("map", "0201"): 150,
         ("map", None): 150,
     }
+
+
+async def test_visited_cases_that_lost_their_grid_get_a_place_and_keep_their_visit(
+    open_world: Any,
+) -> None:
+    names = [f"case {number}" for number in range(20)]
+    async with open_world as world:
+        await world.come(10 * S, MAP_ADOPTED, ROSTER_SENT)
+        await world.come(11 * S, *(report(name, 99 * S, IN_0201) for name in names))
+        await world.come(12 * S, *(visit(name) for name in names))
+        await world.come(13 * S, NEXT_MAP_ADOPTED)
+        await world.follow()
+        world.owner("cases").die()
+        named = [
+            e.PlaceNamed(
+                action=action_of(f"{name} named"), issue=case_of(name), by="e", grid="0101"
+            )
+            for name in names
+        ]
+        await world.come(14 * S, *named)
+        await world.come(15 * S, NEXT_ROSTER_SENT)
+        await world.follow()
+        rows = await world.log("cases", "a").read(CITY, 0, ALL)
+        assert await world.judge() == set()
+    moved = [row.event for row in rows if isinstance(row.event, e.CaseReassigned)]
+    assert Counter((each.because, each.holder.worker, each.queued) for each in moved) == {
+        ("map", None, True): 20,
+        ("dispatcher", "ann", False): 20,
+        ("roster", "dan", False): 20,
+    }
+    assert not [row for row in rows if isinstance(row.event, e.InputDeclined)]

@@ -12,6 +12,7 @@ from events.catalogue import (
     Event,
     IssueReported,
     PlaceClaim,
+    PlaceNamed,
     ReferenceAdopted,
     ReopeningAsked,
     RetryAsked,
@@ -83,6 +84,8 @@ def subject(event: Event) -> str:
             return REFERENCE
         case IssueReported():
             return event.issue
-        case EndedAtSource() | VisitMade() | AnswerGiven() | RetryAsked() | ReopeningAsked():
+        case EndedAtSource() | VisitMade() | PlaceNamed():
+            return event.action
+        case AnswerGiven() | RetryAsked() | ReopeningAsked():
             return event.action
     raise AssertionError(f"{event} is no input here")
