@@ -13,7 +13,7 @@ from eventlog.postgres.pool import Database
 from events.catalogue import CaseParked, CaseReassigned, CaseRouted, CaseWithheld, ReferenceKind
 from events.registry import latest
 from events.topology import WRITER
-from gridcall.host.status import open_cases, survey
+from gridcall.host.open_cases import open_cases, survey
 from intake.outcomes import Outcomes
 
 MOVING: Sequence[ReferenceKind] = ("map", "roster")  # What may give open cases another holder.

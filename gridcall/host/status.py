@@ -6,18 +6,16 @@ from collections import Counter
 from itertools import chain
 from typing import Any
 
-from casebook import CALL_CHANGES, Call, Case, evolve_call, evolve_case, raised_call
 from eventlog.postgres.pool import Database, SupportsFetch
-from eventlog.postgres.survey import Head, Survey
-from events.catalogue import PARKING, CallRaised
+from eventlog.postgres.survey import Head
+from events.catalogue import PARKING
 from events.errors import Unavailable
 from events.instants import rfc3339
-from events.registry import CATALOGUE, TYPE_OF
+from events.registry import TYPE_OF
 from events.topology import LOGS, SERVICE, WRITER
 from gridcall.host.conditions import look_at_database, look_at_services
 from gridcall.host.examination import Look, examine, lag_of, rows_behind
-
-STAGE_EVENTS = [kind.cls for kind in CATALOGUE.values() if kind.case_stage]
+from gridcall.host.open_cases import open_calls, open_cases, survey
 
 # Counted as routed: a level above the grids has the case, and has not been there yet.
 STAGE_NAMES = {"withheld": "routed"}
@@ -89,11 +87,6 @@ async def read_shards(connection: SupportsFetch) -> list[dict[str, Any]]:
     return shards
 
 
-def survey(log: str, database: SupportsFetch) -> Survey:
-    """Return the survey of a log."""
-    return Survey(log, WRITER[log], database)
-
-
 def shard_status(log: str, head: Head, lag: int) -> dict[str, Any]:
     """Return a shard. Its lag is the number of input rows that it may apply, and has not."""
     return {
@@ -117,28 +110,6 @@ async def count_open(database: Database, district: str) -> dict[str, int]:
     for call in await open_calls(database, district):
         counts[f"calls to the {call.to_level}"] += 1
     return dict(counts)
-
-
-async def open_cases(database: Database, district: str) -> list[Case]:
-    """Return the open cases, each as the last event about its stage has it."""
-    cases = []
-    for row in await survey("cases", database).latest_rows(district, STAGE_EVENTS):
-        case = Case(row.subject)
-        evolve_case(case, row)
-        if case.open:
-            cases.append(case)
-    return cases
-
-
-async def open_calls(database: Database, district: str) -> list[Call]:
-    """Return the calls that are neither answered nor withdrawn."""
-    calls: dict[str, Call] = {}
-    for row in await survey("calls", database).rows_of(district, CALL_CHANGES):
-        if isinstance(row.event, CallRaised):
-            calls[row.event.call] = raised_call(row.event, row.time)
-        else:
-            evolve_call(calls[row.event.call], row.event, row.time)
-    return [call for call in calls.values() if call.end is None]
 
 
 async def parked(database: Database) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from events.catalogue import CaseWithheld
 from events.texts import UNSEEN_CHARACTER
 from events.topology import WRITER
 from gridcall.host.status import shards_of_all_logs, status
+from tests.harness.calls import reassignment
 from tests.harness.city import ANN, CASE, DAY, USED, matter
 from tests.harness.commands import (
     database_environment,
@@ -121,7 +122,9 @@ async def test_status_sees_all_logs_at_one_instant(
     assert {shard["log"]: shard["lag"] for shard in shards} == {"intake": 0, "cases": 0}
 
 
-async def test_status_counts_a_withheld_case_as_routed(database: str) -> None:
+async def test_status_counts_a_case_as_routed_where_it_is_withheld_and_where_it_moves(
+    database: str,
+) -> None:
     """The level above the grids has the case, and has not been there yet."""
     street = replace(ANN, level="street", worker=None, episode=0)
     withheld = CaseWithheld(
@@ -132,6 +135,9 @@ async def test_status_counts_a_withheld_case_as_routed(database: str) -> None:
         assert await log.lease("city")
         await log.commit("city", [Row("cases", "city", 1, DAY, 1, 1, CASE, 1, "", withheld)])
         assert (await status(opened))["open"] == {"city": {"routed at the street": 1}}
+        moved = reassignment(ANN, street)
+        await log.commit("city", [Row("cases", "city", 2, DAY, 2, 1, CASE, 2, "", moved)])
+        assert (await status(opened))["open"] == {"city": {"routed at the grid": 1}}
 
 
 def test_tail_shows_a_log_filtered_and_as_cloudevents(seeded_database: str) -> None:
