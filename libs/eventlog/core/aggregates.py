@@ -133,19 +133,21 @@ class Aggregates(Generic[S, R]):
     def _set_keys(self, name: str, aggregate: Aggregate[S], keys: Sequence[Key]) -> None:
         """Bring the index up to date. Keys that cannot be indexed raise before it is changed."""
         index, before = self._index, aggregate.keys
-        known = [index.get(key) for key in keys]
+        hash(tuple(keys))
         for key in before:
             if key not in keys:
                 self._remove(name, key)
-        for key, names in zip(keys, known, strict=True):
+        for key in keys:
             if key not in before:
+                names = index.get(key)
                 (self._names_of(key) if names is None else names).add(name)
         aggregate.keys = keys
 
     def _names_of(self, key: Key) -> set[str]:
         """Return the aggregates of a key that was not in the index."""
         self._values.setdefault(key.kind, {})[key.value] = None
-        return self._index.setdefault(key, set())
+        names = self._index[key] = set[str]()
+        return names
 
     def _remove(self, name: str, key: Key) -> None:
         """Remove an aggregate from those of a key. It is out already if it had the key twice."""

@@ -37,18 +37,21 @@ def look_up(
     """
     if lookup is None:
         return repeat((), len(events))
-    requested = [requests_for(event, aggregates) for event in events]
+    requested = list_requests(aggregates, events)
     answers = iter(lookup(aggregates.reference, [one for each in requested for one in each]))
     return [tuple(islice(answers, len(each))) if each else each for each in requested]
 
 
-def requests_for(event: Any, aggregates: Aggregates[S, R]) -> Sequence[Any]:
-    """Return the requests for an event; `Unasked` if the decider raises."""
-    try:
-        return aggregates.decider.requests(event, aggregates)
-    except SHARD_FAULTS:
-        raise
-    except Exception as fault:
-        unasked = Unasked()
-        unasked.fault = fault
-        return unasked
+def list_requests(aggregates: Aggregates[S, R], events: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    """Return the requests for each event; `Unasked` for one for which the decider raises."""
+    requests, requested = aggregates.decider.requests, list[Sequence[Any]]()
+    for event in events:
+        try:
+            requested.append(requests(event, aggregates))
+        except SHARD_FAULTS:
+            raise
+        except Exception as fault:
+            unasked = Unasked()
+            unasked.fault = fault
+            requested.append(unasked)
+    return requested
