@@ -25,7 +25,7 @@ def status_command(services: bool, json_output: bool) -> None:
     `head` is the hash that covers all inputs of a district: see gridcall sign-head.
 
     \b
-    What is wrong follows: gridcall doctor says more about it.
+    Replays and what is wrong follow: gridcall doctor says more about it.
     With --services each service is asked, and the screen shows what is open.
     Example:     gridcall status --json
     """

@@ -15,6 +15,7 @@ from eventlog.postgres.pool import Database
 from eventlog.program import prepare_database
 from eventlog.settings import load_settings
 from events.catalogue import LINES
+from gridcall.cli.progress import draw_replays
 from gridcall.cli.queries import change_database
 from gridcall.cli.terminal import NOTHING_RAN, fail, say
 from gridcall.demo.live import run_demo
@@ -74,8 +75,9 @@ def up_command(
     asyncio.run(prepare_database(url, MIGRATIONS, check, create=is_embedded()))
     check_port(host, port)
     settings = load_settings(LimitSettings)
+    show = draw_replays()
     if demo:
-        app = make_host_app(url, settings, ALL, speed, open_screen=True)
+        app = make_host_app(url, settings, ALL, speed, open_screen=True, show_replays=show)
         run_demo(
             url, data_folder(), speed, lambda on_up: serve(app, host, port, settings.limits, on_up)
         )
@@ -84,7 +86,7 @@ def up_command(
         district, secret = change_database(add_development_key)
         say(f"a key for all lines of {district}, and for reading logs: {secret}")
     service_key = os.environ.get("GRIDCALL_SERVICE_KEY", "")
-    app = make_host_app(url, settings, services or ALL, service_key=service_key)
+    app = make_host_app(url, settings, services or ALL, service_key=service_key, show_replays=show)
     serve(app, host, port, settings.limits)
 
 

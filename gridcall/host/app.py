@@ -17,6 +17,7 @@ from eventlog.host import HostedService, ServiceHost
 from eventlog.http_log import log_routes
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.program import open_pool
+from eventlog.replay_progress import Show, log_replays, watch_replays
 from events.topology import SERVICES, STAGES, WRITER
 from httpedge.addresses import client_network
 from httpedge.caller import Caller, set_caller
@@ -49,11 +50,13 @@ def make_host_app(
     speed: float = 1.0,
     open_screen: bool = False,
     service_key: str = "",
+    show_replays: Show | None = None,
 ) -> FastAPI:
     """Return the application of all services, or of `chosen` ones. The intake API is always there.
 
     `speed` is how fast the districts' time runs. An `open_screen` asks for no key: for a demo.
-    Metrics, lag and conditions ask for `service_key`; without one nobody gets them.
+    Metrics, lag and conditions ask for `service_key`; without one nobody gets them. `show_replays`
+    shows the progress of replays, which is logged by default.
     """
 
     @asynccontextmanager
@@ -82,9 +85,10 @@ def make_host_app(
                 app.include_router(routes, dependencies=guards)
             include_logs(app, host, intake.api.streams)
             app.include_router(operator_routes(host, service_key))
-            app.state.check_ready = partial(check_ready, host)
+            app.state.check_ready = partial(check_ready, host, service_key)
             app.state.close = host.close
             async with host.run(*(services[name] for name in ALL if name in chosen)):
+                host.start(watch_replays(host, show_replays or log_replays()))
                 yield
 
     return make_app(lifespan)

@@ -46,6 +46,7 @@ def examine(look: Look, before: Look | None = None) -> list[Finding]:
     findings = list(look.unreachable)
     for condition in look.conditions.values():
         findings += findings_of(condition)
+        findings += replay_findings(condition, before)
         findings += time_findings(condition, look, before)
         findings += lost_findings(condition, look)
         findings += lag_findings(condition, look, before) if before else []
@@ -58,6 +59,35 @@ def lasting_findings(first: Sequence[Finding], second: Sequence[Finding]) -> lis
     return [finding for finding in second if not finding.heals or finding.heals in known]
 
 
+# ── Replays ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def replay_findings(condition: Condition, before: Look | None) -> list[Finding]:
+    """Return the replays. Each is a note, unless it has not advanced since an earlier look."""
+    earlier = before.conditions.get(condition.service) if before else None
+    findings = []
+    for replay in condition.replays:
+        advances = earlier is None or replay not in earlier.replays
+        findings.append(
+            Finding(
+                check=condition.service,
+                sentence=str(replay) if advances else f"{replay}, and it does not advance",
+                command="" if advances else f"the log of {condition.service} says why",
+                note=advances,
+                heals=f"{replay.name} is replayed",
+            )
+        )
+    return findings
+
+
+def shards_at_work(condition: Condition) -> list[ShardState]:
+    """Return the shards without a replay, which explains why the other ones are behind."""
+    replaying = {replay.name for replay in condition.replays}
+    return [
+        state for state in condition.shards if f"{condition.log}/{state.shard}" not in replaying
+    ]
+
+
 # ── Time ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -68,7 +98,7 @@ def time_findings(condition: Condition, look: Look, before: Look | None) -> list
         return []
     late_us = LATE_SECONDS * 1e6 * look.conditions["intake"].speed
     findings = []
-    for state in condition.shards:
+    for state in shards_at_work(condition):
         target = min(
             (each.time for each in source_states(condition, state.shard, look)), default=clock
         )
@@ -109,7 +139,7 @@ def clock_of(look: Look) -> Instant | None:
 def lag_findings(condition: Condition, look: Look, before: Look) -> list[Finding]:
     """Return the shards with inputs that wait. A note if some were applied since `before`."""
     findings = []
-    for state in condition.shards:
+    for state in shards_at_work(condition):
         lag = lag_of(condition, state, look)
         if not lag:
             continue

@@ -22,18 +22,21 @@ STAGE_NAMES = {"withheld": "routed"}
 
 
 async def status(database: Database) -> dict[str, Any]:
-    """Return the shards of every log, what is open in each district, and what is wrong."""
+    """Return the shards of every log, what is open in each district, and what is wrong.
+
+    `replays` has the shards that their owners take over now.
+    """
     shards = await shards_of_all_logs(database)
     districts = sorted({shard["district"] for shard in shards})
     return {
         "shards": shards,
         "open": {district: await count_open(database, district) for district in districts},
-        "findings": findings_fields(await look_at_database(database)),
+        **fields_of(await look_at_database(database)),
     }
 
 
 async def services_status(key: str) -> dict[str, Any]:
-    """Return the shards of every log and what is wrong, as each service answers."""
+    """Return the shards of every log, the replays, and what is wrong, as each service answers."""
     look = await look_at_services(key)
     shards = [
         {
@@ -49,20 +52,32 @@ async def services_status(key: str) -> dict[str, Any]:
         for condition in look.conditions.values()
         for state in condition.shards
     ]
-    return {"shards": shards, "open": {}, "findings": findings_fields(look)}
+    return {"shards": shards, "open": {}, **fields_of(look)}
 
 
-def findings_fields(look: Look) -> list[dict[str, Any]]:
-    """Return what one look finds, for JSON."""
-    return [
-        {
-            "check": finding.check,
-            "result": "note" if finding.note else "FAIL",
-            "text": finding.sentence,
-            "command": finding.command,
-        }
-        for finding in examine(look)
-    ]
+def fields_of(look: Look) -> dict[str, list[dict[str, Any]]]:
+    """Return the replays of one look, and what it finds, for JSON."""
+    return {
+        "replays": [
+            {
+                "name": replay.name,
+                "folded": replay.folded,
+                "rows": replay.rows,
+                "percent": replay.percent,
+            }
+            for condition in look.conditions.values()
+            for replay in condition.replays
+        ],
+        "findings": [
+            {
+                "check": finding.check,
+                "result": "note" if finding.note else "FAIL",
+                "text": finding.sentence,
+                "command": finding.command,
+            }
+            for finding in examine(look)
+        ],
+    }
 
 
 async def shards_of_all_logs(database: Database) -> list[dict[str, Any]]:

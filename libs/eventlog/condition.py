@@ -6,7 +6,7 @@ A service reads its own condition from its database and its process. `GET /condi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -57,6 +57,26 @@ class ParkedCase(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
 
 
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """A shard whose rows are folded again before it goes on: `folded` of its `rows`.
+
+    `name` is that of the shard's log, or of the screen, and the district: `cases/boston`.
+    """
+
+    name: str
+    folded: int
+    rows: int
+
+    @property
+    def percent(self) -> int:
+        """The part that is folded. It is never 100, because a replay that ended is none."""
+        return min(100 * self.folded // max(self.rows, 1), 99)
+
+    def __str__(self) -> str:
+        """Return the sentence that operators read."""
+        return f"{self.name}: replaying, {self.percent} %"
+
+
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """The condition of one service.
 
@@ -73,6 +93,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     server: dict[str, str] = {}
     missing: list[str] = []
     shards: list[ShardState] = []
+    replays: list[Replay] = []
     parked: list[ParkedCase] = []
     findings: list[Finding] = []
 
@@ -190,9 +211,14 @@ def server_summary(server: Mapping[str, str]) -> str:
 
 
 def with_process(
-    condition: Condition, applied: Mapping[str, int], halted: Mapping[str, str]
+    condition: Condition,
+    applied: Mapping[str, int],
+    halted: Mapping[str, str],
+    replays: Iterable[Replay] = (),
 ) -> Condition:
-    """Return the condition with what a process knows better: inputs applied, and why it halted."""
+    """Return the condition with what a process knows better: inputs applied, rows replayed, and
+    why it halted.
+    """
     shards = [
         msgspec.structs.replace(
             state,
@@ -201,7 +227,8 @@ def with_process(
         )
         for state in condition.shards
     ]
-    return amend(condition, shards=shards)
+    known = {each.name: each for each in (*condition.replays, *replays)}
+    return amend(condition, shards=shards, replays=list(known.values()))
 
 
 def amend(condition: Condition, **changes: Any) -> Condition:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import time
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from eventlog.condition import Condition, Finding, amend, encode_conditions
 from eventlog.host import ServiceHost
 from eventlog.lag import lag_of
-from eventlog.peers import service_key_guard
+from eventlog.peers import has_service_key, service_key_guard
 from eventlog.postgres.generation import NewGeneration
 from events.errors import GridcallError, Unavailable
+from events.instants import Instant
 from httpedge import metrics
 from httpedge.problems import Problem
 from httpedge.responses import problem_response
@@ -23,12 +24,16 @@ from httpedge.responses import problem_response
 JSON = "application/json"
 
 
-async def check_ready(host: ServiceHost) -> None:
-    """Raise Problem 503 with the reasons for which a service of this process cannot work now."""
-    reasons: list[str] = []
+async def check_ready(host: ServiceHost, key: str, request: Request) -> None:
+    """Raise Problem 503 with the reasons for which a service of this process cannot work now.
+
+    They name districts only for a request with the services' shared `key`.
+    """
+    named = has_service_key(request, key)
+    reasons = [] if host.knows_shards else ["the districts are not known yet"]
     for service in host.services:
         try:
-            reasons += await service.obstacles()
+            reasons += await service.obstacles(named=named)
         except GridcallError as fault:
             reasons.append(f"{service.name}: {public_reason(fault)}")
     if reasons:
@@ -47,8 +52,11 @@ def public_reason(fault: GridcallError) -> str:
             return "it waits for an operator"
 
 
-def probe_routes(host: ServiceHost) -> APIRouter:
-    """Return the routes that tell if a service has started, runs, and can work."""
+def probe_routes(host: ServiceHost, key: str) -> APIRouter:
+    """Return the routes that tell if a service has started, runs, and can work.
+
+    With the services' `key` the reasons name districts.
+    """
     router = APIRouter(tags=["health"], include_in_schema=False)
 
     @router.get("/startupz")
@@ -57,9 +65,9 @@ def probe_routes(host: ServiceHost) -> APIRouter:
         return {"status": "alive"}
 
     @router.get("/readyz")
-    async def ready() -> Response:
+    async def ready(request: Request) -> Response:
         try:
-            await check_ready(host)
+            await check_ready(host, key, request)
         except Problem as problem:
             return problem_response(problem, "/readyz")
         return JSONResponse({"status": "ready"})
@@ -118,13 +126,17 @@ async def measure(host: ServiceHost) -> None:
     """Set the gauges of all shards. What cannot be read now has no value."""
     for gauge in metrics.SHARD_GAUGES:
         gauge.clear()
+    conditions = []
     for service in host.services:
         try:
-            measure_shards(await service.condition(with_parked=False))
+            conditions.append(await service.condition(with_parked=False))
         except GridcallError:
             continue
         for (log, shard), parked in service.parked().items():
             metrics.PARKED.labels(log, shard).set(parked)
+    clocks = [condition.clock for condition in conditions if condition.clock]
+    for condition in conditions:
+        measure_shards(condition, clocks[0] if clocks else time.time_ns() // 1000)
     try:
         lag = await lag_of(host)
     except GridcallError:
@@ -134,11 +146,14 @@ async def measure(host: ServiceHost) -> None:
             metrics.LAG.labels(kind, *place.split("/", 1)).set(rows)
 
 
-def measure_shards(condition: Condition) -> None:
-    """Set the gauges of the shards of one log."""
-    now = condition.clock or time.time_ns() // 1000
+def measure_shards(condition: Condition, now: Instant) -> None:
+    """Set the gauges of the shards of one log. `now` is the districts' time."""
     for state in condition.shards:
         metrics.TIME_BEHIND.labels(condition.log, state.shard).set((now - state.time) / 1e6)
         if condition.stage:
             metrics.SHARD_OWNED.labels(condition.log, state.shard).set(bool(state.owner))
             metrics.SHARD_HALTED.labels(condition.log, state.shard).set(bool(state.halted))
+            if state.owner:
+                metrics.REPLAYED.labels(condition.log, state.shard).set(1)
+    for replay in condition.replays:
+        metrics.REPLAYED.labels(*replay.name.split("/", 1)).set(replay.percent / 100)

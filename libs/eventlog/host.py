@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -18,7 +17,7 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 
-from eventlog.condition import Condition, with_process
+from eventlog.condition import Condition, Replay, with_process
 from eventlog.core.log import OutcomeSource, Source
 from eventlog.http_log import log_routes
 from eventlog.kafka.publisher import Publisher
@@ -32,6 +31,7 @@ from eventlog.postgres.inspection import Tables, inspect_service
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, listen
 from eventlog.postgres.survey import Head, Survey
+from eventlog.readiness import Obstacle, reasons
 from eventlog.supervisor import Processor, ShardSupervisor
 from events.errors import Unavailable
 from events.registry import Parking
@@ -81,6 +81,7 @@ class ServiceHost:
         self.logs: dict[str, PostgresLog] = {}  # In this database.
         self.followed: dict[str, KafkaLog] = {}
         self.numbers: dict[str, int] = {}  # Of the shards.
+        self.knows_shards = False  # True once the directory was read.
         self.relays: dict[tuple[str, str], Relay] = {}
         self.services: tuple[HostedService, ...] = ()
         self._outages: dict[str, Outages] = {}
@@ -133,6 +134,10 @@ class ServiceHost:
     def outages(self, service: str) -> Outages:
         """Return the outages of a service of this process."""
         return self._outages.setdefault(service, Outages(log, service))
+
+    def replays(self) -> list[Replay]:
+        """Return the replays that go on in this process."""
+        return [replay for service in self.services for replay in service.replays()]
 
     # ── Running ──────────────────────────────────────────────────────────────────────────────────
 
@@ -205,6 +210,7 @@ class ServiceHost:
                     if shard not in self.numbers:
                         self.numbers[shard] = number
                         self._begin(shard)
+                self.knows_shards = True
             await asyncio.sleep(LOOK_SECONDS)
 
     def _begin(self, shard: str) -> None:
@@ -246,8 +252,12 @@ class HostedService:
         """Return how far each shard is, and what is wrong. Raises Unavailable."""
         return Condition(service=self.name)
 
-    async def obstacles(self) -> list[str]:
-        """Return why the service cannot work now, without a shard's name. Raises Unavailable."""
+    async def obstacles(self, *, named: bool = False) -> list[str]:
+        """Return why the service cannot work now. Districts may be `named`. Raises Unavailable."""
+        return []
+
+    def replays(self) -> list[Replay]:
+        """Return the replays that go on in this process."""
         return []
 
     def parked(self) -> Mapping[tuple[str, str], int]:
@@ -329,30 +339,32 @@ class StageService(HostedService):
             if supervisor.runner
         }
         halted = {shard: each.halted_because for shard, each in self.supervisors.items()}
-        return with_process(condition, reads, halted)
+        return with_process(condition, reads, halted, self.replays())
 
-    async def obstacles(self) -> list[str]:
+    async def obstacles(self, *, named: bool = False) -> list[str]:
         heads = {head.shard: head for head in await self._survey.heads()}
-        counts = Counter(
-            [
-                await self._obstacle(each, heads.get(shard))
-                for shard, each in self.supervisors.items()
-            ]
-        )
-        total = len(self.supervisors)
-        return [f"{self.name}: {count} of {total} {what}" for what, count in counts.items() if what]
+        obstacles = [
+            Obstacle(f"{self.sink.name}/{shard}", what)
+            for shard, supervisor in self.supervisors.items()
+            if (what := await self._obstacle(supervisor, heads.get(shard)))
+        ]
+        return reasons(self.name, len(self.supervisors), obstacles, self.replays(), named=named)
 
     async def _obstacle(self, supervisor: ShardSupervisor, head: Head | None) -> str:
-        """Return why nothing is decided in a shard now; empty if it is."""
+        """Return why nothing is decided in a shard now, replays aside; empty if it is.
+
+        A shard that another process owns is no obstacle: this one is ready to take it over.
+        """
         if supervisor.halted_because:
             return "halted"
-        if head is None or not head.owner:
-            return "without an owner"
-        if head.owner == self.host.owner and supervisor.runner is None:
-            return "replaying"
-        if supervisor.runner and await self._is_late(supervisor.runner, head):
-            return "behind in time"
-        return ""
+        if supervisor.is_standby or supervisor.replay:
+            return ""
+        if head is None or supervisor.runner is None:
+            return "not taken over"
+        return "behind in time" if await self._is_late(supervisor.runner, head) else ""
+
+    def replays(self) -> list[Replay]:
+        return [each.replay for each in self.supervisors.values() if each.replay]
 
     async def _is_late(self, processor: Processor, head: Head) -> bool:
         """Tell if time has passed for the inputs of a shard and not for the shard.

@@ -29,6 +29,7 @@ from eventlog.peers import Directory, Peers
 from eventlog.postgres.generation import DatabaseCheck, connection_check
 from eventlog.postgres.migrate import check_database, create_database, migrate
 from eventlog.postgres.pool import Database, open_database
+from eventlog.replay_progress import log_replays, watch_replays
 from eventlog.retry import retry
 from eventlog.settings import ServiceSettings, StoringSettings, load_settings, variables
 from events.errors import GridcallError, Unavailable
@@ -209,12 +210,13 @@ def service_app(
             service = program.make(host, settings)
             key = settings.service_key.get_secret_value()
             service.include_routes(app, key)
-            app.include_router(probe_routes(host))
+            app.include_router(probe_routes(host, key))
             app.include_router(operator_routes(host, key))
             app.state.close = host.close
-            app.state.check_ready = partial(check_ready, host)
+            app.state.check_ready = partial(check_ready, host, key)
             await stack.enter_async_context(host.run(service))
             host.start(watch_lag(host))
+            host.start(watch_replays(host, log_replays()))
             yield
 
     make_app = program.make_app or (lambda lifespan: plain_app(program.name, lifespan))

@@ -59,6 +59,11 @@ class Runner(Generic[S, R]):
         """The number of subjects that are parked."""
         return len(self.stage.parked)
 
+    @property
+    def position(self) -> int:
+        """The last position of the own log that was written or replayed."""
+        return self.stage.position
+
     async def catch_up(self) -> None:
         """Apply all rows that there are, then let time pass up to their watermark."""
         while await self.step():

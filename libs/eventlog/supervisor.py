@@ -7,11 +7,13 @@ owner replays the log and goes on after it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
+from eventlog.condition import Replay
 from eventlog.core.log import Log
 from eventlog.core.row import Generation
 from eventlog.input_order import InputOrder
@@ -39,8 +41,13 @@ class OwnedLog(Log, Protocol):
     async def follow(self, shard: str, read: Generation) -> None:
         """Take the generation of the log that this one reads. Raises Halted if it read too much."""
 
-    async def renew(self, shard: str) -> None:
-        """Stay the owner. Raises Conflict if there is another one."""
+    async def renew(self, shard: str, *, folded: int = 0) -> None:
+        """Stay the owner, who has replayed up to `folded`. Raises Conflict if there is another
+        one.
+        """
+
+    def last(self, shard: str) -> int:
+        """Return the last position that this process wrote, or that the lease began with."""
 
     async def release(self, shard: str) -> None:
         """Let others own a shard at once."""
@@ -66,6 +73,10 @@ class Processor(Protocol):
     def parked(self) -> int:
         """The number of subjects that are parked."""
 
+    @property
+    def position(self) -> int:
+        """The last position of the own log that was written or replayed."""
+
     async def replay(self) -> None:
         """Take up the work that was done before."""
 
@@ -79,7 +90,8 @@ class Processor(Protocol):
 class ShardSupervisor:
     """Keeps one shard of a service running. `make` gives a fresh processor, whose sink is `sink`.
 
-    The supervisors of a service share its `outages`.
+    The supervisors of a service share its `outages`. `is_standby` says that another process owns
+    the shard, which this one takes over as soon as it can.
     """
 
     def __init__(
@@ -96,10 +108,20 @@ class ShardSupervisor:
         self.make = make
         self.runner: Processor | None = None
         self.halted_because = ""
+        self.is_standby = False
+        self._replaying: Processor | None = None
         self._name = f"{sink.name}/{shard}"
         self._backoff = Backoff()
         self._outages = outages or Outages(log, sink.name)
         self._log = LogOnce(log, service=self._outages.service, district=shard)
+
+    @property
+    def replay(self) -> Replay | None:
+        """The part of the log that is folded; None unless this process takes over the shard."""
+        if self._replaying is None:
+            return None
+        folded, rows = self._replaying.position, self.sink.last(self.shard)
+        return Replay(name=self._name, folded=folded, rows=rows)
 
     async def run(self) -> None:
         """Run until cancelled, then release the shard, so that another can take it at once."""
@@ -114,12 +136,14 @@ class ShardSupervisor:
         try:
             is_owner = await self.sink.lease(self.shard)
             self._outages.end(self._name)
+            self.is_standby = not is_owner
             if is_owner:
                 await self._own()
             else:
                 self.halted_because = ""  # Another owner goes on, perhaps of a newer build.
         except GridcallError as fault:
             self.sink.forget(self.shard)
+            self.is_standby = isinstance(fault, Conflict)  # There is another owner.
             return self._pause_after(fault)
         finally:
             self.runner = None
@@ -145,11 +169,21 @@ class ShardSupervisor:
             await self.sink.release(self.shard)
             return
         await self.sink.follow(self.shard, generation)
-        await self._renew_during(processor.replay())
+        await self._take_over(processor)
         self.runner, self.halted_because = processor, ""
         self._log.clear()
         self._backoff.reset()
         await self._follow(processor)
+
+    async def _take_over(self, processor: Processor) -> None:
+        """Replay the own log, and let others see how far that is."""
+        self._replaying = processor
+        try:
+            await self._renew_during(processor.replay())
+            await self.sink.renew(self.shard, folded=processor.position)
+        finally:
+            self._replaying = None
+        gc.freeze()  # The state lives long: the collector would look at all of it again and again.
 
     async def _follow(self, processor: Processor) -> None:
         """Process rows as they come, and let time pass in between."""
@@ -174,7 +208,8 @@ class ShardSupervisor:
         working = asyncio.ensure_future(work)
         try:
             while not (await asyncio.wait([working], timeout=SOURCE_POLL_SECONDS))[0]:
-                await self.sink.renew(self.shard)
+                replay = self.replay
+                await self.sink.renew(self.shard, folded=replay.folded if replay else 0)
             return await working
         finally:
             working.cancel()

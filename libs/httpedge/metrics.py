@@ -71,6 +71,12 @@ SHARD_OWNED = Gauge(
     SHARD_LABELS,
     registry=REGISTRY,
 )
+REPLAYED = Gauge(
+    "gridcall_replayed_ratio",
+    "Part of a log that its owner has replayed: 1 once the shard is taken over; none without one.",
+    SHARD_LABELS,
+    registry=REGISTRY,
+)
 SHARD_HALTED = Gauge(
     "gridcall_shard_halted",
     "1 if this process waits for an operator before it goes on with a shard, else 0.",
@@ -89,7 +95,7 @@ LAG = Gauge(
     ["kind", "log", "district"],
     registry=REGISTRY,
 )
-SHARD_GAUGES = (TIME_BEHIND, SHARD_OWNED, SHARD_HALTED, PARKED, LAG)
+SHARD_GAUGES = (TIME_BEHIND, SHARD_OWNED, REPLAYED, SHARD_HALTED, PARKED, LAG)
 
 
 def metrics_response() -> Response:

@@ -45,6 +45,11 @@ class AssessmentProcessor:
         """The number of aggregates that are parked."""
         return self.runner.parked
 
+    @property
+    def position(self) -> int:
+        """The last position of `evaluations` that was written or replayed."""
+        return self.runner.position
+
     async def replay(self) -> None:
         """Continue after what is merged, and replay the stage's log."""
         await self.facts.replay()

@@ -155,7 +155,7 @@ async def encoded_facts(connection: Connection, district: str) -> dict[Key, byte
 
 async def hold(connection: Connection, district: str, epoch: int) -> None:
     """Stay the owner of a district until the transaction ends. Raises Conflict if others are."""
-    if not await connection.fetch(HOLD, district, epoch, LEASE_SECONDS):
+    if not await connection.fetch(HOLD, district, epoch, LEASE_SECONDS, 0):  # Nothing folded.
         raise Conflict(f"evaluations/{district} has another owner")
 
 

@@ -135,7 +135,7 @@ class IntakeService(HostedService):
     async def condition(self, *, with_parked: bool = True) -> Condition:
         return await intake_condition(self.host.database)
 
-    async def obstacles(self) -> list[str]:
+    async def obstacles(self, *, named: bool = False) -> list[str]:
         return await intake_obstacles(self.host.database)
 
     async def drain(self) -> None:

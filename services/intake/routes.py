@@ -131,7 +131,7 @@ async def livez() -> Response:
 @router.get("/readyz", tags=["health"], responses=HEALTH)
 async def readyz(request: Request) -> Response:
     """Confirm that the services of the process can do their work, or say why not."""
-    await request.app.state.check_ready()
+    await request.app.state.check_ready(request)
     return json_response(Health("ready"))
 
 

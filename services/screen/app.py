@@ -8,10 +8,11 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
-from eventlog.condition import Condition, Finding
+from eventlog.condition import Condition, Finding, Replay
 from eventlog.host import HostedService, ServiceHost
 from eventlog.peers import service_key_guard
 from eventlog.program import Program
+from eventlog.readiness import Obstacle, reasons
 from events.topology import DIRECTORY, WRITER
 from httpedge.open_requests import OpenRequests
 from screen.core.projection import LOGS
@@ -52,10 +53,18 @@ class ScreenService(HostedService):
         self.screen.followers[shard] = follower
         self.host.start(follower.run())
 
-    async def obstacles(self) -> list[str]:
+    async def obstacles(self, *, named: bool = False) -> list[str]:
+        followers = self.screen.followers
+        unread = [
+            Obstacle(f"{self.name}/{district}", "not read")
+            for district, follower in followers.items()
+            if not follower.is_following()
+        ]
+        return reasons(self.name, len(followers), unread, self.replays(), named=named)
+
+    def replays(self) -> list[Replay]:
         followers = self.screen.followers.values()
-        count = sum(not follower.is_following() for follower in followers)
-        return [f"screen: {count} of {len(followers)} not read"] if count else []
+        return [follower.replay for follower in followers if follower.replay]
 
     async def condition(self, *, with_parked: bool = True) -> Condition:
         findings = [
@@ -68,7 +77,7 @@ class ScreenService(HostedService):
             for district, follower in self.screen.followers.items()
             if not follower.is_following()
         ]
-        return Condition(service=self.name, findings=findings)
+        return Condition(service=self.name, findings=findings, replays=self.replays())
 
 
 def make_service(host: ServiceHost, _: object = None) -> ScreenService:

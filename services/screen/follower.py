@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from math import inf
 from time import monotonic
 from typing import Any
 
+from eventlog.condition import Replay
 from eventlog.core.log import Source
 from eventlog.core.row import Row, Watermark
 from eventlog.log_once import LogOnce, Outages
@@ -35,7 +37,7 @@ class Follower:
     """Reads the logs of a district into a projection, causes before their effects.
 
     `version` counts what the pages can see; it grows with time, too. `is_current` is False until
-    all that was there has been read once.
+    all that was there has been read once. Meanwhile the follower replays.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Follower:
         self.watermarks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
         self.version = 0
         self.is_current = False
+        self._rows = 0  # Of all logs, when the replay began.
         self._complete = dict.fromkeys(LOGS, BEGINNING)  # All rows before this instant are read.
         self._unapplied: dict[str, list[Row]] = {name: [] for name in LOGS}
         self._advanced_at = monotonic()
@@ -86,11 +89,17 @@ class Follower:
     async def _follow(self) -> None:
         """Apply all rows that are there, wake the pages, and wait for more."""
         counts = {name: self.notifier.count(name, self.district) for name in LOGS}
+        if not self.is_current:
+            heads = [await self.logs[name].watermark(self.district) for name in LOGS]
+            self._rows = sum(head.position for head in heads)
         while await self.apply_batch():
+            self._read_at = monotonic()
             await asyncio.sleep(0)
         await self.read_watermarks()
         self._read_at = monotonic()
-        self.is_current = True
+        if not self.is_current:
+            self.is_current = True
+            gc.freeze()  # The cases live long: the collector would look at them again and again.
         self._wake_pages()
         await self._wait_for_rows(counts)
 
@@ -138,8 +147,16 @@ class Follower:
         known = self.watermarks[name]
         self.watermarks[name] = known._replace(watermark=max(watermark, known.watermark))
 
+    @property
+    def replay(self) -> Replay | None:
+        """The part of the logs that is read; None once they were read to their ends."""
+        if self.is_current or not self._rows:
+            return None
+        folded = sum(self.projection.positions.values())
+        return Replay(name=f"screen/{self.district}", folded=folded, rows=self._rows)
+
     def is_following(self) -> bool:
-        """Tell if all logs were read to their ends a moment ago."""
+        """Tell if the logs were read a moment ago, perhaps not to their ends."""
         return monotonic() - self._read_at < FOLLOWING_SECONDS
 
     def _wake_pages(self) -> None:

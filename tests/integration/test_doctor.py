@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import asyncpg
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -78,8 +79,9 @@ def doctor(database: str) -> tuple[int, str]:
     )
 
 
-def readiness(process: Process) -> httpx.Response:
-    return httpx.get(f"{process.url}/readyz", trust_env=False)
+def readiness(process: Process, key: str = "") -> httpx.Response:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx.get(f"{process.url}/readyz", headers=headers, trust_env=False)
 
 
 def is_ready(process: Process) -> bool:
@@ -118,6 +120,82 @@ def test_a_stage_that_was_killed_is_found_without_an_owner(
     assert "assessment FAIL evaluations/exampleville has no owner" in findings
     assert "start escalation: gridcall up" in findings
     assert "intake FAIL" not in findings
+
+
+# ── Replays ──────────────────────────────────────────────────────────────────────────────────────
+
+TAKEN_BY_ANOTHER = """
+UPDATE routing.shard SET owner = 'pod-2', leased_until = clock_timestamp() + interval '1 hour',
+  epoch = epoch + 1, pos = 200, folded = 86
+"""
+
+
+@contextmanager
+def lock(database: str, table: str) -> Iterator[None]:
+    """Lock a table for the length of the block, so that nobody reads it."""
+    hold = f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(database))
+        runner.run(connection.execute(hold))
+        try:
+            yield
+        finally:
+            runner.run(connection.close())
+
+
+def test_a_service_is_not_ready_until_its_shards_are_replayed(
+    database: str, processes: list[Process]
+) -> None:
+    key = adopt_exampleville(database)
+    services = ("--service", "intake", "--service", "routing")
+    first = Process(database, *services)
+    processes.append(first)
+    with client(first.url, key) as api:
+        assert api.post("/issues/grid", json=issue("R-1"), headers=WAIT).status_code == 200
+    first.end()
+    with lock(database, "routing.log"):
+        second = Process(database, *services)
+        processes.append(second)
+        wait_until(lambda: "replaying" in readiness(second).text)
+        for_strangers = readiness(second)
+        assert for_strangers.status_code == 503
+        assert for_strangers.headers["content-type"] == "application/problem+json"
+        assert "exampleville" not in for_strangers.text
+        wait_until(
+            lambda: "cases/exampleville: replaying, 0 %." in readiness(second, KEY).json()["detail"]
+        )
+        with client(second.url, key) as api:
+            assert api.post("/issues/grid", json=issue("R-2")).status_code == 202
+    wait_until(partial(is_ready, second))
+    taken = "SELECT folded = pos AND pos > 0 AS is_so FROM routing.shard"
+    assert fetch_rows(database, taken)[0]["is_so"]
+
+
+def test_a_replay_is_shown_and_a_standby_is_ready(database: str, processes: list[Process]) -> None:
+    adopt_exampleville(database)
+    asyncio.run(execute(database, "INSERT INTO routing.shard (shard) VALUES ('exampleville')"))
+    asyncio.run(execute(database, TAKEN_BY_ANOTHER))
+    standby = Process(database, "--service", "intake", "--service", "routing")
+    processes.append(standby)
+    wait_until(partial(is_ready, standby))
+    shown = json.loads(read_output(database, "status", "--json"))
+    assert shown["replays"] == [
+        {"name": "cases/exampleville", "folded": 86, "rows": 200, "percent": 43}
+    ]
+    said = "note routing: cases/exampleville: replaying, 43 %"
+    assert said in read_output(database, "status").splitlines()
+    status, findings = doctor(database)
+    assert status == 3
+    assert "routing FAIL cases/exampleville: replaying, 43 %, and it does not advance" in findings
+    asyncio.run(execute(database, "UPDATE routing.shard SET folded = pos"))
+    assert json.loads(read_output(database, "status", "--json"))["replays"] == []
+    assert is_ready(standby)
+
+
+def test_a_system_without_any_district_is_ready(database: str, processes: list[Process]) -> None:
+    process = Process(database)
+    processes.append(process)
+    wait_until(partial(is_ready, process))
 
 
 def test_time_that_does_not_advance_is_found(database: str) -> None:
@@ -215,6 +293,7 @@ def test_metrics_are_for_those_who_have_the_services_key(
     for log in ("cases", "calls", "evaluations"):
         wait_until(partial(is_owned, log))
         assert value("gridcall_shard_halted", log=log) == 0
+        assert value("gridcall_replayed_ratio", log=log) == 1
     assert value("gridcall_parked_cases", log="cases") == 0
     assert -1 < value("gridcall_time_behind_seconds", log="intake") < 60
     assert value("gridcall_lag_rows", kind="unread", log="intake") == 0

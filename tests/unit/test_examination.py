@@ -8,6 +8,7 @@ from eventlog.condition import (
     Condition,
     Finding,
     ParkedCase,
+    Replay,
     ShardState,
     amend,
     decode_conditions,
@@ -66,7 +67,10 @@ def test_a_system_that_works_has_no_finding() -> None:
 
 def test_a_condition_travels_over_http_unchanged() -> None:
     parked = ParkedCase(shard="licheng", position=7, subject="c", fault="KeyError", waiting=1)
-    full = amend(ROUTING, parked=[parked], findings=[Finding(check="x", sentence="y")])
+    replay = Replay(name="cases/licheng", folded=4, rows=9)
+    full = amend(
+        ROUTING, parked=[parked], replays=[replay], findings=[Finding(check="x", sentence="y")]
+    )
     assert decode_conditions(encode_conditions([INTAKE, full])) == [INTAKE, full]
 
 
@@ -121,6 +125,45 @@ def test_missing_tables_are_named() -> None:
     (finding,) = findings_of(amend(ROUTING, missing=lacking, shards=[]))
     assert "lacks routing.table0, routing.table1" in finding.sentence
     assert finding.sentence.endswith("and 2 more")
+
+
+# ── Replays ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def stage_in_replay(folded: int) -> Condition:
+    """Return a stage that is late and behind, because it replays 100 rows."""
+    behind = with_state(ROUTING, applied=5, time=NOW - 7200 * SECOND)
+    return amend(behind, replays=[Replay(name="cases/licheng", folded=folded, rows=100)])
+
+
+def test_a_replay_is_a_note_and_explains_all_else() -> None:
+    before, now = look(INTAKE, stage_in_replay(42)), look(INTAKE, stage_in_replay(43))
+    for findings in (examine(now), examine(now, before)):
+        assert sentences(findings) == "cases/licheng: replaying, 43 %"
+        assert findings[0].note
+
+
+def test_a_replay_that_does_not_advance_is_a_failure() -> None:
+    now = look(INTAKE, stage_in_replay(43))
+    (finding,) = examine(now, now)
+    assert finding.sentence == "cases/licheng: replaying, 43 %, and it does not advance"
+    assert not finding.note
+
+
+def test_another_district_is_examined_during_a_replay() -> None:
+    other = state(shard="huaiyin", time=NOW - 7200 * SECOND)
+    intake = amend(INTAKE, shards=[*INTAKE.shards, state(shard="huaiyin", owner="")])
+    stage = stage_in_replay(43)
+    findings = examine(look(intake, amend(stage, shards=[*stage.shards, other])))
+    assert "the time of cases/huaiyin does not advance" in sentences(findings)
+    assert "the time of cases/licheng" not in sentences(findings)
+
+
+@pytest.mark.parametrize(
+    ("folded", "rows", "percent"), [(0, 0, 0), (0, 9, 0), (1, 3, 33), (998, 1000, 99), (9, 9, 99)]
+)
+def test_a_replay_that_goes_on_is_never_complete(folded: int, rows: int, percent: int) -> None:
+    assert Replay(name="cases/licheng", folded=folded, rows=rows).percent == percent
 
 
 # ── Time ─────────────────────────────────────────────────────────────────────────────────────────

@@ -28,4 +28,4 @@ def test_rows_of_merged_logs_wait_until_time_has_passed_them_in_both(time: int, 
 
 
 def end_at(position: int, time: int) -> Head:
-    return Head("city", position, time, 0, 1, b"", "")
+    return Head("city", position, time, 0, 1, b"", "", position)

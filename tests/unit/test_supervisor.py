@@ -1,34 +1,45 @@
-"""The owner of a shard stays it while a step takes longer than its lease."""
+"""The owner of a shard: its lease while a step takes long, its replay, and other owners."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from eventlog import supervisor
+from eventlog.condition import Replay
 from eventlog.notifier import Notifier
 from eventlog.supervisor import ShardSupervisor
+from events.errors import Conflict
 
 HALF_A_MINUTE = 30.0
 
 
 class LeasedLog:
-    """A log that knows if its lease was renewed."""
+    """A log of 200 rows that knows if its lease was renewed, and up to where it is folded."""
 
     name = "cases"
 
     def __init__(self) -> None:
         self.is_renewed = asyncio.Event()
+        self.has_other_owner = asyncio.Event()
+        self.folded: list[int] = []
 
     async def lease(self, shard: str) -> bool:
-        return True
+        return not self.has_other_owner.is_set()
+
+    def last(self, shard: str) -> int:
+        return 200
 
     async def follow(self, shard: str, read: Any) -> None:
         return
 
-    async def renew(self, shard: str) -> None:
+    async def renew(self, shard: str, *, folded: int = 0) -> None:
+        self.folded.append(folded)
         self.is_renewed.set()
 
     async def release(self, shard: str) -> None:
@@ -43,6 +54,7 @@ class SlowProcessor:
 
     batch = 1
     parked = 0
+    position = 0
 
     def __init__(self, log: LeasedLog) -> None:
         self.log = log
@@ -59,12 +71,88 @@ class SlowProcessor:
         return
 
     async def step(self) -> int:
+        self.log.is_renewed.clear()
         await self.log.is_renewed.wait()
         self.has_stepped.set()
         return 0
 
     async def advance_time(self) -> None:
         return
+
+
+class LongLog(SlowProcessor):
+    """A processor that replays 86 of 200 rows, and the others once it may go on."""
+
+    def __init__(self, log: LeasedLog) -> None:
+        super().__init__(log)
+        self.may_go_on = asyncio.Event()
+
+    async def replay(self) -> None:
+        self.position = 86
+        await self.may_go_on.wait()
+        self.position = 200
+
+
+class Fenced(SlowProcessor):
+    """A processor that finds another owner when it commits."""
+
+    async def step(self) -> int:
+        self.log.has_other_owner.set()
+        self.has_stepped.set()
+        raise Conflict("another owner")
+
+
+@pytest.fixture
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renew a lease and look for one all the time."""
+    monkeypatch.setattr(supervisor, "SOURCE_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor, "LEASE_POLL_SECONDS", 0.01)
+
+
+@asynccontextmanager
+async def run_supervisor(processor: Any) -> AsyncIterator[ShardSupervisor]:
+    """Run the supervisor of a processor for the length of the block."""
+    sink: Any = processor.log
+    supervised = ShardSupervisor("city", sink, Notifier(), lambda: processor)
+    running = asyncio.create_task(supervised.run())
+    async with asyncio.timeout(HALF_A_MINUTE):
+        yield supervised
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("_often")
+async def test_a_replay_says_how_far_it_is_until_the_shard_is_taken_over() -> None:
+    processor, frozen = LongLog(LeasedLog()), gc.get_freeze_count()
+    async with run_supervisor(processor) as shard:
+        await processor.log.is_renewed.wait()
+        assert shard.replay == Replay(name="cases/city", folded=86, rows=200)
+        assert str(shard.replay) == "cases/city: replaying, 43 %"
+        assert shard.runner is None
+        assert gc.get_freeze_count() == frozen
+        processor.may_go_on.set()
+        await processor.has_stepped.wait()
+        assert shard.replay is None
+        assert shard.runner is processor
+        assert gc.get_freeze_count() > frozen, "the collector does not look at the state again"
+    others_saw = sorted(set(processor.log.folded))
+    assert others_saw == [0, 86, 200], "a step renews the lease without a position"
+
+
+@pytest.mark.usefixtures("_often")
+async def test_a_process_is_a_standby_as_soon_as_another_one_owns_its_shard() -> None:
+    processor = Fenced(LeasedLog())
+    async with run_supervisor(processor) as shard:
+        assert not shard.is_standby, "nothing is known yet"
+        while not processor.has_stepped.is_set():
+            await asyncio.sleep(0)
+            assert not shard.is_standby
+        while shard.runner:
+            await asyncio.sleep(0)
+        assert shard.is_standby
+        for _ in range(100):
+            await asyncio.sleep(0)
+            assert shard.is_standby, "also between two looks at the lease"
 
 
 async def test_a_lease_is_renewed_while_a_step_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:

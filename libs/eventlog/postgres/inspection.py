@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
-from eventlog.condition import Condition, ParkedCase, ShardState
+from eventlog.condition import Condition, ParkedCase, Replay, ShardState
 from eventlog.postgres.pool import SupportsFetch
 from eventlog.postgres.survey import Head, Survey
 from events.registry import Parking
@@ -53,6 +53,11 @@ async def inspect_service(
         stage=stage,
         server=server,
         shards=[shard_state(head) for head in heads],
+        replays=[
+            Replay(name=f"{log}/{head.shard}", folded=head.folded, rows=head.position)
+            for head in heads
+            if not head.is_replayed
+        ],
         parked=[
             ParkedCase(
                 shard=each.shard,

@@ -196,9 +196,11 @@ class PostgresLog:
             self._fences[shard] = Fence(records[0]["epoch"], records[0]["pos"])
         return bool(records)
 
-    async def renew(self, shard: str, seconds: float = LEASE_SECONDS) -> None:
-        """Stay the owner. Raises Conflict if there is another one."""
-        if not await self._fetch(sql.RENEW, shard, self._fences[shard].epoch, seconds):
+    async def renew(self, shard: str, seconds: float = LEASE_SECONDS, *, folded: int = 0) -> None:
+        """Stay the owner, who has replayed up to `folded`. Raises Conflict if there is another
+        one.
+        """
+        if not await self._fetch(sql.RENEW, shard, self._fences[shard].epoch, seconds, folded):
             raise Conflict(f"{self.name}/{shard} has another owner")
 
     async def release(self, shard: str) -> None:

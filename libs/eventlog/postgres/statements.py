@@ -16,7 +16,7 @@ ORDER BY pos
 """
 COMMIT = """
 WITH fence AS (
-  UPDATE {schema}.shard SET pos = $3 + $6, ts = greatest(ts, $5), input = $4,
+  UPDATE {schema}.shard SET pos = $3 + $6, ts = greatest(ts, $5), input = $4, folded = $3 + $6,
     leased_until = clock_timestamp() + make_interval(secs => $7)
   WHERE shard = $1 AND epoch = $2 AND pos = $3 AND ts <= $8 RETURNING pos
 ), written AS (
@@ -65,13 +65,14 @@ WHERE shard = $1 AND epoch = $2 AND generation <> $3
 """
 MAKE = "INSERT INTO {schema}.shard (shard) VALUES ($1) ON CONFLICT DO NOTHING"
 LEASE = """
-UPDATE {schema}.shard SET epoch = epoch + 1, owner = $2,
+UPDATE {schema}.shard SET epoch = epoch + 1, owner = $2, folded = 0,
   leased_until = clock_timestamp() + make_interval(secs => $3)
 WHERE shard = $1 AND (owner = $2 OR leased_until < clock_timestamp())
 RETURNING epoch, pos, ts, input
 """
 RENEW = """
-UPDATE {schema}.shard SET leased_until = clock_timestamp() + make_interval(secs => $3)
+UPDATE {schema}.shard SET leased_until = clock_timestamp() + make_interval(secs => $3),
+  folded = greatest(folded, $4)
 WHERE shard = $1 AND epoch = $2 RETURNING epoch
 """
 RELEASE = """

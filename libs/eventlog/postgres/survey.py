@@ -19,7 +19,7 @@ from events.registry import Parking, names_of_versions
 
 HEADS = """
 SELECT shard, pos, ts, input, epoch, head,
-  CASE WHEN leased_until > clock_timestamp() THEN owner ELSE '' END
+  CASE WHEN leased_until > clock_timestamp() THEN owner ELSE '' END, folded
 FROM {schema}.shard ORDER BY shard
 """
 COLUMNS = "pos, ts, input, n, subject, seq, cause, type, data"
@@ -42,7 +42,8 @@ GROUP BY p.shard, p.subject ORDER BY p.shard, max(p.pos)
 class Head(NamedTuple):
     """The head of a shard. `owner` is empty while no process has the lease.
 
-    `hash` is that of the chain; it is empty for a log that follows from another one.
+    `hash` is that of the chain; it is empty for a log that follows from another one. `folded` is
+    the last position that the owner has replayed.
     """
 
     shard: str
@@ -52,6 +53,12 @@ class Head(NamedTuple):
     epoch: int
     hash: bytes
     owner: str
+    folded: int
+
+    @property
+    def is_replayed(self) -> bool:
+        """False while the shard's owner replays its log."""
+        return not self.owner or self.folded >= self.position
 
 
 class ParkedSubject(NamedTuple):

@@ -1,8 +1,9 @@
 """The tables of a log, as SQLAlchemy knows them. Every service has them in a schema of its own.
 
 `log` stores the rows, an entry each. `shard` stores the position, time and input of each shard, its
-lease, its generation and the head of its chain. `sent` stores how far a shard is published, and the
-relay's lease. Migrations make the tables (migrations/); a test compares both.
+lease, its generation and the head of its chain. Up to `folded` its owner has replayed the log: that
+is `pos` once the shard is taken over. `sent` stores how far a shard is published, and the relay's
+lease. Migrations make the tables (migrations/); a test compares both.
 
 A first log reads no other one. Its rows name their senders and form a chain of hashes. It begins a
 generation when a shard's row is made, so that no later one has a lower number.
@@ -104,6 +105,7 @@ def add_shard(metadata: MetaData, generation: str) -> None:
         column("ts", BigInteger, BEGINNING),
         column("input", BigInteger, "0"),
         column("epoch", BigInteger, "0"),
+        column("folded", BigInteger, "0"),
         column("owner", Text, NO_TEXT),
         column("leased_until", DateTime(timezone=True), NEVER),
         column("adopted", Integer, "0"),

@@ -56,6 +56,7 @@ def create_shard_table(schema: str) -> None:
         ),
         sa.Column("input", sa.BigInteger, nullable=False, server_default=sa.text("0")),
         sa.Column("epoch", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+        sa.Column("folded", sa.BigInteger, nullable=False, server_default=sa.text("0")),
         sa.Column("owner", sa.Text, nullable=False, server_default=sa.text("''::text")),
         sa.Column(
             "leased_until",
