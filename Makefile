@@ -114,6 +114,7 @@ bench: setup ## a real year, the log, intake, deadlines, locating: each beside a
 	$(BIN)/python benchmarks/quiet.py
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/locate.py
+	$(BIN)/python benchmarks/replay.py $(DATA)
 	$(BIN)/python benchmarks/adoption.py
 	$(BIN)/python benchmarks/kafka.py
 	[ -e .venv-peers ] || { python3 -m venv .venv-peers && \

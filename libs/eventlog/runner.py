@@ -11,6 +11,7 @@ from eventlog.core.log import Log
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
 from eventlog.input_order import InputOrder
+from eventlog.shared_values import SharedValues
 from events.instants import BEGINNING
 
 S = TypeVar("S")
@@ -106,9 +107,10 @@ class Runner(Generic[S, R]):
 
     async def replay(self) -> None:
         """Take up the rows that the stage has written before."""
-        stage = self.stage
+        stage, values = self.stage, SharedValues()
         while rows := await self.sink.read(stage.shard, stage.position, self.batch):
             await self.fetch(rows)
+            values.share(rows)
             stage.replay(rows)
         stage.input = max(stage.input, (await self.sink.progress(stage.shard)).input)
         stage.read = await self.order.split(stage.shard, stage.input)

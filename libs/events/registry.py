@@ -106,6 +106,7 @@ class UnknownEvent:
 CATALOGUE: dict[str, EventType] = {}
 TYPE_OF: dict[type[Any], EventType] = {}
 UPCASTERS: dict[type[Any], Callable[[Any], Any]] = {}
+SHARED: set[type[Any]] = set()
 
 
 def short_type(type_name: str) -> str:
@@ -171,20 +172,29 @@ def value(cls: type[T], /) -> type[T]: ...
 
 
 @overload
-def value(*, kw_only: bool) -> Callable[[type[T]], type[T]]: ...
+def value(*, kw_only: bool, shared: bool = False) -> Callable[[type[T]], type[T]]: ...
 
 
 @dataclass_transform(frozen_default=True)
-def value(cls: type[T] | None = None, /, *, kw_only: bool = False) -> Any:
+def value(cls: type[T] | None = None, /, *, kw_only: bool = False, shared: bool = False) -> Any:
     """Make a class a value: what events and states are made of. The type checker keeps it
     immutable.
+
+    Many events have equal values of a `shared` class. A replay lets them have one object.
 
     Python's own frozen dataclasses take three times as long to make, and making them is much of
     what a decider does.
     """
     if cls is not None:
         return dataclass(slots=True, unsafe_hash=True)(cls)
-    return dataclass(slots=True, unsafe_hash=True, kw_only=kw_only)
+    make = dataclass(slots=True, unsafe_hash=True, kw_only=kw_only)
+    return (lambda cls: note_shared(make(cls))) if shared else make
+
+
+def note_shared(cls: type[T]) -> type[T]:
+    """Enter a class in SHARED, and return it."""
+    SHARED.add(cls)
+    return cls
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

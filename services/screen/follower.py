@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import inf
 from time import monotonic
 from typing import Any
@@ -16,6 +17,7 @@ from eventlog.core.row import Row, Watermark
 from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
+from eventlog.shared_values import SharedValues
 from events.errors import Conflict, GridcallError, Unavailable
 from events.instants import BEGINNING, Instant
 from events.topology import SERVICE, WRITER
@@ -57,6 +59,7 @@ class Follower:
         self.version = 0
         self.is_current = False
         self._rows = 0  # Of all logs, when the replay began.
+        self._values = SharedValues()
         self._complete = dict.fromkeys(LOGS, BEGINNING)  # All rows before this instant are read.
         self._unapplied: dict[str, list[Row]] = {name: [] for name in LOGS}
         self._advanced_at = monotonic()
@@ -99,6 +102,7 @@ class Follower:
         self._read_at = monotonic()
         if not self.is_current:
             self.is_current = True
+            self._values = SharedValues()
             gc.freeze()  # The cases live long: the collector would look at them again and again.
         self._wake_pages()
         await self._wait_for_rows(counts)
@@ -111,6 +115,8 @@ class Follower:
                 rows = await self.logs[name].read(self.district, after, BATCH)
                 self._unapplied[name] = list(rows)
         ready = {name: self._ready_rows(name) for name in reversed(LOGS)}
+        if not self.is_current:
+            self._values.share(chain(*ready.values()))
         self.projection.apply(*ready.values())
         for name, rows in ready.items():
             del self._unapplied[name][: len(rows)]

@@ -43,7 +43,7 @@ class CaseFacts:
     due: Instant | None
 
 
-@value(kw_only=True)
+@value(kw_only=True, shared=True)
 class Assignment:
     """The responsibility for a case: its level, the codes of its place, and a grid's worker.
 
