@@ -23,6 +23,7 @@ from eventlog.core.decider import (
 )
 from eventlog.core.row import Row
 from events.errors import SHARD_FAULTS
+from events.instants import BEGINNING
 from events.stored_inputs import StoredInput, event_of
 
 Events = list[tuple[str, str, Any]]  # Aggregate, cause, event.
@@ -80,7 +81,7 @@ class World:
 
     def put_behind(self, name: str, stored: StoredInput | None) -> None:
         if name not in self.behind:
-            self.parked_at[name] = stored.time if stored else 0
+            self.parked_at[name] = stored.time if stored else BEGINNING
         self.behind.setdefault(name, []).extend([stored] if stored else [])
 
 
