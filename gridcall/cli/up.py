@@ -15,8 +15,8 @@ from eventlog.postgres.pool import Database
 from eventlog.program import prepare_database
 from eventlog.settings import load_settings
 from events.catalogue import LINES
-from gridcall.cli.progress import draw_replays
 from gridcall.cli.queries import change_database
+from gridcall.cli.replay_line import draw_replays
 from gridcall.cli.terminal import NOTHING_RAN, fail, say
 from gridcall.demo.live import run_demo
 from gridcall.host.app import ALL, make_host_app

@@ -60,7 +60,7 @@ class ParkedCase(msgspec.Struct, frozen=True, kw_only=True):
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """A shard whose rows are folded again before it goes on: `folded` of its `rows`.
 
-    `name` is that of the shard's log, or of the screen, and the district: `cases/boston`.
+    `name` is that of the shard's log, or of the screen, and the district: `cases/north`.
     """
 
     name: str

@@ -177,8 +177,9 @@ def test_the_outcome_is_found_by_code_and_by_reference(
     live: tuple[Process, str], api: httpx.Client
 ) -> None:
     posted = api.post("/issues/hotline", json=issue("T-1"), headers={"prefer": "wait=10"}).json()
+    by_reference = api.get("/issues/hotline/T-1", headers={"prefer": "wait=10"}).json()
+    assert by_reference["case"]["stage"] == "assigned", "the screen has read it"
     by_code = httpx.get(f"{live[0].url}/track/{posted['tracking']}").json()
-    by_reference = api.get("/issues/hotline/T-1").json()
     for answer in (by_code, by_reference):
         del answer["case"]["as_of"]  # Time may have passed in between.
     assert by_code == by_reference

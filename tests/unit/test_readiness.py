@@ -18,7 +18,7 @@ from eventlog.core.row import Draft, Row
 from eventlog.notifier import Notifier
 from eventlog.readiness import Obstacle, reasons
 from eventlog.replay_progress import LOG_SECONDS, ReplayLog, describe_replays
-from gridcall.cli.progress import CLEAR_LINE, draw_replays
+from gridcall.cli.replay_line import CLEAR_LINE, draw_replays
 from screen.core.projection import LOGS
 from screen.follower import Follower
 from tests.harness.city import issue
