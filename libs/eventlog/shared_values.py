@@ -47,10 +47,10 @@ class SharedValues:
         name, values, parts = self._fields.get(type(event)) or self._learn(type(event))
         if name and getattr(event, name) == self._subject:
             setattr(event, name, self._subject)
-        for name in values:
-            setattr(event, name, self._one(getattr(event, name)))
-        for name, texts in parts:
-            part = getattr(event, name)
+        for field in values:
+            setattr(event, field, self._one(getattr(event, field)))
+        for field, texts in parts:
+            part = getattr(event, field)
             for text in texts if part is not None else ():
                 setattr(part, text, self._one(getattr(part, text)))
 

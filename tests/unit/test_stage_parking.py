@@ -258,7 +258,7 @@ async def test_a_new_owner_finds_what_waits_behind_a_parked_case_and_decides_it_
     await third.replay()
     taken_up, known = (each.stage.aggregates.get("bad") for each in (third, other))
     assert taken_up.state == known.state
-    assert not taken_up.is_parked
+    assert taken_up.deferred is None
 
 
 @pytest.mark.parametrize("fault", [MemoryError(), TimeoutError(), OSError("disk"), Halted("stop")])

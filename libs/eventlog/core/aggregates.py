@@ -36,11 +36,6 @@ class Aggregate(Generic[S]):
         self.deferred: list[StoredInput] | None = None
         self.parked_at: Instant = BEGINNING
 
-    @property
-    def is_parked(self) -> bool:
-        """Tell whether its inputs are deferred and its timers wait."""
-        return self.deferred is not None
-
 
 # The state, keys and timers of an aggregate before a decision.
 Before = tuple[Any, Sequence[Key], Sequence[Timer]]
