@@ -213,6 +213,7 @@ class ShardSupervisor:
             return await working
         finally:
             working.cancel()
+            del working  # A fault holds this frame, which would hold the fault and all states.
 
     async def _release(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -58,9 +59,12 @@ class SlowProcessor:
 
     def __init__(self, log: LeasedLog) -> None:
         self.log = log
-        self.order: Any = self
         self.last_log = "intake"
         self.has_stepped = asyncio.Event()
+
+    @property
+    def order(self) -> Any:
+        return self
 
     async def generation(self, shard: str) -> Any:
         return self
@@ -153,6 +157,30 @@ async def test_a_process_is_a_standby_as_soon_as_another_one_owns_its_shard() ->
         for _ in range(100):
             await asyncio.sleep(0)
             assert shard.is_standby, "also between two looks at the lease"
+
+
+@pytest.mark.usefixtures("_often")
+async def test_what_was_known_of_a_shard_goes_with_the_shard() -> None:
+    """A take-over freezes what is there, and the collector never looks at that again."""
+    log, processors = LeasedLog(), list[weakref.ref[Fenced]]()
+
+    def make() -> Any:
+        processor = Fenced(log)
+        processors.append(weakref.ref(processor))
+        return processor
+
+    sink: Any = log
+    shard = ShardSupervisor("city", sink, Notifier(), make)
+    gc.disable()
+    running = asyncio.create_task(shard.run())
+    async with asyncio.timeout(HALF_A_MINUTE):
+        while not shard.is_standby:
+            await asyncio.sleep(0)
+    states = [processor() for processor in processors]
+    gc.enable()
+    assert states == [None]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_lease_is_renewed_while_a_step_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
