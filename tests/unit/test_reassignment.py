@@ -7,122 +7,54 @@ from typing import Any
 
 import pytest
 
-from eventlog.core.decider import ON_ITS_TURN, ReferenceChanged
 from eventlog.testing.sentences import Given, given
 from events import catalogue as e
-from events.reference_data import AdmissionList, AdmissionRow, Grid, GridMap, Roster
+from events.reference_data import AdmissionList, AdmissionRow
 from tests.harness.city import (
     ADMISSION_ADOPTED,
     ANN,
     CASE,
     DAY,
     IN_0101,
-    MAP_ADOPTED,
     POLICIES_ADOPTED,
     ROSTER_ADOPTED,
     USED,
     case_routed,
     digest,
-    issue,
     matter,
     routing,
-    square,
 )
-
-CITY = (MAP_ADOPTED, ROSTER_ADOPTED)
-
-# Ann has left 0101 to Dan, nobody follows Bob in 0102, and the school has got somebody at last.
-NEXT_WORKERS = Roster({"0101": "dan", "0201": "cy", "SCHOOL": "sue"}, ())
-NEXT_ROSTER = e.RosterAdopted(name="roster-2", digest=digest(NEXT_WORKERS), receivers=())
-NEXT_ROSTER_SENT = e.ReferenceAdopted(kind="roster", name="roster-2", digest=NEXT_ROSTER.digest)
-
-
-def map_of(*grids: tuple[str, str]) -> e.ReferenceAdopted:
-    """Return the adoption of a map of grids, each with its street. Where they are is looked up."""
-    content = GridMap(
-        "city",
-        "City",
-        tuple(Grid(code, street, False, square(i, 0)) for i, (code, street) in enumerate(grids)),
-    )
-    return e.ReferenceAdopted(kind="map", name="map-2", digest=digest(content))
-
-
-NEXT_MAP = map_of(("0101", "01"), ("0102", "01"), ("0201", "02"))
-WITHOUT_0101 = map_of(("0102", "01"), ("0201", "02"))
-WITHOUT_STREET_01 = map_of(("0201", "02"))
-
-NOW_IN_0102 = (("0102",),)
-STILL_IN_0101 = (("0101",),)
-OUTSIDE: tuple[tuple[str, ...], ...] = ((),)
-
-CHANGED = ReferenceChanged(CASE)
-VISIT = e.VisitMade(action="a1", issue=CASE, by="ann")
-VISITED = e.CaseVisited(case=CASE, holder=ANN, by="ann")
-RESOLVED = e.CaseResolved(case=CASE, holder=ANN, by="ann", root_cause="a broken bin")
-VERIFIED = e.CaseVerified(case=CASE, holder=ANN, by="eve")
-CLOSED = e.CaseClosed(case=CASE, holder=ANN, by="eve")
-REOPENING = e.ReopeningAsked(action="a6", issue=CASE, because="recurrence")
-DAN = replace(ANN, worker="dan", episode=2)
-BOB = replace(ANN, grid="0102", worker="bob", episode=2)
-NOBODY = replace(ANN, worker=None)
-STREET_01 = e.Assignment(
-    level="street", grid=None, street="01", district="city", worker=None, episode=0
+from tests.harness.reassignment import (
+    BOB,
+    CHANGED,
+    CITY,
+    CLOSED,
+    CODE_0101,
+    DAN,
+    LIVES,
+    NEXT_MAP,
+    NEXT_ROSTER,
+    NEXT_ROSTER_SENT,
+    NOW_IN_0102,
+    OUTSIDE,
+    QUEUED,
+    REPORTED,
+    ROUTED,
+    STILL_IN_0101,
+    STREET,
+    STREET_01,
+    THE_DISTRICT,
+    VISITED,
+    WITHOUT_0101,
+    WITHOUT_STREET_01,
+    affected_cases,
+    in_queue,
+    issue_opened,
+    map_of,
+    reassignment,
 )
-THE_DISTRICT = replace(STREET_01, level="district", street=None)
-
-
-def issue_opened(*claims: e.PlaceClaim, category: str = "Rubbish") -> e.CaseReported:
-    report = issue(*claims, category=category)
-    return e.CaseReported(
-        case=CASE,
-        issue=CASE,
-        reference="R-1",
-        matter=matter(category=category),
-        claims=report.claims,
-        rules=(),
-    )
-
-
-REPORTED, ROUTED = issue_opened(IN_0101), case_routed()
-CODE_0101, STREET = e.PlaceClaim(by="grid", code="0101"), e.PlaceClaim(by="street", code="01")
-QUEUED = e.CaseQueued(
-    case=CASE, matter=matter(), holder=STREET_01, located_by="street", rules=(), used=USED
-)
-
-
-def reassignment(
-    holder: e.Assignment, previous: e.Assignment = ANN, because: Any = "map", **fields: Any
-) -> e.CaseReassigned:
-    changed = "roster" if because == "roster" else "map"
-    used = replace(USED, **{changed: f"{changed}-2"})
-    event = e.CaseReassigned(
-        case=CASE,
-        holder=holder,
-        previous=previous,
-        because=because,
-        queued=False,
-        located_by="point",
-        rules=(),
-        used=used,
-        row="",
-    )
-    return replace(event, **fields)
-
-
-def in_queue(case: Given[Any, Any]) -> bool:
-    """Tell whether a dispatcher may name the place of a case."""
-    place = e.PlaceNamed(action="a9", issue=CASE, by="eve", grid="0201")
-    return not isinstance(case.when(place).events[0], e.InputDeclined)
-
 
 # ── A roster ─────────────────────────────────────────────────────────────────────────────────────
-
-LIVES: dict[str, tuple[e.Event, ...]] = {
-    "routed": (),
-    "visited": (VISITED,),
-    "resolved": (VISITED, RESOLVED),
-    "verified": (VISITED, RESOLVED, VERIFIED),
-}
 
 
 @pytest.mark.parametrize("life", LIVES)
@@ -245,106 +177,6 @@ def test_it_goes_to_the_districts_queue_if_its_street_is_gone_too() -> None:
     assert in_queue(case.when(CHANGED, DAY, OUTSIDE).then(lost))
 
 
-ATTENDED = ["visited", "resolved", "verified"]
-IN_QUEUE = replace(STREET_01, episode=1)
-LOST = reassignment(IN_QUEUE, queued=True, located_by="former", rules=("outside_map",))
-NAMING = e.PlaceNamed(action="a9", issue=CASE, by="eve", grid="0102")
-NAMED = reassignment(BOB, IN_QUEUE, "dispatcher", located_by="dispatcher")
-
-
-def after_its_loss(life: str, *events: e.Event) -> Given[Any, Any]:
-    """Return a case in a stage of its life, after a map came that lacks its grid."""
-    return given(routing, *CITY, REPORTED, ROUTED, *LIVES[life], WITHOUT_0101, LOST, *events)
-
-
-@pytest.mark.parametrize("life", ATTENDED)
-def test_what_was_done_on_a_case_stays_if_its_grid_is_gone_and_its_dispatcher_has_it(
-    life: str,
-) -> None:
-    case: Given[Any, Any] = given(routing, *CITY, REPORTED, ROUTED, *LIVES[life], WITHOUT_0101)
-    lost = case.when(CHANGED, DAY, OUTSIDE).then(LOST)
-    assert lost.state == replace(case.state, holder=IN_QUEUE, queued=True)
-    lost.when(CHANGED, DAY, OUTSIDE).then()
-
-
-@pytest.mark.parametrize("life", ATTENDED)
-def test_a_case_that_was_visited_keeps_its_visit_when_a_dispatcher_names_its_lost_place(
-    life: str,
-) -> None:
-    case = after_its_loss(life)
-    placed = case.when(NAMING).then(NAMED)
-    assert placed.state == replace(
-        case.state, holder=BOB, queued=False, claims=(e.PlaceClaim(by="grid", code="0102"),)
-    )
-    assert not in_queue(placed)
-
-
-def test_a_lost_place_cannot_be_a_grid_that_the_map_lacks() -> None:
-    because = "The map has no grid '0101'."
-    after_its_loss("visited").when(replace(NAMING, grid="0101")).then(
-        e.InputDeclined(case=CASE, input_id="a9", because=because)
-    )
-
-
-def test_a_named_place_that_the_list_keeps_from_grids_goes_to_its_street_and_cites_the_row() -> (
-    None
-):
-    permits = AdmissionList((AdmissionRow("Rubbish", "street", "list 2026, row 1"),))
-    listed = e.ReferenceAdopted(kind="admission", name="list-2026", digest=digest(permits))
-    (named,) = after_its_loss("visited", listed).when(NAMING).events
-    assert named.holder == replace(IN_QUEUE, grid="0102")
-    assert (named.queued, named.row) == (False, "list 2026, row 1")
-
-
-def test_the_work_on_a_visited_case_goes_on_while_its_place_is_sought() -> None:
-    case = after_its_loss("visited")
-    for action in (
-        e.ResolutionClaimed(action="a2", issue=CASE, by="ann", root_cause="a broken bin"),
-        e.ResolutionChecked(action="a4", issue=CASE, by="eve", holds=False),
-        e.ResolutionClaimed(action="a2", issue=CASE, by="ann", root_cause="a broken bin"),
-        e.ResolutionChecked(action="a3", issue=CASE, by="eve", holds=True),
-    ):
-        assert in_queue(case)
-        events = case.when(action).events
-        assert events[0].holder == IN_QUEUE
-        case = given(routing, *case.past, *events)
-    closed = e.CaseClosed(case=CASE, holder=IN_QUEUE, by="eve")
-    assert in_queue(case)
-    case.when(e.ClosingAsked(action="a5", issue=CASE, by="eve")).then(closed)
-
-
-@pytest.mark.parametrize("life", ATTENDED)
-def test_a_case_whose_lost_grid_a_later_map_has_again_goes_to_its_worker_of_then(life: str) -> None:
-    case = after_its_loss(life, NEXT_ROSTER, NEXT_MAP)
-    back = reassignment(replace(ANN, worker="dan", episode=2), IN_QUEUE)
-    used = e.Versions("map-2", "roster-2", None)
-    placed = case.when(CHANGED, DAY, STILL_IN_0101).then(replace(back, used=used))
-    assert placed.state == replace(case.state, holder=back.holder, queued=False)
-
-
-@pytest.mark.parametrize("life", ATTENDED)
-def test_a_later_roster_reaches_a_case_whose_lost_place_was_named(life: str) -> None:
-    case = after_its_loss(life, NAMED)
-    nobody = replace(BOB, worker=None)
-    assert affected_cases(NEXT_ROSTER_SENT, *case.past, NEXT_ROSTER) == [CASE]
-    (left,) = given(routing, *case.past, NEXT_ROSTER).when(CHANGED).events
-    assert (left.because, left.holder, left.previous) == ("roster", nobody, BOB)
-
-
-def test_a_visited_case_that_ends_in_a_queue_reopens_there() -> None:
-    ended = e.CaseEndedAtSource(case=CASE, holder=IN_QUEUE, outcome="closed", rules=())
-    case = after_its_loss("visited", ended)
-    reopened = given(routing, *case.past, *case.when(REOPENING, 9 * DAY, OUTSIDE).events)
-    assert in_queue(reopened)
-    (routed,) = reopened.when(NAMING).events
-    assert routed.holder == BOB
-
-
-def test_a_case_that_has_its_grid_is_in_nobodys_queue_in_whatever_stage_it_is() -> None:
-    for life in LIVES.values():
-        assert not in_queue(given(routing, *CITY, REPORTED, ROUTED, *life))
-
-
 def test_the_other_claims_of_its_report_are_asked_if_its_point_is_on_no_grid() -> None:
     case = given(routing, *CITY, issue_opened(IN_0101, CODE_0101), ROUTED, NEXT_MAP)
     case.when(CHANGED, DAY, OUTSIDE).then()
@@ -385,10 +217,6 @@ def test_the_points_of_an_open_case_are_looked_up() -> None:
 
 
 # ── Which cases ──────────────────────────────────────────────────────────────────────────────────
-
-
-def affected_cases(event: e.ReferenceAdopted, *past: Any) -> list[str]:
-    return sorted(routing.find_affected(event, given(routing, *past).aggregates))
 
 
 def case_in(name: str, holder: e.Assignment, *life: e.Event) -> tuple[e.Event, ...]:
@@ -438,79 +266,3 @@ def test_a_case_has_the_same_keys_for_as_long_as_it_has_its_holder() -> None:
     routed = given(routing, *CITY, REPORTED, ROUTED)
     visited = given(routing, *routed.past, VISITED)
     assert routing.keys(routed.state) is routing.keys(visited.state)
-
-
-# ── Reopening ────────────────────────────────────────────────────────────────────────────────────
-
-ENDED = (REPORTED, ROUTED, VISITED, CLOSED)
-
-
-def test_a_case_reopens_with_the_worker_whom_its_grid_has_now() -> None:
-    case = given(routing, *CITY, *ENDED, NEXT_ROSTER)
-    (reopened,) = case.when(REOPENING, 9 * DAY, STILL_IN_0101).events
-    assert reopened.holder == DAN
-
-
-def test_a_case_reopens_with_nobody_if_its_grid_has_no_worker_now() -> None:
-    nobody = e.RosterAdopted(name="roster-3", digest=digest(Roster({}, ())), receivers=())
-    case = given(routing, *CITY, *ENDED, nobody)
-    (reopened,) = case.when(REOPENING, 9 * DAY, STILL_IN_0101).events
-    assert reopened.holder == NOBODY
-
-
-def test_a_case_whose_grid_is_gone_reopens_in_the_queue_of_its_street() -> None:
-    case = given(routing, *CITY, *ENDED, WITHOUT_0101)
-    events = case.when(REOPENING, 9 * DAY, OUTSIDE).events
-    assert events == (case_reopened(NOBODY), replace(LOST, previous=NOBODY))
-    assert in_queue(given(routing, *case.past, *events))
-
-
-def case_reopened(holder: e.Assignment) -> e.CaseReopened:
-    return e.CaseReopened(case=CASE, matter=matter(due=None), holder=holder, because="recurrence")
-
-
-def test_a_case_reopens_in_the_grid_that_has_its_point_now() -> None:
-    case = given(routing, *CITY, *ENDED, NEXT_MAP)
-    reopened = case.when(REOPENING, 9 * DAY, NOW_IN_0102).then(case_reopened(BOB))
-    moved = given(routing, *reopened.past, map_of(("0101", "01"), ("0102", "01")))
-    assert routing.requests(CHANGED, moved.aggregates) == [(IN_0101.lon, IN_0101.lat)]
-    (back,) = moved.when(CHANGED, 10 * DAY, STILL_IN_0101).events
-    assert back.holder == replace(ANN, episode=3)
-
-
-def test_a_case_reopens_by_the_grid_that_a_dispatcher_named() -> None:
-    in_0102 = replace(BOB, episode=1)
-    named = case_routed(in_0102, "dispatcher")
-    closed = replace(CLOSED, holder=in_0102)
-    case = given(routing, *CITY, issue_opened(IN_0101), QUEUED, named, closed, NEXT_MAP)
-    case.when(REOPENING, 9 * DAY).then(case_reopened(BOB))
-
-
-def test_a_case_whose_new_place_the_list_keeps_from_grids_reopens_at_its_level() -> None:
-    permits = AdmissionList((AdmissionRow("Rubbish", "street", "list 2026, row 1"),))
-    listed = e.ReferenceAdopted(kind="admission", name="list-2026", digest=digest(permits))
-    case = given(routing, *CITY, *ENDED, listed)
-    case.when(REOPENING, 9 * DAY, STILL_IN_0101).then(case_reopened(replace(ANN, episode=2)))
-    street = replace(BOB, level="street", worker=None, episode=1)
-    case.when(REOPENING, 9 * DAY, NOW_IN_0102).then(case_reopened(street))
-
-
-def test_a_case_that_ended_in_a_queue_reopens_there_and_is_routed_if_the_map_has_its_point() -> (
-    None
-):
-    ended = e.CaseEndedAtSource(case=CASE, holder=STREET_01, outcome="closed", rules=())
-    case = given(routing, *CITY, issue_opened(IN_0101), QUEUED, ended, NEXT_MAP)
-    routed = replace(case_routed(due=None), used=replace(USED, map="map-2"))
-    case.when(REOPENING, 9 * DAY, STILL_IN_0101).then(case_reopened(STREET_01), routed)
-
-
-def test_the_points_of_an_ended_case_are_looked_up_when_its_reopening_is_decided() -> None:
-    case = given(routing, *CITY, *ENDED)
-    assert routing.requests(REOPENING, case.aggregates) is ON_ITS_TURN
-    assert routing.requests(CHANGED, case.aggregates) == [(IN_0101.lon, IN_0101.lat)]
-
-
-def test_a_case_that_its_line_withdrew_has_no_place_any_more_because_it_never_reopens() -> None:
-    withdrawn = e.CaseWithdrawn(case=CASE, holder=ANN, because="a mistake")
-    case = given(routing, *CITY, REPORTED, ROUTED, withdrawn)
-    assert not routing.requests(CHANGED, case.aggregates)
