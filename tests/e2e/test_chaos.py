@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness.chaos import hostile, one_database, over_kafka
+from tests.harness.chaos import harm, hostile, one_database, over_kafka
 
 
 def test_nothing_is_lost_or_done_twice_while_processes_and_the_database_are_killed(
@@ -37,5 +37,5 @@ def test_hostile_clients_of_every_kind_keep_no_good_client_out(
     findings = hostile.campaign(tmp_path_factory.mktemp("hostile"), seconds=20)
     assert findings.violations == [], hostile.describe(findings)
     assert set(findings.statuses["the good client"]) == {"202"}
-    assert findings.statuses.keys() >= {hostile.name_of(kind) for kind in hostile.KINDS}
+    assert findings.statuses.keys() >= {harm.name_of(kind) for kind in harm.KINDS}
     assert findings.receipts
