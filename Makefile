@@ -106,23 +106,23 @@ chaos: setup broker ## load while processes, database and broker fail (SECONDS=3
 	$(BIN)/pytest -m long -k killed
 
 bench: setup ## a real year, the log, intake, deadlines, locating: each beside a peer or a limit
-	$(BIN)/python benchmarks/year.py $(DATA)
-	$(BIN)/python benchmarks/table.py $(DATA)
-	$(BIN)/python benchmarks/durable.py
-	$(BIN)/python benchmarks/intake_api.py
-	$(BIN)/python benchmarks/chain.py
-	$(BIN)/python benchmarks/quiet.py
-	$(BIN)/python benchmarks/page.py
-	$(BIN)/python benchmarks/locate.py
-	$(BIN)/python benchmarks/replay.py $(DATA)
-	$(BIN)/python benchmarks/adoption.py
-	$(BIN)/python benchmarks/kafka.py
+	$(TOOL) benchmarks.year $(DATA)
+	$(TOOL) benchmarks.table $(DATA)
+	$(TOOL) benchmarks.durable
+	$(TOOL) benchmarks.intake_api
+	$(TOOL) benchmarks.chain
+	$(TOOL) benchmarks.quiet
+	$(TOOL) benchmarks.page
+	$(TOOL) benchmarks.locate
+	$(TOOL) benchmarks.replay $(DATA)
+	$(TOOL) benchmarks.adoption
+	$(TOOL) benchmarks.kafka
 	[ -e .venv-peers ] || { python3 -m venv .venv-peers && \
 	  .venv-peers/bin/pip install -q --require-hashes -r benchmarks/peers/requirements.lock; }
-	$(BIN)/python benchmarks/streams.py
+	$(TOOL) benchmarks.streams
 
 soak: setup ## the demo for an hour (SECONDS=3600): memory, lag, exceptions, verify
-	$(BIN)/python benchmarks/soak.py $(or $(SECONDS),3600)
+	$(TOOL) benchmarks.soak $(or $(SECONDS),3600)
 
 hostile: setup ## strangers of every kind for an hour (SECONDS=3600) beside a good client
 	$(TOOL) tests.harness.chaos.hostile --seconds $(or $(SECONDS),3600)

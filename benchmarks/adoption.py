@@ -1,6 +1,6 @@
 """Measure how a roster or a map that is adopted reaches the open cases of a district.
 
-python benchmarks/adoption.py [CASES]
+python -m benchmarks.adoption [CASES]
 
 The district has 2,000 grids. Of its open cases 1 % are parked, and one raises at the adoption. A
 decision is made in a thread, as the runner does. Its seconds and those of a processor are measured,
@@ -19,8 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from table import own_server
-
+from benchmarks.servers import own_server
 from eventlog.codec import entry
 from eventlog.content_codec import encode_content
 from eventlog.core.decider import REFERENCE, Input, ReferenceChanged

@@ -1,6 +1,6 @@
 """Measure what the chain of hashes costs Postgres, beside the same statements without it.
 
-python benchmarks/chain.py
+python -m benchmarks.chain
 
 The peer is the same function, with the old head in the place of each hash. Both write the same
 columns, in turns. Only the processor time of the session counts, because a commit mostly waits.
@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
-from table import own_server
 
+from benchmarks.servers import own_server
 from eventlog.core.row import Sender
 from eventlog.postgres.pool import PINNED
 from eventlog.postgres.statements import APPEND

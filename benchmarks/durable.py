@@ -1,6 +1,6 @@
 """Measure durable decisions per second, beside the package eventsourcing on the same Postgres.
 
-python benchmarks/durable.py
+python -m benchmarks.durable
 
 A decision of ours is one issue of intake's log: read from there, located, decided, and committed
 with its events, in batches of 1,000. One of the peer is an aggregate that is made, with its one
@@ -21,8 +21,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from table import Line, own_server, print_lines, settings
 
+from benchmarks.report import Line, print_lines
+from benchmarks.servers import own_server, settings
 from embedded.server import PostgresServer
 from eventlog.core.row import Draft
 from eventlog.notifier import Notifier

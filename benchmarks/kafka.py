@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import perf_counter
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: E402
-
-from embedded.server import start_server  # noqa: E402
-from eventlog.codec import entry_envelope  # noqa: E402
-from eventlog.core.row import Draft  # noqa: E402
-from eventlog.kafka.administration import apply  # noqa: E402
-from eventlog.kafka.publisher import Publisher  # noqa: E402
-from eventlog.kafka.reader import KafkaLog  # noqa: E402
-from eventlog.kafka.relay import Relay  # noqa: E402
-from eventlog.kafka.topics import CONTENT_TYPE, Cluster  # noqa: E402
-from eventlog.notifier import Notifier  # noqa: E402
-from eventlog.postgres.log import PostgresLog  # noqa: E402
-from eventlog.postgres.pool import open_database  # noqa: E402
-from events.catalogue import VisitMade  # noqa: E402
-from gridcall.host.migrations import prepare  # noqa: E402
-from gridcall.host.topics import system_topics  # noqa: E402
-from tests.harness.broker import running_broker  # noqa: E402
+from embedded.server import start_server
+from eventlog.codec import entry_envelope
+from eventlog.core.row import Draft
+from eventlog.kafka.administration import apply
+from eventlog.kafka.publisher import Publisher
+from eventlog.kafka.reader import KafkaLog
+from eventlog.kafka.relay import Relay
+from eventlog.kafka.topics import CONTENT_TYPE, Cluster
+from eventlog.notifier import Notifier
+from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.pool import open_database
+from events.catalogue import VisitMade
+from gridcall.host.migrations import prepare
+from gridcall.host.topics import system_topics
+from tests.harness.broker import running_broker
 
 ROWS, ROUNDS, PART = 50_000, 3, 1000
 

@@ -1,6 +1,6 @@
 """Points to grids: routing's index beside shapely's STRtree alone, on a district of 2,707 grids.
 
-python benchmarks/locate.py
+python -m benchmarks.locate
 
 Each way starts from degrees, as a batch of reports gives them. Ours ends with a tuple of codes for
 each point, the tree with pairs of numbers. The ways take turns; a rate is the median of the rounds.

@@ -1,6 +1,6 @@
 """Measure the time from a report to its row on the live page, in a real browser.
 
-python benchmarks/page.py [COUNT]
+python -m benchmarks.page [COUNT]
 
 Browser and post share a clock. The page notes the instant at which a row is in its document.
 """
@@ -18,8 +18,6 @@ from pathlib import Path
 
 import httpx
 from playwright.sync_api import sync_playwright
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from embedded.server import start_server
 from gridcall.demo.licheng.units import CODE

@@ -1,6 +1,6 @@
 """Measure the time from a deadline on a quiet system to its call. `make bench`.
 
-python benchmarks/quiet.py [COUNT]
+python -m benchmarks.quiet [COUNT]
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 
 import asyncpg
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from embedded.server import start_server
 from gridcall.host.migrations import prepare

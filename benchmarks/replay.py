@@ -1,6 +1,6 @@
 """Measure a replay of a real year: processor seconds and memory, with shared values and without.
 
-python benchmarks/replay.py DATA [MONTHS]
+python -m benchmarks.replay DATA [MONTHS]
 """
 
 from __future__ import annotations
@@ -14,23 +14,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from year import PROFILE, UNTIL, inputs
-
+from benchmarks.boston import city
 from eventlog.codec import Entry, stored_row
 from eventlog.core.row import Draft, Row
 from eventlog.runner import BATCH
 from eventlog.shared_values import SharedValues
 from gridcall.pipeline import pipeline
-from gridcall.simulation.city.local_time import LocalClock
-from gridcall.simulation.city.map_validation import check_map
-from gridcall.simulation.city.profile_loader import load_profile
 from gridcall.simulation.driver import simulate
-from gridcall.simulation.feed import read_feed, without_collecting
+from gridcall.simulation.feed import without_collecting
 from gridcall.simulation.pipelines.memory import MemoryPipeline
 from gridcall.simulation.reports.reader import ReportReader
 from httpedge.server import collect_seldom, return_memory
@@ -71,15 +66,12 @@ class RecordedPipeline(MemoryPipeline):
 
 def record(data: Path, months: int, folder: Path) -> None:
     """Write the logs of the first months to a folder."""
-    profile, lines = load_profile(PROFILE)
-    grids = check_map(data / "boston_geo" / "wgs84", profile.map).grids
-    assert grids is not None
-    until = LocalClock(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
     pipeline_ = RecordedPipeline(folder)
     with without_collecting(), tempfile.TemporaryDirectory() as out:
-        feed = read_feed(profile, lines, inputs(data, months), until)
-        reader = ReportReader()
-        asyncio.run(simulate(profile, grids, feed, until, Path(out), reader, pipeline_))
+        fed, reader = city(data, months), ReportReader()
+        asyncio.run(
+            simulate(fed.profile, fed.grids, fed.feed, fed.until, Path(out), reader, pipeline_)
+        )
 
 
 # ── In a process of its own ──────────────────────────────────────────────────────────────────────
@@ -151,7 +143,9 @@ def main() -> None:
         record(data, months, Path(folder))
         for service in FOLDS:
             for how in ("copies", "shared") * ROUNDS:
-                subprocess.run([sys.executable, __file__, service, folder, how], check=True)
+                subprocess.run(
+                    [sys.executable, "-m", "benchmarks.replay", service, folder, how], check=True
+                )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Run the demo for a long time: is memory flat, is the lag zero, is any exception logged?
 
-    python benchmarks/soak.py SECONDS [SPEED]
+    python -m benchmarks.soak SECONDS [SPEED]
 
 It starts `gridcall up --demo` as `make run` does, in a folder of its own. It samples every ten
 seconds, ends the demo, and verifies its database.

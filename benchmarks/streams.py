@@ -1,6 +1,6 @@
 """Measure routing over Kafka beside stream processors on the same broker, then all services.
 
-python benchmarks/streams.py
+python -m benchmarks.streams
 
 All read the same topic of issues. Ours decides with the map, commits to Postgres, and publishes.
 Quix Streams folds a state per issue (RocksDB, with a changelog on the broker) and produces an
@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,35 +21,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from benchmarks.load import ITEMS, Requests, as_fast_as_it_goes, at_a_rate
+from benchmarks.report import Line, print_lines
+from benchmarks.servers import fetch_row, own_server, server_settings
+from embedded.server import PostgresServer
+from eventlog.kafka.administration import apply, remove
+from eventlog.kafka.topics import Cluster, Topic
+from eventlog.notifier import Notifier
+from eventlog.postgres.pool import open_database
+from gridcall.host.migrations import prepare
+from gridcall.host.topics import system_topics
+from intake.acceptor import Acceptor
+from intake.api_keys import ApiKey
+from intake.submissions import IssueSubmission
+from tests.harness.broker import Broker, running_broker
+from tests.harness.live import adopt_exampleville
+from tests.harness.separate_services import SeparateServices
+
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]
-
-import asyncpg  # noqa: E402
-from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: E402
-from intake_api import (  # noqa: E402
-    ITEMS,
-    Requests,
-    as_fast_as_it_goes,
-    at_a_rate,
-    fetch_row,
-    server_settings,
-)
-from table import Line, own_server, print_lines  # noqa: E402
-
-from embedded.server import PostgresServer  # noqa: E402
-from eventlog.kafka.administration import apply, remove  # noqa: E402
-from eventlog.kafka.topics import Cluster, Topic  # noqa: E402
-from eventlog.notifier import Notifier  # noqa: E402
-from eventlog.postgres.pool import open_database  # noqa: E402
-from gridcall.host.migrations import prepare  # noqa: E402
-from gridcall.host.topics import system_topics  # noqa: E402
-from intake.acceptor import Acceptor  # noqa: E402
-from intake.api_keys import ApiKey  # noqa: E402
-from intake.submissions import IssueSubmission  # noqa: E402
-from tests.harness.broker import Broker, running_broker  # noqa: E402
-from tests.harness.live import adopt_exampleville  # noqa: E402
-from tests.harness.separate_services import SeparateServices  # noqa: E402
-
 ROUNDS = 3
 ISSUES, FOR_FAST = 60_000, 5_000
 PIPELINE, FOLLOWED_SECONDS = 20_000, 10.0
@@ -125,7 +116,7 @@ async def wait_for_records(
 
 async def seconds_between(cluster: Cluster, topic: str) -> float:
     """Return the seconds from the first record of a topic to the last one."""
-    stamps = []
+    stamps = list[int]()
     async with AIOKafkaConsumer(
         bootstrap_servers=cluster.brokers, enable_auto_commit=False
     ) as consumer:

@@ -1,6 +1,6 @@
 """Measure a real year through all stages on Postgres, beside a bare append of the same bytes.
 
-python benchmarks/table.py [DATA] [MONTHS]
+python -m benchmarks.table [DATA] [MONTHS]
 
 Ours is the part of `gridcall simulate --reader table` between the files and the tables: feed,
 intake's log, routing and escalation, each with its own commits. The peer appends the same rows,
@@ -16,129 +16,38 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from contextlib import contextmanager
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
-import psutil
 
-from embedded.server import PostgresServer, start_server
+from benchmarks.boston import DATA, PROFILE, UNTIL, City, city, inputs
+from benchmarks.report import Line, print_lines
+from benchmarks.servers import Peak, cpu_seconds, own_server, settings
+from embedded.server import PostgresServer
 from eventlog.codec import Entry, entry
 from eventlog.core.row import Row
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, open_database
-from events.instants import Instant
-from events.reference_data import GridMap
 from events.topology import WRITER
 from gridcall.host.migrations import prepare
-from gridcall.simulation.city.local_time import LocalClock
-from gridcall.simulation.city.map_validation import check_map
-from gridcall.simulation.city.profile import Profile
-from gridcall.simulation.city.profile_loader import load_profile
 from gridcall.simulation.driver import BATCH, first_adoptions
-from gridcall.simulation.feed import Feed, read_feed, without_collecting
-from gridcall.simulation.pipelines.postgres import COMMIT_SETTINGS, open_stored_pipeline
+from gridcall.simulation.feed import Feed, without_collecting
+from gridcall.simulation.pipelines.postgres import open_stored_pipeline
 from gridcall.simulation.report_worker import Heads, ReportWorker
 
-PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
-DATA = Path(__file__).parent.parent.parent / "shared" / "data"
-UNTIL = "2016-01-13T00:00:00"
 ROUNDS = 3
-SAMPLE_SECONDS = 0.5
 # The columns of a log in SQL, in the order of an Entry.
 COLUMNS = ("shard", "pos", "ts", "input", "n", "subject", "seq", "cause", "type", "data")
 
 Commit = tuple[str, list[Entry]]  # A log, and the rows that one commit wrote to it.
 
 
-# ── Shared by the benchmarks on Postgres ─────────────────────────────────────────────────────────
-
-
-class Line(NamedTuple):
-    """One figure beside its peer, and the ratio to reach. Without a peer the goal is a maximum."""
-
-    name: str
-    ours: float
-    peer: float | None
-    goal: float | None
-    digits: int = 0
-
-    def __str__(self) -> str:
-        peer = "" if self.peer is None else f"{self.peer:,.{self.digits}f}"
-        ratio = "" if self.peer is None else f"{self.ours / self.peer:.2f}"
-        ours = f"{self.ours:,.{self.digits}f}"
-        return f"{self.name:58}{ours:>12}{peer:>12}{ratio:>8}  {self._verdict()}".rstrip()
-
-    def _verdict(self) -> str:
-        if self.goal is None:
-            return ""
-        reached = (
-            self.ours <= self.goal if self.peer is None else self.ours >= self.goal * self.peer
-        )
-        sign = "≤" if self.peer is None else "≥"
-        return f"{sign} {self.goal:<6g} {'reached' if reached else 'MISSED'}"
-
-
-def print_lines(lines: Sequence[Line]) -> None:
-    """Print the figures as a table."""
-    print(f"\n{'':58}{'gridcall':>12}{'peer':>12}{'ratio':>8}  goal")
-    print("\n".join(map(str, lines)), flush=True)
-
-
-@contextmanager
-def own_server() -> Iterator[PostgresServer]:
-    """Run a Postgres of its own, in a temporary folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # The server may run as another user.
-        server = start_server(Path(folder))
-        try:
-            yield server
-        finally:
-            server.cleanup()
-
-
-async def settings(database: Database) -> str:
-    """Return the version, the commit settings and the load of a server."""
-    values = [
-        f"{name} {(await database.fetch(f'SHOW {name}'))[0][0]}"
-        for name in ("server_version", *COMMIT_SETTINGS)
-    ]
-    return f"{', '.join(values)}; {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} at the start"
-
-
-def processes(root: psutil.Process) -> list[psutil.Process]:
-    """Return a process and all its descendants."""
-    with suppress(psutil.NoSuchProcess):
-        return [root, *root.children(recursive=True)]
-    return []
-
-
-def cpu_seconds(server: PostgresServer) -> float:
-    """Return the CPU seconds of the server and of all its processes, ended ones included."""
-    spent = 0.0
-    for process in processes(psutil.Process(server.get_pid())):
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            spent += times.user + times.system + times.children_user + times.children_system
-    return spent
-
-
 # ── Ours ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-class City(NamedTuple):
-    """A city, its inputs, and the end of the time that passes."""
-
-    profile: Profile
-    grids: GridMap
-    feed: Feed
-    until: Instant
 
 
 class NoReports(ReportWorker):
@@ -157,20 +66,6 @@ class Spent(NamedTuple):
     wall: float
     python: float
     postgres: float
-
-
-def city(data: Path, months: int) -> City:
-    """Return the city of the profile, with its inputs."""
-    profile, lines = load_profile(PROFILE)
-    grids = check_map(data / "boston_geo" / "wgs84", profile.map).grids
-    assert grids is not None
-    until = LocalClock(profile.zone).instant(datetime.fromisoformat(UNTIL))[0]
-    return City(profile, grids, read_feed(profile, lines, inputs(data, months), until), until)
-
-
-def inputs(data: Path, months: int) -> list[Path]:
-    """Return the files of the first months."""
-    return sorted((data / "boston311_2015").glob("*.csv.gz"))[:months]
 
 
 async def all_stages(server: PostgresServer, url: str, fed: City) -> Spent:
@@ -227,11 +122,11 @@ Append = Callable[[Any, str, Any], Awaitable[Any]]
 
 
 async def fresh_tables(database: Database) -> None:
-    """Make empty tables of the shape of the three logs, with their primary key."""
+    """Make empty tables of the shape of all logs, with their primary key."""
     await database.fetch("DROP SCHEMA IF EXISTS bare CASCADE")
     await database.fetch("CREATE SCHEMA bare")
-    for log in ("intake", "cases", "calls"):
-        await database.fetch(f"CREATE TABLE bare.{log} (LIKE {WRITER[log]}.log INCLUDING ALL)")
+    for log, writer in WRITER.items():
+        await database.fetch(f"CREATE TABLE bare.{log} (LIKE {writer}.log INCLUDING ALL)")
     await database.fetch("CHECKPOINT")
 
 
@@ -315,42 +210,6 @@ async def measure_stages(server: PostgresServer, data: Path, months: int) -> lis
 
 
 # ── The command ──────────────────────────────────────────────────────────────────────────────────
-
-
-class Peak:
-    """The peak memory of gridcall and Postgres, together and each, in MiB of sampled PSS."""
-
-    def __init__(self, gridcall: int, postgres: int) -> None:
-        self.roots = [psutil.Process(gridcall), psutil.Process(postgres)]
-        self.gridcall = self.postgres = self.together = 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(SAMPLE_SECONDS):
-            gridcall, postgres = (sum(map(pss_mib, processes(root))) for root in self.roots)
-            self.gridcall, self.postgres = (
-                max(self.gridcall, gridcall),
-                max(self.postgres, postgres),
-            )
-            self.together = max(self.together, gridcall + postgres)
-
-
-def pss_mib(process: psutil.Process) -> float:
-    """Return the memory of a process, with its part of shared pages."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def run_command(home: Path, server: PostgresServer, data: Path, months: int) -> tuple[float, Peak]:

@@ -1,6 +1,6 @@
 """Measure a real year: seconds, memory, cost per event, beside the cost that no program avoids.
 
-python benchmarks/year.py DATA [MONTHS]
+python -m benchmarks.year DATA [MONTHS]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from benchmarks.boston import PROFILE, UNTIL, inputs
 from eventlog.codec import envelope
 from eventlog.core.stage import Stage
 from events.topology import WRITER
@@ -34,8 +35,6 @@ from gridcall.simulation.feed import read_feed, without_collecting
 from gridcall.simulation.pipelines.memory import MemoryPipeline
 from gridcall.simulation.reports.reader import ReportReader
 
-PROFILE = Path(__file__).parent.parent / "profiles" / "boston311_2015.yaml"
-UNTIL = "2016-01-13T00:00:00"
 ROUNDS = 3
 
 
@@ -53,11 +52,6 @@ class Timed:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
         self.counts[name] = self.counts.get(name, 0) + count
-
-
-def inputs(data: Path, months: int) -> list[Path]:
-    """Return the files of the first months."""
-    return sorted((data / "boston311_2015").glob("*.csv.gz"))[:months]
 
 
 def run_command(data: Path, paths: list[Path]) -> tuple[float, int]:
@@ -148,7 +142,7 @@ def measure_parts(timed: Timed, profiler: cProfile.Profile, profile_of: str) -> 
 
     Stage.apply = timed_apply  # type: ignore[method-assign]
     ReportReader.read = timed_read  # type: ignore[method-assign]
-    ReportReader.conclude = timed_conclude  # type: ignore[method-assign]
+    ReportReader.conclude = timed_conclude  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
