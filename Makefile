@@ -16,9 +16,9 @@ PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/pytest -m "not long" --hypothesis-
 TOOL = PYTHONPATH=libs:services:. $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up-kafka kafka broker
+.PHONY: help setup run up-kafka kafka broker peers
 .PHONY: check fmt unit contract integration e2e mutation test test-long
-.PHONY: chaos bench soak hostile docs golden lock clean
+.PHONY: chaos bench growth soak hostile docs golden lock clean
 
 help: ## print the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -56,6 +56,16 @@ broker:
 	@deploy/kafka/broker fetch || echo "skipped: the tests over Kafka need Java and Maven." \
 	  "Run: apt-get install default-jdk-headless maven"
 
+# The packages that only benchmarks use: peers, and the library that draws. Production has none.
+.venv-peers/ready: benchmarks/peers/requirements.lock
+	@$(PYTHON) -m venv --clear .venv-peers
+	@.venv-peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+peers:
+	@$(MAKE) --no-print-directory .venv-peers/ready || echo "skipped: the tests of benchmarks need" \
+	  "the packages of benchmarks/peers. Is there a network? Then run: make peers"
+
 check: setup ## ruff, mypy --strict, import contracts, language, documents that match the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
@@ -81,7 +91,7 @@ unit: setup ## tests without database, broker or network: seconds (EXAMPLES=thor
 contract: setup broker ## one suite for every kind of log, and for every published format
 	$(PYTEST) tests/contract
 
-integration: setup broker ## parts with a real Postgres and Kafka (GRIDCALL_DATA: real data)
+integration: setup broker peers ## parts with a real Postgres and Kafka (GRIDCALL_DATA: real data)
 	$(PYTEST) tests/integration
 
 e2e: setup broker ## the whole system as its users start it, with a real browser
@@ -91,10 +101,10 @@ mutation: setup ## remove each rule of the logs, and see that something notices
 	$(PYTEST) tests/mutation
 
 # Each tier has servers of its own. One at a time leaves a core idle. The two longest begin.
-test: setup broker ## all tiers, two at a time, with many examples of each property
+test: setup broker peers ## all tiers, two at a time, with many examples of each property
 	@echo "Two tiers run at a time, and the output of each comes at its end: ten minutes in all."
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target --old-file=broker \
-	  EXAMPLES=thorough e2e integration contract mutation unit
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target \
+	  --old-file=broker --old-file=peers EXAMPLES=thorough e2e integration contract mutation unit
 
 test-long: setup ## the campaigns: a whole real year in every batch size
 	$(BIN)/pytest -m long
@@ -105,7 +115,7 @@ chaos: setup broker ## load while processes, database and broker fail (SECONDS=3
 	$(TOOL) tests.harness.chaos.over_kafka --seconds $(or $(SECONDS),600)
 	$(BIN)/pytest -m long -k killed
 
-bench: setup ## a real year, the log, intake, deadlines, locating: each beside a peer or a limit
+bench: setup broker .venv-peers/ready ## each figure beside a peer, or beside a limit, in one run
 	$(TOOL) benchmarks.year $(DATA)
 	$(TOOL) benchmarks.table $(DATA)
 	$(TOOL) benchmarks.durable
@@ -117,9 +127,10 @@ bench: setup ## a real year, the log, intake, deadlines, locating: each beside a
 	$(TOOL) benchmarks.replay $(DATA)
 	$(TOOL) benchmarks.adoption
 	$(TOOL) benchmarks.kafka
-	[ -e .venv-peers ] || { python3 -m venv .venv-peers && \
-	  .venv-peers/bin/pip install -q --require-hashes -r benchmarks/peers/requirements.lock; }
 	$(TOOL) benchmarks.streams
+
+growth: setup .venv-peers/ready ## costs as work grows, with goals and drawings (OPTIONS=--long)
+	$(TOOL) benchmarks.growth $(OPTIONS) --svg docs/growth
 
 soak: setup ## the demo for an hour (SECONDS=3600): memory, lag, exceptions, verify
 	$(TOOL) benchmarks.soak $(or $(SECONDS),3600)
@@ -140,5 +151,5 @@ lock: ## pin the newest dependencies by hash (needs uv)
 	uv export --frozen --no-emit-project --all-extras --no-header -o requirements.lock
 
 clean: ## remove what was made here, and the demo
-	rm -rf .venv .gridcall out deploy/kafka/target deploy/kafka/run
+	rm -rf .venv .venv-peers .gridcall out deploy/kafka/target deploy/kafka/run
 	rm -rf tests/contract/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Line(NamedTuple):
@@ -21,14 +21,23 @@ class Line(NamedTuple):
         ours = f"{self.ours:,.{self.digits}f}"
         return f"{self.name:58}{ours:>12}{peer:>12}{ratio:>8}  {self._verdict()}".rstrip()
 
+    def is_reached(self) -> bool | None:
+        """Tell if the goal is reached; None without a goal."""
+        if self.goal is None:
+            return None
+        if self.peer is None:
+            return self.ours <= self.goal
+        return self.ours >= self.goal * self.peer
+
+    def to_fields(self) -> dict[str, Any]:
+        """Return the figure for JSON."""
+        return {**self._asdict(), "reached": self.is_reached()}
+
     def _verdict(self) -> str:
         if self.goal is None:
             return ""
-        reached = (
-            self.ours <= self.goal if self.peer is None else self.ours >= self.goal * self.peer
-        )
         sign = "≤" if self.peer is None else "≥"
-        return f"{sign} {self.goal:<6g} {'reached' if reached else 'MISSED'}"
+        return f"{sign} {self.goal:<6g} {'reached' if self.is_reached() else 'MISSED'}"
 
 
 def print_lines(lines: Sequence[Line]) -> None:

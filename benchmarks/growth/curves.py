@@ -1,0 +1,8 @@
+"""All curves, in the order in which they are measured."""
+
+from __future__ import annotations
+
+from benchmarks.growth import memory
+from benchmarks.growth.curve import Curve
+
+CURVES: tuple[Curve, ...] = (memory.CURVE,)
