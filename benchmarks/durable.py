@@ -1,35 +1,38 @@
-"""Measure durable decisions per second, beside the package eventsourcing on the same Postgres.
+"""Measure durable decisions and the replay of rows, beside eventsourcing on the same Postgres.
 
 python -m benchmarks.durable
 
 A decision of ours is one issue of intake's log: read from there, located, decided, and committed
-with its events, in batches of 1,000. One of the peer is an aggregate that is made, with its one
-event, and saved: by itself, or 500 in one save. The peer's Postgres module needs psycopg. Without
-it, ours is measured alone.
+with its events. One of the peer (benchmarks/peers/aggregates.py) is an aggregate that is made, with
+its one event, and saved. Both commit as many at a time, and take turns. A replay reads the rows of
+a log in equal batches, and folds them into the state of every case or aggregate.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import statistics
+import subprocess
 import time
-from collections.abc import Iterator
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from benchmarks.peers.environment import FOLDER, PYTHON
 from benchmarks.report import Line, print_lines
 from benchmarks.servers import own_server, settings
 from embedded.server import PostgresServer
 from eventlog.core.row import Draft
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.pool import open_database
-from eventlog.runner import BATCH
+from eventlog.postgres.pool import Database, open_database
+from eventlog.runner import BATCH, Runner
+from eventlog.shared_values import SharedValues
 from events.catalogue import IssueReported, PlaceClaim
 from events.topology import WRITER
 from gridcall.host.migrations import prepare
@@ -44,18 +47,22 @@ from routing.stage import routing_stages
 
 CITY = Path(__file__).parent.parent / "profiles" / "exampleville"
 DISTRICT = "exampleville"
-DECISIONS, ROUNDS = 60_000, 5
-ALONE, TOGETHER = "eventsourcing, one save each", "eventsourcing, 500 in a save"
+TEMPLATE, COPY = "decisions", "decisions_copy"
+ROUNDS = 3
+SAVES = {1: 1_000, 100: 10_000, 500: 50_000}  # Decisions by their number in a commit.
+REPLAY, REPLAY_BATCH = "rows replayed/s", 1_000
+GOALS = {"durable decisions/s, 500 in a commit": 3.5, REPLAY: 3}
+ADOPTIONS = 4  # The first rows of intake's log.
 START, HOUR_US = 1_767_225_600_000_000, 3_600_000_000  # 2026.
 
 
 # ── Ours ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def issues() -> Iterator[Draft]:
-    """Yield issues at places all over the made-up city, one a second."""
+def make_issues(count: int) -> Iterator[Draft]:
+    """Yield so many issues at places all over the made-up city, one a second."""
     chance = random.Random(1)
-    for number in range(DECISIONS):
+    for number in range(count):
         reference, at = f"D-{number:06}", START + number * 1_000_000
         point = PlaceClaim(
             by="point", lat=chance.uniform(53.32, 53.36), lon=chance.uniform(-6.3, -6.25)
@@ -75,7 +82,7 @@ def issues() -> Iterator[Draft]:
         yield Draft(at, name, event)
 
 
-async def fill(url: str) -> None:
+async def fill(url: str, count: int) -> None:
     """Fill a database's intake with its reference data and all issues."""
     profile, _ = load_profile(CITY.with_suffix(".yaml"))
     grids = check_map(CITY, profile.map).grids
@@ -85,34 +92,68 @@ async def fill(url: str) -> None:
     async with open_database(url) as database:
         print(await settings(database), flush=True)
         await IntakeStore(database).add_contents(contents)
-        log, drafts = PostgresLog("intake", "intake", database, Notifier()), [*drafts, *issues()]
+        log = PostgresLog("intake", "intake", database, Notifier())
+        drafts = [*drafts, *make_issues(count)]
         for start in range(0, len(drafts), BATCH):
             await log.append(DISTRICT, drafts[start : start + BATCH])
 
 
-async def decisions_per_second(server: PostgresServer, template: str) -> float:
-    """Decide all issues in a copy of a database. Adoptions are decided before the clock starts."""
-    name = f"{template}_copy"
-    await on_server(
-        server,
-        f"DROP DATABASE IF EXISTS {name}",
-        f"CREATE DATABASE {name} TEMPLATE {template}",
-        "CHECKPOINT",
-    )
-    async with open_database(server.get_uri(name)) as database:
-        logs = {
-            log: PostgresLog(log, WRITER[log], database, Notifier(), "benchmark")
-            for log in ("intake", "cases")
-        }
-        contents = Contents(IntakeStore(database).contents)
-        runner = routing_stages(contents, contents.fetch).processor(DISTRICT, logs, BATCH)
+class Rate(NamedTuple):
+    """Decisions or rows a second, and the µs of Python for each."""
+
+    rate: float
+    python_us: float
+
+
+async def measure_decisions(server: PostgresServer, batch: int, count: int) -> Rate:
+    """Decide issues in a copy of the database. Adoptions are decided before the clock starts."""
+    await copy_database(server)
+    async with open_database(server.get_uri(COPY)) as database:
+        runner, cases = open_runner(database, batch)
+        assert await cases.lease(DISTRICT)
         stage = runner.stage
-        assert await logs["cases"].lease(DISTRICT)
-        await runner.step()
-        begun, before = time.perf_counter(), stage.input
-        while await runner.step():
+        while stage.input < ADOPTIONS:
+            await runner.step()
+        begun, cpu, before = time.perf_counter(), time.process_time(), stage.input
+        while stage.input - before < count and await runner.step():
             pass
-        return (stage.input - before) / (time.perf_counter() - begun)
+        return rate_of(stage.input - before, begun, cpu)
+
+
+async def measure_replay(server: PostgresServer, batch: int) -> Rate:
+    """Fold the rows that deciding all issues has written, as a new owner without states does."""
+    async with open_database(server.get_uri(COPY)) as database:
+        runner, cases = open_runner(database, batch)
+        stage, values, count = runner.stage, SharedValues(), 0
+        begun, cpu = time.perf_counter(), time.process_time()
+        while rows := await cases.read(DISTRICT, count, batch):
+            await runner.fetch(rows)
+            values.share(rows)
+            stage.replay(rows)
+            count += len(rows)
+        return rate_of(count, begun, cpu)
+
+
+def rate_of(count: int, begun: float, cpu: float) -> Rate:
+    """Return the rate of so many since these times."""
+    seconds, busy = time.perf_counter() - begun, time.process_time() - cpu
+    return Rate(count / seconds, 1e6 * busy / count)
+
+
+def open_runner(database: Database, batch: int) -> tuple[Runner[Any, Any], PostgresLog]:
+    """Return routing's runner without any state, and the log that it writes."""
+    logs = {
+        log: PostgresLog(log, WRITER[log], database, Notifier(), "benchmark")
+        for log in ("intake", "cases")
+    }
+    contents = Contents(IntakeStore(database).contents)
+    return routing_stages(contents, contents.fetch).processor(DISTRICT, logs, batch), logs["cases"]
+
+
+async def copy_database(server: PostgresServer) -> None:
+    """Make a fresh copy of the database with all issues."""
+    drop, copy = f"DROP DATABASE IF EXISTS {COPY}", f"CREATE DATABASE {COPY} TEMPLATE {TEMPLATE}"
+    await on_server(server, drop, copy, "CHECKPOINT")
 
 
 async def on_server(server: PostgresServer, *statements: str) -> None:
@@ -127,101 +168,71 @@ async def on_server(server: PostgresServer, *statements: str) -> None:
 
 
 class Peer:
-    """An application of the package eventsourcing, with its own recorder on the same server."""
+    """The application of eventsourcing, in a process of its own."""
 
-    def __init__(self, url: str) -> None:
-        from eventsourcing.application import Application
-        from eventsourcing.domain import Aggregate
+    def __init__(self, server: PostgresServer) -> None:
+        asyncio.run(on_server(server, "CREATE DATABASE aggregates"))
+        host = parse_qs(urlsplit(server.get_uri("aggregates")).query)["host"][0]
+        words = [str(PYTHON), str(FOLDER / "aggregates.py"), "aggregates", host]
+        pipe = subprocess.PIPE
+        self._running = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)
+        self.do("save", 1, 1)
 
-        class Issue(Aggregate):
-            def __init__(
-                self, reference: str, category: str, due: int, lat: float, lon: float
-            ) -> None:
-                self.reference = reference
-                self.category = category
-                self.due = due
-                self.lat = lat
-                self.lon = lon
-
-        parts = urlsplit(url)
-        environment = {
-            "PERSISTENCE_MODULE": "eventsourcing.postgres",
-            "POSTGRES_DBNAME": parts.path[1:],
-            "POSTGRES_PORT": "5432",
-            "POSTGRES_HOST": parse_qs(parts.query)["host"][0],
-            "POSTGRES_USER": "postgres",
-            "POSTGRES_PASSWORD": "none",
-        }
-        self._application: Application[Any] = Application(environment)
-        self._issue = Issue
-        self.save(1)
-
-    def save(self, count: int) -> None:
-        """Make so many aggregates, and save them at once."""
-        made = [
-            self._issue(f"D-{number:06}", "Noise", START, 53.335, -6.285) for number in range(count)
-        ]
-        self._application.save(*made)
+    def do(self, *words: object) -> Rate:
+        """Let it do a command, and return the rate."""
+        assert self._running.stdin is not None
+        assert self._running.stdout is not None
+        print(*words, file=self._running.stdin, flush=True)
+        done = json.loads(self._running.stdout.readline())
+        return Rate(done["count"] / done["seconds"], 1e6 * done["busy"] / done["count"])
 
     def close(self) -> None:
-        """Close its connections."""
-        self._application.close()
-
-
-def saved_per_second(peer: Peer, saves: int, count: int) -> float:
-    """Return the aggregates per second, with `count` in each save."""
-    begun = time.perf_counter()
-    for _ in range(saves):
-        peer.save(count)
-    return saves * count / (time.perf_counter() - begun)
-
-
-def peer_of(server: PostgresServer) -> Peer | None:
-    """Return the peer, or None without its driver."""
-    if not (find_spec("psycopg") and find_spec("psycopg_pool")):
-        print(
-            "eventsourcing's Postgres module needs psycopg, which is not installed:",
-            "pip install 'psycopg[binary,pool]'",
-        )
-        return None
-    asyncio.run(on_server(server, "CREATE DATABASE peer"))
-    return Peer(server.get_uri("peer"))
+        """End it."""
+        self._running.communicate()
 
 
 # ── Both ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def measure(server: PostgresServer) -> list[Line]:
+def measure(server: PostgresServer, saves: Mapping[int, int], rounds: int) -> list[Line]:
     """Measure ours and the peer, in turns."""
-    asyncio.run(fill(server.get_uri("decisions")))
-    peer, ours = peer_of(server), list[float]()
-    theirs: dict[str, list[float]] = {ALONE: [], TOGETHER: []}
-    for _ in range(ROUNDS):
-        ours.append(asyncio.run(decisions_per_second(server, "decisions")))
-        if peer:
-            theirs[ALONE].append(saved_per_second(peer, 2_000, 1))
-            theirs[TOGETHER].append(saved_per_second(peer, 40, 500))
-        print(
-            f"gridcall {ours[-1]:,.0f}/s",
-            *(f"{name} {rates[-1]:,.0f}/s" for name, rates in theirs.items() if rates),
-            sep="; ",
-        )
-    if peer:
-        peer.close()
-    rate = statistics.median(ours)
-    if not peer:
-        return [Line("durable decisions/s", rate, None, None)]
+    asyncio.run(fill(server.get_uri(TEMPLATE), max(saves.values())))
+    peer = Peer(server)
+    rates: dict[str, list[tuple[Rate, Rate]]] = {}
+    for _ in range(rounds):
+        for size, count in saves.items():
+            ours = asyncio.run(measure_decisions(server, size, count))
+            theirs = peer.do("save", size, count)
+            record(rates, f"durable decisions/s, {size} in a commit", ours, theirs)
+        ours = asyncio.run(measure_replay(server, REPLAY_BATCH))
+        record(rates, REPLAY, ours, peer.do("replay", REPLAY_BATCH))
+    peer.close()
     return [
-        Line(f"durable decisions/s beside {name}", rate, statistics.median(theirs[name]), goal)
-        for name, goal in ((ALONE, 80), (TOGETHER, 3.5))
+        Line(
+            f"{name}, and eventsourcing",
+            statistics.median(ours.rate for ours, _ in measured),
+            statistics.median(theirs.rate for _, theirs in measured),
+            GOALS.get(name),
+        )
+        for name, measured in rates.items()
     ]
+
+
+def record(rates: dict[str, list[tuple[Rate, Rate]]], name: str, ours: Rate, theirs: Rate) -> None:
+    """Keep a round of both, and print it."""
+    rates.setdefault(name, []).append((ours, theirs))
+    print(
+        f"{name}: gridcall {ours.rate:,.0f}/s, {ours.python_us:.0f} µs of Python each;",
+        f"eventsourcing {theirs.rate:,.0f}/s, {theirs.python_us:.0f} µs",
+        flush=True,
+    )
 
 
 def main() -> None:
     """Print all figures. The garbage collector runs as seldom as in a service."""
     collect_seldom()
     with own_server() as server:
-        print_lines(measure(server))
+        print_lines(measure(server, SAVES, ROUNDS))
 
 
 if __name__ == "__main__":

@@ -1,176 +1,166 @@
-"""The intake API over HTTP, durable, beside a FastAPI route that stores nothing.
+"""The intake API over HTTP beside FastAPI with asyncpg, both durable on the same Postgres.
 
 python -m benchmarks.intake_api
 
-It also measures how soon an accepted issue is routed. `gridcall up` runs as its users start it. The
-peer runs under the same server with the same settings, each in its own process. The load comes from
-this process: requests whose bytes are made before, over 64 connections that stay open. Ours and the
-peer take turns. A rate counts issues from the first byte sent to the last answer.
+The peer (benchmarks/peers/intake.py) is as its users write and run it: uvicorn with uvloop, a pool
+of connections, INSERT … ON CONFLICT. Single issues are compared with single ones, and arrays with
+arrays. Each program is one process. They take turns. The load comes from this process: requests
+whose bytes are made before, over connections that stay open. A rate counts issues from the first
+byte sent to the last answer. It also measures how soon an accepted issue is routed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
+import httpx
 import psutil
 
-from benchmarks.load import ITEMS, Rate, Requests, as_fast_as_it_goes, at_a_rate
+from benchmarks.load import ITEMS, Requests, as_fast_as_it_goes, at_a_rate
+from benchmarks.peers.environment import FOLDER, PYTHON
 from benchmarks.report import Line, print_lines
-from benchmarks.servers import cpu_seconds, fetch_row, own_server, server_settings
+from benchmarks.servers import busy_seconds, cpu_seconds, fetch_row, own_server, server_settings
 from embedded.server import PostgresServer
+from eventlog.postgres.migrate import create_database
 from gridcall.host.migrations import prepare
+from httpedge.ports import free_ports
 from tests.harness.live import Process, adopt_exampleville
+from tests.harness.waiting import wait_until
 
 ROUNDS = 3
-SINGLE_GOAL, ARRAYS_GOAL = 1.2, 6
-WARM, SINGLE, ARRAYS = 1_000, 25_000, 1_000  # Requests.
+CONNECTIONS = (64, 256)
+SINGLE_GOAL, ARRAYS_GOAL = 2.5, 15
+SINGLE, ARRAYS = 10_000, 400  # Requests.
+WARM = 1_000
+QUIET_PER_SECOND = 20.0
 DELAY_SECONDS = 10.0
 
 
-# ── The peer ──────────────────────────────────────────────────────────────────────────────────────
+# ── Both ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def serve_peer() -> None:
-    """Serve a route as FastAPI's users write it.
+class Program(NamedTuple):
+    """A program that takes issues, the requests to it, and the query that counts what it stored."""
 
-    A model of the same shape comes in, another one goes out, and nothing is stored.
-    """
-    from datetime import datetime
-    from typing import Annotated, Literal
+    name: str
+    process: psutil.Process
+    requests: Requests
+    url: str
+    stored: str
 
-    from fastapi import FastAPI
-    from pydantic import BaseModel, Field
+    def count_stored(self) -> int:
+        """Return the number of rows that it has stored."""
+        return int(asyncio.run(fetch_row(self.url, self.stored))[0])
 
-    from httpedge.server import serve
 
-    class Point(BaseModel):
-        lat: Annotated[float, Field(ge=-90, le=90)]
-        lon: Annotated[float, Field(ge=-180, le=180)]
-        crs: Literal["WGS84"] = "WGS84"
+class Issues(NamedTuple):
+    """Issues a second, and the µs of the program and of Postgres for each."""
 
-    class Place(BaseModel):
-        point: Point | None = None
-        grid: Annotated[str, Field(max_length=64)] | None = None
-        street: Annotated[str, Field(max_length=64)] | None = None
-
-    class Issue(BaseModel):
-        reference: Annotated[str, Field(min_length=1, max_length=200)]
-        category: Annotated[str, Field(min_length=1, max_length=200)]
-        urgency: Literal["normal", "urgent", "life"] = "normal"
-        due: datetime | None = None
-        place: Place | None = None
-        district: Annotated[str, Field(max_length=64)] | None = None
-
-    class Receipt(BaseModel):
-        status: int
-        reference: str
-        id: str
-        tracking: str
-        position: int
-        time: datetime
-
-    app = FastAPI()
-
-    async def post_issue(line: str, issue: Issue) -> Receipt:
-        now = datetime.now().astimezone()
-        return Receipt(
-            status=202,
-            reference=issue.reference,
-            id="0" * 32,
-            tracking="1" * 32,
-            position=1,
-            time=now,
-        )
-
-    post_issue.__annotations__.update(issue=Issue, **{"return": Receipt})
-    app.post("/issues/{line}", status_code=202, response_model=Receipt)(post_issue)
-    app.state.close = lambda: None
-    serve(app, "127.0.0.1", 0, on_up=lambda address: print(address, file=sys.stderr, flush=True))
+    rate: float
+    program_us: float
+    postgres_us: float
 
 
 @contextmanager
-def peer() -> Iterator[Requests]:
-    """Run the peer in a process of its own."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.intake_api", "peer"], stderr=subprocess.PIPE, text=True
-    ) as running:
-        assert running.stderr is not None
-        said = next(line for line in running.stderr if "http://" in line)
+def peer(server: PostgresServer) -> Iterator[Program]:
+    """Run FastAPI with asyncpg, as its users do."""
+    url, (port,) = server.get_uri("fastapi"), free_ports(1)
+    asyncio.run(create_database(url))
+    options = ("--app-dir", str(FOLDER), "--port", str(port), "--no-access-log")
+    words = [str(PYTHON), "-m", "uvicorn", *options, "--log-level", "warning", "intake:app"]
+    address = f"http://127.0.0.1:{port}"
+
+    def is_up() -> bool:
         try:
-            yield Requests(next(word for word in said.split() if word.startswith("http://")))
+            return httpx.get(f"{address}/docs", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    with subprocess.Popen(words, env={**os.environ, "DATABASE_URL": url}) as running:
+        try:
+            wait_until(is_up)
+            process, requests = psutil.Process(running.pid), Requests(address, batch="/batch")
+            yield Program("FastAPI", process, requests, url, "SELECT count(*) FROM issues")
         finally:
             running.terminate()
-
-
-# ── Ours ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
 def running_intake(
     server: PostgresServer, name: str, *options: str
-) -> Iterator[tuple[Process, Requests]]:
+) -> Iterator[tuple[Process, Program]]:
     """`gridcall up` on a database of its own, which knows the made-up city."""
     url = server.get_uri(name)
     asyncio.run(prepare(url, forget=True))
     key = adopt_exampleville(url)
     process = Process(url, *options)
     try:
-        yield process, Requests(process.url, key)
+        own, requests = psutil.Process(process.running.pid), Requests(process.url, key)
+        yield process, Program("gridcall", own, requests, url, "SELECT pos FROM intake.shard")
     finally:
         process.end()
 
 
-def busy_seconds(process: Process) -> float:
-    """Return the CPU time that a process has used."""
-    times = psutil.Process(process.running.pid).cpu_times()
-    return float(times.user + times.system)
-
-
-def measured_rate(
-    name: str, process: Process, server: PostgresServer, to: Requests, bodies: Sequence[bytes]
-) -> Rate:
-    """Send requests as fast as it goes, and print how busy each process was."""
-    python, postgres, begun = busy_seconds(process), cpu_seconds(server), time.perf_counter()
-    rate = as_fast_as_it_goes(to, bodies)
-    seconds = time.perf_counter() - begun
-    python, postgres = busy_seconds(process) - python, cpu_seconds(server) - postgres
+def measure_issues(
+    server: PostgresServer, program: Program, kind: str, connections: int, part: float
+) -> Issues:
+    """Send `part` of the requests as fast as it goes."""
+    to, arrays = program.requests, kind != "single"
+    bodies = to.arrays(int(ARRAYS * part)) if arrays else to.single(int(SINGLE * part))
+    count = len(bodies) * (ITEMS if arrays else 1)
+    stored = program.count_stored()
+    spent, postgres = busy_seconds(program.process), cpu_seconds(server)
+    rate = as_fast_as_it_goes(to, bodies, connections)
+    spent, postgres = busy_seconds(program.process) - spent, cpu_seconds(server) - postgres
+    assert program.count_stored() - stored == count, "not every issue is stored"
+    issues = Issues(
+        rate.requests * count / len(bodies), 1e6 * spent / count, 1e6 * postgres / count
+    )
     print(
-        f"{name:7}{rate.requests:8,.0f} requests/s; busy: load {rate.busy:.0%},",
-        f"intake {python / seconds:.0%}, Postgres {postgres / seconds:.0%}",
+        f"{kind:7} {connections:4} connections {program.name:9}{issues.rate:9,.0f} issues/s;",
+        f"{issues.program_us:5.0f} µs of it and {issues.postgres_us:4.0f} µs of Postgres each;",
+        f"load {rate.busy:.0%} busy",
         flush=True,
     )
-    return rate
+    return issues
 
 
-def throughput(server: PostgresServer) -> tuple[list[Line], float]:
-    """Measure intake, with single issues and with arrays, and the peer, in turns.
-
-    Return the lines of the report, and the rate of single issues.
-    """
-    rates: dict[str, list[Rate]] = {"single": [], "arrays": [], "peer": []}
-    with running_intake(server, "rates", "--service", "intake") as (process, ours), peer() as other:
+def throughput(server: PostgresServer, rounds: int, part: float) -> list[Line]:
+    """Measure single issues and arrays, over few connections and many, in turns with the peer."""
+    kinds = (("single", SINGLE_GOAL), ("arrays", ARRAYS_GOAL))
+    lines = list[Line]()
+    with running_intake(server, "rates", "--service", "intake") as (_, ours), peer(server) as other:
         for each in (ours, other):
-            as_fast_as_it_goes(each, each.single(WARM))
-        for _ in range(ROUNDS):
-            for name, to, bodies in (
-                ("single", ours, ours.single(SINGLE)),
-                ("arrays", ours, ours.arrays(ARRAYS)),
-                ("peer", other, other.single(SINGLE)),
-            ):
-                rates[name].append(measured_rate(name, process, server, to, bodies))
-    single, arrays, peer_rate = (
-        statistics.median(rate.requests for rate in group) for group in rates.values()
-    )
-    return [
-        Line("issues/s, one a request, durable", single, peer_rate, SINGLE_GOAL),
-        Line(f"issues/s, arrays of {ITEMS}, durable", arrays * ITEMS, peer_rate, ARRAYS_GOAL),
-    ], single
+            as_fast_as_it_goes(each.requests, each.requests.single(int(WARM * part)))
+        for kind, goal in kinds:
+            for connections in CONNECTIONS:
+                results = [
+                    [
+                        measure_issues(server, each, kind, connections, part)
+                        for each in (ours, other)
+                    ]
+                    for _ in range(rounds)
+                ]
+                rates, peers = zip(*results, strict=True)
+                lines.append(
+                    Line(
+                        f"issues/s beside FastAPI + INSERT, {kind}, {connections} connections",
+                        statistics.median(each.rate for each in rates),
+                        statistics.median(each.rate for each in peers),
+                        goal,
+                    )
+                )
+    return lines
+
+
+# ── From acceptance to routing ───────────────────────────────────────────────────────────────────
 
 
 ROUTED = """
@@ -198,13 +188,15 @@ def capacity(process: Process, ours: Requests) -> float:
     return SINGLE / (wait_until_routed(process) - begun)
 
 
-def routing_delay_at(load: float, process: Process, ours: Requests) -> tuple[float, float]:
+def routing_delay_at(
+    load: float, process: Process, program: Program, seconds: float
+) -> tuple[float, float]:
     """Return how soon routing has what was accepted at a load: p50 and p99 in ms."""
     before = asyncio.run(fetch_row(process.database, "SELECT max(pos) FROM intake.log"))[0]
-    bodies = ours.single(int(load * DELAY_SECONDS))
-    spent, begun = busy_seconds(process), time.perf_counter()
-    answered = sorted(at_a_rate(ours, bodies, load))
-    busy = (busy_seconds(process) - spent) / (time.perf_counter() - begun)
+    bodies = program.requests.single(int(load * seconds))
+    spent, begun = busy_seconds(program.process), time.perf_counter()
+    answered = sorted(at_a_rate(program.requests, bodies, load))
+    busy = (busy_seconds(program.process) - spent) / (time.perf_counter() - begun)
     wait_until_routed(process)
     routed, count = asyncio.run(fetch_row(process.database, ROUTED, before))
     assert count == len(bodies), f"{count:,} of {len(bodies):,} are routed"
@@ -217,40 +209,38 @@ def routing_delay_at(load: float, process: Process, ours: Requests) -> tuple[flo
     return float(routed[0]), float(routed[1])
 
 
-def routing_delays(server: PostgresServer, single: float) -> list[Line]:
+def routing_delays(server: PostgresServer, rounds: int, seconds: float) -> list[Line]:
     """Measure how soon accepted issues are routed, with all services in one process.
 
-    One load is half of what that process can do. The other is half of what intake alone can do.
+    One load is a few issues a second. The other is half of what that process can do.
     """
     loads = list[float]()
-    halves, intake_halves = list[tuple[float, float]](), list[tuple[float, float]]()
-    for number in range(ROUNDS):
-        with running_intake(server, f"delays_{number}") as (process, ours):
+    quiet, halves = list[tuple[float, float]](), list[tuple[float, float]]()
+    for number in range(rounds):
+        with running_intake(server, f"delays_{number}") as (process, program):
+            ours = program.requests
             as_fast_as_it_goes(ours, ours.single(WARM))
             wait_until_routed(process)
+            quiet.append(routing_delay_at(QUIET_PER_SECOND, process, program, seconds))
             loads.append(capacity(process, ours) / 2)
-            halves.append(routing_delay_at(loads[-1], process, ours))
-            intake_halves.append(routing_delay_at(single / 2, process, ours))
+            halves.append(routing_delay_at(loads[-1], process, program, seconds))
     lines = []
     for name, load, delays, goals in (
-        ("half load", statistics.median(loads), halves, (5, 20)),
-        ("half of intake's", single / 2, intake_halves, (None, None)),
+        ("on a quiet system", QUIET_PER_SECOND, quiet, (None, 10)),
+        ("at half load", statistics.median(loads), halves, (5, 20)),
     ):
         for part, each, goal in zip(("p50", "p99"), zip(*delays, strict=True), goals, strict=True):
-            title = f"accepted → routed at {name}, {load:,.0f} issues/s, {part} in ms"
+            title = f"accepted → routed {name}, {load:,.0f} issues/s, {part} in ms"
             lines.append(Line(title, statistics.median(each), None, goal, 1))
     return lines
 
 
 def main() -> None:
-    """Run the peer, or measure and print."""
-    if sys.argv[1:] == ["peer"]:
-        serve_peer()
-        return
+    """Measure and print."""
     with own_server() as server:
         print(asyncio.run(server_settings(server)), flush=True)
-        lines, single = throughput(server)
-        print_lines([*lines, *routing_delays(server, single)])
+        lines = throughput(server, ROUNDS, 1.0)
+        print_lines([*lines, *routing_delays(server, ROUNDS, DELAY_SECONDS)])
 
 
 if __name__ == "__main__":

@@ -13,22 +13,19 @@ from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-CONNECTIONS = 64
+CONNECTIONS = 64  # That stay open, where nothing else is said.
 ITEMS = 100  # Issues in an array.
 
 # ── Requests ──────────────────────────────────────────────────────────────────────────────────────
 
 
 class Requests:
-    """Requests whose references are all distinct."""
+    """Requests whose references are all distinct. Arrays may have a path of their own."""
 
-    def __init__(self, address: str, key: str = "none") -> None:
+    def __init__(self, address: str, key: str = "none", batch: str = "") -> None:
         self.address = urlsplit(address)
-        self._head = (
-            f"POST /issues/hotline HTTP/1.1\r\nHost: {self.address.netloc}\r\n"
-            f"Authorization: Bearer {key}\r\n"
-            "Content-Type: application/json\r\nContent-Length: "
-        )
+        self._key = key
+        self._batch = batch
         self._chance = random.Random(1)
         self._number = 0
 
@@ -47,9 +44,14 @@ class Requests:
             **due,
         }
 
-    def _request(self, content: object) -> bytes:
+    def _request(self, content: object, path: str = "") -> bytes:
         body = json.dumps(content).encode()
-        return f"{self._head}{len(body)}\r\n\r\n".encode() + body
+        head = (
+            f"POST /issues/hotline{path} HTTP/1.1\r\nHost: {self.address.netloc}\r\n"
+            f"Authorization: Bearer {self._key}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
 
     def single(self, count: int) -> list[bytes]:
         """One issue each."""
@@ -57,7 +59,8 @@ class Requests:
 
     def arrays(self, count: int) -> list[bytes]:
         """ITEMS issues each."""
-        return [self._request([self._issue() for _ in range(ITEMS)]) for _ in range(count)]
+        arrays = ([self._issue() for _ in range(ITEMS)] for _ in range(count))
+        return [self._request(array, self._batch) for array in arrays]
 
 
 # ── Load ──────────────────────────────────────────────────────────────────────────────────────────
@@ -97,10 +100,12 @@ class Connection:
 
 
 @contextmanager
-def connections(requests: Requests) -> Iterator[tuple[select.epoll, dict[int, Connection]]]:
-    """Yield open connections by number, and what polls them for answers."""
+def connections(
+    requests: Requests, count: int
+) -> Iterator[tuple[select.epoll, dict[int, Connection]]]:
+    """Yield so many open connections by number, and what polls them for answers."""
     address = (str(requests.address.hostname), int(requests.address.port or 80))
-    opened = [Connection(address) for _ in range(CONNECTIONS)]
+    opened = [Connection(address) for _ in range(count)]
     poll = select.epoll()
     for each in opened:
         poll.register(each.socket.fileno(), select.EPOLLIN)
@@ -119,21 +124,23 @@ class Rate(NamedTuple):
     busy: float
 
 
-def as_fast_as_it_goes(requests: Requests, bodies: Sequence[bytes]) -> Rate:
-    """Every connection sends its next request when it has its answer."""
-    with connections(requests) as (poll, by_number):
+def as_fast_as_it_goes(
+    requests: Requests, bodies: Sequence[bytes], count: int = CONNECTIONS
+) -> Rate:
+    """Send the next request on each of `count` connections when it has its answer."""
+    with connections(requests, count) as (poll, by_number):
         left = iter(bodies)
         begun, cpu = time.perf_counter(), time.process_time()
-        for connection in by_number.values():
-            connection.send(next(left))
+        for connection, request in zip(by_number.values(), left, strict=False):
+            connection.send(request)
         answered = 0
         while answered < len(bodies):
             for number, _ in poll.poll():
                 connection = by_number[number]
                 if connection.is_answered():
                     answered += 1
-                    if (request := next(left, None)) is not None:
-                        connection.send(request)
+                    if (following := next(left, None)) is not None:
+                        connection.send(following)
         seconds = time.perf_counter() - begun
         return Rate(len(bodies) / seconds, (time.process_time() - cpu) / seconds)
 
@@ -144,7 +151,7 @@ def at_a_rate(requests: Requests, bodies: Sequence[bytes], per_second: float) ->
     Return the milliseconds from the time at which each was due to its answer.
     """
     chance, latencies = random.Random(2), list[float]()
-    with connections(requests) as (poll, by_number):
+    with connections(requests, CONNECTIONS) as (poll, by_number):
         free, due = (
             deque(by_number.values()),
             time.perf_counter(),

@@ -16,19 +16,17 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from benchmarks.report import Line, print_lines
 from gridcall.simulation.feed import without_collecting
 from routing.spatial.locator import Codes, GridIndex
 
-BASIC, DEDICATED, POINTS, SAMPLE, BATCH, ROUNDS = 1_209, 1_498, 200_000, 20_000, 500, 5
+BASIC, DEDICATED, POINTS, BATCH, ROUNDS = 1_209, 1_498, 200_000, 500, 5
 WEST, SOUTH, EAST, NORTH = 117.0, 36.6, 117.4, 37.0  # Degrees.
-GRIDCALL, TREE, ONE_BY_ONE = (
-    "gridcall, batches of 500",
-    "STRtree, batches of 500",
-    "STRtree, one by one",
-)
+GRIDCALL, TREE = "gridcall", "STRtree"
+GOAL = 0.7
 
 Floats = NDArray[np.float64]
-Ways = dict[str, tuple[int, Callable[[], object]]]
+Ways = dict[str, Callable[[], object]]
 
 
 def random_places(rng: np.random.Generator, count: int) -> Floats:
@@ -55,16 +53,14 @@ def batches(places: Floats) -> Iterator[Floats]:
 
 
 def ways(index: GridIndex, tree: shapely.STRtree, places: Floats) -> Ways:
-    """Return what is timed: a name, the number of points that it answers, and the call."""
+    """Return the calls that are timed, each of which answers all places in batches."""
 
     def query(points: object) -> object:
         return tree.query(points, predicate="intersects")
 
-    few = places[:SAMPLE].tolist()
     return {
-        GRIDCALL: (POINTS, lambda: [index.grids_at(some) for some in batches(places)]),
-        TREE: (POINTS, lambda: [query(shapely.points(some)) for some in batches(places)]),
-        ONE_BY_ONE: (SAMPLE, lambda: [query(shapely.Point(place)) for place in few]),
+        GRIDCALL: lambda: [index.grids_at(some) for some in batches(places)],
+        TREE: lambda: [query(shapely.points(some)) for some in batches(places)],
     }
 
 
@@ -79,8 +75,7 @@ def rates(timed: Ways) -> dict[str, float]:
     """Return the points per second of each way: the median of rounds in which all take turns."""
     with without_collecting():
         rounds = [
-            {name: count / seconds(run) for name, (count, run) in timed.items()}
-            for _ in range(ROUNDS)
+            {name: POINTS / seconds(run) for name, run in timed.items()} for _ in range(ROUNDS)
         ]
     return {name: statistics.median(one[name] for one in rounds) for name in timed}
 
@@ -104,11 +99,8 @@ def main() -> None:
     answers = [answer for some in batches(places) for answer in index.grids_at(some)]
     print(f"mismatches: {sum(map(tuple.__ne__, expected_codes(tree, codes, places), answers))}\n")
     rate = rates(ways(index, tree, places))
-    print(f"{'':28}{'points/s':>12}{'gridcall ×':>12}")
-    for name, of in rate.items():
-        print(f"{name:28}{of:12,.0f}{rate[GRIDCALL] / of:12.2f}")
-    for goal, beside in ((5, ONE_BY_ONE), (0.7, TREE)):
-        print(f"goal: ≥ {goal} × {beside}: {rate[GRIDCALL] / rate[beside]:.2f}")
+    name = f"points/s in batches of {BATCH}, and shapely's STRtree"
+    print_lines([Line(name, rate[GRIDCALL], rate[TREE], GOAL)])
 
 
 if __name__ == "__main__":

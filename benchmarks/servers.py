@@ -62,6 +62,12 @@ def processes(root: psutil.Process) -> list[psutil.Process]:
     return []
 
 
+def busy_seconds(process: psutil.Process) -> float:
+    """Return the CPU seconds that a process has used."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 def cpu_seconds(server: PostgresServer) -> float:
     """Return the CPU seconds of the server and of all its processes, ended ones included."""
     spent = 0.0

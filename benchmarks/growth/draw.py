@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter
 
 COLORS = ("#0b6e99", "#c4511d", "#4f7f2e", "#7a4fa3")
-LOG_SPAN = 20  # From this ratio of the amounts on, their axis is logarithmic.
+LOG_SPAN = 100  # From this ratio of the amounts on, their axis is logarithmic.
 # Equal curves give equal bytes, and words stay words.
 STYLE = {"svg.hashsalt": "gridcall", "svg.fonttype": "none", "font.family": "sans-serif"}
 
