@@ -22,7 +22,7 @@ from eventlog.core.row import Sender
 from eventlog.postgres.pool import PINNED
 from eventlog.postgres.statements import APPEND
 from gridcall.host.migrations import prepare
-from intake.acceptor import AHEAD_US_MAX, draw_codes, now_us
+from intake.acceptor import AHEAD_US_MAX, now_us
 from intake.core.submission import make_item
 from intake.store.districts import ADD_DISTRICT
 from intake.store.inputs import ACCEPT, item_columns
@@ -54,8 +54,7 @@ async def accept(connection: asyncpg.Connection, which: str, count: int) -> None
     """Accept items in one statement, as intake does."""
     items = [make_item(secrets.token_hex(16), TYPE, DATA, SENDER) for _ in range(count)]
     sql = ACCEPT if which == WITH else ACCEPT.replace("intake.accept(", "intake.accept_unlinked(")
-    columns = item_columns(items, draw_codes(count))
-    await connection.fetch(sql, which, *columns, now_us(), AHEAD_US_MAX)
+    await connection.fetch(sql, which, *item_columns(items), now_us(), AHEAD_US_MAX)
 
 
 async def append(connection: asyncpg.Connection, which: str, count: int) -> None:

@@ -62,11 +62,15 @@ async def check_chain(
     if end is None:
         missing = Contradiction("intake", 0, "the district has no row of a shard")
         return CheckedChain(0, NO_HASH, missing)
-    if end.number is None:
+    if end.number is None or end.tracking_key is None:
         return CheckedChain(0, NO_HASH, Contradiction("district", 0, "the district is not listed"))
+    if end.tracking_key != await record.tracking_key():
+        because = "the key of tracking codes is missing, or not the one of the district"
+        return CheckedChain(0, NO_HASH, Contradiction("tracking_key", 0, because))
     walk = ChainWalk(
         district,
         end.number,
+        end.tracking_key,
         await record.generations(district),
         await record.key_owners(),
         contents,
@@ -110,6 +114,7 @@ class ChainWalk:
         self,
         district: str,
         district_number: int,
+        tracking_key: bytes,
         generations: Sequence[StoredGeneration],
         keys: Mapping[str, tuple[str, str]],
         contents: Collection[str],
@@ -118,7 +123,7 @@ class ChainWalk:
         self.position = 0
         self.hash = NO_HASH
         self._district = district
-        self._number = district_number
+        self._number, self._tracking_key = district_number, tracking_key.hex()
         self._time: Instant = BEGINNING
         self._adoptions = 0
         self._generation = StoredGeneration(0, 0, 0)
@@ -138,12 +143,13 @@ class ChainWalk:
             return Contradiction("intake", entry.position, because)
         if identity and (because := self._identity_fault(entry, identity)):
             return Contradiction("identity", entry.position, because)
-        code = str(identity.code) if identity else ""
-        self._continue(entry.position, hash_input(self.hash, self._link(entry, sender, code)))
+        content = str(identity.content) if identity else ""
+        self._continue(entry.position, hash_input(self.hash, self._link(entry, sender, content)))
         if digest != self.hash:
-            named = "its identity is missing, or " if not identity else "its tracking code, or "
+            missing = "" if identity else "its identity is missing, or "
             because = (
-                f"its hash is another one: {named}the input, its sender or a generation was changed"
+                f"its hash is another one: {missing}the input, its sender or a generation was "
+                "changed"
             )
             return Contradiction("intake", entry.position, because)
         if entry.subject == REFERENCE and (because := self._content_fault(entry)):
@@ -181,10 +187,12 @@ class ChainWalk:
         """Link the generations that begin after the position at which the chain is."""
         while self._to_come and self._to_come[-1].start <= self.position:
             number, before, start = self._generation = self._to_come.pop()
-            link = GenerationLink(self._district, start, number, before, self._number)
+            link = GenerationLink(
+                self._district, start, number, before, self._number, self._tracking_key
+            )
             self._continue(self.position, hash_generation(self.hash, link))
 
-    def _link(self, entry: Entry, sender: Sender, code: str) -> InputLink:
+    def _link(self, entry: Entry, sender: Sender, content: str) -> InputLink:
         return InputLink(
             self._district,
             entry.position,
@@ -192,7 +200,7 @@ class ChainWalk:
             entry.subject,
             entry.sequence,
             entry.type,
-            code,
+            content,
             sender.credential,
             sender.source,
             entry.data,

@@ -6,7 +6,6 @@ Requests that come while a commit runs share the next one.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +16,13 @@ import asyncpg
 
 from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database
-from events.errors import GridcallError, Unavailable
+from events.errors import GridcallError, Unavailable, Unusable
 from events.instants import Instant
 from intake.core.submission import Item
 from intake.districts import UnknownDistrict
 from intake.item_codec import newest_content
 from intake.store import IntakeStore
+from intake.tracking_codes import WRONG_KEY, codes_of
 
 # In one commit, which takes some 25 ms then: others wait for no more than two of them.
 COMMIT_ITEMS_MAX = 2_000
@@ -32,7 +32,7 @@ WAITING_ITEMS_MAX = 50_000  # In this process, of one district; beyond, intake i
 AHEAD_US_MAX = 60_000_000
 IDLE_US = 900_000
 CLOCK_LEAPT, NO_DISTRICT = "GC001", "GC002"  # SQL states of intake's functions.
-DISTRICT_AHEAD = "GC003"
+DISTRICT_AHEAD, NO_TRACKING_KEY = "GC003", "GC004"
 
 
 class Busy(GridcallError):
@@ -240,18 +240,17 @@ class Acceptor:
 
     async def _store_items(self, district: str, items: Sequence[Item]) -> dict[str, Identity]:
         """Store items of distinct identities, and return each identity as it is stored."""
-        codes = draw_codes(len(items))
         with clock_errors():
-            stored = await self._store.accept(district, items, codes, now_us(), AHEAD_US_MAX)
+            stored = await self._store.accept(district, items, now_us(), AHEAD_US_MAX)
         self._notifier.notify("intake", district)
-        return identities_of(items, codes, stored)
+        return identities_of(items, stored)
 
 
 @contextmanager
 def clock_errors() -> Iterator[None]:
     """Translate the errors of a statement that gives times.
 
-    Raises ClockLeapt, UnknownDistrict, Unavailable.
+    Raises ClockLeapt, UnknownDistrict, Unusable, Unavailable.
     """
     try:
         yield
@@ -262,36 +261,27 @@ def clock_errors() -> Iterator[None]:
             raise DistrictAhead(int(fault.args[0])) from fault
         if fault.sqlstate == NO_DISTRICT:
             raise UnknownDistrict(fault.args[0]) from fault
+        if fault.sqlstate == NO_TRACKING_KEY:
+            raise Unusable(WRONG_KEY) from fault
         raise Unavailable(f"the database refused: {fault}") from fault
 
 
-def identities_of(
-    items: Sequence[Item], codes: Sequence[str], stored: Sequence[asyncpg.Record]
-) -> dict[str, Identity]:
+def identities_of(items: Sequence[Item], stored: Sequence[asyncpg.Record]) -> dict[str, Identity]:
     """Return the identity of each item.
 
     A stored record without an id has the first new position: the new items follow in their order.
     """
+    known = {id_.hex: record for id_, *record in stored if id_}
+    ((_, position, time_, _, key),) = (record for record in stored if not record["id"])
     identities: dict[str, Identity] = {}
-    position, time_ = 0, 0
-    for id_, record_position, record_time, code, content in stored:
-        if id_:
-            identities[id_.hex] = Identity(
-                record_position, record_time, code.hex, content.bytes, False
-            )
+    for item, code in zip(items, codes_of(key, [item.id for item in items]), strict=True):
+        if item.id in known:
+            known_position, known_time, content, _ = known[item.id]
+            identities[item.id] = Identity(known_position, known_time, code, content.bytes, False)
         else:
-            position, time_ = record_position, record_time
-    for item, new_code in zip(items, codes, strict=True):
-        if item.id not in identities:
-            identities[item.id] = Identity(position, time_, new_code, item.content, True)
+            identities[item.id] = Identity(position, time_, code, item.content, True)
             position += 1
     return identities
-
-
-def draw_codes(count: int) -> list[str]:
-    """Return so many tracking codes: 32 hex digits each, which nobody guesses."""
-    drawn = secrets.token_hex(16 * count)
-    return [drawn[start : start + 32] for start in range(0, len(drawn), 32)]
 
 
 def now_us() -> Instant:

@@ -30,6 +30,7 @@ async def intake_condition(database: Database) -> Condition:
     states = await districts.states()
     findings = [
         *await clock_findings(store),
+        *await tracking_key_findings(districts),
         *(finding for state in states for finding in time_findings(state, start)),
         *(finding for state in states for finding in decider_findings(state)),
         *mistake_findings(states, await districts.stray_keys()),
@@ -46,6 +47,8 @@ async def intake_obstacles(database: Database) -> list[str]:
         return ["intake: the database lacks tables"]
     if await clock_findings(IntakeStore(database)):
         return ["intake: the database's clock leapt"]
+    if await tracking_key_findings(ConditionStore(database)):
+        return ["intake: the key of tracking codes is missing, or not the one that made them"]
     return []
 
 
@@ -63,6 +66,26 @@ async def clock_findings(store: IntakeStore) -> list[Finding]:
             )
         ]
     return []
+
+
+async def tracking_key_findings(store: ConditionStore) -> list[Finding]:
+    """Return that the key of tracking codes is missing, or made none of the codes of a district.
+
+    Intake accepts nothing then, because its codes would be wrong.
+    """
+    if not await store.has_tracking_key():
+        sentence = "the key of tracking codes is missing"
+    elif others := await store.districts_of_other_key():
+        sentence = f"the key of tracking codes is not the one of {', '.join(others)}"
+    else:
+        return []
+    return [
+        Finding(
+            check="intake",
+            sentence=f"{sentence}: nothing is accepted, and no code is answered",
+            command="restore the table intake.tracking_key from a backup",
+        )
+    ]
 
 
 def is_held(state: DistrictState, now: Instant) -> bool:

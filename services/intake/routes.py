@@ -67,7 +67,7 @@ router = APIRouter(default_response_class=Response)
 async def track(request: Request, code: TrackingCode) -> Response:
     """Return what became of an input, and the present stage of its case, by its tracking code.
 
-    The code is the key: it has 128 random bits.
+    The code is the key: nobody can guess its 128 bits.
     """
     intake: Intake = request.app.state.intake
     identity = await intake.store.find_by_code(code) if CODE.fullmatch(code) else None

@@ -1,7 +1,8 @@
 """Intake's tables beside its log.
 
-They hold contents by digest, identities with their tracking codes (never dropped), and API keys.
-They also hold the progress and lease of each topic of a line, its dead letters, and who had access.
+They hold contents by digest, identities (never dropped), the key of their tracking codes, and API
+keys. They also hold the progress and lease of each topic of a line, its dead letters, and who had
+access. A district has the digest of the tracking key with which its codes are made.
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ Table(
     Column("pos", BigInteger, nullable=False),
     Column("ts", BigInteger, nullable=False),
     Column("content", Uuid, nullable=False),
-    Column("code", Uuid, nullable=False),
-    UniqueConstraint("code", name="identity_code_key"),
+)
+Table(
+    "tracking_key",
+    METADATA,
+    Column("key", LargeBinary, nullable=False),
+    Column("single", Boolean, primary_key=True),  # True: there is no second row.
 )
 Table(
     "key",
@@ -83,6 +88,7 @@ Table(
     METADATA,
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("shard", Text, nullable=False),
+    Column("tracking_key", LargeBinary, nullable=False),
     UniqueConstraint("shard", name="district_shard_key"),
 )
 Table(

@@ -153,8 +153,10 @@ def test_a_leap_that_was_followed_is_taken_back(
         leapt_at = rfc3339(fetch_rows(database, "SELECT intake.clock() AS now")[0]["now"])
         asyncio.run(execute(database, CLOCK.format(ahead=HOUR)))
         read_output(database, "clock", "confirm")
-        for number in (1, 2):
-            posting.post("/issues/grid", json=posted[number], headers=OUTCOME)
+        taken_out = [
+            posting.post("/issues/grid", json=posted[number], headers=OUTCOME).json()
+            for number in (1, 2)
+        ]
         wait_until(lambda: len(fetch_rows(database, MISSED)) == 3)
         asyncio.run(execute(database, CLOCK.format(ahead=0)))
         back = ("restore", "before", leapt_at, "--district", "exampleville", "--out")
@@ -172,6 +174,8 @@ def test_a_leap_that_was_followed_is_taken_back(
         assert [each.status_code for each in again] == [200, 200, 200]
         assert again[0].json()["tracking"] == before["tracking"]
         assert again[1].json()["position"] == before["position"] + 1
+        codes = [each["tracking"] for each in taken_out]
+        assert [each.json()["tracking"] for each in again[1:]] == codes, "they remain"
         # Each stage takes its district again when its turn comes, and facts begin again.
         wait_until(lambda: invoke(database, "doctor").returncode == 0)
         wait_until(lambda: invoke(database, "verify").returncode in (0, 4))

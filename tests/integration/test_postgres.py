@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
@@ -24,7 +23,7 @@ from eventlog.core.row import Row
 from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.postgres.log import PostgresLog
-from eventlog.postgres.migrate import create_database, migrate, open_server, run_on_sqlalchemy
+from eventlog.postgres.migrate import open_server, run_on_sqlalchemy
 from eventlog.postgres.pool import PINNED, open_database
 from eventlog.postgres.statements import COMMIT, LATE, READ
 from eventlog.postgres.tables import metadata_of
@@ -32,11 +31,10 @@ from eventlog.program import open_pool
 from events.catalogue import VisitMade
 from events.errors import Conflict, Halted, Unavailable
 from events.topology import WRITER
-from gridcall.host.migrations import MIGRATIONS, prepare
-from gridcall.verify.chain import check_chain
+from gridcall.host.migrations import prepare
 from intake.acceptor import Acceptor
 from intake.item_codec import item_of
-from intake.store import IntakeStore, RecordStore
+from intake.store import IntakeStore
 from intake.tables import METADATA as INTAKE
 from tests.contract.log_contract import (
     CONTRACT,
@@ -48,11 +46,6 @@ from tests.contract.log_contract import (
 from tests.harness.postgres import execute
 from tests.harness.senders import SENDER
 from tests.harness.waiting import wait_for_condition
-
-OLD_INPUTS = """
-SELECT intake.append('city', ARRAY[1, 2, 3]::bigint[], ARRAY['a1', 'a2', 'a3'],
-  array_fill('gridcall.visit-made.v1'::text, ARRAY[3]), array_fill('{}'::bytea, ARRAY[3]))
-"""
 
 
 class Forgetful(PostgresLog):
@@ -207,45 +200,6 @@ def test_the_migrations_make_the_schema(service: str, metadata: MetaData, databa
         )
 
     assert asyncio.run(run_on_sqlalchemy(database, schema_differences)) == []
-
-
-async def test_identities_that_were_kept_as_text_are_the_same_in_16_bytes(
-    postgres: str, tmp_path: Path
-) -> None:
-    now, before = MIGRATIONS["intake"], tmp_path / "migrations"
-    shutil.copytree(now, before, ignore=shutil.ignore_patterns("r000[5-9]*", "__pycache__"))
-    identity = ("0" * 31 + "a", b"\0\xff" * 8, "f" * 32)
-
-    url = postgres.replace("/postgres?", "/kept_as_text?")
-    await create_database(url)
-    await migrate(url, "intake", before)
-    async with open_database(url) as db:
-        await db.fetch("INSERT INTO intake.identity VALUES ($1, 'city', 1, 5, $2, $3)", *identity)
-    await migrate(url, "intake", now)
-    async with open_database(url) as db:
-        ((name, content, code),) = await db.fetch("SELECT id, content, code FROM intake.identity")
-        assert (name.hex, content.bytes, code.hex) == identity
-
-
-async def test_inputs_from_before_the_chain_are_linked_as_they_are(
-    postgres: str, tmp_path: Path
-) -> None:
-    now, before = MIGRATIONS["intake"], tmp_path / "migrations"
-    shutil.copytree(now, before, ignore=shutil.ignore_patterns("r000[6-9]*", "__pycache__"))
-    url = postgres.replace("/postgres?", "/not_chained?")
-    await create_database(url)
-    await migrate(url, "intake", before)
-    async with open_database(url) as db:
-        await db.fetch(OLD_INPUTS)
-        await db.fetch("UPDATE intake.shard SET before = generation, start = 2")
-        await db.fetch("UPDATE intake.shard SET generation = generation + 1")
-    await migrate(url, "intake", now)
-    async with open_database(url) as db:
-        chain = await check_chain(RecordStore(db), SHARD, ())
-        assert (chain.position, chain.contradiction) == (3, None)
-        await PostgresLog("intake", "intake", db, Notifier()).append(SHARD, [visit(4, 4)])
-        chain = await check_chain(RecordStore(db), SHARD, ())
-        assert (chain.position, chain.contradiction) == (4, None)
 
 
 def test_a_database_keeps_every_character_or_is_refused(postgres: str) -> None:

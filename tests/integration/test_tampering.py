@@ -28,11 +28,11 @@ OVERDUE = "2020-01-01T00:00:00Z"
 LINK_AGAIN = """
 WITH genesis AS (
   SELECT intake.next_hash(NULL, '', intake.generation_link(
-    g.shard, g.start, g.number, g.before, d.number)) AS head
+    g.shard, g.start, g.number, g.before, d.number, d.tracking_key)) AS head
   FROM intake.generation g JOIN intake.district d USING (shard)
 ), linked AS (
   SELECT l.shard, l.pos, intake.chain(genesis.head, intake.row_link(
-    l.shard, l.pos, l.ts, l.subject, l.seq, l.type, l.data, i.code, l.source, l.credential
+    l.shard, l.pos, l.ts, l.subject, l.seq, l.type, l.data, i.content, l.source, l.credential
   )) OVER (ORDER BY l.pos ROWS UNBOUNDED PRECEDING) AS hash
   FROM genesis, intake.log l LEFT JOIN intake.identity i USING (shard, pos)
 ), hashed AS (
@@ -55,6 +55,10 @@ DELETE FROM escalation.log; DELETE FROM routing.log;
 DELETE FROM escalation.shard; DELETE FROM routing.shard;
 DELETE FROM assessment.fact; DELETE FROM assessment.merged; DELETE FROM assessment.log;
 DELETE FROM assessment.shard
+"""
+NEW_TRACKING_KEY = """
+UPDATE intake.tracking_key SET key = sha256(key);
+UPDATE intake.district SET tracking_key = sha256(key) FROM intake.tracking_key;
 """
 
 NO_REFERENCE = "ALTER TABLE intake.key DROP CONSTRAINT key_district_fkey; "
@@ -113,16 +117,11 @@ INPUTS = {
 IDENTITIES = {
     "an identity is removed": "DELETE FROM intake.identity WHERE pos = 6",
     "an identity has no input": "INSERT INTO intake.identity SELECT gen_random_uuid(), shard, pos, "
-    "ts, content, gen_random_uuid() FROM intake.identity WHERE pos = 6",
+    "ts, content FROM intake.identity WHERE pos = 6",
     "an identity names another position": "UPDATE intake.identity SET pos = 7 WHERE pos = 6",
     "an identity names another time": "UPDATE intake.identity SET ts = ts + 1 WHERE pos = 6",
     "an identity has another content": "UPDATE intake.identity SET content = gen_random_uuid() "
     "WHERE pos = 6",
-    "an identity has another code": "UPDATE intake.identity SET code = gen_random_uuid() "
-    "WHERE pos = 6",
-    "two codes are swapped": "ALTER TABLE intake.identity DROP CONSTRAINT identity_code_key; "
-    "UPDATE intake.identity a SET code = b.code FROM intake.identity b "
-    "WHERE a.pos + b.pos = 13 AND a.pos IN (6, 7)",
     "an identity has another id": "UPDATE intake.identity SET id = gen_random_uuid() WHERE pos = 6",
     "two ids are swapped": "ALTER TABLE intake.identity DROP CONSTRAINT identity_pkey; "
     "UPDATE intake.identity a SET id = b.id FROM intake.identity b "
@@ -130,7 +129,7 @@ IDENTITIES = {
     "an identity is of another district": "UPDATE intake.identity SET shard = 'other' "
     "WHERE pos = 6",
     "an adoption has an identity": "INSERT INTO intake.identity SELECT gen_random_uuid(), shard, "
-    "1, ts, content, gen_random_uuid() FROM intake.identity WHERE pos = 6",
+    "1, ts, content FROM intake.identity WHERE pos = 6",
     "all identities are gone": "DELETE FROM intake.identity",
 }
 TABLES_OF_INTAKE = {
@@ -150,6 +149,10 @@ TABLES_OF_INTAKE = {
     "a generation is made up": "INSERT INTO intake.generation SELECT shard, number + 1, number, 3 "
     "FROM intake.generation",
     "the district has another number": "UPDATE intake.district SET number = number + 1",
+    "the key of tracking codes is another one": "UPDATE intake.tracking_key SET key = sha256(key)",
+    "the key of tracking codes is gone": "DELETE FROM intake.tracking_key",
+    "the district has another tracking key": "UPDATE intake.district SET tracking_key = sha256('')",
+    "all have another tracking key": NEW_TRACKING_KEY,
     "the district is not listed": f"{NO_REFERENCE}DELETE FROM intake.district",
     "a content is another one": "UPDATE intake.content SET body = body || ' '",
     "a content is gone": "DELETE FROM intake.content",
@@ -224,8 +227,8 @@ TAMPERINGS = {
 AGAINST_A_HEAD = {
     "the sender of an input is another one, and all hashes are computed again": "UPDATE intake.log "
     f"SET source = 'other', credential = 'operator:0@x' WHERE pos = 6; {LINK_AGAIN}",
-    "the tracking code of an input is another one, and all hashes are computed again": "UPDATE "
-    f"intake.identity SET code = gen_random_uuid() WHERE pos = 6; {LINK_AGAIN}",
+    "all have another tracking key, and all hashes are computed again": NEW_TRACKING_KEY
+    + LINK_AGAIN,
     "the last input is removed everywhere": REMOVED_TAIL,
     "everything is removed": f"{NO_REFERENCE}DELETE FROM intake.identity; DELETE FROM intake.log; "
     "DELETE FROM intake.shard; DELETE FROM intake.generation; DELETE FROM intake.district; "

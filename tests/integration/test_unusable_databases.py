@@ -163,14 +163,14 @@ def test_commands_that_read_make_nothing_in_an_bare_database(bare_database: str)
 
 
 def test_commands_that_read_bring_nothing_up_to_date(database: str) -> None:
-    older = "UPDATE intake.alembic_version SET version_num = 'intake_0002'"
+    older = "UPDATE intake.alembic_version SET version_num = 'intake_0001'"
     asyncio.run(execute(database, older))
     for done in run_at_once(database, (("status",), ("key", "list"), ("parked",))):
         assert done.returncode == 3
-        assert "intake_0002 is older than intake_" in done.stderr
+        assert "intake_0001 is older than intake_" in done.stderr
         assert "gridcall up brings it up to date" in done.stderr
     stored = fetch_rows(database, "SELECT version_num FROM intake.alembic_version")
-    assert stored[0][0] == "intake_0002"
+    assert stored[0][0] == "intake_0001"
 
 
 def test_commands_that_read_make_no_embedded_server(tmp_path: Path) -> None:

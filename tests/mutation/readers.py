@@ -50,10 +50,10 @@ HOLED_TAIL = Weakening("`Tail.add` keeps older rows although others wrote in bet
 NO_GAP_RULE = Weakening("`Stage` applies a row also after a gap", apply_over_gaps)
 ID_SEQUENCE = """
 CREATE OR REPLACE FUNCTION intake.accept(
-  a_shard text, ids text[], contents uuid[], codes uuid[], types text[], datas text[],
+  a_shard text, ids text[], contents uuid[], types text[], datas text[],
   sources text[], credentials text[],
   now_us bigint, ahead_us_max bigint)
-RETURNS TABLE (id uuid, pos bigint, ts bigint, code uuid, content uuid) LANGUAGE plpgsql AS $$
+RETURNS TABLE (id uuid, pos bigint, ts bigint, content uuid, key bytea) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
   INSERT INTO intake.shard (shard) SELECT a_shard
@@ -65,10 +65,11 @@ BEGIN
   UPDATE intake.shard s
     SET pos = greatest(s.pos, currval('positions')), ts = greatest(s.ts, intake.clock())
     WHERE s.shard IN (SELECT shard FROM intake.shard WHERE shard = a_shard FOR UPDATE SKIP LOCKED);
-  INSERT INTO intake.identity (id, shard, pos, ts, content, code)
-    SELECT id, a_shard, currval('positions'), intake.clock(), content, code
-    FROM unnest(ids::uuid[], contents, codes) AS item (id, content, code);
-  RETURN QUERY SELECT NULL::uuid, currval('positions'), intake.clock(), NULL::uuid, NULL::uuid;
+  INSERT INTO intake.identity (id, shard, pos, ts, content)
+    SELECT id, a_shard, currval('positions'), intake.clock(), content
+    FROM unnest(ids::uuid[], contents) AS item (id, content);
+  RETURN QUERY SELECT NULL::uuid, currval('positions'), intake.clock(), NULL::uuid, key
+    FROM intake.tracking_key;
 END $$
 """
 FROM_A_SEQUENCE = Weakening(

@@ -15,7 +15,7 @@ from intake.core.chain import (
 )
 
 GENERATION = GenerationLink(
-    "licheng", start=0, number=1793606880000000, before=0, district_number=3
+    "licheng", start=0, number=1793606880000000, before=0, district_number=3, tracking_key="5f3b"
 )
 INPUT = InputLink(
     district="licheng",
@@ -24,7 +24,7 @@ INPUT = InputLink(
     subject="0b6cf6bd6ec3e7b0a1f6f7a3c5d1e2f4",
     sequence=1,
     type="gridcall.visit-made.v1",
-    code="11111111-2222-3333-4444-555555555555",
+    content="11111111-2222-3333-4444-555555555555",
     credential="key:3f2a91c0",
     source="12345",
     data=b'{"action":"a"}',
@@ -38,7 +38,7 @@ def test_a_hash_is_what_anybody_can_compute_with_sha256() -> None:
     )
     data = sha256(b'{"action":"a"}').digest()
     assert hash_input(b"before", INPUT) == sha256(b"before" + data + text.encode()).digest()
-    text = "generation\nlicheng\n0\n1793606880000000\n0\n3"
+    text = "generation\nlicheng\n0\n1793606880000000\n0\n3\n5f3b"
     begun = sha256(sha256(b"").digest() + text.encode()).digest()
     assert hash_generation(BEGINNING, GENERATION) == begun
 

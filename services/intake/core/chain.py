@@ -1,7 +1,7 @@
 """The chain of hashes of a district: each input, in its order, and each generation.
 
 A hash covers the link and the hash before it, and so all links before. A changed, removed, inserted
-or swapped input changes every later hash. The database computes the same (migration intake_0007),
+or swapped input changes every later hash. The database computes the same (migration intake_0002),
 under the district's lock and in the statement that accepts.
 """
 
@@ -16,7 +16,10 @@ BEGINNING = b""  # Before the first link, which is the first generation of the d
 
 
 class InputLink(NamedTuple):
-    """An accepted input as a link. `code` is its tracking code, empty without an identity."""
+    """An accepted input as a link.
+
+    `content` is the digest of its content as its identity has it, empty without an identity.
+    """
 
     district: str
     position: int
@@ -24,7 +27,7 @@ class InputLink(NamedTuple):
     subject: str
     sequence: int
     type: str
-    code: str
+    content: str
     credential: str
     source: str
     data: bytes
@@ -33,7 +36,8 @@ class InputLink(NamedTuple):
 class GenerationLink(NamedTuple):
     """A generation as a link: it begins after position `start`.
 
-    `district_number` is the partition of the district.
+    `district_number` is the partition of the district. `tracking_key` is the digest of the key of
+    its tracking codes, in hex.
     """
 
     district: str
@@ -41,6 +45,7 @@ class GenerationLink(NamedTuple):
     number: int
     before: int
     district_number: int
+    tracking_key: str
 
 
 def hash_input(before: bytes, link: InputLink) -> bytes:

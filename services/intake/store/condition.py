@@ -33,6 +33,11 @@ SELECT k.id, k.district, k.source FROM intake.key k
 WHERE k.revoked IS NULL AND NOT EXISTS (SELECT FROM intake.shard s WHERE s.shard = k.district)
 ORDER BY k.id
 """
+HAS_TRACKING_KEY = "SELECT count(*) = 1 AS has_key FROM intake.tracking_key"
+OTHER_TRACKING_KEY = """
+SELECT d.shard FROM intake.district d, intake.tracking_key k
+WHERE d.tracking_key <> sha256(k.key) ORDER BY d.shard
+"""
 QUARANTINED = "SELECT line, count(*) FROM intake.quarantine GROUP BY line ORDER BY line"
 
 CHECK_TIME = """
@@ -83,6 +88,14 @@ class ConditionStore(Store):
             (key, district, source)
             for key, district, source in await self._database.fetch(STRAY_KEYS)
         ]
+
+    async def has_tracking_key(self) -> bool:
+        """Tell whether the key of the tracking codes is there."""
+        return bool((await self._database.fetch(HAS_TRACKING_KEY))[0]["has_key"])
+
+    async def districts_of_other_key(self) -> list[str]:
+        """Return the districts whose tracking codes were made with another key than the stored."""
+        return [row["shard"] for row in await self._database.fetch(OTHER_TRACKING_KEY)]
 
     async def quarantine_counts(self) -> list[tuple[str, int]]:
         """Return the number of records in quarantine of each line that has some."""

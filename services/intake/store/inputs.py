@@ -8,22 +8,31 @@ from typing import NamedTuple
 import asyncpg
 
 from eventlog.postgres.columns import text_lines
+from events.errors import Unusable
 from events.instants import Instant
 from intake.core.submission import Item
 from intake.store.base import Store
+from intake.tracking_codes import WRONG_KEY, codes_of, id_of
 
 # A column travels as one text: the driver looks at each element of an array, which takes as long
 # as all else it does.
 ACCEPT = """
-SELECT * FROM intake.accept($1, string_to_array($2, ','), $3::text::uuid[], $4::text::uuid[],
-  string_to_array($5, ','), string_to_array($6, E'\\n'), string_to_array($7, E'\\n'),
-  string_to_array($8, E'\\n'), $9, $10)
+SELECT * FROM intake.accept($1, string_to_array($2, ','), $3::text::uuid[],
+  string_to_array($4, ','), string_to_array($5, E'\\n'), string_to_array($6, E'\\n'),
+  string_to_array($7, E'\\n'), $8, $9)
 """
 TICK = "SELECT shard FROM intake.tick($1, $2, $3)"
 INPUTS = "SELECT pos, type, data FROM intake.log WHERE shard = $1 AND pos = ANY ($2)"
-IDENTITY = "SELECT id, shard, pos, ts, code FROM intake.identity"
-IDENTITY_BY_CODE = f"{IDENTITY} WHERE code = $1::text::uuid"
-IDENTITY_BY_ID = f"{IDENTITY} WHERE id = $1::text::uuid"
+IDENTITY = """
+SELECT i.id, i.shard, i.pos, i.ts, k.key
+FROM intake.identity i JOIN intake.district d USING (shard)
+  LEFT JOIN intake.tracking_key k ON d.tracking_key = sha256(k.key)
+WHERE i.id = $1::text::uuid
+"""
+TRACKING_KEY = """
+SELECT key FROM intake.tracking_key k
+WHERE NOT EXISTS (SELECT FROM intake.district d WHERE d.tracking_key <> sha256(k.key))
+"""
 
 
 class StoredIdentity(NamedTuple):
@@ -40,19 +49,14 @@ class InputStore(Store):
     """The log of inputs and their identities."""
 
     async def accept(
-        self,
-        district: str,
-        items: Sequence[Item],
-        codes: Sequence[str],
-        now: Instant,
-        ahead_us_max: int,
+        self, district: str, items: Sequence[Item], now: Instant, ahead_us_max: int
     ) -> list[asyncpg.Record]:
-        """Store the items of new identities, each with a tracking code, in one transaction.
+        """Store the items of new identities in one transaction.
 
         Returns a record for each identity that was known. A record without an id has the first new
-        position, and the time of all new items.
+        position, the time of all new items, and the key of all tracking codes.
         """
-        columns = item_columns(items, codes)
+        columns = item_columns(items)
         return await self._database.fetch(ACCEPT, district, *columns, now, ahead_us_max)
 
     async def tick(self, idle_us: int, now: Instant, ahead_us_max: int) -> list[str]:
@@ -62,12 +66,16 @@ class InputStore(Store):
         ]
 
     async def find_by_code(self, code: str) -> StoredIdentity | None:
-        """Return the input of a tracking code."""
-        return identity_of(await self._database.fetch(IDENTITY_BY_CODE, code))
+        """Return the input of a tracking code. Raises Unusable without the right key."""
+        rows = await self._database.fetch(TRACKING_KEY)
+        return await self.find_by_id(id_of(checked_key(rows[0]["key"] if rows else None), code))
 
     async def find_by_id(self, id_: str) -> StoredIdentity | None:
-        """Return the input of an id."""
-        return identity_of(await self._database.fetch(IDENTITY_BY_ID, id_))
+        """Return the input of an id. Raises Unusable without the right key."""
+        for name, district, position, time, key in await self._database.fetch(IDENTITY, id_):
+            (code,) = codes_of(checked_key(key), [name.hex])
+            return StoredIdentity(name.hex, district, position, time, code)
+        return None
 
     async def inputs_at(
         self, district: str, positions: Sequence[int]
@@ -77,15 +85,15 @@ class InputStore(Store):
         return {position: (type_, data) for position, type_, data in rows}
 
 
-def identity_of(rows: Sequence[asyncpg.Record]) -> StoredIdentity | None:
-    """Return the identity in the first of these rows, if there is one."""
-    for id_, district, position, time, code in rows:
-        return StoredIdentity(id_.hex, district, position, time, code.hex)
-    return None
+def checked_key(key: bytes | None) -> bytes:
+    """Return the key of the tracking codes. Raises Unusable if it is not there."""
+    if key is None:
+        raise Unusable(WRONG_KEY)
+    return key
 
 
-def item_columns(items: Sequence[Item], codes: Sequence[str]) -> tuple[str, ...]:
-    """Return identities, digests, codes, types, events, sources and credentials as texts.
+def item_columns(items: Sequence[Item]) -> tuple[str, ...]:
+    """Return identities, digests, types, events, sources and credentials as texts.
 
     None of them has a comma or a line break in it. Raises ValueError for a sender that has one.
     """
@@ -95,7 +103,6 @@ def item_columns(items: Sequence[Item], codes: Sequence[str]) -> tuple[str, ...]
     return (
         ",".join(ids),
         f"{{{digests}}}",
-        f"{{{','.join(codes)}}}",
         ",".join(types),
         b"\n".join(events).decode(),
         text_lines(sources),

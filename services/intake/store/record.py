@@ -19,7 +19,7 @@ SELECT pos, ts, input, n, subject, seq, cause, type, data, source, credential, h
 FROM intake.log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
 """
 IDENTITIES = """
-SELECT id, shard, pos, ts, content, code FROM intake.identity WHERE id = ANY ($1::uuid[])
+SELECT id, shard, pos, ts, content FROM intake.identity WHERE id = ANY ($1::uuid[])
 """
 SURPLUS_IDENTITIES = """
 SELECT i.id, i.pos FROM intake.identity i
@@ -29,12 +29,13 @@ WHERE i.shard = $1 AND NOT EXISTS (
 ) ORDER BY i.pos LIMIT 1
 """
 END = """
-SELECT s.pos, s.ts, s.adopted, s.generation, s.before, s.start, s.head, d.number
+SELECT s.pos, s.ts, s.adopted, s.generation, s.before, s.start, s.head, d.number, d.tracking_key
 FROM intake.shard s LEFT JOIN intake.district d USING (shard) WHERE shard = $1
 """
 GENERATIONS = """
 SELECT number, before, start FROM intake.generation WHERE shard = $1 ORDER BY number
 """
+TRACKING_KEY = "SELECT sha256(key) AS digest FROM intake.tracking_key"
 KEYS = "SELECT id, district, source FROM intake.key"
 NAMED_DISTRICTS = """
 SELECT shard FROM intake.district UNION SELECT shard FROM intake.generation
@@ -51,14 +52,13 @@ class StoredInput(NamedTuple):
 
 
 class InputIdentity(NamedTuple):
-    """An identity with the place of its input, the digest of its content and its tracking code."""
+    """An identity with the place of its input and the digest of its content."""
 
     id: UUID
     district: str
     position: int
     time: Instant
     content: UUID
-    code: UUID
 
 
 class StoredGeneration(NamedTuple):
@@ -70,7 +70,10 @@ class StoredGeneration(NamedTuple):
 
 
 class DistrictEnd(NamedTuple):
-    """The row of a district's shard, and the district's number, if it is listed."""
+    """The row of a district's shard.
+
+    If the district is listed, also its number, and the digest of the key of its tracking codes.
+    """
 
     position: int
     time: Instant
@@ -78,6 +81,7 @@ class DistrictEnd(NamedTuple):
     generation: StoredGeneration
     head: bytes
     number: int | None
+    tracking_key: bytes | None
 
 
 class RecordStore(Store):
@@ -105,15 +109,20 @@ class RecordStore(Store):
     async def end(self, district: str) -> DistrictEnd | None:
         """Return the end of a district's log, None if it has no row of a shard."""
         for row in await self._database.fetch(END, district):
-            position, time, adoptions, number, before, start, head, district_number = row
+            position, time, adoptions, number, before, start, head, *listed = row
             generation = StoredGeneration(number, before, start)
-            return DistrictEnd(position, time, adoptions, generation, head, district_number)
+            return DistrictEnd(position, time, adoptions, generation, head, *listed)
         return None
 
     async def generations(self, district: str) -> list[StoredGeneration]:
         """Return the generations of a district's log, in order."""
         rows = await self._database.fetch(GENERATIONS, district)
         return [StoredGeneration(*row) for row in rows]
+
+    async def tracking_key(self) -> bytes | None:
+        """Return the digest of the key of all tracking codes, None if there is no key."""
+        rows = await self._database.fetch(TRACKING_KEY)
+        return rows[0]["digest"] if rows else None
 
     async def key_owners(self) -> dict[str, tuple[str, str]]:
         """Return the district and the source of each key, by the key's id."""
