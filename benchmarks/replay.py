@@ -29,13 +29,13 @@ from gridcall.simulation.feed import without_collecting
 from gridcall.simulation.pipelines.memory import MemoryPipeline
 from gridcall.simulation.reports.reader import ReportReader
 from httpedge.server import collect_seldom, return_memory
-from screen.core.projection import LOGS, DistrictProjection
 
 DISTRICT = "boston"
 CONTENTS = "contents"
 ROUNDS = 2
 PAGE_BYTES = 4096
-FOLDS = {"routing": ("cases",), "escalation": ("calls",), "screen": LOGS}
+FOLDS = {"routing": ("cases",), "escalation": ("calls",)}
+LOGS = ("cases", "calls")
 
 
 class Recorder(ReportReader):
@@ -95,8 +95,6 @@ def read_rows(folder: Path, logs: Sequence[str]) -> Iterator[Row]:
 
 def make_fold(service: str, folder: Path) -> Any:
     """Return the function that folds the next rows."""
-    if service == "screen":
-        return DistrictProjection().apply
     contents = pickle.loads((folder / CONTENTS).read_bytes())
     (stages,) = (each for each in pipeline(contents) if (each.sink,) == FOLDS[service])
     return stages.make(DISTRICT).replay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -23,11 +23,15 @@ from events.instants import BEGINNING, Instant
 from events.topology import LOGS, STAGES, WRITER
 from gridcall.pipeline import SIMULATE
 from intake.store import IntakeStore, RecordStore
+from screen.core.fold import VERSION
+from screen.store.contents import ModelEnd, stored_model, stored_rows
 
 CHUNK = 1000
 DOWNSTREAM = tuple(service.name for service in STAGES)
 SOURCES = {stage.log: stage.inputs for stage in STAGES if stage.log}
 """Each log that is a fold, and the logs that it reads."""
+
+SCREEN = "screen"  # Its read model is compared if its database is named.
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -43,10 +47,11 @@ class LogEnd(NamedTuple):
 
 
 class Snapshot:
-    """The logs of all services. `connections` has one for each service."""
+    """The logs of all services. `connections` has one for each service, perhaps for the screen."""
 
     def __init__(self, connections: Mapping[str, Connection]) -> None:
         self._connections = {log: connections[service] for log, service in WRITER.items()}
+        self._screen = connections.get("screen")
         self._intake = IntakeStore(connections["intake"])
         self.record = RecordStore(connections["intake"])
 
@@ -114,6 +119,15 @@ class Snapshot:
         )
         return head is not None and head["owner"] != SIMULATE
 
+    async def read_model(self, shard: str) -> ModelEnd | None:
+        """Return the screen's read model of a district, if there is one."""
+        return await stored_model(self._screen, shard, VERSION) if self._screen else None
+
+    def read_model_rows(self, model: ModelEnd) -> AsyncIterator[tuple[str, tuple[Any, ...]]]:
+        """Yield each row of a read model with its name."""
+        assert self._screen is not None, "there is a model"
+        return stored_rows(self._screen, model)
+
     async def zone(self, shard: str) -> str | None:
         """Return the time zone in which assessment counts months; None if it has not begun."""
         return await stored_zone(self._connections["evaluations"], shard)
@@ -144,7 +158,7 @@ async def open_snapshot(url: str, service_databases: Mapping[str, str]) -> Async
     Databases of later logs are opened first, so that the causes of their rows are there. Raises
     Halted if some services have a database of their own and others do not.
     """
-    if service_databases and set(service_databases) != set(DOWNSTREAM):
+    if service_databases and set(service_databases) - {SCREEN} != set(DOWNSTREAM):
         needed = ", ".join(DOWNSTREAM)
         raise Halted(f"--service-database is given for all of these or none: {needed}")
     async with AsyncExitStack() as stack:
@@ -153,12 +167,15 @@ async def open_snapshot(url: str, service_databases: Mapping[str, str]) -> Async
             opened = open_at_one_instant(service_databases.get(service, url))
             connections[service] = await stack.enter_async_context(opened)
         shared = connections["intake"]
-        yield Snapshot({service: connections.get(service, shared) for service in WRITER.values()})
+        services = {service: connections.get(service, shared) for service in WRITER.values()}
+        screen = connections.get(SCREEN) if service_databases else shared
+        yield Snapshot(services | ({SCREEN: screen} if screen else {}))
 
 
 def opening_order(service_databases: Mapping[str, str]) -> Sequence[str]:
     """Return the services whose databases are opened, the last stage first."""
-    separate = [service for service in reversed(DOWNSTREAM) if service in service_databases]
+    services = (SCREEN, *reversed(DOWNSTREAM))
+    separate = [service for service in services if service in service_databases]
     return [*separate, "intake"]
 
 

@@ -22,8 +22,8 @@ MODULE = {
     name: name
     for name in (
         "access", "clock", "decider", "demo", "district", "doctor", "key", "map", "parked",
-        "quarantine", "restore", "retry", "sheet", "simulate", "status", "tail", "topics", "up",
-        "verify",
+        "quarantine", "rebuild", "restore", "retry", "sheet", "simulate", "status", "tail",
+        "topics", "up", "verify",
     )
 }  # fmt: skip
 MODULE |= dict.fromkeys(("admission", "names", "policies", "roster"), "reference_data")

@@ -55,8 +55,8 @@ def verify_command(
     """Check the chain of the inputs, fold them again, and compare what the services have stored.
 
     Each input is compared with its hash, its sender, its identity and its content. Each row of
-    `cases`, `calls` and `evaluations` and each fact are compared with the fold. Stages that run are
-    given 10 s to apply what is there.
+    `cases`, `calls` and `evaluations`, each fact and each row of the screen's read model are
+    compared with the fold. Stages that run are given 10 s to apply what is there.
 
     \b
     Exit status: 0 equal · 1 different · 2 nothing was compared · 3 the database is unavailable
@@ -102,7 +102,10 @@ def sentences(result: Verified) -> str:
     """Return the result of one district as text."""
     if result.difference:
         return f"{result.district}: {result.difference}\n"
-    equal = f"{result.rows:,} rows are equal, and so are {result.facts:,} facts"
+    equal = (
+        f"{result.rows:,} rows are equal, and so are {result.facts:,} facts "
+        f"and {result.cases:,} cases of the screen"
+    )
     head = f"the chain is whole up to {result.position:,}, {result.head.hex()}"
     text = f"{result.district}: {result.inputs:,} inputs folded again, {equal}; {head}\n"
     return text + "".join(f"{result.district}: not compared: {each}\n" for each in result.behind)
@@ -115,6 +118,7 @@ def to_fields(result: Verified) -> dict[str, object]:
         "inputs": result.inputs,
         "rows": result.rows,
         "facts": result.facts,
+        "cases": result.cases,
         "position": result.position,
         "head": result.head.hex(),
         "behind": list(result.behind),

@@ -13,9 +13,9 @@ from eventlog.postgres.migrate import (
     migrate,
     open_connection,
 )
-from events.topology import WRITER
+from events.topology import SERVICES
 
-MIGRATIONS = {service: Path(str(files(service))) / "migrations" for service in WRITER.values()}
+MIGRATIONS = {service.name: Path(str(files(service.name))) / "migrations" for service in SERVICES}
 
 
 async def prepare(

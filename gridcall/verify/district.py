@@ -13,6 +13,7 @@ from gridcall.snapshot import DOWNSTREAM, SOURCES, Snapshot, open_snapshot
 from gridcall.verify.chain import KnownHead, changed_contents, check_chain
 from gridcall.verify.differences import Finding
 from gridcall.verify.folds import fold_district
+from gridcall.verify.read_model import CheckedModel, check_read_model
 from gridcall.verify.stages import stage_contradiction
 
 PATIENCE_SECONDS = 10.0
@@ -23,7 +24,8 @@ Written = Mapping[tuple[str, str], int]  # (District, log of a stage) → rows t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """The verification of a district: how much was compared, and the first difference.
+    """The verification of a district: how much was compared, and the first difference. `cases` is
+    the number of those in the screen's read model.
 
     `head` is the hash of the chain at its last input, `position`. `behind` says in sentences which
     stages have not applied everything that was there when verification began.
@@ -33,6 +35,7 @@ class Verified:
     inputs: int = 0
     rows: int = 0
     facts: int = 0
+    cases: int = 0
     difference: Finding | None = None
     position: int = 0
     head: bytes = b""
@@ -87,15 +90,19 @@ async def verify_district(
     if finding:
         return Verified(district=district, difference=finding)
     folded = await fold_district(snapshot, district, contents, progress)
+    checked = CheckedModel()
+    if not folded.difference:
+        checked = await check_read_model(snapshot, district)
     return Verified(
         district=district,
         inputs=folded.inputs,
         rows=folded.rows,
         facts=folded.facts,
-        difference=folded.difference,
+        cases=checked.cases,
+        difference=folded.difference or checked.contradiction,
         position=chain.position,
         head=chain.head,
-        behind=tuple(await sentences_of_lag(snapshot, district, written)),
+        behind=(*await sentences_of_lag(snapshot, district, written), *checked.behind),
     )
 
 

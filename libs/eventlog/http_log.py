@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from eventlog.codec import Entry, Wire, entry_envelope, read_envelope
 from eventlog.core.log import row_at
-from eventlog.core.row import Generation, Row, Watermark
+from eventlog.core.row import Generation, Head, Row, Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from events.errors import Unavailable
@@ -185,14 +185,18 @@ class HttpLog:
 
     async def generation(self, shard: str) -> Generation:
         """Return the generation of the shard; number 0 while there is none."""
-        response = await self._get(shard, after=BEYOND_ALL, limit=1)
-        return Generation(*map(int, response.headers[GENERATION_HEADER].split(" ")))
+        return (await self.head(shard)).generation
 
     async def watermark(self, shard: str) -> Watermark:
         """Return the last position, and the instant before which no more rows come."""
-        response = await self._get(shard, after=BEYOND_ALL, limit=1)
-        watermark: Instant = int(response.headers[WATERMARK_HEADER])
-        return Watermark(int(response.headers[POSITION_HEADER]), watermark)
+        return (await self.head(shard)).mark
+
+    async def head(self, shard: str) -> Head:
+        """Return the watermark and the generation of the shard. The hash of its chain is empty."""
+        headers = (await self._get(shard, after=BEYOND_ALL, limit=1)).headers
+        watermark: Instant = int(headers[WATERMARK_HEADER])
+        mark = Watermark(int(headers[POSITION_HEADER]), watermark)
+        return Head(mark, Generation(*map(int, headers[GENERATION_HEADER].split(" "))), b"")
 
     async def _get(self, *parts: str, **query: float | str) -> httpx.Response:
         path = "/".join(quote(part, safe="") for part in parts)

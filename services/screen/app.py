@@ -1,8 +1,11 @@
-"""The screen as a program: it follows three logs and shows them. It stores nothing."""
+"""The screen as a program: it reads three logs into a read model, and shows it."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException
@@ -10,15 +13,16 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from eventlog.condition import Condition, Finding, Replay
 from eventlog.host import HostedService, ServiceHost
-from eventlog.peers import service_key_guard
+from eventlog.peers import Directory, service_key_guard
 from eventlog.program import Program
 from eventlog.readiness import Obstacle, reasons
 from events.topology import DIRECTORY, WRITER
 from httpedge.open_requests import OpenRequests
-from screen.core.projection import LOGS
+from screen.core.case_file import LOGS
 from screen.follower import Follower
 from screen.routes import Screen, screen_routes, tracking_routes
 from screen.settings import ScreenSettings
+from screen.store import ListStore, ModelStore, PageStore
 from screen.tracking import ScreenTracker
 
 BASIC = HTTPBasic(realm="gridcall: any name, and GRIDCALL_SERVICE_KEY as the password")
@@ -29,8 +33,11 @@ class ScreenService(HostedService):
 
     def __init__(self, host: ServiceHost, speed: float = 1.0) -> None:
         super().__init__(host, "screen")
-        self.screen = Screen(lambda digest: host.directory.contents([digest]), host.closing)
-        self.tracker = ScreenTracker(self.screen.followers)
+        self._models = ModelStore(host.database, host.owner)
+        self._pages, lists = PageStore(host.database), ListStore(host.database)
+        contents = partial(contents_of, host.directory)
+        self.screen = Screen(contents, self._pages, lists, host.closing)
+        self.tracker = ScreenTracker(self.screen.followers, lists)
         self._logs = {name: host.source(name) for name in LOGS}
         self._speed = speed
 
@@ -48,8 +55,15 @@ class ScreenService(HostedService):
         app.include_router(tracking_routes(self.tracker), dependencies=[service_key_guard(key)])
 
     def begin(self, shard: str) -> None:
-        outages = self.host.outages("screen")
-        follower = Follower(shard, self._logs, self.host.notifier, self._speed, outages)
+        follower = Follower(
+            shard,
+            self._logs,
+            self.host.notifier,
+            self._speed,
+            self._models,
+            self._pages,
+            self.host.outages("screen"),
+        )
         self.screen.followers[shard] = follower
         self.host.start(follower.run())
 
@@ -80,6 +94,11 @@ class ScreenService(HostedService):
         return Condition(service=self.name, findings=findings, replays=self.replays())
 
 
+async def contents_of(directory: Directory, digest: str) -> Mapping[str, bytes]:
+    """Return the content of a digest, if there is one."""
+    return await directory.contents([digest])
+
+
 def make_service(host: ServiceHost, _: object = None) -> ScreenService:
     """Return the screen on a host."""
     return ScreenService(host)
@@ -91,4 +110,5 @@ PROGRAM = Program(
     make=make_service,
     writers=WRITER,
     directory=DIRECTORY,
+    migrations=Path(__file__).parent / "migrations",
 )

@@ -1,45 +1,56 @@
-"""The follower of a district keeps the projection as new as the logs, and wakes the pages."""
+"""The follower of a district keeps its read model as new as the logs, and wakes the pages."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from contextlib import suppress
+from enum import Enum
 from math import inf
 from time import monotonic
 from typing import Any
 
 from eventlog.condition import Replay
 from eventlog.core.log import Source
-from eventlog.core.row import Row, Watermark
+from eventlog.core.row import Head, Watermark
 from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
-from eventlog.shared_values import SharedValues
-from events.errors import Conflict, GridcallError, Unavailable
+from events.errors import GridcallError, Halted, Unavailable
 from events.instants import BEGINNING, Instant
-from events.topology import SERVICE, WRITER
-from screen.core.projection import LOGS, DistrictProjection
-from screen.payloads import district_payload
+from screen.core.case_file import LOGS
+from screen.core.fold import VERSION, ZONE
+from screen.model_writer import CAUSES, ModelWriter
+from screen.payloads import board_payload
+from screen.store import ModelStore, PageStore, ReadLog, StoredModel
+from screen.store.pages import Board
 
-BATCH = 200  # Rows of each log at once, so that the intake API of the same process is not delayed.
+NAME = "screen"  # With it begin the notifications of a model's commits.
 QUIET_SECONDS = 1.0  # The page gets a message this often even if nothing happens.
 PAUSE_SECONDS = 0.1  # Between two looks at the logs, so that simultaneous rows are shown together.
+RENEWED_SECONDS = 1.0  # A commit renews the lease for three times as long.
 FOLLOWING_SECONDS = 10.0  # A look that takes longer than this is an outage.
 STALLED_SECONDS = 3.0  # District time that has not passed for so long counts as late.
-# Log → the log of which its rows are the effects.
-CAUSES = {log: SERVICE[WRITER[log]].inputs[0] for log in LOGS if SERVICE[WRITER[log]].inputs}
+
+BATCHES = 20  # At most, between two looks: another model of the district may be behind.
 
 log = logging.getLogger("gridcall")
 
 
-class Follower:
-    """Reads the logs of a district into a projection, causes before their effects.
+class Written(Enum):
+    """The rows that were stored in a model: none, all that there were, or some of more."""
 
-    `version` counts what the pages can see; it grows with time, too. `is_current` is False until
-    all that was there has been read once. Meanwhile the follower replays.
+    NOTHING = 0
+    SOME = 1
+    MORE = 2
+
+
+class Follower:
+    """Reads the logs of a district into its models, and knows which one the pages read.
+
+    Several processes may follow a district: the one with the lease writes, all serve. `version`
+    counts what the pages can see; it grows with time, too. `served` is the model that they read.
     """
 
     def __init__(
@@ -48,118 +59,177 @@ class Follower:
         logs: Mapping[str, Source],
         notifier: Notifier,
         speed: float,
+        models: ModelStore,
+        pages: PageStore,
         outages: Outages | None = None,
     ) -> None:
         self.district = district
         self.logs = logs
         self.notifier = notifier
         self.speed = speed
-        self.projection = DistrictProjection()
-        self.watermarks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
         self.version = 0
-        self.is_current = False
-        self._rows = 0  # Of all logs, when the replay began.
-        self._values = SharedValues()
+        self.served: StoredModel | None = None
+        self.replay: Replay | None = None
+        self.watermarks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
+        self._models = models
+        self._pages = pages
+        self._writers: dict[int, ModelWriter] = {}
+        self._leased_at: dict[int, float] = {}
         self._complete = dict.fromkeys(LOGS, BEGINNING)  # All rows before this instant are read.
-        self._unapplied: dict[str, list[Row]] = {name: [] for name in LOGS}
+        self._boards: dict[int, Board] = {}  # Of this version, by the step that a page has.
         self._advanced_at = monotonic()
         self._read_at = -inf
         self._newer = asyncio.Event()
         self._backoff = Backoff()
-        self._outages = outages or Outages(log, "screen")
-        self._log = LogOnce(log, service="screen", district=district)
+        self._outages = outages or Outages(log, NAME)
+        self._log = LogOnce(log, service=NAME, district=district)
 
     async def run(self) -> None:
-        """Follow the logs until cancelled. A log that was cut back is read from its beginning."""
-        while True:
-            try:
-                await self._follow()
-                self._outages.end(self.district)
-                self._log.clear()
-                self._backoff.reset()
-            except Unavailable as fault:
+        """Follow the logs until cancelled, then let others write."""
+        try:
+            while True:
+                await self._try_once()
+        finally:
+            with suppress(Unavailable):
+                for model in self._writers:
+                    await self._models.release(model)
+
+    async def _try_once(self) -> None:
+        """Look at the logs, and wait for more."""
+        counts = {name: self.notifier.count(name, self.district) for name in (*LOGS, NAME)}
+        try:
+            has_more = await self.look()
+        except GridcallError as fault:
+            self._writers.clear()
+            if isinstance(fault, Unavailable):
                 self._outages.begin(self.district, fault)
-                await self._backoff.sleep()
-            except GridcallError as fault:
-                self._log.warning(f"all logs are read again: {fault}")
-                self.projection = DistrictProjection()
-                self.watermarks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
-                self._unapplied = {name: [] for name in LOGS}
-                self._complete = dict.fromkeys(LOGS, BEGINNING)
-                self.is_current = False
-                await self._backoff.sleep()
+            else:
+                self._log.warning(f"{self.district} retrying: {fault}")
+            await self._backoff.sleep()
+            return
+        self._outages.end(self.district)
+        self._log.clear()
+        self._backoff.reset()
+        if not has_more:
+            await self._wait_for_rows(counts)
 
-    async def _follow(self) -> None:
-        """Apply all rows that are there, wake the pages, and wait for more."""
-        counts = {name: self.notifier.count(name, self.district) for name in LOGS}
-        if not self.is_current:
-            heads = [await self.logs[name].watermark(self.district) for name in LOGS]
-            self._rows = sum(head.position for head in heads)
-        while await self.apply_batch():
-            self._read_at = monotonic()
-            await asyncio.sleep(0)
-        await self.read_watermarks()
-        self._read_at = monotonic()
-        if not self.is_current:
-            self.is_current = True
-            self._values = SharedValues()
-            gc.freeze()  # The cases live long: the collector would look at them again and again.
+    async def look(self) -> bool:
+        """Store rows that are there, and wake the pages. Tell if there are more rows to store."""
+        heads = {name: await self.logs[name].head(self.district) for name in LOGS}
+        models = await self._usable_models(heads)
+        results = [await self._write(model, heads) for model in models if model.version == VERSION]
+        if Written.SOME in results or Written.MORE in results:
+            models = await self._models.models(self.district)
+        self._note(heads, models)
         self._wake_pages()
-        await self._wait_for_rows(counts)
+        return Written.MORE in results
 
-    async def apply_batch(self) -> int:
-        """Apply the next rows of each log; return their number."""
-        for name in LOGS:
-            if not self._unapplied[name]:
-                after = self.projection.positions[name]
-                rows = await self.logs[name].read(self.district, after, BATCH)
-                self._unapplied[name] = list(rows)
-        ready = {name: self._ready_rows(name) for name in reversed(LOGS)}
-        if not self.is_current:
-            self._values.share(chain(*ready.values()))
-        self.projection.apply(*ready.values())
-        for name, rows in ready.items():
-            del self._unapplied[name][: len(rows)]
-            if rows:
-                self._advance(name, rows[-1].time)
-                self._complete[name] = max(self._complete[name], rows[-1].time)
-        return sum(map(len, ready.values()))
+    # ── Models ───────────────────────────────────────────────────────────────────────────────────
 
-    def _ready_rows(self, name: str) -> Sequence[Row]:
-        """Return the rows whose cause has been applied."""
-        rows, cause = self._unapplied[name], CAUSES.get(name)
-        if cause is None or not rows:
-            return list(rows)
-        applied = self.projection.positions[cause]
-        count = next((i for i, row in enumerate(rows) if row.input > applied), len(rows))
-        return rows[:count]
+    async def _usable_models(self, heads: Mapping[str, Head]) -> list[StoredModel]:
+        """Return the models of these logs, of which one has this version. Others go."""
+        models = [
+            model
+            for model in await self._models.models(self.district)
+            if await self._is_usable(model, heads)
+        ]
+        own = [model.state for model in models if model.version == VERSION]
+        if "live" in own and any(model.version < VERSION for model in models):
+            await self._models.abandon(self.district, VERSION)
+        if own:
+            return models
+        generations = {name: head.generation.number for name, head in heads.items()}
+        await self._models.build(self.district, VERSION, generations)
+        return await self._models.models(self.district)
 
-    async def read_watermarks(self) -> None:
-        """Read the head of each log. Raises Conflict if a log is shorter than what was read."""
-        before = self.now
-        for name in LOGS:
-            head = await self.logs[name].watermark(self.district)
-            self.watermarks[name] = self.watermarks[name]._replace(position=head.position)
-            self._advance(name, head.watermark)
-            if head.position == self.projection.positions[name]:
-                self._complete[name] = max(self._complete[name], head.watermark)
-            if head.position < self.projection.positions[name]:
-                raise Conflict(f"{name}/{self.district} ends before what was read of it")
+    async def _is_usable(self, model: StoredModel, heads: Mapping[str, Head]) -> bool:
+        """Tell if a model is of the logs that there are. One that is of others is dropped."""
+        if model.state == "dropped":
+            await self._models.sweep(model.id)
+            return False
+        for name, head in heads.items():
+            read = model.logs[name]
+            if read.generation == head.generation.number:
+                check_length(f"{name}/{self.district}", read, head)
+            elif not await self._models.follow(model, name, head.generation):
+                self._log.warning(f"{name}/{self.district} is another log: it is read again")
+                await self._models.drop(model.id)
+                return False
+        return True
+
+    async def _write(self, model: StoredModel, heads: Mapping[str, Head]) -> Written:
+        """Store rows that are there in a model, if this process has the lease on it."""
+        writer, rows = self._writer(model), 0
+        if not writer.has_read(heads) and not await self._has_lease(model):
+            for name, read in model.logs.items():  # Over Kafka, what nobody reads is in the way.
+                await self.logs[name].read(self.district, read.position, 1)
+            return Written.NOTHING
+        for _ in range(BATCHES):
+            rows += (count := await writer.write_batch(heads))
+            if not count:
+                break
+            self._leased_at[model.id] = monotonic()
+        else:
+            return Written.MORE
+        if model.state == "building" and writer.has_read(heads):
+            await self._models.swap(self.district, model)
+            return Written.SOME
+        return Written.SOME if rows else Written.NOTHING
+
+    def _writer(self, model: StoredModel) -> ModelWriter:
+        """Return the writer of a model, a new one if another process has written meanwhile."""
+        writer = self._writers.get(model.id)
+        if writer is None or not writer.goes_on_from(model):
+            writer = ModelWriter(self.district, model, self.logs, self._models)
+            self._writers[model.id] = writer
+        return writer
+
+    async def _has_lease(self, model: StoredModel) -> bool:
+        """Become, or stay, the writer of a model."""
+        is_owner = model.owner == self._models.owner
+        if is_owner and monotonic() < self._leased_at.get(model.id, -inf) + RENEWED_SECONDS:
+            return True
+        if not is_owner and not model.is_free:
+            return False
+        if has_lease := await self._models.lease(model.id):
+            self._leased_at[model.id] = monotonic()
+        return has_lease
+
+    def _note(self, heads: Mapping[str, Head], models: Sequence[StoredModel]) -> None:
+        """Note how far the logs are, and which model is served."""
+        before, served = self.now, served_model(models)
+        if served is None or self.served is None or served.id != self.served.id:
+            self._complete = dict.fromkeys(LOGS, BEGINNING)
+            self.watermarks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
+        for name, head in heads.items():
+            known = max(self.watermarks[name].watermark, head.mark.watermark)
+            self.watermarks[name] = Watermark(head.mark.position, known)
+            if served:
+                read = served.logs[name]
+                is_read = read.position >= head.mark.position
+                until = head.mark.watermark if is_read else read.time
+                self._complete[name] = max(self._complete[name], until)
+        self.served = served
+        self.replay = self._replay_of(heads, models)
+        self._read_at = monotonic()
         if self.now != before:
             self._advanced_at = monotonic()
 
-    def _advance(self, name: str, watermark: Instant) -> None:
-        """Advance the watermark of a log, unless it is further already."""
-        known = self.watermarks[name]
-        self.watermarks[name] = known._replace(watermark=max(watermark, known.watermark))
+    def _replay_of(self, heads: Mapping[str, Head], models: Sequence[StoredModel]) -> Replay | None:
+        """Return how far the model of this build is; None once it is live."""
+        own = [model for model in models if model.version == VERSION and model.state != "dropped"]
+        if not own or any(model.state == "live" for model in own):
+            return None
+        folded = sum(read.position for read in own[0].logs.values())
+        rows = sum(head.mark.position for head in heads.values())
+        return Replay(name=f"{NAME}/{self.district}", folded=folded, rows=rows)
+
+    # ── For the pages ────────────────────────────────────────────────────────────────────────────
 
     @property
-    def replay(self) -> Replay | None:
-        """The part of the logs that is read; None once they were read to their ends."""
-        if self.is_current or not self._rows:
-            return None
-        folded = sum(self.projection.positions.values())
-        return Replay(name=f"screen/{self.district}", folded=folded, rows=self._rows)
+    def is_current(self) -> bool:
+        """True once all that was there has been read into the served model."""
+        return self.served is not None and self.served.state == "live"
 
     def is_following(self) -> bool:
         """Tell if the logs were read a moment ago, perhaps not to their ends."""
@@ -167,16 +237,15 @@ class Follower:
 
     def _wake_pages(self) -> None:
         self.version += 1
+        self._boards.clear()
         self._newer.set()
         self._newer = asyncio.Event()
 
     async def _wait_for_rows(self, counts: Mapping[str, int]) -> None:
-        """Wait for a new row in any log, at most QUIET_SECONDS, and then for those close behind."""
+        """Wait for a new row or commit, at most QUIET_SECONDS, and then for those close behind."""
         waiting = {
-            asyncio.ensure_future(
-                self.notifier.wait(name, self.district, counts[name], QUIET_SECONDS)
-            )
-            for name in LOGS
+            asyncio.ensure_future(self.notifier.wait(name, self.district, count, QUIET_SECONDS))
+            for name, count in counts.items()
         }
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -197,30 +266,45 @@ class Follower:
 
     @property
     def as_of(self) -> Instant:
-        """The instant before which everything is in the projection, in each of the logs."""
+        """The instant before which everything is in the served model, in each of the logs."""
         return min(self._complete.values())
 
-    def live_payload(self, since: int) -> dict[str, Any]:
-        """Return a live message, with the grids that changed after a version of the projection."""
-        policies = self.projection.policies
+    def setting(self, name: str, otherwise: str = "") -> str:
+        """Return a setting of the served model: the digest of a content, or the time zone."""
+        return self.served.settings.get(name, otherwise) if self.served else otherwise
+
+    async def board(self, since: int) -> Board:
+        """Return the district as the last commit left it, with the grids that changed after a step.
+
+        Pages that have the same step share one. Raises Unavailable.
+        """
+        if self.served is None:
+            raise Unavailable(f"the screen has not begun to read {self.district!r}")
+        if since not in self._boards:
+            self._boards[since] = await self._pages.board(self.served.id, since)
+        return self._boards[since]
+
+    def live_payload(self, board: Board) -> dict[str, Any]:
+        """Return a live message."""
         return {
             "now": self.now,
             "speed": self.speed,
-            "zone": policies.zone if policies else "UTC",
+            "zone": self.setting(ZONE, "UTC"),
             "lag": self.lag(),
-            **district_payload(self.projection, since),
+            **board_payload(board),
         }
 
     def lag(self) -> dict[str, float]:
         """Return the rows that each stage and the screen have still to read, and the delay."""
-        projection, watermarks = self.projection, self.watermarks
+        logs, watermarks = self.served.logs if self.served else {}, self.watermarks
         waiting = {
             name: 0
             if watermarks[name].watermark >= watermarks[cause].watermark
-            else max(0, watermarks[cause].position - projection.applied[name])
+            else max(0, watermarks[cause].position - (logs[name].input if logs else 0))
             for name, cause in CAUSES.items()
         }
-        unread = sum(watermarks[name].position - projection.positions[name] for name in LOGS)
+        read = sum(each.position for each in logs.values())
+        unread = max(0, sum(mark.position for mark in watermarks.values()) - read)
         return {**waiting, "rows": unread, "seconds": round(self._delay_seconds(), 1)}
 
     def _delay_seconds(self) -> float:
@@ -229,3 +313,20 @@ class Follower:
         late = max(0, self.now - last) / 1e6 / self.speed if last > BEGINNING else 0
         stalled = monotonic() - self._advanced_at
         return max(late, stalled if stalled > STALLED_SECONDS else 0)
+
+
+def check_length(name: str, read: ReadLog, head: Head) -> None:
+    """Raise Halted for a log that is shorter than what was read of it."""
+    if head.mark.position < read.position:
+        raise Halted(
+            f"{name} ends at {head.mark.position}, but {read.position} was read: "
+            "if its service folds it again, this goes on by itself"
+        )
+
+
+def served_model(models: Sequence[StoredModel]) -> StoredModel | None:
+    """Return the model that pages read: a live one of this version, else of an earlier one, else
+    the one that is built.
+    """
+    known = [model for model in models if model.version <= VERSION and model.state != "dropped"]
+    return max(known, key=lambda model: (model.state == "live", model.version), default=None)

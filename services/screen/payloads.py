@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,7 +10,6 @@ import msgspec
 from casebook import Call, Case
 from eventlog.core.row import Row
 from events.catalogue import (
-    CallRaised,
     CaseQueued,
     CaseReassigned,
     CaseRouted,
@@ -21,63 +20,49 @@ from events.catalogue import (
     ReferenceAdopted,
     ReopenedWithoutDeadline,
 )
-from events.registry import TYPE_OF
-from screen.core.deadlines import Deadlines
-from screen.core.projection import LATEST_MAX, CaseFile, DistrictProjection, row_order
+from screen.core.case_file import LOGS, CaseFile
+from screen.core.fold import ListedEvent, event_name, row_order
+from screen.store.lists import CallPage, CasePage
+from screen.store.pages import Board
 
 Payload = dict[str, Any]
 E = TypeVar("E")
 
-OVERDUE_MAX = 200  # Of one answer.
 DECISIONS_MAX = 40  # Of the latest events.
 TOTALS = ("open", "overdue", "calling", "queued", "ended", "parked")
 LINE_COUNTS = ("accepted", "open", "overdue")
-GRID_COUNTS = ("open", "overdue", "calling")
 # Fields of events that other members of the payload have, or that name people.
 HIDDEN_FIELDS = frozenset({"by", "case", "issue", "source", "reference"})
 
 
-def district_payload(projection: DistrictProjection, since: int) -> Payload:
-    """Return a whole district; of its grids only those that changed after version `since`."""
+def board_payload(board: Board) -> Payload:
+    """Return a whole district; of its grids only those that the board has."""
+    totals = board.totals
     return {
-        "totals": {name: projection.totals[name] for name in TOTALS},
-        "lines": {line: line_payload(projection, line) for line in projection.lines},
-        "ladder": ladder_payload(projection),
-        "events": decisions_payload(projection),
-        "grids": {
-            grid: [projection.grids[grid][name] for name in GRID_COUNTS]
-            for grid, version in projection.grid_versions.items()
-            if version > since
+        "totals": {name: totals[name] for name in TOTALS},
+        "lines": {
+            line: {
+                **{name: figures[name] for name in LINE_COUNTS},
+                "latest": [case_payload(file) for file in board.latest[line]],
+            }
+            for line, figures in board.lines.items()
         },
+        "ladder": {
+            "grid": [case_payload(file) for file in board.deadlines],
+            **{level: calls_payload(calls) for level, calls in board.calls.items()},
+            "counts": {
+                "grid": totals["open"] - totals["overdue"],
+                **{level: totals[f"{level}_calls"] for level in board.calls},
+            },
+        },
+        "events": decisions_payload(board.events),
+        "grids": board.grids,
     }
 
 
-def line_payload(projection: DistrictProjection, line: str) -> Payload:
-    """Return the counts of a line and its latest cases."""
-    counts, files = projection.lines[line], projection.files
-    latest = [files[case] for case in reversed(projection.latest[line]) if case in files]
-    return {
-        **{name: counts[name] for name in LINE_COUNTS},
-        "latest": [case_payload(file) for file in latest],
-    }
-
-
-def ladder_payload(projection: DistrictProjection) -> Payload:
-    """Return who must act next: a grid on a case, a street or the district on a call."""
-    levels: Mapping[str, Deadlines] = {"grid": projection.running, **projection.called}
-    files = projection.files
-    return {
-        "grid": [case_payload(files[case]) for case in levels["grid"].first(LATEST_MAX)],
-        **{level: calls_payload(projection, level) for level in projection.called},
-        "counts": {level: len(deadlines) for level, deadlines in levels.items()},
-    }
-
-
-def calls_payload(projection: DistrictProjection, level: str) -> list[Payload]:
-    """Return the open calls to a level, the soonest limit first."""
-    calls = projection.called[level].first(LATEST_MAX)
-    files = [(projection.file_of_call(call), call) for call in calls]
-    return [call_payload(file.case, file.calls[call]) for file, call in files]
+def calls_payload(calls: Sequence[tuple[CaseFile, str]]) -> list[Payload]:
+    """Return open calls for a list."""
+    return [call_payload(file.case, file.calls[call]) for file, call in calls]
 
 
 def case_payload(file: CaseFile) -> Payload:
@@ -117,33 +102,37 @@ def call_payload(case: Case, call: Call) -> Payload:
     }
 
 
-def overdue_payload(projection: DistrictProjection, skip: int) -> Payload:
-    """Return the overdue cases, the longest overdue first, without the first `skip` of them."""
-    overdue, files = projection.overdue, projection.files
-    cases = [case_payload(files[case]) for case in overdue.first(OVERDUE_MAX, skip)]
-    return {"count": len(overdue), "cases": cases}
+def case_page_payload(page: CasePage, count: int) -> Payload:
+    """Return a page of a list of cases, the length of the list, and where the next page begins."""
+    cases = [case_payload(file) for file in page.files]
+    return {"count": count, "cases": cases, "next": str(page.next) if page.next else None}
 
 
-def decisions_payload(projection: DistrictProjection) -> list[Payload]:
+def call_page_payload(page: CallPage, count: int) -> Payload:
+    """Return a page of a list of calls, the length of the list, and where the next page begins."""
+    next_page = str(page.next) if page.next else None
+    return {"count": count, "calls": calls_payload(page.calls), "next": next_page}
+
+
+def decisions_payload(events: Sequence[tuple[ListedEvent, CaseFile | None]]) -> list[Payload]:
     """Return the latest events, the newest first: those of one decision on a case in one item."""
-    items: dict[tuple[str, int, str], Payload] = {}
-    for row in reversed(projection.events):
-        decision = row.log, row.position - row.step, row.subject
+    items: dict[tuple[int, int, str], Payload] = {}
+    for event, file in events:
+        decision = event.log, event.start, event.case
         if decision not in items:
             if len(items) == DECISIONS_MAX:
                 break
-            items[decision] = decision_payload(projection, row)
-        items[decision]["events"].insert(0, event_name(row))
+            items[decision] = decision_payload(event, file)
+        items[decision]["events"].insert(0, event.name)
     return list(items.values())
 
 
-def decision_payload(projection: DistrictProjection, row: Row) -> Payload:
+def decision_payload(event: ListedEvent, file: CaseFile | None) -> Payload:
     """Return a decision for a list, without its events. `id` is that of its last one."""
-    file = projection.files.get(row.subject)
-    case = file.case if file else Case(row.subject)
+    case = file.case if file else Case(event.case)
     return {
-        "id": row.id,
-        "ts": row.time,
+        "id": f"{LOGS[event.log]}/{event.position}",
+        "ts": event.time,
         "events": [],
         "case": case.id,
         "line": case.line,
@@ -152,32 +141,13 @@ def decision_payload(projection: DistrictProjection, row: Row) -> Payload:
     }
 
 
-def event_name(row: Row) -> str:
-    """Return the type of an event without prefix and version.
-
-    A call also names its level, and a reassignment the queue if it leads there.
-    """
-    match row.event:
-        case CallRaised(to_level=level):
-            return f"{type_name(row)}.{level}"
-        case CaseReassigned(queued=True):
-            return f"{type_name(row)}.queued"
-        case _:
-            return type_name(row)
-
-
-def type_name(row: Row) -> str:
-    """Return the type of an event without prefix and version."""
-    return TYPE_OF[type(row.event)].short
-
-
-def case_file_payload(file: CaseFile) -> Payload:
+def life_payload(file: CaseFile, life: Sequence[Row]) -> Payload:
     """Return the life of a case, and the reasons for its place and its deadline."""
-    rows = sorted(file.rows, key=row_order)
+    rows = sorted(life, key=row_order)
     return {
         "case": case_payload(file),
-        "why_here": place_payload(file),
-        "why_due": clock_payload(present_clock(file)),
+        "why_here": place_payload(rows),
+        "why_due": clock_payload(present_clock(rows)),
         "timeline": timeline_payload(rows),
     }
 
@@ -195,14 +165,14 @@ def timeline_payload(rows: Sequence[Row]) -> list[Payload]:
     return list(items.values())
 
 
-def last_event(file: CaseFile, kind: type[E]) -> E | None:
+def last_event(rows: Sequence[Row], kind: type[E]) -> E | None:
     """Return the last event of a kind in the life of a case."""
-    return next((row.event for row in reversed(file.rows) if isinstance(row.event, kind)), None)
+    return next((row.event for row in reversed(rows) if isinstance(row.event, kind)), None)
 
 
-def present_clock(file: CaseFile) -> ClockStarted | None:
+def present_clock(rows: Sequence[Row]) -> ClockStarted | None:
     """Return the start of the clock that gave a case its deadline; None if it has none."""
-    for row in reversed(file.rows):
+    for row in reversed(rows):
         match row.event:
             case ClockStarted() as clock:
                 return clock
@@ -212,21 +182,21 @@ def present_clock(file: CaseFile) -> ClockStarted | None:
 
 
 def last_placement(
-    file: CaseFile,
+    rows: Sequence[Row],
 ) -> CaseRouted | CaseQueued | CaseWithheld | CaseReassigned | None:
     """Return the last event that gave the case a place."""
-    for row in reversed(file.rows):
+    for row in reversed(rows):
         if isinstance(row.event, CaseRouted | CaseQueued | CaseWithheld | CaseReassigned):
             return row.event
     return None
 
 
-def place_payload(file: CaseFile) -> Payload | None:
+def place_payload(rows: Sequence[Row]) -> Payload | None:
     """Return the claims about the place, the one that won, and the reference data used."""
-    placed = last_placement(file)
+    placed = last_placement(rows)
     if placed is None:
         return None
-    issue = last_event(file, IssueReported)
+    issue = last_event(rows, IssueReported)
     return {
         "by": placed.located_by,
         "claims": [claim_payload(claim) for claim in issue.claims] if issue else [],

@@ -7,7 +7,7 @@ import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
@@ -20,10 +20,21 @@ from events.errors import Unavailable
 from events.reference_data import GridMap, Names
 from httpedge.caller import caller_of
 from httpedge.open_requests import OpenRequest, OpenRequests
+from httpedge.problems import Problem
+from screen.core.lists import CaseList, Place, parse_place
 from screen.core.map_svg import map_payload
 from screen.follower import Follower
-from screen.payloads import LINE_COUNTS, TOTALS, case_file_payload, overdue_payload
+from screen.lives import read_life
+from screen.payloads import (
+    LINE_COUNTS,
+    TOTALS,
+    call_page_payload,
+    case_page_payload,
+    life_payload,
+)
 from screen.rendering import render
+from screen.store import ListStore, PageStore, StoredModel
+from screen.store.lists import FIRST_CALL
 from screen.tracking import ScreenTracker
 from screen.unavailable import PageRoute
 from screen.words import choose_language, words
@@ -69,16 +80,22 @@ class Screen:
     """
 
     def __init__(
-        self, contents: Callable[[str], Awaitable[Mapping[str, bytes]]], closing: asyncio.Event
+        self,
+        contents: Callable[[str], Awaitable[Mapping[str, bytes]]],
+        pages: PageStore,
+        lists: ListStore,
+        closing: asyncio.Event,
     ) -> None:
         self.followers: dict[str, Follower] = {}
+        self.pages = pages
+        self.lists = lists
         self.closing = closing
         self._contents = contents
         self._maps: dict[tuple[str, str], RenderedMap] = {}
 
     async def rendered_map(self, follower: Follower) -> RenderedMap:
         """Return the map in force, or an empty one before the first adoption."""
-        digests = self._digest(follower, "map"), self._digest(follower, "names")
+        digests = follower.setting("map"), follower.setting("names")
         if digests not in self._maps:
             contents = {**await self._contents(digests[0]), **await self._contents(digests[1])}
             if digests[0] not in contents:
@@ -90,10 +107,6 @@ class Screen:
         """Return the name of a district in a language, else in Chinese, else its code."""
         names = (await self.rendered_map(self.followers[district])).names
         return names.get(language) or names.get("zh") or district
-
-    def _digest(self, follower: Follower, kind: str) -> str:
-        reference = follower.projection.references.get(kind)
-        return reference.digest if reference else ""
 
 
 def render_map(contents: Mapping[str, bytes], map_digest: str, names_digest: str) -> RenderedMap:
@@ -128,6 +141,60 @@ def not_found(detail: str) -> Response:
     """Return 404 with problem details."""
     body = {"type": "about:blank", "title": "Not found", "status": 404, "detail": detail}
     return Response(msgspec.json.encode(body), 404, HEADERS, "application/problem+json")
+
+
+class ListQuery(NamedTuple):
+    """A list of cases as an address names it, and the place after which the page begins."""
+
+    name: str
+    line: str
+    grid: str
+    after: str
+
+    def case_list(self) -> CaseList:
+        """Return the list."""
+        if self.grid:
+            return CaseList(self.name, "grid", self.grid)
+        return CaseList(self.name, "line", self.line) if self.line else CaseList(self.name)
+
+
+def list_query(
+    name: Annotated[str, Query(alias="list")] = "open",
+    line: str = "",
+    grid: str = "",
+    after: str = "",
+) -> ListQuery:
+    """Return the list that a request names."""
+    return ListQuery(name, line, grid, after)
+
+
+Listed = Annotated[ListQuery, Depends(list_query)]
+CalledLevel = Literal["street", "district"]
+
+
+def place_after(text: str, start: Place) -> Place:
+    """Return the place that a request names, or the start. Raises Problem 422."""
+    try:
+        return parse_place(text) if text else start
+    except ValueError as fault:
+        raise Problem(422, "invalid", "Invalid", f"after: {fault}") from fault
+
+
+def length_of(of: CaseList, figures: Mapping[str, int]) -> int:
+    """Return the length of a list."""
+    if of.name == "running":
+        return figures["open"] - figures["overdue"]
+    return figures[of.name]
+
+
+def served_model_id(screen: Screen, district: str) -> int:
+    """Return the model that is served. Raises Problem 404, and Unavailable before there is one."""
+    follower = screen.followers.get(district)
+    if follower is None:
+        raise Problem(404, "not-found", "Not found", f"there is no district {district!r}")
+    if follower.served is None:
+        raise Unavailable(f"the screen has not begun to read {district!r}")
+    return follower.served.id
 
 
 def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
@@ -165,24 +232,33 @@ def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
         rendered = await screen.rendered_map(screen.followers[district])
         return body_response(request, rendered.body, "application/json")
 
-    @router.get("/screen/{district}/overdue")
-    async def overdue(
-        request: Request, district: str, skip: Annotated[int, Query(ge=0)] = 0
+    @router.get("/screen/{district}/cases")
+    async def cases(request: Request, district: str, listed: Listed) -> Response:
+        model = served_model_id(screen, district)
+        of = listed.case_list()
+        if not of.is_known:
+            return not_found(f"there is no list {of.name!r} of a {of.of}")
+        place = place_after(listed.after, of.start)
+        page = await screen.lists.cases(model, of, place)
+        figures = await screen.pages.figures(model, of)
+        return json_response(request, case_page_payload(page, length_of(of, figures)))
+
+    @router.get("/screen/{district}/calls")
+    async def calls(
+        request: Request, district: str, level: CalledLevel, after: str = ""
     ) -> Response:
-        if district not in screen.followers:
-            return not_found(f"there is no district {district!r}")
-        projection = screen.followers[district].projection
-        return json_response(request, overdue_payload(projection, skip))
+        model = served_model_id(screen, district)
+        page = await screen.lists.calls(model, level, place_after(after, FIRST_CALL))
+        figures = await screen.pages.figures(model, CaseList("open"))
+        return json_response(request, call_page_payload(page, figures[f"{level}_calls"]))
 
     @router.get("/screen/{district}/cases/{case}")
     async def case(request: Request, district: str, case: str) -> Response:
-        follower = screen.followers.get(district)
-        file = follower.projection.files.get(case) if follower else None
+        file = await screen.lists.case(served_model_id(screen, district), case)
         if file is None:
-            return not_found(
-                "the screen does not remember this case; gridcall tail cases --subject shows it"
-            )
-        return json_response(request, case_file_payload(file))
+            return not_found("the screen knows no such case; it may not have read its log so far")
+        life = await read_life(file, district, screen.followers[district].logs)
+        return json_response(request, life_payload(file, life))
 
     @router.get("/screen/{district}/live", response_class=EventSourceResponse)
     async def live(
@@ -240,19 +316,29 @@ async def live_messages(
 ) -> AsyncIterator[bytes]:
     """Yield the messages for one page.
 
-    The stream ends with the server, and when the projection is folded again: then the page connects
-    again and gets all grids. Nothing more is sent as soon as its key has `ended`.
+    The stream ends with the server, without a database, and with the model that it began with. Then
+    the page connects again and gets all grids. Nothing more is sent once its key has `ended`.
     """
-    version, since = -1, 0
-    projection = follower.projection
-    while not screen.closing.is_set() and follower.projection is projection:
+    step, model = -1, follower.served
+    version = -1 if model else follower.version
+    while not screen.closing.is_set() and is_same(model, follower.served):
         await wait_for_first(follower.wait_for_newer(version), screen.closing.wait(), ended.wait())
         if ended.is_set():
             break
         version = follower.version
-        yield msgspec.json.encode(follower.live_payload(since))
-        since = projection.version
+        try:
+            board = await follower.board(step)
+        except Unavailable:
+            break
+        model = model or follower.served
+        yield msgspec.json.encode(follower.live_payload(board))
+        step = board.step
         await wait_for_first(screen.closing.wait(), ended.wait(), seconds=PAUSE_SECONDS)
+
+
+def is_same(before: StoredModel | None, now: StoredModel | None) -> bool:
+    """Tell if a page can go on: it has seen nothing, or the counts of this model."""
+    return before is None or (now is not None and before.id == now.id)
 
 
 async def wait_for_first(*waits: Coroutine[Any, Any, Any], seconds: float | None = None) -> None:

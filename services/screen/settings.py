@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from eventlog.settings import ServiceSettings, peer_setting, port_setting
+from eventlog.settings import StoringSettings, peer_setting, port_setting
 from events.topology import SERVICE
 
 
-class ScreenSettings(ServiceSettings):
-    """The settings of screen, which stores nothing and reads three logs."""
+class ScreenSettings(StoringSettings):
+    """The settings of screen, which reads three logs into a read model."""
 
     port: int = port_setting(SERVICE["screen"].port)
     intake_url: str = peer_setting("intake", SERVICE["intake"].port)

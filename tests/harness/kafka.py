@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
 
-from eventlog.core.row import Generation, Row, Watermark
+from eventlog.core.row import Generation, Head, Row, Watermark
 from eventlog.kafka.administration import apply
 from eventlog.kafka.publisher import Publisher
 from eventlog.kafka.reader import KafkaLog
@@ -67,6 +67,10 @@ class RecordedLog:
     async def generation(self, shard: str) -> Generation:
         self._record("generation")
         return await self.log.generation(shard)
+
+    async def head(self, shard: str) -> Head:
+        self._record("head")
+        return await self.log.head(shard)
 
     def _record(self, what: str) -> None:
         self.requests.append(what)

@@ -36,6 +36,7 @@ from intake.acceptor import Acceptor
 from intake.item_codec import item_of
 from intake.store import IntakeStore
 from intake.tables import METADATA as INTAKE
+from screen.tables import METADATA as SCREEN
 from tests.contract.log_contract import (
     CONTRACT,
     SHARD,
@@ -185,6 +186,7 @@ async def test_every_connection_of_the_runtime_has_its_settings(database: str) -
         ("routing", metadata_of("routing", defers=True)),
         ("escalation", metadata_of("escalation", defers=True)),
         ("assessment", ASSESSMENT),
+        ("screen", SCREEN),
     ],
 )
 def test_the_migrations_make_the_schema(service: str, metadata: MetaData, database: str) -> None:

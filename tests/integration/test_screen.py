@@ -76,7 +76,8 @@ def test_a_posted_issue_is_on_the_live_stream_with_its_life_and_its_reasons(
         ["clock-started"],
         ["deadline-missed", "call-raised.street"],
     ]
-    overdue = httpx.get(f"{process.url}/screen/exampleville/overdue", headers=basic(key)).json()
+    url = f"{process.url}/screen/exampleville/cases"
+    overdue = httpx.get(url, params={"list": "overdue"}, headers=basic(key)).json()
     assert (overdue["count"], [shown["case"] for shown in overdue["cases"]]) == (1, [case])
     assert not any(
         "by" in each["detail"] or "worker" in each["detail"] for each in life["timeline"]
@@ -122,7 +123,8 @@ def test_the_map_is_drawn_and_compressed(live: tuple[Process, str]) -> None:
         "/",
         "/screen/exampleville/map",
         "/screen/exampleville/live",
-        "/screen/exampleville/overdue",
+        "/screen/exampleville/cases?list=overdue",
+        "/screen/exampleville/calls?level=street",
         "/screen/exampleville/cases/x",
     ],
 )

@@ -21,7 +21,7 @@ from tests.harness.postgres import execute
 from tests.harness.waiting import wait_until
 
 DISTRICT = "exampleville"
-SERVICES = ("intake", "routing", "escalation", "assessment")
+SERVICES = ("intake", "routing", "escalation", "assessment", "screen")
 OVERDUE = "2020-01-01T00:00:00Z"
 
 # Every link again, as an attacker with all rights would compute it.
@@ -54,7 +54,7 @@ FROM intake.log l WHERE l.pos = {LAST};
 DELETE FROM escalation.log; DELETE FROM routing.log;
 DELETE FROM escalation.shard; DELETE FROM routing.shard;
 DELETE FROM assessment.fact; DELETE FROM assessment.merged; DELETE FROM assessment.log;
-DELETE FROM assessment.shard
+DELETE FROM assessment.shard; DELETE FROM screen.progress; DELETE FROM screen.model
 """
 NEW_TRACKING_KEY = """
 UPDATE intake.tracking_key SET key = sha256(key);
@@ -215,12 +215,50 @@ ASSESSMENT = {
     "an evaluation is made up": "INSERT INTO assessment.log "
     "SELECT * FROM escalation.log WHERE pos = 4",
 }
+ONE_CASE = "id = (SELECT min(id) FROM screen.case_file)"
+OF_A_CASE = {
+    "line": "'petition'", "reference": "'x'", "grid": "'x'", "due": "due + 1",
+    "accepted": "accepted + 1", "ended": "1", "open": "NOT open", "running": "NOT running",
+    "overdue": "NOT overdue", "calling": "NOT calling", "queued": "NOT queued",
+    "parked": "NOT parked", "file": "file || '\\x00'",
+}  # fmt: skip
+SCREEN = {
+    **{
+        f"the {column} of a case is another one": "UPDATE screen.case_file "
+        f"SET {column} = {value} WHERE {ONE_CASE}"
+        for column, value in OF_A_CASE.items()
+    },
+    "a case is gone": f"DELETE FROM screen.case_file WHERE {ONE_CASE}",
+    "a case is made up": "INSERT INTO screen.case_file SELECT model, 'x', line, reference, grid, "
+    "due, accepted, ended, open, running, overdue, calling, queued, parked, file "
+    f"FROM screen.case_file WHERE {ONE_CASE}",
+    "a call is gone": "DELETE FROM screen.call WHERE id = (SELECT min(id) FROM screen.call)",
+    "a call is later": "UPDATE screen.call SET due = due + 1",
+    "a call is to the district": "UPDATE screen.call SET level = 'district'",
+    "a call is made up": "INSERT INTO screen.call SELECT model, 'x', case_id, level, due "
+    "FROM screen.call LIMIT 1",
+    "a count is another one": "UPDATE screen.tally SET open = open + 1 WHERE of = 'line'",
+    "a count of a grid is another one": "UPDATE screen.tally SET overdue = 0 WHERE of = 'grid'",
+    "a count is gone": "DELETE FROM screen.tally WHERE of = 'grid'",
+    "a count is made up": "INSERT INTO screen.tally (model, of, code, open, step) "
+    "SELECT model, 'grid', 'x', 1, 1 FROM screen.tally WHERE of = 'line' LIMIT 1",
+    "an event is another one": "UPDATE screen.event SET name = 'case-closed'",
+    "an event is gone": "DELETE FROM screen.event WHERE ts = (SELECT min(ts) FROM screen.event)",
+    "an event is made up": "INSERT INTO screen.event SELECT model, ts + 1, log, pos, start, name, "
+    "case_id FROM screen.event LIMIT 1",
+    "more was read than there is": "UPDATE screen.progress SET pos = pos + 1 WHERE log = 'cases'",
+    "less was read": "UPDATE screen.progress SET pos = pos - 1 WHERE log = 'calls'",
+    "another input was read": "UPDATE screen.progress SET input = input + 1 WHERE log = 'cases'",
+    "nothing was read": "DELETE FROM screen.progress WHERE log = 'intake'",
+    "the map is another one": "UPDATE screen.model SET settings = '{}'",
+}
 TAMPERINGS = {
     **{f"intake: {name}": sql for name, sql in INPUTS.items()},
     **{f"identity: {name}": sql for name, sql in IDENTITIES.items()},
     **{f"tables of intake: {name}": sql for name, sql in TABLES_OF_INTAKE.items()},
     **STAGES,
     **{f"assessment: {name}": sql for name, sql in ASSESSMENT.items()},
+    **{f"screen: {name}": sql for name, sql in SCREEN.items()},
 }
 
 # These leave a record that contradicts nothing. Only a head from before them shows it.
@@ -243,6 +281,9 @@ NOT_EVIDENCE = {
     "VALUES ('exampleville', 1, 'x', clock_timestamp())",
     "what a key may do from now on": "UPDATE intake.key SET revoked = clock_timestamp(), lines = "
     "'{}'",
+    "the lease and the commits of a read model": "UPDATE screen.model SET owner = 'x', step = 9",
+    "a read model that is not served": "INSERT INTO screen.model (shard, version, state) "
+    "VALUES ('exampleville', 0, 'live')",
     "time that has passed without an input": "UPDATE intake.shard SET ts = ts + 1",
 }
 
@@ -275,7 +316,8 @@ def city(postgres: str) -> tuple[str, Verified]:
 
 
 def is_settled(verified: Verified) -> bool:
-    return verified.difference is None and not verified.behind and verified.facts == 4
+    is_equal = verified.difference is None and not verified.behind
+    return is_equal and verified.facts == verified.cases == 4
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from events.topology import SERVICES, WRITER
+from events.topology import SERVICES
 from tests.harness.paths import ROOT
 
 CODE = ("libs", "services", "gridcall")
@@ -18,7 +18,7 @@ STATEMENT = re.compile(
     r"|CREATE (OR REPLACE )?\w+)\b",
     re.DOTALL,
 )
-SCHEMAS = "|".join(WRITER.values())
+SCHEMAS = "|".join(service.name for service in SERVICES)
 OWN_TABLE = re.compile(rf"\b({SCHEMAS})\.[a-z_]+")
 CATALOGUE_OF_POSTGRES = re.compile(r"\b(FROM|JOIN) (pg_\w+|generate_series|unnest)\b")
 PROGRAM_FILES = ("__main__.py", "app.py", "settings.py")

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import io
 import logging
 import sys
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from eventlog.condition import Replay
-from eventlog.core.log import MemoryLog
-from eventlog.core.row import Draft, Row
-from eventlog.notifier import Notifier
 from eventlog.readiness import Obstacle, reasons
 from eventlog.replay_progress import LOG_SECONDS, ReplayLog, describe_replays
 from gridcall.cli.replay_line import CLEAR_LINE, draw_replays
-from screen.core.projection import LOGS
-from screen.follower import Follower
-from tests.harness.city import issue
 
 HALF_A_MINUTE = 30.0
 OBSTACLES = [Obstacle("cases/a", "halted"), Obstacle("cases/b", "halted")]
@@ -50,49 +40,6 @@ def test_anyone_else_reads_no_district() -> None:
 @pytest.mark.parametrize("named", [True, False])
 def test_a_service_without_any_district_is_ready(named: bool) -> None:
     assert reasons("routing", 0, [], [], named=named) == []
-
-
-# ── The screen ───────────────────────────────────────────────────────────────────────────────────
-
-
-class Slow(MemoryLog):
-    """A log whose last row is read only once it may be."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.may_go_on = asyncio.Event()
-        self.is_waiting = asyncio.Event()
-
-    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
-        rows = await super().read(shard, after, limit)
-        if rows and after == 0:
-            return rows[:-1]
-        if rows:
-            self.is_waiting.set()
-            await self.may_go_on.wait()
-        return rows
-
-
-async def test_the_screen_replays_until_it_has_read_all_logs_once() -> None:
-    slow = Slow("intake")
-    logs: dict[str, Any] = {name: MemoryLog(name) for name in LOGS} | {"intake": slow}
-    drafts = [Draft(10, f"i{i}", issue()) for i in range(4)]
-    await slow.append("city", drafts)
-    follower = Follower("city", logs, Notifier(), 1.0)
-    assert follower.replay is None, "nothing is known of the logs yet"
-    assert not follower.is_following()
-    running = asyncio.create_task(follower.run())
-    async with asyncio.timeout(HALF_A_MINUTE):
-        await slow.is_waiting.wait()
-        assert follower.replay == Replay(name="screen/city", folded=3, rows=4)
-        assert follower.is_following()
-        frozen = gc.get_freeze_count()
-        slow.may_go_on.set()
-        await follower.wait_for_newer(0)
-    assert follower.replay is None
-    assert gc.get_freeze_count() > frozen
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
 
 
 # ── While replays last ───────────────────────────────────────────────────────────────────────────

@@ -21,7 +21,6 @@ from events.errors import Halted
 from events.registry import UnknownEvent
 from events.topology import DECIDER_VERSION
 from gridcall.pipeline import pipeline
-from screen.core.projection import DistrictProjection
 from tests.harness.city import CONTENTS, IN_0101, MAP_ADOPTED, POLICIES_SENT, ROSTER_SENT
 from tests.harness.versions import (
     BEFORE,
@@ -261,18 +260,6 @@ def test_a_stage_does_not_replay_a_row_of_its_own_of_an_unknown_type() -> None:
     stage = pipeline(CONTENTS)[0].make(CITY)
     with pytest.raises(Halted, match="cases/city/1 is a gridcall"):
         stage.replay([Row("cases", CITY, 1, 1, 1, 1, "a", 1, "intake/city/1", UNKNOWN)])
-
-
-def test_the_screen_passes_a_row_of_an_unknown_type_and_counts_its_position() -> None:
-    district = District(MID_LOG)
-    catch_up(district.runner())
-    *rows, last = district.rows()
-    projection, passing = DistrictProjection(), DistrictProjection()
-    projection.apply(rows)
-    passing.apply([*rows, last._replace(event=UNKNOWN)])
-    assert passing.positions["cases"] == projection.positions["cases"] + 1
-    assert passing.totals == projection.totals
-    assert passing.files.keys() == projection.files.keys()
 
 
 # ── Keys and timers of a version ─────────────────────────────────────────────────────────────────

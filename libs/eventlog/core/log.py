@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from eventlog.core.decider import REFERENCE
-from eventlog.core.row import Draft, Generation, Progress, Row, Watermark
+from eventlog.core.row import Draft, Generation, Head, Progress, Row, Watermark
 from events.errors import Conflict, Truncated
 from events.instants import BEGINNING, Instant
 
@@ -34,6 +34,9 @@ class Source(Protocol):
 
     async def generation(self, shard: str) -> Generation:
         """Return the generation of the shard; number 0 while there is none."""
+
+    async def head(self, shard: str) -> Head:
+        """Return the watermark and the generation of the shard, at one instant."""
 
 
 class OutcomeSource(Source, Protocol):
@@ -200,6 +203,9 @@ class MemoryLog:
 
     async def generation(self, shard: str) -> Generation:
         return Generation(1)
+
+    async def head(self, shard: str) -> Head:
+        return Head(await self.watermark(shard), await self.generation(shard), b"")
 
     def acknowledge(self, reader: str, shard: str, position: int) -> None:
         """Drop the rows that no reader needs any more; this one needs none up to `position`."""

@@ -17,7 +17,7 @@ from itertools import islice
 from time import monotonic
 
 from eventlog.core.log import Source
-from eventlog.core.row import Generation, Row, Watermark
+from eventlog.core.row import Generation, Head, Row, Watermark
 from eventlog.kafka.follower import TopicFollower
 from eventlog.kafka.shard_buffer import ShardBuffer
 from eventlog.kafka.topics import Cluster
@@ -100,6 +100,11 @@ class KafkaLog:
     async def generation(self, shard: str) -> Generation:
         """Return the generation of the writer's log."""
         return await self.writer.generation(shard)
+
+    async def head(self, shard: str) -> Head:
+        """Return the watermark, and the generation of the rows that are read here."""
+        generation = (await self._buffer(shard, 0)).generation
+        return Head(await self.watermark(shard), generation, b"")
 
     async def _buffer(self, shard: str, after: int) -> ShardBuffer:
         buffer = self._buffers.get(shard)

@@ -44,14 +44,17 @@ async function refresh() {
 // Return the pages of the list as one, null without an answer.
 async function fetchPages() {
   const list = { count: 0, cases: [] };
+  let next = "";
   try {
     for (let page = 0; page < shown; page += 1) {
-      const skip = list.cases.length;
-      const response = await fetch(`/screen/${DISTRICT}/overdue?skip=${skip}`);
+      const after = encodeURIComponent(next);
+      const response = await fetch(`/screen/${DISTRICT}/cases?list=overdue&after=${after}`);
       if (!response.ok) return null;
-      const { count, cases } = await response.json();
+      const { count, cases, next: more } = await response.json();
       list.count = count;
       list.cases.push(...cases);
+      if (!more) break;
+      next = more;
     }
   } catch {
     return null;

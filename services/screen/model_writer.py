@@ -1,0 +1,84 @@
+"""The writer of one model: it folds the next rows of each log, causes before their effects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from eventlog.core.log import Source
+from eventlog.core.row import Head, Row
+from eventlog.core.versions import foldable
+from events.topology import SERVICE, WRITER
+from screen.core.case_file import LOGS
+from screen.core.fold import Fold, concerned_cases
+from screen.store import ModelStore, StoredModel
+
+BATCH = 200  # Rows of each log at once, so that the intake API of the same process is not delayed.
+BUILD_BATCH = 1_000  # Rows of each log at once while a model is built: the more, the fewer writes.
+# Log → the log of which its rows are the effects.
+CAUSES = {log: SERVICE[WRITER[log]].inputs[0] for log in LOGS if SERVICE[WRITER[log]].inputs}
+
+
+class ModelWriter:
+    """Folds the logs of a district into a model on which this process has the lease.
+
+    `position` is the last position read of each log. No case is kept from one batch to the next.
+    """
+
+    def __init__(
+        self, district: str, model: StoredModel, logs: Mapping[str, Source], store: ModelStore
+    ) -> None:
+        self.model = model
+        self.positions = {name: read.position for name, read in model.logs.items()}
+        self._district = district
+        self._logs = logs
+        self._store = store
+        self._batch = BATCH if model.state == "live" else BUILD_BATCH
+        self._unread: dict[str, list[Row]] = {name: [] for name in LOGS}
+
+    async def write_batch(self, heads: Mapping[str, Head]) -> int:
+        """Fold and store the next rows of each log up to its head; return their number.
+
+        Raises Conflict if another process has written the model, and Outdated before a row of a
+        type that this build does not know.
+        """
+        for name in LOGS:
+            after = self.positions[name]
+            if not self._unread[name] and after < heads[name].mark.position:
+                rows = await self._logs[name].read(self._district, after, self._batch)
+                self._unread[name] = foldable(rows)
+        ready = {name: self._ready_rows(name) for name in LOGS}
+        if count := sum(map(len, ready.values())):
+            await self._fold(ready)
+        return count
+
+    def goes_on_from(self, model: StoredModel) -> bool:
+        """Tell if nobody else has written the model since."""
+        return self.model.step == model.step and self.model.state == model.state
+
+    def has_read(self, heads: Mapping[str, Head]) -> bool:
+        """Tell if all rows up to the heads of the logs are read."""
+        return all(self.positions[name] >= head.mark.position for name, head in heads.items())
+
+    def _ready_rows(self, name: str) -> Sequence[Row]:
+        """Return the rows whose cause has been read, perhaps in this batch."""
+        rows, cause = self._unread[name], CAUSES.get(name)
+        if cause is None or not rows:
+            return rows
+        read = self.positions[cause]
+        count = next((i for i, row in enumerate(rows) if row.input > read), len(rows))
+        return rows[:count]
+
+    async def _fold(self, ready: Mapping[str, Sequence[Row]]) -> None:
+        cases = concerned_cases(row for rows in ready.values() for row in rows)
+        fold = Fold(await self._store.files(self.model.id, cases), self.model.settings)
+        for rows in ready.values():
+            for start in range(0, len(rows), BATCH):
+                fold.apply(rows[start : start + BATCH])
+                await asyncio.sleep(0)
+        fold.finish()
+        await self._store.commit(self.model, fold)
+        self.model = self.model._replace(step=self.model.step + 1, settings=fold.settings)
+        self.positions |= fold.positions
+        for name, rows in ready.items():
+            self._unread[name] = self._unread[name][len(rows) :]

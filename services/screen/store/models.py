@@ -1,0 +1,331 @@
+"""The models of a district: one is live, another one may be built beside it.
+
+A process takes a lease on a model when there are rows to write, so that others need not fold the
+same. The lease protects nothing: the fence of each commit does. It is the number of commits,
+`step`, which moves with the positions of the logs and with every change in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import asyncpg
+import msgspec
+
+from eventlog.core.row import Generation
+from eventlog.postgres.lease import LEASE_SECONDS
+from eventlog.postgres.pool import Database
+from events.errors import Conflict
+from events.instants import Instant
+from screen.core.case_file import LINE_FIGURES, CaseFile, limit_of
+from screen.core.fold import EVENTS_MAX, Fold
+from screen.store.packing import pack_file, unpack_file
+
+ABANDONED_SECONDS = 60.0  # A model of an earlier build that nobody has written for so long goes.
+SWEPT_ROWS = 5_000  # At once.
+
+MODELS = """
+SELECT m.id, m.version, m.state, m.step, m.settings, m.owner,
+  m.leased_until < clock_timestamp() AS is_free, p.log, p.pos, p.input, p.ts, p.generation
+FROM screen.model m JOIN screen.progress p ON p.model = m.id
+WHERE m.shard = $1 ORDER BY m.version, m.id
+"""
+BUILD = """
+INSERT INTO screen.model (shard, version, state) VALUES ($1, $2, 'building')
+ON CONFLICT DO NOTHING RETURNING id
+"""
+BEGIN = """
+INSERT INTO screen.progress (model, log, pos, input, ts, generation) VALUES ($1, $2, 0, 0, $3, $4)
+"""
+LEASE = """
+UPDATE screen.model SET owner = $2, leased_until = clock_timestamp() + make_interval(secs => $3)
+WHERE id = $1 AND state <> 'dropped' AND (owner = $2 OR leased_until < clock_timestamp())
+RETURNING id
+"""
+RELEASE = """
+UPDATE screen.model SET leased_until = '-infinity' WHERE id = $1 AND owner = $2
+"""
+FENCE = """
+UPDATE screen.model SET step = step + 1, settings = $4,
+  leased_until = clock_timestamp() + make_interval(secs => $5)
+WHERE id = $1 AND step = $2 AND owner = $3 AND state <> 'dropped' RETURNING shard
+"""
+ADVANCE = """
+UPDATE screen.progress p SET pos = k.pos, input = k.input, ts = k.ts
+FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (log, pos, input, ts)
+WHERE p.model = $1 AND p.log = k.log
+"""
+FOLLOW = """
+UPDATE screen.progress SET generation = $3
+WHERE model = $1 AND log = $2 AND pos <= $4 AND generation = $5 RETURNING pos
+"""
+DROP = "UPDATE screen.model SET state = 'dropped' WHERE id = $1"
+SUPERSEDE = """
+UPDATE screen.model SET state = 'dropped'
+WHERE shard = $1 AND version = $2 AND state = 'live' AND id <> $3
+"""
+SWAP = "UPDATE screen.model SET state = 'live' WHERE id = $1 AND state = 'building' RETURNING id"
+ABANDON = """
+UPDATE screen.model SET state = 'dropped'
+WHERE shard = $1 AND version < $2 AND state <> 'dropped'
+  AND leased_until < clock_timestamp() - make_interval(secs => $3)
+"""
+SWEEPS = (
+    """
+DELETE FROM screen.case_file WHERE model = $1
+AND id IN (SELECT id FROM screen.case_file WHERE model = $1 ORDER BY id LIMIT $2)
+""",
+    """
+DELETE FROM screen.call WHERE model = $1
+AND id IN (SELECT id FROM screen.call WHERE model = $1 ORDER BY id LIMIT $2)
+""",
+)
+FORGET = (
+    "DELETE FROM screen.tally WHERE model = $1",
+    "DELETE FROM screen.event WHERE model = $1",
+    "DELETE FROM screen.progress WHERE model = $1",
+    "DELETE FROM screen.model WHERE id = $1",
+)
+FILES = """
+SELECT c.id, c.file FROM unnest($2::text[]) AS k (id)
+JOIN screen.case_file c ON c.model = $1 AND c.id = k.id
+"""
+STORE_CASES = """
+INSERT INTO screen.case_file (
+  model, id, line, reference, grid, due, accepted, ended,
+  open, running, overdue, calling, queued, parked, file
+)
+SELECT $1, k.* FROM unnest(
+  $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
+  $9::boolean[], $10::boolean[], $11::boolean[], $12::boolean[], $13::boolean[], $14::boolean[],
+  $15::bytea[]
+) AS k
+ON CONFLICT (model, id) DO UPDATE SET
+  line = excluded.line, reference = excluded.reference, grid = excluded.grid, due = excluded.due,
+  accepted = excluded.accepted, ended = excluded.ended, open = excluded.open,
+  running = excluded.running, overdue = excluded.overdue, calling = excluded.calling,
+  queued = excluded.queued, parked = excluded.parked, file = excluded.file
+"""
+END_CALLS = """
+DELETE FROM screen.call c USING unnest($2::text[]) AS k (id) WHERE c.model = $1 AND c.case_id = k.id
+"""
+STORE_CALLS = """
+INSERT INTO screen.call (model, id, case_id, level, due)
+SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS k
+"""
+COUNT = """
+INSERT INTO screen.tally AS t (
+  model, of, code,
+  accepted, open, ended, overdue, calling, queued, parked, street_calls, district_calls, step
+)
+SELECT $1, k.*, $2 FROM unnest(
+  $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+  $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]
+) AS k
+ON CONFLICT (model, of, code) DO UPDATE SET step = excluded.step,
+  accepted = t.accepted + excluded.accepted, open = t.open + excluded.open,
+  ended = t.ended + excluded.ended, overdue = t.overdue + excluded.overdue,
+  calling = t.calling + excluded.calling, queued = t.queued + excluded.queued,
+  parked = t.parked + excluded.parked, street_calls = t.street_calls + excluded.street_calls,
+  district_calls = t.district_calls + excluded.district_calls
+"""
+LIST_EVENTS = """
+INSERT INTO screen.event (model, ts, log, pos, start, name, case_id)
+SELECT $1, k.* FROM unnest(
+  $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[]
+) AS k
+"""
+FORGET_EVENTS = """
+DELETE FROM screen.event WHERE model = $1 AND (ts, log, pos) < (
+  SELECT ts, log, pos FROM screen.event WHERE model = $1
+  ORDER BY ts DESC, log DESC, pos DESC OFFSET $2 LIMIT 1
+)
+"""
+NOTIFY = "SELECT pg_notify('gridcall', 'screen/' || $1)"
+
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+State = Literal["building", "live", "dropped"]
+
+decode_settings = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class ReadLog(NamedTuple):
+    """The last row of a log that is read, and the number of the log's generation."""
+
+    position: int
+    input: int
+    time: Instant
+    generation: int
+
+
+class StoredModel(NamedTuple):
+    """A model of a district, and how far it has read each log. A lease that `is_free` ran out."""
+
+    id: int
+    version: int
+    state: State
+    step: int
+    settings: Mapping[str, str]
+    owner: str
+    is_free: bool
+    logs: dict[str, ReadLog]
+
+
+class ModelStore:
+    """The models of all districts, as their writers have them. `owner` names this process."""
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self.owner = owner
+        self._database = database
+
+    async def models(self, district: str) -> list[StoredModel]:
+        """Return the models of a district, those of earlier versions first."""
+        models: dict[int, StoredModel] = {}
+        for id_, *fields, log, position, input_, time, generation in await self._database.fetch(
+            MODELS, district
+        ):
+            version, state, step, settings, owner, is_free = fields
+            model = models.setdefault(
+                id_,
+                StoredModel(
+                    id_, version, state, step, decode_settings(settings), owner, is_free, {}
+                ),
+            )
+            model.logs[log] = ReadLog(position, input_, time, generation)
+        return list(models.values())
+
+    async def build(self, district: str, version: int, generations: Mapping[str, int]) -> None:
+        """Begin a model with these generations of its logs, unless one is being built."""
+
+        async def write(session: Connection) -> None:
+            async with session.transaction():
+                id_ = await session.fetchval(BUILD, district, version)
+                if id_ is not None:
+                    starts = [(id_, log, 0, number) for log, number in generations.items()]
+                    await session.executemany(BEGIN, starts)
+
+        await self._database.on_connection(write)
+
+    async def lease(self, model: int) -> bool:
+        """Become, or stay, the one who writes a model; return False if another process does."""
+        return bool(await self._database.fetch(LEASE, model, self.owner, LEASE_SECONDS))
+
+    async def release(self, model: int) -> None:
+        """Let others write a model at once."""
+        await self._database.fetch(RELEASE, model, self.owner)
+
+    async def follow(self, model: StoredModel, log: str, generation: Generation) -> bool:
+        """Take the next generation of a log; return False if other rows of it were read."""
+        before = model.logs[log].generation
+        if generation.previous != before:
+            return False
+        row = (model.id, log, generation.number, generation.forked_at, before)
+        return bool(await self._database.fetch(FOLLOW, *row))
+
+    async def drop(self, model: int) -> None:
+        """Let nobody use a model again. `sweep` removes what is in it."""
+        await self._database.fetch(DROP, model)
+
+    async def swap(self, district: str, model: StoredModel) -> None:
+        """Make a model live in the place of another one of its version."""
+
+        async def write(session: Connection) -> None:
+            async with session.transaction():
+                await session.execute(SUPERSEDE, district, model.version, model.id)
+                if not await session.fetchval(SWAP, model.id):
+                    raise Conflict(f"model {model.id} of {district} is not being built any more")
+                await session.execute(NOTIFY, district)
+
+        await self._database.on_connection(write)
+
+    async def abandon(self, district: str, version: int) -> None:
+        """Drop the models of earlier versions that no process writes any more."""
+        await self._database.fetch(ABANDON, district, version, ABANDONED_SECONDS)
+
+    async def sweep(self, model: int) -> None:
+        """Remove some rows of a dropped model, and the model itself once it has none left."""
+
+        async def write(session: Connection) -> None:
+            for sql in SWEEPS:
+                if await session.execute(sql, model, SWEPT_ROWS) != "DELETE 0":
+                    return
+            async with session.transaction():
+                for sql in FORGET:
+                    await session.execute(sql, model)
+
+        await self._database.on_connection(write)
+
+    async def files(self, model: int, cases: Sequence[str]) -> dict[str, CaseFile]:
+        """Return the files of those cases that a model knows."""
+        if not cases:
+            return {}
+        records = await self._database.fetch(FILES, model, cases)
+        return {record["id"]: unpack_file(record["file"]) for record in records}
+
+    async def commit(self, model: StoredModel, fold: Fold) -> None:
+        """Store what a fold changed, with the positions of its logs, in one transaction.
+
+        Raises Conflict if another process has written the model, or has dropped it.
+        """
+
+        async def write(session: Connection) -> None:
+            async with session.transaction():
+                settings = msgspec.json.encode(fold.settings).decode()
+                fence = (model.id, model.step, self.owner, settings, LEASE_SECONDS)
+                district = await session.fetchval(FENCE, *fence)
+                if district is None:
+                    raise Conflict(f"model {model.id} of the screen has another writer")
+                await session.execute(ADVANCE, model.id, *progress_columns(fold))
+                await store_cases(session, model.id, fold)
+                await store_summaries(session, model, fold)
+                await session.execute(NOTIFY, district)
+
+        await self._database.on_connection(write)
+
+
+def progress_columns(fold: Fold) -> list[list[Any]]:
+    """Return how far a fold has read each log, column by column."""
+    rows = [
+        (log, position, fold.inputs[log], fold.times[log])
+        for log, position in fold.positions.items()
+    ]
+    return columns_of(rows, 4)
+
+
+async def store_cases(session: Connection, model: int, fold: Fold) -> None:
+    """Store the cases that changed, and the open calls of those whose calls did."""
+    cases = [(id_, *file.keys(), pack_file(file)) for id_, file in sorted(fold.changed.items())]
+    if cases:
+        await session.execute(STORE_CASES, model, *columns_of(cases, 14))
+    if fold.called:
+        await session.execute(END_CALLS, model, sorted(fold.called))
+        calls = [
+            (call.id, id_, call.to_level, limit_of(call))
+            for id_, file in sorted(fold.called.items())
+            for call in file.calls.values()
+        ]
+        await session.execute(STORE_CALLS, model, *columns_of(calls, 4))
+
+
+async def store_summaries(session: Connection, model: StoredModel, fold: Fold) -> None:
+    """Store the counts that changed, and the latest events."""
+    changes: dict[tuple[str, str], dict[str, int]] = {}
+    for (of, code, figure), by in fold.tallies.items():
+        if by:
+            changes.setdefault((of, code), {})[figure] = by
+    rows = [
+        (*key, *(figures.get(name, 0) for name in LINE_FIGURES))
+        for key, figures in sorted(changes.items())
+    ]
+    if rows:
+        columns = columns_of(rows, 2 + len(LINE_FIGURES))
+        await session.execute(COUNT, model.id, model.step + 1, *columns)
+    if fold.events:
+        await session.execute(LIST_EVENTS, model.id, *columns_of(fold.events, 6))
+        await session.execute(FORGET_EVENTS, model.id, EVENTS_MAX - 1)
+
+
+def columns_of(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
+    """Return rows column by column, also if there are none."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
