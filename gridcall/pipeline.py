@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 from assessment.stage import assessment_stages
 from escalation.stage import escalation_stages
+from eventlog.checkpoints import Fetch
 from eventlog.runner import nothing_to_fetch
-from eventlog.stages import Fetch, Stages
+from eventlog.stages import Stages
 from routing.stage import routing_stages
 
 SIMULATE = "simulate"  # The owner of a simulation's leases. It stores no facts.

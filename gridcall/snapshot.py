@@ -17,6 +17,7 @@ from eventlog.postgres.faults import map_errors, translate
 from eventlog.postgres.generation import LAST_BEFORE
 from eventlog.postgres.outbox import PUBLISHED
 from eventlog.postgres.statements import HEAD, READ, SHARDS
+from eventlog.postgres.states import StoredStates, stored_states
 from eventlog.postgres.survey import Survey
 from events.errors import Halted
 from events.instants import BEGINNING, Instant
@@ -135,6 +136,10 @@ class Snapshot:
     async def facts(self, shard: str) -> dict[Key, bytes]:
         """Return the stored facts as they are encoded."""
         return await encoded_facts(self._connections["evaluations"], shard)
+
+    async def states(self, log: str, shard: str) -> StoredStates:
+        """Return the state rows of the stage that writes a log."""
+        return await stored_states(self._connections[log], WRITER[log], shard)
 
     async def entries(
         self, log: str, shard: str, upto: int | None = None, after: int = 0

@@ -19,12 +19,11 @@ from gridcall.cli.queries import change_database
 from gridcall.cli.replay_line import draw_replays
 from gridcall.cli.terminal import NOTHING_RAN, fail, say
 from gridcall.demo.live import run_demo
-from gridcall.host.app import ALL, make_host_app
+from gridcall.host.app import ALL, HostSettings, make_host_app
 from gridcall.host.migrations import MIGRATIONS
 from httpedge.ports import check_port
 from httpedge.server import serve
 from intake.api_keys import READER, ApiKeys
-from intake.settings import LimitSettings
 from intake.store import IntakeStore
 
 
@@ -74,7 +73,7 @@ def up_command(
     check = DatabaseCheck(data_folder(), url, "intake")
     asyncio.run(prepare_database(url, MIGRATIONS, check, create=is_embedded()))
     check_port(host, port)
-    settings = load_settings(LimitSettings)
+    settings = load_settings(HostSettings)
     show = draw_replays()
     if demo:
         app = make_host_app(url, settings, ALL, speed, open_screen=True, show_replays=show)

@@ -102,10 +102,10 @@ def sentences(result: Verified) -> str:
     """Return the result of one district as text."""
     if result.difference:
         return f"{result.district}: {result.difference}\n"
-    equal = (
-        f"{result.rows:,} rows are equal, and so are {result.facts:,} facts "
-        f"and {result.cases:,} cases of the screen"
+    parts = (
+        f"{result.facts:,} facts, {result.states:,} states and {result.cases:,} cases of the screen"
     )
+    equal = f"{result.rows:,} rows are equal, and so are {parts}"
     head = f"the chain is whole up to {result.position:,}, {result.head.hex()}"
     text = f"{result.district}: {result.inputs:,} inputs folded again, {equal}; {head}\n"
     return text + "".join(f"{result.district}: not compared: {each}\n" for each in result.behind)
@@ -119,6 +119,7 @@ def to_fields(result: Verified) -> dict[str, object]:
         "rows": result.rows,
         "facts": result.facts,
         "cases": result.cases,
+        "states": result.states,
         "position": result.position,
         "head": result.head.hex(),
         "behind": list(result.behind),

@@ -18,6 +18,7 @@ from eventlog.http_log import log_routes
 from eventlog.postgres.generation import DatabaseCheck
 from eventlog.program import open_pool
 from eventlog.replay_progress import Show, log_replays, watch_replays
+from eventlog.settings import CheckpointSettings
 from events.topology import SERVICES, STAGES, WRITER
 from httpedge.addresses import client_network
 from httpedge.caller import Caller, set_caller
@@ -43,9 +44,13 @@ BASIC = HTTPBasic(realm=REALM)
 HOW = "The password is a key made by `gridcall key add --line log`."
 
 
+class HostSettings(LimitSettings, CheckpointSettings):
+    """The environment variables of `gridcall up`."""
+
+
 def make_host_app(
     url: str,
-    limits: LimitSettings,
+    settings: HostSettings,
     chosen: Collection[str] = ALL,
     speed: float = 1.0,
     open_screen: bool = False,
@@ -71,10 +76,11 @@ def make_host_app(
                 directory=store,
                 writers=WRITER,
                 speed=speed,
+                cadence=settings.cadence,
             )
             screen = ScreenService(host, speed) if "screen" in chosen else None
             tracker = screen.tracker if screen else NoTracker()
-            intake = IntakeService(host, limits, tracker=tracker)
+            intake = IntakeService(host, settings, tracker=tracker)
             app.state.intake = intake.api
             services: dict[str, HostedService] = {"intake": intake}
             services |= {name: make(host) for name, make in MAKERS.items() if name in chosen}

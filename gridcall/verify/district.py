@@ -36,6 +36,7 @@ class Verified:
     rows: int = 0
     facts: int = 0
     cases: int = 0
+    states: int = 0
     difference: Finding | None = None
     position: int = 0
     head: bytes = b""
@@ -99,6 +100,7 @@ async def verify_district(
         rows=folded.rows,
         facts=folded.facts,
         cases=checked.cases,
+        states=folded.states,
         difference=folded.difference or checked.contradiction,
         position=chain.position,
         head=chain.head,

@@ -20,15 +20,17 @@ from events.topology import WRITER
 from gridcall.pipeline import pipeline
 from gridcall.snapshot import Snapshot
 from gridcall.verify.differences import Contradiction, Difference, Finding
+from gridcall.verify.states import StateComparison
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
     """The fold of a district: how much was compared, and the first difference."""
 
     inputs: int
     rows: int
     facts: int
+    states: int
     difference: Finding | None
 
 
@@ -118,6 +120,7 @@ class DistrictComparison:
         self.zone: str | None = None  # In force where facts are merged up to.
         self.no_event: Contradiction | None = None
         self.logs: dict[str, LogComparison] = {}
+        self.states: dict[str, StateComparison] = {}
         self._waiting: list[tuple[Instant, int, int, Row]] = []  # In the order of `evaluations`.
 
     async def open(self, snapshot: Snapshot) -> None:
@@ -126,6 +129,7 @@ class DistrictComparison:
 
         def observe(folded: Row) -> None:
             row = newest(folded)
+            self.states[row.log].note(row)
             if row.position <= merged.get(row.log, 0):
                 merge_into(self.facts, (row,))
                 if row.log == "cases" and isinstance(row.event, PoliciesAdopted):
@@ -135,6 +139,8 @@ class DistrictComparison:
             progress, last = await snapshot.progress(log, self.district)
             stored = snapshot.entries(log, self.district)
             self.logs[log] = LogComparison(log, self.district, progress, last, stored, observe)
+            states = await snapshot.states(log, self.district)
+            self.states[log] = StateComparison(log, self.stages[log], states)
 
     @property
     def difference(self) -> Finding | None:
@@ -146,6 +152,17 @@ class DistrictComparison:
     def rows(self) -> int:
         """The number of rows that were compared."""
         return sum(comparison.rows for comparison in self.logs.values())
+
+    @property
+    def state_rows(self) -> int:
+        """The number of state rows that are equal."""
+        return sum(len(comparison.equal) for comparison in self.states.values())
+
+    def states_difference(self) -> Finding | None:
+        """Return the first state row that differs from the fold."""
+        ends = {log: comparison.rows for log, comparison in self.logs.items()}
+        differences = [each.finish(ends[log]) for log, each in self.states.items()]
+        return next((each for each in differences if each), None)
 
     async def apply(self, inputs: list[Entry]) -> None:
         """Fold inputs through all stages, and compare the rows."""
@@ -225,9 +242,15 @@ async def fold_district(
     difference = comparison.difference
     if isinstance(difference, Difference):
         difference = await with_cause(snapshot, difference)
+    difference = difference or comparison.states_difference()
     difference = difference or await facts_difference(snapshot, comparison)
-    applied = comparison.stages["cases"].input
-    return Folded(applied, comparison.rows, len(comparison.facts), difference)
+    return Folded(
+        inputs=comparison.stages["cases"].input,
+        rows=comparison.rows,
+        facts=len(comparison.facts),
+        states=comparison.state_rows,
+        difference=difference,
+    )
 
 
 def show(log: str, shard: str, stored: Entry | None) -> bytes | None:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 
+from eventlog.checkpoints import CADENCE, Cadence
 from eventlog.condition import Condition, Replay, with_process
 from eventlog.core.log import OutcomeSource, Source
 from eventlog.http_log import log_routes
@@ -55,7 +56,7 @@ class ServiceHost:
     Without `peers` all services share one database. With `peers` this process is one service,
     named `service`, and reads the others over Kafka. `writers` names the service of each log,
     which is its schema in the database. `speed` is how fast the districts' time runs. `check` is
-    for the database of the first log.
+    for the database of the first log. `cadence` is that of the stages' checkpoints.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ServiceHost:
         peers: Peers | None = None,
         service: str = "",
         speed: float = 1.0,
+        cadence: Cadence = CADENCE,
     ) -> None:
         self.url = url
         self.directory = directory
@@ -89,6 +91,7 @@ class ServiceHost:
         self._database = database
         self._check = check
         self._service = service
+        self._cadence = cadence
         self._writers = writers
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_ending = False
@@ -105,7 +108,12 @@ class ServiceHost:
         """Return a log that is in this database."""
         if name not in self.logs:
             self.logs[name] = PostgresLog(
-                name, self._writers[name], self.database, self.notifier, self.owner
+                name,
+                self._writers[name],
+                self.database,
+                self.notifier,
+                self.owner,
+                self._cadence,
             )
         return self.logs[name]
 

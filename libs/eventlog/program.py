@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 
 from embedded.server import data_folder, database_url
+from eventlog.checkpoints import CADENCE
 from eventlog.exits import NOTHING_RAN, TERMINATED, exit_of
 from eventlog.health import check_ready, operator_routes, probe_routes
 from eventlog.host import HostedService, ServiceHost
@@ -31,7 +32,13 @@ from eventlog.postgres.migrate import check_database, create_database, migrate
 from eventlog.postgres.pool import Database, open_database
 from eventlog.replay_progress import log_replays, watch_replays
 from eventlog.retry import retry
-from eventlog.settings import ServiceSettings, StoringSettings, load_settings, variables
+from eventlog.settings import (
+    ServiceSettings,
+    StageSettings,
+    StoringSettings,
+    load_settings,
+    variables,
+)
 from events.errors import GridcallError, Unavailable
 from httpedge.ports import check_port
 from httpedge.problems import Problem
@@ -265,4 +272,5 @@ async def open_host(
             writers=program.writers,
             peers=peers,
             service=program.name,
+            cadence=settings.cadence if isinstance(settings, StageSettings) else CADENCE,
         )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
+from eventlog.checkpoints import Checkpoints, Fetch, StateStore
+from eventlog.core.aggregates import NotLoaded
 from eventlog.core.decider import REFERENCE
 from eventlog.core.log import Log
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
 from eventlog.input_order import InputOrder
 from eventlog.shared_values import SharedValues
-from events.instants import BEGINNING
+from events.errors import Conflict
+from events.instants import BEGINNING, Instant
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -30,7 +33,7 @@ class Runner(Generic[S, R]):
     """One stage between the order that it reads and the log that it writes.
 
     `fetch` brings what is stored beside the log (contents of reference data) before rows that need
-    it are applied or replayed.
+    it are applied or replayed. `states` stores the aggregates; without it all are in memory.
     """
 
     def __init__(
@@ -39,7 +42,8 @@ class Runner(Generic[S, R]):
         order: InputOrder,
         sink: Log,
         batch: int,
-        fetch: Callable[[Sequence[Row]], Awaitable[None]] = nothing_to_fetch,
+        fetch: Fetch = nothing_to_fetch,
+        states: StateStore | None = None,
     ) -> None:
         self.stage = stage
         self.order = order
@@ -49,6 +53,7 @@ class Runner(Generic[S, R]):
         self._decided: list[Row] = []
         self._progress = stage.progress
         self._stored = 0  # The last input that was stored without a row.
+        self._checkpoints = Checkpoints(stage, states) if states else None
 
     @property
     def read(self) -> dict[str, int]:
@@ -76,15 +81,19 @@ class Runner(Generic[S, R]):
 
         Only a full batch waits for the next step. What may be the last one is committed at once.
         """
-        committed, count = await asyncio.gather(
-            self._commit(*self._take_decided()), self._decide(), return_exceptions=True
+        count, *others = await asyncio.gather(
+            self._decide(),
+            self._commit(*self._take_decided()),
+            self._write_states(),
+            return_exceptions=True,
         )
-        if isinstance(committed, BaseException) or isinstance(count, BaseException):
-            faults = [each for each in (committed, count) if isinstance(each, BaseException)]
-            del committed, count  # A traceback has this frame: the stage would be in a cycle.
+        faults = [each for each in (*others, count) if isinstance(each, BaseException)]
+        if isinstance(count, BaseException) or faults:
+            del count, others  # A traceback has this frame: the stage would be in a cycle.
             raise faults.pop(0)
-        if count < self.batch:
+        if count < self.batch or self._is_checkpoint_due():
             await self._commit(*self._take_decided())
+            self._begin_checkpoint()
         if count and not self._decided:
             await self._store_progress()
         return count
@@ -102,16 +111,23 @@ class Runner(Generic[S, R]):
         await self._commit(*self._take_decided())
         watermark = await self.order.watermark(stage.shard, stage.read)
         if watermark is not None:
-            await self._commit(stage.advance_time(watermark), stage.progress)
+            await self._commit(await self._fire_before(watermark), stage.progress)
             await self.sink.announce(stage.shard, watermark, stage.input)
+        await self._finish_checkpoint()
 
     async def replay(self) -> None:
-        """Take up the rows that the stage has written before."""
+        """Take up the rows that the stage has written before, as far as its states lack them."""
         stage, values = self.stage, SharedValues()
+        if self._checkpoints:
+            end = (await self.sink.watermark(stage.shard)).position
+            await self._checkpoints.open(end, self.fetch)
         while rows := await self.sink.read(stage.shard, stage.position, self.batch):
             await self.fetch(rows)
             values.share(rows)
-            stage.replay(rows)
+            if rows[0].step == 1:  # No state is taken amid a decision.
+                await self._finish_checkpoint()
+            await self._fold(rows)
+        await self._finish_checkpoint()
         stage.input = max(stage.input, (await self.sink.progress(stage.shard)).input)
         stage.read = await self.order.split(stage.shard, stage.input)
 
@@ -120,6 +136,8 @@ class Runner(Generic[S, R]):
         stage = self.stage
         rows = await self.order.read(stage.shard, stage.read, self.batch)
         await self.fetch(rows)
+        if self._checkpoints:
+            await self._checkpoints.prepare(rows)
         for start in range(0, len(rows), PART):
             self._decided += await self._apply(rows[start : start + PART])
             self._progress = stage.progress
@@ -129,10 +147,76 @@ class Runner(Generic[S, R]):
         return len(rows)
 
     async def _apply(self, rows: Sequence[Row]) -> list[Row]:
+        """Apply rows. What the stage turns out to need is loaded, and it goes on."""
+        stage, before, decided = self.stage, self.stage.input, list[Row]()
+        while True:
+            decided += await self._apply_in_memory(rows[stage.input - before :])
+            if not await self._has_loaded_missing():
+                return decided
+
+    async def _apply_in_memory(self, rows: Sequence[Row]) -> list[Row]:
         """Apply rows. An adoption may concern every aggregate: it leaves the event loop free."""
         if any(row.subject == REFERENCE for row in rows):
             return await asyncio.to_thread(self.stage.apply, rows)
         return self.stage.apply(rows)
+
+    async def _fire_before(self, watermark: Instant) -> list[Row]:
+        """Fire what was due before the watermark."""
+        decided: list[Row] = []
+        while True:
+            decided += self.stage.advance_time(watermark)
+            if not await self._has_loaded_missing():
+                return decided
+
+    async def _fold(self, rows: Sequence[Row]) -> None:
+        """Fold rows of the own log."""
+        if not self._checkpoints:
+            self.stage.replay(rows)
+            return
+        await self._checkpoints.load(row.subject for row in rows)
+        while rows := [row for row in rows if row.position > self.stage.position]:
+            try:
+                self.stage.replay(rows)
+            except NotLoaded as missing:
+                await self._checkpoints.resolve(missing)
+            except Conflict:
+                await self._checkpoints.drop()
+                raise
+
+    # ── Checkpoints ───────────────────────────────────────────────────────────────────────────────
+
+    async def _has_loaded_missing(self) -> bool:
+        """Load what the stage stopped for, if anything; return whether it goes on."""
+        missing = self.stage.missing
+        if missing is None or self._checkpoints is None:
+            return False
+        await self._checkpoints.resolve(missing)
+        return True
+
+    def _is_checkpoint_due(self) -> bool:
+        return self._checkpoints is not None and self._checkpoints.is_due
+
+    def _begin_checkpoint(self) -> None:
+        """Begin a checkpoint if one is due, and forget what the last one made settled.
+
+        Nothing is being decided now, and all that was decided is committed.
+        """
+        if self._checkpoints:
+            self._checkpoints.forget()
+            if self._checkpoints.is_due:
+                self._checkpoints.begin()
+
+    async def _write_states(self) -> None:
+        """Write a part of a checkpoint."""
+        if self._checkpoints:
+            await self._checkpoints.write_part()
+
+    async def _finish_checkpoint(self) -> None:
+        """Write all of a checkpoint if one is due: no input waits."""
+        self._begin_checkpoint()
+        while self._checkpoints and self._checkpoints.is_writing:
+            await self._checkpoints.write_part()
+        self._begin_checkpoint()
 
     def _take_decided(self) -> tuple[list[Row], Progress]:
         """Return the rows that are not committed yet, and the stage's progress with them."""

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from eventlog.checkpoints import CADENCE, Cadence
 from events.errors import Halted
 from httpedge.connection_table import Limits
 
@@ -86,6 +87,25 @@ class ServiceSettings(HttpSettings):
         return {name.removesuffix("_url"): getattr(self, name) for name in names}
 
 
+class CheckpointSettings(BaseSettings):
+    """The cadence in which stages store what changed."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    checkpoint_seconds: float = Field(
+        CADENCE.seconds,
+        gt=0,
+        description="the seconds after which the states of cases that changed are stored; a new "
+        "owner of a district folds again what came after that",
+        examples=["10"],
+    )
+
+    @property
+    def cadence(self) -> Cadence:
+        """Return when a checkpoint begins."""
+        return Cadence(seconds=self.checkpoint_seconds)
+
+
 class StoringSettings(ServiceSettings):
     """The settings of a service that has a database."""
 
@@ -94,6 +114,10 @@ class StoringSettings(ServiceSettings):
         description="the database of this service alone; without it one of the embedded Postgres",
         examples=["postgresql://HOST/NAME"],
     )
+
+
+class StageSettings(StoringSettings, CheckpointSettings):
+    """The settings of a service that is a stage."""
 
 
 def is_peer_url(field: str) -> bool:

@@ -41,9 +41,10 @@ class SharedValues:
         for row in rows:
             if row.subject != self._subject:  # A case is reported and placed by one decision.
                 self._subject = row.subject
-            self._share(row.event)
+            self.share_value(row.event)
 
-    def _share(self, event: Any) -> None:
+    def share_value(self, event: Any) -> None:
+        """Put equal values into an event, or into a state that was loaded."""
         name, values, parts = self._fields.get(type(event)) or self._learn(type(event))
         if name and getattr(event, name) == self._subject:
             setattr(event, name, self._subject)

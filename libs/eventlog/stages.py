@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from eventlog.checkpoints import Fetch
 from eventlog.core.decider import Decider
 from eventlog.core.log import Source
 from eventlog.core.lookups import Lookup
-from eventlog.core.row import Row
 from eventlog.core.stage import Stage
 from eventlog.input_order import InputOrder, MergedOrder, SingleOrder
 from eventlog.runner import BATCH, Runner, nothing_to_fetch
 
 S = TypeVar("S")
 R = TypeVar("R")
-
-Fetch = Callable[[Sequence[Row]], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +36,8 @@ class Stages:
     ) -> Runner[Any, Any]:
         """Return a runner with a fresh stage, between some of the logs."""
         order = order_of([logs[name] for name in self.sources])
-        return Runner(self.make(shard), order, logs[self.sink], batch, self.fetch)
+        sink = logs[self.sink]
+        return Runner(self.make(shard), order, sink, batch, self.fetch, sink.states)
 
 
 def order_of(sources: Sequence[Source]) -> InputOrder:

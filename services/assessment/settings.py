@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from eventlog.settings import StoringSettings, peer_setting, port_setting
+from eventlog.settings import StageSettings, peer_setting, port_setting
 from events.topology import SERVICE
 
 
-class AssessmentSettings(StoringSettings):
+class AssessmentSettings(StageSettings):
     """The settings of assessment, which reads the logs of routing and escalation."""
 
     port: int = port_setting(SERVICE["assessment"].port)

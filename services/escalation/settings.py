@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from eventlog.settings import StoringSettings, peer_setting, port_setting
+from eventlog.settings import StageSettings, peer_setting, port_setting
 from events.topology import SERVICE
 
 
-class EscalationSettings(StoringSettings):
+class EscalationSettings(StageSettings):
     """The settings of escalation, which reads the log of routing."""
 
     port: int = port_setting(SERVICE["escalation"].port)

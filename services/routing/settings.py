@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from eventlog.settings import StoringSettings, peer_setting, port_setting
+from eventlog.settings import StageSettings, peer_setting, port_setting
 from events.topology import SERVICE
 
 
-class RoutingSettings(StoringSettings):
+class RoutingSettings(StageSettings):
     """The settings of routing, which reads intake's log."""
 
     port: int = port_setting(SERVICE["routing"].port)

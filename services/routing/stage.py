@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eventlog.checkpoints import Fetch
 from eventlog.core.stage import Stage
 from eventlog.runner import nothing_to_fetch
-from eventlog.stages import Fetch, Stages, versioned_stage
+from eventlog.stages import Stages, versioned_stage
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
 from routing.spatial.locator import Locator

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.mutation.postgres import on_postgres
+from tests.mutation.postgres import on_postgres, with_checkpoints
 from tests.mutation.weakening import Weakening
 
 WorldFactory = Callable[[pytest.MonkeyPatch, str], AbstractAsyncContextManager[Any]]
@@ -24,7 +24,7 @@ class History(NamedTuple):
 
     @property
     def needs_database(self) -> bool:
-        return self.world is on_postgres
+        return self.world in (on_postgres, with_checkpoints)
 
 
 HISTORIES: dict[str, History] = {}

@@ -11,6 +11,7 @@ from assessment.core.facts import Key
 from eventlog.codec import Entry, entry
 from eventlog.core.log import Log, MemoryLog
 from eventlog.core.row import Draft, Progress, Row, Watermark
+from eventlog.postgres.states import StoredStates
 from events.catalogue import (
     Event,
 )
@@ -83,6 +84,9 @@ class MemorySnapshot(Snapshot):
 
     async def facts(self, shard: str) -> dict[Key, bytes]:
         return {}
+
+    async def states(self, log: str, shard: str) -> StoredStates:
+        return StoredStates(0, "", ())
 
     async def entries(
         self, log: str, shard: str, upto: int | None = None, after: int = 0

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import asyncpg
 import pytest
 
+from eventlog.checkpoints import CADENCE, Cadence
 from eventlog.codec import data_decoder
 from eventlog.notifier import Notifier
 from eventlog.postgres.faults import map_errors
@@ -109,9 +110,16 @@ class OnPostgres(World):
     The clock of the database is a table, and `watch` is the clock of clients.
     """
 
-    def __init__(self, patch: pytest.MonkeyPatch, url: str, connection: Connection) -> None:
+    def __init__(
+        self,
+        patch: pytest.MonkeyPatch,
+        url: str,
+        connection: Connection,
+        cadence: Cadence = CADENCE,
+    ) -> None:
         super().__init__(patch)
         self.url = url
+        self.cadence = cadence
         self.connection = connection
         self.submissions: list[Submission] = []
         self.watch: Instant = 0
@@ -123,7 +131,7 @@ class OnPostgres(World):
         if process not in self._processes:
             notifier = Notifier()
             self._processes[process] = {
-                log: PostgresLog(log, WRITER[log], self.connection, notifier, process)
+                log: PostgresLog(log, WRITER[log], self.connection, notifier, process, self.cadence)
                 for log in LOGS
             }
         return self._processes[process][name]
@@ -258,7 +266,16 @@ def receipt(submission: Submission) -> Receipt:
 
 
 @asynccontextmanager
-async def on_postgres(patch: pytest.MonkeyPatch, url: str) -> AsyncIterator[OnPostgres]:
+async def on_postgres(
+    patch: pytest.MonkeyPatch, url: str, cadence: Cadence = CADENCE
+) -> AsyncIterator[OnPostgres]:
     async with open_database(url, size=4) as database:
         await database.on_connection(lambda connection: connection.execute(WALL))
-        yield OnPostgres(patch, url, Connection(database))
+        yield OnPostgres(patch, url, Connection(database), cadence)
+
+
+@asynccontextmanager
+async def with_checkpoints(patch: pytest.MonkeyPatch, url: str) -> AsyncIterator[OnPostgres]:
+    """Open a world whose stages write a checkpoint whenever they are idle."""
+    async with on_postgres(patch, url, Cadence(rows=1)) as world:
+        yield world

@@ -18,6 +18,7 @@ from tests.mutation import (
     poison,
     readers,
     retries,
+    states,
     versions,
     watermarks,
 )
@@ -37,6 +38,7 @@ PLANTED_FAULTS = (
     *index.FAULTS,
     *adoptions.FAULTS,
     *versions.FAULTS,
+    *states.FAULTS,
     *merged.FAULTS,
 )
 HEAD = "| rule | weakened | history | caught by |\n|---|---|---|---|"

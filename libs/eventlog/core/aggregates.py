@@ -11,6 +11,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from eventlog.core.decider import Decider, Key, Timer
+from events.errors import Halted
 from events.instants import BEGINNING, Instant
 from events.registry import UPCASTERS, latest
 from events.stored_inputs import StoredInput
@@ -19,6 +20,18 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 NOBODY: frozenset[str] = frozenset()
+
+
+class NotLoaded(Halted):
+    """An aggregate is to be read that may be settled and out of memory: load it, and try again.
+
+    Nothing was changed. `name` is None if all are needed to which `decider` gives keys or timers.
+    """
+
+    def __init__(self, name: str | None, decider: Any = None) -> None:
+        super().__init__(f"{name or 'a settled aggregate'} is not in memory")
+        self.name = name
+        self.decider = decider
 
 
 class Aggregate(Generic[S]):
@@ -36,6 +49,11 @@ class Aggregate(Generic[S]):
         self.deferred: list[StoredInput] | None = None
         self.parked_at: Instant = BEGINNING
 
+    @property
+    def is_live(self) -> bool:
+        """Tell whether the aggregate must be in memory. Otherwise it is settled."""
+        return bool(self.timers or self.keys) or self.deferred is not None
+
 
 # The state, keys and timers of an aggregate before a decision.
 Before = tuple[Any, Sequence[Key], Sequence[Timer]]
@@ -49,21 +67,28 @@ def set_timers(aggregate: Aggregate[S], timers: Sequence[Timer]) -> list[Timer]:
 
 
 class Aggregates(Generic[S, R]):
-    """The aggregates of one shard, its reference data, and the index. `decider` folds them."""
+    """The aggregates of one shard, its reference data, and the index. `decider` folds them.
+
+    `absent` has names that no store has. It is None as long as nothing leaves memory.
+    """
 
     def __init__(self, decider: Decider[S, R]) -> None:
         self.decider = decider
         self.reference: R = decider.initial_reference
         self.by_name: dict[str, Aggregate[S]] = {}
+        self.absent: set[str] | None = None
         self._index: dict[Key, set[str]] = {}
         self._values: dict[str, dict[Hashable, None]] = {}  # Those of each kind in the index.
 
     # ── What a decider may read ───────────────────────────────────────────────────────────────────
 
     def state(self, subject: str) -> S:
-        """Return the state of an aggregate."""
+        """Return the state of an aggregate. Raises NotLoaded."""
         aggregate = self.by_name.get(subject)
-        return self.decider.initial_state if aggregate is None else aggregate.state
+        if aggregate is None:
+            self._require_absent(subject)
+            return self.decider.initial_state
+        return aggregate.state
 
     def find(self, key: Key) -> Sequence[str]:
         """Return the aggregates that have a key, in the order of their ids."""
@@ -76,9 +101,10 @@ class Aggregates(Generic[S, R]):
     # ── What the stage does ───────────────────────────────────────────────────────────────────────
 
     def get(self, name: str) -> Aggregate[S]:
-        """Return an aggregate; a new one if nothing is known of it."""
+        """Return an aggregate; a new one if there is none. Raises NotLoaded."""
         aggregate = self.by_name.get(name)
         if aggregate is None:
+            self._require_absent(name)
             aggregate = self.by_name[name] = Aggregate(self.decider.initial_state)
         return aggregate
 
@@ -124,6 +150,30 @@ class Aggregates(Generic[S, R]):
             self._set_keys(name, aggregate, decider.keys(aggregate.state))
             started += set_timers(aggregate, decider.timers(aggregate.state))
         return started
+
+    # ── What leaves memory ────────────────────────────────────────────────────────────────────────
+
+    def take_up(self, name: str, aggregate: Aggregate[S]) -> Sequence[Timer]:
+        """Take up an aggregate that was stored; return its timers."""
+        decider, state = self.decider, aggregate.state
+        self.by_name[name] = aggregate
+        self._set_keys(name, aggregate, decider.keys(state))
+        aggregate.timers = decider.timers(state)
+        return aggregate.timers
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget settled aggregates that are stored."""
+        assert self.absent is not None, "without a store nothing leaves memory"
+        for name in names:
+            del self.by_name[name]
+            self.absent.discard(name)
+
+    def _require_absent(self, name: str) -> None:
+        """Check that an aggregate which is not in memory is nowhere. Raises NotLoaded."""
+        if self.absent is not None and name not in self.absent:
+            raise NotLoaded(name)
+
+    # ── The index ─────────────────────────────────────────────────────────────────────────────────
 
     def _set_keys(self, name: str, aggregate: Aggregate[S], keys: Sequence[Key]) -> None:
         """Bring the index up to date. Keys that cannot be indexed raise before it is changed."""

@@ -141,11 +141,13 @@ class Decider(Protocol[S, R]):
     immutable.
 
     `log` is the log that the decisions go to, and `parking` the events by which the stage parks an
-    aggregate.
+    aggregate. `states` are the classes of S in which a decision may leave an aggregate, so that a
+    store can read them. Their names differ.
     """
 
     log: str
     parking: Parking
+    states: tuple[type[Any], ...]
     initial_state: S
     initial_reference: R
 
@@ -154,6 +156,12 @@ class Decider(Protocol[S, R]):
 
         Which case is the same matter may depend on the time and the place of the input. A fault
         here parks the subject of the input's own row.
+        """
+
+    def names(self, event: Any, /) -> Collection[str]:
+        """Return the aggregates that an input or reference data name: those of a batch are loaded
+        together. One that a decision reads besides is loaded alone, when its turn comes. But an
+        adoption reads none besides those that have a key.
         """
 
     def requests(self, event: Any, view: View[S, R], /) -> Sequence[Any]:
@@ -200,6 +208,12 @@ class Decider(Protocol[S, R]):
 
     def evolve_reference(self, reference: R, event: Any, /) -> R:
         """Return the reference data after one of the events that `decide_reference` gave."""
+
+    def replaces(self, event: Any, /) -> str:
+        """Return the kind of reference data that an event of `decide_reference` replaces.
+
+        The reference data are the fold of the last event of each kind, in the order of the log.
+        """
 
     def find_affected(self, event: Any, view: View[S, R], /) -> Collection[str]:
         """Return the aggregates that must meet reference data which this event has just put in

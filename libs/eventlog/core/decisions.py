@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappush
 from typing import Any, Generic, TypeVar
 
-from eventlog.core.aggregates import Aggregate, Aggregates, Changes
+from eventlog.core.aggregates import Aggregate, Aggregates, Changes, NotLoaded
 from eventlog.core.decider import (
     Decider,
     Following,
@@ -178,17 +178,25 @@ class Decisions(Generic[S, R]):
         try:
             for input_ in self._list_missed(retry, missed):
                 decided += self._decide_again(input_, changes)
+        except NotLoaded:
+            self.aggregates.undo(changes)
+            self._park_again(name, deferred)
+            raise
         except SHARD_FAULTS:
             raise
         except Exception as fault:
             self.aggregates.undo(changes)
-            aggregate.deferred = deferred
-            self.parked.add(name)
+            self._park_again(name, deferred)
             return self._park(fault, retry, None)
         for behind, _, event in decided:
             if isinstance(event, parking.deferred):
                 self._put_behind(behind, event.input)
         return decided
+
+    def _park_again(self, name: str, deferred: list[StoredInput] | None) -> None:
+        """Take back the end of a parking."""
+        self.aggregates.get(name).deferred = deferred
+        self.parked.add(name)
 
     def _list_missed(self, retry: Input, missed: Sequence[Input]) -> Iterator[Input]:
         """Yield what a parked aggregate missed: the reference data in force, then each input at its

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 from eventlog.core.decider import REFERENCE
 from eventlog.core.row import Draft, Generation, Head, Progress, Row, Watermark
@@ -130,8 +130,10 @@ class MemoryShard:
 
 class MemoryLog:
     """A log in memory. It drops a row once all `readers` acknowledged it; without any it drops
-    none.
+    none. Its stage has all states in memory, too, unless it is given a store of `states`.
     """
+
+    states: Any = None
 
     def __init__(self, name: str, readers: Iterable[str] = ()) -> None:
         self.name = name

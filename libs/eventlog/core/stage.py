@@ -4,6 +4,9 @@ The stage is the shell's only way into a decider and does no I/O: rows in, rows 
 depend on the rows in alone, for any cut into batches and for watermarks anywhere. Time passes only
 with the first row of a decision, and a fired event takes its time from its timer.
 
+A stage with a store of its aggregates has the live ones in memory. It stops before an input that
+needs another one, which the shell then loads. `observe` gets the names that each decision changed.
+
 What an input leads to, and what happens if that cannot be decided, is in decisions.py. A stage that
 was stopped, or whose rows could not be committed, is thrown away: a new one replays the log. It
 ends before a row that its build cannot apply (versions.py).
@@ -11,18 +14,19 @@ ends before a row that its build cannot apply (versions.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from heapq import heappop
+from heapq import heapify, heappop, heappush
 from typing import Any, TypeVar
 
+from eventlog.core.aggregates import Aggregate, NotLoaded
 from eventlog.core.decider import REFERENCE, Decider, Input, ReferenceChanged, TimerFired
 from eventlog.core.decisions import Decided, Decisions
 from eventlog.core.log import cut_at_reference
 from eventlog.core.lookups import Answers, Lookup, look_up
 from eventlog.core.row import Progress, Row
 from eventlog.core.versions import choose_decider, require_known
-from events.errors import Halted, Outdated
+from events.errors import Conflict, Halted, Outdated
 from events.instants import BEGINNING, Instant
 from events.registry import UnknownEvent, latest, latest_of
 
@@ -56,6 +60,10 @@ class Stage(Decisions[S, R]):
         self.read: dict[str, int] = {}  # The last position of each input log; they add up to it.
         self.watermark: Instant = BEGINNING  # How far time has passed.
         self.blocked = ""
+        self.missing: NotLoaded | None = None  # What must be loaded before it goes on.
+        self.observe: Callable[[Iterable[str]], None] | None = None
+        self.adoptions: dict[str, Any] = {}  # The last event of each kind of reference data.
+        self._revived: Decider[S, R] | None = None
         self._versions = versions or {}
         self._adopts_from = adopts_from
         self._out: list[Row] = []
@@ -67,6 +75,11 @@ class Stage(Decisions[S, R]):
         return Progress(self.input, self.watermark)
 
     @property
+    def newest_version(self) -> str:
+        """The newest version of the decider that this build knows; empty without versions."""
+        return (list(self._versions) or [""])[-1]
+
+    @property
     def reference(self) -> R:
         """The reference data in force."""
         return self.aggregates.reference
@@ -74,8 +87,10 @@ class Stage(Decisions[S, R]):
     def apply(self, rows: Sequence[Row]) -> list[Row]:
         """Apply the next input rows; return the rows to append to the stage's own log.
 
-        They end before a row that this build cannot apply. Then any further call raises Halted.
+        They end before a row that needs what is `missing`. They also end before a row that this
+        build cannot apply; then any further call raises Halted.
         """
+        self.missing = None
         with self._all_or_nothing():
             try:
                 for batch in cut_at_reference(rows):
@@ -83,35 +98,89 @@ class Stage(Decisions[S, R]):
                     answers = look_up(self.lookup, self.aggregates, events)
                     for row, event, given in zip(batch, events, answers, strict=False):
                         self._apply(row, event, given)
-            except Outdated as fault:
-                self.blocked = str(fault)
+            except (Outdated, NotLoaded) as fault:
+                if isinstance(fault, NotLoaded):
+                    self.missing = fault
+                else:
+                    self.blocked = str(fault)
                 self.read[row.log], self.input = self.read[row.log] - 1, self.input - 1
         return self._take_out()
 
     def advance_time(self, watermark: Instant) -> list[Row]:
-        """Fire what was due before the watermark; return the rows to append to the own log."""
+        """Fire what was due before the watermark; return the rows to append to the own log.
+
+        They end before a timer that needs what is `missing`.
+        """
+        self.missing = None
         with self._all_or_nothing():
-            self._fire_before(watermark)
+            try:
+                self._fire_before(watermark)
+            except NotLoaded as fault:
+                self.missing = fault
         return self._take_out()
 
     def replay(self, rows: Iterable[Row]) -> None:
-        """Take up the next rows of the own log, as a new owner does: the state is their fold."""
-        parking = self.decider.parking
+        """Take up the next rows of the own log, as a new owner does: the state is their fold.
+
+        A row that a stored aggregate contains already is passed. Raises NotLoaded before a row that
+        needs another one.
+        """
         self.read.clear()
         for row in rows:
-            name, event = row.subject, latest(require_known(row).event)
+            event, aggregate = latest(require_known(row).event), self.aggregates.get(row.subject)
+            if row.sequence > aggregate.sequence:
+                self._check_next(row, aggregate)
+                self._fold_again(row, event, aggregate)
             self.position, self.time, self.input = row.position, row.time, row.input
             self.watermark = max(self.watermark, row.time)
-            aggregate = self.aggregates.get(name)
-            aggregate.sequence = row.sequence
-            if name == REFERENCE:
-                self._evolve_reference(event)
-            elif isinstance(event, (parking.parked, parking.deferred)):
-                self._put_behind(name, event.input)
-            elif isinstance(event, parking.retried):
-                self._release(name, aggregate)
-            else:
-                self._start(self.aggregates.fold(((name, "", event),), {}))
+
+    def _check_next(self, row: Row, aggregate: Aggregate[S]) -> None:
+        """Raise Conflict if a stored aggregate lacks a row before this one."""
+        if self.aggregates.absent is not None and row.sequence != aggregate.sequence + 1:
+            raise Conflict(f"{row.id} does not follow the stored state of {row.subject}")
+
+    def _fold_again(self, row: Row, event: Any, aggregate: Aggregate[S]) -> None:
+        """Fold a row of the own log."""
+        name, parking = row.subject, self.decider.parking
+        if name == REFERENCE:
+            self._require_revived(self._decider_after(event))
+            self._evolve_reference(event)
+        elif isinstance(event, (parking.parked, parking.deferred)):
+            self._put_behind(name, event.input)
+        elif isinstance(event, parking.retried):
+            self._release(name, aggregate)
+        else:
+            self._start(self.aggregates.fold(((name, "", event),), {}))
+        aggregate.sequence = row.sequence
+        if self.observe:
+            self.observe((name,))
+
+    # ── What is stored ────────────────────────────────────────────────────────────────────────────
+
+    def take_up(self, name: str, aggregate: Aggregate[S]) -> None:
+        """Take up an aggregate that was stored."""
+        self._start(self.aggregates.take_up(name, aggregate))
+        if aggregate.deferred is not None:
+            self.parked.add(name)
+
+    def take_up_reference(self, sequence: int, adoptions: Iterable[Any]) -> None:
+        """Take up the reference data that were stored: before all else, because they choose the
+        decider.
+        """
+        self.aggregates.get(REFERENCE).sequence = sequence
+        for event in adoptions:
+            self._evolve_reference(latest(event))
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget settled aggregates that are stored, and the timers that ran for them."""
+        by_name = self.aggregates.by_name
+        self.aggregates.forget(names)
+        self._timers = [timer for timer in self._timers if timer.subject in by_name]
+        heapify(self._timers)
+
+    def has_revived(self, decider: Decider[S, R]) -> None:
+        """Note that all settled aggregates are loaded to which `decider` gives keys or timers."""
+        self._revived = decider
 
     def stop(self) -> None:
         """Refuse all further work, because this stage knows more than its log has."""
@@ -168,31 +237,50 @@ class Stage(Decisions[S, R]):
         """
         adoptions = self.decider.decide_reference(adoption, self.aggregates)
         for event in adoptions:
-            self._decider_after(event)  # Raises while nothing is changed.
+            self._require_revived(self._decider_after(event))  # Raises while nothing is changed.
         for event in adoptions:
             self._evolve_reference(latest(event))
         decided: Decided = [(REFERENCE, id_, event) for event in adoptions]
-        if decided:
-            affected = self.decider.find_affected(adoption, self.aggregates)
-            events = [ReferenceChanged(name) for name in sorted(set(affected))]
-            results = look_up(self.lookup, self.aggregates, events)
-            for event, answers in zip(events, results, strict=True):
-                if event.subject not in self.parked:
-                    decided += self._meet(Input(event, time, event.subject, id_, answers))
+        try:
+            decided += self._meet_all(adoption, time, id_) if adoptions else ()
+        except NotLoaded as fault:  # Too late to load it: the reference data are in force.
+            raise Halted(f"an adoption reads what it does not name: {fault}") from fault
         self._append(time, decided)
+
+    def _meet_all(self, adoption: Any, time: Instant, id_: str) -> Decided:
+        """Let every aggregate that an adoption affects meet the reference data."""
+        decided: Decided = []
+        affected = self.decider.find_affected(adoption, self.aggregates)
+        events = [ReferenceChanged(name) for name in sorted(set(affected))]
+        results = look_up(self.lookup, self.aggregates, events)
+        for event, answers in zip(events, results, strict=True):
+            if event.subject not in self.parked:
+                decided += self._meet(Input(event, time, event.subject, id_, answers))
+        return decided
 
     def _decider_after(self, event: Any) -> Decider[S, R]:
         """Return the decider after an adoption. Raises Outdated if this build lacks it."""
         version = self.decider.version(latest(event))
         return self.decider if version is None else choose_decider(self._versions, version)
 
+    def _require_revived(self, decider: Decider[S, R]) -> None:
+        """Check that what is settled has no keys or timers by a decider. Raises NotLoaded."""
+        is_whole = self.aggregates.absent is None or decider in (self.decider, self._revived)
+        if not is_whole:
+            raise NotLoaded(None, decider)
+
     def _evolve_reference(self, event: Any) -> None:
         """Put reference data in force, or another version of the decider."""
         decider = self._decider_after(event)
         self.aggregates.reference = self.decider.evolve_reference(self.reference, event)
+        kind = self.decider.replaces(event)
+        self.adoptions.pop(kind, None)
+        self.adoptions[kind] = event
         if decider is not self.decider:
-            self.decider = decider
+            self.decider, self._revived = decider, None
             self._start(self.aggregates.fold_by(decider))
+            if self.observe:
+                self.observe(self.aggregates.by_name)
 
     # ── Timers ────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,7 +290,12 @@ class Stage(Decisions[S, R]):
             timer = heappop(timers)
             name = timer.subject
             if name not in parked and timer in self.aggregates.by_name[name].timers:
-                self._fire(Input(TimerFired(timer), max(timer.due, self.time), name, timer.id))
+                fired = Input(TimerFired(timer), max(timer.due, self.time), name, timer.id)
+                try:
+                    self._fire(fired)
+                except NotLoaded:
+                    heappush(timers, timer)
+                    raise
         if time > self.watermark:
             self.watermark = time
 
@@ -226,3 +319,5 @@ class Stage(Decisions[S, R]):
             out.append(make(Row, row))
         self.position = position
         self.time = time
+        if self.observe:
+            self.observe([name for name, _, _ in decided])

@@ -27,6 +27,7 @@ import asyncpg
 from eventlog.core.row import Generation
 from eventlog.postgres.address import public_address
 from eventlog.postgres.pool import check_writable
+from eventlog.postgres.states import FORGET
 from events.errors import Halted, Unusable
 from events.instants import LATEST, Instant
 
@@ -322,3 +323,5 @@ async def cut(
             )
             position = await connection.fetchval(POSITION.format(schema=stage), shard)
             await connection.execute(UNPUBLISHED.format(schema=stage), shard, position)
+            for forget in FORGET:  # The states may follow from what was cut.
+                await connection.execute(forget.format(schema=stage), shard)

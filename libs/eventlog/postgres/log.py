@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from eventlog.checkpoints import CADENCE, Cadence
 from eventlog.codec import Entry, stored_row
 from eventlog.core.decider import REFERENCE
 from eventlog.core.log import check_follows, row_at
@@ -26,6 +27,7 @@ from eventlog.postgres import statements as sql
 from eventlog.postgres.columns import event_columns, number_array, row_columns, text_lines
 from eventlog.postgres.lease import LEASE_SECONDS
 from eventlog.postgres.pool import Database
+from eventlog.postgres.states import PostgresStates
 from eventlog.retry import retry
 from events.errors import Conflict, Halted, Unavailable
 from events.instants import BEGINNING, Instant
@@ -69,17 +71,24 @@ NO_SENDER = Sender("nobody", "none")
 class PostgresLog:
     """The log of one service: the table `log` in a schema of its database.
 
-    `owner` names this process in leases.
+    `owner` names this process in leases. `states` are the state rows of the stage that writes it.
     """
 
     def __init__(
-        self, name: str, schema: str, database: Database, notifier: Notifier, owner: str = ""
+        self,
+        name: str,
+        schema: str,
+        database: Database,
+        notifier: Notifier,
+        owner: str = "",
+        cadence: Cadence = CADENCE,
     ) -> None:
         self.name = name
         self.database = database
         self.notifier = notifier
         self.owner = owner
         self.schema = schema
+        self.states = PostgresStates(name, schema, database, self.epoch, cadence)
         self._fences: dict[str, Fence] = {}
         self._tails: defaultdict[str, Tail] = defaultdict(Tail)
         self._sql = {each: each.format(schema=schema, log=name) for each in sql.STATEMENTS}

@@ -3,7 +3,9 @@
 `log` stores the rows, an entry each. `shard` stores the position, time and input of each shard, its
 lease, its generation and the head of its chain. Up to `folded` its owner has replayed the log: that
 is `pos` once the shard is taken over. `sent` stores how far a shard is published, and the relay's
-lease. Migrations make the tables (migrations/); a test compares both.
+lease. `state` stores the aggregates of a stage (states.py). `checkpoint` stores the position up to
+which they have all rows, and the epoch that may write them. Migrations make the tables
+(migrations/); a test compares both.
 
 A first log reads no other one. Its rows name their senders and form a chain of hashes. It begins a
 generation when a shard's row is made, so that no later one has a lower number.
@@ -15,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Index,
@@ -49,6 +52,8 @@ def metadata_of(schema: str, *, begins_generations: bool = False, defers: bool =
         Index("log_late", log.c.shard, log.c.cause, log.c.pos)
     add_shard(metadata, GENERATION if begins_generations else "0")
     add_sent(metadata)
+    if not begins_generations:
+        add_states(metadata)
     return metadata
 
 
@@ -125,6 +130,29 @@ def add_sent(metadata: MetaData) -> None:
         column("pos", BigInteger, "0"),
         column("owner", Text),
         column("leased_until", DateTime(timezone=True)),
+    )
+
+
+def add_states(metadata: MetaData) -> None:
+    """Add the tables `state` and `checkpoint` to a log that follows from another one."""
+    state = Table(
+        "state",
+        metadata,
+        column("shard", Text),
+        column("subject", Text),
+        column("seq", Integer),
+        column("live", Boolean),
+        column("data", LargeBinary),
+        PrimaryKeyConstraint("shard", "subject", name="state_pkey"),
+    )
+    Index("state_live", state.c.shard, postgresql_where=state.c.live)
+    Table(
+        "checkpoint",
+        metadata,
+        Column("shard", Text, primary_key=True),
+        column("epoch", BigInteger),
+        column("version", Text),
+        column("pos", BigInteger, "0"),
     )
 
 

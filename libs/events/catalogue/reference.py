@@ -67,6 +67,13 @@ class RosterAdopted:
 Adopted = ReferenceAdopted | PoliciesAdopted | RosterAdopted
 
 
+def reference_kind(event: Adopted) -> str:
+    """Return the kind of reference data that an adoption replaces."""
+    if isinstance(event, ReferenceAdopted):
+        return event.kind
+    return "policies" if isinstance(event, PoliciesAdopted) else "roster"
+
+
 def decider_version(event: Adopted) -> str | None:
     """Return the decider version that an adoption puts in force, if any."""
     is_version = isinstance(event, ReferenceAdopted) and event.kind == "decider"

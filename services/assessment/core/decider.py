@@ -22,6 +22,7 @@ from events.catalogue import (
     ReferenceAdopted,
     RosterAdopted,
     decider_version,
+    reference_kind,
 )
 from events.errors import Halted
 from events.instants import Instant
@@ -82,11 +83,15 @@ class Assessment:
         retried=PARKING.retried,
         subject_field=PARKING.subject_field,
     )
+    states: tuple[type[Any], ...] = (Uncounted, Counted)
     initial_state: State = Uncounted()
     initial_reference = Reference()
 
     def subject(self, input_: Input, view: AssessmentView) -> str | None:
         return None
+
+    def names(self, event: Any) -> Collection[str]:
+        return (MONTHS,)
 
     def requests(self, event: Any, view: AssessmentView) -> Sequence[Any]:
         return ()
@@ -116,6 +121,9 @@ class Assessment:
 
     def evolve_reference(self, reference: Reference, event: Adopted) -> Reference:
         return Reference(event.zone) if isinstance(event, PoliciesAdopted) else reference
+
+    def replaces(self, event: Adopted) -> str:
+        return reference_kind(event)
 
     def find_affected(self, event: Adopted, view: AssessmentView) -> Collection[str]:
         return (MONTHS,) if isinstance(event, PoliciesAdopted) else ()

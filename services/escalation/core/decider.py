@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, assert_never
 from escalation.core import calls, clocks
 from escalation.core import reference as reference_data
 from escalation.core.case import (
+    Ended,
     Outcome,
     Relevant,
     State,
@@ -47,6 +48,7 @@ from events.catalogue import (
     ReopenedWithoutDeadline,
     RetryPassedOn,
     decider_version,
+    reference_kind,
 )
 from events.instants import Instant
 
@@ -58,12 +60,16 @@ class Escalation:
 
     log = "calls"
     parking = PARKING
+    states: tuple[type[Any], ...] = (Unwatched, Watched, Ended)
     initial_state: State = Unwatched()
     initial_reference = Reference()
 
     def subject(self, input_: Input, view: EscalationView) -> str | None:
         event: CaseEvent | OutcomeEvent = input_.event
         return event.case if is_relevant(event) else None
+
+    def names(self, event: CaseEvent | OutcomeEvent | Adopted) -> Collection[str]:
+        return (event.case,) if not isinstance(event, Adopted) and is_relevant(event) else ()
 
     def requests(self, event: Any, view: EscalationView) -> Sequence[Any]:
         return ()
@@ -85,6 +91,9 @@ class Escalation:
 
     def evolve_reference(self, reference: Reference, event: Adopted) -> Reference:
         return reference_data.evolve_reference(reference, event)
+
+    def replaces(self, event: Adopted) -> str:
+        return reference_kind(event)
 
     def find_affected(self, event: Adopted, view: EscalationView) -> Collection[str]:
         return ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from eventlog.core.decider import Timer
 from events.catalogue import (
-    Action,
     ActionExpired,
     ActionWaits,
     Assignment,
@@ -21,13 +20,13 @@ Claims = tuple[PlaceClaim, ...]
 
 @value
 class Waiting:
-    """An action that came before its report, and the input that it is stored as.
+    """The input of an action that came before its report, and the system that posted it.
 
     `timer` is the one at which it expires; None if it waits without a limit.
     """
 
     input: StoredInput
-    action: Action
+    source: str
     timer: Timer | None
 
 

@@ -57,6 +57,7 @@ from events.catalogue import (
     RetryPassedOn,
     VisitMade,
     decider_version,
+    reference_kind,
 )
 from routing.core import reference as reference_data
 from routing.core.case import (
@@ -66,10 +67,15 @@ from routing.core.case import (
     Open,
     OpenCase,
     Outcome,
+    Queued,
     Reported,
+    Resolved,
+    Routed,
     State,
     Unplaced,
     Unreported,
+    Verified,
+    Visited,
 )
 from routing.core.location import Point, points_of
 from routing.core.reference import Library, Reference
@@ -98,6 +104,7 @@ class Routing:
 
     log = "cases"
     parking = PARKING
+    states: tuple[type[Any], ...] = (Unreported, Queued, Routed, Visited, Resolved, Verified, Ended)
     initial_state: State = UNREPORTED
 
     def __init__(self, district: str, library: Library) -> None:
@@ -108,6 +115,9 @@ class Routing:
     def subject(self, input_: Input, view: RoutingView) -> str:
         event: IssueEvent = input_.event
         return event.issue
+
+    def names(self, event: IssueEvent | ReferenceAdopted) -> Collection[str]:
+        return () if isinstance(event, ReferenceAdopted) else (event.issue,)
 
     def requests(self, event: Any, view: RoutingView) -> Sequence[Point]:
         match event:
@@ -137,6 +147,9 @@ class Routing:
 
     def evolve_reference(self, reference: Reference, event: Adopted) -> Reference:
         return reference_data.evolve_reference(reference, event, self.library)
+
+    def replaces(self, event: Adopted) -> str:
+        return reference_kind(event)
 
     def find_affected(self, event: ReferenceAdopted, view: RoutingView) -> Collection[str]:
         return reassign.find_affected(event, view)
@@ -171,7 +184,7 @@ class Routing:
         events: list[Outcome | Following] = [*opened]
         case = self._fold(state, opened)
         for waiting in state.deferred:
-            action = defer.mark_early(waiting.action)
+            action = defer.early_action(waiting)
             outcome = decide_action(action, require_reported(case), reference, input_)
             case = self._fold(case, outcome)
             events += [Following(waiting.input.id, event) for event in outcome]

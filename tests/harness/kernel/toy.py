@@ -84,6 +84,7 @@ class Toy:
 
     log = CASES
     parking = PARKING
+    states: tuple[type[Any], ...] = (Case,)
     initial_state = Case()
     initial_reference = Reference()
     name = OLD
@@ -100,6 +101,10 @@ class Toy:
                 return None if is_ignored else CENSUS
             case event:
                 return case_of(event.issue, view)
+
+    def names(self, event: Any) -> Collection[str]:
+        """Name the issue's own case alone, so that the others are loaded when their turn comes."""
+        return (home(event.issue),) if isinstance(event, ToyReported) else ()
 
     def requests(self, event: Any, view: ToyView) -> Sequence[str]:
         if isinstance(event, ReferenceChanged):
@@ -276,6 +281,9 @@ class Toy:
         if isinstance(event, ToyInForce):
             return Reference(event.level, event.place, event.is_shared)
         return reference
+
+    def replaces(self, event: Any) -> str:
+        return type(event).__name__
 
     def find_affected(self, event: ToyAdopted, view: ToyView) -> Collection[str]:
         places = view.values(PLACE) if event.place == "*" else [event.place, event.place]

@@ -36,7 +36,7 @@ TOO_LATE = (
 def decide(action: Action, input_: Input, state: Unreported) -> Sequence[Outcome]:
     """Let an action wait for its report, unless too many of its source do."""
     source = source_of(action)
-    if sum(source_of(other.action) == source for other in state.deferred) >= WAITING_MAX:
+    if sum(other.source == source for other in state.deferred) >= WAITING_MAX:
         return [InputDeclined(case=action.issue, input_id=action.action, because=TOO_MANY)]
     expires = expiry(action, input_.time)
     return [ActionWaits(issue=action.issue, input=input_.as_stored, expires=expires)]
@@ -65,7 +65,7 @@ def evolve(state: State, event: ActionWaits) -> Unreported:
     assert isinstance(state, Unreported), f"{event} after its report"
     due, stored = event.expires, event.input
     timer = None if due is None else expiry_of(stored, event.issue, due)
-    return unreported_case((*state.deferred, Waiting(stored, event_of(stored), timer)))
+    return unreported_case((*state.deferred, Waiting(stored, source_of(event_of(stored)), timer)))
 
 
 def evolve_expiry(state: State, event: ActionExpired) -> Unreported:
@@ -85,8 +85,9 @@ def source_of(action: Action) -> str:
     return "" if isinstance(action, EndedAtSource) else action.source
 
 
-def mark_early(action: Action) -> Action:
+def early_action(waiting: Waiting) -> Action:
     """Return a deferred action as it applies. An ending says that it came before its report."""
+    action: Action = event_of(waiting.input)
     if isinstance(action, EndedAtSource):
         return replace(action, rules=(*action.rules, "ended_before_reported"))
     return action

@@ -1,0 +1,231 @@
+"""Checkpoints: the aggregates of a stage as state rows, written behind its commits.
+
+A new owner loads the live ones and folds only what follows the last checkpoint. Settled ones leave
+memory, and are loaded again when an input needs them. State rows are a cache of the log: dropped,
+they are folded again. Decision 23 has the invariants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol
+
+from eventlog.codec import NO_EVENT
+from eventlog.core.aggregates import NotLoaded
+from eventlog.core.decider import REFERENCE
+from eventlog.core.row import Row
+from eventlog.core.stage import Stage
+from eventlog.core.versions import newest
+from eventlog.shared_values import SharedValues
+from eventlog.state_codec import (
+    StateCodec,
+    StateRow,
+    Taken,
+    decode_adoptions_of,
+    take,
+)
+from events.errors import Conflict
+from events.instants import BEGINNING
+from events.registry import UnknownEvent
+
+PAGE = 10_000  # State rows that are read at once.
+
+Fetch = Callable[[Sequence[Row]], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cadence:
+    """A checkpoint begins after so many rows of the log, or so many seconds if anything changed.
+
+    It is written in parts of so many state rows.
+    """
+
+    rows: int = 50_000
+    seconds: float = 10.0
+    part: int = 1_000
+
+
+CADENCE = Cadence()
+
+
+class StateStore(Protocol):
+    """The state rows of the stages of a service. Only the owner of a shard writes them."""
+
+    cadence: Cadence
+
+    async def claim(self, shard: str, version: str) -> int:
+        """Begin as the owner, and return the recovery position. Raises Conflict for an earlier one.
+
+        It is 0 if there are no state rows of this version.
+        """
+
+    async def drop(self, shard: str) -> None:
+        """Drop all state rows of a shard. Raises Conflict if it has another owner."""
+
+    async def live(self, shard: str) -> Sequence[StateRow]:
+        """Return the live state rows, with that of reference data."""
+
+    async def load(self, shard: str, subjects: Collection[str]) -> Sequence[StateRow]:
+        """Return the state rows of some subjects."""
+
+    async def page(self, shard: str, after: str, limit: int) -> Sequence[StateRow]:
+        """Return state rows in the order of their subjects."""
+
+    async def write(self, shard: str, rows: Sequence[StateRow], position: int) -> None:
+        """Write state rows, and move the recovery position up to `position`.
+
+        Raises Conflict if the shard has another owner.
+        """
+
+
+class Checkpoints:
+    """The checkpoints of one stage. The stage stops before what is out of memory."""
+
+    def __init__(self, stage: Stage[Any, Any], states: StateStore) -> None:
+        self.stage = stage
+        self.states = states
+        self._codec = StateCodec(stage.decider.states)
+        self._changed: set[str] = set()
+        self._taken: list[Taken] = []
+        self._written = 0  # Of those that are taken.
+        self._position = 0  # The last position of the log when they were taken.
+        self._begun_at = monotonic()
+        self._settled: set[str] = set()  # They are stored, and may leave memory.
+        stage.aggregates.absent = set()
+        stage.observe = self._changed.update
+
+    # ── Recovery ──────────────────────────────────────────────────────────────────────────────────
+
+    async def open(self, end: int, fetch: Fetch) -> None:
+        """Take up what is stored, so that the log goes on after the recovery position.
+
+        `end` is the last position of the log. Without state rows all of it is to be folded.
+        """
+        stage = self.stage
+        position = await self.states.claim(stage.shard, self._codec.version(stage))
+        rows = {row.subject: row for row in await self.states.live(stage.shard)}
+        if not 0 < position <= end or REFERENCE not in rows:
+            await self.states.drop(stage.shard)
+            return
+        try:
+            await self._take_up_reference(rows.pop(REFERENCE), fetch)
+            self._take_up_live(rows.values())
+        except NO_EVENT as fault:
+            await self.states.drop(stage.shard)
+            raise Conflict(f"a stored state cannot be read; all are dropped: {fault}") from fault
+        stage.position = self._position = position - 1  # The row there has the time and the input.
+
+    async def _take_up_reference(self, row: StateRow, fetch: Fetch) -> None:
+        stage, events = self.stage, decode_adoptions_of(row)
+        await fetch(
+            [
+                Row(stage.decider.log, stage.shard, 0, BEGINNING, 0, 1, REFERENCE, 0, "", event)
+                for event in events
+            ]
+        )
+        stage.take_up_reference(row.sequence, events)
+
+    def _take_up_live(self, rows: Iterable[StateRow]) -> None:
+        values = SharedValues()
+        for row in rows:
+            aggregate = self._codec.decode(row)
+            values.share_value(aggregate.state)
+            self.stage.take_up(row.subject, aggregate)
+
+    async def drop(self) -> None:
+        """Drop the state rows, because they contradict the log."""
+        await self.states.drop(self.stage.shard)
+
+    # ── What is out of memory ─────────────────────────────────────────────────────────────────────
+
+    async def prepare(self, rows: Iterable[Row]) -> None:
+        """Load what input rows name, before the stage applies them."""
+        names_of = self.stage.decider.names
+        events = (newest(row).event for row in rows)
+        known = (event for event in events if type(event) is not UnknownEvent)
+        await self.load(name for event in known for name in names_of(event))
+
+    async def load(self, names: Iterable[str]) -> None:
+        """Load aggregates that are out of memory. Others are known to be absent then."""
+        aggregates = self.stage.aggregates
+        absent = {name for name in names if name not in aggregates.by_name}
+        aggregates.absent = absent
+        for row in await self.states.load(self.stage.shard, absent) if absent else ():
+            self._take_up(row)
+
+    async def resolve(self, missing: NotLoaded) -> None:
+        """Load what the stage needs before it goes on."""
+        aggregates, shard = self.stage.aggregates, self.stage.shard
+        if missing.name is None:
+            await self._revive(missing.decider)
+            return
+        assert aggregates.absent is not None, "what is missing has a store"
+        aggregates.absent.add(missing.name)
+        for row in await self.states.load(shard, [missing.name]):
+            self._take_up(row)
+
+    async def _revive(self, decider: Any) -> None:
+        """Load the settled aggregates to which a decider gives keys or timers."""
+        after, by_name = "", self.stage.aggregates.by_name
+        while rows := await self.states.page(self.stage.shard, after, PAGE):
+            after = rows[-1].subject
+            for row in rows:
+                if row.subject != REFERENCE and row.subject not in by_name:
+                    state = self._codec.decode(row).state
+                    if decider.keys(state) or decider.timers(state):
+                        self._take_up(row)
+        self.stage.has_revived(decider)
+
+    def _take_up(self, row: StateRow) -> None:
+        aggregates = self.stage.aggregates
+        self.stage.take_up(row.subject, self._codec.decode(row))
+        assert aggregates.absent is not None, "what is stored has a store"
+        aggregates.absent.discard(row.subject)
+        self._settled.add(row.subject)
+
+    # ── Writing ───────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def is_writing(self) -> bool:
+        """True while a checkpoint that has begun is not written."""
+        return bool(self._taken)
+
+    @property
+    def is_due(self) -> bool:
+        """True if the next checkpoint is to begin."""
+        if self.is_writing or not self._changed:
+            return False
+        rows, cadence = self.stage.position - self._position, self.states.cadence
+        return rows >= cadence.rows or monotonic() - self._begun_at >= cadence.seconds
+
+    def begin(self) -> None:
+        """Take the states of what changed. All that the stage has decided must be committed."""
+        by_name = self.stage.aggregates.by_name
+        changed = sorted(name for name in self._changed - {REFERENCE} if by_name[name].sequence)
+        self._taken = [take(self.stage, name) for name in (*changed, REFERENCE)]
+        self._changed.clear()
+        self._written, self._position = 0, self.stage.position
+        self._begun_at = monotonic()
+
+    async def write_part(self) -> None:
+        """Write the next part of what was taken. The last part moves the recovery position."""
+        if not self.is_writing:
+            return
+        part = self._taken[self._written : self._written + self.states.cadence.part]
+        is_last = self._written + len(part) == len(self._taken)
+        rows = [self._codec.encode(each) for each in part]
+        await self.states.write(self.stage.shard, rows, self._position if is_last else 0)
+        self._written += len(part)
+        self._settled |= {row.subject for row in rows if not row.live}
+        if is_last:
+            self._taken = []
+
+    def forget(self) -> None:
+        """Let what is settled leave memory, once a checkpoint is written. No input may be amid."""
+        if self.is_writing or not self._settled:
+            return
+        by_name, stored = self.stage.aggregates.by_name, self._settled - self._changed
+        self._settled.clear()
+        self.stage.forget([name for name in stored if not by_name[name].is_live])

@@ -1,0 +1,160 @@
+"""State rows on Postgres: the tables `state` and `checkpoint` in the schema of a stage.
+
+The row of a shard in `checkpoint` is the fence: each statement that writes moves it, if it has the
+epoch of this process. It is not the shard's own row, so that no commit waits for a state row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from eventlog.checkpoints import Cadence
+from eventlog.postgres.columns import number_array, text_lines
+from eventlog.postgres.pool import SupportsFetch
+from eventlog.state_codec import StateRow
+from events.errors import Conflict
+
+# An epoch beyond that of the shard is from before its row was made again.
+CLAIM = """
+INSERT INTO {schema}.checkpoint AS known (shard, epoch, version) VALUES ($1, $2, $3)
+ON CONFLICT (shard) DO UPDATE SET epoch = $2, version = $3,
+  pos = CASE known.version WHEN $3 THEN known.pos ELSE 0 END
+WHERE known.epoch <= $2
+  OR known.epoch > (SELECT epoch FROM {schema}.shard WHERE shard = $1) RETURNING pos
+"""
+DROP = """
+WITH owner AS (
+  UPDATE {schema}.checkpoint SET pos = 0 WHERE shard = $1 AND epoch = $2 RETURNING shard
+), dropped AS (
+  DELETE FROM {schema}.state s USING owner WHERE s.shard = owner.shard
+)
+SELECT shard FROM owner
+"""
+LIVE = """
+SELECT subject, seq, live, data FROM {schema}.state WHERE shard = $1 AND live
+"""
+LOAD = """
+SELECT subject, seq, live, data FROM {schema}.state
+WHERE shard = $1 AND subject = ANY (string_to_array($2, E'\\n'))
+"""
+STATES = """
+SELECT subject, seq, live, data FROM {schema}.state
+WHERE shard = $1 AND subject > $2 ORDER BY subject LIMIT $3
+"""
+WRITE = """
+WITH owner AS (
+  UPDATE {schema}.checkpoint SET pos = greatest(pos, $3)
+  WHERE shard = $1 AND epoch = $2 RETURNING shard
+), written AS (
+  INSERT INTO {schema}.state (shard, subject, seq, live, data)
+  SELECT shard, subject, seq, live, convert_to(data, 'UTF8')
+  FROM owner, unnest(
+    string_to_array($4, E'\\n'), $5::text::int[], $6::text::int[]::bool[],
+    string_to_array($7, E'\\n')
+  ) AS row (subject, seq, live, data)
+  ON CONFLICT (shard, subject) DO UPDATE
+  SET seq = excluded.seq, live = excluded.live, data = excluded.data
+)
+SELECT shard FROM owner
+"""
+CHECKPOINT = "SELECT pos, version FROM {schema}.checkpoint WHERE shard = $1"
+PAGE = 10_000
+FORGET = (
+    "DELETE FROM {schema}.state WHERE shard = $1",
+    "DELETE FROM {schema}.checkpoint WHERE shard = $1",
+)
+
+
+class StoredStates(NamedTuple):
+    """The state rows of a shard, the position up to which they have all rows, and their version."""
+
+    position: int
+    version: str
+    rows: Sequence[StateRow]
+
+
+class PostgresStates:
+    """The state rows in a schema. `epoch_of` gives the epoch of this process's lease of a shard."""
+
+    def __init__(
+        self,
+        name: str,
+        schema: str,
+        database: SupportsFetch,
+        epoch_of: Callable[[str], int],
+        cadence: Cadence,
+    ) -> None:
+        self.cadence = cadence
+        self._name = name
+        self._database = database
+        self._epoch_of = epoch_of
+        statements = (CLAIM, DROP, LIVE, LOAD, STATES, WRITE)
+        self._sql = {each: each.format(schema=schema) for each in statements}
+
+    async def claim(self, shard: str, version: str) -> int:
+        """Begin as the owner, and return the recovery position. Raises Conflict for an earlier one.
+
+        It is 0 if there are no state rows of this version.
+        """
+        records = await self._fetch(CLAIM, shard, self._epoch_of(shard), version)
+        self._require_owner(shard, records)
+        position: int = records[0]["pos"]
+        return position
+
+    async def drop(self, shard: str) -> None:
+        """Drop all state rows of a shard. Raises Conflict if it has another owner."""
+        self._require_owner(shard, await self._fetch(DROP, shard, self._epoch_of(shard)))
+
+    async def live(self, shard: str) -> Sequence[StateRow]:
+        """Return the live state rows, with that of reference data."""
+        return state_rows(await self._fetch(LIVE, shard))
+
+    async def load(self, shard: str, subjects: Collection[str]) -> Sequence[StateRow]:
+        """Return the state rows of some subjects."""
+        return state_rows(await self._fetch(LOAD, shard, text_lines([*subjects])))
+
+    async def page(self, shard: str, after: str, limit: int) -> Sequence[StateRow]:
+        """Return state rows in the order of their subjects."""
+        return state_rows(await self._fetch(STATES, shard, after, limit))
+
+    async def write(self, shard: str, rows: Sequence[StateRow], position: int) -> None:
+        """Write state rows, and move the recovery position up to `position`.
+
+        Raises Conflict if the shard has another owner.
+        """
+        subjects, sequences, live, data = zip(*rows, strict=True)
+        columns = (
+            text_lines(subjects),
+            number_array(sequences),
+            number_array([*map(int, live)]),
+            b"\n".join(data).decode(),
+        )
+        epoch = self._epoch_of(shard)
+        self._require_owner(shard, await self._fetch(WRITE, shard, epoch, position, *columns))
+
+    async def _fetch(self, statement: str, *args: object) -> list[asyncpg.Record]:
+        return await self._database.fetch(self._sql[statement], *args)
+
+    def _require_owner(self, shard: str, moved: Sequence[object]) -> None:
+        """Raise Conflict if a statement found another epoch in the fence."""
+        if not moved:
+            raise Conflict(f"the states of {self._name}/{shard} have another owner")
+
+
+def state_rows(records: Sequence[asyncpg.Record]) -> list[StateRow]:
+    """Return the state rows of records."""
+    return [StateRow(*record) for record in records]
+
+
+async def stored_states(database: SupportsFetch, schema: str, shard: str) -> StoredStates:
+    """Return all state rows of a shard."""
+    rows: list[StateRow] = []
+    states = STATES.format(schema=schema)
+    while records := await database.fetch(states, shard, rows[-1].subject if rows else "", PAGE):
+        rows += state_rows(records)
+    for position, version in await database.fetch(CHECKPOINT.format(schema=schema), shard):
+        return StoredStates(position, version, rows)
+    return StoredStates(0, "", rows)
