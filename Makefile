@@ -62,9 +62,15 @@ broker:
 	@.venv-peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+STREAMS := benchmarks/peers/streams/target/libs
+$(STREAMS): benchmarks/peers/streams/pom.xml
+	@cd benchmarks/peers/streams && mvn -q -B package
+	@touch $@
+
 peers:
-	@$(MAKE) --no-print-directory .venv-peers/ready || echo "skipped: the tests of benchmarks need" \
-	  "the packages of benchmarks/peers. Is there a network? Then run: make peers"
+	@$(MAKE) --no-print-directory .venv-peers/ready $(STREAMS) || \
+	  echo "skipped: the tests of benchmarks need the packages of benchmarks/peers, and Maven." \
+	  "Is there a network? Then run: make peers"
 
 check: setup ## ruff, mypy --strict, import contracts, language, documents that match the code
 	$(BIN)/ruff check .
@@ -115,7 +121,7 @@ chaos: setup broker ## load while processes, database and broker fail (SECONDS=3
 	$(TOOL) tests.harness.chaos.over_kafka --seconds $(or $(SECONDS),600)
 	$(BIN)/pytest -m long -k killed
 
-bench: setup broker .venv-peers/ready ## each figure beside a peer, or beside a limit, in one run
+bench: setup broker .venv-peers/ready $(STREAMS) ## figures beside peers and limits, in one run
 	$(TOOL) benchmarks.year $(DATA)
 	$(TOOL) benchmarks.table $(DATA)
 	$(TOOL) benchmarks.durable
@@ -128,6 +134,7 @@ bench: setup broker .venv-peers/ready ## each figure beside a peer, or beside a 
 	$(TOOL) benchmarks.adoption
 	$(TOOL) benchmarks.kafka
 	$(TOOL) benchmarks.streams
+	$(TOOL) benchmarks.services
 
 growth: setup .venv-peers/ready ## costs as work grows, with goals and drawings (OPTIONS=--long)
 	$(TOOL) benchmarks.growth $(OPTIONS) --svg docs/growth
@@ -151,5 +158,5 @@ lock: ## pin the newest dependencies by hash (needs uv)
 	uv export --frozen --no-emit-project --all-extras --no-header -o requirements.lock
 
 clean: ## remove what was made here, and the demo
-	rm -rf .venv .venv-peers .gridcall out deploy/kafka/target deploy/kafka/run
+	rm -rf .venv .venv-peers .gridcall out $(STREAMS) deploy/kafka/target deploy/kafka/run
 	rm -rf tests/contract/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,12 +1,19 @@
-"""Measure routing over Kafka beside stream processors on the same broker, then all services.
+"""Measure routing over Kafka beside stream processors on the same broker.
 
 python -m benchmarks.streams
 
-All read the same topic of issues. Ours decides with the map, commits to Postgres, and publishes.
-Quix Streams folds a state per issue (RocksDB, with a changelog on the broker) and produces an
-event. FastStream publishes an answer to each message and stores nothing. Each runs in a process of
-its own, and they take turns. A rate counts issues from the first result on its topic to the last
-one, by the broker's own clock. The peers' packages are their own (benchmarks/peers).
+All read the same topic of issues, each in a process of its own, and take turns. Ours decides with
+the map, commits to Postgres, which forces it to the disk, and publishes. The peers
+(benchmarks/peers) are as their users run them:
+
+- Quix Streams folds a state per issue (RocksDB, with a changelog on the broker), and produces an
+  event. FastStream publishes an answer to each message of a batch, and stores nothing.
+- At equal durability, Quix Streams and Kafka Streams run exactly once, and the broker forces each
+  write to the disk.
+
+Only the second half of the issues counts, because programs warm up. A rate is by the broker's
+clock. Beside it is the time of all processors for an issue: of the process, of the broker and of
+Postgres.
 """
 
 from __future__ import annotations
@@ -14,299 +21,283 @@ from __future__ import annotations
 import asyncio
 import statistics
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import asyncpg
+import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from benchmarks.load import ITEMS, Requests, as_fast_as_it_goes, at_a_rate
+from benchmarks.load import ITEMS, Requests
+from benchmarks.peers.environment import FOLDER, PYTHON
 from benchmarks.report import Line, print_lines
-from benchmarks.servers import fetch_row, own_server, server_settings
-from embedded.server import PostgresServer
+from benchmarks.separate import DISTRICT, STAMPED, ServiceHost, service_host
+from benchmarks.servers import busy_seconds, cpu_seconds, fetch_row
 from eventlog.kafka.administration import apply, remove
 from eventlog.kafka.topics import Cluster, Topic
 from eventlog.notifier import Notifier
 from eventlog.postgres.pool import open_database
-from gridcall.host.migrations import prepare
-from gridcall.host.topics import system_topics
+from events.errors import Unavailable
 from intake.acceptor import Acceptor
 from intake.api_keys import ApiKey
 from intake.submissions import IssueSubmission
-from tests.harness.broker import Broker, running_broker
-from tests.harness.live import adopt_exampleville
-from tests.harness.separate_services import SeparateServices
 
-ROOT = Path(__file__).parent.parent
-ROUNDS = 3
-ISSUES, FOR_FAST = 60_000, 5_000
-PIPELINE, FOLLOWED_SECONDS = 20_000, 10.0
-PEERS = ROOT / "benchmarks" / "peers"
-PEER_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
-DISTRICT = "exampleville"
-# The broker stamps records, because a peer may pass on the time of its input.
-STAMPED = {"message.timestamp.type": "LogAppendTime"}
+ROUNDS, ISSUES = 3, 60_000
+SOURCE, SINK = "gridcall.intake", "gridcall.cases"
+POLL_SECONDS, RESULT_SECONDS = 0.1, 120
+OURS = "gridcall"
+FORCED = "log.flush.interval.messages=1"  # The broker forces each write to the disk.
 
 
-class ServiceHost(SeparateServices):
-    """Separate services, each with a database of its own, on topics of their own."""
+class Peer(NamedTuple):
+    """A peer, its command before the broker and the topics, and what follows those.
 
-    def __init__(self, server: PostgresServer, broker: Broker, folder: Path) -> None:
-        super().__init__(server.get_uri("postgres"), broker, folder)
-        self.secret = ""
+    `{folder}` is that of its state.
+    """
 
-    def prepare(self) -> None:
-        """Make fresh databases with the made-up city, and fresh topics."""
-        for path in self.folder.glob("announced-*"):
-            path.unlink()
-        asyncio.run(prepare(self.urls["intake"], forget=True))
-        for service in ("routing", "escalation"):
-            asyncio.run(prepare(self.urls[service], services=[service], forget=True))
-        self.secret = adopt_exampleville(self.urls["intake"])
-        topics = [
-            topic._replace(settings=topic.settings | STAMPED)
-            for topic in system_topics(self.broker.cluster, 1)
-        ]
-        asyncio.run(remove(self.broker.cluster, topics))
-        asyncio.run(apply(self.broker.cluster, topics))
-
-    def end(self) -> None:
-        """End all processes."""
-        for process in self.processes.values():
-            process.terminate()
-            process.wait()
-        self.processes.clear()
+    name: str
+    command: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    goal: float | None = None
 
 
-# ── The stage ────────────────────────────────────────────────────────────────────────────────────
+QUIX = (str(PYTHON), str(FOLDER / "quix.py"))
+FAST = (str(PYTHON), str(FOLDER / "fast.py"))
+STREAMS_FOLDER = FOLDER / "streams"
+STREAMS = ("java", "-cp", f"{STREAMS_FOLDER}/target/libs/*", str(STREAMS_FOLDER / "Fold.java"))
+PEERS = (
+    Peer("Quix Streams", QUIX, ("{folder}", "at-least-once"), goal=0.9),
+    Peer("FastStream in batches", FAST, goal=0.9),
+)
+DURABLE_PEERS = (
+    Peer("Quix Streams, durable", QUIX, ("{folder}", "exactly-once")),
+    Peer("Kafka Streams, durable", STREAMS, ("{folder}",)),
+)
 
 
-async def accept(url: str) -> None:
-    """Accept all issues into intake's log."""
-    issues, key = (
-        IssueSubmission(ApiKey("", DISTRICT, "bench", frozenset()), "hotline"),
-        Requests("http://none"),
-    )
+class Result(NamedTuple):
+    """Issues a second, and the µs of each processor for an issue."""
+
+    rate: float
+    own_us: float
+    broker_us: float
+    postgres_us: float
+
+    @property
+    def all_us(self) -> float:
+        return self.own_us + self.broker_us + self.postgres_us
+
+
+RATE, ALL_US = attrgetter("rate"), attrgetter("all_us")
+
+
+async def accept(url: str, count: int) -> None:
+    """Accept so many issues into intake's log."""
+    issues = IssueSubmission(ApiKey("", DISTRICT, "bench", frozenset()), "hotline")
+    requests = Requests("http://none")
     async with open_database(url) as database:
         acceptor = Acceptor(database, Notifier())
-        for _ in range(ISSUES // ITEMS):
-            bodies = [request.partition(b"\r\n\r\n")[2] for request in key.single(ITEMS)]
+        for _ in range(count // ITEMS):
+            bodies = [request.partition(b"\r\n\r\n")[2] for request in requests.single(ITEMS)]
             await acceptor.accept(DISTRICT, [issues.read(body)[0] for body in bodies])
 
 
-async def wait_for_records(
-    cluster: Cluster, topic: str, wanted: int, unless: Callable[[], bool]
-) -> None:
-    """Wait until a topic has `wanted` records. Raises AssertionError if `unless` holds."""
-    partition = TopicPartition(topic, 0)
+# ── What is measured ─────────────────────────────────────────────────────────────────────────────
+
+Progress = Callable[[], Awaitable[int]]
+
+
+class Spent(NamedTuple):
+    """Seconds of processors: of a process, of the broker and of Postgres."""
+
+    own: float
+    broker: float
+    postgres: float
+
+
+def spent_by(system: ServiceHost, running: subprocess.Popen[bytes]) -> Spent:
+    """Return what a process, and what it uses, have spent by now."""
+    broker = psutil.Process(int((system.broker.folder / "pid").read_text()))
+    own = busy_seconds(psutil.Process(running.pid))
+    return Spent(own, busy_seconds(broker), cpu_seconds(system.server))
+
+
+async def measure_us(
+    system: ServiceHost, running: subprocess.Popen[bytes], progress: Progress, wanted: int
+) -> list[float]:
+    """Return the µs of each processor for an issue of the second half."""
+    first, begun = 0, spent_by(system, running)
+    async with asyncio.timeout(RESULT_SECONDS):
+        while (count := await progress()) < wanted:
+            assert running.poll() is None, "it ended by itself"
+            if count >= wanted // 2 and not first:
+                first, begun = count, spent_by(system, running)
+            await asyncio.sleep(POLL_SECONDS)
+    ended = spent_by(system, running)
+    return [
+        1e6 * (after - before) / (wanted - first)
+        for before, after in zip(begun, ended, strict=True)
+    ]
+
+
+@asynccontextmanager
+async def consumer_of(cluster: Cluster, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Open a consumer of a topic, which sees what was committed."""
     async with AIOKafkaConsumer(
-        bootstrap_servers=cluster.brokers, enable_auto_commit=False
+        bootstrap_servers=cluster.brokers,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
     ) as consumer:
-        while True:
-            with suppress(Exception):  # The topic may not be there yet.
-                if (await consumer.end_offsets([partition]))[partition] >= wanted:
-                    return
-            assert not unless(), "it ended by itself"
-            await asyncio.sleep(0.2)
+        consumer.assign([TopicPartition(topic, 0)])
+        yield consumer
 
 
-async def seconds_between(cluster: Cluster, topic: str) -> float:
-    """Return the seconds from the first record of a topic to the last one."""
+async def rate_of(cluster: Cluster, topic: str, issues: int, wanted: int) -> float:
+    """Return the issues per second of the second half of a topic's first `wanted` records."""
     stamps = list[int]()
-    async with AIOKafkaConsumer(
-        bootstrap_servers=cluster.brokers, enable_auto_commit=False
-    ) as consumer:
-        partition = TopicPartition(topic, 0)
-        consumer.assign([partition])
-        end = (await consumer.end_offsets([partition]))[partition]
-        for offset in (0, end - 1):
-            consumer.seek(partition, offset)
-            stamps.append((await consumer.getone(partition)).timestamp)
-    return max(1, stamps[1] - stamps[0]) / 1000
+    async with consumer_of(cluster, topic) as consumer, asyncio.timeout(RESULT_SECONDS):
+        await consumer.seek_to_beginning()
+        while len(stamps) < wanted:
+            for records in (await consumer.getmany(timeout_ms=500, max_records=5_000)).values():
+                stamps += [record.timestamp for record in records]
+    half = wanted // 2
+    seconds = max(1, stamps[wanted - 1] - stamps[half]) / 1000
+    return issues * (wanted - half) / wanted / seconds
 
 
-def ours(system: ServiceHost) -> float:
-    """Return the issues per second of `gridcall routing`, from intake's topic to that of cases."""
+# ── Ours and the peers ───────────────────────────────────────────────────────────────────────────
+
+ROUTED = """
+SELECT s.input, s.pos, s.pos - t.pos AS left FROM routing.shard s JOIN routing.sent t USING (shard)
+"""
+
+
+async def ours(system: ServiceHost, count: int) -> Result:
+    """Measure `gridcall routing`, from intake's topic to that of cases."""
     cluster = system.broker.cluster
     system.start("intake")
-    heads = asyncio.run(fetch_row(system.urls["intake"], "SELECT pos FROM intake.shard"))
-    asyncio.run(wait_for_records(cluster, "gridcall.intake", heads["pos"], lambda: False))
-    system.start("routing")
+    head = (await fetch_row(system.urls["intake"], "SELECT pos FROM intake.shard"))["pos"]
+    async with consumer_of(cluster, SOURCE) as consumer:
+        while await end_of(consumer, SOURCE) < head:
+            await asyncio.sleep(POLL_SECONDS)
+    running = system.spawn("routing", system.folder)
+    system.processes["routing"] = running
 
-    sql = "SELECT s.input, s.pos - t.pos AS left FROM routing.shard s JOIN routing.sent t"
-    sql += " USING (shard)"
-    while True:
-        with suppress(AssertionError):  # There is no row yet.
-            head = asyncio.run(fetch_row(system.urls["routing"], sql))
-            if head["input"] >= heads["pos"] and not head["left"]:
-                break
-        time.sleep(0.2)
+    async def progress() -> int:
+        with suppress(AssertionError, Unavailable, asyncpg.PostgresError):  # No row yet.
+            row = await fetch_row(system.urls["routing"], ROUTED)
+            return int(row["input"]) - bool(row["left"])
+        return 0
+
+    us = await measure_us(system, running, progress, head)
+    rows = (await fetch_row(system.urls["routing"], "SELECT pos FROM routing.shard"))["pos"]
     system.end()
-    return ISSUES / asyncio.run(seconds_between(cluster, "gridcall.cases"))
+    return Result(await rate_of(cluster, SINK, count, rows), *us)
 
 
-def peer(system: ServiceHost, name: str, count: int, *options: str) -> float:
-    """Return the messages per second of a peer."""
-    cluster, sink = system.broker.cluster, f"peer.{name}"
-    topic = Topic(sink, 1, STAMPED)
-    asyncio.run(remove(cluster, [topic]))
-    asyncio.run(apply(cluster, [topic]))
-    words = [
-        str(PEER_PYTHON),
-        str(PEERS / f"{name}.py"),
-        cluster.brokers,
-        "gridcall.intake",
-        sink,
-        *options,
-    ]
-    with (
-        (system.folder / f"{name}.log").open("ab") as file,
-        subprocess.Popen(words, stdout=file, stderr=file) as running,
-    ):
-        asyncio.run(wait_for_records(cluster, sink, count, lambda: running.poll() is not None))
-        running.terminate()
-    return asyncio.run(rate_of(cluster, sink))
+async def end_of(consumer: AIOKafkaConsumer, topic: str) -> int:
+    """Return the offset after the last record of a topic."""
+    partition = TopicPartition(topic, 0)
+    return int((await consumer.end_offsets([partition]))[partition])
 
 
-async def rate_of(cluster: Cluster, topic: str) -> float:
-    """Return the records per second of a topic."""
-    async with AIOKafkaConsumer(
-        bootstrap_servers=cluster.brokers, enable_auto_commit=False
-    ) as consumer:
-        count = (await consumer.end_offsets([TopicPartition(topic, 0)]))[TopicPartition(topic, 0)]
-    return float(count / await seconds_between(cluster, topic))
+async def measure_peer(system: ServiceHost, peer: Peer, count: int, folder: Path) -> Result:
+    """Measure a peer, on a topic and with a state of its own."""
+    cluster, sink = system.broker.cluster, f"peer.{folder.name}"
+    await apply(cluster, [Topic(sink, 1, STAMPED)])
+    options = (option.format(folder=folder) for option in peer.options)
+    words = [*peer.command, cluster.brokers, SOURCE, sink, *options]
+    async with consumer_of(cluster, sink) as consumer:
+        with (
+            folder.with_suffix(".log").open("wb") as file,
+            subprocess.Popen(words, stdout=file, stderr=file) as running,
+        ):
+            try:
+                us = await measure_us(system, running, partial(end_of, consumer, sink), count)
+                rate = await rate_of(cluster, sink, count, count)
+            finally:
+                running.terminate()
+    await remove(cluster, [Topic(sink, 1, STAMPED)])
+    return Result(rate, *us)
 
 
-def measure_stage(system: ServiceHost) -> list[Line]:
-    """Measure routing and its peers, in turns."""
-    rates: dict[str, list[float]] = {"ours": [], "quix": [], "fast": []}
-    for number in range(ROUNDS):
-        system.prepare()
-        asyncio.run(accept(system.urls["intake"]))
-        rates["ours"].append(ours(system))
-        rates["quix"].append(peer(system, "quix", ISSUES, str(system.folder / f"quix{number}")))
-        rates["fast"].append(peer(system, "fast", FOR_FAST))
-        print(", ".join(f"{name} {each[-1]:,.0f}/s" for name, each in rates.items()), flush=True)
-    routed, quix, fast = (statistics.median(each) for each in rates.values())
-    return [
-        Line("routing over Kafka and Postgres, issues/s, and Quix Streams", routed, quix, 2),
-        Line("routing over Kafka and Postgres, issues/s, and FastStream", routed, fast, 8),
-    ]
+@contextmanager
+def forced_writes(system: ServiceHost) -> Iterator[None]:
+    """Let the broker force each write to the disk while the block runs."""
+    words = ("kafka.admin.ConfigCommand", "--bootstrap-server", system.broker.address)
+    options = ("--entity-type", "brokers", "--entity-default", "--alter")
+    system.broker.do("tool", *words, *options, "--add-config", FORCED)
+    try:
+        yield
+    finally:
+        system.broker.do("tool", *words, *options, "--delete-config", FORCED.partition("=")[0])
 
 
-# ── All services ─────────────────────────────────────────────────────────────────────────────────
+def measure_round(system: ServiceHost, count: int, name: str) -> dict[str, Result]:
+    """Measure ours and each peer once, after each other."""
+    system.prepare()
+    asyncio.run(accept(system.urls["intake"], count))
+    results = {OURS: asyncio.run(ours(system, count))}
+    print_result(OURS, results[OURS])
+
+    def measure(peer: Peer) -> None:
+        folder = system.folder / f"{name}-{len(results)}"
+        results[peer.name] = asyncio.run(measure_peer(system, peer, count, folder))
+        print_result(peer.name, results[peer.name])
+
+    for peer in PEERS:
+        measure(peer)
+    with forced_writes(system):
+        for peer in DURABLE_PEERS:
+            measure(peer)
+    return results
 
 
-def at_rest(system: ServiceHost) -> bool:
-    """Return True when escalation has applied everything that was accepted."""
-    accepted = asyncio.run(fetch_row(system.urls["intake"], "SELECT pos FROM intake.shard"))["pos"]
-    routed = asyncio.run(
-        fetch_row(
-            system.urls["routing"],
-            "SELECT coalesce(max(pos), 0) AS pos, coalesce(max(input), 0) AS input"
-            " FROM routing.shard",
-        )
-    )
-    called = asyncio.run(
-        fetch_row(
-            system.urls["escalation"],
-            "SELECT coalesce(max(input), 0) AS input FROM escalation.shard",
-        )
-    )["input"]
-    return bool(routed["input"] >= accepted and called >= routed["pos"])
-
-
-def wait_for_rest(system: ServiceHost) -> None:
-    """Wait until all services are at rest."""
-    while not at_rest(system):
-        time.sleep(0.05)
-
-
-async def routed_after(system: ServiceHost, after: int) -> list[float]:
-    """Return the milliseconds from the commit of each issue to that of its case, sorted."""
-    commits: dict[str, dict[str, Any]] = {}
-    for service, sql in (
-        (
-            "intake",
-            "SELECT 'intake/' || shard || '/' || pos AS name, recorded"
-            " FROM intake.log WHERE pos > $1",
-        ),
-        (
-            "routing",
-            "SELECT cause AS name, min(recorded) AS recorded"
-            " FROM routing.log WHERE input > $1 GROUP BY cause",
-        ),
-    ):
-        connection = await asyncpg.connect(system.urls[service])
-        commits[service] = {
-            row["name"]: row["recorded"] for row in await connection.fetch(sql, after)
-        }
-        await connection.close()
-    routed = commits["routing"]
-    return sorted(
-        (routed[name] - at).total_seconds() * 1000 for name, at in commits["intake"].items()
+def print_result(name: str, result: Result) -> None:
+    """Print a rate, and the time of each processor for an issue."""
+    print(
+        f"{name:26}{result.rate:9,.0f} issues/s; µs an issue: {result.own_us:.0f} of it,",
+        f"{result.broker_us:.0f} of the broker, {result.postgres_us:.0f} of Postgres",
+        flush=True,
     )
 
 
-def measure_all_services(system: ServiceHost) -> list[Line]:
-    """Measure issues per second through all services, and the delay at half of that."""
-    rates, late = [], []
-    for _ in range(ROUNDS):
-        system.prepare()
-        system.start("intake", "routing", "escalation", "assessment")
-        requests = Requests(f"http://127.0.0.1:{system.ports['intake']}", system.secret)
-        as_fast_as_it_goes(requests, requests.single(500))
-        wait_for_rest(system)
-        begun = time.perf_counter()
-        as_fast_as_it_goes(requests, requests.arrays(PIPELINE // ITEMS))
-        wait_for_rest(system)
-        rates.append(PIPELINE / (time.perf_counter() - begun))
-        time.sleep(1)
-        before = asyncio.run(fetch_row(system.urls["intake"], "SELECT pos FROM intake.shard"))[
-            "pos"
-        ]
-        load = rates[-1] / 2
-        answered = sorted(at_a_rate(requests, requests.single(int(load * FOLLOWED_SECONDS)), load))
-        wait_for_rest(system)
-        routed = asyncio.run(routed_after(system, before))
-        late.append((routed[len(routed) // 2], routed[len(routed) * 99 // 100]))
-        print(
-            f"{rates[-1]:,.0f} issues/s; at {load:,.0f}: "
-            f"routed p50 {late[-1][0]:.0f} ms, p99 {late[-1][1]:.0f} ms after; "
-            f"answered p99 {answered[len(answered) * 99 // 100]:.0f} ms",
-            flush=True,
-        )
-        system.end()
-    middle, last = (statistics.median(each) for each in zip(*late, strict=True))
-    return [
+def measure_routing(system: ServiceHost, rounds: int, count: int) -> list[Line]:
+    """Measure ours and the peers in turns: rates, and the time of all processors for an issue."""
+    measured = [measure_round(system, count, f"round{number}") for number in range(rounds)]
+
+    def median(name: str, figure: Callable[[Result], float]) -> float:
+        return statistics.median(figure(each[name]) for each in measured)
+
+    rates = [
         Line(
-            f"through all services over Kafka, arrays of {ITEMS}, issues/s",
-            statistics.median(rates),
-            None,
-            None,
-        ),
-        Line("accepted → routed at half of that, one a request, p50 in ms", middle, None, None, 1),
-        Line("accepted → routed at half of that, one a request, p99 in ms", last, None, 200, 1),
+            f"routing, issues/s, and {peer.name}",
+            median(OURS, RATE),
+            median(peer.name, RATE),
+            peer.goal,
+        )
+        for peer in (*PEERS, *DURABLE_PEERS)
     ]
+    costs = [
+        Line(
+            f"µs of all processors an issue, and {peer.name}",
+            median(OURS, ALL_US),
+            median(peer.name, ALL_US),
+            None,
+        )
+        for peer in (*PEERS, *DURABLE_PEERS)
+    ]
+    return [*rates, *costs]
 
 
 def main() -> None:
-    """Print all figures. `make bench`."""
-    with (
-        own_server() as server,
-        tempfile.TemporaryDirectory() as folder,
-        running_broker(Path(folder) / "kafka") as broker,
-    ):
-        print(asyncio.run(server_settings(server)), flush=True)
-        system = ServiceHost(server, broker, Path(folder))
-        try:
-            print_lines([*measure_stage(system), *measure_all_services(system)])
-        finally:
-            system.end()
+    """Print all figures."""
+    with service_host() as system:
+        print_lines(measure_routing(system, ROUNDS, ISSUES))
 
 
 if __name__ == "__main__":

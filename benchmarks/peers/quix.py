@@ -1,17 +1,23 @@
 """Quix Streams, as its users write it: a stateful fold over a topic, and an event for each issue.
 
-quix.py BROKER IN OUT FOLDER
+quix.py BROKER IN OUT FOLDER GUARANTEE
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from quixstreams import Application, State
 
 
-def main(broker: str, source: str, sink: str, folder: str) -> None:
+def main(
+    broker: str,
+    source: str,
+    sink: str,
+    folder: str,
+    guarantee: Literal["at-least-once", "exactly-once"],
+) -> None:
     """Run until the process ends."""
     app = Application(
         broker_address=broker,
@@ -19,6 +25,7 @@ def main(broker: str, source: str, sink: str, folder: str) -> None:
         auto_offset_reset="earliest",
         state_dir=folder,
         auto_create_topics=True,
+        processing_guarantee=guarantee,
     )
     frame = app.dataframe(app.topic(source, value_deserializer="json"))
 
@@ -39,4 +46,4 @@ def main(broker: str, source: str, sink: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.argv[1:])  # type: ignore[arg-type]

@@ -11,8 +11,11 @@ from benchmarks.durable import measure
 from benchmarks.intake_api import peer, throughput
 from benchmarks.peers.environment import PYTHON
 from benchmarks.report import Line
+from benchmarks.separate import service_host
 from benchmarks.servers import own_server
+from benchmarks.streams import STREAMS_FOLDER, measure_routing
 from embedded.server import PostgresServer
+from tests.harness.broker import missing_programs
 from tests.harness.exampleville import issue
 from tests.harness.requirements import require
 
@@ -54,6 +57,19 @@ def test_decisions_and_replay_are_measured_beside_eventsourcing(server: Postgres
     lines = measure(server, {1: 5, 100: 200}, rounds=1)
     assert len(lines) == 3
     assert all(is_measured(line) for line in lines)
+
+
+def test_routing_over_kafka_is_measured_beside_stream_processors() -> None:
+    require(not missing_programs(), "Kafka needs Java and Maven")
+    has_packages = PYTHON.exists() and (STREAMS_FOLDER / "target" / "libs").is_dir()
+    require(has_packages, "the packages that only benchmarks use are missing. Run: make peers")
+    with service_host() as system:
+        lines = measure_routing(system, rounds=1, count=200)
+    rates, costs = lines[:4], lines[4:]
+    assert all(is_measured(line) for line in rates)
+    assert [line.name.partition(", and ")[2] for line in costs] == [
+        line.name.partition(", and ")[2] for line in rates
+    ]
 
 
 def is_measured(line: Line) -> bool:
