@@ -12,7 +12,7 @@ from eventlog.postgres.pool import Database
 from events.catalogue import ReferenceAdopted, ReferenceKind
 from events.instants import BEGINNING, rfc3339
 from events.topology import DECIDER_VERSION
-from gridcall.cli.map import read_map, read_profile
+from gridcall.cli.city_files import read_map, read_profile
 from gridcall.cli.options import DistrictCode, json_option
 from gridcall.cli.queries import change_database, run_on_database
 from gridcall.cli.reference_data import print_adoption

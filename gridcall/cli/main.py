@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-import traceback
 from importlib import import_module
 
 import click
 
-from eventlog.exits import exit_of
-from events.errors import GridcallError
 from events.topology import SERVICE
-from gridcall.cli.terminal import NOTHING_RAN, OWN_FAULT, TERMINATED, UNREACHABLE, fail, say
-from intake.acceptor import ClockLeapt
-from intake.adoption import ReferenceRefused
-from intake.districts import UnknownDistrict
+from gridcall.cli.terminal import TERMINATED
 
 # A command is in the module of its name, except where one module declares several commands.
 MODULE = {
@@ -32,7 +26,10 @@ MODULE["sign-head"] = "sign_head"
 
 
 class Commands(click.Group):
-    """A group that imports a command when it is used: `simulate` loads no web framework."""
+    """A group that imports a command when it is used: `simulate` loads no web framework.
+
+    Whatever all commands need is imported by each of them, and should be little.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(MODULE)
@@ -55,20 +52,10 @@ def main() -> None:
 
 
 def entry() -> None:
-    """Run the program. A fault of gridcall has an exit status of its own, unlike rejected rows."""
+    """Run the program, and end it with the status and the sentence of its fault, if it has one."""
     # SIGTERM raises SystemExit, so that the embedded Postgres and other resources are released.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         main()
-    except ClockLeapt as error:
-        fail(
-            UNREACHABLE,
-            f"{error}. Check which clock is right, and decide: {error.command}",
-        )
-    except (UnknownDistrict, ReferenceRefused) as error:
-        fail(NOTHING_RAN, str(error))
-    except (GridcallError, OSError) as error:
-        fail(*exit_of(error))
-    except Exception:
-        say(traceback.format_exc(), err=True)
-        fail(OWN_FAULT, "this is a fault of gridcall; please report it with the lines above")
+    except Exception as fault:
+        import_module("gridcall.cli.faults").end(fault)

@@ -12,17 +12,16 @@ import click
 
 from eventlog.content_codec import encode_content
 from events.catalogue import ReferenceAdopted
-from events.reference_data import GridMap
+from gridcall.cli.city_files import counts_of_findings, read_map, read_profile
 from gridcall.cli.options import json_option, profile_option
 from gridcall.cli.reference_data import adopt_and_report
 from gridcall.cli.reference_versions import version_commands
 from gridcall.cli.terminal import NOTHING_RAN, emit, fail, one_line, say
-from gridcall.simulation.city.map_findings import Change, CheckedMap, Finding
+from gridcall.simulation.city.map_findings import Change, Finding
 from gridcall.simulation.city.map_mending import Codes, MendedMap, mend_map
 from gridcall.simulation.city.map_reading import UnreadableMap, read_map_file
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile import Profile
-from gridcall.simulation.city.profile_loader import ProfileError, SourceLines, load_profile
 from gridcall.simulation.reports.files import as_json
 
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -169,35 +168,6 @@ def report_mending(
 
 for version_command in version_commands("map"):
     map_group.add_command(version_command)
-
-
-def read_profile(path: Path) -> tuple[Profile, SourceLines]:
-    """Return a profile and the lines of its keys, or end the program."""
-    try:
-        return load_profile(path)
-    except ProfileError as error:
-        fail(NOTHING_RAN, f"the profile cannot be used\n{error}")
-
-
-def read_map(folder: Path, profile: Profile) -> GridMap:
-    """Return the map of a folder, or end the program with the findings that refuse it."""
-    checked = check_map(folder, profile.map)
-    if checked.grids is None:
-        reasons = "\n".join(str(finding) for finding in checked.refusals)
-        fail(
-            NOTHING_RAN,
-            f"the map is refused\n{reasons}\nall findings: gridcall map check {folder} --profile …",
-        )
-    if checked.findings:
-        say(f"{folder}: {counts_of_findings(checked)}; gridcall map check names each", err=True)
-    return checked.grids
-
-
-def counts_of_findings(checked: CheckedMap) -> str:
-    """Return the number of grids and of findings by kind, as text."""
-    kinds = ", ".join(f"{count} {kind}" for kind, count in checked.kinds().items()) or "nothing"
-    size = f"{len(checked.grids.grids)} grids" if checked.grids else "refused"
-    return f"{size}; found: {kinds}"
 
 
 COMMANDS = {"map": map_group}

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from eventlog.kafka.topics import Cluster
 from events.instants import Instant
 from events.reference_data import GridMap
 from events.topology import WRITER
-from gridcall.cli.map import read_map, read_profile
+from gridcall.cli.city_files import read_map, read_profile
 from gridcall.cli.options import json_option, profile_option
 from gridcall.cli.progress import ProgressBar
 from gridcall.cli.terminal import (
@@ -38,11 +38,8 @@ from gridcall.simulation.city.local_time import LocalClock
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.city.profile_loader import SourceLines
 from gridcall.simulation.csv_source import InputError
-from gridcall.simulation.driver import BATCH, simulate
+from gridcall.simulation.driver import BATCH, Pipeline, simulate
 from gridcall.simulation.feed import Feed, read_feed_in_child, without_collecting
-from gridcall.simulation.pipelines.kafka import open_kafka_pipeline
-from gridcall.simulation.pipelines.memory import MemoryPipeline
-from gridcall.simulation.pipelines.postgres import StoredPipeline, open_stored_pipeline
 from gridcall.simulation.report_worker import ReportWorker, start_report_worker
 from gridcall.simulation.reports.files import as_json
 from gridcall.simulation.results import Run, results_folder
@@ -265,29 +262,31 @@ async def feed_pipeline(
             job.batch,
             progress=progress,
         )
-        if isinstance(pipeline, StoredPipeline):
-            return run, await pipeline.describe_storage()
-        return run, "nothing is committed to a disk"
+        return run, await pipeline.describe_storage()
 
 
 @asynccontextmanager
-async def open_pipeline(
-    job: Job, feed: Feed, reports: ReportWorker
-) -> AsyncIterator[MemoryPipeline | StoredPipeline]:
-    """Open the pipeline of the chosen reader.
+async def open_pipeline(job: Job, feed: Feed, reports: ReportWorker) -> AsyncIterator[Pipeline]:
+    """Open the pipeline of the chosen reader, which alone is imported.
 
     A database of the same inputs is continued; any other one of this profile is made again.
     """
     if job.reader == "memory":
+        from gridcall.simulation.pipelines.memory import MemoryPipeline
+
         yield MemoryPipeline(job.district, reports, job.batch)
         return
     name = f"{job.profile.profile} until {job.until}, inputs {feed.digest}"
     database = f"simulate_{job.profile.profile}"
     if job.reader == "table":
-        stored = open_stored_pipeline(
+        from gridcall.simulation.pipelines.postgres import open_stored_pipeline
+
+        stored: AbstractAsyncContextManager[Pipeline] = open_stored_pipeline(
             database_url(database), name, job.district, reports, job.batch
         )
     else:
+        from gridcall.simulation.pipelines.kafka import open_kafka_pipeline
+
         urls = {service: database_url(f"{database}_{service}") for service in WRITER.values()}
         urls["intake"] = database_url(database)
         cluster = Cluster(Cluster.parse(job.kafka).brokers, database)

@@ -40,6 +40,9 @@ class Pipeline(Protocol):
     async def settle(self) -> Instant:
         """Wait until everything has followed. Returns the instant up to which time has passed."""
 
+    async def describe_storage(self) -> str:
+        """Return where the logs are now, as a sentence for people."""
+
 
 def first_adoptions(
     profile: Profile, grids: GridMap, at: Instant

@@ -51,6 +51,9 @@ class MemoryPipeline:
     async def settle(self) -> Instant:
         return self.runners[-1].stage.watermark
 
+    async def describe_storage(self) -> str:
+        return "nothing is committed to a disk"
+
     async def _follow(self) -> None:
         for runner in self.runners:
             await runner.catch_up()

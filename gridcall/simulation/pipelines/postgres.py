@@ -117,7 +117,6 @@ class StoredPipeline:
         self._reader.read_from({name: self._urls[name] for name in REPORTED}, self.district, heads)
 
     async def describe_storage(self) -> str:
-        """Return the database, its commit settings, and the command that verifies it."""
         fetch = self.intake.database.fetch
         settings = [f"{name} {(await fetch(f'SHOW {name}'))[0][0]}" for name in COMMIT_SETTINGS]
         name = (await fetch("SELECT current_database()"))[0][0]

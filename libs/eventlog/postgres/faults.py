@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import cast
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
 
 from events.errors import Unavailable, Unusable
 
@@ -59,11 +58,6 @@ def map_errors() -> Iterator[None]:
     except (*LOST, asyncpg.PostgresError) as fault:
         if translate(fault):
             raise cast("Unavailable", translate(fault)) from fault
-        raise
-    except DBAPIError as fault:  # SQLAlchemy wraps the same errors.
-        cause = fault.orig and fault.orig.__cause__
-        if cause and translate(cause):
-            raise cast("Unavailable", translate(cause)) from fault
         raise
 
 

@@ -4,8 +4,8 @@ up to date.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -172,11 +173,22 @@ async def run_on_sqlalchemy(url: str, work: Callable[[Connection], T]) -> T:
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
-        with map_errors():
+        with map_errors(), unwrap_errors():
             async with engine.begin() as connection:
                 return await connection.run_sync(work)
     finally:
         await engine.dispose()
+
+
+@contextmanager
+def unwrap_errors() -> Iterator[None]:
+    """Raise the errors of the driver, which SQLAlchemy wraps."""
+    try:
+        yield
+    except DBAPIError as fault:
+        if fault.orig and fault.orig.__cause__:
+            raise fault.orig.__cause__ from fault
+        raise
 
 
 def upgrade(connection: Connection, schema: str, versions: Path) -> None:
