@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from eventlog.core.row import Row
+from eventlog.core.row import Row, make
 from events.errors import Halted, Invalid
 from events.instants import Instant, instant, rfc3339
 from events.registry import CATALOGUE, TYPE_NAME, TYPE_OF, UnknownEvent
@@ -107,16 +107,8 @@ def sorted_struct(kind: type[Any]) -> type[msgspec.Struct]:
 def entry(row: Row) -> Entry:
     """Return the entry of a row."""
     _, _, position, time, input_, step, subject, sequence, cause, event = row
-    return Entry(
-        position,
-        time,
-        input_,
-        step,
-        subject,
-        sequence,
-        cause,
-        *typed_data(event),
-    )
+    name, data = typed_data(event)
+    return make(Entry, (position, time, input_, step, subject, sequence, cause, name, data))
 
 
 def typed_data(event: Any) -> tuple[str, bytes]:
@@ -129,18 +121,8 @@ def typed_data(event: Any) -> tuple[str, bytes]:
 def row_of(log: str, shard: str, columns: Iterable[Any]) -> Row:
     """Return the row of an entry: `row_of(log, shard, entry(row)) == row`. Raises NO_EVENT."""
     position, time, input_, step, subject, sequence, cause, type_name, data = columns
-    return Row(
-        log,
-        shard,
-        position,
-        time,
-        input_,
-        step,
-        subject,
-        sequence,
-        cause,
-        decode_event(type_name, data),
-    )
+    event = decode_event(type_name, data)
+    return make(Row, (log, shard, position, time, input_, step, subject, sequence, cause, event))
 
 
 def stored_row(log: str, shard: str, columns: Iterable[Any]) -> Row:

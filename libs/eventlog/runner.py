@@ -8,8 +8,7 @@ from typing import Generic, TypeVar
 
 from eventlog.checkpoints import Checkpoints, Fetch, StateStore
 from eventlog.core.aggregates import NotLoaded
-from eventlog.core.decider import REFERENCE
-from eventlog.core.log import Log
+from eventlog.core.log import Log, has_adoption
 from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
 from eventlog.input_order import InputOrder
@@ -156,7 +155,7 @@ class Runner(Generic[S, R]):
 
     async def _apply_in_memory(self, rows: Sequence[Row]) -> list[Row]:
         """Apply rows. An adoption may concern every aggregate: it leaves the event loop free."""
-        if any(row.subject == REFERENCE for row in rows):
+        if has_adoption(rows):
             return await asyncio.to_thread(self.stage.apply, rows)
         return self.stage.apply(rows)
 

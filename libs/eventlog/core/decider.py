@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from eventlog.core.row import CLOCK, EXPIRY
+from eventlog.core.row import CLOCK, EXPIRY, make
 from events.instants import Instant
 from events.registry import Parking, latest, value
 from events.stored_inputs import StoredInput, original_of, store
@@ -94,6 +94,11 @@ class Input(NamedTuple):
         """Return an input that waited, for an aggregate. Raises Outdated if its type is unknown."""
         original = original_of(stored)
         return cls(latest(original), stored.time, subject, stored.id, (), original)
+
+    def about(self, subject: str) -> Input:
+        """Return the input with its aggregate."""
+        event, time, _, id_, answers, original = self
+        return make(Input, (event, time, subject, id_, answers, original))
 
     @property
     def as_stored(self) -> StoredInput:

@@ -66,7 +66,7 @@ class Decisions(Generic[S, R]):
             if name is None:
                 return []
             if name != input_.subject:
-                input_ = input_._replace(subject=name)
+                input_ = input_.about(name)
             if name not in self.parked:
                 return self._decide(input_, {})
         except SHARD_FAULTS:
@@ -232,7 +232,7 @@ class Decisions(Generic[S, R]):
         try:
             if name in self.parked:
                 raise Waits(name)
-            return self._decide(input_._replace(subject=name), changes)
+            return self._decide(input_.about(name), changes)
         except Waits as wait:
             stored = input_.as_stored
             return [(wait.name, input_.id, self.decider.parking.defer(wait.name, stored))]

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, Protocol
 
 from eventlog.core.decider import REFERENCE
 from eventlog.core.row import Draft, Generation, Head, Progress, Row, Watermark
 from events.errors import Conflict, Truncated
 from events.instants import BEGINNING, Instant
+
+subject_of = attrgetter("subject")
 
 
 class Source(Protocol):
@@ -98,13 +101,19 @@ def check_follows(rows: Sequence[Row]) -> None:
         sequences[subject] = sequence
 
 
+def has_adoption(rows: Sequence[Row]) -> bool:
+    """Tell if reference data are adopted by any of the rows. Most batches adopt none."""
+    return REFERENCE in map(subject_of, rows)
+
+
 def cut_at_reference(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """Cut a batch after every adoption, because the next look-ups need the new reference data."""
     start = 0
-    for i, row in enumerate(rows, 1):
-        if row.subject == REFERENCE:
-            yield rows[start:i]
-            start = i
+    if has_adoption(rows):
+        for i, row in enumerate(rows, 1):
+            if row.subject == REFERENCE:
+                yield rows[start:i]
+                start = i
     if start < len(rows):
         yield rows[start:]
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from events.instants import Instant
 
+make = tuple.__new__  # A `Row`, and the like, in a third of the time of `Row(...)`.
 CLOCK = "clock/"  # With it begins the cause of a row that follows from a timer.
 EXPIRY = "expiry"  # The kind of a timer that ends the waiting of an input.
 
