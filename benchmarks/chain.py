@@ -25,7 +25,7 @@ from gridcall.host.migrations import prepare
 from intake.acceptor import AHEAD_US_MAX, now_us
 from intake.core.submission import make_item
 from intake.store.districts import ADD_DISTRICT
-from intake.store.inputs import ACCEPT, item_columns
+from intake.store.inputs import ACCEPT, district_columns, item_columns
 
 SENDER = Sender("12345", "key:3f2a91c0")
 TYPE = "gridcall.issue-reported.v1"
@@ -34,7 +34,9 @@ DATA = (
     b'"due":1793606880000000,"issue":"0b6cf6bd6ec3e7b0a1f6f7a3c5d1e2f4","line":"hotline",'
     b'"reference":"2026-000117","rules":[],"source":"12345","urgency":"normal"}'
 )
-HASHES = re.compile(r"intake\.chain\(.*?\) OVER \(ORDER BY i ROWS UNBOUNDED PRECEDING\)", re.DOTALL)
+HASHES = re.compile(
+    r"intake\.chain\((\S+), .*?\) OVER \([A-Za-z ]*ORDER BY i ROWS UNBOUNDED PRECEDING\)", re.DOTALL
+)
 WITH, WITHOUT = "with the chain", "without"
 TURNS = 6
 
@@ -46,7 +48,7 @@ async def plant_peer(connection: asyncpg.Connection, name: str) -> None:
     query = "SELECT pg_get_functiondef($1::text::regproc)"
     text = await connection.fetchval(query, f"intake.{name}")
     assert HASHES.search(text), f"intake.{name} computes no hash"
-    peer = HASHES.sub("old.head", text).replace(f"intake.{name}(", f"intake.{name}_unlinked(", 1)
+    peer = HASHES.sub(r"\1", text).replace(f"intake.{name}(", f"intake.{name}_unlinked(", 1)
     await connection.execute(peer)
 
 
@@ -54,7 +56,8 @@ async def accept(connection: asyncpg.Connection, which: str, count: int) -> None
     """Accept items in one statement, as intake does."""
     items = [make_item(secrets.token_hex(16), TYPE, DATA, SENDER) for _ in range(count)]
     sql = ACCEPT if which == WITH else ACCEPT.replace("intake.accept(", "intake.accept_unlinked(")
-    await connection.fetch(sql, which, *item_columns(items), now_us(), AHEAD_US_MAX)
+    columns = (*district_columns({which: items}), *item_columns(items))
+    await connection.fetch(sql, *columns, now_us(), AHEAD_US_MAX)
 
 
 async def append(connection: asyncpg.Connection, which: str, count: int) -> None:

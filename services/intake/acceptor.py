@@ -21,6 +21,7 @@ from events.instants import Instant
 from intake.core.submission import Item
 from intake.districts import UnknownDistrict
 from intake.item_codec import newest_content
+from intake.shared_statements import SharedStatements
 from intake.store import IntakeStore
 from intake.tracking_codes import WRONG_KEY, codes_of
 
@@ -149,6 +150,7 @@ class Acceptor:
     def __init__(self, database: Database, notifier: Notifier) -> None:
         self._store = IntakeStore(database)
         self._notifier = notifier
+        self._statements = SharedStatements(self._accept_all)
         self._queues: defaultdict[str, Queue] = defaultdict(Queue)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -240,10 +242,14 @@ class Acceptor:
 
     async def _store_items(self, district: str, items: Sequence[Item]) -> dict[str, Identity]:
         """Store items of distinct identities, and return each identity as it is stored."""
-        with clock_errors():
-            stored = await self._store.accept(district, items, now_us(), AHEAD_US_MAX)
+        stored = await self._statements.accept(district, items)
         self._notifier.notify("intake", district)
         return identities_of(items, stored)
+
+    async def _accept_all(self, items: Mapping[str, Sequence[Item]]) -> list[asyncpg.Record]:
+        """Store the items of some districts in one statement, and return its records."""
+        with clock_errors():
+            return await self._store.accept(items, now_us(), AHEAD_US_MAX)
 
 
 @contextmanager
@@ -271,8 +277,8 @@ def identities_of(items: Sequence[Item], stored: Sequence[asyncpg.Record]) -> di
 
     A stored record without an id has the first new position: the new items follow in their order.
     """
-    known = {id_.hex: record for id_, *record in stored if id_}
-    ((_, position, time_, _, key),) = (record for record in stored if not record["id"])
+    known = {id_.hex: record for _, id_, *record in stored if id_}
+    ((position, time_, _, key),) = (record for _, id_, *record in stored if not id_)
     identities: dict[str, Identity] = {}
     for item, code in zip(items, codes_of(key, [item.id for item in items]), strict=True):
         if item.id in known:

@@ -39,11 +39,11 @@ ANY_CLOCK = Weakening(
 
 UNLINKED = Weakening(
     "`intake.accept` computes a hash without the one before it",
-    sql=(("intake.accept", "intake.chain(old.head,", "intake.chain(''::bytea,"),),
+    sql=(("intake.accept", "intake.chain(head,", "intake.chain(''::bytea,"),),
 )
 HEAD_LEFT = Weakening(
     "`intake.accept` leaves the head where it was",
-    sql=(("intake.accept", "head = last.hash", "head = old.head"),),
+    sql=(("intake.accept", "head = linked.hash", "head = s.head"),),
 )
 UNNAMED = Weakening(
     "`intake.row_link` leaves the credential out",

@@ -50,11 +50,12 @@ HOLED_TAIL = Weakening("`Tail.add` keeps older rows although others wrote in bet
 NO_GAP_RULE = Weakening("`Stage` applies a row also after a gap", apply_over_gaps)
 ID_SEQUENCE = """
 CREATE OR REPLACE FUNCTION intake.accept(
-  a_shard text, ids text[], contents uuid[], types text[], datas text[],
-  sources text[], credentials text[],
-  now_us bigint, ahead_us_max bigint)
-RETURNS TABLE (id uuid, pos bigint, ts bigint, content uuid, key bytea) LANGUAGE plpgsql AS $$
+  districts text[], places integer[], ids text[], contents uuid[], types text[], datas text[],
+  sources text[], credentials text[], now_us bigint, ahead_us_max bigint)
+RETURNS TABLE (shard text, id uuid, pos bigint, ts bigint, content uuid, key bytea)
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
+DECLARE a_shard text := districts[1];
 BEGIN
   INSERT INTO intake.shard (shard) SELECT a_shard
     WHERE NOT EXISTS (SELECT FROM intake.shard WHERE shard = a_shard);
@@ -68,7 +69,7 @@ BEGIN
   INSERT INTO intake.identity (id, shard, pos, ts, content)
     SELECT id, a_shard, currval('positions'), intake.clock(), content
     FROM unnest(ids::uuid[], contents) AS item (id, content);
-  RETURN QUERY SELECT NULL::uuid, currval('positions'), intake.clock(), NULL::uuid, key
+  RETURN QUERY SELECT a_shard, NULL::uuid, currval('positions'), intake.clock(), NULL::uuid, key
     FROM intake.tracking_key;
 END $$
 """

@@ -32,6 +32,7 @@ def upgrade() -> None:
         ADD_DISTRICT,
         BEGIN_GENERATION,
         LOCKED,
+        CHECK_DISTRICTS,
         APPEND,
         TICK,
         ACCEPT,
@@ -189,6 +190,19 @@ BEGIN
 END $$
 """
 
+# Raises GC002 for a district that was never added.
+CHECK_DISTRICTS = """
+CREATE FUNCTION intake.check_districts(named text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE unknown text;
+BEGIN
+  SELECT a_shard INTO unknown FROM unnest(named) a_shard
+    WHERE NOT EXISTS (SELECT FROM intake.shard s WHERE s.shard = a_shard) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION USING ERRCODE = 'GC002', MESSAGE = unknown;
+  END IF;
+END $$
+"""
+
 # ── Inputs ───────────────────────────────────────────────────────────────────────────────────────
 
 # Positions and times are given here, together, under the lock. An item without a time of its own
@@ -262,61 +276,84 @@ BEGIN
 END $$
 """
 
-# Accept what is new, answer what is known: one round trip, one shard. The lock comes first, so that
-# no transaction waits for another while it holds anything. `ahead_us_max` is how far the clock may
-# be ahead of the asking replica's, which is `now_us`. `datas` are JSON, of which a log stores the
-# UTF-8. Raises GC004 unless the tracking key is the one of the district.
+# Accept what is new, answer what is known, in one round trip. `places` has the number of each
+# item's district in the list. The locks come first, so that no transaction waits for another while
+# it holds anything. Of several districts, one that another transaction holds is left out, so that
+# it delays no other. One alone waits. `ahead_us_max` is how far the clock may be ahead of the
+# asking replica's, which is `now_us`. `datas` are JSON, of which a log stores the UTF-8. Raises
+# GC004 unless the tracking key is the one of the districts.
 #
 # The result is what the client cannot know. It is a row for each known identity, with its position,
-# time and content. One row more has no id: it has the position and time of the first new one, and
-# the key from which all tracking codes follow.
+# time and content. A row more for each district has no id: it has the position and time of the
+# first new one, and the key from which all tracking codes follow. A district that was left out has
+# no row.
 ACCEPT = """
 CREATE FUNCTION intake.accept(
-  a_shard text, ids text[], contents uuid[], types text[], datas text[],
+  districts text[], places integer[], ids text[], contents uuid[], types text[], datas text[],
   sources text[], credentials text[], now_us bigint, ahead_us_max bigint)
-RETURNS TABLE (id uuid, pos bigint, ts bigint, content uuid, key bytea) LANGUAGE plpgsql AS $$
+RETURNS TABLE (shard text, id uuid, pos bigint, ts bigint, content uuid, key bytea)
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-  old intake.shard := intake.locked(a_shard);
   names uuid[] := ids::uuid[];
-  now bigint;
+  locked intake.shard[];
+  each intake.shard;
   tracking_key bytea;
 BEGIN
-  PERFORM intake.check_clock(now_us, ahead_us_max);
-  PERFORM intake.check_time(a_shard, old.ts, ahead_us_max);
-  SELECT k.key INTO tracking_key FROM intake.district d, intake.tracking_key k
-    WHERE d.shard = a_shard AND d.tracking_key = sha256(k.key);
-  IF tracking_key IS NULL THEN
-    RAISE EXCEPTION USING ERRCODE = 'GC004', MESSAGE = a_shard;
+  IF cardinality(districts) = 1 THEN
+    locked := ARRAY[intake.locked(districts[1])];
+  ELSE
+    PERFORM intake.check_districts(districts);
+    locked := ARRAY(
+      SELECT s FROM intake.shard s WHERE s.shard = ANY (districts) FOR UPDATE SKIP LOCKED
+    );
   END IF;
-  now := greatest(old.ts, intake.clock());
+  PERFORM intake.check_clock(now_us, ahead_us_max);
+  FOREACH each IN ARRAY locked LOOP
+    PERFORM intake.check_time(each.shard, each.ts, ahead_us_max);
+  END LOOP;
+  SELECT k.key INTO tracking_key FROM intake.tracking_key k WHERE (
+    SELECT bool_and(d.tracking_key = sha256(k.key)) FROM intake.district d
+    WHERE d.shard = ANY (districts)
+  );
+  IF tracking_key IS NULL THEN
+    RAISE EXCEPTION USING ERRCODE = 'GC004', MESSAGE = array_to_string(districts, ', ');
+  END IF;
   RETURN QUERY
-  WITH known AS (
-    SELECT k.id, k.pos, k.ts, k.content FROM intake.identity k WHERE k.id = ANY (names)
+  WITH old AS MATERIALIZED (
+    SELECT old.shard, array_position(districts, old.shard) AS place, old.pos, old.head,
+      greatest(old.ts, intake.clock()) AS now
+    FROM unnest(locked) old
+  ), known AS (
+    SELECT k.shard, k.id, k.pos, k.ts, k.content FROM intake.identity k WHERE k.id = ANY (names)
   ), fresh AS (
-    SELECT *, convert_to(body, 'UTF8') AS data, old.pos + row_number() OVER (ORDER BY i) AS pos
-    FROM unnest(names, ids, contents, types, datas, sources, credentials)
-      WITH ORDINALITY AS item (id, subject, content, type, body, source, credential, i)
+    SELECT item.*, convert_to(body, 'UTF8') AS data, old.shard, old.head, old.now,
+      old.pos + row_number() OVER in_district AS pos, lead(i) OVER in_district IS NULL AS is_last
+    FROM unnest(places, names, ids, contents, types, datas, sources, credentials)
+      WITH ORDINALITY AS item (place, id, subject, content, type, body, source, credential, i)
+      JOIN old USING (place)
     WHERE NOT EXISTS (SELECT FROM known WHERE known.id = item.id)
+    WINDOW in_district AS (PARTITION BY place ORDER BY i)
   ), linked AS (
-    SELECT *, intake.chain(old.head, intake.row_link(
-      a_shard, pos, now, subject, 1, type, data, content, source, credential
-    )) OVER (ORDER BY i ROWS UNBOUNDED PRECEDING) AS hash
+    SELECT *, intake.chain(head, intake.row_link(
+      shard, pos, now, subject, 1, type, data, content, source, credential
+    )) OVER (PARTITION BY place ORDER BY i ROWS UNBOUNDED PRECEDING) AS hash
     FROM fresh
   ), moved AS (
-    UPDATE intake.shard s SET pos = last.pos, ts = now, head = last.hash
-    FROM (SELECT pos, hash FROM linked ORDER BY i DESC LIMIT 1) last
-    WHERE s.shard = a_shard
-    RETURNING s.ts, pg_notify('gridcall', 'intake/' || a_shard)
+    UPDATE intake.shard s SET pos = linked.pos, ts = linked.now, head = linked.hash
+    FROM linked WHERE s.shard = linked.shard AND is_last
+    RETURNING pg_notify('gridcall', 'intake/' || s.shard)
   ), written AS (
     INSERT INTO intake.log
       (shard, pos, ts, input, n, subject, seq, cause, type, data, source, credential, hash)
-    SELECT a_shard, linked.pos, moved.ts, 0, 1, subject, 1, '', type, data, source, credential, hash
-    FROM linked, moved ORDER BY i
+    SELECT shard, pos, now, 0, 1, subject, 1, '', type, data, source, credential, hash
+    FROM linked ORDER BY place, i
   ), remembered AS (
     INSERT INTO intake.identity (id, shard, pos, ts, content)
-    SELECT id, a_shard, linked.pos, moved.ts, content FROM linked, moved ORDER BY id
+    SELECT id, shard, pos, now, content FROM linked ORDER BY id
   )
-  SELECT *, NULL::bytea FROM known UNION ALL SELECT NULL, old.pos + 1, now, NULL, tracking_key;
+  SELECT known.*, NULL::bytea FROM known JOIN old USING (shard)
+  UNION ALL
+  SELECT shard, NULL, old.pos + 1, now, NULL, tracking_key FROM old;
 END $$
 """

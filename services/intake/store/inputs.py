@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import asyncpg
@@ -17,9 +18,9 @@ from intake.tracking_codes import WRONG_KEY, codes_of, id_of
 # A column travels as one text: the driver looks at each element of an array, which takes as long
 # as all else it does.
 ACCEPT = """
-SELECT * FROM intake.accept($1, string_to_array($2, ','), $3::text::uuid[],
-  string_to_array($4, ','), string_to_array($5, E'\\n'), string_to_array($6, E'\\n'),
-  string_to_array($7, E'\\n'), $8, $9)
+SELECT * FROM intake.accept(string_to_array($1, E'\\n'), $2::text::int[],
+  string_to_array($3, ','), $4::text::uuid[], string_to_array($5, ','),
+  string_to_array($6, E'\\n'), string_to_array($7, E'\\n'), string_to_array($8, E'\\n'), $9, $10)
 """
 TICK = "SELECT shard FROM intake.tick($1, $2, $3)"
 INPUTS = "SELECT pos, type, data FROM intake.log WHERE shard = $1 AND pos = ANY ($2)"
@@ -49,15 +50,16 @@ class InputStore(Store):
     """The log of inputs and their identities."""
 
     async def accept(
-        self, district: str, items: Sequence[Item], now: Instant, ahead_us_max: int
+        self, items: Mapping[str, Sequence[Item]], now: Instant, ahead_us_max: int
     ) -> list[asyncpg.Record]:
-        """Store the items of new identities in one transaction.
+        """Store the items of new identities, by their district, in one transaction.
 
-        Returns a record for each identity that was known. A record without an id has the first new
-        position, the time of all new items, and the key of all tracking codes.
+        Returns a record for each identity that was known. One more of each district has no id. It
+        has the first new position, the time of the new items, and the key of all tracking codes. Of
+        several districts, one that another transaction holds is left out, and has no record.
         """
-        columns = item_columns(items)
-        return await self._database.fetch(ACCEPT, district, *columns, now, ahead_us_max)
+        columns = (*district_columns(items), *item_columns(list(chain(*items.values()))))
+        return await self._database.fetch(ACCEPT, *columns, now, ahead_us_max)
 
     async def tick(self, idle_us: int, now: Instant, ahead_us_max: int) -> list[str]:
         """Let time pass in districts that were idle for so long, and return them."""
@@ -90,6 +92,14 @@ def checked_key(key: bytes | None) -> bytes:
     if key is None:
         raise Unusable(WRONG_KEY)
     return key
+
+
+def district_columns(items: Mapping[str, Sequence[Item]]) -> tuple[str, str]:
+    """Return the districts as a text, and the number of each item's district as an array."""
+    places = (
+        f"{place}," * len(of_district) for place, of_district in enumerate(items.values(), start=1)
+    )
+    return text_lines(list(items)), f"{{{''.join(places)[:-1]}}}"
 
 
 def item_columns(items: Sequence[Item]) -> tuple[str, ...]:
