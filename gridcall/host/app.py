@@ -78,7 +78,7 @@ def make_host_app(
                 speed=speed,
                 cadence=settings.cadence,
             )
-            screen = ScreenService(host, speed) if "screen" in chosen else None
+            screen = ScreenService(host, speed, store) if "screen" in chosen else None
             tracker = screen.tracker if screen else NoTracker()
             intake = IntakeService(host, settings, tracker=tracker)
             app.state.intake = intake.api

@@ -34,7 +34,7 @@ from intake.condition import ahead_sentence, intake_condition, intake_obstacles
 from intake.inbound.consumer import LineConsumer
 from intake.ingest_endpoint import WAITING_MAX, Intake
 from intake.outcomes import Outcomes
-from intake.routes import make_app, reading_key
+from intake.routes import make_app, reading_key, tracking_code_routes
 from intake.settings import IntakeSettings, LimitSettings
 from intake.store import AccessStore, ConditionStore, IntakeStore
 from intake.tracking import NoTracker, PeerTracker, Tracker
@@ -95,6 +95,9 @@ class IntakeService(HostedService):
         app.state.intake = self.api
         app.include_router(
             directory_routes(self.host.directory), dependencies=[service_key_guard(key)]
+        )
+        app.include_router(
+            tracking_code_routes(self.api.store), dependencies=[service_key_guard(key)]
         )
         routes = log_routes(self._log, self.host.notifier, self.host.closing, self.api.streams)
         app.include_router(routes, dependencies=[Depends(check)])

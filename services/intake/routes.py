@@ -31,7 +31,7 @@ from intake.openapi import HEADERS, TAG, complete
 from intake.parsing.issue import stored_reference
 from intake.refusals import FAULT, REFUSALS, to_problem
 from intake.results import HEX_ID, Health
-from intake.store import StoredIdentity
+from intake.store import IntakeStore, StoredIdentity
 from intake.tracking import Tracking
 
 CODE = re.compile("[0-9a-f]{32}")
@@ -61,6 +61,19 @@ HEALTH: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(default_response_class=Response)
+
+
+def tracking_code_routes(store: IntakeStore) -> APIRouter:
+    """Return the route by which the screen asks for the input of a tracking code."""
+    codes = APIRouter(include_in_schema=False)
+
+    @codes.get("/tracking-codes/{code}")
+    async def find_input(code: str) -> Response:
+        identity = await store.find_by_code(code) if CODE.fullmatch(code) else None
+        answer = {"id": identity.id, "district": identity.district} if identity else None
+        return json_response(answer)
+
+    return codes
 
 
 @router.get("/track/{code}", tags=[TAG], responses=PROGRESS, openapi_extra=PREFER)

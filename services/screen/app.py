@@ -21,6 +21,7 @@ from httpedge.open_requests import OpenRequests
 from screen.core.case_file import LOGS
 from screen.follower import Follower
 from screen.routes import Screen, screen_routes, tracking_routes
+from screen.search import CaseSearch, PeerCodes, TrackingCodes
 from screen.settings import ScreenSettings
 from screen.store import ListStore, ModelStore, PageStore
 from screen.tracking import ScreenTracker
@@ -29,14 +30,23 @@ BASIC = HTTPBasic(realm="gridcall: any name, and GRIDCALL_SERVICE_KEY as the pas
 
 
 class ScreenService(HostedService):
-    """A follower for each district, and the pages. `speed` is how fast a district's time runs."""
+    """A follower for each district, and the pages. `speed` is how fast a district's time runs.
 
-    def __init__(self, host: ServiceHost, speed: float = 1.0) -> None:
+    `codes` reads tracking codes; without it a peer is asked.
+    """
+
+    def __init__(
+        self, host: ServiceHost, speed: float = 1.0, codes: TrackingCodes | None = None
+    ) -> None:
         super().__init__(host, "screen")
         self._models = ModelStore(host.database, host.owner)
         self._pages, lists = PageStore(host.database), ListStore(host.database)
         contents = partial(contents_of, host.directory)
-        self.screen = Screen(contents, self._pages, lists, host.closing)
+        if codes is None:
+            assert host.peers is not None, "a screen beside intake is given its tracking codes"
+            codes = PeerCodes(host.peers)
+        search = CaseSearch(lists, codes)
+        self.screen = Screen(contents, self._pages, lists, search, host.closing)
         self.tracker = ScreenTracker(self.screen.followers, lists)
         self._logs = {name: host.source(name) for name in LOGS}
         self._speed = speed

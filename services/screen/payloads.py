@@ -80,6 +80,7 @@ def case_payload(file: CaseFile) -> Payload:
         "reported": case.reported,
         "due": case.due,
         "overdue": case.overdue,
+        "ended": case.ended,
         "calling": file.highest_call,
     }
 

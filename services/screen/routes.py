@@ -33,8 +33,9 @@ from screen.payloads import (
     life_payload,
 )
 from screen.rendering import render
+from screen.search import CaseSearch
 from screen.store import ListStore, PageStore, StoredModel
-from screen.store.lists import FIRST_CALL
+from screen.store.lists import FIRST_CALL, CasePage
 from screen.tracking import ScreenTracker
 from screen.unavailable import PageRoute
 from screen.words import choose_language, words
@@ -84,11 +85,13 @@ class Screen:
         contents: Callable[[str], Awaitable[Mapping[str, bytes]]],
         pages: PageStore,
         lists: ListStore,
+        search: CaseSearch,
         closing: asyncio.Event,
     ) -> None:
         self.followers: dict[str, Follower] = {}
         self.pages = pages
         self.lists = lists
+        self.search = search
         self.closing = closing
         self._contents = contents
         self._maps: dict[tuple[str, str], RenderedMap] = {}
@@ -251,6 +254,12 @@ def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
         page = await screen.lists.calls(model, level, place_after(after, FIRST_CALL))
         figures = await screen.pages.figures(model, CaseList("open"))
         return json_response(request, call_page_payload(page, figures[f"{level}_calls"]))
+
+    @router.get("/screen/{district}/search")
+    async def search(request: Request, district: str, q: str = "") -> Response:
+        files = await screen.search.find(served_model_id(screen, district), district, q)
+        page = CasePage(files, None)
+        return json_response(request, case_page_payload(page, len(files)))
 
     @router.get("/screen/{district}/cases/{case}")
     async def case(request: Request, district: str, case: str) -> Response:

@@ -167,20 +167,123 @@ def test_every_overdue_case_can_be_reached(browser: Browser, demo: Demo) -> None
         page = open_page(context, demo).page
         case = issue_id(CODE, demo.source, "hotline", "LATE-0")
         page.locator("#total-overdue").click()
-        page.wait_for_selector(f"#overdue-rows a[href='#case={case}']")
+        page.wait_for_selector(f"#list-rows a[href='#case={case}']")
         report = Axe().run(page, options={"rules": {"skip-link": {"enabled": False}}})
         assert report.violations_count == 0, report.generate_report()
-        assert "overdue" in page.locator("#overdue-count").inner_text()
-        page.locator(f"#overdue-rows a[href='#case={case}']").click()
+        assert page.locator("#list-title").inner_text() == "Overdue cases"
+        assert "cases, the soonest deadline first" in page.locator("#list-count").inner_text()
+        page.locator(f"#list-rows a[href='#case={case}']").click()
         page.wait_for_selector("#case[open] #case-timeline li")
         page.keyboard.press("Escape")
         page.wait_for_selector("#case[open]", state="detached")
         expect(page).to_have_url(re.compile("#list=overdue$"))
         page.reload()
-        page.wait_for_selector("#overdue[open] li")
+        page.wait_for_selector("#list[open] li")
         page.keyboard.press("Escape")
-        page.wait_for_selector("#overdue[open]", state="detached")
+        page.wait_for_selector("#list[open]", state="detached")
         expect(page).to_have_url(re.compile("^[^#]*$"))
+
+
+NUMBERS = """() => [...document.querySelectorAll('a[href^="#list="]')]
+  .map((link) => [link.id, link.getAttribute("href"), link.textContent])"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_number_of_the_page_opens_its_list(
+    browser: Browser, demo: Demo, language: str
+) -> None:
+    with context_of(browser, language, "light", DESK) as context:
+        watched = open_page(context, demo)
+        page = watched.page
+        numbers = [each for each in page.evaluate(NUMBERS) if each[0]]
+        assert len(numbers) == 6 + 3 + 4 * 3, "totals, ladder, and the figures of each line"
+        for id_, address, _ in numbers:
+            page.locator(f"#{id_}").click()
+            page.wait_for_selector("#list[open]")
+            expect(page).to_have_url(re.compile(f"{re.escape(address)}$"))
+            expect(page.locator("#list-count")).not_to_have_text(re.compile("…"))
+            rows, empty = page.locator("#list-rows li"), page.locator("#list-rows-empty")
+            expect(rows.first.or_(empty).first).to_be_visible()
+            assert page.locator("#list-title").inner_text().strip()
+            page.keyboard.press("Escape")
+            page.wait_for_selector("#list[open]", state="detached")
+        assert watched.complaints == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_a_case_is_found_by_its_reference_its_id_and_its_tracking_code(
+    browser: Browser, demo: Demo, size: dict[str, int], scheme: str
+) -> None:
+    reference = f"FIND-{scheme}-{size['width']}"
+    tracking = post_issue(demo, reference)["tracking"]
+    case = issue_id(CODE, demo.source, "hotline", reference)
+    with context_of(browser, "en", scheme, size) as context:
+        watched = open_page(context, demo)
+        page = watched.page
+        page.wait_for_selector(f"a[href='#case={case}']", state="attached")
+        page.locator(".find").click()
+        page.wait_for_selector("#list[open]")
+        expect(page.locator("#search input")).to_be_focused()
+        for text in (reference[:-1], case, tracking):
+            page.locator("#search input").fill(text)
+            page.keyboard.press("Enter")
+            page.wait_for_selector(f"#list-rows a[href='#case={case}']")
+        report = Axe().run(page, options={"rules": {"skip-link": {"enabled": False}}})
+        assert report.violations_count == 0, report.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        page.locator("#search input").fill("nothing of the kind")
+        page.keyboard.press("Enter")
+        expect(page.locator("#list-rows-empty")).to_have_text(
+            "No case has this reference, id or tracking code."
+        )
+        expect(page.locator("#list-rows li")).to_have_count(0)
+        assert watched.complaints == []
+
+
+def test_a_click_or_the_space_bar_lists_the_cases_of_a_grid(browser: Browser, demo: Demo) -> None:
+    grid = "370112001001002"
+    post_issue(demo, "OF-A-GRID", due="2020-01-01T00:00:00Z", grid=grid)
+    case = issue_id(CODE, demo.source, "hotline", "OF-A-GRID")
+    with context_of(browser, "en", "light", DESK) as context:
+        page = open_page(context, demo).page
+        path = page.locator(f"path[data-grid='{grid}'].calling")
+        path.wait_for(state="attached")
+        path.click(force=True)
+        page.wait_for_selector(f"#list-rows a[href='#case={case}']")
+        expect(page).to_have_url(re.compile(f"#list=open&grid={grid}$"))
+        page.keyboard.press("Escape")
+        page.wait_for_selector("#list[open]", state="detached")
+        page.locator("#map").focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press(" ")
+        page.wait_for_selector("#list[open]")
+        expect(page).to_have_url(re.compile("#list=open&grid="))
+
+
+def test_a_long_list_is_read_page_by_page(browser: Browser, demo: Demo) -> None:
+    with context_of(browser, "en", "light", DESK) as context:
+        page = open_page(context, demo).page
+        page.route("**/cases?*", lambda route: route.fulfill(json=one_page(route.request.url)))
+        page.locator("#total-ended").click()
+        expect(page.locator("#list-rows li")).to_have_count(2)
+        page.locator("#list-more").click()
+        expect(page.locator("#list-rows li")).to_have_count(4)
+        page.locator("#list-more").click()
+        expect(page.locator("#list-rows li")).to_have_count(6)
+        assert not page.locator("#list-more").is_visible()
+
+
+def one_page(url: str) -> dict[str, Any]:
+    """Return a page of two of six cases."""
+    after = int(httpx.URL(url).params.get("after", "0"))
+    case = {
+        "line": "hotline", "category": "noise", "urgency": "normal", "grid": None,
+        "street": "370112001", "state": "closed", "reported": 1, "due": None, "overdue": False,
+        "ended": 2, "calling": None,
+    }  # fmt: skip
+    cases = [{**case, "case": f"c{n}", "reference": f"R-{n}"} for n in (after, after + 1)]
+    return {"count": 6, "cases": cases, "next": str(after + 2) if after < 4 else None}
 
 
 def test_a_finger_chooses_the_most_urgent_grid_beneath_it(browser: Browser, demo: Demo) -> None:
@@ -249,13 +352,17 @@ def test_the_whole_page_is_small(browser: Browser, demo: Demo) -> None:
     assert sum(sizes.values()) <= 150_000
 
 
-def post_issue(demo: Demo, reference: str, grid: str | None = None, **fields: str) -> None:
-    """Post an issue of a grid, or of a street."""
+def post_issue(
+    demo: Demo, reference: str, grid: str | None = None, **fields: str
+) -> dict[str, Any]:
+    """Post an issue of a grid, or of a street, and return the answer."""
     headers = {"Authorization": f"Bearer {demo.keys['platforms'][demo.source]}"}
     place = {"grid": grid} if grid else {"street": "370112001"}
     issue = {"reference": reference, "category": "noise", "place": place, **fields}
     answer = httpx.post(f"{demo.url}/issues/hotline", json=issue, headers=headers, timeout=30)
     assert answer.status_code == 202, answer.text
+    accepted: dict[str, Any] = answer.json()
+    return accepted
 
 
 @pytest.mark.parametrize(("language", "count"), [("zh", 100), ("en", 10)])

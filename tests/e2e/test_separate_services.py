@@ -101,11 +101,12 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
             )
         )
         assert (input_position, followed) == (reported, decided)
-        others = {service: system.urls[service] for service in SERVICES[1:-1]}
+        others = {service: system.urls[service] for service in SERVICES[1:]}
         (result,) = asyncio.run(verify(system.urls["intake"], service_databases=others))
         assert result.difference is None
         assert result.inputs > 180
         assert result.facts > 150
+        assert result.cases > 150, "the screen's read model is in a database of its own"
         words = ("sheet", "w:0102", "--service-database", f"assessment={system.urls['assessment']}")
         wait_until(lambda: "\nreported " in run_on_database(system.urls["intake"], *words).stdout)
         page = httpx.get(
@@ -115,6 +116,14 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
             follow_redirects=True,
         )
         assert page.status_code == 200, page.text
+        search = httpx.get(
+            f"http://127.0.0.1:{system.ports['screen']}/screen/exampleville/search",
+            params={"q": repeated.json()["tracking"]},
+            auth=("any", system.key),
+            trust_env=False,
+        )
+        references = [each["reference"] for each in search.json()["cases"]]
+        assert references == ["r1"], "intake is asked whose tracking code it is"
         assert system.get("routing", "/log/exampleville").status_code == 200
         anybody = httpx.get(
             f"http://127.0.0.1:{system.ports['routing']}/log/exampleville", trust_env=False

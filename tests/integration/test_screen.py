@@ -84,6 +84,39 @@ def test_a_posted_issue_is_on_the_live_stream_with_its_life_and_its_reasons(
     )
 
 
+def test_the_lists_have_the_cases_that_are_counted(live: tuple[Process, str]) -> None:
+    process, key = live
+    with client(process.url, key) as http:
+        for number in range(3):
+            body = issue(f"P-{number}", due="2020-01-01T00:00:00Z")
+            http.post("/issues/hotline", json=body, headers={"prefer": "wait=10"})
+
+    def get(path: str, **query: str) -> Any:
+        url = f"{process.url}/screen/exampleville/{path}"
+        return httpx.get(url, params=query, headers=basic(key)).json()
+
+    def is_settled(message: dict[str, Any]) -> bool:
+        return bool(message["lines"]["hotline"]["accepted"] == message["totals"]["calling"] >= 3)
+
+    message = first_message(process.url, key, is_settled)
+    for name in ("open", "overdue", "calling", "queued", "parked", "ended"):
+        listed = get("cases", list=name)
+        assert listed["count"] == len(listed["cases"]) == message["totals"][name]
+        assert listed["next"] is None
+    accepted = get("cases", list="accepted", line="hotline")
+    assert accepted["cases"][0]["reference"] == "P-2", "the newest is first"
+    grid = accepted["cases"][0]["grid"]
+    assert get("cases", list="open", grid=grid)["count"] == message["grids"][grid][0]
+    calls = get("calls", level="street")
+    assert {each["to"] for each in calls["calls"]} == {"street"}
+    assert [each["reference"] for each in get("search", q="P-")["cases"]] == ["P-0", "P-1", "P-2"]
+    assert get("search", q=" P-1 ")["cases"][0]["reference"] == "P-1"
+    assert get("search", q="f" * 32)["cases"] == get("search", q="")["cases"] == []
+    assert get("cases", list="nobody")["status"] == 404
+    assert get("cases", list="open", after="x")["status"] == 422
+    assert get("calls", level="grid")["status"] == 422
+
+
 @pytest.mark.parametrize(
     ("language", "title"), [("en", "The page is not available now"), ("zh", "页面暂时无法显示")]
 )
@@ -125,6 +158,7 @@ def test_the_map_is_drawn_and_compressed(live: tuple[Process, str]) -> None:
         "/screen/exampleville/live",
         "/screen/exampleville/cases?list=overdue",
         "/screen/exampleville/calls?level=street",
+        "/screen/exampleville/search?q=x",
         "/screen/exampleville/cases/x",
     ],
 )

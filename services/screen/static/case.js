@@ -4,7 +4,7 @@ import { inAddress, leaveAddress } from "./address.js";
 import { showCase } from "./case_details.js";
 import { firstTime } from "./district_time.js";
 import { byId, setText } from "./dom.js";
-import { addressBehindCase } from "./overdue.js";
+import { addressBehindCase } from "./list.js";
 import { DISTRICT, words } from "./words.js";
 
 const RETRY_MS = 3000;

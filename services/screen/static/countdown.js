@@ -17,6 +17,9 @@ export function startCountdown(row, until, { soon, never, past }) {
   showCountdown(row, districtNow());
 }
 
+// From now on a row shows what it is given.
+export const stopCountdown = (row) => running.delete(row);
+
 export function showCountdowns(now) {
   for (const row of running) {
     if (row.isConnected) showCountdown(row, now);

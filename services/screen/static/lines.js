@@ -12,7 +12,7 @@ export function showLines(lines) {
     for (const name of ["accepted", "open", "overdue"]) {
       setText(byId(`line-${line}-${name}`), formatCount(shown[name]));
     }
-    byId(`line-${line}-overdue`).parentElement.classList.toggle("some", shown.overdue > 0);
+    byId(`line-${line}-overdue`).closest(".figure").classList.toggle("some", shown.overdue > 0);
     const list = byId(`latest-${line}`);
     showRows(list, shown.latest, (item) => item.case, buildLatest, updateLatest);
   }

@@ -1,6 +1,7 @@
 // The choice of a grid on the map, by pointer, by keyboard, or from a list; and the tip beside it.
 
 import { byId, setText } from "./dom.js";
+import { listOfGrid } from "./list.js";
 import { centreOf, countsOf, outlineGrid, shapes } from "./map.js";
 import { nameOf, setName } from "./names.js";
 import { words } from "./words.js";
@@ -49,10 +50,17 @@ function placeTip(tip, at) {
   tip.style.top = `${Math.round(top)}px`;
 }
 
+// Open the list of a grid's cases.
+function openGrid(code) {
+  if (shapes.has(code)) location.hash = listOfGrid(code);
+}
+
 function moveByKey(event) {
   const step = STEPS[event.key];
-  if (!shapes.size || (!step && event.key !== "Enter")) return;
+  const opens = event.key === " " && chosen;
+  if (!shapes.size || !(step || opens || event.key === "Enter")) return;
   event.preventDefault();
+  if (opens) return openGrid(chosen);
   choose(step ? neighbourOf(chosen, step) : nextAlarm(chosen));
   if (!chosen) return;
   const { street } = shapes.get(chosen);
@@ -102,7 +110,10 @@ export function listenToMap() {
     if (pointerType !== "touch") choose(null);
   });
   plane.addEventListener("click", (event) => {
-    if (event.pointerType === "touch") choose(gridNear(event));
+    if (event.pointerType !== "touch") return openGrid(event.target.dataset?.grid);
+    const grid = gridNear(event);
+    if (grid && grid === chosen) openGrid(grid); // The first touch shows what is there.
+    else choose(grid);
   });
   addEventListener("pointerdown", ({ target, pointerType }) => {
     if (pointerType === "touch" && !plane.contains(target)) choose(null);

@@ -34,6 +34,12 @@ export function showRows(list, items, keyOf, build, update) {
   if (empty) empty.hidden = known.size > 0;
 }
 
+// Remove all rows: the list is about to be another one.
+export function clearRows(list) {
+  nodesOf.delete(list);
+  list.replaceChildren();
+}
+
 function arrangeRows(list, known, items, keyOf, build) {
   const keys = new Set(items.map(keyOf));
   for (const [key, node] of known) {

@@ -8,10 +8,10 @@ import { showEvents } from "./events.js";
 import { listenToHeader, showClock, showLag, showSpeed, showTotals } from "./header.js";
 import { showLadder } from "./ladder.js";
 import { showLines } from "./lines.js";
+import { followList, listenToList } from "./list.js";
 import { listenToStream, scheduleDraw } from "./live.js";
 import { drawGrids, loadMap, receiveGrids } from "./map.js";
 import { listenToLists, listenToMap, refreshTip } from "./map_choice.js";
-import { followOverdue, listenToOverdue } from "./overdue.js";
 
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -39,7 +39,7 @@ function showTime() {
 listenToHeader();
 listenToMap();
 listenToLists();
-listenToOverdue();
+listenToList();
 listenToDialog();
 listenToStream((message, isFirst) => receiveGrids(message.grids, isFirst), draw);
 setInterval(showTime, CALM.matches ? 1000 : 250);
@@ -47,6 +47,6 @@ loadMap(() => {
   scheduleDraw();
   renameCase();
 }).then(() => {
-  followOverdue();
+  followList();
   followAddress();
 });
