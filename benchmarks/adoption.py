@@ -44,7 +44,7 @@ from events.catalogue import (
 )
 from events.reference_data import Content, Grid, GridMap, Roster
 from gridcall.host.migrations import prepare
-from httpedge.server import collect_seldom
+from httpedge.memory import collect_seldom
 from intake.core.identity import issue_id
 from intake.store import IntakeStore
 from routing.core.decider import Routing, RoutingView

@@ -39,7 +39,7 @@ from gridcall.host.migrations import prepare
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile_loader import load_profile
 from gridcall.simulation.driver import first_adoptions
-from httpedge.server import collect_seldom
+from httpedge.memory import collect_seldom
 from intake.core.identity import issue_id
 from intake.store import IntakeStore
 from routing.contents import Contents

@@ -28,7 +28,7 @@ from gridcall.simulation.driver import simulate
 from gridcall.simulation.feed import without_collecting
 from gridcall.simulation.pipelines.memory import MemoryPipeline
 from gridcall.simulation.reports.reader import ReportReader
-from httpedge.server import collect_seldom, return_memory
+from httpedge.memory import collect_seldom, return_memory
 
 DISTRICT = "boston"
 CONTENTS = "contents"

@@ -58,6 +58,7 @@ class Edge:
         self.limits = limits
         self.table = ConnectionTable(limits)
         self.incidents = Incidents()
+        self.ended = 0  # Connections so far.
         self._headers: list[tuple[bytes, bytes]] = []
         self._lines = b""
 
@@ -122,6 +123,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection, and tell its exchanges."""
+        self._edge.ended += 1
         self._edge.table.remove(self)
         self._server.connections.discard(self)
         for exchange in (self._answering, *self._queue):
@@ -131,6 +133,9 @@ class Connection(asyncio.Protocol):
         self._queue.clear()
         self._parser.close()
         self._writable.set()
+        if hasattr(self._transport, "_read_ready_cb"):
+            # asyncio's transport keeps a method of its own there, and so itself, for ever.
+            self._transport._read_ready_cb = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what comes. What comes before the last request is answered waits."""

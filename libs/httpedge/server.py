@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
-import gc
 import logging
 import resource
 import signal
@@ -21,6 +19,7 @@ from starlette.types import ASGIApp
 
 from httpedge.connection import Connection, Edge, ServerState
 from httpedge.connection_table import Limits
+from httpedge.memory import Collector, collect_seldom, return_memory
 
 DRAIN_SECONDS_MAX = 10
 SWEEP_SECONDS_MAX = 1.0
@@ -30,14 +29,6 @@ ACCEPTED_AT_ONCE = 16
 UNACCEPTED_MAX = 2048  # Connections that wait in the kernel.
 FILES_RESERVED = 384  # For the database, for peers, and for connections that are just accepted.
 CONNECTIONS_MIN = 16
-# Of glibc's mallopt: what a body takes goes back to the system at once. By default its limits grow
-# with what is freed, and then bodies are put among smaller things that stay. What a socket reads
-# at once is below them, or every read would ask the system for pages. Threads share few arenas.
-MALLOC_OPTIONS = {
-    "M_TRIM_THRESHOLD": (-1, 2**20),
-    "M_MMAP_THRESHOLD": (-3, 2**20),
-    "M_ARENA_MAX": (-8, 2),
-}
 OPTIONS: dict[str, Any] = {
     "log_config": None,  # The formatter of the process is that of its server, too.
     "log_level": "warning",
@@ -95,9 +86,11 @@ class Server(uvicorn.Server):
         limits = self.edge.limits
         shortest = min(limits.head_seconds, limits.idle_seconds, limits.linger_seconds)
         loop = asyncio.get_running_loop()
+        collector = Collector(loop.time())
         while True:
             await asyncio.sleep(min(SWEEP_SECONDS_MAX, shortest / 4, limits.stall_seconds / 4))
             self.edge.sweep(loop.time())
+            collector.sweep(self.edge.ended, loop.time())
 
     def _handle_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Count a lack of files, which the loop reports for each connection; log all else."""
@@ -146,22 +139,3 @@ def within_files(limits: Limits) -> Limits:
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return limits
     return replace(limits, connections=max(soft - FILES_RESERVED, CONNECTIONS_MIN))
-
-
-def collect_seldom() -> None:
-    """Make the garbage collector look seldom, because a long-lived state makes its pauses long.
-
-    Hardly anything here makes cycles. What was imported stays for ever, and is left out. Young
-    objects are looked at often and therefore in small numbers: 200,000 at once take 70 ms.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 2, 1_000)
-
-
-def return_memory() -> None:
-    """Make the allocator give freed memory back to the system soon, where it is glibc's."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for option, size in MALLOC_OPTIONS.values():
-            mallopt(option, size)

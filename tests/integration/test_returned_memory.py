@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 LARGE_BODIES = """
-from httpedge.server import return_memory
+from httpedge.memory import return_memory
 
 def resident() -> int:
     pages = open("/proc/self/statm").read().split()[1]

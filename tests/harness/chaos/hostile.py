@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from embedded.server import start_server
 from gridcall.host.migrations import prepare
@@ -27,12 +28,19 @@ from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville
 from tests.harness.postgres import fetch_rows
 
-SAMPLE_SECONDS = 10.0
+ROUND_SECONDS = 300.0  # At the end of each, the hostile clients rest, and memory is measured.
+REST_SECONDS = 15.0
 ANSWER_SECONDS = 30.0
 LOG_BYTES_MAX = 1_000_000
 GOOD_ISSUES = 500
-GROWTH_MAX = 1.1  # Of memory, between a sixth of the time and its end.
-WINDOW = 1 / 12  # Of the time. Bodies that are just read make one sample higher than the next.
+GROWTH_MAX = 1.1  # Of memory at rest, from the end of the second round to that of the last.
+
+
+class Memory(NamedTuple):
+    """MiB of a process in a round: its most, and when no hostile client is there any more."""
+
+    peak: float
+    at_rest: float
 
 
 @dataclass
@@ -40,17 +48,16 @@ class Findings:
     """The observations of a campaign: statuses by kind, memory, and the good client's receipts."""
 
     statuses: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    memory_mib: list[tuple[float, float]] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)  # One of each round.
     latencies: list[float] = field(default_factory=list)
     receipts: list[str] = field(default_factory=list)
     log_bytes: int = 0
     violations: list[str] = field(default_factory=list)
 
-    def memory_before(self, share: float) -> list[float]:
-        """Return the memory in MiB up to a share of the time: the samples of a window, sorted."""
-        end = self.memory_mib[-1][0]
-        first, last = (share - WINDOW) * end, share * end
-        return sorted(mib for seconds, mib in self.memory_mib if first <= seconds <= last)
+    @property
+    def growth(self) -> float:
+        """By how much the memory at rest grew from the end of the second round to the last."""
+        return self.memory[-1].at_rest / self.memory[:2][-1].at_rest
 
 
 class Hostile:
@@ -72,13 +79,12 @@ class Hostile:
         counting = threading.Thread(target=self._count_log, args=[process], daemon=True)
         counting.start()
         self.port = int(process.url.rpartition(":")[2])
-        self.until = time.monotonic() + self.seconds
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._sample_memory(process.running.pid))
-                group.create_task(self._be_good())
-                for kind in KINDS:
-                    group.create_task(self._repeat(kind))
+                being_good = group.create_task(self._be_good())
+                for _ in range(max(1, round(self.seconds / ROUND_SECONDS))):
+                    await self._do_harm(process.running.pid, min(ROUND_SECONDS, self.seconds))
+                being_good.cancel()
         finally:
             status = await asyncio.to_thread(process.end)
         counting.join()
@@ -87,8 +93,21 @@ class Hostile:
     # ── Tasks ────────────────────────────────────────────────────────────────────────────────────
 
     def is_over(self) -> bool:
-        """Tell if the time of the campaign has passed."""
+        """Tell if the harm of a round has lasted its time."""
         return time.monotonic() >= self.until
+
+    async def _do_harm(self, pid: int, seconds: float) -> None:
+        """Let all kinds of harm be done for a round, then rest, and measure the memory of both."""
+        rest = min(REST_SECONDS, seconds / 10)
+        Path(f"/proc/{pid}/clear_refs").write_text("5")  # Begins the peak again.
+        self.until = time.monotonic() + seconds - rest
+        async with asyncio.TaskGroup() as group:
+            for kind in KINDS:
+                group.create_task(self._repeat(kind))
+        await asyncio.sleep(rest)
+        memory = Memory(read_mib(pid, "VmHWM"), read_mib(pid, "VmRSS"))
+        self.findings.memory.append(memory)
+        print(f"{memory.peak:.0f} MiB at most, {memory.at_rest:.0f} at rest", file=sys.stderr)
 
     async def _repeat(self, kind: Kind) -> None:
         """Do one kind of harm again and again. A connection that is cut is what it deserves."""
@@ -108,7 +127,7 @@ class Hostile:
         After some it repeats them. Open cases are in memory, which is to tell of strangers alone.
         """
         number = 0
-        while not self.is_over():
+        while True:
             number += 1
             body = json.dumps(issue(f"GOOD-{number % GOOD_ISSUES}")).encode()
             started = time.monotonic()
@@ -123,14 +142,6 @@ class Hostile:
             if status == "202":
                 self.findings.receipts.append(json.loads(answer.partition(b"\r\n\r\n")[2])["id"])
             await asyncio.sleep(0.1)
-
-    async def _sample_memory(self, pid: int) -> None:
-        started = time.monotonic()
-        while not self.is_over():
-            text = Path(f"/proc/{pid}/status").read_text()
-            kib = int(re.search(r"VmRSS:\s+(\d+)", text)[1])  # type: ignore[index]
-            self.findings.memory_mib.append((time.monotonic() - started, kib / 1024))
-            await asyncio.sleep(min(SAMPLE_SECONDS, self.seconds / 60))
 
     def _count_log(self, process: Process) -> None:
         assert process.running.stderr is not None
@@ -187,10 +198,14 @@ class Hostile:
             violations.append(f"verify: {verified.stdout}{verified.stderr}")
         if findings.log_bytes > LOG_BYTES_MAX:
             violations.append(f"{findings.log_bytes:,} bytes of log")
-        before, after = map(findings.memory_before, (1 / 6, 1))
-        growth = statistics.median(after) / statistics.median(before)
-        if self.seconds >= 600 and growth > GROWTH_MAX:
-            violations.append(f"memory grew by {growth:.2f}")
+        if self.seconds >= 600 and findings.growth > GROWTH_MAX:
+            violations.append(f"memory at rest grew by {findings.growth:.2f}")
+
+
+def read_mib(pid: int, name: str) -> float:
+    """Return a figure of a process's memory, by its name in /proc."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(rf"{name}:\s+(\d+)", text)[1]) / 1024  # type: ignore[index]
 
 
 def campaign(folder: Path, seconds: float) -> Findings:
@@ -206,14 +221,14 @@ def describe(findings: Findings) -> str:
     """Return the findings as lines for people."""
     latencies = sorted(findings.latencies)
     p99 = latencies[int(len(latencies) * 0.99)]
-    windows = [findings.memory_before(number * WINDOW) for number in range(1, 13)]
     lines = [f"{name:22} {dict(counts)}" for name, counts in sorted(findings.statuses.items())]
     return "\n".join((
         *lines,
         f"good client: {len(latencies):,} answers, p50 {statistics.median(latencies) * 1e3:.0f} ms,"
         f" p99 {p99 * 1e3:.0f} ms, at most {latencies[-1] * 1e3:.0f} ms",
-        "MiB in each twelfth of the time, least, median and most:",
-        *(f"  {each[0]:.0f} {statistics.median(each):.0f} {each[-1]:.0f}" for each in windows),
+        "MiB in each round, at most and at rest:",
+        *(f"  {each.peak:.0f} {each.at_rest:.0f}" for each in findings.memory),
+        f"memory at rest, after the last round beside the second: {findings.growth:.2f}",
         f"log: {findings.log_bytes:,} bytes",
         *(f"FAIL {violation}" for violation in findings.violations),
     ))  # fmt: skip
