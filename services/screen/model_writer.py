@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from eventlog.core.log import Source
 from eventlog.core.row import Head, Row
 from eventlog.core.versions import foldable
+from events.instants import LATEST, Instant
 from events.topology import SERVICE, WRITER
 from screen.core.case_file import LOGS
 from screen.core.fold import Fold, concerned_cases
@@ -47,7 +48,7 @@ class ModelWriter:
             if not self._unread[name] and after < heads[name].mark.position:
                 rows = await self._logs[name].read(self._district, after, self._batch)
                 self._unread[name] = foldable(rows)
-        ready = {name: self._ready_rows(name) for name in LOGS}
+        ready = self._ready_rows(heads)
         if count := sum(map(len, ready.values())):
             await self._fold(ready)
         return count
@@ -60,14 +61,28 @@ class ModelWriter:
         """Tell if all rows up to the heads of the logs are read."""
         return all(self.positions[name] >= head.mark.position for name, head in heads.items())
 
-    def _ready_rows(self, name: str) -> Sequence[Row]:
-        """Return the rows whose cause has been read, perhaps in this batch."""
-        rows, cause = self._unread[name], CAUSES.get(name)
-        if cause is None or not rows:
-            return rows
-        read = self.positions[cause]
-        count = next((i for i, row in enumerate(rows) if row.input > read), len(rows))
-        return rows[:count]
+    def _ready_rows(self, heads: Mapping[str, Head]) -> dict[str, Sequence[Row]]:
+        """Return the rows to fold now: of one stretch of time, with their causes.
+
+        So a case whose rows are in several logs is mostly written once.
+        """
+        until = min(
+            (
+                rows[-1].time
+                for name, rows in self._unread.items()
+                if rows and rows[-1].position < heads[name].mark.position
+            ),
+            default=LATEST,
+        )
+        read = dict(self.positions)
+        ready: dict[str, Sequence[Row]] = {}
+        for name in LOGS:  # Each after its causes.
+            last_input = read[CAUSES[name]] if name in CAUSES else 0
+            rows = self._unread[name]
+            ready[name] = rows[: count_ready(rows, until, last_input)]
+            if ready[name]:
+                read[name] = ready[name][-1].position
+        return ready
 
     async def _fold(self, ready: Mapping[str, Sequence[Row]]) -> None:
         cases = concerned_cases(row for rows in ready.values() for row in rows)
@@ -82,3 +97,11 @@ class ModelWriter:
         self.positions |= fold.positions
         for name, rows in ready.items():
             self._unread[name] = self._unread[name][len(rows) :]
+
+
+def count_ready(rows: Sequence[Row], until: Instant, last_input: int) -> int:
+    """Return how many rows are not later than `until`, and have a cause that is read."""
+    for number, row in enumerate(rows):
+        if row.time > until or row.input > last_input:
+            return number
+    return len(rows)

@@ -115,12 +115,12 @@ class CaseFile:
 
 
 def tallies_of(keys: CaseKeys, figures: dict[str, int]) -> Iterator[tuple[Tally, int]]:
-    """Yield the figures of a case under its line, and some of them under its grid."""
-    for figure in LINE_FIGURES:
-        yield Tally("line", keys.line, figure), figures[figure]
-    if keys.grid is not None:
-        for figure in GRID_FIGURES:
-            yield Tally("grid", keys.grid, figure), figures[figure]
+    """Yield the figures of a case under its line, and some of them under its grid, but for 0."""
+    for figure, number in figures.items():
+        if number:
+            yield Tally("line", keys.line, figure), number
+            if keys.grid is not None and figure in GRID_FIGURES:
+                yield Tally("grid", keys.grid, figure), number
 
 
 def limit_of(call: Call) -> Instant:
