@@ -20,7 +20,7 @@ from screen.core.case_file import CaseFile
 from screen.core.fold import Fold
 from screen.core.lists import CaseList, Place
 from screen.payloads import board_payload
-from screen.store import ModelStore
+from screen.store import ModelStore, PageStore, StoredModel
 from screen.store.lists import CALLS, FIRST_CALL, STATEMENTS
 from tests.harness.city import DAY
 from tests.harness.histories import END, drafts_of, run
@@ -158,6 +158,56 @@ async def test_no_model_has_an_effect_without_its_cause(city: ScreenWorld) -> No
             assert logs["cases"].input <= logs["intake"].position
     assert follower.lag()["rows"] == 0
     assert follower.now == follower.as_of == END
+
+
+async def test_a_board_is_what_one_commit_left_however_fast_they_come(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screen.model_writer.BUILD_BATCH", 2)
+    monkeypatch.setattr("screen.follower.BATCHES", 1)
+    follower, steps = city.follower(), set()
+    await follower.look()
+    (model,) = await city.models()
+    writing = asyncio.create_task(follow_to_the_end(follower))
+    while not writing.done():
+        board = await PageStore(city.database).board(model.id, -1)
+        steps.add(board.step)
+        totals = board.totals
+        assert totals["open"] - totals["overdue"] == len(board.deadlines)
+        assert totals["accepted"] == sum(len(files) for files in board.latest.values())
+        assert totals["street_calls"] == len(board.calls["street"])
+        assert sum(row[0] for row in board.grids.values()) <= totals["open"]
+    await writing
+    assert len(steps) > 3
+
+
+class Interrupted(ModelStore):
+    """A store whose database is away for the first requests."""
+
+    faults = 3
+
+    async def models(self, district: str) -> list[StoredModel]:
+        if self.faults:
+            self.faults -= 1
+            raise Unavailable("the database is away")
+        return await super().models(district)
+
+
+async def test_a_follower_goes_on_after_an_outage(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.harness.read_models.ModelStore", Interrupted)
+        follower = city.follower()
+    running = asyncio.create_task(follower.run())
+    async with asyncio.timeout(30):
+        while not follower.is_current:
+            await follower.wait_for_newer(follower.version)
+    assert follower.lag()["rows"] == 0
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    (model,) = await city.models()
+    assert model.is_free, "who ends lets others write at once"
 
 
 async def test_a_log_of_another_generation_is_read_from_its_beginning(

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from screen.routes import STATIC_FILES
-from tests.harness.commands import read_output
+from tests.harness.commands import read_output, run_on_database
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.postgres import execute, fetch_rows
@@ -115,6 +115,20 @@ def test_the_lists_have_the_cases_that_are_counted(live: tuple[Process, str]) ->
     assert get("cases", list="nobody")["status"] == 404
     assert get("cases", list="open", after="x")["status"] == 422
     assert get("calls", level="grid")["status"] == 422
+
+
+def test_an_operator_rebuilds_the_read_model_of_a_running_screen(
+    live: tuple[Process, str],
+) -> None:
+    process, _ = live
+    served = "SELECT id FROM screen.model WHERE state = 'live'"
+    wait_until(lambda: len(fetch_rows(process.database, served)) == 1)
+    ((before,),) = fetch_rows(process.database, served)
+    read_output(process.database, "rebuild", "--district", "exampleville")
+    wait_until(lambda: fetch_rows(process.database, served)[0][0] > before)
+    wait_until(lambda: len(fetch_rows(process.database, "SELECT FROM screen.model")) == 1)
+    refused = run_on_database(process.database, "rebuild", "--district", "nowhere")
+    assert (refused.returncode, "no live model" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
