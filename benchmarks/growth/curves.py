@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.growth import identities, memory, screen
+from benchmarks.growth import identities, memory, screen, senders
 from benchmarks.growth.curve import Curve
 
-CURVES: tuple[Curve, ...] = (memory.CURVE, identities.CURVE, screen.CURVE)
+CURVES: tuple[Curve, ...] = (memory.CURVE, identities.CURVE, senders.CURVE, screen.CURVE)
