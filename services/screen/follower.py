@@ -115,25 +115,34 @@ class Follower:
 
     async def look(self) -> bool:
         """Store rows that are there, and wake the pages. Tell if there are more rows to store."""
-        heads = {name: await self.logs[name].head(self.district) for name in LOGS}
-        models = await self._usable_models(heads)
-        results = [await self._write(model, heads) for model in models if model.version == VERSION]
+        stored = await self._models.models(self.district)
+        heads = {name: await self._head(name, stored) for name in LOGS}
+        models = await self._usable_models(stored, heads)
+        results = [await self._write(model, heads) for model in own_models(models)]
         if Written.SOME in results or Written.MORE in results:
             models = await self._models.models(self.district)
         self._note(heads, models)
         self._wake_pages()
         return Written.MORE in results
 
+    async def _head(self, name: str, models: Sequence[StoredModel]) -> Head:
+        """Return the head of a log. Over Kafka, its reader begins where the model goes on."""
+        source = self.logs[name]
+        head = await source.head(self.district)
+        read = max((model.logs[name].position for model in own_models(models)), default=0)
+        if head.mark.position < read:
+            await source.read(self.district, read, 1)
+            head = await source.head(self.district)
+        return head
+
     # ── Models ───────────────────────────────────────────────────────────────────────────────────
 
-    async def _usable_models(self, heads: Mapping[str, Head]) -> list[StoredModel]:
+    async def _usable_models(
+        self, stored: Sequence[StoredModel], heads: Mapping[str, Head]
+    ) -> Sequence[StoredModel]:
         """Return the models of these logs, of which one has this version. Others go."""
-        models = [
-            model
-            for model in await self._models.models(self.district)
-            if await self._is_usable(model, heads)
-        ]
-        own = [model.state for model in models if model.version == VERSION]
+        models = [model for model in stored if await self._is_usable(model, heads)]
+        own = [model.state for model in own_models(models)]
         if "live" in own and any(model.version < VERSION for model in models):
             await self._models.abandon(self.district, VERSION)
         if own:
@@ -217,7 +226,7 @@ class Follower:
 
     def _replay_of(self, heads: Mapping[str, Head], models: Sequence[StoredModel]) -> Replay | None:
         """Return how far the model of this build is; None once it is live."""
-        own = [model for model in models if model.version == VERSION and model.state != "dropped"]
+        own = own_models(models)
         if not own or any(model.state == "live" for model in own):
             return None
         folded = sum(read.position for read in own[0].logs.values())
@@ -313,6 +322,11 @@ class Follower:
         late = max(0, self.now - last) / 1e6 / self.speed if last > BEGINNING else 0
         stalled = monotonic() - self._advanced_at
         return max(late, stalled if stalled > STALLED_SECONDS else 0)
+
+
+def own_models(models: Sequence[StoredModel]) -> list[StoredModel]:
+    """Return the models of this version that are in use."""
+    return [model for model in models if model.version == VERSION and model.state != "dropped"]
 
 
 def check_length(name: str, read: ReadLog, head: Head) -> None:

@@ -75,7 +75,7 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
                 "database", "clock", "districts", *SERVICES,
             }  # fmt: skip
             numbers = iter(range(1, 1000))
-            for hurt in ("routing", "escalation", "assessment", "broker", "intake"):
+            for hurt in ("routing", "escalation", "assessment", "screen", "broker", "intake"):
                 post(api, numbers)
                 if hurt == "broker":
                     system.broker.do("kill")

@@ -270,6 +270,32 @@ async def test_a_log_that_its_service_folds_again_is_waited_for(
     assert before == await city.tables()
 
 
+class Buffered(MemoryLog):
+    """A log of which a new reader knows no row, until it says where it goes on: as over Kafka."""
+
+    known = 0
+
+    async def read(self, shard: str, after: int, limit: int) -> Sequence[Row]:
+        self.known = max(self.known, after)
+        return await super().read(shard, after, limit)
+
+    async def head(self, shard: str) -> Head:
+        head = await super().head(shard)
+        return head._replace(mark=head.mark._replace(position=self.known))
+
+
+async def test_a_restarted_screen_goes_on_where_its_model_is(city: ScreenWorld) -> None:
+    await follow_to_the_end(city.follower("before"))
+    for name, log in city.logs.items():
+        buffered = city.logs[name] = Buffered(name)
+        buffered._shards = log._shards
+    follower = city.follower("after")
+    await follow_to_the_end(follower)
+    assert follower.is_current
+    assert follower.lag()["rows"] == 0
+    assert follower.as_of == END
+
+
 async def test_the_model_stops_before_a_row_of_an_unknown_type(
     city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
