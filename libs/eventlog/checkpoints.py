@@ -17,7 +17,6 @@ from eventlog.core.aggregates import NotLoaded
 from eventlog.core.decider import REFERENCE
 from eventlog.core.row import Row
 from eventlog.core.stage import Stage
-from eventlog.core.versions import newest
 from eventlog.shared_values import SharedValues
 from eventlog.state_codec import (
     StateCodec,
@@ -28,7 +27,7 @@ from eventlog.state_codec import (
 )
 from events.errors import Conflict
 from events.instants import BEGINNING
-from events.registry import UnknownEvent
+from events.registry import UnknownEvent, latest_of
 
 PAGE = 10_000  # State rows that are read at once.
 
@@ -90,6 +89,7 @@ class Checkpoints:
         self._changed: set[str] = set()
         self._taken: list[Taken] = []
         self._written = 0  # Of those that are taken.
+        self.stored = 0  # The recovery position.
         self._position = 0  # The last position of the log when they were taken.
         self._begun_at = monotonic()
         self._settled: set[str] = set()  # They are stored, and may leave memory.
@@ -115,6 +115,7 @@ class Checkpoints:
         except NO_EVENT as fault:
             await self.states.drop(stage.shard)
             raise Conflict(f"a stored state cannot be read; all are dropped: {fault}") from fault
+        self.stored = position
         stage.position = self._position = position - 1  # The row there has the time and the input.
 
     async def _take_up_reference(self, row: StateRow, fetch: Fetch) -> None:
@@ -140,18 +141,18 @@ class Checkpoints:
 
     # ── What is out of memory ─────────────────────────────────────────────────────────────────────
 
-    async def prepare(self, rows: Iterable[Row]) -> None:
+    async def prepare(self, rows: Sequence[Row]) -> None:
         """Load what input rows name, before the stage applies them."""
-        names_of = self.stage.decider.names
-        events = (newest(row).event for row in rows)
-        known = (event for event in events if type(event) is not UnknownEvent)
-        await self.load(name for event in known for name in names_of(event))
+        names_of, names = self.stage.decider.names, set[str]()
+        for event in latest_of([row.event for row in rows]):
+            if type(event) is not UnknownEvent:
+                names.update(names_of(event))
+        await self.load(names)
 
     async def load(self, names: Iterable[str]) -> None:
         """Load aggregates that are out of memory. Others are known to be absent then."""
         aggregates = self.stage.aggregates
-        absent = {name for name in names if name not in aggregates.by_name}
-        aggregates.absent = absent
+        aggregates.absent = absent = set(names).difference(aggregates.by_name)
         for row in await self.states.load(self.stage.shard, absent) if absent else ():
             self._take_up(row)
 
@@ -220,7 +221,7 @@ class Checkpoints:
         self._written += len(part)
         self._settled |= {row.subject for row in rows if not row.live}
         if is_last:
-            self._taken = []
+            self._taken, self.stored = [], self._position
 
     def forget(self) -> None:
         """Let what is settled leave memory, once a checkpoint is written. No input may be amid."""

@@ -132,8 +132,9 @@ async def measure(host: ServiceHost) -> None:
             conditions.append(await service.condition(with_parked=False))
         except GridcallError:
             continue
-        for (log, shard), parked in service.parked().items():
-            metrics.PARKED.labels(log, shard).set(parked)
+        for labels, processor in service.processors().items():
+            metrics.PARKED.labels(*labels).set(processor.parked)
+            metrics.NOT_STORED.labels(*labels).set(processor.rows_after_checkpoint)
     clocks = [condition.clock for condition in conditions if condition.clock]
     for condition in conditions:
         measure_shards(condition, clocks[0] if clocks else time.time_ns() // 1000)

@@ -268,8 +268,8 @@ class HostedService:
         """Return the replays that go on in this process."""
         return []
 
-    def parked(self) -> Mapping[tuple[str, str], int]:
-        """Return the number of parked subjects of each log and shard that this process owns."""
+    def processors(self) -> Mapping[tuple[str, str], Processor]:
+        """Return the processor of each log and shard that this process owns."""
         return {}
 
     def inbound(self) -> Mapping[str, int]:
@@ -384,9 +384,9 @@ class StageService(HostedService):
             return False
         return await processor.order.time(head.shard) - head.time >= late_us
 
-    def parked(self) -> Mapping[tuple[str, str], int]:
+    def processors(self) -> Mapping[tuple[str, str], Processor]:
         return {
-            (self.sink.name, shard): supervisor.runner.parked
+            (self.sink.name, shard): supervisor.runner
             for shard, supervisor in self.supervisors.items()
             if supervisor.runner
         }

@@ -69,6 +69,12 @@ class Runner(Generic[S, R]):
         """The last position of the own log that was written or replayed."""
         return self.stage.position
 
+    @property
+    def rows_after_checkpoint(self) -> int:
+        """The number of rows of the own log that a new owner would fold again."""
+        stored = self._checkpoints.stored if self._checkpoints else 0
+        return self.stage.position - stored
+
     async def catch_up(self) -> None:
         """Apply all rows that there are, then let time pass up to their watermark."""
         while await self.step():

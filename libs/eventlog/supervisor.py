@@ -77,6 +77,10 @@ class Processor(Protocol):
     def position(self) -> int:
         """The last position of the own log that was written or replayed."""
 
+    @property
+    def rows_after_checkpoint(self) -> int:
+        """The number of rows of the own log that a new owner would fold again."""
+
     async def replay(self) -> None:
         """Take up the work that was done before."""
 

@@ -89,13 +89,19 @@ PARKED = Gauge(
     SHARD_LABELS,
     registry=REGISTRY,
 )
+NOT_STORED = Gauge(
+    "gridcall_rows_after_checkpoint",
+    "Rows of a log that no stored state has: a new owner folds them again.",
+    SHARD_LABELS,
+    registry=REGISTRY,
+)
 LAG = Gauge(
     "gridcall_lag_rows",
     "Rows or records that wait: `unread`, `unpublished` or `inbound`.",
     ["kind", "log", "district"],
     registry=REGISTRY,
 )
-SHARD_GAUGES = (TIME_BEHIND, SHARD_OWNED, REPLAYED, SHARD_HALTED, PARKED, LAG)
+SHARD_GAUGES = (TIME_BEHIND, SHARD_OWNED, REPLAYED, SHARD_HALTED, PARKED, NOT_STORED, LAG)
 
 
 def metrics_response() -> Response:

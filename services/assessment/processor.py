@@ -50,6 +50,11 @@ class AssessmentProcessor:
         """The last position of `evaluations` that was written or replayed."""
         return self.runner.position
 
+    @property
+    def rows_after_checkpoint(self) -> int:
+        """The number of rows of `evaluations` that a new owner would fold again."""
+        return self.runner.rows_after_checkpoint
+
     async def replay(self) -> None:
         """Continue after what is merged, and replay the stage's log."""
         await self.facts.replay()

@@ -295,6 +295,7 @@ def test_metrics_are_for_those_who_have_the_services_key(
         assert value("gridcall_shard_halted", log=log) == 0
         assert value("gridcall_replayed_ratio", log=log) == 1
     assert value("gridcall_parked_cases", log="cases") == 0
+    assert value("gridcall_rows_after_checkpoint", log="cases") > 0
     assert -1 < value("gridcall_time_behind_seconds", log="intake") < 60
     assert value("gridcall_lag_rows", kind="unread", log="intake") == 0
 
