@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.harness.chaos import harm, hostile, one_database, over_kafka
+
+
+def states_in(verified: str) -> int:
+    """Return how many state rows verify has compared."""
+    (states,) = re.findall(r"([\d,]+) states", verified)
+    return int(states.replace(",", ""))
 
 
 def test_nothing_is_lost_or_done_twice_while_processes_and_the_database_are_killed(
@@ -15,6 +23,7 @@ def test_nothing_is_lost_or_done_twice_while_processes_and_the_database_are_kill
     )
     assert findings.violations == []
     assert "rows are equal" in findings.verified
+    assert states_in(findings.verified) > 100
     assert len(findings.receipts) > 100
     assert findings.faults.total() >= 5
 
@@ -27,6 +36,7 @@ def test_over_kafka_nothing_is_lost_or_done_twice_while_everything_fails(
     assert findings.violations == []
     assert findings.wrong == 0, findings.notes
     assert "rows are equal" in findings.verified
+    assert states_in(findings.verified) > 100
     assert len(findings.receipts) > 100
     assert len(findings.faults) == over_kafka.FAULTS
 

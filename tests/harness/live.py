@@ -7,8 +7,9 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import httpx
 
@@ -23,12 +24,17 @@ class Process:
     """One process of gridcall."""
 
     def __init__(
-        self, database: str, *options: object, program: Sequence[str] = ("-m", "gridcall")
+        self,
+        database: str,
+        *options: object,
+        program: Sequence[str] = ("-m", "gridcall"),
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.database = database
         words = [sys.executable, *program, "up", "--port", "0", *map(str, options)]
+        environment = {**database_environment(database), **variables}
         self.running = subprocess.Popen(
-            words, env=database_environment(database), cwd=ROOT, stderr=subprocess.PIPE, text=True
+            words, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True
         )
         atexit.register(self.running.kill)  # A test that fails ends nothing.
         self.output: list[str] = []

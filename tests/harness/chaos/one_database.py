@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncpg
 
 from embedded.server import PostgresServer, start_server
-from tests.harness.chaos.campaign import Campaign, Findings, arguments, finish
+from tests.harness.chaos.campaign import OFTEN, Campaign, Findings, arguments, finish
 from tests.harness.live import Process
 from tests.harness.postgres import crash_database
 
@@ -40,10 +40,7 @@ class OnOneDatabase(Campaign):
 
     @asynccontextmanager
     async def run_processes(self) -> AsyncIterator[None]:
-        self.fleet = [
-            await asyncio.to_thread(Process, self.database, "--service", service)
-            for service in FLEET
-        ]
+        self.fleet = [await self._start(service) for service in FLEET]
         try:
             yield
         finally:
@@ -78,8 +75,11 @@ class OnOneDatabase(Campaign):
         self.findings.faults[f"kill -9 {FLEET[number]}"] += 1
         process = self.fleet[number]
         await asyncio.to_thread(process.end, signal.SIGKILL)
-        self.fleet[number] = await asyncio.to_thread(
-            Process, self.database, "--service", FLEET[number]
+        self.fleet[number] = await self._start(FLEET[number])
+
+    async def _start(self, service: str) -> Process:
+        return await asyncio.to_thread(
+            Process, self.database, "--service", service, variables=OFTEN
         )
 
     async def _pause(self, number: int) -> None:

@@ -33,7 +33,7 @@ from gridcall.host.migrations import prepare
 from gridcall.host.topics import system_topics
 from httpedge.ports import free_ports
 from tests.harness.broker import Broker, broker_port
-from tests.harness.chaos.campaign import Campaign, Findings, arguments, finish, receipt
+from tests.harness.chaos.campaign import OFTEN, Campaign, Findings, arguments, finish, receipt
 from tests.harness.chaos.upstream import UPSTREAM, Upstream
 from tests.harness.commands import database_environment, read_output
 from tests.harness.paths import ROOT
@@ -131,6 +131,7 @@ class OverKafka(Campaign):
             "GRIDCALL_KAFKA": self.broker.address,
             "GRIDCALL_SERVICE_KEY": self.service_key,
             "GRIDCALL_PORT": str(self.ports[number]),
+            **OFTEN,
         }
         words = [sys.executable, "-m", service]
         with self._log_of(number).open("ab") as log_file:
