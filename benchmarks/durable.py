@@ -16,7 +16,8 @@ import random
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -34,6 +35,7 @@ from eventlog.postgres.pool import Database, open_database
 from eventlog.runner import BATCH, Runner
 from eventlog.shared_values import SharedValues
 from events.catalogue import IssueReported, PlaceClaim
+from events.instants import Instant
 from events.topology import WRITER
 from gridcall.host.migrations import prepare
 from gridcall.simulation.city.map_validation import check_map
@@ -82,20 +84,20 @@ def make_issues(count: int) -> Iterator[Draft]:
         yield Draft(at, name, event)
 
 
-async def fill(url: str, count: int) -> None:
-    """Fill a database's intake with its reference data and all issues."""
+async def fill(url: str, inputs: Iterable[Draft], start: Instant = START) -> None:
+    """Fill a database's intake with reference data at `start`, and with inputs."""
     profile, _ = load_profile(CITY.with_suffix(".yaml"))
     grids = check_map(CITY, profile.map).grids
     assert grids is not None
-    drafts, contents = first_adoptions(profile, grids, START)
+    drafts, contents = first_adoptions(profile, grids, start)
     await prepare(url, forget=True)
     async with open_database(url) as database:
         print(await settings(database), flush=True)
         await IntakeStore(database).add_contents(contents)
         log = PostgresLog("intake", "intake", database, Notifier())
-        drafts = [*drafts, *make_issues(count)]
-        for start in range(0, len(drafts), BATCH):
-            await log.append(DISTRICT, drafts[start : start + BATCH])
+        to_append = chain(drafts, inputs)
+        while part := list(islice(to_append, BATCH)):
+            await log.append(DISTRICT, part)
 
 
 class Rate(NamedTuple):
@@ -196,7 +198,7 @@ class Peer:
 
 def measure(server: PostgresServer, saves: Mapping[int, int], rounds: int) -> list[Line]:
     """Measure ours and the peer, in turns."""
-    asyncio.run(fill(server.get_uri(TEMPLATE), max(saves.values())))
+    asyncio.run(fill(server.get_uri(TEMPLATE), make_issues(max(saves.values()))))
     peer = Peer(server)
     rates: dict[str, list[tuple[Rate, Rate]]] = {}
     for _ in range(rounds):

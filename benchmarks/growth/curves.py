@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.growth import identities, memory, screen, senders
+from benchmarks.growth import identities, memory, recovery, screen, senders
 from benchmarks.growth.curve import Curve
 
-CURVES: tuple[Curve, ...] = (memory.CURVE, identities.CURVE, senders.CURVE, screen.CURVE)
+CURVES: tuple[Curve, ...] = (
+    memory.CURVE,
+    recovery.CURVE,
+    identities.CURVE,
+    senders.CURVE,
+    screen.CURVE,
+)
