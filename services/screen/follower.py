@@ -164,6 +164,8 @@ class Follower:
                 self._log.warning(f"{name}/{self.district} is another log: it is read again")
                 await self._models.drop(model.id)
                 return False
+            else:
+                self._writers.pop(model.id, None)  # It may have rows that are not there any more.
         return True
 
     async def _write(self, model: StoredModel, heads: Mapping[str, Head]) -> Written:

@@ -44,9 +44,11 @@ class ModelWriter:
         type that this build does not know.
         """
         for name in LOGS:
-            after = self.positions[name]
-            if not self._unread[name] and after < heads[name].mark.position:
-                rows = await self._logs[name].read(self._district, after, self._batch)
+            after, last = self.positions[name], heads[name].mark.position
+            if not self._unread[name] and after < last:
+                # Not beyond the head: this process may remember rows that were cut away.
+                limit = min(self._batch, last - after)
+                rows = await self._logs[name].read(self._district, after, limit)
                 self._unread[name] = foldable(rows)
         ready = self._ready_rows(heads)
         if count := sum(map(len, ready.values())):

@@ -217,10 +217,10 @@ async def test_a_log_of_another_generation_is_read_from_its_beginning(
     await follow_to_the_end(follower)
     assert follower.served is not None
     before = follower.served.id
-    cut = {name: len([r for r in ROWS if r.log == name]) // 2 for name in city.logs}
+    lengths = lengths_after_cut(len(DRAFTS) // 2)
     for name, log in city.logs.items():
         head = await log.head(CITY)
-        length = cut[name] or head.mark.position // 2
+        length = lengths[name]
 
         async def head_after_cut(shard: str, length: int = length, mark: Any = head.mark) -> Head:
             return Head(mark._replace(position=length), Generation(2, 1, length), b"")
@@ -231,6 +231,38 @@ async def test_a_log_of_another_generation_is_read_from_its_beginning(
     assert follower.served.id != before
     assert follower.served.state == "live"
     assert [model.state for model in await city.models()].count("live") == 1
+
+
+def lengths_after_cut(inputs: int) -> dict[str, int]:
+    """Return the lengths of the logs without what follows from later inputs."""
+    cases = sum(row.log == "cases" and row.input <= inputs for row in ROWS)
+    calls = sum(row.log == "calls" and row.input <= cases for row in ROWS)
+    return {"intake": inputs, "cases": cases, "calls": calls}
+
+
+class Remembering(MemoryLog):
+    """A log that a cut has shortened, and whose reader remembers the rows that were cut away."""
+
+    length = 0
+
+    async def head(self, shard: str) -> Head:
+        head = await super().head(shard)
+        return Head(head.mark._replace(position=self.length), Generation(2, 1, 1), b"")
+
+
+async def test_rows_beyond_the_head_of_a_log_are_not_read(city: ScreenWorld) -> None:
+    await follow_to_the_end(city.follower())
+    lengths = lengths_after_cut(len(DRAFTS) // 2)
+    for name, log in city.logs.items():
+        remembering = city.logs[name] = Remembering(name)
+        remembering._shards, remembering.length = log._shards, lengths[name]
+    follower = city.follower("after")
+    await follow_to_the_end(follower)
+    await follow_to_the_end(follower)
+    assert follower.served is not None
+    assert follower.served.state == "live"
+    read = {name: each.position for name, each in follower.served.logs.items()}
+    assert read == lengths
 
 
 async def test_a_longer_generation_of_the_same_rows_is_read_on(
