@@ -33,7 +33,6 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, open_database
 from eventlog.runner import BATCH, Runner
-from eventlog.shared_values import SharedValues
 from events.catalogue import IssueReported, PlaceClaim
 from events.instants import Instant
 from events.topology import WRITER
@@ -55,6 +54,7 @@ SAVES = {1: 1_000, 100: 10_000, 500: 50_000}  # Decisions by their number in a c
 REPLAY, REPLAY_BATCH = "rows replayed/s", 1_000
 GOALS = {"durable decisions/s, 500 in a commit": 3.5, REPLAY: 3}
 ADOPTIONS = 4  # The first rows of intake's log.
+FORGET_STATES = "TRUNCATE routing.state, routing.checkpoint"  # So that all rows are folded.
 START, HOUR_US = 1_767_225_600_000_000, 3_600_000_000  # 2026.
 
 
@@ -126,14 +126,11 @@ async def measure_replay(server: PostgresServer, batch: int) -> Rate:
     """Fold the rows that deciding all issues has written, as a new owner without states does."""
     async with open_database(server.get_uri(COPY)) as database:
         runner, cases = open_runner(database, batch)
-        stage, values, count = runner.stage, SharedValues(), 0
+        assert await cases.lease(DISTRICT)
+        await database.fetch(FORGET_STATES)
         begun, cpu = time.perf_counter(), time.process_time()
-        while rows := await cases.read(DISTRICT, count, batch):
-            await runner.fetch(rows)
-            values.share(rows)
-            stage.replay(rows)
-            count += len(rows)
-        return rate_of(count, begun, cpu)
+        await runner.replay()
+        return rate_of(runner.position, begun, cpu)
 
 
 def rate_of(count: int, begun: float, cpu: float) -> Rate:
