@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,10 +81,13 @@ def compare_verdicts(cases: Path, feed: Feed, has_column: bool) -> dict[str, int
     `has_column` is True if the profile names a column of verdicts.
     """
     with cases.open(encoding="utf-8", newline="") as file:
-        ours = ((case["reference"], case["verdict"] == "overdue") for case in csv.DictReader(file))
-        differ = sum(
-            1 for reference, overdue in ours if feed.published.get(reference, overdue) != overdue
-        )
+        rows = csv.reader(file)
+        columns = next(rows)
+        read = itemgetter(columns.index("reference"), columns.index("verdict"))
+        differ = 0
+        for reference, verdict in map(read, rows):
+            overdue = verdict == "overdue"
+            differ += feed.published.get(reference, overdue) != overdue
     return {
         "compared": len(feed.published),
         "differ": differ,

@@ -64,15 +64,15 @@ class Supervisor:
         await self._stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer a user, and count it until its connection ends.
+        """Answer a user, and count it until its connection ends, perhaps before the answer.
 
         The connection of the last one stays open until the server has stopped.
         """
         self._users.add(writer)
         with suppress(ConnectionError):
-            await self._answered.wait()
-            writer.write(self._answer)
+            answering = asyncio.create_task(self._answer_to(writer))
             await reader.read()
+            answering.cancel()
         if self._users == {writer}:
             self._deserted.set()
         else:
@@ -88,11 +88,15 @@ class Supervisor:
                 pause = POLL_SECONDS
                 log.warning("the server ended with status %s", await server.wait())
                 self._answered.clear()
-            except (Unusable, OSError) as fault:
+            except Exception as fault:  # Its users wait for an answer, whatever happens.
                 log.warning("the server does not start: %s", fault)
                 self._give_answer(fault=str(fault))
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    async def _answer_to(self, writer: asyncio.StreamWriter) -> None:
+        await self._answered.wait()
+        writer.write(self._answer)
 
     def _give_answer(self, **fields: str) -> None:
         self._answer = json.dumps(fields).encode() + b"\n"

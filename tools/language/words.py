@@ -153,7 +153,6 @@ BANNED_WORDS: tuple[BannedWord, ...] = (
     identifier("told", "to_payload, progress, or what it is"),
     identifier("taken_apart|put_together", "to_fields, from_fields"),
     identifier("word_of", "short_type"),
-    identifier("in_order", "sorted_struct"),
     identifier(
         "Away|Forgotten|CannotGoOn|MadeAnew", "Unavailable, Truncated, Halted, TopicReplaced"
     ),
