@@ -360,6 +360,14 @@ async def test_a_timer_loads_what_its_decision_reads() -> None:
     assert "merged" in town.runner.stage.aggregates.state("c2").notes
 
 
+async def test_a_timer_that_an_input_fires_loads_what_its_decision_reads() -> None:
+    town = Toytown(old=Curious)
+    await town.live(report(1), report(2, "smell", 50), at=1)
+    assert await town.live(merge(1, into=2), at=2) == ["c2"]
+    await town.live(note(2, "after it"), at=90)
+    assert town.runner.stage.aggregates.state("c2").notes[-2:] == ("merged", "after it")
+
+
 async def test_an_adoption_that_reads_a_settled_case_halts_the_district() -> None:
     town = Toytown(old=Curious)
     await town.live(report(1), report(2, "smell"), at=1)

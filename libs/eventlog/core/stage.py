@@ -101,7 +101,6 @@ class Stage(Decisions[S, R]):
                     self.missing = fault
                 else:
                     self.blocked = str(fault)
-                self.read[row.log], self.input = self.read[row.log] - 1, self.input - 1
         return self._take_out()
 
     def advance_time(self, watermark: Instant) -> list[Row]:
@@ -215,16 +214,20 @@ class Stage(Decisions[S, R]):
             self._fire_before(time)
         self.read[log] = expected
         self.input += 1
-        if type(event) is UnknownEvent:
-            require_known(row)
-        id_ = f"{log}/{shard}/{position}"
-        if subject == REFERENCE:
-            if self._adopts_from in (log, ""):
-                self._apply_reference(event, time, id_)
-            return
-        input_ = make(Input, (event, time, subject, id_, answers, original))
-        if decided := self._take(input_):
-            self._append(time, decided)
+        try:
+            if type(event) is UnknownEvent:
+                require_known(row)
+            id_ = f"{log}/{shard}/{position}"
+            if subject == REFERENCE:
+                if self._adopts_from in (log, ""):
+                    self._apply_reference(event, time, id_)
+                return
+            input_ = make(Input, (event, time, subject, id_, answers, original))
+            if decided := self._take(input_):
+                self._append(time, decided)
+        except (Outdated, NotLoaded):  # It is not applied.
+            self.read[log], self.input = read, self.input - 1
+            raise
 
     # ── Reference data ────────────────────────────────────────────────────────────────────────────
 
