@@ -28,6 +28,7 @@ $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {ahead} $$
 """
 HOUR = 3_600_000_000
 TRUTH = CLOCK.format(ahead=0)
+NO_CHECKPOINT = {"GRIDCALL_CHECKPOINT_SECONDS": "3600"}  # So that all rows are after the last one.
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def system(postgres: str, processes: list[Process]) -> tuple[str, Process, str]:
     asyncio.run(execute(postgres, "CREATE DATABASE examined TEMPLATE empty"))
     database = postgres.replace("/postgres?", "/examined?")
     key = adopt_exampleville(database)
-    process = Process(database)
+    process = Process(database, variables=NO_CHECKPOINT)
     processes.append(process)
     with client(process.url, key) as api:
         assert api.post("/issues/grid", json=issue("D-1"), headers=WAIT).status_code == 200

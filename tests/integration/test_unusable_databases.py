@@ -53,7 +53,7 @@ GRANTS = "".join(
     GRANT USAGE ON SCHEMA {schema} TO {{role}};
     GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {{role}};
     """
-    for schema in ("intake", "routing", "escalation", "assessment")
+    for schema in ("intake", "routing", "escalation", "assessment", "screen")
 )
 END_SESSIONS = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
