@@ -28,6 +28,7 @@ class StateComparison:
         self._stored = {row.subject: row for row in stored.rows} if is_own else {}
         self._least: dict[str, int] = {}  # The number that a state row has at least.
         stage.observe = self._compare
+        self._compare([*self._stored])  # Reference data have a state row before their first event.
 
     def note(self, row: Row) -> None:
         """Take a row of the log. Up to the recovery position a state row has it."""
@@ -48,11 +49,16 @@ class StateComparison:
         return None
 
     def _compare(self, names: Iterable[str]) -> None:
-        """Compare the states of aggregates that a decision has changed."""
-        for name in names:
-            stored = self._stored.get(name)
-            if stored is not None and stored == self._now(name):
+        """Compare the states of aggregates that a decision has changed.
+
+        A decider version may change a state row without a number: whether it is live.
+        """
+        for name in self._stored.keys() & names:
+            stored, now = self._stored[name], self._now(name)
+            if stored == now:
                 self.equal[name] = stored.sequence
+            elif now and now.sequence == stored.sequence and self._stage.position < self._position:
+                self.equal.pop(name, None)
 
     def _now(self, name: str) -> StateRow | None:
         """Return the state row of an aggregate as it is now; None if there is none."""

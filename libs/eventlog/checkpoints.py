@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from eventlog.codec import NO_EVENT
-from eventlog.core.aggregates import NotLoaded
+from eventlog.core.aggregates import Aggregate, NotLoaded
 from eventlog.core.decider import REFERENCE
 from eventlog.core.row import Row
 from eventlog.core.stage import Stage
@@ -111,10 +111,9 @@ class Checkpoints:
             return
         try:
             await self._take_up_reference(rows.pop(REFERENCE), fetch)
-            self._take_up_live(rows.values())
         except NO_EVENT as fault:
-            await self.states.drop(stage.shard)
-            raise Conflict(f"a stored state cannot be read; all are dropped: {fault}") from fault
+            raise await self._drop_because(fault) from fault
+        await self._take_up_live(rows.values())
         self.stored = position
         stage.position = self._position = position - 1  # The row there has the time and the input.
 
@@ -128,15 +127,27 @@ class Checkpoints:
         )
         stage.take_up_reference(row.sequence, events)
 
-    def _take_up_live(self, rows: Iterable[StateRow]) -> None:
+    async def _take_up_live(self, rows: Iterable[StateRow]) -> None:
         values = SharedValues()
         for row in rows:
-            aggregate = self._codec.decode(row)
+            aggregate = await self._decode(row)
             values.share_value(aggregate.state)
             self.stage.take_up(row.subject, aggregate)
 
+    async def _decode(self, row: StateRow) -> Aggregate[Any]:
+        """Return a stored aggregate. Raises Conflict if it cannot be read."""
+        try:
+            return self._codec.decode(row)
+        except NO_EVENT as fault:
+            raise await self._drop_because(fault) from fault
+
+    async def _drop_because(self, fault: Exception) -> Conflict:
+        """Drop all state rows, and return the fault of a stage that must begin again."""
+        await self.drop()
+        return Conflict(f"a stored state cannot be read; all are dropped: {fault}")
+
     async def drop(self) -> None:
-        """Drop the state rows, because they contradict the log."""
+        """Drop the state rows: all of the log is folded again."""
         await self.states.drop(self.stage.shard)
 
     # ── What is out of memory ─────────────────────────────────────────────────────────────────────
@@ -154,7 +165,7 @@ class Checkpoints:
         aggregates = self.stage.aggregates
         aggregates.absent = absent = set(names).difference(aggregates.by_name)
         for row in await self.states.load(self.stage.shard, absent) if absent else ():
-            self._take_up(row)
+            await self._take_up(row)
 
     async def resolve(self, missing: NotLoaded) -> None:
         """Load what the stage needs before it goes on."""
@@ -165,7 +176,7 @@ class Checkpoints:
         assert aggregates.absent is not None, "what is missing has a store"
         aggregates.absent.add(missing.name)
         for row in await self.states.load(shard, [missing.name]):
-            self._take_up(row)
+            await self._take_up(row)
 
     async def _revive(self, decider: Any) -> None:
         """Load the settled aggregates to which a decider gives keys or timers."""
@@ -174,14 +185,14 @@ class Checkpoints:
             after = rows[-1].subject
             for row in rows:
                 if row.subject != REFERENCE and row.subject not in by_name:
-                    state = self._codec.decode(row).state
+                    state = (await self._decode(row)).state
                     if decider.keys(state) or decider.timers(state):
-                        self._take_up(row)
+                        await self._take_up(row)
         self.stage.has_revived(decider)
 
-    def _take_up(self, row: StateRow) -> None:
+    async def _take_up(self, row: StateRow) -> None:
         aggregates = self.stage.aggregates
-        self.stage.take_up(row.subject, self._codec.decode(row))
+        self.stage.take_up(row.subject, await self._decode(row))
         assert aggregates.absent is not None, "what is stored has a store"
         aggregates.absent.discard(row.subject)
         self._settled.add(row.subject)

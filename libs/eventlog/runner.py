@@ -204,9 +204,10 @@ class Runner(Generic[S, R]):
     def _begin_checkpoint(self) -> None:
         """Begin a checkpoint if one is due, and forget what the last one made settled.
 
-        Nothing is being decided now, and all that was decided is committed.
+        Nothing is being decided now, and all that was decided is committed. A stage that is blocked
+        may know more.
         """
-        if self._checkpoints:
+        if self._checkpoints and not self.stage.blocked:
             self._checkpoints.forget()
             if self._checkpoints.is_due:
                 self._checkpoints.begin()
