@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from events.topology import SERVICE
-from gridcall.cli.terminal import TERMINATED
+from gridcall.cli.terminal import TERMINATED, UNREACHABLE, fail
 
 # A command is in the module of its name, except where one module declares several commands.
 MODULE = {
@@ -58,4 +58,8 @@ def entry() -> None:
     try:
         main()
     except Exception as fault:
-        import_module("gridcall.cli.faults").end(fault)
+        try:
+            faults = import_module("gridcall.cli.faults")
+        except OSError:  # There are no free files, for example.
+            fail(UNREACHABLE, f"{type(fault).__name__}: {fault}")
+        faults.end(fault)

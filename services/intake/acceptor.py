@@ -269,7 +269,7 @@ def clock_errors() -> Iterator[None]:
             raise UnknownDistrict(fault.args[0]) from fault
         if fault.sqlstate == NO_TRACKING_KEY:
             raise Unusable(WRONG_KEY) from fault
-        raise Unavailable(f"the database refused: {fault}") from fault
+        raise Unusable(f"the database refused: {fault}") from fault
 
 
 def identities_of(items: Sequence[Item], stored: Sequence[asyncpg.Record]) -> dict[str, Identity]:

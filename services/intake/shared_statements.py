@@ -63,10 +63,12 @@ class SharedStatements:
         """Take the oldest call of each district, as many as one statement has room for."""
         calls: dict[str, Call] = {}
         left: list[Call] = []
+        waiting: set[str] = set()  # Districts, whose later calls come later.
         room = ITEMS_MAX
         for call in self._waiting:
-            if call.district in calls or (calls and len(call.items) > room):
+            if call.district in calls.keys() | waiting or (calls and len(call.items) > room):
                 left.append(call)
+                waiting.add(call.district)
             else:
                 calls[call.district] = call
                 room -= len(call.items)

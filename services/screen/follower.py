@@ -248,7 +248,7 @@ class Follower:
 
     def _wake_pages(self) -> None:
         self.version += 1
-        self._boards.clear()
+        self._boards = {}  # A board that is still being read belongs to the earlier ones.
         self._newer.set()
         self._newer = asyncio.Event()
 
@@ -291,9 +291,10 @@ class Follower:
         """
         if self.served is None:
             raise Unavailable(f"the screen has not begun to read {self.district!r}")
-        if since not in self._boards:
-            self._boards[since] = await self._pages.board(self.served.id, since)
-        return self._boards[since]
+        boards = self._boards
+        if since not in boards:
+            boards[since] = await self._pages.board(self.served.id, since)
+        return boards[since]
 
     def live_payload(self, board: Board) -> dict[str, Any]:
         """Return a live message."""

@@ -88,6 +88,14 @@ async def test_a_statement_of_several_districts_has_no_more_items_than_it_may() 
     ]
 
 
+async def test_a_later_call_of_a_district_does_not_overtake_one_that_has_no_room() -> None:
+    statements = Statements()
+    statements.go.set()
+    calls = [("a", ITEMS_MAX - 1), ("b", 2), ("b", 1)]
+    await asyncio.gather(*(statements.call(district, size) for district, size in calls))
+    assert statements.sent == [{"a": ITEMS_MAX - 1}, {"b": 2}, {"b": 1}]
+
+
 async def test_a_fault_of_one_district_is_found_by_sending_each_alone() -> None:
     statements = Statements()
     statements.faults["b"] = Halted("b")
