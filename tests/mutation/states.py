@@ -19,10 +19,12 @@ def one_row_further(real: Any, self: Checkpoints) -> None:
     self._position += 2
 
 
-NOTHING_LOADED = Weakening(
-    "`Checkpoints` loads no settled case",
-    value("eventlog.checkpoints.Checkpoints._take_up", lambda self, row: None),
-)
+@method(Checkpoints, "_take_up")
+async def take_up_nothing(real: Any, self: Checkpoints, row: Any) -> None:
+    """Load no settled case."""
+
+
+NOTHING_LOADED = Weakening("`Checkpoints` loads no settled case", take_up_nothing)
 LATER_POSITION = Weakening("`begin` with a position two rows further", one_row_further)
 NO_EPOCH = Weakening(
     "`WRITE` without `epoch = $2`",
