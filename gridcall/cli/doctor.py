@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -68,14 +67,13 @@ def check_home() -> list[CheckResult]:
     if not os.environ.get("GRIDCALL_DATABASE_URL") and not (data_folder() / "postgres").exists():
         text = f"none yet in {data_folder()}"
         return [folder, CheckResult("database", "note", text, "gridcall up makes it")]
-    started = time.monotonic()
     try:
         look, findings = asyncio.run(diagnose_database(server_url(create=False)))
     except (Unavailable, OSError) as fault:
         failure = CheckResult("database", "FAIL", str(fault), "see GRIDCALL_DATABASE_URL")
         return [folder, failure]
     where = "GRIDCALL_DATABASE_URL" if os.environ.get("GRIDCALL_DATABASE_URL") else "embedded"
-    return [folder, *results_of(look, findings, f"{where}: ", time.monotonic() - started)]
+    return [folder, *results_of(look, findings, f"{where}: ")]
 
 
 def check_folder() -> CheckResult:
@@ -107,12 +105,10 @@ def check_services() -> list[CheckResult]:
     return results_of(look, findings)
 
 
-def results_of(
-    look: Look, findings: Sequence[Finding], where: str = "", seconds: float | None = None
-) -> list[CheckResult]:
+def results_of(look: Look, findings: Sequence[Finding], where: str = "") -> list[CheckResult]:
     """Return the findings check by check, and an ok for each check without a failure."""
     results: list[CheckResult] = []
-    for check, text in ok_texts(look, where, seconds):
+    for check, text in ok_texts(look, where):
         of_check = [finding for finding in findings if finding.check == check]
         if all(finding.note for finding in of_check):
             results.append(CheckResult(check, "ok", text))
@@ -127,11 +123,11 @@ def result_of(finding: Finding) -> CheckResult:
     return CheckResult(finding.check, result, finding.sentence, finding.command)
 
 
-def ok_texts(look: Look, where: str, seconds: float | None) -> Iterator[tuple[str, str]]:
+def ok_texts(look: Look, where: str) -> Iterator[tuple[str, str]]:
     """Yield each check with what it says if nothing is wrong."""
     intake = look.conditions.get("intake")
     servers = {name: each.server for name, each in look.conditions.items() if each.server}
-    response = "" if seconds is None else f"; response in {seconds:.1f} s"
+    response = f"; response in {look.took:.1f} s" if look.took else ""
     texts = [
         f"{where or f'{name}: '}{server_summary(server)}{response}"
         for name, server in servers.items()

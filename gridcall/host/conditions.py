@@ -31,6 +31,7 @@ TABLES = {
 
 async def look_at_database(database: Database) -> Look:
     """Return the conditions of all services with a log, whose schemas are in one database."""
+    started = monotonic()
     conditions = {"intake": await intake_condition(database)}
     for stage in STAGES:
         parking = PARKING if stage.name != "assessment" else None
@@ -39,7 +40,7 @@ async def look_at_database(database: Database) -> Look:
         )
         # The server is that of intake, and is examined once.
         conditions[stage.name] = amend(condition, server={})
-    return Look(conditions, (), monotonic())
+    return Look(conditions, (), monotonic(), monotonic() - started)
 
 
 async def look_at_services(key: str) -> Look:

@@ -30,12 +30,13 @@ class LogEnd(Protocol):
 class Look(NamedTuple):
     """The conditions of the services at `seconds` on a clock of the one who looks.
 
-    `unreachable` says why a condition is missing.
+    `unreachable` says why a condition is missing. `took` is how many seconds the answers took.
     """
 
     conditions: Mapping[str, Condition]
     unreachable: Sequence[Finding]
     seconds: float
+    took: float = 0.0
 
 
 def examine(look: Look, before: Look | None = None) -> list[Finding]:

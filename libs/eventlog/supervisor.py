@@ -199,7 +199,7 @@ class ShardSupervisor:
                 continue
             is_due = not read or monotonic() > advanced_at + ADVANCE_SECONDS
             if is_due:
-                await processor.advance_time()
+                await self._renew_during(processor.advance_time())
                 advanced_at = monotonic()
             seconds = SOURCE_POLL_SECONDS if is_due else ADVANCE_SECONDS
             await self.notifier.wait(last_log, self.shard, count, seconds)

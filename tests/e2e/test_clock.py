@@ -176,7 +176,7 @@ def test_a_leap_that_was_followed_is_taken_back(
         assert again[1].json()["position"] == before["position"] + 1
         codes = [each["tracking"] for each in taken_out]
         assert [each.json()["tracking"] for each in again[1:]] == codes, "they remain"
-        # Each stage takes its district again when its turn comes, and facts begin again.
+        # Each stage looks at its district every few seconds while it is halted.
         wait_until(lambda: invoke(database, "doctor").returncode == 0)
         wait_until(lambda: invoke(database, "verify").returncode in (0, 4))
     process.end()

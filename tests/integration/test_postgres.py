@@ -19,9 +19,9 @@ from sqlalchemy import Connection, MetaData, text
 
 from assessment.tables import METADATA as ASSESSMENT
 from eventlog.core.log import Log
-from eventlog.core.row import Row
+from eventlog.core.row import Generation, Row
 from eventlog.notifier import Notifier
-from eventlog.postgres.generation import DatabaseCheck
+from eventlog.postgres.generation import DatabaseCheck, cut
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.migrate import open_server, run_on_sqlalchemy
 from eventlog.postgres.pool import PINNED, open_database
@@ -113,6 +113,19 @@ async def test_a_zombie_cannot_commit(database: str) -> None:
             await zombie.renew(SHARD)
         await owner.commit(SHARD, [row_at(owner, 2, 6, sequence=2)])
         assert len(await owner.read(SHARD, 0, 9)) == 2
+
+
+async def test_a_reader_that_knows_of_a_cut_reads_nothing_that_was_cut_away(database: str) -> None:
+    async with open_log(database, "cases") as log:
+        assert await log.lease(SHARD)
+        await log.commit(SHARD, [row_at(log, 1, 5), row_at(log, 2, 6, sequence=2)])
+        await log.database.on_connection(cut_after_the_first)
+        assert (await log.generation(SHARD)).number == 7
+        assert [row.position for row in await log.read(SHARD, 0, 9)] == [1]
+
+
+async def cut_after_the_first(connection: asyncpg.Connection[Any]) -> None:
+    await cut("routing", connection, {SHARD: Generation(7, 1, 1)}, {SHARD: 6})
 
 
 async def test_a_lease_is_for_one_owner_until_it_runs_out_or_is_released(database: str) -> None:

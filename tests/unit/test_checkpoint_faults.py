@@ -13,8 +13,8 @@ from gridcall.verify.states import StateComparison
 from tests.harness.kernel.events import CASES, ToyNoteSent
 from tests.harness.kernel.schedule import SHARD
 from tests.harness.kernel.shard import adopt_level, merge, note, report, retry
+from tests.harness.kernel.town import Remembering, Toytown
 from tests.harness.kernel.toy import Toy, look_up
-from tests.unit.test_checkpoints import Remembering, Toytown
 
 pytestmark = pytest.mark.usefixtures("toys")
 

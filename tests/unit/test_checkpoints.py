@@ -17,7 +17,6 @@ from eventlog.core.aggregates import Aggregates, NotLoaded
 from eventlog.core.decider import REFERENCE, Key
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Draft, Row
-from eventlog.core.stage import Stage
 from eventlog.input_order import SingleOrder
 from eventlog.runner import Runner
 from eventlog.stages import Stages
@@ -28,8 +27,9 @@ from tests.harness.histories import END, PIPELINE, drafts_of, histories, run
 from tests.harness.kernel.events import CASES, INPUTS, ToyNoted
 from tests.harness.kernel.inputs import draw_input
 from tests.harness.kernel.schedule import SHARD, Schedule, toy_stage
-from tests.harness.kernel.shard import ToyShard, adopt_level, close, merge, note, report
-from tests.harness.kernel.toy import NewToy, Toy, look_up, toy_versions
+from tests.harness.kernel.shard import adopt_level, close, merge, note, report
+from tests.harness.kernel.town import Remembering, Toytown
+from tests.harness.kernel.toy import Toy, toy_versions
 from tests.harness.memory_states import MemoryStates, StateTable, UnreliableStates
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -208,35 +208,6 @@ async def run_in_memory(drafts: list[Draft]) -> list[Row]:
     return await asyncio.to_thread(run, drafts)
 
 
-class Toytown(ToyShard):
-    """A shard of the toy domain that writes a checkpoint after every batch."""
-
-    def __init__(self, old: type[Toy] = Toy, new: type[Toy] = NewToy) -> None:
-        super().__init__()
-        self.versions = {"old": old(), "new": new()}
-        self.source, self.sink = MemoryLog(INPUTS), MemoryLog(CASES, readers=("archive",))
-        self.table = StateTable()
-        self.is_owned = False
-        self.runner = self.new_runner()
-
-    def new_runner(self) -> Runner[Any, Any]:
-        stage = Stage(self.versions["old"], SHARD, look_up, self.versions)
-        states = MemoryStates(self.table)
-        return Runner(stage, SingleOrder(self.source), self.sink, 100, states=states)
-
-    async def live(self, *events: Any, at: int) -> list[str]:
-        """Apply inputs; return the names in memory afterwards."""
-        await self.source.commit(SHARD, [self.new_input(event, at) for event in events])
-        if not self.is_owned:
-            await self.take_over_from_states()
-        await self.runner.catch_up()
-        return sorted(self.runner.stage.aggregates.by_name.keys() - {REFERENCE})
-
-    async def take_over_from_states(self) -> None:
-        self.is_owned, self.runner = True, self.new_runner()
-        await self.runner.replay()
-
-
 async def test_a_settled_case_leaves_memory_and_returns_for_its_next_input() -> None:
     town = Toytown()
     assert await town.live(report(1), report(2, "smell"), at=1) == ["c1", "c2"]
@@ -309,13 +280,6 @@ async def test_a_recovery_position_that_contradicts_the_log_is_noticed(position:
         except Conflict:
             continue
     assert len(town.runner.stage.aggregates.state("c1").notes) == 2
-
-
-class Remembering(NewToy):
-    """A decider that finds cases by the last note, also those that were merged away."""
-
-    def keys(self, state: Any) -> Any:
-        return [*super().keys(state), *(Key("last note", note) for note in state.notes[-1:])]
 
 
 async def test_a_decider_version_finds_what_was_settled_before_it() -> None:

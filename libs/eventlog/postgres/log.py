@@ -37,15 +37,29 @@ TAIL_ROWS = 8_000
 
 
 class Tail:
-    """The last rows of a shard that this process wrote: readers here need not ask the database."""
+    """The last rows of a shard that this process wrote: readers here need not ask the database.
 
-    __slots__ = ("rows",)
+    They are of one epoch, which begins with each lease and with each cut. A reader that knows of
+    the next one reads none of them: rows may have been cut away.
+    """
+
+    __slots__ = ("epoch", "rows")
 
     def __init__(self) -> None:
+        self.epoch = 0
         self.rows: list[Row] = []
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Add rows that were committed. If another process wrote in between, only these remain."""
+    def begin(self, epoch: int) -> None:
+        """Learn of an epoch. Rows of an earlier one are forgotten."""
+        if epoch > self.epoch:
+            self.epoch = epoch
+            self.rows.clear()
+
+    def add(self, epoch: int, rows: Sequence[Row]) -> None:
+        """Add rows that were committed in an epoch, unless a later one is known."""
+        self.begin(epoch)
+        if epoch < self.epoch:
+            return
         if self.rows and self.rows[-1].position + 1 != rows[0].position:
             self.rows.clear()
         self.rows += rows
@@ -129,10 +143,10 @@ class PostgresLog:
 
     async def head(self, shard: str) -> Head:
         """Return the end of the shard's log, at one instant."""
-        records = await self._fetch(sql.HEAD, shard)
-        if not records:
+        record = await self._head(shard)
+        if record is None:
             return Head(Watermark(0, BEGINNING), Generation(0), b"")
-        _, _, position, time, _, *generation, digest = records[0]
+        _, _, position, time, _, *generation, digest = record
         return Head(Watermark(position, time), Generation(*generation), digest)
 
     def last(self, shard: str) -> int:
@@ -151,10 +165,15 @@ class PostgresLog:
 
     async def progress(self, shard: str) -> Progress:
         """Return the progress of the stage that writes this log."""
+        record = await self._head(shard)
+        return Progress(record["input"], record["ts"]) if record else Progress(0, BEGINNING)
+
+    async def _head(self, shard: str) -> asyncpg.Record | None:
+        """Return the row of a shard, if there is one."""
         records = await self._fetch(sql.HEAD, shard)
-        return (
-            Progress(records[0]["input"], records[0]["ts"]) if records else Progress(0, BEGINNING)
-        )
+        for record in records:
+            self._tails[shard].begin(record["epoch"])
+        return records[0] if records else None
 
     # ── Intake ────────────────────────────────────────────────────────────────────────────────────
 
@@ -164,12 +183,12 @@ class PostgresLog:
         """Append drafts; return them as rows, with the positions, times and sequences given."""
         times, subjects, events = zip(*drafts, strict=True)
         given = await self._append(shard, number_array(times), subjects, events, sender)
-        rows = [
+        self._fences[shard] = Fence(self.epoch(shard), given[-1]["pos"])
+        self.notifier.notify(self.name, shard)
+        return [
             Row(self.name, shard, position, time, 0, 1, draft.subject, sequence, "", draft.event)
             for (position, time, sequence), draft in zip(given, drafts, strict=True)
         ]
-        self._remember(shard, self.epoch(shard), rows)
-        return rows
 
     async def append_reference(
         self, shard: str, events: Sequence[Any], sender: Sender
@@ -225,7 +244,8 @@ class PostgresLog:
     async def follow(self, shard: str, read: Generation) -> None:
         """Take the generation of the log that this one reads. Raises Halted if it read too much."""
         await self._fetch(sql.FOLLOW, shard, self._fences[shard].epoch, *read)
-        head = (await self._fetch(sql.HEAD, shard))[0]
+        head = await self._head(shard)
+        assert head is not None, "a shard with an owner has a row"
         if read.number not in (0, head["generation"]):
             common = read.forked_at if read.previous == head["generation"] else 0
             raise Halted(
@@ -274,7 +294,7 @@ class PostgresLog:
     def _remember(self, shard: str, epoch: int, rows: Sequence[Row]) -> None:
         """Remember rows that are committed, and notify the readers."""
         self._fences[shard] = Fence(epoch, rows[-1].position)
-        self._tails[shard].add(rows)
+        self._tails[shard].add(epoch, rows)
         self.notifier.notify(self.name, shard)
 
     async def _is_committed(
@@ -284,21 +304,21 @@ class PostgresLog:
 
         Raises Unavailable if the commit did not take place, because of `fault`.
         """
-        records = await retry(lambda: self._fetch(sql.HEAD, shard))
-        if not records or records[0]["epoch"] != epoch:
+        head = await retry(lambda: self._head(shard))
+        if head is None or head["epoch"] != epoch:
             return False
-        if records[0]["pos"] == rows[0].position - 1:
+        if head["pos"] == rows[0].position - 1:
             raise Unavailable(f"the commit did not take place: {fault}") from fault
-        return bool(records[0]["pos"] == rows[-1].position)
+        return bool(head["pos"] == rows[-1].position)
 
     async def _reason(self, shard: str, epoch: int, row: Row) -> str:
         """Return why a commit was refused."""
-        records = await self._fetch(sql.HEAD, shard)
-        if records and records[0]["epoch"] != epoch:
-            owner, now = records[0]["owner"], records[0]["epoch"]
+        head = await self._head(shard)
+        if head and head["epoch"] != epoch:
+            owner, now = head["owner"], head["epoch"]
             return f"the shard has another owner, {owner!r}, in epoch {now} after {epoch}"
-        head = f"at {records[0]}" if records else "empty"
-        return f"it does not follow {self.name}/{shard}, which is {head} (ts {row.time})"
+        found = f"at {head}" if head else "empty"
+        return f"it does not follow {self.name}/{shard}, which is {found} (ts {row.time})"
 
 
 async def encode_columns(rows: Sequence[Row]) -> list[str]:
