@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from eventlog.core.row import Row
@@ -41,12 +41,12 @@ def apply_again(real: Callable[..., None], self: Stage[Any, Any], row: Row, *res
     real(row, *rest)
 
 
-@method(Tail, "add")
-def add_over_gap(real: object, self: Tail, rows: Sequence[Row]) -> None:
-    self.rows += rows
+@method(Tail, "begin")
+def begin_with_older_rows(real: object, self: Tail, epoch: int) -> None:
+    self.epoch = max(self.epoch, epoch)
 
 
-HOLED_TAIL = Weakening("`Tail.add` keeps older rows although others wrote in between", add_over_gap)
+HOLED_TAIL = Weakening("`Tail.begin` keeps the rows of an earlier epoch", begin_with_older_rows)
 NO_GAP_RULE = Weakening("`Stage` applies a row also after a gap", apply_over_gaps)
 ID_SEQUENCE = """
 CREATE OR REPLACE FUNCTION intake.accept(

@@ -39,8 +39,8 @@ TAIL_ROWS = 8_000
 class Tail:
     """The last rows of a shard that this process wrote: readers here need not ask the database.
 
-    They are of one epoch, which begins with each lease and with each cut. A reader that knows of
-    the next one reads none of them: rows may have been cut away.
+    They are of one epoch. The next one begins with a lease or a cut: others may have written, or
+    rows may have been cut away. Who knows of it reads none of these rows.
     """
 
     __slots__ = ("epoch", "rows")
@@ -58,12 +58,9 @@ class Tail:
     def add(self, epoch: int, rows: Sequence[Row]) -> None:
         """Add rows that were committed in an epoch, unless a later one is known."""
         self.begin(epoch)
-        if epoch < self.epoch:
-            return
-        if self.rows and self.rows[-1].position + 1 != rows[0].position:
-            self.rows.clear()
-        self.rows += rows
-        del self.rows[:-TAIL_ROWS]
+        if epoch == self.epoch:
+            self.rows += rows
+            del self.rows[:-TAIL_ROWS]
 
     def rows_after(self, position: int, limit: int) -> list[Row]:
         """Return the rows after a position; none if they do not begin there."""
@@ -317,8 +314,8 @@ class PostgresLog:
         if head and head["epoch"] != epoch:
             owner, now = head["owner"], head["epoch"]
             return f"the shard has another owner, {owner!r}, in epoch {now} after {epoch}"
-        found = f"at {head}" if head else "empty"
-        return f"it does not follow {self.name}/{shard}, which is {found} (ts {row.time})"
+        state = f"at {head}" if head else "empty"
+        return f"it does not follow {self.name}/{shard}, which is {state} (ts {row.time})"
 
 
 async def encode_columns(rows: Sequence[Row]) -> list[str]:
