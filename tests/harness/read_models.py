@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,9 +19,11 @@ from screen.follower import Follower
 from screen.store import ListStore, ModelStore, PageStore, StoredModel
 from screen.tracking import ScreenTracker
 from tests.harness.city import DAY
-from tests.harness.histories import drafts_of
+from tests.harness.histories import drafts_of, run
 
 CITY = "city"
+CHANCE = random.Random(17)
+NAMES = [f"{number:032x}" for number in range(12)]
 
 
 @dataclass
@@ -113,3 +116,34 @@ def drafts_of_ended(*names: str) -> list[Draft]:
         *drafts_of([], strict=False),
         *(Draft(DAY, str(number), event) for number, event in enumerate(inputs)),
     ]
+
+
+def history() -> list[Draft]:
+    """Return inputs of a busy city: cases on all lines, visits, ends, and silent grids."""
+    inputs: list[tuple[int, Any]] = []
+    for number, name in enumerate(NAMES):
+        line = e.LINES[number % len(e.LINES)]
+        inputs.append((DAY // 4, report(name, line, number)))
+        if number % 3 == 0:
+            visit = e.VisitMade(action="x", issue=NAMES[CHANCE.randrange(number + 1)], by="ann")
+            inputs.append((DAY // 8, visit))
+        if number % 4 == 1:
+            end = e.EndedAtSource(action="x", issue=name, outcome="closed", rules=())
+            inputs.append((DAY // 8, end))
+    return drafts_of(inputs, strict=False)
+
+
+def report(name: str, line: Any, number: int) -> e.IssueReported:
+    """Return the report of a case."""
+    code = ("0101", "0102", "nowhere")[number % 3]
+    due = None if number % 5 == 4 else (number + 2) * DAY // 2
+    return e.IssueReported(
+        issue=name, source="s", line=line, reference=f"R-{number:03}", category="Rubbish",
+        urgency="normal", due=due, claims=(e.PlaceClaim(by="grid", code=code),), rules=(),
+    )  # fmt: skip
+
+
+DRAFTS = history()
+ROWS = run(DRAFTS)
+ENDED = drafts_of_ended("a")
+ROWS_OF_ENDED = run(ENDED)

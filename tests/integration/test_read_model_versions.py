@@ -1,0 +1,172 @@
+"""Sentences about a read model that takes the place of another one, of its logs or its build."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eventlog.core.log import MemoryLog
+from eventlog.core.row import Generation, Head
+from events.errors import Halted
+from gridcall.cli.rebuild import begin_to_build
+from screen.payloads import board_payload
+from tests.harness.read_models import (
+    CITY,
+    DRAFTS,
+    ROWS,
+    ScreenWorld,
+    follow_to_the_end,
+)
+
+
+async def test_a_log_of_another_generation_is_read_from_its_beginning(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = city.follower()
+    await follow_to_the_end(follower)
+    assert follower.served is not None
+    before = follower.served.id
+    lengths = lengths_after_cut(len(DRAFTS) // 2)
+    for name, log in city.logs.items():
+        head = await log.head(CITY)
+        length = lengths[name]
+
+        async def head_after_cut(shard: str, length: int = length, mark: Any = head.mark) -> Head:
+            return Head(mark._replace(position=length), Generation(2, 1, length), b"")
+
+        monkeypatch.setattr(log, "head", head_after_cut)
+    await follow_to_the_end(follower)
+    assert follower.served is not None
+    assert follower.served.id != before
+    assert follower.served.state == "live"
+    assert [model.state for model in await city.models()].count("live") == 1
+
+
+def lengths_after_cut(inputs: int) -> dict[str, int]:
+    """Return the lengths of the logs without what follows from later inputs."""
+    cases = sum(row.log == "cases" and row.input <= inputs for row in ROWS)
+    calls = sum(row.log == "calls" and row.input <= cases for row in ROWS)
+    return {"intake": inputs, "cases": cases, "calls": calls}
+
+
+class Remembering(MemoryLog):
+    """A log that a cut has shortened, and whose reader remembers the rows that were cut away."""
+
+    length = 0
+
+    async def head(self, shard: str) -> Head:
+        head = await super().head(shard)
+        return Head(head.mark._replace(position=self.length), Generation(2, 1, 1), b"")
+
+
+async def test_rows_beyond_the_head_of_a_log_are_not_read(city: ScreenWorld) -> None:
+    await follow_to_the_end(city.follower())
+    lengths = lengths_after_cut(len(DRAFTS) // 2)
+    for name, log in city.logs.items():
+        remembering = city.logs[name] = Remembering(name)
+        remembering._shards, remembering.length = log._shards, lengths[name]
+    follower = city.follower("after")
+    await follow_to_the_end(follower)
+    await follow_to_the_end(follower)
+    assert follower.served is not None
+    assert follower.served.state == "live"
+    read = {name: each.position for name, each in follower.served.logs.items()}
+    assert read == lengths
+
+
+async def test_a_longer_generation_of_the_same_rows_is_read_on(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = city.follower()
+    await follow_to_the_end(follower)
+    assert follower.served is not None
+    before = follower.served.id
+    for log in city.logs.values():
+        mark = (await log.head(CITY)).mark
+
+        async def head_after_promotion(shard: str, mark: Any = mark) -> Head:
+            return Head(mark, Generation(2, 1, mark.position), b"")
+
+        monkeypatch.setattr(log, "head", head_after_promotion)
+    await follow_to_the_end(follower)
+    assert follower.served.id == before
+    (model,) = await city.models()
+    assert {read.generation for read in model.logs.values()} == {2}
+
+
+async def test_a_log_that_its_service_folds_again_is_waited_for(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = city.follower()
+    await follow_to_the_end(follower)
+    before = await city.tables()
+    head: Head = await city.logs["cases"].head(CITY)
+
+    async def shorter(shard: str) -> Head:
+        return head._replace(mark=head.mark._replace(position=1))
+
+    monkeypatch.setattr(city.logs["cases"], "head", shorter)
+    with pytest.raises(Halted, match="goes on by itself"):
+        await follower.look()
+    assert before == await city.tables()
+
+
+async def test_a_new_version_is_built_beside_the_live_one_and_takes_its_place(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = city.follower("old")
+    await follow_to_the_end(old)
+    assert old.served is not None
+    before = await old.board(-1)
+    monkeypatch.setattr("screen.follower.VERSION", 2)
+    monkeypatch.setattr("screen.model_writer.BUILD_BATCH", 7)
+    monkeypatch.setattr("screen.follower.BATCHES", 1)
+    new = city.follower("new")
+    looks = 0
+    while await new.look():
+        looks += 1
+        assert new.served is not None
+        assert new.served.version == 1, "pages read the live one meanwhile"
+        assert board_payload(await new.board(-1)) == board_payload(before)
+        assert new.replay is not None
+    assert looks > 2
+    assert new.served is not None
+    assert (new.served.version, new.served.state, new.replay) == (2, "live", None)
+    assert board_payload(await new.board(-1)) == board_payload(before)
+
+
+async def test_a_model_of_an_earlier_version_goes_once_nobody_writes_it(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await follow_to_the_end(city.follower("old"))
+    monkeypatch.setattr("screen.follower.VERSION", 2)
+    monkeypatch.setattr("screen.store.models.SWEPT_ROWS", 5)
+    new = city.follower("new")
+    await follow_to_the_end(new)
+    assert [model.version for model in await city.models()] == [1, 2]
+    await city.database.fetch("UPDATE screen.model SET leased_until = '-infinity'")
+    for _ in range(20):
+        await new.look()
+    assert [model.version for model in await city.models()] == [2]
+    for table in ("case_file", "call", "tally", "event", "progress"):
+        (count,) = await city.database.fetch(f"SELECT count(DISTINCT model) FROM screen.{table}")
+        assert count[0] == 1, table
+
+
+async def test_a_rebuilt_model_takes_the_place_of_the_live_one(
+    city: ScreenWorld, database: str
+) -> None:
+    follower = city.follower()
+    assert not await begin_to_build(database, CITY, has_intake=True), (
+        "there is none to build beside"
+    )
+    await follow_to_the_end(follower)
+    whole, (before,) = await city.tables(), await city.models()
+    await city.database.fetch("DELETE FROM screen.call")
+    assert await begin_to_build(database, CITY, has_intake=True)
+    assert [model.state for model in await city.models()] == ["live", "building"]
+    await follow_to_the_end(follower)
+    assert follower.served is not None
+    assert (follower.served.id > before.id, follower.served.state) == (True, "live")
+    assert await city.tables() == whole
