@@ -19,6 +19,7 @@ Instant = Annotated[int, Epoch("us", "1970-01-01T00:00:00Z")]
 BEGINNING: Instant = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z: before it, no log has a time.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+SECOND_US = 1_000_000
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 LATEST: Instant = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
@@ -52,7 +53,7 @@ MINUTES = tuple(f"{minute // 60:02}:{minute % 60:02}:" for minute in range(24 * 
 @lru_cache(maxsize=4096)  # What one input caused has one time, in three logs.
 def rfc3339(time: Instant) -> str:
     """Return an instant as `2015-01-01T05:20:09Z`, with `.ffffff` only if it is not zero."""
-    seconds, micros = divmod(time, 1_000_000)
+    seconds, micros = divmod(time, SECOND_US)
     days, seconds = divmod(seconds, 86_400)
     fraction = f".{micros:06}" if micros else ""
     return f"{date(days)}{MINUTES[seconds // 60]}{SECONDS[seconds % 60]}{fraction}Z"

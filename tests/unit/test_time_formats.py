@@ -122,6 +122,28 @@ def test_a_time_without_a_readable_offset_is_rejected(form: str, text: str) -> N
         read("America/New_York", form, text)
 
 
+# ── Times of day ────────────────────────────────────────────────────────────────────────────────
+
+TIMES = ("%H:%M:%S", "%I:%M:%S %p", "%I:%M:%S%p", "%H:%M", "%I:%M %p", "%H:%M:%S.%f")
+times_of_day = st.one_of(
+    st.times().flatmap(lambda time: st.sampled_from([time.strftime(form) for form in TIMES])),
+    st.from_regex(r"[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2})?(\s*[AaPp][Mm])?.?", fullmatch=True),
+)
+
+
+@given(st.sampled_from(TIMES), st.lists(times_of_day, min_size=1, max_size=5))
+def test_a_time_of_day_is_read_as_strptime_reads_it(form: str, texts: list[str]) -> None:
+    for text in texts:
+        try:
+            time = datetime.strptime(f"2021-07-02 {text}", f"%Y-%m-%d {form}")
+        except ValueError:
+            with pytest.raises(Invalid):
+                read("UTC", f"%Y-%m-%d {form}", f"2021-07-02 {text}")
+        else:
+            instant = f"{time.isoformat()}Z"
+            assert read("UTC", f"%Y-%m-%d {form}", f"2021-07-02 {text}") == (instant, ())
+
+
 # ── Seconds since 1970 ───────────────────────────────────────────────────────────────────────────
 
 

@@ -18,7 +18,7 @@ from eventlog.codec import Entry, data_decoder, row_of
 from eventlog.core.row import Draft
 from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database
-from events.instants import Instant
+from events.instants import SECOND_US, Instant
 from gridcall.demo.keys import PEOPLE, DemoKeys
 from gridcall.demo.licheng.contents import contents
 from gridcall.demo.licheng.units import CODE
@@ -39,7 +39,6 @@ from intake.submissions import ActionSubmission, IssueSubmission, Submission
 
 SEED = 1  # Of people; the living demo continues with it.
 PLATFORM_SEED = 19  # Of a day that ends with open calls to streets and to the district.
-SECOND_US = 1_000_000
 # Inputs of so many seconds are accepted together, but for those that a visitor still sees.
 GROUP_US = 300 * SECOND_US
 RECENT_US = 1800 * SECOND_US

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from difflib import get_close_matches
 
-from events.instants import EPOCH, HOUR_US, MICROSECOND
+from events.instants import EPOCH, HOUR_US, MICROSECOND, SECOND_US
 
 LOCAL_EPOCH = datetime(1970, 1, 1)
 STRPTIME_EPOCH = datetime(1900, 1, 1)  # The date of strptime if a format has none.
@@ -111,8 +111,27 @@ class ParsedTexts(dict[str, LocalTime]):
     def __missing__(self, text: str) -> LocalTime:
         if len(self) >= CACHED_TEXTS:
             self.clear()
-        self[text] = parsed = (datetime.strptime(text, self._form) - self._origin) // MICROSECOND
+        self[text] = parsed = self.parse(text)
         return parsed
+
+    def parse(self, text: str) -> LocalTime:
+        """Return a text as strptime reads it."""
+        return (datetime.strptime(text, self._form) - self._origin) // MICROSECOND
+
+
+class ParsedTimes(ParsedTexts):
+    """A cache of times of day with seconds. strptime parses each minute once, in `minute_form`."""
+
+    def __init__(self, form: str, minute_form: str) -> None:
+        super().__init__(form, STRPTIME_EPOCH)
+        self._minutes = ParsedTexts(minute_form, STRPTIME_EPOCH)
+
+    def parse(self, text: str) -> LocalTime:
+        time = TIME_WITH_SECONDS.fullmatch(text)
+        if time is None:
+            return super().parse(text)
+        minute, seconds, half = time.groups()
+        return self._minutes[minute + half] + int(seconds) * SECOND_US
 
 
 class DateAndTime:
@@ -124,13 +143,20 @@ class DateAndTime:
     def __init__(self, form: str, date: str, time_of_day: str) -> None:
         self._form = form
         self._dates = ParsedTexts(date, LOCAL_EPOCH)
-        self._times = ParsedTexts(time_of_day, STRPTIME_EPOCH)
+        self._times = parsed_times(time_of_day)
 
     def __call__(self, text: str) -> Reading:
         date, blank, time_of_day = text.partition(" ")
         if blank and not time_of_day.startswith(" "):
             return self._dates[date] + self._times[time_of_day], None
         return split_offset(datetime.strptime(text, self._form))
+
+
+def parsed_times(form: str) -> ParsedTexts:
+    """Return the cache of a format of times of day."""
+    if form_with_seconds := FORM_WITH_SECONDS.fullmatch(form):
+        return ParsedTimes(form, "".join(form_with_seconds.groups()))
+    return ParsedTexts(form, STRPTIME_EPOCH)
 
 
 class WithOffset:
@@ -165,6 +191,8 @@ OFFSET_AT_END = re.compile(rf"(?:{SHORT_OFFSET.pattern})\Z")
 HOURS_MAX = 23  # As in strptime: an offset is less than a day.
 EPOCH_TEXT = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?")
 HALVES = re.compile(r"((?:%[dmYyBb]|[-/.])+) ((?:%[HIMSfp]|[ :.])+)")
+FORM_WITH_SECONDS = re.compile(r"(%[HI]:%M):%S(| ?%p)")
+TIME_WITH_SECONDS = re.compile(r"([0-9]{1,2}:[0-9]{2}):([0-5][0-9])(|\D.*)")
 READERS: dict[str, Reader] = {}
 
 

@@ -16,12 +16,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from events.catalogue import LINES, URGENCIES, DeadlineRule
 from events.deadlines import rule_text
+from events.instants import DAY_US, SECOND_US
 from events.reference_data import AdmissionList, Content, GridMap, Names, Policies, Roster
 from events.texts import UNSEEN_CHARACTER, escape_unseen
 from events.topology import DECIDER_VERSIONS
 
-SECOND_US = 1_000_000
-DAY_US = 86_400 * SECOND_US
 DAYS_MAX = 3_660  # Ten years: a longer limit is a typing error.
 AMOUNT_MAX = {"hours": 24 * DAYS_MAX, "days": DAYS_MAX}
 ANY = "*"
