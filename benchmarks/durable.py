@@ -5,16 +5,19 @@ python -m benchmarks.durable
 A decision of ours is one issue of intake's log: read from there, located, decided, and committed
 with its events. One of the peer (benchmarks/peers/aggregates.py) is an aggregate that is made, with
 its one event, and saved. Both commit as many at a time, and take turns. A replay reads the rows of
-a log in equal batches, and folds them into the state of every case or aggregate.
+a log in equal batches, and folds them into the state of every case or aggregate. It is measured
+twice: the peer stores no states, ours stores them for the next owner.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
@@ -28,6 +31,7 @@ from benchmarks.peers.environment import FOLDER, PYTHON
 from benchmarks.report import Line, print_lines
 from benchmarks.servers import own_server, settings
 from embedded.server import PostgresServer
+from eventlog.checkpoints import CADENCE, Cadence
 from eventlog.core.row import Draft
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
@@ -52,6 +56,8 @@ TEMPLATE, COPY = "decisions", "decisions_copy"
 ROUNDS = 3
 SAVES = {1: 1_000, 100: 10_000, 500: 50_000}  # Decisions by their number in a commit.
 REPLAY, REPLAY_BATCH = "rows replayed/s", 1_000
+REPLAY_WITH_STATES = "rows replayed and states stored/s"
+NO_CHECKPOINTS = Cadence(rows=sys.maxsize, seconds=math.inf)
 GOALS = {"durable decisions/s, 500 in a commit": 3.5, REPLAY: 3}
 ADOPTIONS = 4  # The first rows of intake's log.
 FORGET_STATES = "TRUNCATE routing.state, routing.checkpoint"  # So that all rows are folded.
@@ -122,10 +128,10 @@ async def measure_decisions(server: PostgresServer, batch: int, count: int) -> R
         return rate_of(stage.input - before, begun, cpu)
 
 
-async def measure_replay(server: PostgresServer, batch: int) -> Rate:
+async def measure_replay(server: PostgresServer, batch: int, cadence: Cadence = CADENCE) -> Rate:
     """Fold the rows that deciding all issues has written, as a new owner without states does."""
     async with open_database(server.get_uri(COPY)) as database:
-        runner, cases = open_runner(database, batch)
+        runner, cases = open_runner(database, batch, cadence)
         assert await cases.lease(DISTRICT)
         await database.fetch(FORGET_STATES)
         begun, cpu = time.perf_counter(), time.process_time()
@@ -139,10 +145,12 @@ def rate_of(count: int, begun: float, cpu: float) -> Rate:
     return Rate(count / seconds, 1e6 * busy / count)
 
 
-def open_runner(database: Database, batch: int) -> tuple[Runner[Any, Any], PostgresLog]:
+def open_runner(
+    database: Database, batch: int, cadence: Cadence = CADENCE
+) -> tuple[Runner[Any, Any], PostgresLog]:
     """Return routing's runner without any state, and the log that it writes."""
     logs = {
-        log: PostgresLog(log, WRITER[log], database, Notifier(), "benchmark")
+        log: PostgresLog(log, WRITER[log], database, Notifier(), "benchmark", cadence)
         for log in ("intake", "cases")
     }
     contents = Contents(IntakeStore(database).contents)
@@ -203,8 +211,10 @@ def measure(server: PostgresServer, saves: Mapping[int, int], rounds: int) -> li
             ours = asyncio.run(measure_decisions(server, size, count))
             theirs = peer.do("save", size, count)
             record(rates, f"durable decisions/s, {size} in a commit", ours, theirs)
-        ours = asyncio.run(measure_replay(server, REPLAY_BATCH))
-        record(rates, REPLAY, ours, peer.do("replay", REPLAY_BATCH))
+        theirs = peer.do("replay", REPLAY_BATCH)
+        for name, cadence in ((REPLAY, NO_CHECKPOINTS), (REPLAY_WITH_STATES, CADENCE)):
+            ours = asyncio.run(measure_replay(server, REPLAY_BATCH, cadence))
+            record(rates, name, ours, theirs)
     peer.close()
     return [
         Line(

@@ -93,7 +93,6 @@ class Checkpoints:
         self._position = 0  # The last position of the log when they were taken.
         self._begun_at = monotonic()
         self._settled: set[str] = set()  # They are stored, and may leave memory.
-        stage.aggregates.absent = set()
         stage.observe = self._changed.update
 
     # ── Recovery ──────────────────────────────────────────────────────────────────────────────────
@@ -113,6 +112,7 @@ class Checkpoints:
             await self._take_up_reference(rows.pop(REFERENCE), fetch)
         except NO_EVENT as fault:
             raise await self._drop_because(fault) from fault
+        stage.aggregates.absent = set()  # What is settled is out of memory.
         await self._take_up_live(rows.values())
         self.stored = position
         stage.position = self._position = position - 1  # The row there has the time and the input.
@@ -163,6 +163,8 @@ class Checkpoints:
     async def load(self, names: Iterable[str]) -> None:
         """Load aggregates that are out of memory. Others are known to be absent then."""
         aggregates = self.stage.aggregates
+        if aggregates.absent is None:  # Nothing has left memory yet.
+            return
         aggregates.absent = absent = set(names).difference(aggregates.by_name)
         for row in await self.states.load(self.stage.shard, absent) if absent else ():
             await self._take_up(row)

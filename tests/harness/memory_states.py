@@ -20,6 +20,7 @@ class StateTable:
         self.epoch = 0
         self.version = ""
         self.position = 0
+        self.loads = 0  # How often an owner has asked for rows by their names.
 
 
 class MemoryStates:
@@ -47,6 +48,7 @@ class MemoryStates:
         return [row for row in self.table.rows.values() if row.live]
 
     async def load(self, shard: str, subjects: Collection[str]) -> Sequence[StateRow]:
+        self.table.loads += 1
         return [self.table.rows[each] for each in subjects if each in self.table.rows]
 
     async def page(self, shard: str, after: str, limit: int) -> Sequence[StateRow]:

@@ -218,6 +218,15 @@ async def test_a_settled_case_leaves_memory_and_returns_for_its_next_input() -> 
     assert "c1" in town.table.rows
 
 
+async def test_nothing_is_loaded_while_nothing_has_left_memory() -> None:
+    town = Toytown()
+    await town.live(report(1), report(2, "smell"), at=1)
+    await town.live(note(1), merge(1, into=2), at=2)
+    assert town.table.loads == 0
+    await town.live(report(3, "smoke"), at=3)
+    assert town.table.loads > 0
+
+
 async def test_a_new_owner_folds_only_what_follows_the_last_checkpoint() -> None:
     town = Toytown()
     await town.live(report(1, "noise", 50), report(2, "smell"), at=1)

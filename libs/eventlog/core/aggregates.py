@@ -69,7 +69,7 @@ def set_timers(aggregate: Aggregate[S], timers: Sequence[Timer]) -> list[Timer]:
 class Aggregates(Generic[S, R]):
     """The aggregates of one shard, its reference data, and the index. `decider` folds them.
 
-    `absent` has names that no store has. It is None as long as nothing leaves memory.
+    `absent` has names that no store has. It is None as long as nothing has left memory.
     """
 
     def __init__(self, decider: Decider[S, R]) -> None:
@@ -161,9 +161,12 @@ class Aggregates(Generic[S, R]):
         aggregate.timers = decider.timers(state)
         return aggregate.timers
 
-    def forget(self, names: Iterable[str]) -> None:
+    def forget(self, names: Collection[str]) -> None:
         """Forget settled aggregates that are stored."""
-        assert self.absent is not None, "without a store nothing leaves memory"
+        if not names:
+            return
+        if self.absent is None:
+            self.absent = set()
         for name in names:
             del self.by_name[name]
             self.absent.discard(name)

@@ -14,7 +14,7 @@ ends before a row that its build cannot apply (versions.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import heapify, heappop, heappush
 from typing import Any, TypeVar
@@ -168,7 +168,7 @@ class Stage(Decisions[S, R]):
         for event in adoptions:
             self._evolve_reference(latest(event))
 
-    def forget(self, names: Iterable[str]) -> None:
+    def forget(self, names: Collection[str]) -> None:
         """Forget settled aggregates that are stored, and the timers that ran for them."""
         by_name = self.aggregates.by_name
         self.aggregates.forget(names)
