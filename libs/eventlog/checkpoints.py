@@ -57,7 +57,8 @@ class StateStore(Protocol):
     async def claim(self, shard: str, version: str) -> int:
         """Begin as the owner, and return the recovery position. Raises Conflict for an earlier one.
 
-        It is 0 if there are no state rows of this version.
+        It is 0 if there are no state rows of this version. It is 0, too, if the log lacks rows that
+        are in them, because it was cut or made again.
         """
 
     async def drop(self, shard: str) -> None:
@@ -72,10 +73,13 @@ class StateStore(Protocol):
     async def page(self, shard: str, after: str, limit: int) -> Sequence[StateRow]:
         """Return state rows in the order of their subjects."""
 
-    async def write(self, shard: str, rows: Sequence[StateRow], position: int) -> None:
-        """Write state rows, and move the recovery position up to `position`.
+    async def write(
+        self, shard: str, rows: Sequence[StateRow], position: int, *, is_last: bool
+    ) -> None:
+        """Write state rows as they were at `position` of the log.
 
-        Raises Conflict if the shard has another owner.
+        The last ones of a checkpoint move the recovery position up to it. Raises Conflict if the
+        shard has another owner, or if the log does not reach that far.
         """
 
 
@@ -97,15 +101,15 @@ class Checkpoints:
 
     # ── Recovery ──────────────────────────────────────────────────────────────────────────────────
 
-    async def open(self, end: int, fetch: Fetch) -> None:
+    async def open(self, fetch: Fetch) -> None:
         """Take up what is stored, so that the log goes on after the recovery position.
 
-        `end` is the last position of the log. Without state rows all of it is to be folded.
+        Without state rows all of it is to be folded.
         """
         stage = self.stage
         position = await self.states.claim(stage.shard, self._codec.version(stage))
         rows = {row.subject: row for row in await self.states.live(stage.shard)}
-        if not 0 < position <= end or REFERENCE not in rows:
+        if not position or REFERENCE not in rows:
             await self.states.drop(stage.shard)
             return
         try:
@@ -230,7 +234,7 @@ class Checkpoints:
         part = self._taken[self._written : self._written + self.states.cadence.part]
         is_last = self._written + len(part) == len(self._taken)
         rows = [self._codec.encode(each) for each in part]
-        await self.states.write(self.stage.shard, rows, self._position if is_last else 0)
+        await self.states.write(self.stage.shard, rows, self._position, is_last=is_last)
         self._written += len(part)
         self._settled |= {row.subject for row in rows if not row.live}
         if is_last:

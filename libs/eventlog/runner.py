@@ -124,8 +124,7 @@ class Runner(Generic[S, R]):
         """Take up the rows that the stage has written before, as far as its states lack them."""
         stage, values = self.stage, SharedValues()
         if self._checkpoints:
-            end = (await self.sink.watermark(stage.shard)).position
-            await self._checkpoints.open(end, self.fetch)
+            await self._checkpoints.open(self.fetch)
         while rows := await self.sink.read(stage.shard, stage.position, self.batch):
             await self.fetch(rows)
             values.share(rows)

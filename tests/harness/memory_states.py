@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from random import Random
 
 from eventlog.checkpoints import Cadence
+from eventlog.core.log import MemoryLog
+from eventlog.core.row import Row
 from eventlog.state_codec import StateRow
 from events.errors import Conflict, Unavailable
 
@@ -13,14 +15,24 @@ AT_ONCE = Cadence(rows=1, part=1)
 
 
 class StateTable:
-    """The state rows of one shard, which its owners share."""
+    """The state rows of one shard of a log, which its owners share.
 
-    def __init__(self) -> None:
+    No state row has a row of the log after `last`.
+    """
+
+    def __init__(self, log: MemoryLog) -> None:
+        self.log = log
         self.rows: dict[str, StateRow] = {}
         self.epoch = 0
         self.version = ""
         self.position = 0
         self.loads = 0  # How often an owner has asked for rows by their names.
+        self.last: Row | None = None
+
+    async def is_of_log(self, shard: str) -> bool:
+        """Tell whether the log has the last row that is in the states."""
+        last = self.last
+        return last is not None and await self.log.row(shard, last.position) is last
 
 
 class MemoryStates:
@@ -35,14 +47,14 @@ class MemoryStates:
         if self.epoch < self.table.epoch:
             raise Conflict("the states have another owner")
         self.table.epoch = self.epoch
-        if self.table.version != version:
+        if self.table.version != version or not await self.table.is_of_log(shard):
             self.table.version, self.table.position = version, 0
         return self.table.position
 
     async def drop(self, shard: str) -> None:
         self._check_owner()
         self.table.rows.clear()
-        self.table.position = 0
+        self.table.position, self.table.last = 0, None
 
     async def live(self, shard: str) -> Sequence[StateRow]:
         return [row for row in self.table.rows.values() if row.live]
@@ -54,10 +66,18 @@ class MemoryStates:
     async def page(self, shard: str, after: str, limit: int) -> Sequence[StateRow]:
         return [self.table.rows[each] for each in sorted(self.table.rows) if each > after][:limit]
 
-    async def write(self, shard: str, rows: Sequence[StateRow], position: int) -> None:
+    async def write(
+        self, shard: str, rows: Sequence[StateRow], position: int, *, is_last: bool
+    ) -> None:
         self._check_owner()
-        self.table.rows |= {row.subject: row for row in rows}
-        self.table.position = max(self.table.position, position)
+        table, last = self.table, await self.table.log.row(shard, position)
+        if last is None:
+            raise Conflict("the states have another owner, or log")
+        table.rows |= {row.subject: row for row in rows}
+        if table.last is None or table.last.position < position:
+            table.last = last
+        if is_last:
+            table.position = max(table.position, position)
 
     def _check_owner(self) -> None:
         if self.epoch != self.table.epoch:
@@ -71,10 +91,12 @@ class UnreliableStates(MemoryStates):
         super().__init__(table, cadence)
         self.chance = chance
 
-    async def write(self, shard: str, rows: Sequence[StateRow], position: int) -> None:
+    async def write(
+        self, shard: str, rows: Sequence[StateRow], position: int, *, is_last: bool
+    ) -> None:
         happens = self.chance.randrange(12)
         if happens == 0:
             raise Unavailable("nothing was written")
-        await super().write(shard, rows, position)
+        await super().write(shard, rows, position, is_last=is_last)
         if happens == 1:
             raise Unavailable("the answer was lost")

@@ -20,7 +20,7 @@ from eventlog.runner import Runner
 from events.topology import WRITER
 from gridcall.pipeline import pipeline
 from gridcall.verify import verify
-from tests.contract.states_contract import CONTRACT, SHARD, Clause
+from tests.contract.states_contract import CONTRACT, SHARD, Clause, rows_after
 from tests.harness.city import CONTENTS, MAP_ADOPTED, POLICIES_SENT, ROSTER_SENT
 from tests.mutation.inputs import S, case_of, closing, reopening_of, report, subject
 from tests.mutation.postgres import with_checkpoints
@@ -32,13 +32,30 @@ LOGS = ("intake", "cases", "calls", "evaluations")
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
 async def test_state_rows_on_postgres(clause: Clause, database: str) -> None:
     async with open_database(database, size=3) as db:
+        world = StatesOnPostgres(db)
+        await world.cut_and_go_on(0)
+        await clause(world)
 
-        async def new_owner() -> StateStore:
-            log = PostgresLog("cases", "routing", db, Notifier(), "owner")
-            assert await log.lease(SHARD)
-            return log.states
 
-        await clause(new_owner)
+class StatesOnPostgres:
+    """A shard of a log on Postgres."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def new_log(self) -> PostgresLog:
+        log = PostgresLog("cases", "routing", self.database, Notifier(), "owner")
+        assert await log.lease(SHARD)
+        return log
+
+    async def new_owner(self) -> StateStore:
+        return (await self.new_log()).states
+
+    async def cut_and_go_on(self, position: int) -> None:
+        fetch = self.database.fetch
+        await fetch("DELETE FROM routing.log WHERE pos > $1", position)
+        await fetch("UPDATE routing.shard SET pos = $1", position)
+        await (await self.new_log()).commit(SHARD, rows_after(position))
 
 
 class District:

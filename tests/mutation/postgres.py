@@ -277,5 +277,5 @@ async def on_postgres(
 @asynccontextmanager
 async def with_checkpoints(patch: pytest.MonkeyPatch, url: str) -> AsyncIterator[OnPostgres]:
     """Open a world whose stages write a checkpoint whenever they are idle."""
-    async with on_postgres(patch, url, Cadence(rows=1)) as world:
+    async with on_postgres(patch, url, Cadence(rows=1, part=1)) as world:
         yield world

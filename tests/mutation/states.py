@@ -13,19 +13,19 @@ from tests.mutation.postgres import OnPostgres, with_checkpoints
 from tests.mutation.weakening import Weakening, method, value
 
 
-@method(Checkpoints, "begin")
-def one_row_further(real: Any, self: Checkpoints) -> None:
-    real()
-    self._position += 2
-
-
 @method(Checkpoints, "_take_up")
 async def take_up_nothing(real: Any, self: Checkpoints, row: Any) -> None:
     """Load no settled case."""
 
 
 NOTHING_LOADED = Weakening("`Checkpoints` loads no settled case", take_up_nothing)
-LATER_POSITION = Weakening("`begin` with a position two rows further", one_row_further)
+EACH_PART = Weakening(
+    "`WRITE` without `CASE WHEN $4`",
+    value(
+        "eventlog.postgres.states.WRITE",
+        WRITE.replace("CASE WHEN $4", "CASE WHEN $4::bool IS NOT NULL"),
+    ),
+)
 NO_EPOCH = Weakening(
     "`WRITE` without `epoch = $2`",
     value(
@@ -44,11 +44,11 @@ async def a_settled_case_reopens(world: OnPostgres) -> None:
 
 
 @history(with_checkpoints, "Unavailable")
-async def an_owner_dies_before_its_states_are_written(world: OnPostgres) -> None:
+async def an_owner_dies_amid_a_checkpoint(world: OnPostgres) -> None:
     await world.come(10 * S, MAP_ADOPTED, report("a", 99 * S), report("b", 99 * S))
     await world.follow()
-    await world.come(11 * S, visit("a"), visit("b"))
-    world.connection.lose_answer("INSERT INTO routing.state", "never")
+    await world.come(11 * S, visit("b"), visit("a"))
+    world.connection.lose_answer("INSERT INTO routing.state", "now")
     await world.follow()
     await world.come(12 * S, visit("a", 2))
     await world.follow()
@@ -80,9 +80,9 @@ FAULTS = (
     ),
     PlantedFault(
         "the position of a checkpoint",
-        "A checkpoint names the last position whose rows are in its states.",
-        (LATER_POSITION,),
-        an_owner_dies_before_its_states_are_written,
+        "The last part of a checkpoint alone moves the recovery position.",
+        (EACH_PART,),
+        an_owner_dies_amid_a_checkpoint,
         ("verify",),
     ),
     PlantedFault(

@@ -2,6 +2,9 @@
 
 The row of a shard in `checkpoint` is the fence: each statement that writes moves it, if it has the
 epoch of this process. It is not the shard's own row, so that no commit waits for a state row.
+
+No state row has a row of the log after position `reach`. The instant at which the row there was
+recorded tells this log from another one: from one that was cut since, restored, or made again.
 """
 
 from __future__ import annotations
@@ -21,13 +24,16 @@ from events.errors import Conflict
 CLAIM = """
 INSERT INTO {schema}.checkpoint AS known (shard, epoch, version) VALUES ($1, $2, $3)
 ON CONFLICT (shard) DO UPDATE SET epoch = $2, version = $3,
-  pos = CASE known.version WHEN $3 THEN known.pos ELSE 0 END
+  pos = CASE WHEN known.version = $3 AND known.pos <= known.reach AND EXISTS (
+      SELECT FROM {schema}.log
+      WHERE shard = $1 AND pos = known.reach AND recorded = known.recorded
+    ) THEN known.pos ELSE 0 END
 WHERE known.epoch <= $2
   OR known.epoch > (SELECT epoch FROM {schema}.shard WHERE shard = $1) RETURNING pos
 """
 DROP = """
 WITH owner AS (
-  UPDATE {schema}.checkpoint SET pos = 0 WHERE shard = $1 AND epoch = $2 RETURNING shard
+  UPDATE {schema}.checkpoint SET pos = 0, reach = 0 WHERE shard = $1 AND epoch = $2 RETURNING shard
 ), dropped AS (
   DELETE FROM {schema}.state s USING owner WHERE s.shard = owner.shard
 )
@@ -46,14 +52,19 @@ WHERE shard = $1 AND subject > $2 ORDER BY subject LIMIT $3
 """
 WRITE = """
 WITH owner AS (
-  UPDATE {schema}.checkpoint SET pos = greatest(pos, $3)
-  WHERE shard = $1 AND epoch = $2 RETURNING shard
+  UPDATE {schema}.checkpoint AS known
+  SET pos = CASE WHEN $4 THEN greatest(known.pos, $3) ELSE known.pos END,
+    reach = greatest(reach, $3),
+    recorded = CASE WHEN reach < $3 THEN log.recorded ELSE known.recorded END
+  FROM {schema}.log
+  WHERE known.shard = $1 AND epoch = $2 AND log.shard = $1 AND log.pos = $3
+  RETURNING known.shard
 ), written AS (
   INSERT INTO {schema}.state (shard, subject, seq, live, data)
   SELECT shard, subject, seq, live, convert_to(data, 'UTF8')
   FROM owner, unnest(
-    string_to_array($4, E'\\n'), $5::text::int[], $6::text::int[]::bool[],
-    string_to_array($7, E'\\n')
+    string_to_array($5, E'\\n'), $6::text::int[], $7::text::int[]::bool[],
+    string_to_array($8, E'\\n')
   ) AS row (subject, seq, live, data)
   ON CONFLICT (shard, subject) DO UPDATE
   SET seq = excluded.seq, live = excluded.live, data = excluded.data
@@ -97,7 +108,8 @@ class PostgresStates:
     async def claim(self, shard: str, version: str) -> int:
         """Begin as the owner, and return the recovery position. Raises Conflict for an earlier one.
 
-        It is 0 if there are no state rows of this version.
+        It is 0 if there are no state rows of this version. It is 0, too, if the log lacks rows that
+        are in them, because it was cut or made again.
         """
         records = await self._fetch(CLAIM, shard, self._epoch_of(shard), version)
         self._require_owner(shard, records)
@@ -120,10 +132,13 @@ class PostgresStates:
         """Return state rows in the order of their subjects."""
         return state_rows(await self._fetch(STATES, shard, after, limit))
 
-    async def write(self, shard: str, rows: Sequence[StateRow], position: int) -> None:
-        """Write state rows, and move the recovery position up to `position`.
+    async def write(
+        self, shard: str, rows: Sequence[StateRow], position: int, *, is_last: bool
+    ) -> None:
+        """Write state rows as they were at `position` of the log.
 
-        Raises Conflict if the shard has another owner.
+        The last ones of a checkpoint move the recovery position up to it. Raises Conflict if the
+        shard has another owner, or if the log does not reach that far.
         """
         subjects, sequences, live, data = zip(*rows, strict=True)
         columns = (
@@ -132,16 +147,16 @@ class PostgresStates:
             number_array([*map(int, live)]),
             b"\n".join(data).decode(),
         )
-        epoch = self._epoch_of(shard)
-        self._require_owner(shard, await self._fetch(WRITE, shard, epoch, position, *columns))
+        fence = (shard, self._epoch_of(shard), position, is_last)
+        self._require_owner(shard, await self._fetch(WRITE, *fence, *columns))
 
     async def _fetch(self, statement: str, *args: object) -> list[asyncpg.Record]:
         return await self._database.fetch(self._sql[statement], *args)
 
     def _require_owner(self, shard: str, moved: Sequence[object]) -> None:
-        """Raise Conflict if a statement found another epoch in the fence."""
+        """Raise Conflict if a statement found another epoch in the fence, or another log."""
         if not moved:
-            raise Conflict(f"the states of {self._name}/{shard} have another owner")
+            raise Conflict(f"the states of {self._name}/{shard} have another owner, or log")
 
 
 def state_rows(records: Sequence[asyncpg.Record]) -> list[StateRow]:

@@ -3,8 +3,8 @@
 `log` stores the rows, an entry each. `shard` stores the position, time and input of each shard, its
 lease, its generation and the head of its chain. Up to `folded` its owner has replayed the log: that
 is `pos` once the shard is taken over. `sent` stores how far a shard is published, and the relay's
-lease. `state` stores the aggregates of a stage (states.py). `checkpoint` stores the position up to
-which they have all rows, and the epoch that may write them. Migrations make the tables
+lease. `state` stores the aggregates of a stage. `checkpoint` stores the position up to which they
+have all rows, the last row that is in any, and the epoch that may write. Migrations make the tables
 (migrations/); a test compares both.
 
 A first log reads no other one. Its rows name their senders and form a chain of hashes. It begins a
@@ -153,6 +153,8 @@ def add_states(metadata: MetaData) -> None:
         column("epoch", BigInteger),
         column("version", Text),
         column("pos", BigInteger, "0"),
+        column("reach", BigInteger, "0"),
+        column("recorded", DateTime(timezone=True), NEVER),
     )
 
 

@@ -23,7 +23,7 @@ class Toytown(ToyShard):
         super().__init__()
         self.versions = {"old": old(), "new": new()}
         self.source, self.sink = MemoryLog(INPUTS), MemoryLog(CASES, readers=("archive",))
-        self.table = StateTable()
+        self.table = StateTable(self.sink)
         self.is_owned = False
         self.runner = self.new_runner()
 
@@ -39,6 +39,14 @@ class Toytown(ToyShard):
             await self.take_over_from_states()
         await self.runner.catch_up()
         return sorted(self.runner.stage.aggregates.by_name.keys() - {REFERENCE})
+
+    def cut(self, position: int) -> None:
+        """Cut both logs back to as many inputs. The states are left as they are."""
+        for log in (self.source, self.sink):
+            stored = log._shard(SHARD)
+            stored.applied = position
+            stored.rows = [row for row in stored.rows if row.input <= position >= row.position]
+        self.inputs = position
 
     async def take_over_from_states(self) -> None:
         self.is_owned, self.runner = True, self.new_runner()

@@ -28,6 +28,13 @@ def create_states(schema: str) -> None:
         sa.Column("epoch", sa.BigInteger, nullable=False),
         sa.Column("version", sa.Text, nullable=False),
         sa.Column("pos", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+        sa.Column("reach", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+        sa.Column(
+            "recorded",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.text("'-infinity'::timestamptz"),
+        ),
         schema=schema,
     )
     op.execute(f"ALTER TABLE {schema}.checkpoint SET (fillfactor = 10)")
