@@ -98,9 +98,10 @@ class Runner(Generic[S, R]):
             raise faults.pop(0)
         if count < self.batch or self._is_checkpoint_due():
             await self._commit(*self._take_decided())
+        if not self._decided:  # Also while a backlog leads to no row.
             self._begin_checkpoint()
-        if count and not self._decided:
-            await self._store_progress()
+            if count:
+                await self._store_progress()
         return count
 
     async def _store_progress(self) -> None:

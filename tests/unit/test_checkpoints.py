@@ -24,7 +24,7 @@ from eventlog.state_codec import StateCodec, take
 from events.errors import Conflict, Halted, Unavailable
 from events.topology import LOGS
 from tests.harness.histories import END, PIPELINE, drafts_of, histories, run
-from tests.harness.kernel.events import CASES, INPUTS, ToyNoted
+from tests.harness.kernel.events import CASES, INPUTS, ToyNoted, ToyNoteSent
 from tests.harness.kernel.inputs import draw_input
 from tests.harness.kernel.schedule import SHARD, Schedule, toy_stage
 from tests.harness.kernel.shard import adopt_level, close, merge, note, report
@@ -225,6 +225,28 @@ async def test_nothing_is_loaded_while_nothing_has_left_memory() -> None:
     assert town.table.loads == 0
     await town.live(report(3, "smoke"), at=3)
     assert town.table.loads > 0
+
+
+class Deaf(Toy):
+    """A decider that reads a case for each note, and decides nothing."""
+
+    def decide(self, input_: Any, view: Any) -> Any:
+        if isinstance(input_.event, ToyNoteSent):
+            view.state("c" + input_.event.issue)
+            return []
+        return super().decide(input_, view)
+
+
+async def test_settled_cases_leave_memory_while_a_backlog_leads_to_no_row() -> None:
+    town = Toytown(old=Deaf)
+    await town.live(report(1), report(2, "smell"), at=1)
+    await town.live(merge(1, into=2), at=2)
+    town.runner.batch = 1
+    await town.source.commit(SHARD, [town.new_input(note(1), 3) for _ in range(3)])
+    position = town.runner.position
+    assert await town.runner.step() == 1
+    assert town.runner.position == position
+    assert "c1" not in town.runner.stage.aggregates.by_name
 
 
 async def test_a_new_owner_folds_only_what_follows_the_last_checkpoint() -> None:
