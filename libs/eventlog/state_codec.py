@@ -119,6 +119,19 @@ def decode_adoptions_of(row: StateRow) -> list[Any]:
 
 
 def digest_of(states: Sequence[type[Any]]) -> str:
-    """Return a digest of the types of states. It changes with each field in them."""
-    schemas = msgspec.json.schema_components(states)
-    return sha256(json.dumps(schemas, sort_keys=True).encode()).hexdigest()[:16]
+    """Return a digest of the types of states. It changes with each field, and with no docstring."""
+    types, parts = msgspec.json.schema_components(states)
+    described = [types, {name: without_prose(part) for name, part in parts.items()}]
+    return sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def without_prose(schema: Any) -> Any:
+    """Return a JSON schema without its descriptions. A field may have that name."""
+    if isinstance(schema, list):
+        return [without_prose(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {key: without_prose(each) for key, each in schema.items() if key != "description"}
+    if fields := schema.get("properties"):
+        parts["properties"] = {name: without_prose(each) for name, each in fields.items()}
+    return parts
