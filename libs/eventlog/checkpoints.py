@@ -38,7 +38,7 @@ Fetch = Callable[[Sequence[Row]], Awaitable[None]]
 class Cadence:
     """A checkpoint begins after so many rows of the log, or so many seconds if anything changed.
 
-    It is written in parts of so many state rows.
+    It is written, and dropped, in parts of so many state rows.
     """
 
     rows: int = 50_000

@@ -15,12 +15,13 @@ from eventlog.core.row import Draft
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, open_database
-from eventlog.postgres.states import LIVE, LOAD
+from eventlog.postgres.states import LIVE, LOAD, PostgresStates
 from eventlog.runner import Runner
+from events.errors import Unavailable
 from events.topology import WRITER
 from gridcall.pipeline import pipeline
 from gridcall.verify import verify
-from tests.contract.states_contract import CONTRACT, SHARD, Clause, rows_after
+from tests.contract.states_contract import CONTRACT, LAST, SHARD, Clause, row, rows_after
 from tests.harness.city import CONTENTS, MAP_ADOPTED, POLICIES_SENT, ROSTER_SENT
 from tests.mutation.inputs import S, case_of, closing, reopening_of, report, subject
 from tests.mutation.postgres import with_checkpoints
@@ -131,6 +132,41 @@ async def test_state_rows_that_were_dropped_are_folded_again(database: str) -> N
             await district.states_of("routing"),
             await district.states_of("escalation"),
         )
+
+
+class CountedDatabase:
+    """A database that ends after some statements."""
+
+    def __init__(self, database: Database, statements: int) -> None:
+        self.database = database
+        self.left = statements
+
+    async def fetch(self, sql: str, /, *args: object) -> list[asyncpg.Record]:
+        if not self.left:
+            raise Unavailable("the database ended")
+        self.left -= 1
+        return await self.database.fetch(sql, *args)
+
+
+async def test_state_rows_are_dropped_in_parts_and_are_invalid_after_the_first(
+    database: str,
+) -> None:
+    async with open_database(database, size=3) as db:
+        world = StatesOnPostgres(db)
+        await world.cut_and_go_on(0)
+        log = await world.new_log()
+        await log.states.claim(SHARD, "v")
+        rows = [row(f"a{i}", live=i % 2 == 0) for i in range(8)]
+        await log.states.write(SHARD, rows, LAST, is_last=True)
+        ending = CountedDatabase(db, statements=2)
+        states = PostgresStates("cases", "routing", ending, log.epoch, AT_ONCE)
+        with pytest.raises(Unavailable):
+            await states.drop(SHARD)
+        assert [each.subject for each in await log.states.page(SHARD, "", 9)] == ["a6", "a7"]
+        assert await log.states.claim(SHARD, "v") == 0
+        ending.left = 2
+        await states.drop(SHARD)
+        assert not await log.states.page(SHARD, "", 9)
 
 
 async def test_a_log_that_was_made_again_begins_without_its_old_states(database: str) -> None:

@@ -323,5 +323,4 @@ async def cut(
             )
             position = await connection.fetchval(POSITION.format(schema=stage), shard)
             await connection.execute(UNPUBLISHED.format(schema=stage), shard, position)
-            for forget in FORGET:  # The states may follow from what was cut.
-                await connection.execute(forget.format(schema=stage), shard)
+            await connection.execute(FORGET.format(schema=stage), shard)

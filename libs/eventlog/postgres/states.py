@@ -31,13 +31,17 @@ ON CONFLICT (shard) DO UPDATE SET epoch = $2, version = $3,
 WHERE known.epoch <= $2
   OR known.epoch > (SELECT epoch FROM {schema}.shard WHERE shard = $1) RETURNING pos
 """
+# The first part makes all of them invalid at once, because the recovery position is 0 from then on.
 DROP = """
 WITH owner AS (
   UPDATE {schema}.checkpoint SET pos = 0, reach = 0 WHERE shard = $1 AND epoch = $2 RETURNING shard
+), part AS (
+  SELECT subject FROM {schema}.state WHERE shard = $1 AND subject > $3 ORDER BY subject LIMIT $4
 ), dropped AS (
-  DELETE FROM {schema}.state s USING owner WHERE s.shard = owner.shard
+  DELETE FROM {schema}.state AS s USING owner, part
+  WHERE s.shard = owner.shard AND s.subject = part.subject
 )
-SELECT shard FROM owner
+SELECT (SELECT max(subject) FROM part) AS last FROM owner
 """
 LIVE = """
 SELECT subject, seq, live, data FROM {schema}.state WHERE shard = $1 AND live
@@ -73,10 +77,8 @@ SELECT shard FROM owner
 """
 CHECKPOINT = "SELECT pos, version FROM {schema}.checkpoint WHERE shard = $1"
 PAGE = 10_000
-FORGET = (
-    "DELETE FROM {schema}.state WHERE shard = $1",
-    "DELETE FROM {schema}.checkpoint WHERE shard = $1",
-)
+# The next owner believes no state row of the shard, and drops them.
+FORGET = "DELETE FROM {schema}.checkpoint WHERE shard = $1"
 
 
 class StoredStates(NamedTuple):
@@ -117,8 +119,16 @@ class PostgresStates:
         return position
 
     async def drop(self, shard: str) -> None:
-        """Drop all state rows of a shard. Raises Conflict if it has another owner."""
-        self._require_owner(shard, await self._fetch(DROP, shard, self._epoch_of(shard)))
+        """Drop all state rows of a shard. Raises Conflict if it has another owner.
+
+        No statement drops more than a part, so that none takes longer than a lease.
+        """
+        last: str | None = ""
+        while last is not None:
+            fence = (shard, self._epoch_of(shard))
+            records = await self._fetch(DROP, *fence, last, self.cadence.part)
+            self._require_owner(shard, records)
+            last = records[0]["last"]
 
     async def live(self, shard: str) -> Sequence[StateRow]:
         """Return the live state rows, with that of reference data."""
