@@ -141,7 +141,8 @@ class Follower:
         self, stored: Sequence[StoredModel], heads: Mapping[str, Head]
     ) -> Sequence[StoredModel]:
         """Return the models of these logs, of which one has this version. Others go."""
-        models = [model for model in stored if await self._is_usable(model, heads)]
+        judged = [await self._usable_model(model, heads) for model in stored]
+        models = [model for model in judged if model]
         own = [model.state for model in own_models(models)]
         if "live" in own and any(model.version < VERSION for model in models):
             await self._models.abandon(self.district, VERSION)
@@ -151,22 +152,26 @@ class Follower:
         await self._models.build(self.district, VERSION, generations)
         return await self._models.models(self.district)
 
-    async def _is_usable(self, model: StoredModel, heads: Mapping[str, Head]) -> bool:
-        """Tell if a model is of the logs that there are. One that is of others is dropped."""
+    async def _usable_model(
+        self, model: StoredModel, heads: Mapping[str, Head]
+    ) -> StoredModel | None:
+        """Return a model in the generations that its logs have. One of other logs is dropped."""
         if model.state == "dropped":
             await self._models.sweep(model.id)
-            return False
+            return None
+        others = [name for name, head in heads.items() if is_other(model.logs[name], head)]
+        if others:
+            self._log.warning(f"{others[0]}/{self.district} is another log: it is read again")
+            await self._models.drop(model.id)
+            return None
         for name, head in heads.items():
-            read = model.logs[name]
-            if read.generation == head.generation.number:
-                check_length(f"{name}/{self.district}", read, head)
-            elif not await self._models.follow(model, name, head.generation):
-                self._log.warning(f"{name}/{self.district} is another log: it is read again")
-                await self._models.drop(model.id)
-                return False
-            else:
-                self._writers.pop(model.id, None)  # It may have rows that are not there any more.
-        return True
+            check_length(f"{name}/{self.district}", model.logs[name], head)
+        later = {
+            name: head.generation.number
+            for name, head in heads.items()
+            if head.generation.number != model.logs[name].generation
+        }
+        return await self._models.follow(model, later) if later else model
 
     async def _write(self, model: StoredModel, heads: Mapping[str, Head]) -> Written:
         """Store rows that are there in a model, if this process has the lease on it."""
@@ -330,6 +335,14 @@ class Follower:
 def own_models(models: Sequence[StoredModel]) -> list[StoredModel]:
     """Return the models of this version that are in use."""
     return [model for model in models if model.version == VERSION and model.state != "dropped"]
+
+
+def is_other(read: ReadLog, head: Head) -> bool:
+    """Return True for a log of another generation that has not all rows that were read."""
+    generation = head.generation
+    if generation.number == read.generation:
+        return False
+    return generation.previous != read.generation or generation.forked_at < read.position
 
 
 def check_length(name: str, read: ReadLog, head: Head) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +56,16 @@ class ScreenWorld:
         await self.logs["intake"].append(CITY, drafts)
         for name in LOGS[1:]:
             await self.logs[name].commit(CITY, [row for row in rows if row.log == name])
+
+    async def cut(
+        self, drafts: Sequence[Draft], rows: Sequence[Row], lengths: Mapping[str, int]
+    ) -> None:
+        """Cut each log back to a length, then write the rows of this history that follow."""
+        for name, log in self.logs.items():
+            del log._shard(CITY).rows[lengths[name] :]
+        known = [row for row in rows if row.log in lengths]
+        later = [row for row in known if row.position > lengths[row.log]]
+        await self.write(drafts[lengths["intake"] :], later)
 
     async def announce(self, time: Instant) -> None:
         """Let time pass in all logs."""

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from eventlog.core.log import MemoryLog
-from eventlog.core.row import Generation, Head
+from eventlog.core.row import Generation, Head, Row
 from events.errors import Halted
 from gridcall.cli.rebuild import begin_to_build
 from screen.payloads import board_payload
+from tests.harness.histories import run
 from tests.harness.read_models import (
     CITY,
     DRAFTS,
     ROWS,
     ScreenWorld,
+    drafts_of_ended,
     follow_to_the_end,
 )
+
+BEFORE, AFTER = drafts_of_ended("a", "b"), drafts_of_ended("a", "c")
+ROWS_BEFORE, ROWS_AFTER = run(BEFORE), run(AFTER)
 
 
 async def test_a_log_of_another_generation_is_read_from_its_beginning(
@@ -43,29 +49,40 @@ async def test_a_log_of_another_generation_is_read_from_its_beginning(
     assert [model.state for model in await city.models()].count("live") == 1
 
 
-def lengths_after_cut(inputs: int) -> dict[str, int]:
+def lengths_after_cut(inputs: int, rows: Sequence[Row] = ROWS) -> dict[str, int]:
     """Return the lengths of the logs without what follows from later inputs."""
-    cases = sum(row.log == "cases" and row.input <= inputs for row in ROWS)
-    calls = sum(row.log == "calls" and row.input <= cases for row in ROWS)
+    cases = sum(row.log == "cases" and row.input <= inputs for row in rows)
+    calls = sum(row.log == "calls" and row.input <= cases for row in rows)
     return {"intake": inputs, "cases": cases, "calls": calls}
 
 
-class Remembering(MemoryLog):
-    """A log that a cut has shortened, and whose reader remembers the rows that were cut away."""
+class NumberedLog(MemoryLog):
+    """A log of any generation, whose reader may know more rows than its head has: a cut has
+    shortened it, or the head lags behind.
+    """
 
-    length = 0
+    length: int | None = None
+    number = Generation(1)
 
     async def head(self, shard: str) -> Head:
         head = await super().head(shard)
-        return Head(head.mark._replace(position=self.length), Generation(2, 1, 1), b"")
+        position = head.mark.position if self.length is None else self.length
+        return Head(head.mark._replace(position=position), self.number, b"")
+
+
+def number_logs(world: ScreenWorld) -> dict[str, NumberedLog]:
+    """Give a world logs with the same rows, whose heads a test sets."""
+    for name, log in world.logs.items():
+        numbered = world.logs[name] = NumberedLog(name)
+        numbered._shards = log._shards
+    return world.logs
 
 
 async def test_rows_beyond_the_head_of_a_log_are_not_read(city: ScreenWorld) -> None:
     await follow_to_the_end(city.follower())
     lengths = lengths_after_cut(len(DRAFTS) // 2)
-    for name, log in city.logs.items():
-        remembering = city.logs[name] = Remembering(name)
-        remembering._shards, remembering.length = log._shards, lengths[name]
+    for name, log in number_logs(city).items():
+        log.length, log.number = lengths[name], Generation(2, 1, 1)
     follower = city.follower("after")
     await follow_to_the_end(follower)
     await follow_to_the_end(follower)
@@ -73,6 +90,28 @@ async def test_rows_beyond_the_head_of_a_log_are_not_read(city: ScreenWorld) -> 
     assert follower.served.state == "live"
     read = {name: each.position for name, each in follower.served.logs.items()}
     assert read == lengths
+
+
+async def test_a_writer_stores_no_row_of_a_generation_that_was_cut(world: ScreenWorld) -> None:
+    """One screen has read rows whose causes it does not know, when another one follows the cut."""
+    await world.write(BEFORE, ROWS_BEFORE)
+    logs = number_logs(world)
+    lengths = lengths_after_cut(len(BEFORE) - 3, ROWS_BEFORE)  # Up to the report of case a.
+    for name, log in logs.items():
+        log.length = lengths[name]
+    first, second = world.follower("a"), world.follower("b")
+    await follow_to_the_end(first)
+    logs["cases"].length = None
+    await first.look()
+    await world.cut(AFTER, ROWS_AFTER, lengths)
+    for name, log in logs.items():
+        log.length, log.number = lengths[name], Generation(2, 1, lengths[name])
+    await second.look()
+    for log in logs.values():
+        log.length = None
+    await follow_to_the_end(first)
+    assert first.lag()["rows"] == 0
+    assert [id_ for id_, *_ in (await world.tables())["case_file"]] == ["a", "c"]
 
 
 async def test_a_longer_generation_of_the_same_rows_is_read_on(

@@ -2,7 +2,8 @@
 
 A process takes a lease on a model when there are rows to write, so that others need not fold the
 same. The lease protects nothing: the fence of each commit does. It is the number of commits,
-`step`, which moves with the positions of the logs and with every change in one transaction.
+`step`, which moves with the positions and generations of the logs and with every change in one
+transaction. So nothing is done to a model that was judged by what it is no more.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import asyncpg
 import msgspec
 
-from eventlog.core.row import Generation
 from eventlog.postgres.lease import LEASE_SECONDS
 from eventlog.postgres.pool import Database
 from events.errors import Conflict
@@ -57,8 +57,13 @@ FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (log, pos
 WHERE p.model = $1 AND p.log = k.log
 """
 FOLLOW = """
-UPDATE screen.progress SET generation = $3
-WHERE model = $1 AND log = $2 AND pos <= $4 AND generation = $5 RETURNING pos
+WITH followed AS (
+  UPDATE screen.model SET step = step + 1
+  WHERE id = $1 AND step = $2 AND state <> 'dropped' RETURNING id
+)
+UPDATE screen.progress p SET generation = k.generation
+FROM followed, unnest($3::text[], $4::bigint[]) AS k (log, generation)
+WHERE p.model = followed.id AND p.log = k.log RETURNING p.log
 """
 DROP = "UPDATE screen.model SET state = 'dropped' WHERE id = $1"
 SUPERSEDE = """
@@ -215,13 +220,19 @@ class ModelStore:
         """Let others write a model at once."""
         await self._database.fetch(RELEASE, model, self.owner)
 
-    async def follow(self, model: StoredModel, log: str, generation: Generation) -> bool:
-        """Take the next generation of a log; return False if other rows of it were read."""
-        before = model.logs[log].generation
-        if generation.previous != before:
-            return False
-        row = (model.id, log, generation.number, generation.forked_at, before)
-        return bool(await self._database.fetch(FOLLOW, *row))
+    async def follow(self, model: StoredModel, generations: Mapping[str, int]) -> StoredModel:
+        """Take the next generations of some logs; return the model as it is then.
+
+        It is a commit, so that no writer goes on with rows that it had read before. Raises Conflict
+        if the model is not as it was read.
+        """
+        logs, numbers = list(generations), list(generations.values())
+        if not await self._database.fetch(FOLLOW, model.id, model.step, logs, numbers):
+            raise Conflict(f"model {model.id} of the screen has another writer")
+        followed = {
+            log: model.logs[log]._replace(generation=number) for log, number in generations.items()
+        }
+        return model._replace(step=model.step + 1, logs=model.logs | followed)
 
     async def drop(self, model: int) -> None:
         """Let nobody use a model again. `sweep` removes what is in it."""
