@@ -159,10 +159,12 @@ class Follower:
         if model.state == "dropped":
             await self._models.sweep(model.id)
             return None
+        for name, head in heads.items():
+            check_generation(f"{name}/{self.district}", model.logs[name], head)
         others = [name for name, head in heads.items() if is_other(model.logs[name], head)]
         if others:
             self._log.warning(f"{others[0]}/{self.district} is another log: it is read again")
-            await self._models.drop(model.id)
+            await self._models.drop(model)
             return None
         for name, head in heads.items():
             check_length(f"{name}/{self.district}", model.logs[name], head)
@@ -188,7 +190,7 @@ class Follower:
         else:
             return Written.MORE
         if model.state == "building" and writer.has_read(heads):
-            await self._models.swap(self.district, model)
+            await self._models.swap(self.district, writer.model)
             return Written.SOME
         return Written.SOME if rows else Written.NOTHING
 
@@ -335,6 +337,15 @@ class Follower:
 def own_models(models: Sequence[StoredModel]) -> list[StoredModel]:
     """Return the models of this version that are in use."""
     return [model for model in models if model.version == VERSION and model.state != "dropped"]
+
+
+def check_generation(name: str, read: ReadLog, head: Head) -> None:
+    """Raise Halted for a head that lags behind the model, which others have brought further."""
+    if head.generation.number < read.generation:
+        raise Halted(
+            f"{name} is known in generation {head.generation.number}, but {read.generation} was "
+            "read: once its head is read from its service again, this goes on by itself"
+        )
 
 
 def is_other(read: ReadLog, head: Head) -> bool:

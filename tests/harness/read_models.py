@@ -33,10 +33,14 @@ class ScreenWorld:
     database: Database
     logs: dict[str, Any] = field(default_factory=lambda: {name: MemoryLog(name) for name in LOGS})
 
-    def follower(self, owner: str = "a") -> Follower:
+    def follower(self, owner: str = "a", models: ModelStore | None = None) -> Follower:
         """Return a follower as a process of its own has it."""
-        models, pages = ModelStore(self.database, owner), PageStore(self.database)
+        models, pages = models or ModelStore(self.database, owner), PageStore(self.database)
         return Follower(CITY, self.logs, Notifier(), 60.0, models, pages)
+
+    async def live_models(self) -> list[int]:
+        """Return the models that pages read, by their ids."""
+        return [model.id for model in await self.models() if model.state == "live"]
 
     async def models(self) -> list[StoredModel]:
         """Return the models of the city."""

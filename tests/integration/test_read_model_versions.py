@@ -9,9 +9,12 @@ import pytest
 
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Generation, Head, Row
-from events.errors import Halted
+from events.errors import Conflict, Halted
 from gridcall.cli.rebuild import begin_to_build
+from screen.core.fold import Fold
+from screen.follower import Follower
 from screen.payloads import board_payload
+from screen.store import ModelStore, StoredModel
 from tests.harness.histories import run
 from tests.harness.read_models import (
     CITY,
@@ -112,6 +115,72 @@ async def test_a_writer_stores_no_row_of_a_generation_that_was_cut(world: Screen
     await follow_to_the_end(first)
     assert first.lag()["rows"] == 0
     assert [id_ for id_, *_ in (await world.tables())["case_file"]] == ["a", "c"]
+
+
+class Overtaken(ModelStore):
+    """A store whose screen is slow: another one looks after it has read the models."""
+
+    other: Follower | None = None
+
+    async def models(self, district: str) -> list[StoredModel]:
+        models = await super().models(district)
+        other, self.other = self.other, None
+        if other:
+            await other.look()
+        return models
+
+
+async def test_two_screens_that_see_a_new_generation_at_once_go_on_with_the_model(
+    city: ScreenWorld,
+) -> None:
+    first = city.follower("a")
+    await follow_to_the_end(first)
+    live = await city.live_models()
+    slow = Overtaken(city.database, "b")
+    second = city.follower(models=slow)
+    for name, log in number_logs(city).items():
+        log.number = Generation(2, 1, lengths_after_cut(len(DRAFTS))[name])
+    slow.other = first
+    with pytest.raises(Conflict, match="another writer"):
+        await second.look()
+    await second.look()
+    assert await city.live_models() == live
+    assert second.is_current
+
+
+async def test_a_screen_whose_head_lags_behind_drops_no_model(city: ScreenWorld) -> None:
+    first, second = city.follower("a"), city.follower("b")
+    await follow_to_the_end(first)
+    await follow_to_the_end(second)
+    live = await city.live_models()
+    for name, log in number_logs(city).items():
+        log.number = Generation(2, 1, lengths_after_cut(len(DRAFTS))[name])
+    await first.look()
+    for log in city.logs.values():
+        log.number = Generation(1)
+    with pytest.raises(Halted, match="goes on by itself"):
+        await second.look()
+    assert await city.live_models() == live
+
+
+async def test_a_model_is_dropped_as_it_was_judged_or_not_at_all(city: ScreenWorld) -> None:
+    """A screen that is slow judges a model by an earlier step than that of its last commit."""
+    first, second = (ModelStore(city.database, owner) for owner in "ab")
+    await first.build(CITY, 1, dict.fromkeys(city.logs, 1))
+    (before,) = await second.models(CITY)
+    assert await first.lease(before.id)
+    await first.commit(before, Fold({}, {}))
+    for change in (
+        second.drop(before),
+        second.swap(CITY, before),
+        second.follow(before, {"cases": 2}),
+    ):
+        with pytest.raises(Conflict, match="another writer"):
+            await change
+    (after,) = await second.models(CITY)
+    assert (after.state, after.logs) == ("building", before.logs)
+    await second.drop(after)
+    assert [model.state for model in await city.models()] == ["dropped"]
 
 
 async def test_a_longer_generation_of_the_same_rows_is_read_on(

@@ -65,12 +65,18 @@ UPDATE screen.progress p SET generation = k.generation
 FROM followed, unnest($3::text[], $4::bigint[]) AS k (log, generation)
 WHERE p.model = followed.id AND p.log = k.log RETURNING p.log
 """
-DROP = "UPDATE screen.model SET state = 'dropped' WHERE id = $1"
+DROP = """
+UPDATE screen.model SET state = 'dropped'
+WHERE id = $1 AND step = $2 AND state <> 'dropped' RETURNING id
+"""
 SUPERSEDE = """
 UPDATE screen.model SET state = 'dropped'
 WHERE shard = $1 AND version = $2 AND state = 'live' AND id <> $3
 """
-SWAP = "UPDATE screen.model SET state = 'live' WHERE id = $1 AND state = 'building' RETURNING id"
+SWAP = """
+UPDATE screen.model SET state = 'live' WHERE id = $1 AND step = $2 AND state = 'building'
+RETURNING id
+"""
 ABANDON = """
 UPDATE screen.model SET state = 'dropped'
 WHERE shard = $1 AND version < $2 AND state <> 'dropped'
@@ -228,24 +234,31 @@ class ModelStore:
         """
         logs, numbers = list(generations), list(generations.values())
         if not await self._database.fetch(FOLLOW, model.id, model.step, logs, numbers):
-            raise Conflict(f"model {model.id} of the screen has another writer")
+            raise overtaken(model)
         followed = {
             log: model.logs[log]._replace(generation=number) for log, number in generations.items()
         }
         return model._replace(step=model.step + 1, logs=model.logs | followed)
 
-    async def drop(self, model: int) -> None:
-        """Let nobody use a model again. `sweep` removes what is in it."""
-        await self._database.fetch(DROP, model)
+    async def drop(self, model: StoredModel) -> None:
+        """Let nobody use a model again. `sweep` removes what is in it.
+
+        Raises Conflict if the model is not as it was read.
+        """
+        if not await self._database.fetch(DROP, model.id, model.step):
+            raise overtaken(model)
 
     async def swap(self, district: str, model: StoredModel) -> None:
-        """Make a model live in the place of another one of its version."""
+        """Make a model live in the place of another one of its version.
+
+        Raises Conflict if the model is not as it was read.
+        """
 
         async def write(session: Connection) -> None:
             async with session.transaction():
                 await session.execute(SUPERSEDE, district, model.version, model.id)
-                if not await session.fetchval(SWAP, model.id):
-                    raise Conflict(f"model {model.id} of {district} is not being built any more")
+                if not await session.fetchval(SWAP, model.id, model.step):
+                    raise overtaken(model)
                 await session.execute(NOTIFY, district)
 
         await self._database.on_connection(write)
@@ -286,13 +299,18 @@ class ModelStore:
                 fence = (model.id, model.step, self.owner, settings, LEASE_SECONDS)
                 district = await session.fetchval(FENCE, *fence)
                 if district is None:
-                    raise Conflict(f"model {model.id} of the screen has another writer")
+                    raise overtaken(model)
                 await session.execute(ADVANCE, model.id, *progress_columns(fold))
                 await store_cases(session, model.id, fold)
                 await store_summaries(session, model, fold)
                 await session.execute(NOTIFY, district)
 
         await self._database.on_connection(write)
+
+
+def overtaken(model: StoredModel) -> Conflict:
+    """Return the error of a writer whose model is not as it was read."""
+    return Conflict(f"model {model.id} of the screen has another writer")
 
 
 def progress_columns(fold: Fold) -> list[list[Any]]:
