@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from screen.core.fold import Fold
 from screen.follower import Follower
 from screen.payloads import board_payload
 from screen.store import ModelStore, StoredModel
+from screen.store.models import SWEEPS
 from tests.harness.histories import run
 from tests.harness.read_models import (
     CITY,
@@ -25,6 +27,11 @@ from tests.harness.read_models import (
     follow_to_the_end,
 )
 
+HAS_WAITING = """
+SELECT EXISTS (
+  SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+)
+"""
 BEFORE, AFTER = drafts_of_ended("a", "b"), drafts_of_ended("a", "c")
 ROWS_BEFORE, ROWS_AFTER = run(BEFORE), run(AFTER)
 
@@ -260,6 +267,33 @@ async def test_a_model_of_an_earlier_version_goes_once_nobody_writes_it(
     for table in ("case_file", "call", "tally", "event", "progress"):
         (count,) = await city.database.fetch(f"SELECT count(DISTINCT model) FROM screen.{table}")
         assert count[0] == 1, table
+
+
+async def test_two_screens_that_sweep_a_model_leave_nothing_of_it(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One deletes the first rows of each table when the other begins."""
+    monkeypatch.setattr("screen.store.models.SWEPT_ROWS", 5)
+    await follow_to_the_end(city.follower())
+    (model,) = await city.models()
+    store = ModelStore(city.database, "b")
+    await store.drop(model)
+
+    async def sweep_partly(session: Any) -> None:
+        async with session.transaction():
+            await session.execute("SELECT FROM screen.model FOR UPDATE")
+            await session.execute(SWEEPS[0], model.id, 5)
+            await session.execute("DELETE FROM screen.call")
+            sweeping = asyncio.create_task(store.sweep(model.id))
+            while not sweeping.done() and not await session.fetchval(HAS_WAITING):
+                pass
+        await sweeping
+
+    await city.database.on_connection(sweep_partly)
+    while await city.models():
+        await store.sweep(model.id)
+    for table in ("case_file", "call", "tally", "event", "progress"):
+        assert not await city.database.fetch(f"SELECT FROM screen.{table}"), table
 
 
 async def test_a_rebuilt_model_takes_the_place_of_the_live_one(

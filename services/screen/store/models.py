@@ -82,6 +82,8 @@ UPDATE screen.model SET state = 'dropped'
 WHERE shard = $1 AND version < $2 AND state <> 'dropped'
   AND leased_until < clock_timestamp() - make_interval(secs => $3)
 """
+# One screen at a time sweeps a model: rows that another one is deleting look as if none were left.
+SWEEP = "SELECT id FROM screen.model WHERE id = $1 AND state = 'dropped' FOR UPDATE SKIP LOCKED"
 SWEEPS = (
     """
 DELETE FROM screen.case_file WHERE model = $1
@@ -271,10 +273,12 @@ class ModelStore:
         """Remove some rows of a dropped model, and the model itself once it has none left."""
 
         async def write(session: Connection) -> None:
-            for sql in SWEEPS:
-                if await session.execute(sql, model, SWEPT_ROWS) != "DELETE 0":
-                    return
             async with session.transaction():
+                if await session.fetchval(SWEEP, model) is None:
+                    return
+                for sql in SWEEPS:
+                    if await session.execute(sql, model, SWEPT_ROWS) != "DELETE 0":
+                        return
                 for sql in FORGET:
                     await session.execute(sql, model)
 
