@@ -26,6 +26,7 @@ LEASE_POLL_SECONDS = 0.2  # Nothing announces that a lease ran out.
 SOURCE_POLL_SECONDS = 1.0  # A reader looks by itself this often, in case a notification was lost.
 ADVANCE_SECONDS = 0.05  # While rows come, time advances this often: doing it after each costs more.
 HALTED_SECONDS = 5.0  # An operator has to act first.
+UNWIND_SECONDS = 5.0  # For work that is cancelled. A lost database may hold it up for longer.
 
 T = TypeVar("T")
 
@@ -208,7 +209,8 @@ class ShardSupervisor:
         """Await work while the lease is renewed.
 
         A long log is replayed for longer than a lease, and so is decided what concerns every case.
-        A checkpoint may take as long to be written.
+        A checkpoint may take as long to be written. Work that is cancelled has ended before the
+        lease is released or taken again.
         """
         working = asyncio.ensure_future(work)
         try:
@@ -218,6 +220,7 @@ class ShardSupervisor:
             return await working
         finally:
             working.cancel()
+            await asyncio.wait([working], timeout=UNWIND_SECONDS)  # It shares the lease's memory.
             del working  # A fault holds this frame, which would hold the fault and all states.
 
     async def _release(self) -> None:

@@ -106,6 +106,48 @@ class Fenced(SlowProcessor):
         raise Conflict("another owner")
 
 
+class LostLease(LeasedLog):
+    """A log whose lease is lost once work goes on, and what happened to it in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happened: list[str] = []
+        self.is_worked_on = self.is_lost = False
+
+    async def lease(self, shard: str) -> bool:
+        self.happened.append("leased")
+        return True
+
+    async def renew(self, shard: str, *, folded: int = 0) -> None:
+        await super().renew(shard, folded=folded)
+        if self.is_worked_on and self.is_lost:
+            raise Conflict("another owner")
+
+    async def release(self, shard: str) -> None:
+        self.happened.append("released")
+
+    def forget(self, shard: str) -> None:
+        self.happened.append("forgotten")
+
+
+class Unwinding(SlowProcessor):
+    """A processor that takes a while to end when it is cancelled, as a statement does."""
+
+    log: LostLease
+
+    async def step(self) -> int:
+        self.log.is_worked_on = True
+        self.has_stepped.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(9):
+                await asyncio.sleep(0)
+            self.log.happened.append("work ended")
+            self.log.is_worked_on = False
+        return 0
+
+
 @pytest.fixture
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Renew a lease and look for one all the time."""
@@ -181,6 +223,25 @@ async def test_what_was_known_of_a_shard_goes_with_the_shard() -> None:
     assert states == [None]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("_often")
+async def test_work_that_lost_its_lease_has_ended_before_its_shard_is_forgotten() -> None:
+    log = LostLease()
+    log.is_lost = True
+    async with run_supervisor(Unwinding(log)):
+        while "forgotten" not in log.happened:
+            await asyncio.sleep(0)
+    assert log.happened[:3] == ["leased", "work ended", "forgotten"]
+
+
+@pytest.mark.usefixtures("_often")
+async def test_work_that_is_cancelled_has_ended_before_its_lease_is_released() -> None:
+    log = LostLease()
+    processor = Unwinding(log)
+    async with run_supervisor(processor):
+        await processor.has_stepped.wait()
+    assert log.happened == ["leased", "work ended", "released"]
 
 
 async def test_a_lease_is_renewed_while_a_step_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
