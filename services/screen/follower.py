@@ -116,6 +116,7 @@ class Follower:
     async def look(self) -> bool:
         """Store rows that are there, and wake the pages. Tell if there are more rows to store."""
         stored = await self._models.models(self.district)
+        await self._keep(stored)
         heads = {name: await self._head(name, stored) for name in LOGS}
         models = await self._usable_models(stored, heads)
         results = [await self._write(model, heads) for model in own_models(models)]
@@ -136,6 +137,12 @@ class Follower:
         return head
 
     # ── Models ───────────────────────────────────────────────────────────────────────────────────
+
+    async def _keep(self, models: Sequence[StoredModel]) -> None:
+        """Keep the models that this screen serves and builds, also if their logs have no rows."""
+        used = [*own_models(models), served_model(models)]
+        if fading := sorted({model.id for model in used if model and model.is_fading}):
+            await self._models.keep(fading)
 
     async def _usable_models(
         self, stored: Sequence[StoredModel], heads: Mapping[str, Head]

@@ -38,6 +38,7 @@ MODEL = Table(
     column("settings", Text, "'{}'::text"),
     column("owner", Text, NO_TEXT),
     column("leased_until", DateTime(timezone=True), NEVER),
+    column("served_at", DateTime(timezone=True), NEVER),
 )
 Index(
     "model_of_shard",

@@ -27,6 +27,7 @@ from tests.harness.read_models import (
     follow_to_the_end,
 )
 
+NOBODY_SERVES = "UPDATE screen.model SET served_at = '-infinity'"
 HAS_WAITING = """
 SELECT EXISTS (
   SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
@@ -251,7 +252,7 @@ async def test_a_new_version_is_built_beside_the_live_one_and_takes_its_place(
     assert board_payload(await new.board(-1)) == board_payload(before)
 
 
-async def test_a_model_of_an_earlier_version_goes_once_nobody_writes_it(
+async def test_a_model_of_an_earlier_version_goes_once_nobody_serves_it(
     city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await follow_to_the_end(city.follower("old"))
@@ -260,13 +261,53 @@ async def test_a_model_of_an_earlier_version_goes_once_nobody_writes_it(
     new = city.follower("new")
     await follow_to_the_end(new)
     assert [model.version for model in await city.models()] == [1, 2]
-    await city.database.fetch("UPDATE screen.model SET leased_until = '-infinity'")
+    await city.database.fetch(NOBODY_SERVES)
     for _ in range(20):
         await new.look()
     assert [model.version for model in await city.models()] == [2]
     for table in ("case_file", "call", "tally", "event", "progress"):
         (count,) = await city.database.fetch(f"SELECT count(DISTINCT model) FROM screen.{table}")
         assert count[0] == 1, table
+
+
+async def test_an_earlier_model_of_a_quiet_district_stays_while_its_screens_run(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = city.follower("old"), city.follower("new")
+    await follow_to_the_end(old)
+    monkeypatch.setattr("screen.follower.VERSION", 2)
+    await follow_to_the_end(new)
+    earlier, _ = await city.live_models()
+    await ModelStore(city.database, "old").release(earlier)  # Another screen of its build ends.
+    await city.database.fetch(NOBODY_SERVES)
+    monkeypatch.setattr("screen.follower.VERSION", 1)
+    await old.look()
+    monkeypatch.setattr("screen.follower.VERSION", 2)
+    await new.look()
+    assert [(model.version, model.state) for model in await city.models()] == [
+        (1, "live"),
+        (2, "live"),
+    ]
+
+
+async def test_a_model_is_kept_by_one_statement_in_a_while(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Sequence[int]] = []
+
+    class Counted(ModelStore):
+        async def keep(self, models: Sequence[int]) -> None:
+            calls.append(models)
+            await super().keep(models)
+
+    screens = [city.follower(models=Counted(city.database, owner)) for owner in "ab"]
+    await follow_to_the_end(screens[0])
+    assert not calls, "it is new"
+    await city.database.fetch(NOBODY_SERVES)
+    for _ in range(5):
+        for screen in screens:
+            await screen.look()
+    assert calls == [await city.live_models()]
 
 
 async def test_two_screens_that_sweep_a_model_leave_nothing_of_it(

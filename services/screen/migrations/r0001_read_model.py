@@ -53,6 +53,7 @@ def create_model() -> None:
         column("settings", sa.Text, "'{}'"),
         column("owner", sa.Text, "''"),
         column("leased_until", sa.DateTime(timezone=True), "'-infinity'"),
+        column("served_at", sa.DateTime(timezone=True), "'-infinity'"),
         schema=SCHEMA,
     )
     op.create_index(

@@ -22,21 +22,28 @@ from screen.core.case_file import LINE_FIGURES, CaseFile, limit_of
 from screen.core.fold import EVENTS_MAX, Fold
 from screen.store.packing import pack_file, unpack_file
 
-ABANDONED_SECONDS = 60.0  # A model of an earlier build that nobody has written for so long goes.
+KEPT_SECONDS = 20.0  # A screen that serves a model says so this often, unless another one does.
+ABANDONED_SECONDS = 60.0  # A model of an earlier build that no screen has served for so long goes.
 SWEPT_ROWS = 5_000  # At once.
 
 MODELS = """
 SELECT m.id, m.version, m.state, m.step, m.settings, m.owner,
-  m.leased_until < clock_timestamp() AS is_free, p.log, p.pos, p.input, p.ts, p.generation
+  m.leased_until < clock_timestamp() AS is_free,
+  m.served_at < clock_timestamp() - make_interval(secs => $2) AS is_fading,
+  p.log, p.pos, p.input, p.ts, p.generation
 FROM screen.model m JOIN screen.progress p ON p.model = m.id
 WHERE m.shard = $1 ORDER BY m.version, m.id
 """
 BUILD = """
-INSERT INTO screen.model (shard, version, state) VALUES ($1, $2, 'building')
+INSERT INTO screen.model (shard, version, state, served_at)
+VALUES ($1, $2, 'building', clock_timestamp())
 ON CONFLICT DO NOTHING RETURNING id
 """
 BEGIN = """
 INSERT INTO screen.progress (model, log, pos, input, ts, generation) VALUES ($1, $2, 0, 0, $3, $4)
+"""
+KEEP = """
+UPDATE screen.model SET served_at = clock_timestamp() WHERE id = ANY ($1) AND state <> 'dropped'
 """
 LEASE = """
 UPDATE screen.model SET owner = $2, leased_until = clock_timestamp() + make_interval(secs => $3)
@@ -80,7 +87,7 @@ RETURNING id
 ABANDON = """
 UPDATE screen.model SET state = 'dropped'
 WHERE shard = $1 AND version < $2 AND state <> 'dropped'
-  AND leased_until < clock_timestamp() - make_interval(secs => $3)
+  AND served_at < clock_timestamp() - make_interval(secs => $3)
 """
 # One screen at a time sweeps a model: rows that another one is deleting look as if none were left.
 SWEEP = "SELECT id FROM screen.model WHERE id = $1 AND state = 'dropped' FOR UPDATE SKIP LOCKED"
@@ -173,7 +180,10 @@ class ReadLog(NamedTuple):
 
 
 class StoredModel(NamedTuple):
-    """A model of a district, and how far it has read each log. A lease that `is_free` ran out."""
+    """A model of a district, and how far it has read each log.
+
+    The lease of one that `is_free` ran out. One that `is_fading` was not kept for KEPT_SECONDS.
+    """
 
     id: int
     version: int
@@ -182,6 +192,7 @@ class StoredModel(NamedTuple):
     settings: Mapping[str, str]
     owner: str
     is_free: bool
+    is_fading: bool
     logs: dict[str, ReadLog]
 
 
@@ -195,17 +206,13 @@ class ModelStore:
     async def models(self, district: str) -> list[StoredModel]:
         """Return the models of a district, those of earlier versions first."""
         models: dict[int, StoredModel] = {}
-        for id_, *fields, log, position, input_, time, generation in await self._database.fetch(
-            MODELS, district
+        for id_, version, state, step, settings, *fields in await self._database.fetch(
+            MODELS, district, KEPT_SECONDS
         ):
-            version, state, step, settings, owner, is_free = fields
-            model = models.setdefault(
-                id_,
-                StoredModel(
-                    id_, version, state, step, decode_settings(settings), owner, is_free, {}
-                ),
-            )
-            model.logs[log] = ReadLog(position, input_, time, generation)
+            owner, is_free, is_fading, log, *read = fields
+            known = (id_, version, state, step, decode_settings(settings), owner)
+            model = models.setdefault(id_, StoredModel(*known, is_free, is_fading, {}))
+            model.logs[log] = ReadLog(*read)
         return list(models.values())
 
     async def build(self, district: str, version: int, generations: Mapping[str, int]) -> None:
@@ -219,6 +226,10 @@ class ModelStore:
                     await session.executemany(BEGIN, starts)
 
         await self._database.on_connection(write)
+
+    async def keep(self, models: Sequence[int]) -> None:
+        """Say that these models are served, so that no newer build takes them for abandoned."""
+        await self._database.fetch(KEEP, models)
 
     async def lease(self, model: int) -> bool:
         """Become, or stay, the one who writes a model; return False if another process does."""
@@ -266,7 +277,7 @@ class ModelStore:
         await self._database.on_connection(write)
 
     async def abandon(self, district: str, version: int) -> None:
-        """Drop the models of earlier versions that no process writes any more."""
+        """Drop the models of earlier versions that no screen serves any more."""
         await self._database.fetch(ABANDON, district, version, ABANDONED_SECONDS)
 
     async def sweep(self, model: int) -> None:
