@@ -20,6 +20,7 @@ from benchmarks.growth.history import DISTRICT, write_history
 from benchmarks.servers import own_server, pss_mib
 from embedded.server import PostgresServer
 from tests.harness.live import Process, add_key
+from tests.harness.waiting import wait_until
 
 OPEN_SHARE = 50  # One case in so many is open.
 LOOK_SECONDS = 0.2
@@ -42,13 +43,18 @@ def start_screen(url: str, cases: int) -> Started:
     try:
         with httpx.Client(base_url=process.url, auth=("any", key), timeout=60) as http:
             http.get("/").raise_for_status()
-            with http.stream("GET", f"/screen/{DISTRICT}/live") as live:
-                assert any(line.startswith("data:") for line in live.iter_lines())
+            wait_until(lambda: has_live_message(http))
             up_seconds = time.perf_counter() - started
             mib = pss_mib(psutil.Process(process.running.pid))
             return Started(up_seconds, read_through(http, cases - cases // OPEN_SHARE), mib)
     finally:
         process.end()
+
+
+def has_live_message(http: httpx.Client) -> bool:
+    """Tell if the live stream sends a message. It ends at once until the district is followed."""
+    with http.stream("GET", f"/screen/{DISTRICT}/live") as live:
+        return any(line.startswith("data:") for line in live.iter_lines())
 
 
 def read_through(http: httpx.Client, cases: int) -> float:
