@@ -71,7 +71,7 @@ class Snapshot:
 
     async def end(self, log: str, shard: str) -> LogEnd | None:
         """Return the end of a log; None if the shard has no row."""
-        head = await self._connections[log].fetchrow(HEAD.format(schema=WRITER[log]), shard)
+        head = await self._connections[log].fetchrow(HEAD.format(schema=WRITER[log]), [shard])
         if head is None:
             return None
         return LogEnd(head["pos"], head["ts"], head["input"], head["generation"], head["before"])
@@ -116,7 +116,7 @@ class Snapshot:
     async def expects_facts(self, shard: str) -> bool:
         """Tell whether facts were merged behind the log of assessment. A simulation has none."""
         head = await self._connections["evaluations"].fetchrow(
-            HEAD.format(schema=WRITER["evaluations"]), shard
+            HEAD.format(schema=WRITER["evaluations"]), [shard]
         )
         return head is not None and head["owner"] != SIMULATE
 

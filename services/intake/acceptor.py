@@ -16,17 +16,18 @@ import asyncpg
 
 from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database
+from eventlog.postgres.shared_statements import SharedStatements
 from events.errors import GridcallError, Unavailable, Unusable
 from events.instants import Instant
 from intake.core.submission import Item
 from intake.districts import UnknownDistrict
 from intake.item_codec import newest_content
-from intake.shared_statements import SharedStatements
 from intake.store import IntakeStore
 from intake.tracking_codes import WRONG_KEY, codes_of
 
 # In one commit, which takes some 25 ms then: others wait for no more than two of them.
 COMMIT_ITEMS_MAX = 2_000
+ITEMS_MAX = 2_000  # In one statement of several districts.
 COMMITS_MAX = 2  # At once, of one district.
 SECOND_COMMIT_ITEMS = 32  # So many items wait for a second commit.
 WAITING_ITEMS_MAX = 50_000  # In this process, of one district; beyond, intake is busy.
@@ -150,7 +151,7 @@ class Acceptor:
     def __init__(self, database: Database, notifier: Notifier) -> None:
         self._store = IntakeStore(database)
         self._notifier = notifier
-        self._statements = SharedStatements(self._accept_all)
+        self._statements = SharedStatements(self._accept_all, size_max=ITEMS_MAX)
         self._queues: defaultdict[str, Queue] = defaultdict(Queue)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -242,14 +243,22 @@ class Acceptor:
 
     async def _store_items(self, district: str, items: Sequence[Item]) -> dict[str, Identity]:
         """Store items of distinct identities, and return each identity as it is stored."""
-        stored = await self._statements.accept(district, items)
+        stored = await self._statements.call(district, items, len(items))
         self._notifier.notify("intake", district)
         return identities_of(items, stored)
 
-    async def _accept_all(self, items: Mapping[str, Sequence[Item]]) -> list[asyncpg.Record]:
-        """Store the items of some districts in one statement, and return its records."""
+    async def _accept_all(
+        self, items: Mapping[str, Sequence[Item]]
+    ) -> Mapping[str, list[asyncpg.Record]]:
+        """Store the items of some districts in one statement, and return the records of each.
+
+        One of several that another transaction holds has none: it waits for that one alone.
+        """
+        records = defaultdict[str, list[asyncpg.Record]](list)
         with clock_errors():
-            return await self._store.accept(items, now_us(), AHEAD_US_MAX)
+            for record in await self._store.accept(items, now_us(), AHEAD_US_MAX):
+                records[record["shard"]].append(record)
+        return records
 
 
 @contextmanager

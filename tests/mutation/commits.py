@@ -11,6 +11,7 @@ from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
 from eventlog.postgres import statements as postgres
 from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.log_statements import LogStatements
 from eventlog.runner import Runner
 from events.errors import Unavailable
 from tests.mutation.faults import PlantedFault, history
@@ -24,19 +25,20 @@ from tests.mutation.world import ALL
 
 @method(PostgresLog, "commit")
 async def commit_again(real: Callable[..., Awaitable[None]], self: PostgresLog, *args: Any) -> None:
-    fetch = self._fetch
+    statements = self._statements
+    fetch = statements.fetch
 
-    async def fetch_again(statement: str, *values: object) -> list[asyncpg.Record]:
+    async def fetch_again(*values: Any, is_shared: bool = False) -> list[asyncpg.Record]:
         try:
-            return await fetch(statement, *values)
+            return await fetch(*values, is_shared=is_shared)
         except Unavailable:
-            return await fetch(statement, *values)
+            return await fetch(*values, is_shared=is_shared)
 
-    self._fetch = fetch_again  # type: ignore[method-assign]
+    statements.fetch = fetch_again  # type: ignore[method-assign, assignment]
     try:
         await real(*args)
     finally:
-        self._fetch = fetch  # type: ignore[method-assign]
+        statements.fetch = fetch  # type: ignore[method-assign]
 
 
 TRIED_AGAIN = Weakening("`PostgresLog.commit` is tried again without looking", commit_again)
@@ -47,24 +49,22 @@ async def always_happened(real: object, self: PostgresLog, *args: Any) -> bool:
     return True
 
 
-@method(PostgresLog, "_fetch")
+@method(LogStatements, "fetch")
 async def move_position_first(
-    real: Callable[..., Awaitable[Any]], self: PostgresLog, sql: str, *args: Any
+    real: Callable[..., Awaitable[Any]],
+    self: LogStatements,
+    sql: str,
+    *args: Any,
+    is_shared: bool = False,
 ) -> Any:
     if sql != postgres.COMMIT:
         return await real(sql, *args)
-    alone = self._sql[sql].replace(
-        "FROM fence, unnest", "FROM fence, (SELECT WHERE false) AS nobody, unnest"
-    )
-    moved = await self.database.fetch(alone.replace("written AS", "nothing AS"), *args)
-    insert = (
-        self._sql[sql]
-        .partition("written AS (")[2]
-        .rpartition(")\nSELECT")[0]
-        .replace("FROM fence, ", "FROM ")
-    )
-    unused = "($2::bigint, $4::bigint, $5::bigint, $6::bigint, $7::float, $8::bigint) IS NOT NULL"
-    await self.database.fetch(f"{insert} WHERE {unused} /* written AS */", *args)
+    move = self._alone[sql].replace("FROM fence, ", "FROM fence, (SELECT WHERE false) AS nobody, ")
+    moved = await self._database.fetch(move.replace("written AS", "nothing AS"), *args)
+    insert = self._alone[sql].partition("written AS (")[2].rpartition(")\nSELECT")[0]
+    call = self._alone[sql].partition("FROM unnest(")[2].partition("JOIN")[0]
+    fence = f"SELECT name AS shard, i, pos FROM unnest({call} WHERE $1::float IS NOT NULL"
+    await self._database.fetch(f"WITH fence AS ({fence}) {insert} /* written AS */", *args)
     return moved
 
 
@@ -111,7 +111,7 @@ def without_last_decision(rows: Sequence[Row]) -> Sequence[Row]:
 @history(on_postgres)
 async def an_answer_is_lost_after_the_commit(world: OnPostgres) -> None:
     await world.come(10 * S, report("a", 99 * S))
-    world.connection.lose_answer("WITH fence", "now")
+    world.connection.lose_answer("fence AS", "now")
     await world.follow()
     await world.come(20 * S, closing("a"))
     await world.follow()

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from tests.contract.log_contract import a_commit_that_does_not_follow_is_refused_whole
+from tests.contract.log_contract import a_commit_that_does_not_follow_is_refused_whole, row_at
 from tests.mutation.faults import PlantedFault, history
 from tests.mutation.inputs import CITY, S, closing, report
 from tests.mutation.postgres import OnPostgres, on_postgres
 from tests.mutation.weakening import Weakening, in_statement
 
+OTHER = "other"
+
 NO_EPOCH = Weakening(
-    "`COMMIT` without `epoch = $2`", in_statement("COMMIT", "epoch = $2", "$2::bigint IS NOT NULL")
+    "`COMMIT` without `epoch`", in_statement("COMMIT", "s.epoch = call.epoch", "true")
+)
+ANY_EPOCH, EACH_EPOCH = (
+    Weakening(
+        f"`COMMIT` moves all of a statement, {how}",
+        in_statement(
+            "COMMIT",
+            "s.epoch = call.epoch",
+            f"(SELECT {fold}(o.epoch = c.epoch) FROM call c JOIN {{schema}}.shard o USING (shard))",
+        ),
+    )
+    for how, fold in (
+        ("if any epoch is right", "bool_or"),
+        ("if each epoch is right, or nothing", "bool_and"),
+    )
 )
 NO_POSITION = Weakening(
-    "`COMMIT` without `pos = $3`",
-    in_statement("COMMIT", "pos = $3 AND", "$3::bigint IS NOT NULL AND"),
+    "`COMMIT` without `pos`", in_statement("COMMIT", "s.pos = call.pos", "true")
 )
-NO_TIME = Weakening(
-    "`COMMIT` without `ts <= $8`", in_statement("COMMIT", "ts <= $8", "$8::bigint IS NOT NULL")
-)
+NO_TIME = Weakening("`COMMIT` without `time`", in_statement("COMMIT", "s.ts <= time", "true"))
 NO_EPOCH_ANNOUNCED = Weakening(
-    "`ANNOUNCE` without `epoch = $2`",
-    in_statement("ANNOUNCE", "epoch = $2", "$2::bigint IS NOT NULL"),
+    "`ANNOUNCE` without `epoch`", in_statement("ANNOUNCE", "s.epoch = call.epoch", "true")
 )
 NO_POSITION_ANNOUNCED = Weakening(
-    "`ANNOUNCE` without `pos = $3`", in_statement("ANNOUNCE", "pos = $3", "$3::bigint IS NOT NULL")
+    "`ANNOUNCE` without `pos`", in_statement("ANNOUNCE", "s.pos = call.pos", "true")
 )
 NO_PRIMARY_KEY = Weakening(
     "no primary key of the stages' logs",
@@ -76,7 +90,7 @@ async def a_second_process_wants_the_shard(world: OnPostgres) -> None:
 @history(on_postgres, "Unavailable")
 async def a_commit_lands_after_its_retry(world: OnPostgres) -> None:
     await world.come(10 * S, report("a", 99 * S))
-    world.connection.lose_answer("WITH fence", "later")
+    world.connection.lose_answer("fence AS", "later")
     await world.follow()
     await world.follow()
     await world.land()
@@ -87,12 +101,30 @@ async def a_watermark_lands_after_its_retry(world: OnPostgres) -> None:
     await world.come(10 * S, report("a", 99 * S))
     await world.follow()
     await world.announce(20 * S)
-    world.connection.lose_answer("WITH moved", "later")
+    world.connection.lose_answer("moved AS", "later")
     await world.follow()
     await world.follow()
     await world.come(25 * S, closing("a"))
     await world.follow()
     await world.land()
+
+
+@history(on_postgres)
+async def a_zombie_and_another_district_share_a_statement(world: OnPostgres) -> None:
+    log = world.log("cases", "a")
+    for shard in (CITY, OTHER):
+        await log.lease(shard)
+    await world.expire("cases")
+    await world.log("cases", "b").lease(CITY)
+    zombie, other = await asyncio.gather(
+        *(log.commit(shard, [row_at(log, 1, 5)._replace(shard=shard)]) for shard in (CITY, OTHER)),
+        return_exceptions=True,
+    )
+    if zombie is None:
+        world.notice("a zombie wrote")
+    if other is not None:
+        world.notice("another district lost its commit")
+    await world.connection.fetch("TRUNCATE routing.log, routing.shard")
 
 
 @history(on_postgres)
@@ -120,6 +152,20 @@ FAULTS = (
         (NO_EPOCH_ANNOUNCED,),
         a_zombie_wakes_with_a_watermark,
         ("a zombie wrote",),
+    ),
+    PlantedFault(
+        "a zombie's group commit",
+        "In a statement of several districts each fence is judged by itself.",
+        (ANY_EPOCH,),
+        a_zombie_and_another_district_share_a_statement,
+        ("a zombie wrote",),
+    ),
+    PlantedFault(
+        "a commit beside a zombie's",
+        "A fence that is refused takes nothing from another district.",
+        (EACH_EPOCH,),
+        a_zombie_and_another_district_share_a_statement,
+        ("another district lost its commit",),
     ),
     PlantedFault(
         "a new epoch",

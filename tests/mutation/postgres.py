@@ -125,7 +125,7 @@ class OnPostgres(World):
         self.watch: Instant = 0
         self._processes: dict[str, dict[str, PostgresLog]] = {}
         patch.setattr("intake.acceptor.now_us", lambda: self.watch)
-        patch.setattr("eventlog.postgres.log.LEASE_SECONDS", LEASE_SECONDS)
+        patch.setattr("eventlog.postgres.log_statements.LEASE_SECONDS", LEASE_SECONDS)
 
     def log(self, name: str, process: str) -> PostgresLog:
         if process not in self._processes:
@@ -210,7 +210,7 @@ class OnPostgres(World):
     async def land(self) -> None:
         """Execute a statement whose sender has given it up."""
         try:
-            if await self.connection.land():
+            if any(record["notified"] is not None for record in await self.connection.land()):
                 self.notice("a zombie wrote")
         except Exception as fault:
             self.notice(type(fault).__name__)

@@ -45,7 +45,9 @@ def method(owner: type[Any], name: str) -> Callable[[Callable[..., Any]], Plant]
         def plant(patch: pytest.MonkeyPatch) -> None:
             real = getattr(owner, name)
             patch.setattr(
-                owner, name, lambda self, *args: instead(partial(real, self), self, *args)
+                owner,
+                name,
+                lambda self, *args, **named: instead(partial(real, self), self, *args, **named),
             )
 
         return plant

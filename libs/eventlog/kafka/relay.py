@@ -88,7 +88,7 @@ class Relay:
             self.published = await take_published(self.source, self.shard)
         if self.published is None:
             return 0
-        entries: list[Entry] = []
+        entries: Sequence[Entry] = ()
         if mark.position > self.published:
             entries = await self.source.entries(self.shard, self.published, ROWS_MAX)
         if entries and generation == await self.source.generation(self.shard):

@@ -26,6 +26,7 @@ from eventlog.notifier import Notifier
 from eventlog.postgres import statements as sql
 from eventlog.postgres.columns import event_columns, number_array, row_columns, text_lines
 from eventlog.postgres.lease import LEASE_SECONDS
+from eventlog.postgres.log_statements import Announcement, Commit, LogStatements, as_entries
 from eventlog.postgres.pool import Database
 from eventlog.postgres.states import PostgresStates
 from eventlog.retry import retry
@@ -102,10 +103,8 @@ class PostgresLog:
         self.states = PostgresStates(name, schema, database, self.epoch, cadence)
         self._fences: dict[str, Fence] = {}
         self._tails: defaultdict[str, Tail] = defaultdict(Tail)
-        self._sql = {each: each.format(schema=schema, log=name) for each in sql.STATEMENTS}
-
-    async def _fetch(self, statement: str, *args: object) -> list[asyncpg.Record]:
-        return await self.database.fetch(self._sql[statement], *args)
+        self._statements = LogStatements(name, schema, database)
+        self._fetch = self._statements.fetch
 
     # ── Readers ───────────────────────────────────────────────────────────────────────────────────
 
@@ -114,12 +113,12 @@ class PostgresLog:
         written = self._tails[shard].rows_after(after, limit)
         if written:
             return written
-        records = await self._fetch(sql.READ, shard, after, limit)
-        return [stored_row(self.name, shard, record) for record in records]
+        entries = await self._statements.read(shard, after, limit)
+        return [stored_row(self.name, shard, entry) for entry in entries]
 
-    async def entries(self, shard: str, after: int, limit: int) -> list[Entry]:
+    async def entries(self, shard: str, after: int, limit: int) -> Sequence[Entry]:
         """Return at most `limit` entries after a position, in order."""
-        return [Entry(*record) for record in await self._fetch(sql.READ, shard, after, limit)]
+        return await self._statements.read(shard, after, limit)
 
     async def late(self, shard: str, cause: str) -> list[Row]:
         """Return the late rows of a cause, in order."""
@@ -128,7 +127,7 @@ class PostgresLog:
 
     async def late_entries(self, shard: str, cause: str) -> list[Entry]:
         """Return the entries of those rows. The log of a stage has an index of them."""
-        return [Entry(*record) for record in await self._fetch(sql.LATE, shard, cause)]
+        return as_entries(await self._fetch(sql.LATE, shard, cause))
 
     async def row(self, shard: str, position: int) -> Row | None:
         """Return the row at a position; None if there is none."""
@@ -143,7 +142,7 @@ class PostgresLog:
         record = await self._head(shard)
         if record is None:
             return Head(Watermark(0, BEGINNING), Generation(0), b"")
-        _, _, position, time, _, *generation, digest = record
+        _, _, _, position, time, _, *generation, digest = record
         return Head(Watermark(position, time), Generation(*generation), digest)
 
     def last(self, shard: str) -> int:
@@ -167,10 +166,10 @@ class PostgresLog:
 
     async def _head(self, shard: str) -> asyncpg.Record | None:
         """Return the row of a shard, if there is one."""
-        records = await self._fetch(sql.HEAD, shard)
-        for record in records:
+        record = await self._statements.head(shard)
+        if record:
             self._tails[shard].begin(record["epoch"])
-        return records[0] if records else None
+        return record
 
     # ── Intake ────────────────────────────────────────────────────────────────────────────────────
 
@@ -262,12 +261,11 @@ class PostgresLog:
         check_follows(rows)
         last = self._fences.get(shard, Fence(0, rows[0].position - 1))
         input_, watermark = progress or Progress(rows[-1].input, rows[-1].time)
-        fence = (shard, last.epoch, rows[0].position - 1, input_, watermark, len(rows))
+        fence, first = Fence(last.epoch, rows[0].position - 1), rows[0].time
         columns = await encode_columns(rows)
+        commit = Commit(*fence, len(rows), input_, watermark, first, columns)
         try:
-            moved = bool(
-                await self._fetch(sql.COMMIT, *fence, LEASE_SECONDS, rows[0].time, *columns)
-            )
+            moved = await self._statements.commit(shard, commit)
         except Unavailable as fault:
             moved = await self._is_committed(shard, last.epoch, rows, fault)
         if not moved:
@@ -277,16 +275,14 @@ class PostgresLog:
     async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
         """Let time pass up to a watermark, without a row, and notify the readers."""
         last = self._fences.get(shard) or Fence(0, (await self.watermark(shard)).position)
-        moved = await self._fetch(
-            sql.ANNOUNCE, shard, last.epoch, last.position, watermark, applied, LEASE_SECONDS
-        )
-        if not moved:
+        mark = await self._statements.announce(shard, Announcement(*last, watermark, applied))
+        if mark is None:
             raise Conflict(
                 f"{self.name}/{shard} is not at {last.position} in epoch {last.epoch}: "
                 "it has another owner"
             )
         self.notifier.notify(self.name, shard)
-        return Watermark(moved[0]["pos"], moved[0]["ts"])
+        return mark
 
     def _remember(self, shard: str, epoch: int, rows: Sequence[Row]) -> None:
         """Remember rows that are committed, and notify the readers."""

@@ -1,10 +1,25 @@
-"""The SQL of a log: `{schema}` is its service's schema and `{log}` its name."""
+"""The SQL of a log: `{schema}` is its service's schema and `{log}` its name.
+
+COMMIT and ANNOUNCE are for one call or for several, each with its own fence. They return a row for
+each shard that they judged, and a second one for each that moved. In a statement of several,
+`{lock}` leaves out a shard that another transaction holds. So no call waits for the shard of
+another one, and two statements never wait for each other.
+"""
 
 from __future__ import annotations
 
 READ = """
 SELECT pos, ts, input, n, subject, seq, cause, type, data
 FROM {schema}.log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
+"""
+# Rows of several shards; `call` is the number of the call that reads them, from 1.
+READ_SHARED = """
+SELECT call, row.*
+FROM unnest($1::text[], $2::bigint[], $3::int[]) WITH ORDINALITY AS each (name, after, rows, call),
+LATERAL (
+  SELECT pos, ts, input, n, subject, seq, cause, type, data
+  FROM {schema}.log WHERE shard = name AND pos > after ORDER BY pos LIMIT rows
+) row
 """
 # With the condition of the index `log_late`, so that Postgres may use it.
 LATE = """
@@ -15,31 +30,53 @@ FROM {schema}.log WHERE shard = $1 AND cause = $2
 ORDER BY pos
 """
 COMMIT = """
-WITH fence AS (
-  UPDATE {schema}.shard SET pos = $3 + $6, ts = greatest(ts, $5), input = $4, folded = $3 + $6,
-    leased_until = clock_timestamp() + make_interval(secs => $7)
-  WHERE shard = $1 AND epoch = $2 AND pos = $3 AND ts <= $8 RETURNING pos
+WITH call AS (
+  SELECT s.shard, i, call.epoch, call.pos, count, call.input, watermark, time
+  FROM unnest(
+    $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]
+  ) WITH ORDINALITY AS call (name, epoch, pos, count, input, watermark, time, i)
+  JOIN {schema}.shard s ON s.shard = call.name {lock}
+), fence AS (
+  UPDATE {schema}.shard s SET pos = call.pos + count, ts = greatest(s.ts, watermark),
+    input = call.input, folded = call.pos + count,
+    leased_until = clock_timestamp() + make_interval(secs => $1)
+  FROM call
+  WHERE s.shard = call.shard AND s.epoch = call.epoch AND s.pos = call.pos AND s.ts <= time
+  RETURNING s.shard, i, call.pos
 ), written AS (
   INSERT INTO {schema}.log (shard, pos, ts, input, n, subject, seq, cause, type, data)
-  SELECT $1, $3 + i, row.ts, row.input, n, subject, seq, coalesce(cause, ''), type,
+  SELECT shard, pos + row.i, ts, input, n, subject, seq, coalesce(cause, ''), type,
     convert_to(data, 'UTF8')
   FROM fence, unnest(
-    $9::text::bigint[], $10::text::bigint[], $11::text::int[], $12::text::int[],
-    string_to_array($13, E'\\n'), string_to_array($14, E'\\n'),
-    string_to_array($15, E'\\n'), string_to_array($16, E'\\n')
+    ($9::text[])[fence.i]::bigint[], ($10::text[])[fence.i]::bigint[],
+    ($11::text[])[fence.i]::int[], ($12::text[])[fence.i]::int[],
+    string_to_array(($13::text[])[fence.i], E'\\n'),
+    string_to_array(($14::text[])[fence.i], E'\\n'),
+    string_to_array(($15::text[])[fence.i], E'\\n'),
+    string_to_array(($16::text[])[fence.i], E'\\n')
   ) WITH ORDINALITY AS row (ts, input, n, seq, subject, cause, type, data, i)
 )
-SELECT pos, pg_notify('gridcall', '{log}/' || $1) FROM fence
+SELECT shard, false AS moved, NULL AS notified FROM call
+UNION ALL
+SELECT shard, true, pg_notify('gridcall', '{log}/' || shard)::text FROM fence
 """
 ANNOUNCE = """
-WITH moved AS (
-  UPDATE {schema}.shard SET ts = greatest(ts, $4), input = greatest(input, $5),
-    leased_until = CASE WHEN epoch > 0
-      THEN clock_timestamp() + make_interval(secs => $6)
-      ELSE leased_until END
-  WHERE shard = $1 AND epoch = $2 AND pos = $3 RETURNING pos, ts
+WITH call AS (
+  SELECT s.shard, call.epoch, call.pos, watermark, applied
+  FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+    AS call (name, epoch, pos, watermark, applied)
+  JOIN {schema}.shard s ON s.shard = call.name {lock}
+), moved AS (
+  UPDATE {schema}.shard s SET ts = greatest(s.ts, watermark), input = greatest(s.input, applied),
+    leased_until = CASE WHEN s.epoch > 0
+      THEN clock_timestamp() + make_interval(secs => $1)
+      ELSE s.leased_until END
+  FROM call WHERE s.shard = call.shard AND s.epoch = call.epoch AND s.pos = call.pos
+  RETURNING s.shard, s.pos, s.ts
 )
-SELECT pos, ts, pg_notify('gridcall', '{log}/' || $1) FROM moved
+SELECT shard, NULL AS pos, NULL AS ts, NULL AS notified FROM call
+UNION ALL
+SELECT shard, pos, ts, pg_notify('gridcall', '{log}/' || shard)::text FROM moved
 """
 APPEND = r"""
 SELECT * FROM {schema}.append($1, $2::text::bigint[],
@@ -50,8 +87,8 @@ SELECT * FROM {schema}.append($1, $2::text::bigint[],
   ), $6, $7)
 """
 HEAD = """
-SELECT epoch, owner, pos, ts, input, generation, before, start, head
-FROM {schema}.shard WHERE shard = $1
+SELECT shard, epoch, owner, pos, ts, input, generation, before, start, head
+FROM {schema}.shard WHERE shard = ANY ($1::text[])
 """
 SHARDS = """
 SELECT shard FROM {schema}.shard WHERE pos > 0 OR input > 0 UNION SELECT shard FROM {schema}.log
@@ -78,4 +115,18 @@ WHERE shard = $1 AND epoch = $2 RETURNING epoch
 RELEASE = """
 UPDATE {schema}.shard SET leased_until = '-infinity' WHERE shard = $1 AND epoch = $2
 """
-STATEMENTS = (READ, LATE, COMMIT, ANNOUNCE, APPEND, HEAD, FOLLOW, MAKE, LEASE, RENEW, RELEASE)
+LOCK = "ORDER BY s.shard FOR UPDATE OF s SKIP LOCKED"
+STATEMENTS = (
+    READ,
+    READ_SHARED,
+    LATE,
+    COMMIT,
+    ANNOUNCE,
+    APPEND,
+    HEAD,
+    FOLLOW,
+    MAKE,
+    LEASE,
+    RENEW,
+    RELEASE,
+)
