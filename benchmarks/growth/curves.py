@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.growth import identities, memory, recovery, screen, senders
+from benchmarks.growth import districts, identities, memory, recovery, screen, senders
 from benchmarks.growth.curve import Curve
 
 CURVES: tuple[Curve, ...] = (
@@ -10,5 +10,7 @@ CURVES: tuple[Curve, ...] = (
     recovery.CURVE,
     identities.CURVE,
     senders.CURVE,
+    districts.ISSUE_CURVE,
+    districts.IDLE_CURVE,
     screen.CURVE,
 )
