@@ -199,7 +199,7 @@ async def measure_stages(server: PostgresServer, data: Path, months: int) -> lis
             )
     ours = rows / statistics.median(each.wall for each in spent)
     return [
-        Line("all stages beside bare COPY, log rows/s", ours, rows / statistics.median(copy), 0.4),
+        Line("all stages beside bare COPY, log rows/s", ours, rows / statistics.median(copy), 0.35),
         Line(
             "all stages beside bare INSERT … unnest, log rows/s",
             ours,
