@@ -63,7 +63,7 @@ class ServiceHost:
         self,
         *,
         url: str,
-        database: Database | None,
+        database: Database,
         check: DatabaseCheck | None,
         directory: Directory,
         writers: Mapping[str, str],
@@ -88,7 +88,7 @@ class ServiceHost:
         self.services: tuple[HostedService, ...] = ()
         self._outages: dict[str, Outages] = {}
         self.announcing_fault = ""  # The reason for which a restored database is not noticed.
-        self._database = database
+        self.database = database
         self._check = check
         self._service = service
         self._cadence = cadence
@@ -97,12 +97,6 @@ class ServiceHost:
         self._is_ending = False
 
     # ── Logs ─────────────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def database(self) -> Database:
-        """Return the database. A service that stores nothing has none."""
-        assert self._database is not None, "this service has no database"
-        return self._database
 
     def own_log(self, name: str) -> PostgresLog:
         """Return a log that is in this database."""
@@ -153,10 +147,9 @@ class ServiceHost:
     async def run(self, *services: HostedService) -> AsyncIterator[None]:
         """Run services until the end of the block. Then finish accepted work and release shards."""
         self.services = services
-        if self._database:
-            self.start(listen(self.url, self.notifier, self._database.sessions))
-            if self._check:
-                self.start(self._announce(self._check))
+        self.start(listen(self.url, self.notifier, self.database.sessions))
+        if self._check:
+            self.start(self._announce(self._check))
         self.start(self._keep_shards())
         for followed in self.followed.values():
             self.start(followed.run())

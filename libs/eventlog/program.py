@@ -35,7 +35,6 @@ from eventlog.retry import retry
 from eventlog.settings import (
     ServiceSettings,
     StageSettings,
-    StoringSettings,
     load_settings,
     variables,
 )
@@ -61,7 +60,7 @@ class Program:
     """A service that can run alone.
 
     `writers` names the service of each log, and `directory` the one that lists the shards.
-    `open_directory` is set for that one itself. A service without `migrations` stores nothing.
+    `open_directory` is set for that one itself. `migrations` make the schema of the service.
     Without a database of its own it uses `embedded_database` of the embedded Postgres.
     """
 
@@ -70,7 +69,7 @@ class Program:
     make: Callable[[ServiceHost, Any], HostedService]
     writers: Mapping[str, str]
     directory: str
-    migrations: Path | None = None
+    migrations: Path
     embedded_database: str = ""
     open_directory: Callable[[Database], Directory] | None = None
     make_app: Callable[[Lifespan], FastAPI] | None = None
@@ -106,15 +105,14 @@ def usage(program: Program) -> str:
 def run(program: Program, settings: ServiceSettings) -> None:
     """Bring the schema up to date, then serve until SIGTERM or Ctrl-C."""
     configure_logging(program.name)
-    url, check = "", None
-    if program.migrations and isinstance(settings, StoringSettings):
-        url = settings.database_url or database_url(
-            program.embedded_database or f"gridcall_{program.name}"
-        )
-        migrations = {program.name: program.migrations}
-        if program.open_directory:
-            check = asyncio.run(check_of_first_log(program, settings, url))
-        asyncio.run(prepare_database(url, migrations, check, create=not settings.database_url))
+    url = settings.database_url or database_url(
+        program.embedded_database or f"gridcall_{program.name}"
+    )
+    check = None
+    if program.open_directory:
+        check = asyncio.run(check_of_first_log(program, settings, url))
+    migrations = {program.name: program.migrations}
+    asyncio.run(prepare_database(url, migrations, check, create=not settings.database_url))
     check_port(settings.host, settings.port)
     app = service_app(program, settings, url, check)
     serve(app, settings.host, settings.port, settings.limits)
@@ -258,12 +256,8 @@ async def open_host(
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(peers.connect())
-        database = None
-        directory: Directory = peers
-        if url:
-            database = await stack.enter_async_context(open_pool(url, check))
-            if program.open_directory:
-                directory = program.open_directory(database)
+        database = await stack.enter_async_context(open_pool(url, check))
+        directory = program.open_directory(database) if program.open_directory else peers
         yield ServiceHost(
             url=url,
             database=database,

@@ -79,6 +79,11 @@ class ServiceSettings(HttpSettings):
         description="a secret that all services share",
         examples=["the output of openssl rand -hex 24"],
     )
+    database_url: str = Field(
+        "",
+        description="the database of this service alone; without it one of the embedded Postgres",
+        examples=["postgresql://HOST/NAME"],
+    )
 
     @property
     def peer_urls(self) -> dict[str, str]:
@@ -106,17 +111,7 @@ class CheckpointSettings(BaseSettings):
         return Cadence(seconds=self.checkpoint_seconds)
 
 
-class StoringSettings(ServiceSettings):
-    """The settings of a service that has a database."""
-
-    database_url: str = Field(
-        "",
-        description="the database of this service alone; without it one of the embedded Postgres",
-        examples=["postgresql://HOST/NAME"],
-    )
-
-
-class StageSettings(StoringSettings, CheckpointSettings):
+class StageSettings(ServiceSettings, CheckpointSettings):
     """The settings of a service that is a stage."""
 
 

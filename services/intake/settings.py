@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from eventlog.settings import HttpSettings, StoringSettings, peer_setting, port_setting
+from eventlog.settings import HttpSettings, ServiceSettings, peer_setting, port_setting
 from events.topology import SERVICE
 
 
@@ -25,7 +25,7 @@ class LimitSettings(HttpSettings):
     )
 
 
-class IntakeSettings(StoringSettings, LimitSettings):
+class IntakeSettings(ServiceSettings, LimitSettings):
     """The settings of intake, which asks the stages for outcomes, and the screen for cases."""
 
     port: int = port_setting(SERVICE["intake"].port)

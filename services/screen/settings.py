@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from eventlog.settings import StoringSettings, peer_setting, port_setting
+from eventlog.settings import ServiceSettings, peer_setting, port_setting
 from events.topology import SERVICE
 
 
-class ScreenSettings(StoringSettings):
+class ScreenSettings(ServiceSettings):
     """The settings of screen, which reads three logs into a read model."""
 
     port: int = port_setting(SERVICE["screen"].port)
