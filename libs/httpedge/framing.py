@@ -15,6 +15,7 @@ HEADERS_BYTES_MAX = 32 * 1024
 ADDRESS_BYTES_MAX = 8 * 1024
 # Of a head that is not whole yet. Its separators count, too.
 HEAD_BYTES_MAX = HEADERS_BYTES_MAX + ADDRESS_BYTES_MAX + 1024
+NUL = b"%00"
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
 SINGLE_HEADERS = frozenset(
     (
@@ -97,6 +98,8 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
     """
     if not target.isascii():
         raise broken_frame("An address has characters of ASCII alone: encode others as %XX.")
+    if NUL in target:  # Some readers end a text there, and Postgres takes none.
+        raise broken_frame("An address has no NUL (%00): take it out.")
     if target.startswith(b"/") and b"#" not in target:
         path, _, query = target.partition(b"?")
         return path, query

@@ -64,7 +64,7 @@ class CaseSearch:
     async def find(self, model: int, district: str, text: str) -> list[CaseFile]:
         """Return the cases that a text names, at most RESULTS_MAX. Raises Unavailable."""
         text = text.strip()
-        if not text or len(text) > TEXT_CHARS_MAX or "\0" in text:
+        if not text or len(text) > TEXT_CHARS_MAX:
             return []
         named = await self._find_named(model, district, text.lower())
         return named or await self._lists.cases_of_reference(model, text, RESULTS_MAX)

@@ -132,6 +132,9 @@ BROKEN = {
     "NUL in a header": request(b"", "X: \0"),
     "a lone line feed": b"GET / HTTP/1.1\nHost: x\n\n",
     "an address that is not ASCII": "GET /äöü HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
+    "NUL in a path": request(b"", path="/a%00b"),
+    "NUL in a query": request(b"", path="/?a=%00"),
+    "NUL in an absolute address": request(b"", path="http://x/%00"),
     "an address without a path": b"GET nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
     "a tunnel": b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
 }

@@ -228,6 +228,22 @@ def test_an_unknown_path_is_answered_by_a_problem(live: tuple[Process, str], pat
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/screen/exampleville/cases/%00",
+        "/screen/exampleville/cases?list=open&line=%00",
+        "/screen/exampleville/cases?list=open&grid=%00",
+        "/log/exampleville%00",
+    ],
+)
+def test_an_address_with_nul_reaches_no_table(live: tuple[Process, str], path: str) -> None:
+    process, key = live
+    answer = httpx.get(process.url + path, headers=basic(key))
+    assert answer.status_code == 400
+    assert "take it out" in answer.json()["detail"]
+
+
 SERVICE_KEY = "the-services-own-key"
 CAUGHT_UP = """
 SELECT e.pos FROM escalation.shard e, routing.shard r, intake.shard i

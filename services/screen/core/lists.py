@@ -56,6 +56,6 @@ class Place(NamedTuple):
 def parse_place(text: str) -> Place:
     """Return the place of a text. Raises ValueError if it is none."""
     key, comma, id_ = text.partition(",")
-    if not comma or len(key) > len(str(BEGINNING)) or "\0" in id_:
+    if not comma or len(key) > len(str(BEGINNING)):
         raise ValueError(f"{text!r} is no place in a list")
     return Place(int(key), id_)
