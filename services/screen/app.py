@@ -46,7 +46,7 @@ class ScreenService(HostedService):
             assert host.peers is not None, "a screen beside intake is given its tracking codes"
             codes = PeerCodes(host.peers)
         search = CaseSearch(lists, codes)
-        self.screen = Screen(contents, self._pages, lists, search, host.closing)
+        self.screen = Screen(contents, lists, search, host.closing)
         self.tracker = ScreenTracker(self.screen.followers, lists)
         self._logs = {name: host.source(name) for name in LOGS}
         self._speed = speed

@@ -34,7 +34,7 @@ from screen.payloads import (
 )
 from screen.rendering import render
 from screen.search import CaseSearch
-from screen.store import ListStore, PageStore, StoredModel
+from screen.store import ListStore, StoredModel
 from screen.store.lists import FIRST_CALL, CasePage
 from screen.tracking import ScreenTracker
 from screen.unavailable import PageRoute
@@ -83,13 +83,11 @@ class Screen:
     def __init__(
         self,
         contents: Callable[[str], Awaitable[Mapping[str, bytes]]],
-        pages: PageStore,
         lists: ListStore,
         search: CaseSearch,
         closing: asyncio.Event,
     ) -> None:
         self.followers: dict[str, Follower] = {}
-        self.pages = pages
         self.lists = lists
         self.search = search
         self.closing = closing
@@ -183,13 +181,6 @@ def place_after(text: str, start: Place) -> Place:
         raise Problem(422, "invalid", "Invalid", f"after: {fault}") from fault
 
 
-def length_of(of: CaseList, figures: Mapping[str, int]) -> int:
-    """Return the length of a list."""
-    if of.name == "running":
-        return figures["open"] - figures["overdue"]
-    return figures[of.name]
-
-
 def served_model_id(screen: Screen, district: str) -> int:
     """Return the model that is served. Raises Problem 404, and Unavailable before there is one."""
     follower = screen.followers.get(district)
@@ -242,18 +233,17 @@ def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
         if not of.is_known:
             return not_found(f"there is no list {of.name!r} of a {of.of}")
         place = place_after(listed.after, of.start)
-        page = await screen.lists.cases(model, of, place)
-        figures = await screen.pages.figures(model, of)
-        return json_response(request, case_page_payload(page, length_of(of, figures)))
+        page, count = await screen.lists.cases(model, of, place)
+        return json_response(request, case_page_payload(page, count))
 
     @router.get("/screen/{district}/calls")
     async def calls(
         request: Request, district: str, level: CalledLevel, after: str = ""
     ) -> Response:
         model = served_model_id(screen, district)
-        page = await screen.lists.calls(model, level, place_after(after, FIRST_CALL))
-        figures = await screen.pages.figures(model, CaseList("open"))
-        return json_response(request, call_page_payload(page, figures[f"{level}_calls"]))
+        place = place_after(after, FIRST_CALL)
+        page, count = await screen.lists.calls(model, level, place)
+        return json_response(request, call_page_payload(page, count))
 
     @router.get("/screen/{district}/search")
     async def search(request: Request, district: str, q: str = "") -> Response:

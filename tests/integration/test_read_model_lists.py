@@ -11,6 +11,7 @@ from events import catalogue as e
 from events.errors import Unavailable
 from screen.core.case_file import CaseFile
 from screen.core.lists import CaseList, Place
+from screen.store import ModelStore
 from screen.store.lists import CALLS, FIRST_CALL, STATEMENTS
 from tests.harness.city import DAY
 from tests.harness.histories import END
@@ -38,20 +39,64 @@ async def test_a_list_is_paged_through_in_its_order_and_none_is_left_out(
     for name, of in STATEMENTS:
         for code in codes[of]:
             listed = CaseList(name, of, code)
-            whole = (await city.lists.cases(model, listed, listed.start, 1000)).files
+            (whole, _), count = await city.lists.cases(model, listed, listed.start, 1000)
             paged: list[CaseFile] = []
             place: Place | None = listed.start
             while place:
-                page = await city.lists.cases(model, listed, place, 2)
+                page, _ = await city.lists.cases(model, listed, place, 2)
                 paged += page.files
                 place = page.next
             assert paged == list(whole), listed
+            assert len(paged) == count, listed
             lengths += len(paged)
     assert lengths > 2 * len(NAMES)
-    first = await city.lists.calls(model, "street", FIRST_CALL, 1)
+    first, count = await city.lists.calls(model, "street", FIRST_CALL, 1)
     assert first.next is not None
-    second = await city.lists.calls(model, "street", first.next, 1)
-    assert first.calls != second.calls
+    rest, _ = await city.lists.calls(model, "street", first.next, 1000)
+    assert first.calls[0] not in rest.calls
+    assert len(rest.calls) == count - 1
+
+
+async def test_a_page_and_the_length_of_its_list_are_of_one_commit(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screen.model_writer.BUILD_BATCH", 1)
+    monkeypatch.setattr("screen.follower.BATCHES", 1)
+    follower, lengths = city.follower(), set()
+    await follower.look()
+    (model,) = await city.models()
+    writing = asyncio.create_task(follow_to_the_end(follower))
+    while not writing.done():
+        cases, count = await city.lists.cases(model.id, CaseList("open"), CaseList("open").start)
+        assert len(cases.files) == count
+        calls, open_calls = await city.lists.calls(model.id, "street", FIRST_CALL)
+        assert len(calls.calls) == open_calls
+        lengths.add((count, open_calls))
+    await writing
+    assert len(lengths) > 3
+
+
+async def test_nothing_is_shown_of_a_model_that_was_dropped(city: ScreenWorld) -> None:
+    """Pages ask for it until the next look. It looks like an empty one while it is swept."""
+    follower = city.follower()
+    await follow_to_the_end(follower)
+    (model,) = await city.models()
+    assert await city.lists.case(model.id, "no such case") is None
+    store, lists = ModelStore(city.database, "b"), city.lists
+    await store.drop(model)
+    for is_forgotten in (False, True):
+        for request in (
+            lists.cases(model.id, CaseList("open"), CaseList("open").start),
+            lists.calls(model.id, "street", FIRST_CALL),
+            lists.case(model.id, NAMES[0]),
+            lists.cases_of_reference(model.id, "R", 10),
+            follower.board(-1),
+            city.tracker(follower).find(CITY, NAMES[0], 0, 0),
+        ):
+            with pytest.raises(Unavailable, match="being built again"):
+                await request
+        while not is_forgotten and await city.models():
+            await store.sweep(model.id)
 
 
 async def test_every_list_is_read_by_an_index_of_its_own(city: ScreenWorld) -> None:

@@ -1,17 +1,21 @@
-"""Lists of cases and calls, in the order of an index, a page at a time, and the search."""
+"""Lists of cases and calls, in the order of an index, a page at a time, and the search.
+
+All that one request shows is read at one instant, of a model that was not dropped meanwhile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
-
-import asyncpg
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from eventlog.postgres.pool import Database
 from events.catalogue import Level
+from events.errors import Unavailable
 from events.instants import BEGINNING
 from screen.core.case_file import CaseFile, limit_of
 from screen.core.lists import LISTS, NEWEST_FIRST, CaseList, Place
+from screen.store.counts import Connection, district_figures, length_of
 from screen.store.packing import unpack_file
 
 PAGE = 100
@@ -33,15 +37,17 @@ SELECT id, file FROM screen.case_file
 WHERE model = $1 AND {key} IS NOT NULL {scope} AND ({key}, id) < ($2, $3)
 ORDER BY {key} DESC, id DESC LIMIT $4
 """
-FILE = "SELECT id, file FROM screen.case_file WHERE model = $1 AND id = $2"
+STEP = "SELECT step FROM screen.model WHERE id = $1 AND state <> 'dropped'"
+FILE = """
+SELECT f.file FROM screen.model m LEFT JOIN screen.case_file f ON f.model = m.id AND f.id = $2
+WHERE m.id = $1 AND m.state <> 'dropped'
+"""
 BY_REFERENCE = """
 SELECT id, file FROM screen.case_file
 WHERE model = $1 AND reference <> '' AND reference >= $2 AND reference < $3
 ORDER BY reference, id LIMIT $4
 """
 LAST_CHARACTER = "\U0010ffff"
-
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 
 def statement(name: str, of: str) -> str:
@@ -70,36 +76,60 @@ class CallPage(NamedTuple):
 
 
 class ListStore:
-    """The lists of a model."""
+    """The lists of a model. Each method raises Unavailable once the model was dropped."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def cases(self, model: int, of: CaseList, after: Place, limit: int = PAGE) -> CasePage:
-        """Return the cases of a list after a place."""
-        async with self._database.snapshot() as session:
-            await session.execute(IN_ORDER)
-            return await page_of_cases(session, model, of, after, limit)
+    async def cases(
+        self, model: int, of: CaseList, after: Place, limit: int = PAGE
+    ) -> tuple[CasePage, int]:
+        """Return the cases of a list after a place, and the length of the list."""
+        async with open_model(self._database, model) as (session, _):
+            page = await page_of_cases(session, model, of, after, limit)
+            return page, await length_of(session, model, of)
 
-    async def calls(self, model: int, level: Level, after: Place, limit: int = PAGE) -> CallPage:
-        """Return the open calls to a level after a place, the soonest limit first."""
-        async with self._database.snapshot() as session:
-            await session.execute(IN_ORDER)
-            return await page_of_calls(session, model, level, after, limit)
+    async def calls(
+        self, model: int, level: Level, after: Place, limit: int = PAGE
+    ) -> tuple[CallPage, int]:
+        """Return the open calls to a level after a place, the soonest limit first, and how many
+        there are.
+        """
+        async with open_model(self._database, model) as (session, _):
+            page = await page_of_calls(session, model, level, after, limit)
+            return page, (await district_figures(session, model))[f"{level}_calls"]
 
     async def case(self, model: int, id_: str) -> CaseFile | None:
         """Return the file of a case; None if the model does not know it."""
-        for record in await self._database.fetch(FILE, model, id_):
-            return unpack_file(record["file"])
-        return None
+        for (file,) in await self._database.fetch(FILE, model, id_):
+            return unpack_file(file) if file else None
+        raise being_built()
 
     async def cases_of_reference(self, model: int, text: str, limit: int) -> list[CaseFile]:
         """Return the cases whose reference begins with a text."""
-        async with self._database.snapshot() as session:
-            await session.execute(IN_ORDER)
+        async with open_model(self._database, model) as (session, _):
             end = text + LAST_CHARACTER
             records = await session.fetch(BY_REFERENCE, model, text, end, limit)
         return [unpack_file(record["file"]) for record in records]
+
+
+@asynccontextmanager
+async def open_model(database: Database, model: int) -> AsyncIterator[tuple[Connection, int]]:
+    """Open a model at one instant, and yield the number of its commits beside the connection.
+
+    Raises Unavailable for one that was dropped: its rows are swept.
+    """
+    async with database.snapshot() as session:
+        await session.execute(IN_ORDER)
+        step = await session.fetchval(STEP, model)
+        if step is None:
+            raise being_built()
+        yield session, step
+
+
+def being_built() -> Unavailable:
+    """Return the error of a model that was dropped, because there is another one soon."""
+    return Unavailable("the read model is being built again")
 
 
 async def page_of_cases(

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from eventlog.postgres.pool import Database
 from events.catalogue import LINES, Level
-from screen.core.case_file import GRID_FIGURES, LINE_FIGURES, CaseFile
+from screen.core.case_file import CaseFile
 from screen.core.fold import ListedEvent
 from screen.core.lists import CaseList
-from screen.store.lists import FIRST_CALL, IN_ORDER, Connection, page_of_calls, page_of_cases
+from screen.store.counts import NO_FIGURES, line_figures, sum_of
+from screen.store.lists import FIRST_CALL, open_model, page_of_calls, page_of_cases
 from screen.store.packing import unpack_file
 
 LATEST_MAX = 10  # Rows of each list. The page shows as many as it has room for.
-NO_FIGURES: Mapping[str, int] = MappingProxyType(dict.fromkeys(LINE_FIGURES, 0))
 CALLED_LEVELS: tuple[Level, ...] = ("street", "district")
 
-STEP = "SELECT step FROM screen.model WHERE id = $1"
-LINE_TALLIES = """
-SELECT code, accepted, open, ended, overdue, calling, queued, parked, street_calls, district_calls
-FROM screen.tally WHERE model = $1 AND of = 'line'
-"""
 GRID_TALLIES = """
 SELECT code, open, overdue, calling FROM screen.tally
 WHERE model = $1 AND of = 'grid' AND step > $2
-"""
-GRID_TALLY = """
-SELECT code, open, overdue, calling FROM screen.tally
-WHERE model = $1 AND of = 'grid' AND code = $2
 """
 EVENTS = """
 SELECT e.ts, e.log, e.pos, e.start, e.name, e.case_id, f.file FROM screen.event e
@@ -67,9 +57,11 @@ class PageStore:
         self._database = database
 
     async def board(self, model: int, since: int) -> Board:
-        """Return all that the live page shows; of the grids those that changed after a step."""
-        async with self._database.snapshot() as session:
-            await session.execute(IN_ORDER)
+        """Return all that the live page shows; of the grids those that changed after a step.
+
+        Raises Unavailable once the model was dropped.
+        """
+        async with open_model(self._database, model) as (session, step):
             lines = dict.fromkeys(LINES, NO_FIGURES) | await line_figures(session, model)
             latest = {}
             for line in lines:
@@ -87,27 +79,4 @@ class PageStore:
                 for *event, file in await session.fetch(EVENTS, model)
             ]
             grids = {code: row for code, *row in await session.fetch(GRID_TALLIES, model, since)}
-            step = await session.fetchval(STEP, model) or 0
             return Board(step, lines, latest, deadlines.files, calls, events, grids)
-
-    async def figures(self, model: int, of: CaseList) -> Mapping[str, int]:
-        """Return the counts of that of which a list is."""
-        if of.of == "grid":
-            records = await self._database.fetch(GRID_TALLY, model, of.code)
-            return dict(zip(GRID_FIGURES, records[0][1:], strict=True)) if records else NO_FIGURES
-        lines = await self._database.on_connection(lambda session: line_figures(session, model))
-        return lines.get(of.code, NO_FIGURES) if of.of == "line" else sum_of(lines.values())
-
-
-async def line_figures(session: Connection, model: int) -> dict[str, Mapping[str, int]]:
-    """Return the counts of each line that has any."""
-    records = await session.fetch(LINE_TALLIES, model)
-    return {code: dict(zip(LINE_FIGURES, row, strict=True)) for code, *row in records}
-
-
-def sum_of(lines: Iterable[Mapping[str, int]]) -> Counter[str]:
-    """Return the sum of the counts of lines."""
-    totals: Counter[str] = Counter()
-    for figures in lines:
-        totals.update(figures)
-    return totals
