@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Protocol
+from unicodedata import normalize
 
 import msgspec
 
@@ -63,7 +64,7 @@ class CaseSearch:
 
     async def find(self, model: int, district: str, text: str) -> list[CaseFile]:
         """Return the cases that a text names, at most RESULTS_MAX. Raises Unavailable."""
-        text = text.strip()
+        text = normalize("NFC", text.strip())  # As references are stored.
         if not text or len(text) > TEXT_CHARS_MAX:
             return []
         named = await self._find_named(model, district, text.lower())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Literal
+from unicodedata import normalize
 
 import pytest
 
@@ -11,18 +13,24 @@ from events import catalogue as e
 from events.errors import Unavailable
 from screen.core.case_file import CaseFile
 from screen.core.lists import CaseList, Place
+from screen.search import CaseSearch
 from screen.store import ModelStore
 from screen.store.lists import CALLS, FIRST_CALL, STATEMENTS
 from tests.harness.city import DAY
-from tests.harness.histories import END
+from tests.harness.histories import END, run
 from tests.harness.read_models import (
     CITY,
     ENDED,
     NAMES,
     ROWS_OF_ENDED,
     ScreenWorld,
+    drafts_of_ended,
     follow_to_the_end,
 )
+
+ACCENTED_NAME = "Đà Nẵng-1"  # In NFC, as intake stores it.
+ACCENTED = drafts_of_ended(ACCENTED_NAME)
+ROWS_OF_ACCENTED = run(ACCENTED)
 
 
 async def test_a_list_is_paged_through_in_its_order_and_none_is_left_out(
@@ -127,6 +135,25 @@ async def test_a_case_is_found_by_the_beginning_of_its_reference(city: ScreenWor
     files = await city.lists.cases_of_reference(follower.served.id, "R-00", 100)
     assert [file.case.reference for file in files] == [f"R-{n:03}" for n in range(10)]
     assert await city.lists.cases_of_reference(follower.served.id, "R%", 100) == []
+
+
+class NoCodes:
+    """An intake that knows no tracking code."""
+
+    async def find_by_code(self, code: str) -> None:
+        return None
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+async def test_a_case_is_found_in_whichever_form_of_unicode_its_reference_is_typed(
+    world: ScreenWorld, form: Literal["NFC", "NFD"]
+) -> None:
+    await world.write(ACCENTED, ROWS_OF_ACCENTED)
+    await follow_to_the_end(world.follower())
+    (model,) = await world.models()
+    search = CaseSearch(world.lists, NoCodes())
+    (file,) = await search.find(model.id, CITY, f" {normalize(form, ACCENTED_NAME)} ")
+    assert file.case.reference == ACCENTED_NAME
 
 
 @pytest.fixture
