@@ -274,6 +274,31 @@ def test_a_long_list_is_read_page_by_page(browser: Browser, demo: Demo) -> None:
         assert not page.locator("#list-more").is_visible()
 
 
+def test_no_row_is_lost_if_the_next_page_is_asked_for_during_a_refresh(
+    browser: Browser, demo: Demo
+) -> None:
+    """The refresh would have put a new case above the two that are shown."""
+    waiting: list[Route] = []
+    with context_of(browser, "en", "light", DESK) as context:
+        page = open_page(context, demo).page
+        page.route("**/cases?*", lambda route: route.fulfill(json=one_page(route.request.url)))
+        page.locator("#total-ended").click()
+        expect(page.locator("#list-rows li")).to_have_count(2)
+        page.route("**/cases?*", lambda route: waiting.append(route))
+        with page.expect_request("**/cases?*"):
+            pass  # It refreshes by itself.
+        with page.expect_request("**/cases?*after=2"):
+            page.locator("#list-more").click()
+        refresh, more = waiting
+        with page.expect_response("**/cases?*"):
+            refresh.fulfill(json=one_page("http://x/?after=-1") | {"next": "1"})
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        more.fulfill(json=one_page(more.request.url))
+        expect(page.locator("#list-rows li")).to_have_count(4)
+        links = page.locator("#list-rows a").evaluate_all("links => links.map(a => a.hash)")
+        assert links == [f"#case=c{number}" for number in range(4)]
+
+
 def one_page(url: str) -> dict[str, Any]:
     """Return a page of two of six cases."""
     after = int(httpx.URL(url).params.get("after", "0"))

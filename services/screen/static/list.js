@@ -17,6 +17,7 @@ let opened = ""; // The address of the list that the dialog shows.
 let items = [];
 let next = null; // The place after the last item.
 let pages = 0;
+let latest = 0; // The number of the last request. What an earlier one brings comes too late.
 let timer = null;
 
 const isOpen = () => byId("list").open;
@@ -41,6 +42,7 @@ function openList(address) {
   byId("search").elements.q.value = inList("q");
   clearRows(byId("list-rows"));
   byId("list-rows-empty").hidden = byId("list-more").hidden = true;
+  byId("list-more").disabled = false;
   if (!isOpen()) byId("list").showModal();
   (isSearch() ? byId("search").elements.q : byId("list-title")).focus();
   refresh();
@@ -56,25 +58,32 @@ function titleOf() {
 // Fetch the first page, again and again as long as it is the only one: a reader of more would lose
 // the place.
 async function refresh() {
-  clearTimeout(timer);
-  const address = opened;
+  const number = beginRequest();
   if (isSearch() && !inList("q").trim()) return;
   const page = await fetchPage("");
   await firstTime; // Rows count from the district's time.
-  if (!isOpen() || address !== opened || pages > 1) return;
+  if (number !== latest) return;
   if (page) showPage(page, page.cases ?? page.calls, 1);
   else setText(byId("list-count"), words("list.failed"));
   timer = setTimeout(refresh, REFRESH_MS);
 }
 
+// Fetch the page after the rows that are shown. A refresh must not change them meanwhile.
 async function showMore() {
-  const [address, button] = [opened, byId("list-more")];
+  const [number, button] = [beginRequest(), byId("list-more")];
   button.disabled = true;
   const page = await fetchPage(next);
+  if (number !== latest) return;
   button.disabled = false;
-  if (!isOpen() || address !== opened) return;
   if (page) showPage(page, [...items, ...(page.cases ?? page.calls)], pages + 1);
   else setText(byId("list-count"), words("list.failed"));
+  if (pages === 1) timer = setTimeout(refresh, REFRESH_MS);
+}
+
+// Return the number of a new request, in the place of any other one of this list.
+function beginRequest() {
+  clearTimeout(timer);
+  return ++latest;
 }
 
 // Return a page of the list, null without an answer.
@@ -163,7 +172,7 @@ export function listenToList() {
   byId("search").addEventListener("submit", search);
   dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
   dialog.addEventListener("close", () => {
-    clearTimeout(timer);
+    beginRequest();
     opened = "";
     leaveAddress("list", "");
   });
