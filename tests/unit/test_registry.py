@@ -36,7 +36,7 @@ from tests.harness.versions import (
     registry_of_its_own,
     two_versions_of_visits,
 )
-from tools import asyncapi, event_reference
+from tools import asyncapi, asyncapi_schemas, event_reference
 
 WORDS = Words(en="A test", zh="测试")
 FIRST = CaseVisitedV1(case="a", holder=ANN, visitor="ann")
@@ -239,4 +239,4 @@ def test_documents_have_both_versions_and_say_which_is_the_earlier_one() -> None
     assert "description" not in messages[VISITED_V2]
     named = asyncapi.channels()["cases"]["messages"]
     assert {VISITED_V1, VISITED_V2} <= named.keys()
-    assert {"CaseVisited", "CaseVisitedV1"} <= asyncapi.data_schemas().keys()
+    assert {"CaseVisited", "CaseVisitedV1"} <= asyncapi_schemas.data_schemas().keys()
