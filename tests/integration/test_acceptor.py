@@ -18,8 +18,6 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database, open_database
 from events.catalogue import RetryAsked
 from events.errors import Unavailable
-from httpedge.problems import Problem
-from httpedge.request_body import BODY_BYTES_PER_SECOND_MIN, read_body
 from intake.acceptor import SECOND_COMMIT_ITEMS, Acceptor
 from intake.item_codec import item_of
 from intake.routes import make_app
@@ -322,29 +320,6 @@ def test_a_sender_who_stops_half_way_stores_nothing(live: tuple[Process, str]) -
     with client(*((live[0].url, live[1]))) as api:
         assert api.get("/readyz").status_code == 200
     assert count_rows(live) == before
-
-
-async def test_a_body_that_does_not_come_in_time_is_refused() -> None:
-    async def receive_nothing() -> dict[str, Any]:
-        return await asyncio.Event().wait()  # type: ignore[return-value]
-
-    async with asyncio.timeout(10):
-        with pytest.raises(Problem) as refused:
-            await read_body(receive_nothing, {}, lambda count: None, seconds_max=0.05)
-    assert (refused.value.status, refused.value.kind) == (408, "slow")
-
-
-async def test_a_body_of_a_slow_line_has_more_time_for_each_byte() -> None:
-    chunks = [b"x" * BODY_BYTES_PER_SECOND_MIN] * 3
-
-    async def receive_slowly() -> dict[str, Any]:
-        if len(chunks) < 3:
-            for _ in range(10):  # Turns of the loop, in which a deadline that is over would end it.
-                await asyncio.sleep(0)
-        return {"type": "http.request", "body": chunks.pop(), "more_body": bool(chunks)}
-
-    body = await read_body(receive_slowly, {}, lambda count: None, seconds_max=0)
-    assert len(body) == 3 * BODY_BYTES_PER_SECOND_MIN
 
 
 async def test_a_fault_of_ours_is_a_problem_too() -> None:

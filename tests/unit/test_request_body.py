@@ -1,17 +1,26 @@
-"""Bytes of a request: how many are taken, and how they are unzipped."""
+"""Bytes of a request: how many are taken, how they are unzipped, and when they are there."""
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import tracemalloc
 import zlib
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpedge.request_body import GZIP_RATIO_MAX, REQUEST_BYTES_MAX, body_for
+from httpedge.problems import Problem
+from httpedge.request_body import (
+    BODY_BYTES_PER_SECOND_MIN,
+    GZIP_RATIO_MAX,
+    REQUEST_BYTES_MAX,
+    body_for,
+    read_body,
+)
 from tests.harness.problems import outcome, problem
 
 
@@ -164,3 +173,26 @@ def test_a_bomb_is_not_unzipped_further_than_8_mib() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40 << 20
+
+
+async def test_a_body_that_does_not_come_in_time_is_refused() -> None:
+    async def receive_nothing() -> dict[str, Any]:
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    async with asyncio.timeout(10):
+        with pytest.raises(Problem) as refused:
+            await read_body(receive_nothing, {}, lambda count: None, seconds_max=0.05)
+    assert (refused.value.status, refused.value.kind) == (408, "slow")
+
+
+async def test_a_body_of_a_slow_line_has_more_time_for_each_byte() -> None:
+    chunks = [b"x" * BODY_BYTES_PER_SECOND_MIN] * 3
+
+    async def receive_slowly() -> dict[str, Any]:
+        if len(chunks) < 3:
+            for _ in range(10):  # Turns of the loop, in which a deadline that is over would end it.
+                await asyncio.sleep(0)
+        return {"type": "http.request", "body": chunks.pop(), "more_body": bool(chunks)}
+
+    body = await read_body(receive_slowly, {}, lambda count: None, seconds_max=0)
+    assert len(body) == 3 * BODY_BYTES_PER_SECOND_MIN
