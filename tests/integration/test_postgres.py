@@ -115,6 +115,20 @@ async def test_a_zombie_cannot_commit(database: str) -> None:
         assert len(await owner.read(SHARD, 0, 9)) == 2
 
 
+async def test_a_zombie_from_before_a_restore_cannot_commit(database: str) -> None:
+    """The restored database has forgotten its lease, and the next owner is as far as it was."""
+    async with (
+        open_log(database, "cases", "a") as zombie,
+        open_log(database, "cases", "b") as owner,
+    ):
+        assert await zombie.lease(SHARD)
+        await owner.database.fetch("UPDATE routing.shard SET epoch = 0, leased_until = '-infinity'")
+        assert await owner.lease(SHARD)
+        with pytest.raises(Conflict, match="another owner, 'b'"):
+            await zombie.commit(SHARD, [row_at(zombie, 1, 5)])
+        await owner.commit(SHARD, [row_at(owner, 1, 5)])
+
+
 async def test_a_reader_that_knows_of_a_cut_reads_nothing_that_was_cut_away(database: str) -> None:
     async with open_log(database, "cases") as log:
         assert await log.lease(SHARD)

@@ -48,8 +48,8 @@ NO_PRIMARY_KEY = Weakening(
     ),
 )
 SAME_EPOCH = Weakening(
-    "`LEASE` without `epoch + 1`",
-    in_statement("LEASE", "epoch = epoch + 1", "epoch = greatest(epoch, 1)"),
+    "`LEASE` keeps the epoch",
+    in_statement("LEASE", "epoch = greatest(epoch + 1,", "epoch = coalesce(nullif(epoch, 0),"),
 )
 LEASED_TWICE = Weakening(
     "`LEASE` also while another one has it",

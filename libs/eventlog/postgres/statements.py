@@ -101,8 +101,10 @@ WHERE shard = $1 AND epoch = $2 AND generation <> $3
   AND (generation = 0 OR (generation = $4 AND input <= $5))
 """
 MAKE = "INSERT INTO {schema}.shard (shard) VALUES ($1) ON CONFLICT DO NOTHING"
+# An epoch is an instant, so that a database that was restored gives none a second time.
 LEASE = """
-UPDATE {schema}.shard SET epoch = epoch + 1, owner = $2, folded = 0,
+UPDATE {schema}.shard SET owner = $2, folded = 0,
+  epoch = greatest(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
   leased_until = clock_timestamp() + make_interval(secs => $3)
 WHERE shard = $1 AND (owner = $2 OR leased_until < clock_timestamp())
 RETURNING epoch, pos, ts, input
