@@ -14,6 +14,7 @@ from events.errors import Conflict, Halted
 from gridcall.cli.rebuild import begin_to_build
 from screen.core.fold import Fold
 from screen.follower import Follower
+from screen.lives import read_life
 from screen.payloads import board_payload
 from screen.store import ModelStore, StoredModel
 from screen.store.models import SWEEPS
@@ -123,6 +124,19 @@ async def test_a_writer_stores_no_row_of_a_generation_that_was_cut(world: Screen
     await follow_to_the_end(first)
     assert first.lag()["rows"] == 0
     assert [id_ for id_, *_ in (await world.tables())["case_file"]] == ["a", "c"]
+
+
+async def test_the_life_of_a_case_has_no_row_of_another_one_after_a_cut(
+    world: ScreenWorld,
+) -> None:
+    await world.write(BEFORE, ROWS_BEFORE)
+    await follow_to_the_end(world.follower())
+    file = await world.lists.case((await world.live_models())[0], "b")
+    assert file is not None
+    before = await read_life(file, CITY, world.logs)
+    assert len(before) == sum(map(len, file.life.values())) > 3
+    await world.cut(AFTER, ROWS_AFTER, lengths_after_cut(len(BEFORE) - 3, ROWS_BEFORE))
+    assert await read_life(file, CITY, world.logs) == []
 
 
 class Overtaken(ModelStore):
