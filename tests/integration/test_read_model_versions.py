@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from eventlog.core.log import MemoryLog
-from eventlog.core.row import Generation, Head, Row
+from eventlog.core.row import Generation, Head, Row, Watermark
 from events.errors import Conflict, Halted
+from events.instants import BEGINNING
 from gridcall.cli.rebuild import begin_to_build
 from screen.core.fold import Fold
 from screen.follower import Follower
@@ -264,6 +265,36 @@ async def test_a_new_version_is_built_beside_the_live_one_and_takes_its_place(
     assert new.served is not None
     assert (new.served.version, new.served.state, new.replay) == (2, "live", None)
     assert board_payload(await new.board(-1)) == board_payload(before)
+
+
+class Arriving(MemoryLog):
+    """A log whose rows are still being received: as over Kafka, it does not say where it ends."""
+
+    received = 0
+
+    async def head(self, shard: str) -> Head:
+        head = await super().head(shard)
+        if self.received == head.mark.position:
+            return head
+        return head._replace(mark=Watermark(self.received, BEGINNING))
+
+
+async def test_a_model_takes_no_place_before_all_rows_were_received(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await follow_to_the_end(city.follower("old"))
+    for name, log in city.logs.items():
+        arriving = city.logs[name] = Arriving(name)
+        arriving._shards = log._shards
+    monkeypatch.setattr("screen.follower.VERSION", 2)
+    new, whole = city.follower("new"), len(DRAFTS)
+    for inputs in (0, whole // 2, whole):
+        assert new.served is None or new.served.version == 1
+        for name, length in lengths_after_cut(inputs).items():
+            city.logs[name].received = length
+        await follow_to_the_end(new)
+    assert new.served is not None
+    assert (new.served.version, new.served.state) == (2, "live")
 
 
 async def test_a_model_of_an_earlier_version_goes_once_nobody_serves_it(

@@ -245,6 +245,7 @@ async def test_the_screen_replays_until_it_has_read_all_logs_once(
     monkeypatch.setattr("screen.follower.BATCHES", 1)
     slow = world.logs["intake"] = Slow("intake")
     await slow.append(CITY, ENDED[-2:] * 2)
+    await world.announce(END)
     follower = world.follower()
     assert follower.replay is None, "nothing is known of the logs yet"
     assert not follower.is_following()
