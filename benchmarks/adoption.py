@@ -49,7 +49,7 @@ from intake.core.identity import issue_id
 from intake.store import IntakeStore
 from routing.core.decider import Routing, RoutingView
 from routing.reference_store import ContentLibrary
-from routing.spatial.locator import Locator
+from routing.spatial.locator import GridIndexes, Locator
 
 DISTRICT = "district"
 COLUMNS, ROWS, STREETS = 50, 40, 17  # Of grids, each of which is a square of a hundredth degree.
@@ -175,7 +175,7 @@ async def measure(city: City, intake: Any, sink: Log) -> list[Adoption]:
     """Adopt each of the reference data while the cases are open; return the figures."""
     library = ContentLibrary(city.contents)
     decider = FailingRouting(DISTRICT, library)
-    stage: Stage[Any, Any] = Stage(decider, DISTRICT, Locator(library))
+    stage: Stage[Any, Any] = Stage(decider, DISTRICT, Locator(GridIndexes(library)))
     runner: Runner[Any, Any] = Runner(stage, SingleOrder(intake), sink, BATCH)
     decider.failing = city.cases[3]
     first = [city.map("map-1", 0.0), city.roster("roster-1", 0.0)]

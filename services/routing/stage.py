@@ -11,7 +11,7 @@ from eventlog.runner import nothing_to_fetch
 from eventlog.stages import Stages, versioned_stage
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
-from routing.spatial.locator import Locator
+from routing.spatial.locator import GridIndexes, Locator
 
 DECIDERS = {"2026-11": Routing}  # By version, the oldest first.
 
@@ -22,10 +22,10 @@ def routing_stages(contents: Mapping[str, bytes], fetch: Fetch = nothing_to_fetc
     `fetch` adds to `contents` what the next rows adopt.
     """
     library = ContentLibrary(contents)
-    locator = Locator(library)
+    indexes = GridIndexes(library)
 
     def make(district: str) -> Stage[Any, Any]:
         versions = {version: decider(district, library) for version, decider in DECIDERS.items()}
-        return versioned_stage(versions, district, locator)
+        return versioned_stage(versions, district, Locator(indexes))
 
     return Stages(make=make, sources=("intake",), sink="cases", fetch=fetch)

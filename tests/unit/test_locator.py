@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,14 +12,17 @@ import pytest
 import shapely
 from numpy.typing import NDArray
 
+from eventlog.content_codec import encode_content
 from eventlog.core.aggregates import Aggregates
 from events import catalogue as e
+from events.reference_data import GridMap
 from gridcall.simulation.city.map_validation import check_map
 from gridcall.simulation.city.profile_loader import load_profile
 from routing.core.decider import Routing
 from routing.core.location import Point
 from routing.core.reference import Reference
-from routing.spatial.locator import Codes, GridIndex, Locator
+from routing.reference_store import ContentLibrary
+from routing.spatial.locator import Codes, GridIndex, GridIndexes, Locator
 from tests.harness.city import GRID_MAP, LIBRARY, digest, issue
 from tests.harness.paths import ROOT
 
@@ -184,7 +188,7 @@ def test_each_point_of_a_report_is_requested_in_its_order() -> None:
 
 def test_a_point_is_answered_with_all_grids_that_contain_it() -> None:
     points = [Point(0.5, 0.5), Point(9.0, 9.0), Point(1.0, 1.0)]
-    assert Locator(LIBRARY)(Reference(map_digest=digest(GRID_MAP)), points) == [
+    assert Locator(GridIndexes(LIBRARY))(Reference(map_digest=digest(GRID_MAP)), points) == [
         ("0101", "SCHOOL"),
         (),
         ("0101", "0102", "0201"),
@@ -192,4 +196,47 @@ def test_a_point_is_answered_with_all_grids_that_contain_it() -> None:
 
 
 def test_without_a_map_no_point_is_in_a_grid() -> None:
-    assert Locator(LIBRARY)(Reference(), [Point(0.5, 0.5)]) == [()]
+    assert Locator(GridIndexes(LIBRARY))(Reference(), [Point(0.5, 0.5)]) == [()]
+
+
+class CountingLibrary(ContentLibrary):
+    """A library of equal maps of several districts. It counts how often any is compiled."""
+
+    def __init__(self, count: int) -> None:
+        maps = (replace(GRID_MAP, district=f"city-{number}") for number in range(count))
+        super().__init__(dict(map(encode_content, maps)))
+        self.compiled = 0
+
+    def map(self, name: str) -> GridMap:
+        self.compiled += 1
+        return super().map(name)
+
+
+def test_many_districts_with_maps_of_their_own_compile_each_once() -> None:
+    library = CountingLibrary(20)
+    indexes = GridIndexes(library)
+    locators = {name: Locator(indexes) for name in library.contents}
+    for _ in range(3):
+        for name, locator in locators.items():
+            assert locator(Reference(map_digest=name), [Point(9.0, 9.0)]) == [()]
+    assert library.compiled == 20
+
+
+def test_districts_with_one_map_compile_it_once() -> None:
+    library = CountingLibrary(1)
+    indexes = GridIndexes(library)
+    (name,) = library.contents
+    locators = [Locator(indexes) for _ in range(20)]
+    for locator in locators:
+        locator(Reference(map_digest=name), [Point(9.0, 9.0)])
+    assert library.compiled == 1
+
+
+def test_a_map_that_was_replaced_twice_leaves_memory() -> None:
+    library = CountingLibrary(3)
+    indexes = GridIndexes(library)
+    locator = Locator(indexes)
+    first, *others = library.contents
+    for name in (first, *others):
+        locator(Reference(map_digest=name), [Point(9.0, 9.0)])
+    assert list(indexes._in_use) == others

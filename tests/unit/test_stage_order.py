@@ -15,7 +15,7 @@ from events.topology import DECIDER_VERSION
 from gridcall.pipeline import pipeline
 from routing.core.decider import Routing
 from routing.reference_store import ContentLibrary
-from routing.spatial.locator import Locator
+from routing.spatial.locator import GridIndexes, Locator
 from tests.harness.city import (
     ANN,
     CASE,
@@ -69,7 +69,7 @@ def test_rows_are_numbered_in_their_log_their_decision_and_their_subject() -> No
 def test_a_batch_is_cut_where_a_map_is_adopted() -> None:
     tape = Tape("intake")
     library = ContentLibrary(CONTENTS)
-    stage = Stage(Routing("city", library), "city", Locator(library))
+    stage = Stage(Routing("city", library), "city", Locator(GridIndexes(library)))
     before = e.IssueReported(
         issue="1" * 32,
         source="s",
@@ -112,7 +112,7 @@ def test_a_batch_is_cut_where_a_map_is_adopted() -> None:
 def test_a_case_reopens_at_its_point_in_batches_of_any_size(together: int) -> None:
     """The map of the second adoption has 0201 where the first has 0101."""
     tape, library = Tape("intake"), ContentLibrary(CONTENTS)
-    stage = Stage(Routing("city", library), "city", Locator(library))
+    stage = Stage(Routing("city", library), "city", Locator(GridIndexes(library)))
     end = e.EndedAtSource(action="a1", issue=CASE, outcome="closed", rules=())
     for time, subject, event in (
         (1, REFERENCE, MAP_ADOPTED),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import shapely
@@ -18,22 +19,39 @@ Codes = tuple[str, ...]
 Places = Sequence[tuple[float, float]] | NDArray[np.float64]
 
 
-class Locator:
-    """Answers for each requested point with the codes of the grids there."""
+class GridIndexes:
+    """The indexes of the maps in use. Districts with one map share its index."""
 
     def __init__(self, library: ContentLibrary) -> None:
         self._library = library
-        self._index = lru_cache(maxsize=2)(self._build_index)
+        self._in_use: WeakValueDictionary[str, GridIndex] = WeakValueDictionary()
+
+    def index(self, digest: str) -> GridIndex:
+        """Return the index of a map, which stays for as long as its caller holds it."""
+        index = self._in_use.get(digest)
+        if index is None:
+            index = self._in_use[digest] = self._build(digest)
+        return index
+
+    def _build(self, digest: str) -> GridIndex:
+        grids = self._library.map(digest).grids
+        polygons = [shapely.geometry.shape(grid.geometry) for grid in grids]
+        return GridIndex(polygons, [grid.code for grid in grids])
+
+
+class Locator:
+    """Answers for each requested point of a district with the codes of the grids there.
+
+    It holds the indexes of two maps: the one in force, and the one before or after it.
+    """
+
+    def __init__(self, indexes: GridIndexes) -> None:
+        self._index = lru_cache(maxsize=2)(indexes.index)
 
     def __call__(self, reference: Reference, points: Sequence[Point]) -> Sequence[Codes]:
         if not points or not reference.map_digest:
             return [()] * len(points)
         return self._index(reference.map_digest).grids_at(points)
-
-    def _build_index(self, digest: str) -> GridIndex:
-        grids = self._library.map(digest).grids
-        polygons = [shapely.geometry.shape(grid.geometry) for grid in grids]
-        return GridIndex(polygons, [grid.code for grid in grids])
 
 
 class GridIndex:
