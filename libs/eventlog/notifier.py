@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 
 LogName = tuple[str, str]  # log, shard
 
@@ -37,11 +38,16 @@ class Notifier:
 
     async def wait(self, log: str, shard: str, count: int, seconds: float) -> None:
         """Wait until there were more than `count` notifications, for at most so many seconds."""
-        if self._counts[log, shard] != count:
+        await self.wait_for_any({(log, shard): count}, seconds)
+
+    async def wait_for_any(self, counts: Mapping[LogName, int], seconds: float) -> None:
+        """Wait until any of several logs had more notifications than its count."""
+        if any(self._counts[name] != count for name, count in counts.items()):
             return
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters[log, shard].add(waiter)
-        self._has_waiter[log, shard].set()
+        for name in counts:
+            self._waiters[name].add(waiter)
+            self._has_waiter[name].set()
         try:
             # Python 3.11's wait_for loses a cancellation that comes with the result.
             async with asyncio.timeout(seconds):
@@ -49,7 +55,8 @@ class Notifier:
         except TimeoutError:
             pass
         finally:
-            self._waiters[log, shard].discard(waiter)
+            for name in counts:
+                self._waiters[name].discard(waiter)
 
     async def wait_for_waiter(self, log: str, shard: str) -> None:
         """Wait until there is a waiter. Pollers use it so that they poll only while

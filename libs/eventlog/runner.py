@@ -86,6 +86,21 @@ class Runner(Generic[S, R]):
 
         Only a full batch waits for the next step. What may be the last one is committed at once.
         """
+        count = await (self._decide_and_store() if self._has_work() else self._decide())
+        if count < self.batch or self._is_checkpoint_due():
+            await self._commit(*self._take_decided())
+        if not self._decided:  # Also while a backlog leads to no row.
+            self._begin_checkpoint()
+            if count:
+                await self._store_progress()
+        return count
+
+    def _has_work(self) -> bool:
+        """Tell if anything is to be stored. Tasks for nothing cost more than an empty read."""
+        return bool(self._decided) or bool(self._checkpoints and self._checkpoints.is_writing)
+
+    async def _decide_and_store(self) -> int:
+        """Decide one batch while the one before it and a part of a checkpoint are stored."""
         count, *others = await asyncio.gather(
             self._decide(),
             self._commit(*self._take_decided()),
@@ -96,12 +111,6 @@ class Runner(Generic[S, R]):
         if isinstance(count, BaseException) or faults:
             del count, others  # A traceback has this frame: the stage would be in a cycle.
             raise faults.pop(0)
-        if count < self.batch or self._is_checkpoint_due():
-            await self._commit(*self._take_decided())
-        if not self._decided:  # Also while a backlog leads to no row.
-            self._begin_checkpoint()
-            if count:
-                await self._store_progress()
         return count
 
     async def _store_progress(self) -> None:

@@ -23,7 +23,10 @@ from eventlog.retry import Backoff
 from events.errors import Conflict, GridcallError, Unavailable
 
 LEASE_POLL_SECONDS = 0.2  # Nothing announces that a lease ran out.
-SOURCE_POLL_SECONDS = 1.0  # A reader looks by itself this often, in case a notification was lost.
+RENEW_SECONDS = 1.0  # While anything takes longer. A lease lasts three times as long.
+# A reader looks by itself this often, in case a notification was lost. Intake's clock notifies once
+# a second: a reader that looked as often would look twice.
+SOURCE_POLL_SECONDS = 1.5
 ADVANCE_SECONDS = 0.05  # While rows come, time advances this often: doing it after each costs more.
 HALTED_SECONDS = 5.0  # An operator has to act first.
 UNWIND_SECONDS = 5.0  # For work that is cancelled. A lost database may hold it up for longer.
@@ -214,13 +217,14 @@ class ShardSupervisor:
         """
         working = asyncio.ensure_future(work)
         try:
-            while not (await asyncio.wait([working], timeout=SOURCE_POLL_SECONDS))[0]:
+            while not (await asyncio.wait([working], timeout=RENEW_SECONDS))[0]:
                 replay = self.replay
                 await self.sink.renew(self.shard, folded=replay.folded if replay else 0)
             return await working
         finally:
-            working.cancel()
-            await asyncio.wait([working], timeout=UNWIND_SECONDS)  # It shares the lease's memory.
+            if not working.done():  # It shares the lease's memory.
+                working.cancel()
+                await asyncio.wait([working], timeout=UNWIND_SECONDS)
             del working  # A fault holds this frame, which would hold the fault and all states.
 
     async def _release(self) -> None:

@@ -279,15 +279,8 @@ class Follower:
 
     async def _wait_for_rows(self, counts: Mapping[str, int]) -> None:
         """Wait for a new row or commit, at most QUIET_SECONDS, and then for those close behind."""
-        waiting = {
-            asyncio.ensure_future(self.notifier.wait(name, self.district, count, QUIET_SECONDS))
-            for name, count in counts.items()
-        }
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waiting:
-                each.cancel()
+        named = {(name, self.district): count for name, count in counts.items()}
+        await self.notifier.wait_for_any(named, QUIET_SECONDS)
         await asyncio.sleep(PAUSE_SECONDS)
 
     async def wait_for_newer(self, version: int) -> None:

@@ -42,7 +42,7 @@ class ScreenWorld:
         """Return the models that pages read, by their ids."""
         return [model.id for model in await self.models() if model.state == "live"]
 
-    async def models(self) -> list[StoredModel]:
+    async def models(self) -> Sequence[StoredModel]:
         """Return the models of the city."""
         return await ModelStore(self.database, "").models(CITY)
 

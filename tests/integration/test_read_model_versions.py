@@ -145,7 +145,7 @@ class Overtaken(ModelStore):
 
     other: Follower | None = None
 
-    async def models(self, district: str) -> list[StoredModel]:
+    async def models(self, district: str) -> Sequence[StoredModel]:
         models = await super().models(district)
         other, self.other = self.other, None
         if other:

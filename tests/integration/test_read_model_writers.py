@@ -133,7 +133,7 @@ class Interrupted(ModelStore):
 
     faults = 3
 
-    async def models(self, district: str) -> list[StoredModel]:
+    async def models(self, district: str) -> Sequence[StoredModel]:
         if self.faults:
             self.faults -= 1
             raise Unavailable("the database is away")

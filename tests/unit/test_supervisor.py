@@ -151,7 +151,7 @@ class Unwinding(SlowProcessor):
 @pytest.fixture
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Renew a lease and look for one all the time."""
-    monkeypatch.setattr(supervisor, "SOURCE_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor, "RENEW_SECONDS", 0.01)
     monkeypatch.setattr(supervisor, "LEASE_POLL_SECONDS", 0.01)
 
 
@@ -245,7 +245,7 @@ async def test_work_that_is_cancelled_has_ended_before_its_lease_is_released() -
 
 
 async def test_a_lease_is_renewed_while_a_step_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "SOURCE_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor, "RENEW_SECONDS", 0.01)
     sink: Any = LeasedLog()
     processor: Any = SlowProcessor(sink)
     running = asyncio.create_task(

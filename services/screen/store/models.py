@@ -16,6 +16,7 @@ import msgspec
 
 from eventlog.postgres.lease import LEASE_SECONDS
 from eventlog.postgres.pool import Database
+from eventlog.postgres.shared_statements import SharedStatements
 from events.errors import Conflict
 from events.instants import Instant
 from screen.core.case_file import LINE_FIGURES, CaseFile, limit_of
@@ -25,14 +26,15 @@ from screen.store.packing import pack_file, unpack_file
 KEPT_SECONDS = 20.0  # A screen that serves a model says so this often, unless another one does.
 ABANDONED_SECONDS = 60.0  # A model of an earlier build that no screen has served for so long goes.
 SWEPT_ROWS = 5_000  # At once.
+DISTRICTS_MAX = 1_000  # In one statement.
 
 MODELS = """
-SELECT m.id, m.version, m.state, m.step, m.settings, m.owner,
+SELECT m.shard, m.id, m.version, m.state, m.step, m.settings, m.owner,
   m.leased_until < clock_timestamp() AS is_free,
   m.served_at < clock_timestamp() - make_interval(secs => $2) AS is_fading,
   p.log, p.pos, p.input, p.ts, p.generation
 FROM screen.model m JOIN screen.progress p ON p.model = m.id
-WHERE m.shard = $1 ORDER BY m.version, m.id
+WHERE m.shard = ANY ($1::text[]) ORDER BY m.version, m.id
 """
 BUILD = """
 INSERT INTO screen.model (shard, version, state, served_at)
@@ -202,18 +204,23 @@ class ModelStore:
     def __init__(self, database: Database, owner: str) -> None:
         self.owner = owner
         self._database = database
+        self._reads = SharedStatements(self._read, size_max=DISTRICTS_MAX, equal=True)
 
-    async def models(self, district: str) -> list[StoredModel]:
+    async def models(self, district: str) -> Sequence[StoredModel]:
         """Return the models of a district, those of earlier versions first."""
-        models: dict[int, StoredModel] = {}
-        for id_, version, state, step, settings, *fields in await self._database.fetch(
-            MODELS, district, KEPT_SECONDS
+        return await self._reads.call(district, None)
+
+    async def _read(self, districts: Mapping[str, None]) -> Mapping[str, Sequence[StoredModel]]:
+        """Return the models of several districts."""
+        models = {district: dict[int, StoredModel]() for district in districts}
+        for district, id_, version, state, step, *fields in await self._database.fetch(
+            MODELS, list(districts), KEPT_SECONDS
         ):
-            owner, is_free, is_fading, log, *read = fields
+            settings, owner, is_free, is_fading, log, *read = fields
             known = (id_, version, state, step, decode_settings(settings), owner)
-            model = models.setdefault(id_, StoredModel(*known, is_free, is_fading, {}))
+            model = models[district].setdefault(id_, StoredModel(*known, is_free, is_fading, {}))
             model.logs[log] = ReadLog(*read)
-        return list(models.values())
+        return {district: [*each.values()] for district, each in models.items()}
 
     async def build(self, district: str, version: int, generations: Mapping[str, int]) -> None:
         """Begin a model with these generations of its logs, unless one is being built."""
