@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
-import httpx
 import psutil
 
 from benchmarks.growth.curve import Curve, Goal, Measure, Points, Size, Values, last_value
+from benchmarks.load import CONNECTIONS, Requests, as_fast_as_it_goes
 from benchmarks.servers import busy_seconds, cpu_seconds, fetch_row, own_server
 from embedded.server import PostgresServer
 from gridcall.host.migrations import prepare
@@ -23,7 +24,8 @@ from tests.harness.commands import read_output
 from tests.harness.exampleville import CITY, PROFILE
 from tests.harness.live import Process, add_key
 
-SENDERS, ISSUES = 64, 30  # Issues of each sender in a round.
+ISSUES = 6_000  # In a round.
+FEW = 16  # Senders whose keys are not known yet. More at once would look like guesses.
 SETTLE_SECONDS, IDLE_SECONDS = 2.0, 10.0
 PYTHON, POSTGRES = "Python", "Postgres"
 UNREAD = """
@@ -38,8 +40,9 @@ class Cluster:
     def __init__(self, server: PostgresServer, count: int) -> None:
         self.url = server.get_uri(f"districts_{count}_{time.time_ns()}")
         asyncio.run(prepare(self.url))
-        self.keys = [add_district(self.url, f"district-{number}") for number in range(count)]
+        keys = [add_district(self.url, f"district-{number}") for number in range(count)]
         self.process = Process(self.url)
+        self._requests = [Requests(self.process.url, key) for key in keys]
         self._python = psutil.Process(self.process.running.pid)
         self._server = server
 
@@ -57,9 +60,11 @@ class Cluster:
             POSTGRES: cpu_seconds(self._server) - postgres,
         }
 
-    def post_round(self, name: str) -> None:
-        """Let all senders post their issues, and wait for the stages."""
-        asyncio.run(post_all(self.process.url, self.keys, name))
+    def post_round(self, senders: int = CONNECTIONS) -> None:
+        """Let all senders post their issues, each after the answer to the one before."""
+        each = ISSUES // len(self._requests)
+        rounds = zip(*(requests.single(each) for requests in self._requests), strict=True)
+        as_fast_as_it_goes(self._requests[0], list(chain.from_iterable(rounds)), senders)
         self.wait()
 
 
@@ -69,22 +74,7 @@ def add_district(url: str, district: str) -> str:
         profile.write(PROFILE.read_text().replace("exampleville", district))
         profile.flush()
         read_output(url, "district", "add", district, "--map", CITY, "--profile", profile.name)
-    return add_key(url, "grid", district=district)
-
-
-async def post_all(address: str, keys: Sequence[str], name: str) -> None:
-    """Let all senders post their issues, each after the answer to the one before."""
-
-    async def post(client: httpx.AsyncClient, sender: int) -> None:
-        for number in range(ISSUES):
-            key = keys[(sender * 7 + number) % len(keys)]
-            item = {"reference": f"{name}-{sender}-{number}", "category": "Noise"}
-            headers = {"Authorization": f"Bearer {key}"}
-            (await client.post("/issues/grid", json=item, headers=headers)).raise_for_status()
-
-    limits = httpx.Limits(max_connections=SENDERS)
-    async with httpx.AsyncClient(base_url=address, limits=limits, timeout=60) as client:
-        await asyncio.gather(*(post(client, sender) for sender in range(SENDERS)))
+    return add_key(url, "hotline", district=district)
 
 
 @contextmanager
@@ -102,9 +92,9 @@ def open_cluster(server: PostgresServer, count: int) -> Iterator[Cluster]:
 def measure_issues(server: PostgresServer, count: int) -> Values:
     """Return the µs of Python and of Postgres for an issue over so many districts."""
     with open_cluster(server, count) as cluster:
-        cluster.post_round("first")  # Plans are made.
-        spent = cluster.cost(lambda: cluster.post_round("second"))
-    return {name: seconds / (SENDERS * ISSUES) * 1e6 for name, seconds in spent.items()}
+        cluster.post_round(FEW)  # Plans are made, and intake learns all keys.
+        spent = cluster.cost(cluster.post_round)
+    return {name: seconds / ISSUES * 1e6 for name, seconds in spent.items()}
 
 
 def measure_idle(server: PostgresServer, count: int) -> Values:
