@@ -35,6 +35,7 @@ from eventlog.postgres.survey import Head, Survey
 from eventlog.readiness import Obstacle, reasons
 from eventlog.supervisor import Processor, ShardSupervisor
 from events.errors import Unavailable
+from events.instants import Instant
 from events.registry import Parking
 from httpedge.open_requests import OpenRequests
 
@@ -140,6 +141,15 @@ class ServiceHost:
     def replays(self) -> list[Replay]:
         """Return the replays that go on in this process."""
         return [replay for service in self.services for replay in service.replays()]
+
+    def due_shards(self, now: Instant) -> set[str]:
+        """Return the shards in which a timer is due that a stage of this process keeps."""
+        return {
+            shard
+            for service in self.services
+            for (_, shard), processor in service.processors().items()
+            if processor.next_due is not None and processor.next_due < now
+        }
 
     # ── Running ──────────────────────────────────────────────────────────────────────────────────
 

@@ -70,6 +70,11 @@ class Runner(Generic[S, R]):
         return self.stage.position
 
     @property
+    def next_due(self) -> Instant | None:
+        """The instant at which the next timer of the stage is due, if any runs."""
+        return self.stage.next_due
+
+    @property
     def rows_after_checkpoint(self) -> int:
         """The number of rows of the own log that a new owner would fold again."""
         stored = self._checkpoints.stored if self._checkpoints else 0

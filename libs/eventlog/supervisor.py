@@ -21,6 +21,7 @@ from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
 from events.errors import Conflict, GridcallError, Unavailable
+from events.instants import Instant
 
 LEASE_POLL_SECONDS = 0.2  # Nothing announces that a lease ran out.
 RENEW_SECONDS = 1.0  # While anything takes longer. A lease lasts three times as long.
@@ -80,6 +81,10 @@ class Processor(Protocol):
     @property
     def position(self) -> int:
         """The last position of the own log that was written or replayed."""
+
+    @property
+    def next_due(self) -> Instant | None:
+        """The instant at which the next timer is due, if any runs."""
 
     @property
     def rows_after_checkpoint(self) -> int:

@@ -15,6 +15,7 @@ from eventlog.core.row import Generation, Row, Watermark
 from eventlog.input_order import InputOrder
 from eventlog.stages import Stages
 from events.errors import Outdated
+from events.instants import Instant
 
 MERGED_ROWS = 4_000  # At once: the more rows, the fewer facts are written again.
 
@@ -49,6 +50,11 @@ class AssessmentProcessor:
     def position(self) -> int:
         """The last position of `evaluations` that was written or replayed."""
         return self.runner.position
+
+    @property
+    def next_due(self) -> Instant | None:
+        """The instant at which the next timer of the stage is due."""
+        return self.runner.next_due
 
     @property
     def rows_after_checkpoint(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ COMMITS_MAX = 2  # At once, of one district.
 SECOND_COMMIT_ITEMS = 32  # So many items wait for a second commit.
 WAITING_ITEMS_MAX = 50_000  # In this process, of one district; beyond, intake is busy.
 AHEAD_US_MAX = 60_000_000
-IDLE_US = 900_000
+IDLE_US, DUE_IDLE_US = 900_000, 100_000
 CLOCK_LEAPT, NO_DISTRICT = "GC001", "GC002"  # SQL states of intake's functions.
 DISTRICT_AHEAD, NO_TRACKING_KEY = "GC003", "GC004"
 
@@ -179,10 +179,13 @@ class Acceptor:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def tick(self) -> None:
-        """Let time pass in districts without an input for a second."""
+    async def tick(self, due: Collection[str] | None = None) -> None:
+        """Let time pass in districts without an input for a second, or in those where a timer is
+        `due`.
+        """
+        named, idle_us = (None, IDLE_US) if due is None else (sorted(due), DUE_IDLE_US)
         with clock_errors():
-            districts = await self._store.tick(IDLE_US, now_us(), AHEAD_US_MAX)
+            districts = await self._store.tick(named, idle_us, now_us(), AHEAD_US_MAX)
         for district in districts:
             self._notifier.notify("intake", district)
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 from fastapi import Depends, FastAPI, Request
 
@@ -27,7 +28,7 @@ from events.errors import GridcallError, Unavailable
 from events.topology import DIRECTORY, SERVICE, WRITER
 from httpedge.open_requests import OpenRequests
 from httpedge.rate_limit import RateLimit
-from intake.acceptor import AHEAD_US_MAX, Acceptor, ClockLeapt, clock_errors
+from intake.acceptor import AHEAD_US_MAX, Acceptor, ClockLeapt, clock_errors, now_us
 from intake.access_log import KEPT_FOR, WRITE_SECONDS
 from intake.api_keys import ApiKeys
 from intake.condition import ahead_sentence, intake_condition, intake_obstacles
@@ -43,6 +44,7 @@ OUTCOME_LOGS = ("cases", "calls")
 TICK = "time does not pass"
 ACCESS = "the access log is not written"
 TICK_SECONDS = 1.0
+LOOK_SECONDS = 0.2  # So often a due timer of this process lets time pass.
 
 log = logging.getLogger("gridcall")
 
@@ -160,7 +162,16 @@ class IntakeService(HostedService):
                 log_once.error("time does not pass, because the clock leapt: gridcall doctor", TICK)
             except NewGeneration as fault:
                 log_once.error(f"time does not pass: {fault}", TICK)
-            await asyncio.sleep(TICK_SECONDS)
+            await self._wait_for_tick()
+
+    async def _wait_for_tick(self) -> None:
+        """Wait until time is to pass everywhere. Meanwhile it passes where a timer is due."""
+        until = monotonic() + TICK_SECONDS
+        while (seconds := until - monotonic()) > 0:
+            await asyncio.sleep(min(seconds, LOOK_SECONDS))
+            if due := self.host.due_shards(now_us()):
+                with suppress(GridcallError):  # The tick logs it.
+                    await self._acceptor.tick(due)
 
     async def _log_districts_ahead(self) -> None:
         """Log the districts whose time is ahead of the clock, and those that are no longer."""

@@ -58,6 +58,20 @@ def test_a_clock_that_steps_back_moves_no_time_back_and_fires_nothing_twice(
     assert_that_time_went_on(database)
 
 
+def test_a_deadline_does_not_wait_for_the_next_tick(
+    city: tuple[str, str], processes: list[Process]
+) -> None:
+    database, key = city
+    without_ticks = "import intake.app; intake.app.TICK_SECONDS = 3600"
+    start = "from gridcall.cli.main import entry; entry()"
+    process = Process(database, program=("-c", f"{without_ticks}; {start}"))
+    processes.append(process)
+    due = rfc3339(fetch_rows(database, "SELECT intake.clock() AS now")[0]["now"] + 2_000_000)
+    with client(process.url, key) as posting:
+        posting.post("/issues/grid", json=issue("D-1", due=due), headers=OUTCOME)
+    wait_until(lambda: bool(fetch_rows(database, MISSED)))
+
+
 def test_an_action_expires_when_its_report_does_not_come_in_time_also_after_a_restart(
     city: tuple[str, str], processes: list[Process]
 ) -> None:

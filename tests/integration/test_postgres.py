@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ from events.catalogue import VisitMade
 from events.errors import Conflict, Halted, Unavailable
 from events.topology import WRITER
 from gridcall.host.migrations import prepare
-from intake.acceptor import Acceptor
+from intake.acceptor import AHEAD_US_MAX, Acceptor
 from intake.item_codec import item_of
 from intake.store import IntakeStore
 from intake.tables import METADATA as INTAKE
@@ -149,6 +150,15 @@ async def test_a_lease_is_for_one_owner_until_it_runs_out_or_is_released(databas
         assert await one.lease(SHARD)
         await one.release(SHARD)
         assert await other.lease(SHARD)
+
+
+async def test_time_passes_early_only_where_a_timer_is_due(database: str) -> None:
+    async with open_log(database) as log:
+        for shard in ("due", "quiet"):
+            await log.append(shard, [visit(1, 1)])
+        store, now = IntakeStore(log.database), time.time_ns() // 1000
+        assert await store.tick(["due"], 0, now, AHEAD_US_MAX) == ["due"]
+        assert await store.tick(None, 0, now, AHEAD_US_MAX) == ["due", "quiet"]
 
 
 async def test_two_acceptors_give_one_order(database: str) -> None:

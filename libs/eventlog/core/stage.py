@@ -73,6 +73,11 @@ class Stage(Decisions[S, R]):
         return Progress(self.input, self.watermark)
 
     @property
+    def next_due(self) -> Instant | None:
+        """Return the instant of the next timer, if there is any. It may run no more."""
+        return self._timers[0].due if self._timers else None
+
+    @property
     def newest_version(self) -> str:
         """The newest version of the decider that this build knows; empty without versions."""
         return (list(self._versions) or [""])[-1]

@@ -253,10 +253,11 @@ BEGIN
 END $$
 """
 
-# Let time pass in shards where nothing came in for a while. A busy one has its time from what it
-# accepts.
+# Let time pass in shards where nothing came in for a while: in all of them, or in those that are
+# named. A busy one has its time from what it accepts.
 TICK = """
-CREATE FUNCTION intake.tick(idle_us bigint, now_us bigint, ahead_us_max bigint)
+CREATE FUNCTION intake.tick(
+  districts text[], idle_us bigint, now_us bigint, ahead_us_max bigint)
 RETURNS TABLE (shard text, pos bigint, ts bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE now bigint;
@@ -265,7 +266,8 @@ BEGIN
   now := intake.clock();
   RETURN QUERY
   WITH idle AS (
-    SELECT s.shard FROM intake.shard s WHERE s.ts < now - idle_us
+    SELECT s.shard FROM intake.shard s
+    WHERE s.ts < now - idle_us AND (districts IS NULL OR s.shard = ANY (districts))
     ORDER BY s.shard FOR UPDATE SKIP LOCKED
   ), moved AS (
     UPDATE intake.shard s SET ts = greatest(s.ts, intake.clock())
