@@ -119,6 +119,7 @@ async def measure_decisions(server: PostgresServer, batch: int, count: int) -> R
     async with open_database(server.get_uri(COPY)) as database:
         runner, cases = open_runner(database, batch)
         assert await cases.lease(DISTRICT)
+        await runner.replay()
         stage = runner.stage
         while stage.input < ADOPTIONS:
             await runner.step()

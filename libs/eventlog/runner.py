@@ -75,6 +75,11 @@ class Runner(Generic[S, R]):
         return self.stage.next_due
 
     @property
+    def is_storing(self) -> bool:
+        """True while a part of a checkpoint waits to be written: by the next step."""
+        return self._checkpoints is not None and self._checkpoints.is_writing
+
+    @property
     def rows_after_checkpoint(self) -> int:
         """The number of rows of the own log that a new owner would fold again."""
         stored = self._checkpoints.stored if self._checkpoints else 0
@@ -85,6 +90,7 @@ class Runner(Generic[S, R]):
         while await self.step():
             pass
         await self.advance_time()
+        await self._finish_checkpoint()
 
     async def step(self) -> int:
         """Decide one batch while the one before it is committed; return the number of rows read.
@@ -102,7 +108,7 @@ class Runner(Generic[S, R]):
 
     def _has_work(self) -> bool:
         """Tell if anything is to be stored. Tasks for nothing cost more than an empty read."""
-        return bool(self._decided) or bool(self._checkpoints and self._checkpoints.is_writing)
+        return bool(self._decided) or self.is_storing
 
     async def _decide_and_store(self) -> int:
         """Decide one batch while the one before it and a part of a checkpoint are stored."""
@@ -133,7 +139,8 @@ class Runner(Generic[S, R]):
         if watermark is not None:
             await self._commit(await self._fire_before(watermark), stage.progress)
             await self.sink.announce(stage.shard, watermark, stage.input)
-        await self._finish_checkpoint()
+        self._begin_checkpoint()
+        await self._write_states()
 
     async def replay(self) -> None:
         """Take up the rows that the stage has written before, as far as its states lack them."""
@@ -232,7 +239,7 @@ class Runner(Generic[S, R]):
             await self._checkpoints.write_part()
 
     async def _finish_checkpoint(self) -> None:
-        """Write all of a checkpoint if one is due: no input waits."""
+        """Write all of a checkpoint if one is due. Only for a stage that decides nothing now."""
         self._begin_checkpoint()
         while self._checkpoints and self._checkpoints.is_writing:
             await self._checkpoints.write_part()

@@ -87,6 +87,10 @@ class Processor(Protocol):
         """The instant at which the next timer is due, if any runs."""
 
     @property
+    def is_storing(self) -> bool:
+        """True while the next step has more to store, also without inputs."""
+
+    @property
     def rows_after_checkpoint(self) -> int:
         """The number of rows of the own log that a new owner would fold again."""
 
@@ -206,12 +210,14 @@ class ShardSupervisor:
             read = await self._renew_during(processor.step())
             if read == processor.batch:
                 continue
-            is_due = not read or monotonic() > advanced_at + ADVANCE_SECONDS
+            is_idle = not read and not processor.is_storing
+            is_due = is_idle or monotonic() > advanced_at + ADVANCE_SECONDS
             if is_due:
                 await self._renew_during(processor.advance_time())
                 advanced_at = monotonic()
-            seconds = SOURCE_POLL_SECONDS if is_due else ADVANCE_SECONDS
-            await self.notifier.wait(last_log, self.shard, count, seconds)
+            if not processor.is_storing:
+                seconds = SOURCE_POLL_SECONDS if is_due else ADVANCE_SECONDS
+                await self.notifier.wait(last_log, self.shard, count, seconds)
 
     async def _renew_during(self, work: Coroutine[Any, Any, T]) -> T:
         """Await work while the lease is renewed.

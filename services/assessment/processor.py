@@ -57,6 +57,11 @@ class AssessmentProcessor:
         return self.runner.next_due
 
     @property
+    def is_storing(self) -> bool:
+        """True while a part of a checkpoint waits to be written."""
+        return self.runner.is_storing
+
+    @property
     def rows_after_checkpoint(self) -> int:
         """The number of rows of `evaluations` that a new owner would fold again."""
         return self.runner.rows_after_checkpoint

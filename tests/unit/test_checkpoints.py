@@ -249,6 +249,22 @@ async def test_settled_cases_leave_memory_while_a_backlog_leads_to_no_row() -> N
     assert "c1" not in town.runner.stage.aggregates.by_name
 
 
+async def test_inputs_are_decided_while_a_checkpoint_is_written() -> None:
+    """A quiet moment begins it, and does not wait until all of it is written."""
+    town = Toytown()
+    runner = town.runner
+    await runner.replay()
+    await town.source.commit(SHARD, [town.new_input(report(n, f"m{n}"), 1) for n in range(1, 9)])
+    await runner.step()
+    await runner.advance_time()
+    await town.source.commit(SHARD, [town.new_input(note(1), 2)])
+    assert await runner.step() == 1
+    assert runner.is_storing
+    while runner.is_storing:
+        await runner.step()
+    assert town.table.position == runner.position
+
+
 async def test_a_new_owner_folds_only_what_follows_the_last_checkpoint() -> None:
     town = Toytown()
     await town.live(report(1, "noise", 50), report(2, "smell"), at=1)
