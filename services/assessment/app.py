@@ -6,6 +6,7 @@ from pathlib import Path
 
 from assessment.settings import AssessmentSettings
 from assessment.stage import AssessmentProcessors
+from assessment.store import FactStore
 from assessment.tables import METADATA
 from eventlog.host import ServiceHost, StageService
 from eventlog.postgres.tables import columns_of
@@ -17,7 +18,7 @@ TABLES = columns_of(METADATA)
 
 def make_service(host: ServiceHost, _: object = None) -> StageService:
     """Return assessment on a host."""
-    return StageService(host, AssessmentProcessors(), TABLES)
+    return StageService(host, AssessmentProcessors(FactStore(host.database)), TABLES)
 
 
 PROGRAM = Program(

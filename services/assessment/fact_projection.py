@@ -1,7 +1,7 @@
 """The facts of a district, projected from `cases` and `calls`.
 
 The owner of the district's lease merges the next rows of a log, and records the position of that
-log in the same transaction. So no row is merged twice, even if a process dies or an answer is lost.
+log in the same statement. So no row is merged twice, even if a process dies or an answer is lost.
 What is merged cannot be taken out again. If a log has become another generation, all facts are
 forgotten and merged again.
 """
@@ -9,7 +9,7 @@ forgotten and merged again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from assessment.core.facts import Fact, Key, merge_into
@@ -32,14 +32,19 @@ class FactProjection:
     """
 
     def __init__(
-        self, district: str, logs: Sequence[Source], sink: PostgresLog, batch: int
+        self,
+        district: str,
+        logs: Sequence[Source],
+        sink: PostgresLog,
+        store: FactStore,
+        batch: int,
     ) -> None:
         self.district = district
         self.logs = {each.name: each for each in logs}
         self.sink = sink
         self.batch = batch
         self.read = dict.fromkeys(self.logs, 0)
-        self._store = FactStore(sink.database)
+        self._store = store
         self._rests_until = 0.0
 
     async def replay(self) -> None:
@@ -57,12 +62,12 @@ class FactProjection:
     async def step(self) -> int:
         """Merge the next rows of both logs; return how many the longer batch had."""
         await asyncio.sleep(max(0.0, self._rests_until - monotonic()))
-        batches = [
-            await log.read(self.district, self.read[name], self.batch)
+        batches = {
+            name: await log.read(self.district, self.read[name], self.batch)
             for name, log in self.logs.items()
-        ]
-        await self._merge([foldable(rows) for rows in batches if rows])
-        most = max(map(len, batches))
+        }
+        await self._merge({name: foldable(rows) for name, rows in batches.items() if rows})
+        most = max(map(len, batches.values()))
         self._rests_until = monotonic() + REST_SECONDS if 0 < most < min(FEW, self.batch) else 0.0
         return most
 
@@ -75,18 +80,20 @@ class FactProjection:
     def _epoch(self) -> int:
         return self.sink.epoch(self.district)
 
-    async def _merge(self, batches: Sequence[Sequence[Row]]) -> None:
-        """Merge batches of rows, one of each log, as one transaction."""
+    async def _merge(self, batches: Mapping[str, Sequence[Row]]) -> None:
+        """Merge batches of rows, at most one of each log, in one statement."""
         if not batches:
             return
         facts: dict[Key, Fact] = {}
-        for rows in batches:
+        for rows in batches.values():
             for start in range(0, len(rows), PART):
                 merge_into(facts, rows[start : start + PART])
                 await asyncio.sleep(0)
         advances = [
-            Advance(rows[0].log, rows[0].position - 1, rows[-1].position, last_zone(rows))
-            for rows in batches
+            Advance(name, after, batches[name][-1].position, last_zone(batches[name]))
+            if name in batches
+            else Advance(name, after, after, None)
+            for name, after in self.read.items()
         ]
         await self._store.merge(self.district, self._epoch, advances, facts)
         self.read |= {advance.log: advance.position for advance in advances}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assessment.fact_projection import FactProjection
+from assessment.store import FactStore
 from eventlog.core.log import Source
 from eventlog.core.row import Generation, Row, Watermark
 from eventlog.input_order import InputOrder
@@ -23,11 +24,12 @@ MERGED_ROWS = 4_000  # At once: the more rows, the fewer facts are written again
 class AssessmentProcessor:
     """Merges the rows of both logs of a district into facts, then applies them to the stage."""
 
-    def __init__(self, district: str, logs: Mapping[str, Any], stages: Stages) -> None:
+    def __init__(
+        self, district: str, logs: Mapping[str, Any], stages: Stages, store: FactStore
+    ) -> None:
         self.batch = MERGED_ROWS
-        self.facts = FactProjection(
-            district, [logs[name] for name in stages.sources], logs[stages.sink], self.batch
-        )
+        sources = [logs[name] for name in stages.sources]
+        self.facts = FactProjection(district, sources, logs[stages.sink], store, self.batch)
         merged = {name: MergedRows(logs[name], self.facts) for name in stages.sources}
         self.runner = stages.processor(district, {**logs, **merged}, self.batch)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from assessment.core.decider import Assessment
 from assessment.processor import AssessmentProcessor
+from assessment.store import FactStore
 from eventlog.core.stage import Stage
 from eventlog.stages import Stages, versioned_stage
 
@@ -24,13 +25,14 @@ def assessment_stages() -> Stages:
 
 
 class AssessmentProcessors:
-    """The stages of all districts, each behind the facts of its district."""
+    """The stages of all districts, each behind the facts of its district, which `store` has."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: FactStore) -> None:
+        self._store = store
         self._stages = assessment_stages()
         self.sources = self._stages.sources
         self.sink = self._stages.sink
 
     def processor(self, shard: str, logs: Mapping[str, Any]) -> AssessmentProcessor:
         """Return a fresh processor of a district."""
-        return AssessmentProcessor(shard, logs, self._stages)
+        return AssessmentProcessor(shard, logs, self._stages, self._store)

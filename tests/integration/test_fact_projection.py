@@ -46,7 +46,8 @@ class World:
         """Return a projection that owns the district."""
         sink = self.sink(owner)
         assert await sink.lease(CITY)
-        made = FactProjection(CITY, [self.cases, self.calls], sink, batch)
+        store = FactStore(self.database)
+        made = FactProjection(CITY, [self.cases, self.calls], sink, store, batch)
         await made.replay()
         return made
 
@@ -55,7 +56,7 @@ class World:
         sink = self.sink(owner)
         assert await sink.lease(CITY)
         logs = {"cases": self.cases, "calls": self.calls, "evaluations": sink}
-        made = AssessmentProcessor(CITY, logs, assessment_stages())
+        made = AssessmentProcessor(CITY, logs, assessment_stages(), FactStore(self.database))
         await made.replay()
         return made
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -18,32 +18,13 @@ from eventlog.postgres.log_statements import COMMIT_ROWS_MAX, READ_ROWS_MAX
 from eventlog.postgres.pool import Database, open_database
 from events.catalogue import VisitMade
 from events.errors import Conflict, Unavailable
+from tests.harness.districts import DISTRICTS, FIRST, OTHERS, Counting, in_all
 from tests.harness.postgres import execute
 from tests.harness.waiting import wait_for_condition
 from tests.mutation.postgres import Connection
 
-DISTRICTS = [f"district-{number:02}" for number in range(20)]
-FIRST, *OTHERS = DISTRICTS
 LOCK = "SELECT FROM routing.shard WHERE shard = $1 FOR UPDATE"
 EXPIRE = "UPDATE routing.shard SET leased_until = '-infinity' WHERE shard = $1"
-
-
-class Counting(Connection):
-    """A connection that counts its statements by the words in them."""
-
-    def __init__(self, whole: Database) -> None:
-        super().__init__(whole)
-        self.statements: list[str] = []
-
-    def count(self, word: str) -> int:
-        """Return how many statements with a word there were since the last call."""
-        count = sum(word in each for each in self.statements)
-        self.statements.clear()
-        return count
-
-    async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
-        self.statements.append(sql)
-        return await super().fetch(sql, *args)
 
 
 def log_of(database: Database, owner: str = "a") -> PostgresLog:
@@ -75,11 +56,6 @@ def rows_of(district: str, after: int, count: int = 1, by: str = "ann") -> list[
         )
         for position in range(after + 1, after + count + 1)
     ]
-
-
-async def in_all(*calls: Coroutine[Any, Any, Any]) -> list[Any]:
-    """Return the results of calls that are made at the same time, and their faults."""
-    return await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def commit_in_all(log: PostgresLog, after: int) -> list[Any]:

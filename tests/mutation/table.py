@@ -11,6 +11,7 @@ from tests.mutation import (
     clocks,
     commits,
     deferrals,
+    facts,
     fence,
     index,
     intake,
@@ -40,6 +41,7 @@ PLANTED_FAULTS = (
     *versions.FAULTS,
     *states.FAULTS,
     *merged.FAULTS,
+    *facts.FAULTS,
 )
 HEAD = "| rule | weakened | history | caught by |\n|---|---|---|---|"
 

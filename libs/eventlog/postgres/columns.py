@@ -1,6 +1,7 @@
 """Rows as the parameters of a statement: one text for each column.
 
-asyncpg spends long on each element of an array. Postgres splits a text much faster.
+asyncpg spends long on each element of an array. Postgres splits a text much faster. An array takes
+any text and any bytes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ def row_columns(rows: Sequence[Row]) -> list[str]:
         text_lines(causes),
         *event_columns(events),
     ]
+
+
+def array_columns(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
+    """Return an array for each of the columns of rows, also if there are none."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
 
 
 def number_array(column: Sequence[int | None]) -> str:

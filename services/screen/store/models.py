@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import asyncpg
 import msgspec
 
+from eventlog.postgres.columns import array_columns
 from eventlog.postgres.lease import LEASE_SECONDS
 from eventlog.postgres.pool import Database
 from eventlog.postgres.shared_statements import SharedStatements
@@ -341,14 +342,14 @@ def progress_columns(fold: Fold) -> list[list[Any]]:
         (log, position, fold.inputs[log], fold.times[log])
         for log, position in fold.positions.items()
     ]
-    return columns_of(rows, 4)
+    return array_columns(rows, 4)
 
 
 async def store_cases(session: Connection, model: int, fold: Fold) -> None:
     """Store the cases that changed, and the open calls of those whose calls did."""
     cases = [(id_, *file.keys(), pack_file(file)) for id_, file in sorted(fold.changed.items())]
     if cases:
-        await session.execute(STORE_CASES, model, *columns_of(cases, 14))
+        await session.execute(STORE_CASES, model, *array_columns(cases, 14))
     if fold.called:
         await session.execute(END_CALLS, model, sorted(fold.called))
         calls = [
@@ -356,7 +357,7 @@ async def store_cases(session: Connection, model: int, fold: Fold) -> None:
             for id_, file in sorted(fold.called.items())
             for call in file.calls.values()
         ]
-        await session.execute(STORE_CALLS, model, *columns_of(calls, 4))
+        await session.execute(STORE_CALLS, model, *array_columns(calls, 4))
 
 
 async def store_summaries(session: Connection, model: StoredModel, fold: Fold) -> None:
@@ -370,13 +371,8 @@ async def store_summaries(session: Connection, model: StoredModel, fold: Fold) -
         for key, figures in sorted(changes.items())
     ]
     if rows:
-        columns = columns_of(rows, 2 + len(LINE_FIGURES))
+        columns = array_columns(rows, 2 + len(LINE_FIGURES))
         await session.execute(COUNT, model.id, model.step + 1, *columns)
     if fold.events:
-        await session.execute(LIST_EVENTS, model.id, *columns_of(fold.events, 6))
+        await session.execute(LIST_EVENTS, model.id, *array_columns(fold.events, 6))
         await session.execute(FORGET_EVENTS, model.id, EVENTS_MAX - 1)
-
-
-def columns_of(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
-    """Return rows column by column, also if there are none."""
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
