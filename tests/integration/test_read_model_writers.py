@@ -33,6 +33,7 @@ async def test_two_writers_that_take_turns_leave_what_one_leaves(city: ScreenWor
         patch.setattr("screen.model_writer.BUILD_BATCH", 3)
         patch.setattr("screen.follower.BATCHES", 1)
         patch.setattr("screen.store.models.LEASE_SECONDS", 0.0)
+        patch.setattr("screen.store.commits.LEASE_SECONDS", 0.0)
         patch.setattr("screen.follower.RENEWED_SECONDS", 0.0)
         followers = [city.follower(owner) for owner in "ab"]
         while any([await each.look() for each in followers]):

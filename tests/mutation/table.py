@@ -16,6 +16,7 @@ from tests.mutation import (
     index,
     intake,
     merged,
+    models,
     poison,
     readers,
     retries,
@@ -42,6 +43,7 @@ PLANTED_FAULTS = (
     *states.FAULTS,
     *merged.FAULTS,
     *facts.FAULTS,
+    *models.FAULTS,
 )
 HEAD = "| rule | weakened | history | caught by |\n|---|---|---|---|"
 

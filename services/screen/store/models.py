@@ -14,15 +14,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import asyncpg
 import msgspec
 
-from eventlog.postgres.columns import array_columns
 from eventlog.postgres.lease import LEASE_SECONDS
 from eventlog.postgres.pool import Database
 from eventlog.postgres.shared_statements import SharedStatements
 from events.errors import Conflict
 from events.instants import Instant
-from screen.core.case_file import LINE_FIGURES, CaseFile, limit_of
-from screen.core.fold import EVENTS_MAX, Fold
-from screen.store.packing import pack_file, unpack_file
+from screen.core.case_file import CaseFile
+from screen.core.fold import Fold
+from screen.store.commits import ModelCommits
 
 KEPT_SECONDS = 20.0  # A screen that serves a model says so this often, unless another one does.
 ABANDONED_SECONDS = 60.0  # A model of an earlier build that no screen has served for so long goes.
@@ -49,22 +48,19 @@ KEEP = """
 UPDATE screen.model SET served_at = clock_timestamp() WHERE id = ANY ($1) AND state <> 'dropped'
 """
 LEASE = """
-UPDATE screen.model SET owner = $2, leased_until = clock_timestamp() + make_interval(secs => $3)
-WHERE id = $1 AND state <> 'dropped' AND (owner = $2 OR leased_until < clock_timestamp())
-RETURNING id
+WITH call AS (
+  SELECT id FROM screen.model WHERE id = ANY ($1::bigint[]) ORDER BY id FOR UPDATE {lock}
+), leased AS (
+  UPDATE screen.model m
+  SET owner = $2, leased_until = clock_timestamp() + make_interval(secs => $3)
+  FROM call WHERE m.id = call.id AND m.state <> 'dropped'
+    AND (m.owner = $2 OR m.leased_until < clock_timestamp())
+  RETURNING m.id
+)
+SELECT id, id IN (SELECT id FROM leased) AS is_leased FROM call
 """
 RELEASE = """
 UPDATE screen.model SET leased_until = '-infinity' WHERE id = $1 AND owner = $2
-"""
-FENCE = """
-UPDATE screen.model SET step = step + 1, settings = $4,
-  leased_until = clock_timestamp() + make_interval(secs => $5)
-WHERE id = $1 AND step = $2 AND owner = $3 AND state <> 'dropped' RETURNING shard
-"""
-ADVANCE = """
-UPDATE screen.progress p SET pos = k.pos, input = k.input, ts = k.ts
-FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (log, pos, input, ts)
-WHERE p.model = $1 AND p.log = k.log
 """
 FOLLOW = """
 WITH followed AS (
@@ -110,61 +106,6 @@ FORGET = (
     "DELETE FROM screen.progress WHERE model = $1",
     "DELETE FROM screen.model WHERE id = $1",
 )
-FILES = """
-SELECT c.id, c.file FROM unnest($2::text[]) AS k (id)
-JOIN screen.case_file c ON c.model = $1 AND c.id = k.id
-"""
-STORE_CASES = """
-INSERT INTO screen.case_file (
-  model, id, line, reference, grid, due, accepted, ended,
-  open, running, overdue, calling, queued, parked, file
-)
-SELECT $1, k.* FROM unnest(
-  $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
-  $9::boolean[], $10::boolean[], $11::boolean[], $12::boolean[], $13::boolean[], $14::boolean[],
-  $15::bytea[]
-) AS k
-ON CONFLICT (model, id) DO UPDATE SET
-  line = excluded.line, reference = excluded.reference, grid = excluded.grid, due = excluded.due,
-  accepted = excluded.accepted, ended = excluded.ended, open = excluded.open,
-  running = excluded.running, overdue = excluded.overdue, calling = excluded.calling,
-  queued = excluded.queued, parked = excluded.parked, file = excluded.file
-"""
-END_CALLS = """
-DELETE FROM screen.call c USING unnest($2::text[]) AS k (id) WHERE c.model = $1 AND c.case_id = k.id
-"""
-STORE_CALLS = """
-INSERT INTO screen.call (model, id, case_id, level, due)
-SELECT $1, k.* FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS k
-"""
-COUNT = """
-INSERT INTO screen.tally AS t (
-  model, of, code,
-  accepted, open, ended, overdue, calling, queued, parked, street_calls, district_calls, step
-)
-SELECT $1, k.*, $2 FROM unnest(
-  $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-  $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]
-) AS k
-ON CONFLICT (model, of, code) DO UPDATE SET step = excluded.step,
-  accepted = t.accepted + excluded.accepted, open = t.open + excluded.open,
-  ended = t.ended + excluded.ended, overdue = t.overdue + excluded.overdue,
-  calling = t.calling + excluded.calling, queued = t.queued + excluded.queued,
-  parked = t.parked + excluded.parked, street_calls = t.street_calls + excluded.street_calls,
-  district_calls = t.district_calls + excluded.district_calls
-"""
-LIST_EVENTS = """
-INSERT INTO screen.event (model, ts, log, pos, start, name, case_id)
-SELECT $1, k.* FROM unnest(
-  $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[]
-) AS k
-"""
-FORGET_EVENTS = """
-DELETE FROM screen.event WHERE model = $1 AND (ts, log, pos) < (
-  SELECT ts, log, pos FROM screen.event WHERE model = $1
-  ORDER BY ts DESC, log DESC, pos DESC OFFSET $2 LIMIT 1
-)
-"""
 NOTIFY = "SELECT pg_notify('gridcall', 'screen/' || $1)"
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
@@ -205,7 +146,9 @@ class ModelStore:
     def __init__(self, database: Database, owner: str) -> None:
         self.owner = owner
         self._database = database
+        self._commits = ModelCommits(database, owner)
         self._reads = SharedStatements(self._read, size_max=DISTRICTS_MAX, equal=True)
+        self._leases = SharedStatements(self._lease, size_max=DISTRICTS_MAX, equal=True)
 
     async def models(self, district: str) -> Sequence[StoredModel]:
         """Return the models of a district, those of earlier versions first."""
@@ -241,7 +184,15 @@ class ModelStore:
 
     async def lease(self, model: int) -> bool:
         """Become, or stay, the one who writes a model; return False if another process does."""
-        return bool(await self._database.fetch(LEASE, model, self.owner, LEASE_SECONDS))
+        return await self._leases.call(model, None)
+
+    async def _lease(self, models: Mapping[int, None]) -> Mapping[int, bool]:
+        """Lease several models."""
+        is_shared = len(models) > 1
+        statement = LEASE.format(lock="SKIP LOCKED" if is_shared else "")
+        records = await self._database.fetch(statement, [*models], self.owner, LEASE_SECONDS)
+        leased = {each["id"]: each["is_leased"] for each in records}
+        return dict.fromkeys(() if is_shared else models, False) | leased
 
     async def release(self, model: int) -> None:
         """Let others write a model at once."""
@@ -305,74 +256,17 @@ class ModelStore:
 
     async def files(self, model: int, cases: Sequence[str]) -> dict[str, CaseFile]:
         """Return the files of those cases that a model knows."""
-        if not cases:
-            return {}
-        records = await self._database.fetch(FILES, model, cases)
-        return {record["id"]: unpack_file(record["file"]) for record in records}
+        return await self._commits.files(model, cases)
 
     async def commit(self, model: StoredModel, fold: Fold) -> None:
-        """Store what a fold changed, with the positions of its logs, in one transaction.
+        """Store what a fold changed, with the positions of its logs, in one statement.
 
         Raises Conflict if another process has written the model, or has dropped it.
         """
-
-        async def write(session: Connection) -> None:
-            async with session.transaction():
-                settings = msgspec.json.encode(fold.settings).decode()
-                fence = (model.id, model.step, self.owner, settings, LEASE_SECONDS)
-                district = await session.fetchval(FENCE, *fence)
-                if district is None:
-                    raise overtaken(model)
-                await session.execute(ADVANCE, model.id, *progress_columns(fold))
-                await store_cases(session, model.id, fold)
-                await store_summaries(session, model, fold)
-                await session.execute(NOTIFY, district)
-
-        await self._database.on_connection(write)
+        if not await self._commits.commit(model.id, model.step, fold):
+            raise overtaken(model)
 
 
 def overtaken(model: StoredModel) -> Conflict:
     """Return the error of a writer whose model is not as it was read."""
     return Conflict(f"model {model.id} of the screen has another writer")
-
-
-def progress_columns(fold: Fold) -> list[list[Any]]:
-    """Return how far a fold has read each log, column by column."""
-    rows = [
-        (log, position, fold.inputs[log], fold.times[log])
-        for log, position in fold.positions.items()
-    ]
-    return array_columns(rows, 4)
-
-
-async def store_cases(session: Connection, model: int, fold: Fold) -> None:
-    """Store the cases that changed, and the open calls of those whose calls did."""
-    cases = [(id_, *file.keys(), pack_file(file)) for id_, file in sorted(fold.changed.items())]
-    if cases:
-        await session.execute(STORE_CASES, model, *array_columns(cases, 14))
-    if fold.called:
-        await session.execute(END_CALLS, model, sorted(fold.called))
-        calls = [
-            (call.id, id_, call.to_level, limit_of(call))
-            for id_, file in sorted(fold.called.items())
-            for call in file.calls.values()
-        ]
-        await session.execute(STORE_CALLS, model, *array_columns(calls, 4))
-
-
-async def store_summaries(session: Connection, model: StoredModel, fold: Fold) -> None:
-    """Store the counts that changed, and the latest events."""
-    changes: dict[tuple[str, str], dict[str, int]] = {}
-    for (of, code, figure), by in fold.tallies.items():
-        if by:
-            changes.setdefault((of, code), {})[figure] = by
-    rows = [
-        (*key, *(figures.get(name, 0) for name in LINE_FIGURES))
-        for key, figures in sorted(changes.items())
-    ]
-    if rows:
-        columns = array_columns(rows, 2 + len(LINE_FIGURES))
-        await session.execute(COUNT, model.id, model.step + 1, *columns)
-    if fold.events:
-        await session.execute(LIST_EVENTS, model.id, *array_columns(fold.events, 6))
-        await session.execute(FORGET_EVENTS, model.id, EVENTS_MAX - 1)
