@@ -14,6 +14,7 @@ from events.catalogue import VisitMade
 from events.errors import Unavailable
 from gridcall.verify.chain import check_chain
 from intake.acceptor import Accepted, Acceptor, DistrictAhead
+from intake.api_keys import ApiKey, ApiKeys, WrongKey
 from intake.core.submission import Item
 from intake.districts import UnknownDistrict
 from intake.item_codec import item_of
@@ -28,12 +29,14 @@ MINE = "UPDATE intake.district SET tracking_key = sha256('') WHERE shard = 'dist
 
 
 class Counting(Database):
-    """A database that counts the statements by which intake accepts."""
+    """A database that counts the statements by which intake accepts, and looks up keys."""
 
     accepts = 0
+    lookups = 0
 
     async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
         self.accepts += "intake.accept(" in sql
+        self.lookups += "hash = ANY" in sql
         return await super().fetch(sql, *args)
 
 
@@ -144,3 +147,24 @@ async def test_two_processes_that_accept_in_all_districts_never_wait_for_each_ot
                 assert isinstance(second, list)
                 assert [each.position for each in first] == [each.position for each in second]
                 assert [each.fresh for each in first] != [each.fresh for each in second]
+
+
+async def test_keys_that_are_looked_up_at_a_time_share_a_statement(database: str) -> None:
+    async with open_database(database) as wide:
+        await make_districts(wide)
+        keys = ApiKeys(wide)
+        secrets = {await keys.add(each, "hotline", ["hotline"]): each for each in DISTRICTS}
+        revoked, *others = secrets
+        await keys.revoke((await keys.find(revoked, "::1")).id)
+        db = Counting(wide._pool)
+        again = ApiKeys(db)
+        wrong = "gck_wrong"
+        finds = [again.find(each, each) for each in (wrong, revoked, *others, *others)]
+        unknown, ended, *known = await asyncio.gather(*finds, return_exceptions=True)
+        assert db.lookups == 1
+        assert isinstance(unknown, WrongKey)
+        assert "not known" in str(unknown)
+        assert isinstance(ended, WrongKey)
+        assert "revoked" in str(ended)
+        districts = [each.district for each in known if isinstance(each, ApiKey)]
+        assert districts == [secrets[each] for each in (*others, *others)]

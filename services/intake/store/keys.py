@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from eventlog.postgres.pool import SupportsFetch
+from eventlog.postgres.shared_statements import SharedStatements
 from intake.store.base import Store
 
 KEYS = """
 SELECT id, district, source, lines, made, expires, revoked,
   intake.in_force(revoked, expires) AS in_force FROM intake.key
 """
-FIND_KEY = f"{KEYS} WHERE hash = $1"
+FIND_KEYS = """
+SELECT hash, id, district, source, lines, made, expires, revoked,
+  intake.in_force(revoked, expires) AS in_force
+FROM intake.key WHERE hash = ANY ($1::bytea[])
+"""
+KEYS_MAX = 1_000  # In one statement.
 ALL_KEYS = f"{KEYS} ORDER BY made, id"
 KEYS_IN_FORCE = """
 SELECT id FROM intake.key WHERE id = ANY ($1) AND intake.in_force(revoked, expires)
@@ -44,12 +51,22 @@ class StoredKey(NamedTuple):
 
 
 class KeyStore(Store):
-    """The API keys."""
+    """The API keys. Those that are looked up at the same time are one statement."""
+
+    def __init__(self, database: SupportsFetch) -> None:
+        super().__init__(database)
+        self._lookups = SharedStatements(self._find, size_max=KEYS_MAX, equal=True)
 
     async def find(self, digest: bytes) -> StoredKey | None:
         """Return the key whose secret has this digest, also one that is not in force any more."""
-        rows = await self._database.fetch(FIND_KEY, digest)
-        return StoredKey(*rows[0]) if rows else None
+        return await self._lookups.call(digest, None)
+
+    async def _find(self, digests: Mapping[bytes, None]) -> Mapping[bytes, StoredKey | None]:
+        """Return the keys of several secrets."""
+        keys = dict[bytes, StoredKey | None].fromkeys(digests)
+        for digest, *fields in await self._database.fetch(FIND_KEYS, [*digests]):
+            keys[digest] = StoredKey(*fields)
+        return keys
 
     async def in_force(self, ids: Collection[str]) -> set[str]:
         """Return those of some keys that are in force, by their ids."""
