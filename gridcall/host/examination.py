@@ -14,7 +14,7 @@ from events.instants import Instant, rfc3339
 from events.topology import SERVICE, WRITER
 from intake.condition import duration
 
-LATE_SECONDS = 10.0  # Of the district's time; intake lets it pass every second.
+LATE_SECONDS = 10.0  # Of the district's time; quiet stages pass it on every five seconds.
 
 
 class LogEnd(Protocol):

@@ -9,16 +9,14 @@ import asyncio
 import logging
 import os
 import socket
-import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from fastapi import FastAPI
 
 from eventlog.checkpoints import CADENCE, Cadence
-from eventlog.condition import Condition, Replay, with_process
+from eventlog.condition import Condition, Replay
 from eventlog.core.log import OutcomeSource, Source
 from eventlog.http_log import log_routes
 from eventlog.kafka.publisher import Publisher
@@ -28,19 +26,14 @@ from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.peers import Directory, Peers, service_key_guard
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
-from eventlog.postgres.inspection import Tables, inspect_service
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, listen
-from eventlog.postgres.survey import Head, Survey
-from eventlog.readiness import Obstacle, reasons
-from eventlog.supervisor import Processor, ShardSupervisor
+from eventlog.supervisor import Processor
 from events.errors import Unavailable
 from events.instants import Instant
-from events.registry import Parking
 from httpedge.open_requests import OpenRequests
 
 LOOK_SECONDS = 1.0
-LATE_SECONDS = 30.0  # A stage that is started again needs less than this.
 FAULT_STATUS = 70  # Of a process that one of its own tasks ended.
 
 log = logging.getLogger("gridcall")
@@ -144,12 +137,13 @@ class ServiceHost:
 
     def due_shards(self, now: Instant) -> set[str]:
         """Return the shards in which a timer is due that a stage of this process keeps."""
-        return {
-            shard
-            for service in self.services
-            for (_, shard), processor in service.processors().items()
-            if processor.next_due is not None and processor.next_due < now
-        }
+        return {shard for service in self.services for shard in service.due_shards(now)}
+
+    def awaits_time(self, shard: str, now: Instant) -> bool:
+        """Tell if somebody waits until a shard has reached `now`. Other processes always do."""
+        return self.peers is not None or any(
+            service.awaits_time(shard, now) for service in self.services
+        )
 
     # ── Running ──────────────────────────────────────────────────────────────────────────────────
 
@@ -275,121 +269,17 @@ class HostedService:
         """Return the processor of each log and shard that this process owns."""
         return {}
 
+    def due_shards(self, now: Instant) -> Collection[str]:
+        """Return the shards in which a timer is due that a stage of this service keeps."""
+        return ()
+
+    def awaits_time(self, shard: str, now: Instant) -> bool:
+        """Tell if somebody waits here until a shard has reached `now`."""
+        return False
+
     def inbound(self) -> Mapping[str, int]:
         """Return the records of each topic and partition that wait to be accepted."""
         return {}
 
     async def drain(self) -> None:
         """Finish all work that was accepted."""
-
-
-class ProcessorFactory(Protocol):
-    """The logs that a stage reads and writes, and a processor for a shard."""
-
-    @property
-    def sources(self) -> Sequence[str]:
-        """Return the logs to read."""
-
-    @property
-    def sink(self) -> str:
-        """Return the log to write."""
-
-    def processor(self, shard: str, logs: Mapping[str, Any]) -> Processor:
-        """Return a fresh processor of a shard."""
-
-
-class StageService(HostedService):
-    """A service that follows logs and writes its own, with a supervisor for each shard.
-
-    `tables` are those that it needs. `parking` has the events about parked subjects, if it has any.
-    """
-
-    def __init__(
-        self,
-        host: ServiceHost,
-        stages: ProcessorFactory,
-        tables: Tables,
-        parking: Parking | None = None,
-    ) -> None:
-        self.sink = host.own_log(stages.sink)
-        super().__init__(host, self.sink.schema)
-        self._tables = tables
-        self._parking = parking
-        self._survey = Survey(self.sink.name, self.name, host.database)
-        self.supervisors: dict[str, ShardSupervisor] = {}
-        self._stages = stages
-        sources = {name: host.source(name) for name in stages.sources}
-        self._logs: dict[str, Source] = {**sources, stages.sink: self.sink}
-
-    def begin(self, shard: str) -> None:
-        make = partial(self._stages.processor, shard, self._logs)
-        outages = self.host.outages(self.sink.schema)
-        supervisor = ShardSupervisor(shard, self.sink, self.host.notifier, make, outages)
-        self.supervisors[shard] = supervisor
-        self.host.start(supervisor.run())
-
-    async def unread(self) -> Mapping[str, int]:
-        counts: dict[str, int] = {}
-        for shard, supervisor in self.supervisors.items():
-            for name, position in (supervisor.runner.read if supervisor.runner else {}).items():
-                head = (await self.host.writer(name).watermark(shard)).position
-                counts[f"{name}/{shard}"] = max(0, head - position)
-        return counts
-
-    async def condition(self, *, with_parked: bool = True) -> Condition:
-        condition = await inspect_service(
-            self.host.database,
-            self.name,
-            self.sink.name,
-            self._tables,
-            parking=self._parking if with_parked else None,
-        )
-        reads = {
-            shard: sum(supervisor.runner.read.values())
-            for shard, supervisor in self.supervisors.items()
-            if supervisor.runner
-        }
-        halted = {shard: each.halted_because for shard, each in self.supervisors.items()}
-        return with_process(condition, reads, halted, self.replays())
-
-    async def obstacles(self, *, named: bool = False) -> list[str]:
-        heads = {head.shard: head for head in await self._survey.heads()}
-        obstacles = [
-            Obstacle(f"{self.sink.name}/{shard}", what)
-            for shard, supervisor in self.supervisors.items()
-            if (what := await self._obstacle(supervisor, heads.get(shard)))
-        ]
-        return reasons(self.name, len(self.supervisors), obstacles, self.replays(), named=named)
-
-    async def _obstacle(self, supervisor: ShardSupervisor, head: Head | None) -> str:
-        """Return why nothing is decided in a shard now, replays aside; empty if it is.
-
-        A shard that another process owns is no obstacle: this one is ready to take it over.
-        """
-        if supervisor.halted_because:
-            return "halted"
-        if supervisor.is_standby or supervisor.replay:
-            return ""
-        if head is None or supervisor.runner is None:
-            return "not taken over"
-        return "behind in time" if await self._is_late(supervisor.runner, head) else ""
-
-    def replays(self) -> list[Replay]:
-        return [each.replay for each in self.supervisors.values() if each.replay]
-
-    async def _is_late(self, processor: Processor, head: Head) -> bool:
-        """Tell if time has passed for the inputs of a shard and not for the shard.
-
-        Their logs are only read if the shard is not at the present.
-        """
-        late_us = LATE_SECONDS * 1e6 * self.host.speed
-        if time.time_ns() / 1000 - head.time < late_us:
-            return False
-        return await processor.order.time(head.shard) - head.time >= late_us
-
-    def processors(self) -> Mapping[tuple[str, str], Processor]:
-        return {
-            (self.sink.name, shard): supervisor.runner
-            for shard, supervisor in self.supervisors.items()
-            if supervisor.runner
-        }

@@ -32,8 +32,8 @@ class Notifier:
                 waiter.set_result(None)
 
     def notify_all(self) -> None:
-        """Wake all waiters, because this process ends."""
-        for log, shard in list(self._waiters):
+        """Wake all readers: this process ends, or notifications of others may have been lost."""
+        for log, shard in list(self._counts):
             self.notify(log, shard)
 
     async def wait(self, log: str, shard: str, count: int, seconds: float) -> None:

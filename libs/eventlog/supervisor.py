@@ -17,6 +17,7 @@ from eventlog.condition import Replay
 from eventlog.core.log import Log
 from eventlog.core.row import Generation
 from eventlog.input_order import InputOrder
+from eventlog.leases import RENEW_SECONDS, LeasedLog, QuietLeases
 from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
@@ -24,10 +25,9 @@ from events.errors import Conflict, GridcallError, Unavailable
 from events.instants import Instant
 
 LEASE_POLL_SECONDS = 0.2  # Nothing announces that a lease ran out.
-RENEW_SECONDS = 1.0  # While anything takes longer. A lease lasts three times as long.
-# A reader looks by itself this often, in case a notification was lost. Intake's clock notifies once
-# a second: a reader that looked as often would look twice.
-SOURCE_POLL_SECONDS = 1.5
+# A reader looks by itself this often, in case a notification was lost. Intake's clock notifies the
+# readers of a quiet district every five seconds: one that looked as often would look twice.
+SOURCE_POLL_SECONDS = 7.0
 ADVANCE_SECONDS = 0.05  # While rows come, time advances this often: doing it after each costs more.
 HALTED_SECONDS = 5.0  # An operator has to act first.
 UNWIND_SECONDS = 5.0  # For work that is cancelled. A lost database may hold it up for longer.
@@ -37,7 +37,7 @@ T = TypeVar("T")
 log = logging.getLogger("gridcall")
 
 
-class OwnedLog(Log, Protocol):
+class OwnedLog(Log, LeasedLog, Protocol):
     """A log whose shards have one owner at a time."""
 
     async def lease(self, shard: str) -> bool:
@@ -107,8 +107,9 @@ class Processor(Protocol):
 class ShardSupervisor:
     """Keeps one shard of a service running. `make` gives a fresh processor, whose sink is `sink`.
 
-    The supervisors of a service share its `outages`. `is_standby` says that another process owns
-    the shard, which this one takes over as soon as it can.
+    The supervisors of a service share its `outages` and its `leases`, which renew that of a shard
+    while nothing comes. `is_standby` says that another process owns the shard, which this one takes
+    over as soon as it can.
     """
 
     def __init__(
@@ -117,12 +118,14 @@ class ShardSupervisor:
         sink: OwnedLog,
         notifier: Notifier,
         make: Callable[[], Processor],
+        leases: QuietLeases,
         outages: Outages | None = None,
     ) -> None:
         self.shard = shard
         self.sink = sink
         self.notifier = notifier
         self.make = make
+        self.leases = leases
         self.runner: Processor | None = None
         self.halted_because = ""
         self.is_standby = False
@@ -207,16 +210,15 @@ class ShardSupervisor:
         last_log, advanced_at = processor.order.last_log, 0.0
         while True:
             count = self.notifier.count(last_log, self.shard)
-            read = await self._renew_during(processor.step())
+            read, has_advanced = await self._renew_during(look(processor, advanced_at))
             if read == processor.batch:
                 continue
-            is_idle = not read and not processor.is_storing
-            is_due = is_idle or monotonic() > advanced_at + ADVANCE_SECONDS
-            if is_due:
-                await self._renew_during(processor.advance_time())
+            if has_advanced:
                 advanced_at = monotonic()
-            if not processor.is_storing:
-                seconds = SOURCE_POLL_SECONDS if is_due else ADVANCE_SECONDS
+            if processor.is_storing:
+                continue
+            seconds = SOURCE_POLL_SECONDS if has_advanced else ADVANCE_SECONDS
+            with self.leases.renew_meanwhile(self.shard, last_log):
                 await self.notifier.wait(last_log, self.shard, count, seconds)
 
     async def _renew_during(self, work: Coroutine[Any, Any, T]) -> T:
@@ -243,3 +245,18 @@ class ShardSupervisor:
             await self.sink.release(self.shard)
         except Unavailable as fault:
             self._log.warning(f"{self._name} not released: {fault}; its lease runs out by itself")
+
+
+async def look(processor: Processor, advanced_at: float) -> tuple[int, bool]:
+    """Process a batch. Let time pass if all was read, unless more is done and it did a moment ago.
+
+    Returns the number of rows, and whether time has passed.
+    """
+    read = await processor.step()
+    if read == processor.batch:
+        return read, False
+    is_busy = read or processor.is_storing
+    if is_busy and monotonic() <= advanced_at + ADVANCE_SECONDS:
+        return read, False
+    await processor.advance_time()
+    return read, True

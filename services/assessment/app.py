@@ -8,9 +8,10 @@ from assessment.settings import AssessmentSettings
 from assessment.stage import AssessmentProcessors
 from assessment.store import FactStore
 from assessment.tables import METADATA
-from eventlog.host import ServiceHost, StageService
+from eventlog.host import ServiceHost
 from eventlog.postgres.tables import columns_of
 from eventlog.program import Program
+from eventlog.stage_service import StageService
 from events.topology import DIRECTORY, WRITER
 
 TABLES = columns_of(METADATA)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from escalation.settings import EscalationSettings
 from escalation.stage import escalation_stages
-from eventlog.host import ServiceHost, StageService
+from eventlog.host import ServiceHost
 from eventlog.postgres.tables import columns_of, metadata_of
 from eventlog.program import Program
+from eventlog.stage_service import StageService
 from events.catalogue import PARKING
 from events.topology import DIRECTORY, WRITER
 

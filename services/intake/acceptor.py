@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from eventlog.core.row import Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database
 from eventlog.postgres.shared_statements import SharedStatements
@@ -179,15 +180,13 @@ class Acceptor:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def tick(self, due: Collection[str] | None = None) -> None:
+    async def tick(self, due: Collection[str] | None = None) -> Mapping[str, Watermark]:
         """Let time pass in districts without an input for a second, or in those where a timer is
-        `due`.
+        `due`. Returns their watermarks, and wakes no reader.
         """
         named, idle_us = (None, IDLE_US) if due is None else (sorted(due), DUE_IDLE_US)
         with clock_errors():
-            districts = await self._store.tick(named, idle_us, now_us(), AHEAD_US_MAX)
-        for district in districts:
-            self._notifier.notify("intake", district)
+            return await self._store.tick(named, idle_us, now_us(), AHEAD_US_MAX)
 
     async def _commit_all(self, district: str, queue: Queue) -> None:
         """Commit group after group, as long as any request waits.

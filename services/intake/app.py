@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -32,6 +32,7 @@ from intake.acceptor import AHEAD_US_MAX, Acceptor, ClockLeapt, clock_errors, no
 from intake.access_log import KEPT_FOR, WRITE_SECONDS
 from intake.api_keys import ApiKeys
 from intake.condition import ahead_sentence, intake_condition, intake_obstacles
+from intake.core.quiet_time import QuietTime
 from intake.inbound.consumer import LineConsumer
 from intake.ingest_endpoint import WAITING_MAX, Intake
 from intake.outcomes import Outcomes
@@ -85,6 +86,7 @@ class IntakeService(HostedService):
         )
         self._accesses = AccessStore(host.database)
         self._inbound: list[LineConsumer] = []
+        self._quiet_time = QuietTime()
         self._ahead: dict[str, LogOnce] = {}  # The districts that are ahead of the clock.
 
     def include_routes(self, app: FastAPI, key: str) -> None:
@@ -152,7 +154,7 @@ class IntakeService(HostedService):
         outages, log_once = self.host.outages("intake"), LogOnce(log, service="intake")
         while True:
             try:
-                await self._acceptor.tick()
+                await self._advance_time()
                 outages.end(TICK)
                 log_once.clear(TICK)
                 await self._log_districts_ahead()
@@ -171,7 +173,14 @@ class IntakeService(HostedService):
             await asyncio.sleep(min(seconds, LOOK_SECONDS))
             if due := self.host.due_shards(now_us()):
                 with suppress(GridcallError):  # The tick logs it.
-                    await self._acceptor.tick(due)
+                    await self._advance_time(due)
+
+    async def _advance_time(self, due: Collection[str] | None = None) -> None:
+        """Let time pass everywhere, or where a timer is `due`. Wake readers to whom it matters."""
+        for district, mark in (await self._acceptor.tick(due)).items():
+            is_news = self._quiet_time.is_news(district, mark)
+            if is_news or self.host.awaits_time(district, mark.watermark):
+                self.host.notifier.notify(self._log.name, district)
 
     async def _log_districts_ahead(self) -> None:
         """Log the districts whose time is ahead of the clock, and those that are no longer."""

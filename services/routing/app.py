@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eventlog.host import ServiceHost, StageService
+from eventlog.host import ServiceHost
 from eventlog.postgres.tables import columns_of, metadata_of
 from eventlog.program import Program
+from eventlog.stage_service import StageService
 from events.catalogue import PARKING
 from events.topology import DIRECTORY, WRITER
 from routing.contents import Contents

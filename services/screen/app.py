@@ -16,6 +16,7 @@ from eventlog.host import HostedService, ServiceHost
 from eventlog.peers import Directory, service_key_guard
 from eventlog.program import Program
 from eventlog.readiness import Obstacle, reasons
+from events.instants import Instant
 from events.topology import DIRECTORY, WRITER
 from httpedge.open_requests import OpenRequests
 from screen.core.case_file import LOGS
@@ -76,6 +77,10 @@ class ScreenService(HostedService):
         )
         self.screen.followers[shard] = follower
         self.host.start(follower.run())
+
+    def awaits_time(self, shard: str, now: Instant) -> bool:
+        follower = self.screen.followers.get(shard)
+        return follower is not None and follower.is_watched
 
     async def obstacles(self, *, named: bool = False) -> list[str]:
         followers = self.screen.followers

@@ -17,20 +17,23 @@ from eventlog.core.row import Head, Watermark
 from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
-from events.errors import GridcallError, Halted, Unavailable
+from eventlog.supervisor import SOURCE_POLL_SECONDS
+from events.errors import GridcallError, Unavailable
 from events.instants import BEGINNING, Instant
 from screen.core.case_file import LOGS
 from screen.core.fold import VERSION, ZONE
 from screen.model_writer import CAUSES, ModelWriter
 from screen.payloads import board_payload
-from screen.store import ModelStore, PageStore, ReadLog, StoredModel
+from screen.read_logs import check_generation, check_length, is_other, known_ends
+from screen.store import ModelStore, PageStore, StoredModel
 from screen.store.pages import Board
 
 NAME = "screen"  # With it begin the notifications of a model's commits.
-QUIET_SECONDS = 1.0  # The page gets a message this often even if nothing happens.
+QUIET_SECONDS = 1.0  # A page that is open gets a message this often even if nothing happens.
+WATCHED_SECONDS = 5.0  # A page that asked for something newer is open for at least so long.
 PAUSE_SECONDS = 0.1  # Between two looks at the logs, so that simultaneous rows are shown together.
 RENEWED_SECONDS = 1.0  # A commit renews the lease for three times as long.
-FOLLOWING_SECONDS = 10.0  # A look that takes longer than this is an outage.
+FOLLOWING_SECONDS = 15.0  # Without a look for so long there is an outage.
 STALLED_SECONDS = 3.0  # District time that has not passed for so long counts as late.
 
 BATCHES = 20  # At most, between two looks: another model of the district may be behind.
@@ -79,7 +82,7 @@ class Follower:
         self._ends: dict[str, int] = {}  # The last position at which each log was known to end.
         self._boards: dict[int, Board] = {}  # Of this version, by the step that a page has.
         self._advanced_at = monotonic()
-        self._read_at = -inf
+        self._read_at = self._asked_at = -inf
         self._newer = asyncio.Event()
         self._backoff = Backoff()
         self._outages = outages or Outages(log, NAME)
@@ -271,6 +274,11 @@ class Follower:
         """Tell if the logs were read a moment ago, perhaps not to their ends."""
         return monotonic() - self._read_at < FOLLOWING_SECONDS
 
+    @property
+    def is_watched(self) -> bool:
+        """True while a page is open, or somebody waits until a case is read."""
+        return monotonic() - self._asked_at < WATCHED_SECONDS
+
     def _wake_pages(self) -> None:
         self.version += 1
         self._boards = {}  # A board that is still being read belongs to the earlier ones.
@@ -278,13 +286,23 @@ class Follower:
         self._newer = asyncio.Event()
 
     async def _wait_for_rows(self, counts: Mapping[str, int]) -> None:
-        """Wait for a new row or commit, at most QUIET_SECONDS, and then for those close behind."""
+        """Wait for a new row or commit, and then for those close behind.
+
+        Without any, an open page gets a message once a second, and others look rarely.
+        """
         named = {(name, self.district): count for name, count in counts.items()}
-        await self.notifier.wait_for_any(named, QUIET_SECONDS)
+        seconds = QUIET_SECONDS if self.is_watched else SOURCE_POLL_SECONDS
+        await self.notifier.wait_for_any(named, seconds)
         await asyncio.sleep(PAUSE_SECONDS)
 
     async def wait_for_newer(self, version: int) -> None:
-        """Wait until there is more to show than at this version."""
+        """Wait until there is more to show than at this version.
+
+        The first who waits after a while wakes the follower, because it looks rarely.
+        """
+        was_watched, self._asked_at = self.is_watched, monotonic()
+        if not was_watched:
+            self.notifier.notify(NAME, self.district)
         if self.version <= version:
             await self._newer.wait()
 
@@ -341,46 +359,13 @@ class Follower:
         """Return the seconds by which `calls` is late, or since district time last passed."""
         last = self.watermarks[LOGS[-1]].watermark
         late = max(0, self.now - last) / 1e6 / self.speed if last > BEGINNING else 0
-        stalled = monotonic() - self._advanced_at
+        stalled = self._read_at - self._advanced_at
         return max(late, stalled if stalled > STALLED_SECONDS else 0)
 
 
 def own_models(models: Sequence[StoredModel]) -> list[StoredModel]:
     """Return the models of this version that are in use."""
     return [model for model in models if model.version == VERSION and model.state != "dropped"]
-
-
-def known_ends(heads: Mapping[str, Head]) -> dict[str, int]:
-    """Return the positions of heads up to which time has passed: no row is on its way to them."""
-    return {
-        name: head.mark.position for name, head in heads.items() if head.mark.watermark > BEGINNING
-    }
-
-
-def check_generation(name: str, read: ReadLog, head: Head) -> None:
-    """Raise Halted for a head that lags behind the model, which others have brought further."""
-    if head.generation.number < read.generation:
-        raise Halted(
-            f"{name} is known in generation {head.generation.number}, but {read.generation} was "
-            "read: once its head is read from its service again, this goes on by itself"
-        )
-
-
-def is_other(read: ReadLog, head: Head) -> bool:
-    """Return True for a log of another generation that has not all rows that were read."""
-    generation = head.generation
-    if generation.number == read.generation:
-        return False
-    return generation.previous != read.generation or generation.forked_at < read.position
-
-
-def check_length(name: str, read: ReadLog, head: Head) -> None:
-    """Raise Halted for a log that is shorter than what was read of it."""
-    if head.mark.position < read.position:
-        raise Halted(
-            f"{name} ends at {head.mark.position}, but {read.position} was read: "
-            "if its service folds it again, this goes on by itself"
-        )
 
 
 def served_model(models: Sequence[StoredModel]) -> StoredModel | None:

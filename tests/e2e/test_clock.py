@@ -72,6 +72,33 @@ def test_a_deadline_does_not_wait_for_the_next_tick(
     wait_until(lambda: bool(fetch_rows(database, MISSED)))
 
 
+def test_stages_of_a_quiet_district_learn_of_time_after_a_row_and_for_an_open_page(
+    city: tuple[str, str], processes: list[Process]
+) -> None:
+    """Neither the five seconds nor a look of their own comes in this test."""
+    database, key = city
+    never = (
+        "import intake.core.quiet_time as quiet; quiet.QUIET_US = 10**18;"
+        "import eventlog.supervisor as supervisor; supervisor.SOURCE_POLL_SECONDS = 3600"
+    )
+    start = "from gridcall.cli.main import entry; entry()"
+    process = Process(database, program=("-c", f"{never}; {start}"))
+    processes.append(process)
+    with client(process.url, key) as posting:
+        posting.post("/issues/grid", json=issue("Q-1"), headers=OUTCOME)
+        (accepted,) = fetch_rows(database, "SELECT max(ts) AS ts FROM intake.log")
+        wait_until(lambda: time_of_figures(database) > accepted["ts"])
+        with posting.stream("GET", "/screen/exampleville/live", auth=("page", key)) as page:
+            assert page.status_code == 200
+            (opened,) = fetch_rows(database, "SELECT intake.clock() AS now")
+            wait_until(lambda: time_of_figures(database) > opened["now"])
+
+
+def time_of_figures(database: str) -> int:
+    """Return the instant up to which figures can be computed. All stages have passed it on."""
+    return int(fetch_rows(database, "SELECT ts FROM assessment.shard")[0]["ts"])
+
+
 def test_an_action_expires_when_its_report_does_not_come_in_time_also_after_a_restart(
     city: tuple[str, str], processes: list[Process]
 ) -> None:

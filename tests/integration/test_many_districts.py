@@ -100,6 +100,22 @@ async def test_a_zombie_loses_its_own_district_alone(database: str) -> None:
         assert others == [Watermark(2, 9)] * len(OTHERS)
 
 
+async def test_one_statement_renews_the_leases_that_are_still_held(database: str) -> None:
+    async with open_database(database) as whole:
+        db = Counting(whole)
+        log = await lease_all(db)
+        await db.fetch(EXPIRE, FIRST)
+        assert await log_of(db, "b").lease(FIRST)
+        holder = await asyncpg.connect(database)
+        async with holder.transaction():
+            await holder.fetch(LOCK, OTHERS[0])
+            db.statements.clear()
+            assert await log.renew_all([*DISTRICTS, "nowhere"]) == set(OTHERS[1:])
+            assert len(db.statements) == 1
+        await holder.close()
+        assert await log.renew_all(OTHERS) == set(OTHERS)
+
+
 async def test_a_district_that_somebody_holds_delays_no_other(database: str) -> None:
     async with open_database(database) as db:
         log = await lease_all(db)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,7 +22,7 @@ from eventlog.core.log import Log
 from eventlog.core.row import Generation, Row
 from eventlog.notifier import Notifier
 from eventlog.postgres.generation import DatabaseCheck, cut
-from eventlog.postgres.log import PostgresLog
+from eventlog.postgres.log import Fence, PostgresLog
 from eventlog.postgres.migrate import open_server, run_on_sqlalchemy
 from eventlog.postgres.pool import PINNED, open_database
 from eventlog.postgres.statements import COMMIT, LATE, READ
@@ -33,7 +32,7 @@ from events.catalogue import VisitMade
 from events.errors import Conflict, Halted, Unavailable
 from events.topology import WRITER
 from gridcall.host.migrations import prepare
-from intake.acceptor import AHEAD_US_MAX, Acceptor
+from intake.acceptor import AHEAD_US_MAX, Acceptor, now_us
 from intake.item_codec import item_of
 from intake.store import IntakeStore
 from intake.tables import METADATA as INTAKE
@@ -152,13 +151,24 @@ async def test_a_lease_is_for_one_owner_until_it_runs_out_or_is_released(databas
         assert await other.lease(SHARD)
 
 
+async def test_a_lease_that_was_released_is_not_renewed(database: str) -> None:
+    async with open_log(database, "cases", "a") as one, open_log(database, "cases", "b") as other:
+        assert await one.lease(SHARD)
+        epoch = one.epoch(SHARD)
+        await one.release(SHARD)
+        one._fences[SHARD] = Fence(epoch, 0)  # The renewal was sent before.
+        assert await one.renew_all([SHARD]) == set()
+        assert await other.lease(SHARD)
+
+
 async def test_time_passes_early_only_where_a_timer_is_due(database: str) -> None:
     async with open_log(database) as log:
         for shard in ("due", "quiet"):
             await log.append(shard, [visit(1, 1)])
-        store, now = IntakeStore(log.database), time.time_ns() // 1000
-        assert await store.tick(["due"], 0, now, AHEAD_US_MAX) == ["due"]
-        assert await store.tick(None, 0, now, AHEAD_US_MAX) == ["due", "quiet"]
+        store, now = IntakeStore(log.database), now_us()
+        (early,) = (await store.tick(["due"], 0, now, AHEAD_US_MAX)).items()
+        assert early == ("due", await log.watermark("due"))
+        assert [*await store.tick(None, 0, now, AHEAD_US_MAX)] == ["due", "quiet"]
 
 
 async def test_two_acceptors_give_one_order(database: str) -> None:

@@ -158,6 +158,22 @@ async def test_a_follower_goes_on_after_an_outage(
     assert model.is_free, "who ends lets others write at once"
 
 
+async def test_a_page_wakes_a_follower_that_nobody_watched(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screen.follower.SOURCE_POLL_SECONDS", 3600.0)
+    follower = city.follower()
+    running = asyncio.create_task(follower.run())
+    async with asyncio.timeout(30):
+        await follower.notifier.wait_for_waiter("screen", CITY)
+        assert not follower.is_watched
+        for _ in range(2):  # The second message comes although nothing happened.
+            await follower.wait_for_newer(follower.version)
+            assert follower.is_watched
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 class Buffered(MemoryLog):
     """A log of which a new reader knows no row, until it says where it goes on: as over Kafka."""
 

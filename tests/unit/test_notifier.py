@@ -42,6 +42,14 @@ async def test_another_log_or_shard_wakes_nobody() -> None:
     await waiting
 
 
+async def test_a_reader_that_looks_while_all_are_woken_looks_again() -> None:
+    """Wake a reader that may have read before the rows that nobody announced."""
+    notifier = Notifier()
+    counts = counts_of(notifier)
+    notifier.notify_all()
+    await notifier.wait_for_any(counts, FOREVER)
+
+
 async def test_a_reader_that_waited_long_enough_leaves_no_waiter() -> None:
     notifier = Notifier()
     await notifier.wait_for_any(counts_of(notifier), 0)

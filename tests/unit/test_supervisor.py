@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from eventlog import supervisor
 from eventlog.condition import Replay
+from eventlog.leases import QuietLeases
 from eventlog.notifier import Notifier
 from eventlog.supervisor import ShardSupervisor
 from events.errors import Conflict
@@ -43,6 +44,9 @@ class LeasedLog:
         self.folded.append(folded)
         self.is_renewed.set()
 
+    async def renew_all(self, shards: Collection[str]) -> Collection[str]:
+        return () if self.has_other_owner.is_set() else shards
+
     async def release(self, shard: str) -> None:
         return
 
@@ -56,6 +60,7 @@ class SlowProcessor:
     batch = 1
     parked = 0
     position = 0
+    is_storing = False
 
     def __init__(self, log: LeasedLog) -> None:
         self.log = log
@@ -104,6 +109,23 @@ class Fenced(SlowProcessor):
         self.log.has_other_owner.set()
         self.has_stepped.set()
         raise Conflict("another owner")
+
+
+class Quiet(SlowProcessor):
+    """A processor to whose shard nothing comes. It finds another owner when it passes time on."""
+
+    def __init__(self, log: LeasedLog) -> None:
+        super().__init__(log)
+        self.looks = 0
+
+    async def step(self) -> int:
+        return 0
+
+    async def advance_time(self) -> None:
+        if self.log.has_other_owner.is_set():
+            raise Conflict("another owner")
+        self.looks += 1
+        self.has_stepped.set()
 
 
 class LostLease(LeasedLog):
@@ -155,11 +177,17 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "LEASE_POLL_SECONDS", 0.01)
 
 
+def supervisor_of(sink: Any, make: Any) -> ShardSupervisor:
+    """Return a supervisor whose quiet lease nobody renews."""
+    notifier = Notifier()
+    return ShardSupervisor("city", sink, notifier, make, QuietLeases(sink, notifier))
+
+
 @asynccontextmanager
 async def run_supervisor(processor: Any) -> AsyncIterator[ShardSupervisor]:
     """Run the supervisor of a processor for the length of the block."""
     sink: Any = processor.log
-    supervised = ShardSupervisor("city", sink, Notifier(), lambda: processor)
+    supervised = supervisor_of(sink, lambda: processor)
     running = asyncio.create_task(supervised.run())
     async with asyncio.timeout(HALF_A_MINUTE):
         yield supervised
@@ -212,7 +240,7 @@ async def test_what_was_known_of_a_shard_goes_with_the_shard() -> None:
         return processor
 
     sink: Any = log
-    shard = ShardSupervisor("city", sink, Notifier(), make)
+    shard = supervisor_of(sink, make)
     gc.disable()
     running = asyncio.create_task(shard.run())
     async with asyncio.timeout(HALF_A_MINUTE):
@@ -248,9 +276,37 @@ async def test_a_lease_is_renewed_while_a_step_takes_long(monkeypatch: pytest.Mo
     monkeypatch.setattr(supervisor, "RENEW_SECONDS", 0.01)
     sink: Any = LeasedLog()
     processor: Any = SlowProcessor(sink)
-    running = asyncio.create_task(
-        ShardSupervisor("city", sink, Notifier(), lambda: processor).run()
-    )
+    running = asyncio.create_task(supervisor_of(sink, lambda: processor).run())
     await asyncio.wait_for(processor.has_stepped.wait(), HALF_A_MINUTE)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_quiet_shard_is_left_alone_while_its_lease_is_renewed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "SOURCE_POLL_SECONDS", HALF_A_MINUTE * 2)
+    processor = Quiet(LeasedLog())
+    async with run_supervisor(processor) as shard:
+        await shard.notifier.wait_for_waiter("intake", "city")
+        for _ in range(9):
+            await shard.leases.renew()
+            await asyncio.sleep(0)
+        assert processor.looks == 1
+        shard.notifier.notify("intake", "city")
+        while processor.looks < 2:
+            await asyncio.sleep(0)
+
+
+async def test_a_quiet_shard_that_lost_its_lease_finds_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "SOURCE_POLL_SECONDS", HALF_A_MINUTE * 2)
+    processor = Quiet(LeasedLog())
+    async with run_supervisor(processor) as shard:
+        await shard.notifier.wait_for_waiter("intake", "city")
+        processor.log.has_other_owner.set()
+        await shard.leases.renew()
+        while shard.runner:
+            await asyncio.sleep(0)
+        assert shard.is_standby

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from eventlog.core.row import Draft, Sender
+from eventlog.leases import QuietLeases
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.migrate import database_comment, set_database_comment
@@ -137,16 +138,13 @@ class StageTasks(BackgroundTasks):
     def __init__(self, logs: Logs, district: str, batch: int) -> None:
         super().__init__()
         contents = Contents(IntakeStore(logs["intake"].database).contents)
-        self.supervisors = [
-            ShardSupervisor(
-                district,
-                logs[stages.sink],
-                logs[stages.sink].notifier,
-                partial(stages.processor, district, logs, batch),
-            )
-            for stages in pipeline(contents, contents.fetch)
-        ]
-        for supervisor in self.supervisors:
+        self.supervisors: list[ShardSupervisor] = []
+        for stages in pipeline(contents, contents.fetch):
+            sink, make = logs[stages.sink], partial(stages.processor, district, logs, batch)
+            leases = QuietLeases(sink, sink.notifier)
+            supervisor = ShardSupervisor(district, sink, sink.notifier, make, leases)
+            self.supervisors.append(supervisor)
+            self.start(leases.run())
             self.start(supervisor.run())
 
     def check(self) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -226,6 +226,16 @@ class PostgresLog:
         """
         if not await self._fetch(sql.RENEW, shard, self._fences[shard].epoch, seconds, folded):
             raise Conflict(f"{self.name}/{shard} has another owner")
+
+    async def renew_all(self, shards: Collection[str]) -> set[str]:
+        """Stay the owner of several shards. Returns those whose leases are renewed.
+
+        A shard that another transaction holds is left out.
+        """
+        epochs = {shard: self._fences[shard].epoch for shard in shards if shard in self._fences}
+        leases = [*epochs], [*epochs.values()]
+        renewed = await self._fetch(sql.RENEW_ALL, LEASE_SECONDS, *leases, is_shared=True)
+        return {record["shard"] for record in renewed}
 
     async def release(self, shard: str) -> None:
         """Let others own a shard at once."""

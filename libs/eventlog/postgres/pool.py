@@ -126,7 +126,7 @@ async def listen(url: str, notifier: Notifier, own: Collection[int] = ()) -> Non
     """Notify readers of the commits of other processes, until cancelled.
 
     `own` are the sessions of this process: it has notified of their commits already. While the
-    database is unavailable no notification comes, and readers look by themselves.
+    database is unavailable no notification comes. After that all readers look.
     """
 
     def notify(connection: object, session: int, channel: str, payload: object) -> None:
@@ -141,6 +141,7 @@ async def listen(url: str, notifier: Notifier, own: Collection[int] = ()) -> Non
                 lost = asyncio.Event()
                 connection.add_termination_listener(lambda *_, lost=lost: lost.set())
                 await connection.add_listener(CHANNEL, notify)
+                notifier.notify_all()
                 backoff.reset()
                 await lost.wait()
             finally:

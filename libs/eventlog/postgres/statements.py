@@ -114,6 +114,16 @@ UPDATE {schema}.shard SET leased_until = clock_timestamp() + make_interval(secs 
   folded = greatest(folded, $4)
 WHERE shard = $1 AND epoch = $2 RETURNING epoch
 """
+# A lease that was released is not renewed: its end may overtake a renewal.
+RENEW_ALL = """
+WITH call AS (
+  SELECT s.shard, call.epoch FROM unnest($2::text[], $3::bigint[]) AS call (name, epoch)
+  JOIN {schema}.shard s ON s.shard = call.name {lock}
+)
+UPDATE {schema}.shard s SET leased_until = clock_timestamp() + make_interval(secs => $1)
+FROM call WHERE s.shard = call.shard AND s.epoch = call.epoch AND leased_until > '-infinity'
+RETURNING s.shard
+"""
 RELEASE = """
 UPDATE {schema}.shard SET leased_until = '-infinity' WHERE shard = $1 AND epoch = $2
 """
@@ -130,5 +140,6 @@ STATEMENTS = (
     MAKE,
     LEASE,
     RENEW,
+    RENEW_ALL,
     RELEASE,
 )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from eventlog.core.row import Watermark
 from eventlog.postgres.columns import text_lines
 from events.errors import Unusable
 from events.instants import Instant
@@ -22,7 +23,7 @@ SELECT * FROM intake.accept(string_to_array($1, E'\\n'), $2::text::int[],
   string_to_array($3, ','), $4::text::uuid[], string_to_array($5, ','),
   string_to_array($6, E'\\n'), string_to_array($7, E'\\n'), string_to_array($8, E'\\n'), $9, $10)
 """
-TICK = "SELECT shard FROM intake.tick($1, $2, $3, $4)"
+TICK = "SELECT shard, pos, ts FROM intake.tick($1, $2, $3, $4)"
 INPUTS = "SELECT pos, type, data FROM intake.log WHERE shard = $1 AND pos = ANY ($2)"
 IDENTITY = """
 SELECT i.id, i.shard, i.pos, i.ts, k.key
@@ -63,13 +64,13 @@ class InputStore(Store):
 
     async def tick(
         self, districts: Sequence[str] | None, idle_us: int, now: Instant, ahead_us_max: int
-    ) -> list[str]:
+    ) -> dict[str, Watermark]:
         """Let time pass in those of some districts, or of all, that were idle for so long.
 
-        Returns them.
+        Returns their watermarks.
         """
         rows = await self._database.fetch(TICK, districts, idle_us, now, ahead_us_max)
-        return [row["shard"] for row in rows]
+        return {district: Watermark(position, time) for district, position, time in rows}
 
     async def find_by_code(self, code: str) -> StoredIdentity | None:
         """Return the input of a tracking code. Raises Unusable without the right key."""

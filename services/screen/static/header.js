@@ -4,7 +4,8 @@ import { formatClock, formatDate } from "./district_time.js";
 import { byId, setClass, setText, setTitle } from "./dom.js";
 import { formatCount, LANGUAGE, words } from "./words.js";
 
-const BEHIND_SECONDS = 5;
+// A page that opens finds a quiet district up to 6 s behind, for a second.
+const BEHIND_SECONDS = 7;
 
 export function showTotals(totals) {
   for (const [name, value] of Object.entries(totals)) {
