@@ -55,7 +55,8 @@ def test_intake_and_its_peer_are_measured_with_single_issues_and_arrays(
 
 def test_decisions_and_replay_are_measured_beside_eventsourcing(server: PostgresServer) -> None:
     lines = measure(server, {1: 5, 100: 200}, rounds=1)
-    assert len(lines) == 3
+    kinds = ["1 in a commit", "100 in a commit", "rows replayed", "rows replayed and states stored"]
+    assert [kind in line.name for kind, line in zip(kinds, lines, strict=True)] == [True] * 4
     assert all(is_measured(line) for line in lines)
 
 
