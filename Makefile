@@ -16,7 +16,7 @@ PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/pytest -m "not long" --hypothesis-
 TOOL = PYTHONPATH=libs:services:. $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up-kafka kafka broker peers
+.PHONY: help setup run up-kafka kafka broker peers promtool
 .PHONY: check fmt unit contract integration e2e mutation test test-long
 .PHONY: chaos bench growth soak hostile docs golden lock clean
 
@@ -72,6 +72,11 @@ peers:
 	  echo "skipped: the tests of benchmarks need the packages of benchmarks/peers, and Maven." \
 	  "Is there a network? Then run: make peers"
 
+# It lints metrics, and tests the rules of alerts.
+promtool:
+	@deploy/prometheus/promtool fetch || echo "skipped: the tests of metrics need promtool." \
+	  "Run: apt-get update, then make promtool"
+
 check: setup ## ruff, mypy --strict, import contracts, language, documents that match the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
@@ -82,6 +87,8 @@ check: setup ## ruff, mypy --strict, import contracts, language, documents that 
 	  { echo "docs/events.md is old: make docs"; exit 1; }
 	@$(TOOL) tools.action_reference | diff -u docs/actions.md - || \
 	  { echo "docs/actions.md is old: make docs"; exit 1; }
+	@$(TOOL) tools.metric_reference | diff -u docs/metrics.md - || \
+	  { echo "docs/metrics.md is old: make docs"; exit 1; }
 	@$(TOOL) tools.asyncapi | diff -u docs/asyncapi.json - || \
 	  { echo "docs/asyncapi.json is old: make docs"; exit 1; }
 
@@ -97,7 +104,7 @@ unit: setup ## tests without database, broker or network: seconds (EXAMPLES=thor
 contract: setup broker ## one suite for every kind of log, and for every published format
 	$(PYTEST) tests/contract
 
-integration: setup broker peers ## parts with a real Postgres and Kafka (GRIDCALL_DATA: real data)
+integration: setup broker peers promtool ## parts with real servers (GRIDCALL_DATA: real data)
 	$(PYTEST) tests/integration
 
 e2e: setup broker ## the whole system as its users start it, with a real browser
@@ -107,10 +114,11 @@ mutation: setup ## remove each rule of the logs, and see that something notices
 	$(PYTEST) tests/mutation
 
 # Each tier has servers of its own. One at a time leaves a core idle. The two longest begin.
-test: setup broker peers ## all tiers, two at a time, with many examples of each property
+test: setup broker peers promtool ## all tiers, two at a time, with many examples of each property
 	@echo "Two tiers run at a time, and the output of each comes at its end: ten minutes in all."
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target \
-	  --old-file=broker --old-file=peers EXAMPLES=thorough e2e integration contract mutation unit
+	  --old-file=broker --old-file=peers --old-file=promtool EXAMPLES=thorough \
+	  e2e integration contract mutation unit
 
 test-long: setup ## the campaigns: a whole real year in every batch size
 	$(BIN)/pytest -m long
@@ -148,9 +156,10 @@ hostile: setup ## strangers of every kind for an hour (SECONDS=3600) beside a go
 golden: setup ## add a golden line for each event that has none
 	@PYTHONPATH=libs:. $(BIN)/python -m tools.golden
 
-docs: setup ## make docs/events.md, docs/actions.md and docs/asyncapi.json
+docs: setup ## make docs/events.md, actions.md, metrics.md and asyncapi.json
 	@$(TOOL) tools.event_reference > docs/events.md
 	@$(TOOL) tools.action_reference > docs/actions.md
+	@$(TOOL) tools.metric_reference > docs/metrics.md
 	@$(TOOL) tools.asyncapi > docs/asyncapi.json
 
 lock: ## pin the newest dependencies by hash (needs uv)
@@ -159,4 +168,5 @@ lock: ## pin the newest dependencies by hash (needs uv)
 
 clean: ## remove what was made here, and the demo
 	rm -rf .venv .venv-peers .gridcall out $(STREAMS) deploy/kafka/target deploy/kafka/run
+	rm -rf deploy/prometheus/target
 	rm -rf tests/contract/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

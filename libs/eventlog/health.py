@@ -5,7 +5,7 @@ Probes are open and name no district. All else asks for the services' shared key
 
 from __future__ import annotations
 
-import time
+import asyncio
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -13,13 +13,13 @@ from starlette.responses import JSONResponse, Response
 from eventlog.condition import Condition, Finding, amend, encode_conditions
 from eventlog.host import ServiceHost
 from eventlog.lag import lag_of
+from eventlog.measures import measure
 from eventlog.peers import has_service_key, service_key_guard
 from eventlog.postgres.generation import NewGeneration
 from events.errors import GridcallError, Unavailable
-from events.instants import Instant
-from httpedge import metrics
 from httpedge.problems import Problem
 from httpedge.responses import problem_response
+from httpedge.telemetry import exposition
 
 JSON = "application/json"
 
@@ -78,6 +78,7 @@ def probe_routes(host: ServiceHost, key: str) -> APIRouter:
 def operator_routes(host: ServiceHost, key: str) -> APIRouter:
     """Return the routes that name districts, for gridcall's own tools. `key` opens them."""
     router = APIRouter(include_in_schema=False, dependencies=[service_key_guard(key)])
+    measuring = asyncio.Lock()  # A second measurement would begin by clearing the gauges.
 
     @router.get("/lag")
     async def lag() -> Response:
@@ -88,8 +89,10 @@ def operator_routes(host: ServiceHost, key: str) -> APIRouter:
 
     @router.get("/metrics")
     async def prometheus() -> Response:
-        await measure(host)
-        return metrics.metrics_response()
+        async with measuring:
+            await measure(host)
+            body, media = exposition()
+        return Response(body, media_type=media)
 
     @router.get("/condition")
     async def condition() -> Response:
@@ -120,41 +123,3 @@ def unavailable(fault: Unavailable) -> Response:
     """Return 503 and the reason."""
     problem = Problem(503, "away", f"{fault.about} is unavailable", str(fault))
     return problem_response(problem, "")
-
-
-async def measure(host: ServiceHost) -> None:
-    """Set the gauges of all shards. What cannot be read now has no value."""
-    for gauge in metrics.SHARD_GAUGES:
-        gauge.clear()
-    conditions = []
-    for service in host.services:
-        try:
-            conditions.append(await service.condition(with_parked=False))
-        except GridcallError:
-            continue
-        for labels, processor in service.processors().items():
-            metrics.PARKED.labels(*labels).set(processor.parked)
-            metrics.NOT_STORED.labels(*labels).set(processor.rows_after_checkpoint)
-    clocks = [condition.clock for condition in conditions if condition.clock]
-    for condition in conditions:
-        measure_shards(condition, clocks[0] if clocks else time.time_ns() // 1000)
-    try:
-        lag = await lag_of(host)
-    except GridcallError:
-        return
-    for kind, places in lag.items():
-        for place, rows in places.items():
-            metrics.LAG.labels(kind, *place.split("/", 1)).set(rows)
-
-
-def measure_shards(condition: Condition, now: Instant) -> None:
-    """Set the gauges of the shards of one log. `now` is the districts' time."""
-    for state in condition.shards:
-        metrics.TIME_BEHIND.labels(condition.log, state.shard).set((now - state.time) / 1e6)
-        if condition.stage:
-            metrics.SHARD_OWNED.labels(condition.log, state.shard).set(bool(state.owner))
-            metrics.SHARD_HALTED.labels(condition.log, state.shard).set(bool(state.halted))
-            if state.owner:
-                metrics.REPLAYED.labels(condition.log, state.shard).set(1)
-    for replay in condition.replays:
-        metrics.REPLAYED.labels(*replay.name.split("/", 1)).set(replay.percent / 100)

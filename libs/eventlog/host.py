@@ -28,7 +28,6 @@ from eventlog.peers import Directory, Peers, service_key_guard
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, listen
-from eventlog.supervisor import Processor
 from events.errors import Unavailable
 from events.instants import Instant
 from httpedge.open_requests import OpenRequests
@@ -130,6 +129,10 @@ class ServiceHost:
     def outages(self, service: str) -> Outages:
         """Return the outages of a service of this process."""
         return self._outages.setdefault(service, Outages(log, service))
+
+    def unavailable_neighbours(self) -> set[str]:
+        """Return the neighbours of which this process meets an outage."""
+        return set().union(*(each.neighbours for each in self._outages.values()))
 
     def replays(self) -> list[Replay]:
         """Return the replays that go on in this process."""
@@ -265,9 +268,8 @@ class HostedService:
         """Return the replays that go on in this process."""
         return []
 
-    def processors(self) -> Mapping[tuple[str, str], Processor]:
-        """Return the processor of each log and shard that this process owns."""
-        return {}
+    async def measure(self) -> None:
+        """Set the gauges of what only this service knows. Raises Unavailable."""
 
     def due_shards(self, now: Instant) -> Collection[str]:
         """Return the shards in which a timer is due that a stage of this service keeps."""

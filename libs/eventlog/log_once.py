@@ -101,6 +101,11 @@ class Outages:
         self._later = later
         self._outages: dict[str, Outage] = {}
 
+    @property
+    def neighbours(self) -> set[str]:
+        """The neighbours that are unavailable now."""
+        return {about for about, outage in self._outages.items() if outage.tasks}
+
     def begin(self, task: str, fault: Unavailable) -> None:
         """Note that a task met a neighbour that is unavailable."""
         outage = self._outages.get(fault.about)

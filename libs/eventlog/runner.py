@@ -15,6 +15,7 @@ from eventlog.input_order import InputOrder
 from eventlog.shared_values import SharedValues
 from events.errors import Conflict
 from events.instants import BEGINNING, Instant
+from httpedge.telemetry import batch_time, count_events
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -164,13 +165,19 @@ class Runner(Generic[S, R]):
         await self.fetch(rows)
         if self._checkpoints:
             await self._checkpoints.prepare(rows)
+        if rows:
+            with batch_time(self.sink.name, "decide"):
+                await self._apply_in_parts(rows)
+        return len(rows)
+
+    async def _apply_in_parts(self, rows: Sequence[Row]) -> None:
+        """Apply a batch, and let others work in between."""
         for start in range(0, len(rows), PART):
             self._decided += await self._apply(rows[start : start + PART])
-            self._progress = stage.progress
-            if stage.blocked:
+            self._progress = self.stage.progress
+            if self.stage.blocked:
                 break  # What was decided is committed first; the next step raises.
             await asyncio.sleep(0)
-        return len(rows)
 
     async def _apply(self, rows: Sequence[Row]) -> list[Row]:
         """Apply rows. What the stage turns out to need is loaded, and it goes on."""
@@ -254,8 +261,10 @@ class Runner(Generic[S, R]):
         if not rows:
             return
         try:
-            await self.sink.commit(self.stage.shard, rows, progress)
+            with batch_time(self.sink.name, "commit"):
+                await self.sink.commit(self.stage.shard, rows, progress)
         except BaseException:
             self.stage.stop()
             self._decided.clear()
             raise
+        count_events(self.sink.name, (row.event for row in rows))

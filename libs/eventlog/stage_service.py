@@ -17,6 +17,7 @@ from eventlog.readiness import Obstacle, reasons
 from eventlog.supervisor import Processor, ShardSupervisor
 from events.instants import Instant
 from events.registry import Parking
+from httpedge.telemetry import NOT_STORED, PARKED
 
 LATE_SECONDS = 30.0  # A stage that is started again needs less than this.
 
@@ -137,12 +138,11 @@ class StageService(HostedService):
             return False
         return await processor.order.time(head.shard) - head.time >= late_us
 
-    def processors(self) -> Mapping[tuple[str, str], Processor]:
-        return {
-            (self.sink.name, shard): supervisor.runner
-            for shard, supervisor in self.supervisors.items()
-            if supervisor.runner
-        }
+    async def measure(self) -> None:
+        for shard, supervisor in self.supervisors.items():
+            if runner := supervisor.runner:
+                PARKED.labels(self.sink.name, shard).set(runner.parked)
+                NOT_STORED.labels(self.sink.name, shard).set(runner.rows_after_checkpoint)
 
 
 def is_due(supervisor: ShardSupervisor, now: Instant) -> bool:

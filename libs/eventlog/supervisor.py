@@ -23,6 +23,7 @@ from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
 from events.errors import Conflict, GridcallError, Unavailable
 from events.instants import Instant
+from httpedge.telemetry import OWNER_CHANGES
 
 LEASE_POLL_SECONDS = 0.2  # Nothing announces that a lease ran out.
 # A reader looks by itself this often, in case a notification was lost. Intake's clock notifies the
@@ -201,6 +202,7 @@ class ShardSupervisor:
         try:
             await self._renew_during(processor.replay())
             await self.sink.renew(self.shard, folded=processor.position)
+            OWNER_CHANGES.labels(self.sink.name, self.shard).inc()
         finally:
             self._replaying = None
         gc.freeze()  # The state lives long: the collector would look at all of it again and again.

@@ -12,6 +12,8 @@ GridcallError
 Any other error of a decider is a fault of one case: the case is parked, and the shard goes on.
 """
 
+DATABASE = "the database"  # As outages name it.
+
 
 class GridcallError(Exception):
     """The root: every error that gridcall raises on purpose."""
@@ -37,7 +39,7 @@ class Unavailable(GridcallError):
     `about` names the neighbour that is unavailable: the database, Kafka, or another service.
     """
 
-    def __init__(self, sentence: str = "", about: str = "the database") -> None:
+    def __init__(self, sentence: str = "", about: str = DATABASE) -> None:
         super().__init__(sentence)
         self.about = about
 

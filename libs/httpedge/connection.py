@@ -27,11 +27,11 @@ from httpedge.framing import (
     split_target,
 )
 from httpedge.incidents import Incidents
-from httpedge.metrics import CONNECTIONS
 from httpedge.problems import Problem, too_soon
 from httpedge.request_body import REQUEST_BYTES_MAX
 from httpedge.request_parser import RequestParser
 from httpedge.responses import problem_response
+from httpedge.telemetry import CONNECTIONS
 
 PIPELINED_MAX = 16  # Requests that came in one piece and wait for their turn.
 LATE = Problem(408, "slow", "Too slow", "The head of the request did not come in time.")

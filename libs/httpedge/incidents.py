@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections import Counter
 
-from httpedge.metrics import CONNECTIONS_ENDED
+from httpedge.telemetry import CONNECTIONS_ENDED
 
 REPORT_SECONDS = 60.0
 FAULTS_MAX = 10  # Places with a fault whose traceback is written within REPORT_SECONDS.

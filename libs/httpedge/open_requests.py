@@ -17,9 +17,9 @@ from starlette.types import Receive
 
 from events.errors import Unavailable
 from httpedge.caller import caller_of
-from httpedge.metrics import REQUESTS_OPEN
 from httpedge.problems import Problem
 from httpedge.shares import Shares
+from httpedge.telemetry import REQUESTS_OPEN
 
 OPEN_MAX = 500
 # A key may be remembered for so long too: after both, its requests have ended within a second.

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from httpedge.items import JSON, NDJSON
-from httpedge.metrics import REQUESTS_REFUSED
 from httpedge.problems import FieldError, Problem
+from httpedge.telemetry import REQUESTS_REFUSED
 
 PROBLEM = "application/problem+json"
 PROBLEM_HEADERS: dict[int, dict[str, str]] = {

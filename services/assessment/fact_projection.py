@@ -20,6 +20,7 @@ from eventlog.core.versions import foldable
 from eventlog.input_order import checked_mark
 from eventlog.postgres.log import PostgresLog
 from events.catalogue import PoliciesAdopted
+from httpedge.telemetry import batch_time
 
 FEW = 1_000  # Rows: after fewer, the projection rests,
 REST_SECONDS = 0.25  # because half of what comes meanwhile speaks of the same facts.
@@ -66,7 +67,9 @@ class FactProjection:
             name: await log.read(self.district, self.read[name], self.batch)
             for name, log in self.logs.items()
         }
-        await self._merge({name: foldable(rows) for name, rows in batches.items() if rows})
+        if any(batches.values()):
+            with batch_time(self.sink.name, "merge"):
+                await self._merge({name: foldable(rows) for name, rows in batches.items() if rows})
         most = max(map(len, batches.values()))
         self._rests_until = monotonic() + REST_SECONDS if 0 < most < min(FEW, self.batch) else 0.0
         return most
@@ -82,8 +85,6 @@ class FactProjection:
 
     async def _merge(self, batches: Mapping[str, Sequence[Row]]) -> None:
         """Merge batches of rows, at most one of each log, in one statement."""
-        if not batches:
-            return
         facts: dict[Key, Fact] = {}
         for rows in batches.values():
             for start in range(0, len(rows), PART):

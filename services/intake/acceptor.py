@@ -20,6 +20,7 @@ from eventlog.postgres.pool import Database
 from eventlog.postgres.shared_statements import SharedStatements
 from events.errors import GridcallError, Unavailable, Unusable
 from events.instants import Instant
+from httpedge.telemetry import batch_time
 from intake.core.submission import Item
 from intake.districts import UnknownDistrict
 from intake.item_codec import newest_content
@@ -175,6 +176,10 @@ class Acceptor:
         finally:
             del pending  # A fault has this frame in its traceback, and the answer has the fault.
 
+    def count_waiting(self) -> dict[str, int]:
+        """Return how many items of each district wait for their commit, or are in one."""
+        return {district: queue.items for district, queue in self._queues.items()}
+
     async def drain(self) -> None:
         """Wait until every request that was taken is answered."""
         while self._tasks:
@@ -258,7 +263,9 @@ class Acceptor:
         """
         records = defaultdict[str, list[asyncpg.Record]](list)
         with clock_errors():
-            for record in await self._store.accept(items, now_us(), AHEAD_US_MAX):
+            with batch_time("intake", "commit"):
+                accepted = await self._store.accept(items, now_us(), AHEAD_US_MAX)
+            for record in accepted:
                 records[record["shard"]].append(record)
         return records
 

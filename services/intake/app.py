@@ -28,6 +28,7 @@ from events.errors import GridcallError, Unavailable
 from events.topology import DIRECTORY, SERVICE, WRITER
 from httpedge.open_requests import OpenRequests
 from httpedge.rate_limit import RateLimit
+from httpedge.telemetry import QUEUED
 from intake.acceptor import AHEAD_US_MAX, Acceptor, ClockLeapt, clock_errors, now_us
 from intake.access_log import KEPT_FOR, WRITE_SECONDS
 from intake.api_keys import ApiKeys
@@ -144,6 +145,10 @@ class IntakeService(HostedService):
 
     async def obstacles(self, *, named: bool = False) -> list[str]:
         return await intake_obstacles(self.host.database)
+
+    async def measure(self) -> None:
+        for district, items in self._acceptor.count_waiting().items():
+            QUEUED.labels("inputs", self._log.name, district).set(items)
 
     async def drain(self) -> None:
         await self._acceptor.drain()

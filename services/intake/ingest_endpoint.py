@@ -23,7 +23,6 @@ from events.errors import Unavailable
 from httpedge.addresses import client_network
 from httpedge.items import JSON, NDJSON, media_type, split_items
 from httpedge.memory_budget import MemoryBudget
-from httpedge.metrics import ITEMS_REFUSED
 from httpedge.open_requests import OpenRequests
 from httpedge.prefer import preferred_wait
 from httpedge.problems import Problem, too_soon
@@ -31,6 +30,7 @@ from httpedge.rate_limit import RateExceeded, RateLimit
 from httpedge.request_body import read_body
 from httpedge.responses import http_problem, json_response, problem_response
 from httpedge.strict_json import ITEM_BYTES_MAX
+from httpedge.telemetry import ITEMS_REFUSED
 from httpedge.turns import Turns
 from intake.acceptor import Acceptor
 from intake.api_keys import ApiKey, ApiKeys
@@ -39,7 +39,14 @@ from intake.conflicts import conflict, explain_conflict
 from intake.core.submission import Item
 from intake.outcomes import Outcomes
 from intake.refusals import FAULT, REFUSALS, to_problem
-from intake.results import Outcome, Result, outcome_of, result_of
+from intake.results import (
+    Outcome,
+    Result,
+    count_accepted,
+    count_refused,
+    outcome_of,
+    result_of,
+)
 from intake.store import IntakeStore
 from intake.submissions import ActionSubmission, IssueSubmission, Submission
 from intake.tracking import NoTracker, Tracker
@@ -48,7 +55,6 @@ COMMIT_ITEMS_MAX = 500  # Of one request in a commit: others would wait behind m
 LISTED_MAX = 100  # Refused items of a request whose errors are listed; beyond, a program is wrong.
 WAIT_SECONDS_MAX = 10
 WAITING_MAX = 200  # Senders who wait for an outcome; each looks at every event of its district.
-ACTIONS = "actions"  # Beside the four lines, for the rate of a key.
 PATH = re.compile("/actions|/issues/(?P<line>[^/]+)")
 
 
@@ -128,7 +134,7 @@ async def post(intake: Intake, request: Request) -> Response:
     submission = await authorized_submission(request, intake.keys)
     content_type = request.header(b"content-type")
     media = media_type(content_type)
-    name = submission.key.id, request.line or ACTIONS
+    name = submission.key.id, submission.name
     spend(intake.rates, name)
     with intake.budget.request(submission.key.id) as reserve:
         body = await read_body(request.receive, request.headers, reserve)
@@ -189,8 +195,12 @@ async def read_single(
     if len(body) <= ITEM_BYTES_MAX:
         with suppress(Problem):  # Of a body that is not one object, splitting says more.
             return submission.read(body)
-    (item,) = await split_in_turn(intake, body, content_type)
-    return submission.read(item)
+    try:
+        (item,) = await split_in_turn(intake, body, content_type)
+        return submission.read(item)
+    except Problem:
+        count_refused(submission.name)
+        raise
 
 
 async def accept_single(
@@ -199,6 +209,7 @@ async def accept_single(
     """Accept one item: 202 if it is new, 200 if it is a repeat or has its outcome, else 409."""
     district = submission.key.district
     (accepted,) = await intake.acceptor.accept(district, [item])
+    count_accepted(submission.name, [accepted])
     if not accepted.same:
         raise await explain_conflict(intake.store, submission.key, item, accepted, reference)
     result = result_of(accepted, reference)
@@ -270,12 +281,14 @@ async def accept_many(
         try:
             readable.append((number, *submission.read(body)))
         except Problem as problem:
+            count_refused(submission.name)
             results.refuse(number, problem)
 
     await intake.turns.for_each(items, read)
     for start in range(0, len(readable), COMMIT_ITEMS_MAX):
         part = readable[start : start + COMMIT_ITEMS_MAX]
         group = await intake.acceptor.accept(submission.key.district, [item for _, item, _ in part])
+        count_accepted(submission.name, group)
         for (number, item, reference), accepted in zip(part, group, strict=True):
             if accepted.same:
                 results.accept(number, result_of(accepted, reference))

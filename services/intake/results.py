@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,6 +23,7 @@ from events.catalogue import (
 )
 from events.instants import rfc3339
 from events.registry import latest, type_name
+from httpedge.telemetry import INPUTS
 from intake.acceptor import Accepted
 
 HEX_ID = "^[0-9a-f]{32}$"
@@ -155,6 +157,24 @@ def status_of(tracked: Tracked) -> CaseStatus:
         rfc3339(changed),
         rfc3339(tracked.as_of),
     )
+
+
+def count_accepted(line: str, accepted: Iterable[Accepted]) -> None:
+    """Count inputs of a line that could be read, by what became of them."""
+    for outcome, number in Counter(map(what_became_of, accepted)).items():
+        INPUTS.labels(line, outcome).inc(number)
+
+
+def what_became_of(accepted: Accepted) -> str:
+    """Return the word for an input that could be read, as metrics have it."""
+    if accepted.fresh:
+        return "accepted"
+    return "repeated" if accepted.same else "conflicting"
+
+
+def count_refused(line: str) -> None:
+    """Count an input of a line that cannot be read."""
+    INPUTS.labels(line, "refused").inc()
 
 
 def result_of(accepted: Accepted, reference: str) -> Result:

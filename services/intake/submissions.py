@@ -14,12 +14,19 @@ from intake.item_codec import item_of
 from intake.parsing.action import parse_action
 from intake.parsing.issue import parse_issue
 
+ACTIONS = "actions"
+
 
 class IssueSubmission(NamedTuple):
     """Issues of a line."""
 
     key: ApiKey
     line: Line
+
+    @property
+    def name(self) -> str:
+        """The line, for the rate of a key and for metrics."""
+        return self.line
 
     def read(self, item: bytes) -> tuple[Item, str]:
         """Return an issue as the acceptor takes it, and its reference. Raises Problem."""
@@ -39,6 +46,11 @@ class ActionSubmission(NamedTuple):
     """Actions of people."""
 
     key: ApiKey
+
+    @property
+    def name(self) -> str:
+        """The word beside the four lines, for the rate of a key and for metrics."""
+        return ACTIONS
 
     def read(self, item: bytes) -> tuple[Item, str]:
         """Return an action as the acceptor takes it, and its reference. Raises Problem."""

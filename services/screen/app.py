@@ -19,6 +19,7 @@ from eventlog.readiness import Obstacle, reasons
 from events.instants import Instant
 from events.topology import DIRECTORY, WRITER
 from httpedge.open_requests import OpenRequests
+from httpedge.telemetry import OPEN_CALLS
 from screen.core.case_file import LOGS
 from screen.follower import Follower
 from screen.routes import Screen, screen_routes, tracking_routes
@@ -94,6 +95,10 @@ class ScreenService(HostedService):
     def replays(self) -> list[Replay]:
         followers = self.screen.followers.values()
         return [follower.replay for follower in followers if follower.replay]
+
+    async def measure(self) -> None:
+        for (district, level), number in (await self._pages.open_calls()).items():
+            OPEN_CALLS.labels(district, level).set(number)
 
     async def condition(self, *, with_parked: bool = True) -> Condition:
         findings = [

@@ -10,6 +10,7 @@ from eventlog.core.row import Head, Row
 from eventlog.core.versions import foldable
 from events.instants import LATEST, Instant
 from events.topology import SERVICE, WRITER
+from httpedge.telemetry import batch_time
 from screen.core.case_file import LOGS
 from screen.core.fold import Fold, concerned_cases
 from screen.store import ModelStore, StoredModel
@@ -52,7 +53,8 @@ class ModelWriter:
                 self._unread[name] = foldable(rows)
         ready = self._ready_rows(heads)
         if count := sum(map(len, ready.values())):
-            await self._fold(ready)
+            with batch_time("screen", "fold"):
+                await self._fold(ready)
         return count
 
     def goes_on_from(self, model: StoredModel) -> bool:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -18,9 +19,11 @@ from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import open_database
 from events.topology import WRITER
 from gridcall.verify import verify
+from httpedge.telemetry import METRICS
 from tests.harness.commands import environment, run_on_database
 from tests.harness.exampleville import issue
 from tests.harness.live import adopt_exampleville, client
+from tests.harness.metrics import lint, names_in, value_of
 from tests.harness.separate_services import SERVICES, SeparateServices, separate_services
 from tests.harness.waiting import wait_until
 
@@ -58,6 +61,37 @@ def test_a_program_without_its_settings_names_the_first_thing_to_do(service: str
     assert "exception" not in line, "a sentence, and no traceback"
 
 
+def kafka_of(system: SeparateServices) -> set[float | None]:
+    """Return what services say of Kafka: 1 while it is available, and 0 in an outage.
+
+    The screen only reads: it asks the writers, and meets no outage.
+    """
+    return {
+        value_of(
+            system.get(service, "/metrics").text, "gridcall_neighbour_available", neighbour="kafka"
+        )
+        for service in SERVICES[:-1]
+    }
+
+
+def assert_that_all_serve_the_same_metrics(system: SeparateServices) -> None:
+    """Assert that each service serves all that is declared, and what only it can measure."""
+    served = {service: system.get(service, "/metrics").text for service in SERVICES}
+    for metrics in served.values():
+        assert {metric.name.removesuffix("_total") for metric in METRICS} <= names_in(metrics)
+        assert lint(metrics) == ""
+    assert kafka_of(system) == {1}
+    batches = partial(value_of, name="gridcall_batch_seconds_count")
+    assert batches(served["intake"], log="intake", work="publish")
+    assert batches(served["routing"], log="cases", work="publish")
+    assert batches(served["screen"], log="screen", work="fold")
+    queue = {"queue": "received", "log": "intake", "district": "exampleville"}
+    assert value_of(served["routing"], "gridcall_queue_items", **queue) == 0
+    intake = partial(value_of, name="gridcall_neighbour_available", neighbour="intake")
+    assert intake(served["routing"]) == 1
+    assert intake(served["intake"]) is None, "it is no neighbour of its own"
+
+
 @pytest.mark.usefixtures("broker")
 def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) -> None:
     with separate_services(postgres, tmp_path) as system:
@@ -74,11 +108,13 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
             assert {line.split()[0] for line in system.run("doctor").stdout.splitlines()} == {
                 "database", "clock", "districts", *SERVICES,
             }  # fmt: skip
+            assert_that_all_serve_the_same_metrics(system)
             numbers = iter(range(1, 1000))
             for hurt in ("routing", "escalation", "assessment", "screen", "broker", "intake"):
                 post(api, numbers)
                 if hurt == "broker":
                     system.broker.do("kill")
+                    wait_until(lambda: kafka_of(system) == {0})
                 else:
                     system.kill(hurt)
                 if hurt == "routing":
@@ -90,6 +126,7 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
                 else:
                     system.start(hurt)
             wait_until(lambda: system.lag() == 0)
+            wait_until(lambda: kafka_of(system) == {1})
             repeated = api.post("/issues/hotline", json=issue("r1"))
             assert repeated.status_code == 200
         (_, reported), (input_position, decided), (followed, _) = (

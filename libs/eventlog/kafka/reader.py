@@ -106,6 +106,10 @@ class KafkaLog:
         generation = (await self._buffer(shard, 0)).generation
         return Head(await self.watermark(shard), generation, b"")
 
+    def count_received(self) -> dict[str, int]:
+        """Return how many rows of each shard were received and wait for their reader."""
+        return {name: len(buffer.rows) for name, buffer in self._buffers.items()}
+
     async def _buffer(self, shard: str, after: int) -> ShardBuffer:
         buffer = self._buffers.get(shard)
         if buffer is None or not buffer.generation.number:

@@ -21,6 +21,7 @@ from eventlog.postgres.outbox import advance_published, take_published
 from eventlog.retry import Backoff
 from events.errors import Halted, Unavailable
 from events.instants import BEGINNING
+from httpedge.telemetry import batch_time
 
 ROWS_MAX = 1000  # Rows of one read.
 POLL_SECONDS = 1.0  # A relay looks by itself this often, in case a notification was lost.
@@ -105,7 +106,8 @@ class Relay:
         records = [(shard.encode(), entry_envelope(name, shard, each)) for each in entries]
         headers = [CONTENT_TYPE, generation_header(generation)]
         topic = self.publisher.cluster.topic(name)
-        await self.publisher.publish(topic, self.partition, records, headers)
+        with batch_time(name, "publish"):
+            await self.publisher.publish(topic, self.partition, records, headers)
 
     async def _publish_mark(self, mark: Watermark, generation: Generation, digest: bytes) -> None:
         name, shard = self.source.name, self.shard

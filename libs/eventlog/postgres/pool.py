@@ -64,6 +64,11 @@ class Database:
             async with self._pool.acquire() as connection:
                 return await work(connection)  # type: ignore[arg-type]  # It is a proxy of one.
 
+    def count_connections(self) -> tuple[int, int]:
+        """Return how many connections are busy, and how many are idle."""
+        idle = self._pool.get_idle_size()
+        return self._pool.get_size() - idle, idle
+
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Open a connection that sees the database at one instant, for several statements."""

@@ -17,7 +17,7 @@ from intake.districts import UnknownDistrict
 from intake.inbound.cloudevents import parse_record, read_issue
 from intake.inbound.record import Record
 from intake.refusals import to_problem
-from intake.results import Result, result_of
+from intake.results import Result, count_accepted, count_refused, result_of
 
 FAULT = Problem(
     500, "fault", "A fault of gridcall", "This is a fault of gridcall: please report it."
@@ -68,6 +68,7 @@ class RecordAcceptor:
         except UnknownDistrict as error:  # An answer to these; other districts go on.
             problem = to_problem(error)
             return {each.number: Answer(each.cause, problem) for each in group}
+        count_accepted(self._line, accepted)
         answers: dict[int, Answer] = {}
         for each, one in zip(group, accepted, strict=True):
             if one.same:
@@ -93,6 +94,7 @@ class RecordAcceptor:
             district, item, reference = read_issue(event, self._line, allowed)
             readable[district].append(Readable(number, cause, item, reference))
         except Problem as problem:
+            count_refused(self._line)
             answers[number] = Answer(cause, problem.with_traceback(None))  # It has `answers`.
         except OWN_FAULTS:  # They stop no record behind this one.
             log.exception(

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from eventlog.postgres.pool import SupportsFetch
 from screen.core.case_file import GRID_FIGURES, LINE_FIGURES
 from screen.core.lists import CaseList
 
@@ -18,6 +19,15 @@ FROM screen.tally WHERE model = $1 AND of = 'line'
 """
 GRID_TALLY = """
 SELECT open, overdue, calling FROM screen.tally WHERE model = $1 AND of = 'grid' AND code = $2
+"""
+# Of the newest live model of each district.
+OPEN_CALLS = """
+SELECT DISTINCT ON (m.shard) m.shard, called.*
+FROM screen.model m, LATERAL (
+  SELECT coalesce(sum(street_calls), 0)::bigint, coalesce(sum(district_calls), 0)::bigint
+  FROM screen.tally t WHERE t.model = m.id AND t.of = 'line'
+) called
+WHERE m.state = 'live' ORDER BY m.shard, m.version DESC
 """
 NO_FIGURES: Mapping[str, int] = MappingProxyType(dict.fromkeys(LINE_FIGURES, 0))
 
@@ -33,6 +43,12 @@ async def line_figures(session: Connection, model: int) -> dict[str, Mapping[str
 async def district_figures(session: Connection, model: int) -> Mapping[str, int]:
     """Return the counts of the whole district."""
     return sum_of((await line_figures(session, model)).values())
+
+
+async def open_calls(database: SupportsFetch) -> list[tuple[str, int, int]]:
+    """Return each district with its open calls to streets, and to the district."""
+    records = await database.fetch(OPEN_CALLS)
+    return [(shard, streets, district) for shard, streets, district in records]
 
 
 async def length_of(session: Connection, model: int, of: CaseList) -> int:

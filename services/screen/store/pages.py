@@ -11,7 +11,7 @@ from events.catalogue import LINES, Level
 from screen.core.case_file import CaseFile
 from screen.core.fold import ListedEvent
 from screen.core.lists import CaseList
-from screen.store.counts import NO_FIGURES, line_figures, sum_of
+from screen.store.counts import NO_FIGURES, line_figures, open_calls, sum_of
 from screen.store.lists import FIRST_CALL, open_model, page_of_calls, page_of_cases
 from screen.store.packing import unpack_file
 
@@ -55,6 +55,14 @@ class PageStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def open_calls(self) -> dict[tuple[str, Level], int]:
+        """Return the number of open calls of each district, by level."""
+        return {
+            (district, level): number
+            for district, *numbers in await open_calls(self._database)
+            for level, number in zip(CALLED_LEVELS, numbers, strict=True)
+        }
 
     async def board(self, model: int, since: int) -> Board:
         """Return all that the live page shows; of the grids those that changed after a step.
