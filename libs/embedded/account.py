@@ -27,6 +27,9 @@ PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 # Either one lets a process pass closed folders. The first gives less; containers often lack it.
 CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}  # <linux/capability.h>
 
+# Postgres looks for its own programs by access(2), which ignores capabilities without this bit.
+ACCESS = "--securebits=+no_setuid_fixup"
+
 
 class Account(NamedTuple):
     """The user as whom Postgres runs."""
@@ -115,13 +118,15 @@ def passage(program: Path, folder: Path, permitted: int) -> list[str]:
     There are none if nothing on the way is closed. Raises Unusable if none of the `permitted`
     capabilities, a bit each, is enough.
     """
-    closed = [path for path in (program, *program.parents, *folder.parents) if is_closed(path)]
+    on_way = [path for path in (program, *program.parents) if is_closed(path)]
+    closed = on_way or [path for path in folder.parents if is_closed(path)]
     if not closed:
         return []
     for name, bit in CAPABILITIES.items():
         executes = name == "dac_override" or not is_closed(program)
         if executes and permitted >> bit & 1:
-            return [f"--inh-caps=+{name}", f"--ambient-caps=+{name}"]
+            options = [f"--inh-caps=+{name}", f"--ambient-caps=+{name}"]
+            return [*options, ACCESS] if on_way else options
     raise Unusable(
         f"{closed[0]} is closed to {NAME}, as whom Postgres runs for root: name a folder in "
         "GRIDCALL_HOME that others may enter, such as /var/lib/gridcall"

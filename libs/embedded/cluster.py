@@ -142,9 +142,12 @@ class Cluster:
 
 
 def find_binaries() -> Path:
-    """Return the folder of the binaries, without importing their package."""
+    """Return the folder of the binaries, without importing their package. Raises Unusable."""
     spec = find_spec(PACKAGE)
-    assert spec is not None, f"{PACKAGE} is not installed"
+    if spec is None:  # An image for services leaves it out.
+        raise Unusable(
+            "this installation has no Postgres of its own: name a database in GRIDCALL_DATABASE_URL"
+        )
     assert spec.submodule_search_locations is not None
     return Path(spec.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
 

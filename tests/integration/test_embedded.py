@@ -17,7 +17,7 @@ from stat import S_IMODE
 
 import pytest
 
-from embedded.account import passage
+from embedded.account import ACCESS, passage
 from embedded.cluster import postmaster, processes_in
 from embedded.server import start_server
 from events.errors import Unusable
@@ -303,7 +303,18 @@ def test_closed_folders_are_passed_with_the_least_capability_that_is_there(
     program.touch(mode)
     home.parent.mkdir(mode=0o700)
     options = passage(program, home, permitted)
-    assert options == [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+    assert options == [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}", ACCESS]
+
+
+def test_only_a_program_behind_closed_folders_may_use_its_capability_to_find_others(
+    public_folder: Path,
+) -> None:
+    program, home = public_folder / "postgres", public_folder / "closed" / "home"
+    program.touch(0o755)
+    home.parent.mkdir(mode=0o700)
+    assert passage(program, home, READ_SEARCH) == [
+        "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search",
+    ]  # fmt: skip
 
 
 def test_closed_folders_without_a_capability_are_refused_by_name(tmp_path: Path) -> None:
