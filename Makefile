@@ -13,12 +13,13 @@ SPEED ?= 60
 EXAMPLES ?= quick
 # A test that runs make itself begins with no flag of this one.
 PYTEST = env -u MAKEFLAGS -u MAKELEVEL $(BIN)/pytest -m "not long" --hypothesis-profile=$(EXAMPLES)
+PRODUCTION_LOCK := deploy/image/requirements.lock
 TOOL = PYTHONPATH=libs:services:. $(BIN)/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up-kafka kafka broker peers promtool
 .PHONY: check fmt unit contract integration e2e mutation test test-long
-.PHONY: chaos bench growth soak hostile docs golden lock clean
+.PHONY: chaos bench growth soak hostile docs golden lock dist clean
 
 help: ## print the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -91,6 +92,8 @@ check: setup ## ruff, mypy --strict, import contracts, language, documents that 
 	  { echo "docs/metrics.md is old: make docs"; exit 1; }
 	@$(TOOL) tools.asyncapi | diff -u docs/asyncapi.json - || \
 	  { echo "docs/asyncapi.json is old: make docs"; exit 1; }
+	@$(TOOL) tools.production_lock | diff -u $(PRODUCTION_LOCK) - || \
+	  { echo "$(PRODUCTION_LOCK) is old: make docs"; exit 1; }
 
 fmt: setup ## format the code, and correct what ruff can correct
 	$(BIN)/ruff check --fix --quiet .
@@ -156,17 +159,23 @@ hostile: setup ## strangers of every kind for an hour (SECONDS=3600) beside a go
 golden: setup ## add a golden line for each event that has none
 	@PYTHONPATH=libs:. $(BIN)/python -m tools.golden
 
-docs: setup ## make docs/events.md, actions.md, metrics.md and asyncapi.json
+docs: setup ## make events.md, actions.md, metrics.md, asyncapi.json, and the lock of production
 	@$(TOOL) tools.event_reference > docs/events.md
 	@$(TOOL) tools.action_reference > docs/actions.md
 	@$(TOOL) tools.metric_reference > docs/metrics.md
 	@$(TOOL) tools.asyncapi > docs/asyncapi.json
+	@$(TOOL) tools.production_lock > $(PRODUCTION_LOCK)
+
+dist: setup ## build the wheel and the source archive into dist
+	@rm -f dist/gridcall-*
+	@$(BIN)/hatchling build
 
 lock: ## pin the newest dependencies by hash (needs uv)
 	uv lock --upgrade
 	uv export --frozen --no-emit-project --all-extras --no-header -o requirements.lock
+	@$(MAKE) --no-print-directory docs
 
 clean: ## remove what was made here, and the demo
-	rm -rf .venv .venv-peers .gridcall out $(STREAMS) deploy/kafka/target deploy/kafka/run
-	rm -rf deploy/prometheus/target
+	rm -rf .venv .venv-peers .gridcall dist out $(STREAMS)
+	rm -rf deploy/kafka/target deploy/kafka/run deploy/prometheus/target
 	rm -rf tests/contract/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

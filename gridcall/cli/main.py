@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from events.topology import SERVICE
-from gridcall.cli.terminal import TERMINATED, UNREACHABLE, fail
+from gridcall.cli.terminal import TERMINATED, UNREACHABLE, fail, say
 
 # A command is in the module of its name, except where one module declares several commands.
 MODULE = {
@@ -43,10 +43,24 @@ class Commands(click.Group):
         return commands[cmd_name]
 
 
+def show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """Print the version and the commit, and exit."""
+    if wanted and not ctx.resilient_parsing:
+        say(import_module("gridcall.release").describe_release())
+        ctx.exit()
+
+
 @click.group(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
 )
-@click.version_option(package_name="gridcall")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help="Show the version and the commit, and exit.",
+)
 def main() -> None:
     """Take citizens' problems from four lines, and follow each matter until it is closed."""
 
