@@ -12,7 +12,6 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from typing import Any
 
 import msgspec
 
@@ -25,6 +24,7 @@ from events.instants import Instant
 from events.topology import WRITER
 from gridcall.simulation.csv_source import ignore_signals
 from gridcall.simulation.reports.reader import LOGS, ReportReader
+from gridcall.simulation.reports.summary import Tables
 
 Entries = tuple[str, str, list[Entry]]
 Heads = dict[str, int]
@@ -62,17 +62,15 @@ class ReportWorker:
         except BrokenPipeError:
             self._answer()
 
-    def conclude(
-        self, folder: Path, district: str, until: Instant, file_format: int
-    ) -> dict[str, Any]:
-        """Write the tables into a folder. Return their part of summary.json."""
+    def conclude(self, folder: Path, district: str, until: Instant, file_format: int) -> Tables:
+        """Write the tables into a folder."""
         with suppress(BrokenPipeError):
             self._messages.send_bytes(CONCLUDE)
             self._messages.send((folder, district, until, file_format))
-        summary, self.memory_kib = self._answer()
-        return summary
+        tables, self.memory_kib = self._answer()
+        return tables
 
-    def _answer(self) -> tuple[dict[str, Any], int]:
+    def _answer(self) -> tuple[Tables, int]:
         try:
             answer = self._answers.recv()
         except EOFError:
@@ -81,8 +79,8 @@ class ReportWorker:
             ) from None
         if isinstance(answer, BaseException):
             raise answer
-        summary, memory_kib = answer
-        return summary, memory_kib
+        tables, memory_kib = answer
+        return tables, memory_kib
 
 
 @contextmanager
@@ -107,7 +105,7 @@ def start_report_worker() -> Iterator[ReportWorker]:
 
 
 def serve(messages: Connection, answers: Connection) -> None:
-    """Fold all messages and send the summary. A closed pipe means that the parent has ended."""
+    """Fold all messages and send the tables. A closed pipe means that the parent has ended."""
     ignore_signals()
     try:
         answers.send(fold_messages(messages))
@@ -121,13 +119,13 @@ def serve(messages: Connection, answers: Connection) -> None:
         os._exit(0)
 
 
-def fold_messages(messages: Connection) -> tuple[dict[str, Any], int]:
-    """Return the summary, and the growth of this process's memory in KiB."""
+def fold_messages(messages: Connection) -> tuple[Tables, int]:
+    """Return the tables, and the growth of this process's memory in KiB."""
     shared_kib = getrusage(RUSAGE_SELF).ru_maxrss
     reader = ReportReader()
     asyncio.run(read_all(reader, messages))
-    summary = reader.conclude(*messages.recv())
-    return summary, getrusage(RUSAGE_SELF).ru_maxrss - shared_kib
+    tables = reader.conclude(*messages.recv())
+    return tables, getrusage(RUSAGE_SELF).ru_maxrss - shared_kib
 
 
 async def read_all(reader: ReportReader, messages: Connection) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +16,7 @@ from events.instants import Instant, rfc3339
 from gridcall.simulation.city.profile import Profile
 from gridcall.simulation.feed import Feed
 from gridcall.simulation.reports.files import REJECTED_COLUMNS, as_json, write_csv
+from gridcall.simulation.reports.summary import Tables
 
 
 class EntryReader(Protocol):
@@ -30,10 +29,8 @@ class EntryReader(Protocol):
 class LogReader(EntryReader, Protocol):
     """Makes tables of these logs, and knows nothing else."""
 
-    def conclude(
-        self, folder: Path, district: str, until: Instant, file_format: int
-    ) -> dict[str, Any]:
-        """Write the three tables into a folder. Returns their part of summary.json."""
+    def conclude(self, folder: Path, district: str, until: Instant, file_format: int) -> Tables:
+        """Write the three tables into a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +56,7 @@ def write_results(
         [[str(cell) for cell in row] for row in feed.rejected],
     )
     file_format = int(profile.format)
+    tables = reader.conclude(folder, profile.map.district.code, until, file_format)
     summary = {
         "format": file_format,
         "profile": profile.profile,
@@ -68,30 +66,23 @@ def write_results(
         "duplicates": feed.duplicates,
         "after_until": feed.after_until,
         "accepted": feed.accepted,
-        **reader.conclude(folder, profile.map.district.code, until, file_format),
-        "published": compare_verdicts(folder / "cases.csv", feed, profile.published is not None),
+        **tables.summary,
+        "published": compare_verdicts(tables.overdue, feed, profile.published is not None),
     }
     (folder / "summary.json").write_bytes(as_json(summary))
     return Run(summary, tuple(failures(summary, until, time_passed)))
 
 
-def compare_verdicts(cases: Path, feed: Feed, has_column: bool) -> dict[str, int]:
-    """Count verdicts of cases.csv that differ from the source's own.
+def compare_verdicts(overdue: Set[str], feed: Feed, has_column: bool) -> dict[str, int]:
+    """Count verdicts that differ from the source's own. `overdue` has the references of those.
 
     `has_column` is True if the profile names a column of verdicts.
     """
-    with cases.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        columns = next(rows)
-        read = itemgetter(columns.index("reference"), columns.index("verdict"))
-        differ = 0
-        for reference, verdict in map(read, rows):
-            overdue = verdict == "overdue"
-            differ += feed.published.get(reference, overdue) != overdue
+    published = feed.published.items()
     return {
-        "compared": len(feed.published),
-        "differ": differ,
-        "blank": feed.accepted - len(feed.published) if has_column else 0,
+        "compared": len(published),
+        "differ": sum((reference in overdue) != verdict for reference, verdict in published),
+        "blank": feed.accepted - len(published) if has_column else 0,
     }
 
 

@@ -51,7 +51,7 @@ def test_the_facts_and_figures_of_the_reports_are_those_of_all_rows_merged(
 
 
 def test_the_summary_for_people_has_its_figures_in_this_order(tmp_path: Path) -> None:
-    assert list(ReportReader().conclude(tmp_path, "city", END, 1)) == [
+    assert list(ReportReader().conclude(tmp_path, "city", END, 1).summary) == [
         "issues", "located_by", "lines", "verdicts", "rules",
         "cases", "not_attributed", "calls", "log",
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from assessment.core.facts import Fact, Key
-from assessment.core.figures import Sheet
+from assessment.core.figures import Sheet, Sums
 from gridcall.simulation.reports.files import columns_of_formats
 from gridcall.simulation.reports.records import CaseRecord
 
@@ -16,10 +16,18 @@ SHEET_COLUMNS = columns_of_formats(
 
 
 def facts_of(records: Iterable[CaseRecord]) -> Iterator[tuple[Key, Fact]]:
-    """Return the facts of all cases, from which the sheets are summed."""
+    """Return the facts of all cases."""
     for record in records:
         for (episode, worker), fact in record.facts.items():
             yield Key(record.id, episode, worker), fact
+
+
+def add_facts(sums: Sums, records: Iterable[CaseRecord]) -> Iterator[CaseRecord]:
+    """Add the facts of records to sums, and yield the records on."""
+    for record in records:
+        for (_, worker), fact in record.facts.items():
+            sums.add(worker, fact)
+        yield record
 
 
 def sheet_rows(sheets: Iterable[Sheet], file_format: int) -> Iterator[Sequence[str]]:

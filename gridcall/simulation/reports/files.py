@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from events.instants import Instant, rfc3339
 
+PART_ROWS = 1_000
 REJECTED_COLUMNS = ("file", "line", "reference", "column", "value", "reason")
 
 
@@ -27,25 +29,36 @@ def time_cell(time: Instant | None) -> str:
     return "" if time is None else rfc3339(time)
 
 
-class LineFeeds:
-    """A file for a csv.writer that ends lines with CR LF: each is written with LF.
-
-    So the writer quotes a cell that holds either of them.
-    """
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, line: str) -> int:
-        return self._file.write(line.removesuffix("\r\n") + "\n")
-
-
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write UTF-8 with LF. A cell is quoted only if it holds a comma, a quote, CR or LF."""
+    rows = chain((columns,), rows)
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(LineFeeds(file), lineterminator="\r\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+        while part := list(islice(rows, PART_ROWS)):
+            file.write(csv_text(part))
+
+
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as lines that end with LF.
+
+    csv quotes a cell that holds what ends a line. So lines end with CR LF first if a cell has CR.
+    """
+    text = "".join(csv_lines(rows, "\n"))
+    if "\r" not in text:
+        return text
+    return "".join([line.removesuffix("\r\n") + "\n" for line in csv_lines(rows, "\r\n")])
+
+
+def csv_lines(rows: Iterable[Sequence[str]], end: str) -> list[str]:
+    """Return a line for each row, with its end."""
+    lines = Lines()
+    csv.writer(lines, lineterminator=end).writerows(rows)
+    return lines
+
+
+class Lines(list[str]):
+    """A list that takes lines as a file does."""
+
+    write = list.append
 
 
 def as_json(value: Any) -> bytes:

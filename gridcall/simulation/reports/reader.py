@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from assessment.core.facts import COUNTED, facts_in, merge_fact
-from assessment.core.figures import sheets
+from assessment.core.figures import Sums
 from casebook import CALL_CHANGES, evolve_call, evolve_case, raised_call
 from eventlog.codec import Entry, entry_envelope, row_of
 from eventlog.core.row import Row
@@ -38,7 +38,7 @@ from events.registry import names_of_versions
 from gridcall.simulation.packed_dict import PackedDict
 from gridcall.simulation.reports.calls import CALL_COLUMNS, call_rows
 from gridcall.simulation.reports.cases import CASE_COLUMNS, case_rows
-from gridcall.simulation.reports.evaluations import SHEET_COLUMNS, facts_of, sheet_rows
+from gridcall.simulation.reports.evaluations import SHEET_COLUMNS, add_facts, sheet_rows
 from gridcall.simulation.reports.files import write_csv
 from gridcall.simulation.reports.records import (
     CallRecord,
@@ -48,7 +48,7 @@ from gridcall.simulation.reports.records import (
     unpack_call,
     unpack_case,
 )
-from gridcall.simulation.reports.summary import CaseCounts, count_calls
+from gridcall.simulation.reports.summary import Counts, Tables
 
 UNPACKED_MAX = 2_000  # Rows of several logs about one case come close together.
 # The events that change a column of a report. To decode the others, too, would take longer.
@@ -98,32 +98,29 @@ class ReportReader:
         self.cases.put_back(UNPACKED_MAX)
         self.calls.put_back(UNPACKED_MAX)
 
-    def conclude(
-        self, folder: Path, district: str, until: Instant, file_format: int
-    ) -> dict[str, Any]:
-        """Write the three tables into a folder; return their part of summary.json.
+    def conclude(self, folder: Path, district: str, until: Instant, file_format: int) -> Tables:
+        """Write the three tables into a folder.
 
         `file_format` is the format of the profile, which has more columns in 2.
         """
         self.cases.put_back()
         self.calls.put_back()
-        counts = CaseCounts(self.parked, file_format)
-        counted = counts.count(self.cases.values())
-        cases = case_rows(counted, district, file_format)
-        write_csv(folder / "cases.csv", CASE_COLUMNS[file_format], cases)
-        calls = call_rows(self.calls.values(), file_format)
-        write_csv(folder / "calls.csv", CALL_COLUMNS[file_format], calls)
-        of_workers = sheets(facts_of(self.cases.values()), self.zone, until)
-        rows = sheet_rows(of_workers, file_format)
+        counts, sums = Counts(self.parked, file_format), Sums(self.zone, until)
+        cases = add_facts(sums, counts.count_cases(self.cases.values()))
+        rows = case_rows(cases, district, file_format)
+        write_csv(folder / "cases.csv", CASE_COLUMNS[file_format], rows)
+        rows = call_rows(counts.count_calls(self.calls.values()), file_format)
+        write_csv(folder / "calls.csv", CALL_COLUMNS[file_format], rows)
+        rows = sheet_rows(sums.sheets(), file_format)
         write_csv(folder / "evaluations.csv", SHEET_COLUMNS[file_format], rows)
-        return {
+        summary = {
             **counts.as_json(),
-            "calls": count_calls(self.calls.values(), file_format),
             "log": {
                 log: {"positions": sum_.positions, "sha256": sum_.sha256.hexdigest()}
                 for log, sum_ in self.logs.items()
             },
         }
+        return Tables(summary, counts.overdue)
 
     def _fold(self, row: Row) -> None:
         event, kind = row.event, type(row.event)

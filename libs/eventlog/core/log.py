@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from eventlog.core.decider import REFERENCE
-from eventlog.core.row import Draft, Generation, Head, Progress, Row, Watermark
+from eventlog.core.row import Draft, Generation, Head, Progress, Row, Watermark, make
 from events.errors import Conflict, Truncated
 from events.instants import BEGINNING, Instant
 
@@ -161,9 +161,8 @@ class MemoryLog:
             stored.time = max(stored.time, at)
             stored.references += subject == REFERENCE
             sequence = stored.references if subject == REFERENCE else 1
-            rows.append(
-                Row(self.name, shard, position, stored.time, 0, 1, subject, sequence, "", event)
-            )
+            row = (self.name, shard, position, stored.time, 0, 1, subject, sequence, "", event)
+            rows.append(make(Row, row))
         stored.rows += rows
         return rows
 

@@ -112,27 +112,42 @@ class Months:
             self._end = instant(datetime(last + 1, 1, 1, tzinfo=self._zone))
 
 
-def sheets(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant) -> list[Sheet]:
-    """Return a sheet for each worker and month with a flow, by month, then worker."""
-    months = Months(zone)
-    sums: defaultdict[str, defaultdict[str, Counter[str]]] = defaultdict(
-        lambda: defaultdict(Counter)
-    )
-    places: dict[str, tuple[str, str]] = {}
-    for key, fact in facts:
-        places[key.worker] = min(
-            (fact.grid, fact.street), places.get(key.worker, (fact.grid, fact.street))
+class Sums:
+    """The sums of facts by worker and month, from which the sheets are made."""
+
+    def __init__(self, zone: str, until: Instant) -> None:
+        self._months = Months(zone)
+        self._until = until
+        self._of_workers: defaultdict[str, defaultdict[str, Counter[str]]] = defaultdict(
+            lambda: defaultdict(Counter)
         )
-        of_worker = sums[key.worker]
+        self._places: dict[str, tuple[str, str]] = {}
+
+    def add(self, worker: str, fact: Fact) -> None:
+        """Add a fact about a worker to the months in which it counts."""
+        place, places = (fact.grid, fact.street), self._places
+        places[worker] = min(place, places.get(worker, place))
+        by_month, month_of, until = self._of_workers[worker], self._months.name, self._until
         for name, stamp in counts_of(fact):
             if stamp.at < until:
-                of_worker[months.name(stamp.at)][name] += 1
-    unordered = (
-        sheet
-        for worker, by_month in sums.items()
-        for sheet in sheets_of(worker, places[worker], by_month)
-    )
-    return sorted(unordered, key=lambda sheet: (sheet.period, sheet.worker))
+                by_month[month_of(stamp.at)][name] += 1
+
+    def sheets(self) -> list[Sheet]:
+        """Return a sheet for each worker and month with a flow, by month, then worker."""
+        unordered = (
+            sheet
+            for worker, by_month in self._of_workers.items()
+            for sheet in sheets_of(worker, self._places[worker], by_month)
+        )
+        return sorted(unordered, key=lambda sheet: (sheet.period, sheet.worker))
+
+
+def sheets(facts: Iterable[tuple[Key, Fact]], zone: str, until: Instant) -> list[Sheet]:
+    """Return the sheets of these facts."""
+    sums = Sums(zone, until)
+    for key, fact in facts:
+        sums.add(key.worker, fact)
+    return sums.sheets()
 
 
 def sheets_of(
