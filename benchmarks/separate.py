@@ -35,7 +35,7 @@ class ServiceHost(SeparateServices):
         for path in self.folder.glob("announced-*"):
             path.unlink()
         asyncio.run(prepare(self.urls["intake"], forget=True))
-        for service in ("routing", "escalation"):
+        for service in ("routing", "escalation", "assessment"):
             asyncio.run(prepare(self.urls[service], services=[service], forget=True))
         self.secret = adopt_exampleville(self.urls["intake"])
         topics = [
