@@ -1,7 +1,7 @@
-"""Renews the leases of quiet shards together: one statement a second for all of a service.
+"""Renews the leases of shards together: one statement a second for all of a service.
 
-A shard is quiet while its supervisor waits for rows or for time. Whatever the supervisor does
-itself renews its lease, too.
+A shard is followed from its replay until its supervisor gives it up. What a supervisor commits and
+announces renews its lease, too.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class LeasedLog(Protocol):
         """Stay the owner of several shards. Returns those whose leases are renewed."""
 
 
-class QuietLeases:
-    """The leases of the quiet shards of a service.
+class SharedLeases:
+    """The leases of the shards that a service follows.
 
     A shard whose lease was not renewed is woken. Its supervisor looks by itself, and finds why:
     another owner, a cut log, or a lost database.
@@ -34,16 +34,16 @@ class QuietLeases:
     def __init__(self, sink: LeasedLog, notifier: Notifier) -> None:
         self._sink = sink
         self._notifier = notifier
-        self._quiet: dict[str, str] = {}  # The log that each shard waits for.
+        self._followed: dict[str, str] = {}  # The log that each shard waits for.
 
     @contextmanager
     def renew_meanwhile(self, shard: str, log: str) -> Iterator[None]:
-        """Have the lease of a shard renewed while its supervisor waits for a log."""
-        self._quiet[shard] = log
+        """Have the lease of a shard renewed while its supervisor follows a log."""
+        self._followed[shard] = log
         try:
             yield
         finally:
-            del self._quiet[shard]
+            del self._followed[shard]
 
     async def run(self) -> None:
         """Renew until cancelled."""
@@ -52,9 +52,9 @@ class QuietLeases:
             await self.renew()
 
     async def renew(self) -> None:
-        """Renew the leases of the shards that are quiet now, and wake those that lost theirs."""
-        quiet, renewed = dict(self._quiet), set[str]()
+        """Renew the leases of the shards that are followed now, and wake those that lost theirs."""
+        followed, renewed = dict(self._followed), set[str]()
         with suppress(GridcallError):
-            renewed.update(await self._sink.renew_all(quiet) if quiet else ())
-        for shard in quiet.keys() - renewed:
-            self._notifier.notify(quiet[shard], shard)
+            renewed.update(await self._sink.renew_all(followed) if followed else ())
+        for shard in followed.keys() - renewed:
+            self._notifier.notify(followed[shard], shard)

@@ -28,8 +28,7 @@ class Notifier:
         """Wake everyone who waits for this log."""
         self._counts[log, shard] += 1
         for waiter in self._waiters.pop((log, shard), ()):
-            if not waiter.done():
-                waiter.set_result(None)
+            wake(waiter)
 
     def notify_all(self) -> None:
         """Wake all readers: this process ends, or notifications of others may have been lost."""
@@ -44,17 +43,16 @@ class Notifier:
         """Wait until any of several logs had more notifications than its count."""
         if any(self._counts[name] != count for name, count in counts.items()):
             return
-        waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
         for name in counts:
             self._waiters[name].add(waiter)
             self._has_waiter[name].set()
+        timer = loop.call_later(seconds, wake, waiter)
         try:
-            # Python 3.11's wait_for loses a cancellation that comes with the result.
-            async with asyncio.timeout(seconds):
-                await waiter
-        except TimeoutError:
-            pass
+            await waiter
         finally:
+            timer.cancel()
             for name in counts:
                 self._waiters[name].discard(waiter)
 
@@ -65,3 +63,9 @@ class Notifier:
         if not self._waiters[log, shard]:
             self._has_waiter[log, shard].clear()
             await self._has_waiter[log, shard].wait()
+
+
+def wake(waiter: asyncio.Future[None]) -> None:
+    """Let a waiter go on, unless it has left."""
+    if not waiter.done():
+        waiter.set_result(None)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from eventlog.condition import Condition, Replay, with_process
 from eventlog.core.log import Source
 from eventlog.host import HostedService, ServiceHost
-from eventlog.leases import QuietLeases
+from eventlog.leases import SharedLeases
 from eventlog.postgres.inspection import Tables, inspect_service
 from eventlog.postgres.survey import Head, Survey
 from eventlog.readiness import Obstacle, reasons
@@ -57,7 +57,7 @@ class StageService(HostedService):
         self._survey = Survey(self.sink.name, self.name, host.database)
         self.supervisors: dict[str, ShardSupervisor] = {}
         self._stages = stages
-        self._leases = QuietLeases(self.sink, host.notifier)
+        self._leases = SharedLeases(self.sink, host.notifier)
         sources = {name: host.source(name) for name in stages.sources}
         self._logs: dict[str, Source] = {**sources, stages.sink: self.sink}
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from eventlog.condition import Replay
 from eventlog.core.log import Log
 from eventlog.core.row import Generation
 from eventlog.input_order import InputOrder
-from eventlog.leases import RENEW_SECONDS, LeasedLog, QuietLeases
+from eventlog.leases import RENEW_SECONDS, LeasedLog, SharedLeases
 from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
@@ -32,8 +32,6 @@ SOURCE_POLL_SECONDS = 7.0
 ADVANCE_SECONDS = 0.05  # While rows come, time advances this often: doing it after each costs more.
 HALTED_SECONDS = 5.0  # An operator has to act first.
 UNWIND_SECONDS = 5.0  # For work that is cancelled. A lost database may hold it up for longer.
-
-T = TypeVar("T")
 
 log = logging.getLogger("gridcall")
 
@@ -109,7 +107,7 @@ class ShardSupervisor:
     """Keeps one shard of a service running. `make` gives a fresh processor, whose sink is `sink`.
 
     The supervisors of a service share its `outages` and its `leases`, which renew that of a shard
-    while nothing comes. `is_standby` says that another process owns the shard, which this one takes
+    that it follows. `is_standby` says that another process owns the shard, which this one takes
     over as soon as it can.
     """
 
@@ -119,7 +117,7 @@ class ShardSupervisor:
         sink: OwnedLog,
         notifier: Notifier,
         make: Callable[[], Processor],
-        leases: QuietLeases,
+        leases: SharedLeases,
         outages: Outages | None = None,
     ) -> None:
         self.shard = shard
@@ -200,65 +198,55 @@ class ShardSupervisor:
         """Replay the own log, and let others see how far that is."""
         self._replaying = processor
         try:
-            await self._renew_during(processor.replay())
+            await self._replay(processor)
             await self.sink.renew(self.shard, folded=processor.position)
             OWNER_CHANGES.labels(self.sink.name, self.shard).inc()
         finally:
             self._replaying = None
         gc.freeze()  # The state lives long: the collector would look at all of it again and again.
 
+    async def _replay(self, processor: Processor) -> None:
+        """Replay the own log while the lease is renewed, because a long one takes longer than it.
+
+        A replay that is cancelled has ended before the lease is released or taken again.
+        """
+        replaying = asyncio.ensure_future(processor.replay())
+        try:
+            while not (await asyncio.wait([replaying], timeout=RENEW_SECONDS))[0]:
+                await self.sink.renew(self.shard, folded=processor.position)
+            await replaying
+        finally:
+            if not replaying.done():  # It shares the lease's memory.
+                replaying.cancel()
+                await asyncio.wait([replaying], timeout=UNWIND_SECONDS)
+            del replaying  # A fault holds this frame, which would hold the fault and all states.
+
     async def _follow(self, processor: Processor) -> None:
         """Process rows as they come, and let time pass in between."""
         last_log, advanced_at = processor.order.last_log, 0.0
-        while True:
-            count = self.notifier.count(last_log, self.shard)
-            read, has_advanced = await self._renew_during(look(processor, advanced_at))
-            if read == processor.batch:
-                continue
-            if has_advanced:
+        with self.leases.renew_meanwhile(self.shard, last_log):
+            while True:
+                count = self.notifier.count(last_log, self.shard)
+                read = await processor.step()
+                if read == processor.batch:
+                    continue
+                is_early = monotonic() <= advanced_at + ADVANCE_SECONDS
+                if is_early and processor.is_storing:
+                    continue
+                if is_early and read and await self._comes_more(last_log, count):
+                    continue
+                await processor.advance_time()
                 advanced_at = monotonic()
-            if processor.is_storing:
-                continue
-            seconds = SOURCE_POLL_SECONDS if has_advanced else ADVANCE_SECONDS
-            with self.leases.renew_meanwhile(self.shard, last_log):
-                await self.notifier.wait(last_log, self.shard, count, seconds)
+                if not processor.is_storing:
+                    await self.notifier.wait(last_log, self.shard, count, SOURCE_POLL_SECONDS)
 
-    async def _renew_during(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await work while the lease is renewed.
-
-        A long log is replayed for longer than a lease, and so is decided what concerns every case.
-        A checkpoint may take as long to be written. Work that is cancelled has ended before the
-        lease is released or taken again.
-        """
-        working = asyncio.ensure_future(work)
-        try:
-            while not (await asyncio.wait([working], timeout=RENEW_SECONDS))[0]:
-                replay = self.replay
-                await self.sink.renew(self.shard, folded=replay.folded if replay else 0)
-            return await working
-        finally:
-            if not working.done():  # It shares the lease's memory.
-                working.cancel()
-                await asyncio.wait([working], timeout=UNWIND_SECONDS)
-            del working  # A fault holds this frame, which would hold the fault and all states.
+    async def _comes_more(self, log: str, count: int) -> bool:
+        """Wait a moment, and tell if there was another notification."""
+        await self.notifier.wait(log, self.shard, count, ADVANCE_SECONDS)
+        return self.notifier.count(log, self.shard) != count
 
     async def _release(self) -> None:
         try:
             await self.sink.release(self.shard)
         except Unavailable as fault:
             self._log.warning(f"{self._name} not released: {fault}; its lease runs out by itself")
-
-
-async def look(processor: Processor, advanced_at: float) -> tuple[int, bool]:
-    """Process a batch. Let time pass if all was read, unless more is done and it did a moment ago.
-
-    Returns the number of rows, and whether time has passed.
-    """
-    read = await processor.step()
-    if read == processor.batch:
-        return read, False
-    is_busy = read or processor.is_storing
-    if is_busy and monotonic() <= advanced_at + ADVANCE_SECONDS:
-        return read, False
-    await processor.advance_time()
-    return read, True

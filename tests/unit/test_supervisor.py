@@ -13,7 +13,7 @@ import pytest
 
 from eventlog import supervisor
 from eventlog.condition import Replay
-from eventlog.leases import QuietLeases
+from eventlog.leases import SharedLeases
 from eventlog.notifier import Notifier
 from eventlog.supervisor import ShardSupervisor
 from events.errors import Conflict
@@ -45,6 +45,7 @@ class LeasedLog:
         self.is_renewed.set()
 
     async def renew_all(self, shards: Collection[str]) -> Collection[str]:
+        self.is_renewed.set()
         return () if self.has_other_owner.is_set() else shards
 
     async def release(self, shard: str) -> None:
@@ -158,8 +159,12 @@ class Unwinding(SlowProcessor):
     log: LostLease
 
     async def step(self) -> int:
-        self.log.is_worked_on = True
         self.has_stepped.set()
+        await self.work()
+        return 0
+
+    async def work(self) -> None:
+        self.log.is_worked_on = True
         try:
             await asyncio.Event().wait()
         finally:
@@ -167,7 +172,13 @@ class Unwinding(SlowProcessor):
                 await asyncio.sleep(0)
             self.log.happened.append("work ended")
             self.log.is_worked_on = False
-        return 0
+
+
+class UnwindingReplay(Unwinding):
+    """A processor whose replay takes a while to end."""
+
+    async def replay(self) -> None:
+        await self.work()
 
 
 @pytest.fixture
@@ -180,7 +191,7 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 def supervisor_of(sink: Any, make: Any) -> ShardSupervisor:
     """Return a supervisor whose quiet lease nobody renews."""
     notifier = Notifier()
-    return ShardSupervisor("city", sink, notifier, make, QuietLeases(sink, notifier))
+    return ShardSupervisor("city", sink, notifier, make, SharedLeases(sink, notifier))
 
 
 @asynccontextmanager
@@ -195,6 +206,13 @@ async def run_supervisor(processor: Any) -> AsyncIterator[ShardSupervisor]:
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def renew_until(event: asyncio.Event, shard: ShardSupervisor) -> None:
+    """Renew the leases that are shared, again and again, until an event."""
+    while not event.is_set():
+        await shard.leases.renew()
+        await asyncio.sleep(0)
+
+
 @pytest.mark.usefixtures("_often")
 async def test_a_replay_says_how_far_it_is_until_the_shard_is_taken_over() -> None:
     processor, frozen = LongLog(LeasedLog()), gc.get_freeze_count()
@@ -205,12 +223,11 @@ async def test_a_replay_says_how_far_it_is_until_the_shard_is_taken_over() -> No
         assert shard.runner is None
         assert gc.get_freeze_count() == frozen
         processor.may_go_on.set()
-        await processor.has_stepped.wait()
+        await renew_until(processor.has_stepped, shard)
         assert shard.replay is None
         assert shard.runner is processor
         assert gc.get_freeze_count() > frozen, "the collector does not look at the state again"
-    others_saw = sorted(set(processor.log.folded))
-    assert others_saw == [0, 86, 200], "a step renews the lease without a position"
+    assert sorted(set(processor.log.folded)) == [86, 200], "others see how far it is"
 
 
 @pytest.mark.usefixtures("_often")
@@ -219,8 +236,8 @@ async def test_a_process_is_a_standby_as_soon_as_another_one_owns_its_shard() ->
     async with run_supervisor(processor) as shard:
         assert not shard.is_standby, "nothing is known yet"
         while not processor.has_stepped.is_set():
-            await asyncio.sleep(0)
             assert not shard.is_standby
+            await asyncio.sleep(0)
         while shard.runner:
             await asyncio.sleep(0)
         assert shard.is_standby
@@ -254,10 +271,10 @@ async def test_what_was_known_of_a_shard_goes_with_the_shard() -> None:
 
 
 @pytest.mark.usefixtures("_often")
-async def test_work_that_lost_its_lease_has_ended_before_its_shard_is_forgotten() -> None:
+async def test_a_replay_that_lost_its_lease_has_ended_before_its_shard_is_forgotten() -> None:
     log = LostLease()
     log.is_lost = True
-    async with run_supervisor(Unwinding(log)):
+    async with run_supervisor(UnwindingReplay(log)):
         while "forgotten" not in log.happened:
             await asyncio.sleep(0)
     assert log.happened[:3] == ["leased", "work ended", "forgotten"]
@@ -272,14 +289,10 @@ async def test_work_that_is_cancelled_has_ended_before_its_lease_is_released() -
     assert log.happened == ["leased", "work ended", "released"]
 
 
-async def test_a_lease_is_renewed_while_a_step_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "RENEW_SECONDS", 0.01)
-    sink: Any = LeasedLog()
-    processor: Any = SlowProcessor(sink)
-    running = asyncio.create_task(supervisor_of(sink, lambda: processor).run())
-    await asyncio.wait_for(processor.has_stepped.wait(), HALF_A_MINUTE)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+async def test_a_lease_is_renewed_while_a_step_takes_long() -> None:
+    processor = SlowProcessor(LeasedLog())
+    async with run_supervisor(processor) as shard:
+        await renew_until(processor.has_stepped, shard)
 
 
 async def test_a_quiet_shard_is_left_alone_while_its_lease_is_renewed(
@@ -310,3 +323,42 @@ async def test_a_quiet_shard_that_lost_its_lease_finds_why(
         while shard.runner:
             await asyncio.sleep(0)
         assert shard.is_standby
+
+
+class Busy(SlowProcessor):
+    """A processor that reads a row at its first steps, and what it did in order."""
+
+    batch = 9
+
+    def __init__(self, log: LeasedLog) -> None:
+        super().__init__(log)
+        self.rows = [1, 1, 0]
+        self.did: list[str] = []
+
+    async def step(self) -> int:
+        self.did.append("looked")
+        return self.rows.pop(0)
+
+    async def advance_time(self) -> None:
+        self.did.append("let time pass")
+        self.has_stepped.set()
+
+
+async def test_time_passes_after_rows_without_another_look_at_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "ADVANCE_SECONDS", HALF_A_MINUTE * 2)
+    monkeypatch.setattr(supervisor, "monotonic", lambda: 0.0)
+    processor = Busy(LeasedLog())
+    async with run_supervisor(processor) as shard:
+        for _ in range(2):
+            await shard.notifier.wait_for_waiter("intake", "city")
+            shard.notifier.notify("intake", "city")
+            await asyncio.sleep(0)
+        await processor.has_stepped.wait()
+        assert processor.did == ["looked"] * 3 + ["let time pass"], "the last look found nothing"
+    monkeypatch.setattr(supervisor, "ADVANCE_SECONDS", 0.0)
+    processor = Busy(LeasedLog())
+    async with run_supervisor(processor):
+        await processor.has_stepped.wait()
+        assert processor.did == ["looked", "let time pass"]

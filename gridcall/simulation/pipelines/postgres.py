@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from eventlog.core.row import Draft, Sender
-from eventlog.leases import QuietLeases
+from eventlog.leases import SharedLeases
 from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.migrate import database_comment, set_database_comment
@@ -141,7 +141,7 @@ class StageTasks(BackgroundTasks):
         self.supervisors: list[ShardSupervisor] = []
         for stages in pipeline(contents, contents.fetch):
             sink, make = logs[stages.sink], partial(stages.processor, district, logs, batch)
-            leases = QuietLeases(sink, sink.notifier)
+            leases = SharedLeases(sink, sink.notifier)
             supervisor = ShardSupervisor(district, sink, sink.notifier, make, leases)
             self.supervisors.append(supervisor)
             self.start(leases.run())
