@@ -52,7 +52,7 @@ class Runner(Generic[S, R]):
         self.fetch = fetch
         self._decided: list[Row] = []
         self._progress = stage.progress
-        self._stored = 0  # The last input that was stored without a row.
+        self._stored = Progress(0, BEGINNING)  # What this runner has stored last.
         self._checkpoints = Checkpoints(stage, states) if states else None
 
     @property
@@ -127,10 +127,8 @@ class Runner(Generic[S, R]):
 
     async def _store_progress(self) -> None:
         """Store that inputs were applied which led to no row. A new owner begins after them."""
-        stage = self.stage
-        if stage.input - self._stored >= PROGRESS_INPUTS:
-            await self.sink.announce(stage.shard, BEGINNING, stage.input)
-            self._stored = stage.input
+        if self.stage.input - self._stored.input >= PROGRESS_INPUTS:
+            await self._announce(BEGINNING)
 
     async def advance_time(self) -> None:
         """Fire what was due before the watermark, if all rows before it were read."""
@@ -139,7 +137,7 @@ class Runner(Generic[S, R]):
         watermark = await self.order.watermark(stage.shard, stage.read)
         if watermark is not None:
             await self._commit(await self._fire_before(watermark), stage.progress)
-            await self.sink.announce(stage.shard, watermark, stage.input)
+            await self._announce(watermark)
         self._begin_checkpoint()
         await self._write_states()
 
@@ -173,11 +171,12 @@ class Runner(Generic[S, R]):
     async def _apply_in_parts(self, rows: Sequence[Row]) -> None:
         """Apply a batch, and let others work in between."""
         for start in range(0, len(rows), PART):
+            if start:
+                await asyncio.sleep(0)
             self._decided += await self._apply(rows[start : start + PART])
             self._progress = self.stage.progress
             if self.stage.blocked:
                 break  # What was decided is committed first; the next step raises.
-            await asyncio.sleep(0)
 
     async def _apply(self, rows: Sequence[Row]) -> list[Row]:
         """Apply rows. What the stage turns out to need is loaded, and it goes on."""
@@ -267,4 +266,12 @@ class Runner(Generic[S, R]):
             self.stage.stop()
             self._decided.clear()
             raise
+        self._stored = progress
         count_events(self.sink.name, (row.event for row in rows))
+
+    async def _announce(self, watermark: Instant) -> None:
+        """Let time pass in the own log, unless it knows already: its readers would look in vain."""
+        stage, progress = self.stage, Progress(self.stage.input, watermark)
+        if progress != self._stored:
+            await self.sink.announce(stage.shard, watermark, stage.input)
+            self._stored = progress

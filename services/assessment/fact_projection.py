@@ -17,7 +17,6 @@ from assessment.store import Advance, FactStore
 from eventlog.core.log import Source
 from eventlog.core.row import Row
 from eventlog.core.versions import foldable
-from eventlog.input_order import checked_mark
 from eventlog.postgres.log import PostgresLog
 from events.catalogue import PoliciesAdopted
 from httpedge.telemetry import batch_time
@@ -73,11 +72,6 @@ class FactProjection:
         most = max(map(len, batches.values()))
         self._rests_until = monotonic() + REST_SECONDS if 0 < most < min(FEW, self.batch) else 0.0
         return most
-
-    async def check_logs(self) -> None:
-        """Check that no log is shorter than what is merged of it. Raises Halted."""
-        for name, log in self.logs.items():
-            await checked_mark(log, self.district, self.read[name])
 
     @property
     def _epoch(self) -> int:

@@ -13,7 +13,7 @@ from assessment.fact_projection import FactProjection
 from assessment.store import FactStore
 from eventlog.core.log import Source
 from eventlog.core.row import Generation, Row, Watermark
-from eventlog.input_order import InputOrder
+from eventlog.input_order import InputOrder, checked_mark
 from eventlog.stages import Stages
 from events.errors import Outdated
 from events.instants import Instant
@@ -85,7 +85,6 @@ class AssessmentProcessor:
 
     async def advance_time(self) -> None:
         """Let time pass up to the instant before which both logs are merged and applied."""
-        await self.facts.check_logs()
         await self.runner.advance_time()
 
 
@@ -107,8 +106,11 @@ class MergedRows:
         return await self._source.row(shard, position)
 
     async def watermark(self, shard: str) -> Watermark:
-        """Return the watermark of the log. Its position may not be merged yet."""
-        return await self._source.watermark(shard)
+        """Return the watermark of the log. Its position may not be merged yet.
+
+        Raises Halted if the log is shorter than what is merged of it.
+        """
+        return await checked_mark(self._source, shard, self._facts.read[self.name])
 
     async def generation(self, shard: str) -> Generation:
         """Return the generation of the log."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from eventlog.core.log import Log, OutcomeSource
-from eventlog.core.row import Draft, Row, Watermark
+from eventlog.core.row import Draft, Progress, Row, Watermark
 from events.catalogue import ReferenceAdopted, VisitMade
 from events.errors import Conflict
 from events.instants import BEGINNING
@@ -53,6 +53,12 @@ async def an_announced_time_is_never_gone_behind(log: Log) -> None:
     assert await log.announce(SHARD, 15) == Watermark(1, 20)
     assert [row.time for row in await log.append(SHARD, [visit(2, 12)])] == [20]
     assert await log.watermark(SHARD) == Watermark(2, 20)
+
+
+async def a_commit_lets_time_pass_as_far_as_its_stage_is(log: Log) -> None:
+    await log.commit(SHARD, [row_at(log, 1, 10)], Progress(7, 20))
+    assert await log.watermark(SHARD) == Watermark(1, 20)
+    assert await log.progress(SHARD) == Progress(7, 20)
 
 
 async def a_row_keeps_its_sequence_within_its_subject(log: Log) -> None:
@@ -169,6 +175,7 @@ CONTRACT: tuple[Callable[[Log], Awaitable[None]], ...] = (
     positions_are_given_without_gaps,
     time_never_goes_back,
     an_announced_time_is_never_gone_behind,
+    a_commit_lets_time_pass_as_far_as_its_stage_is,
     a_row_keeps_its_sequence_within_its_subject,
     a_commit_whose_sequence_is_broken_is_refused,
     rows_are_read_after_a_position_up_to_a_limit,

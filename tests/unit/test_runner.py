@@ -153,3 +153,33 @@ async def test_a_new_owner_begins_after_the_inputs_that_led_to_no_row() -> None:
     await other.replay()
     assert other.stage.input == one.stage.input == len(tape.rows)
     assert other.stage.position == 1
+
+
+class Announcing(MemoryLog):
+    """A log that knows what was announced in it."""
+
+    def __init__(self) -> None:
+        super().__init__("calls")
+        self.announced: list[tuple[int, int]] = []
+
+    async def announce(self, shard: str, watermark: int, applied: int = 0) -> Watermark:
+        self.announced.append((watermark, applied))
+        return await super().announce(shard, watermark, applied)
+
+
+async def test_what_the_own_log_has_is_not_announced_again() -> None:
+    """Each announcement wakes the readers of the log."""
+    tape, source, sink = Tape("cases"), MemoryLog("cases"), Announcing()
+    runner = Runner(Stage(Escalation(), "city"), SingleOrder(source), sink, 9)
+    await source.commit("city", tape.write(10, "a", *report("a", 10, 20)))
+    await runner.catch_up()
+    assert await sink.watermark("city") == Watermark(1, 10), "the commit let it pass"
+    assert sink.announced == []
+    visited = e.CaseVisited(case="a", holder=ANN, by="ann")
+    await source.commit("city", tape.write(10, "a", visited))
+    await runner.catch_up()
+    assert sink.announced == [(10, 3)], "no row names the last input"
+    await source.announce("city", 15)
+    for _ in range(2):
+        await runner.catch_up()
+    assert sink.announced == [(10, 3), (15, 3)]

@@ -179,8 +179,7 @@ class MemoryLog:
                 f"{self.name}/{shard}/{stored.position} at {stored.time}"
             )
         stored.rows += rows
-        stored.time = rows[-1].time
-        stored.applied = progress.input if progress else rows[-1].input
+        stored.applied, stored.time = progress or Progress(rows[-1].input, rows[-1].time)
 
     async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
         stored = self._shard(shard)
