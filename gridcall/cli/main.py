@@ -8,6 +8,7 @@ from importlib import import_module
 
 import click
 
+from eventlog.secret_files import load_secret_files
 from events.topology import SERVICE
 from gridcall.cli.terminal import TERMINATED, UNREACHABLE, fail, say
 
@@ -15,9 +16,9 @@ from gridcall.cli.terminal import TERMINATED, UNREACHABLE, fail, say
 MODULE = {
     name: name
     for name in (
-        "access", "clock", "decider", "demo", "district", "doctor", "key", "map", "parked",
-        "quarantine", "rebuild", "restore", "retry", "sheet", "simulate", "status", "tail",
-        "topics", "up", "verify",
+        "access", "clock", "decider", "demo", "district", "doctor", "key", "map",
+        "parked", "quarantine", "rebuild", "restore", "retry", "sheet", "simulate", "status",
+        "tail", "topics", "up", "verify",
     )
 }  # fmt: skip
 MODULE |= dict.fromkeys(("admission", "names", "policies", "roster"), "reference_data")
@@ -70,6 +71,7 @@ def entry() -> None:
     # SIGTERM raises SystemExit, so that the embedded Postgres and other resources are released.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
+        load_secret_files()
         main()
     except Exception as fault:
         try:

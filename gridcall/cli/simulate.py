@@ -285,11 +285,13 @@ async def open_pipeline(job: Job, feed: Feed, reports: ReportWorker) -> AsyncIte
             database_url(database), name, job.district, reports, job.batch
         )
     else:
+        from eventlog.settings import KafkaAccessSettings, load_settings
         from gridcall.simulation.pipelines.kafka import open_kafka_pipeline
 
         urls = {service: database_url(f"{database}_{service}") for service in WRITER.values()}
         urls["intake"] = database_url(database)
-        cluster = Cluster(Cluster.parse(job.kafka).brokers, database)
+        access = load_settings(KafkaAccessSettings).access
+        cluster = Cluster.parse(job.kafka, access)._replace(prefix=database)
         stored = open_kafka_pipeline(
             urls, cluster, job.replicas, name, job.district, reports, job.batch
         )

@@ -11,10 +11,10 @@ import click
 
 from eventlog.kafka.administration import apply, plan
 from eventlog.kafka.topics import Cluster
+from eventlog.settings import KafkaAccessSettings, load_settings
 from gridcall.cli.options import json_option
 from gridcall.cli.terminal import REJECTED, print_rows
 from gridcall.host.topics import system_topics
-
 
 @click.group("topics")
 def topics_group() -> None:
@@ -52,7 +52,7 @@ def topics_plan(kafka: str, districts: int, json_output: bool) -> None:
     Exit status: 0 nothing · 1 something
     Example:     gridcall topics plan --kafka 127.0.0.1:19092
     """
-    cluster = Cluster.parse(kafka)
+    cluster = Cluster.parse(kafka, load_settings(KafkaAccessSettings).access)
     steps = asyncio.run(plan(cluster, system_topics(cluster, districts)))
     print_steps(steps, json_output)
     sys.exit(REJECTED if steps else 0)
@@ -67,7 +67,7 @@ def topics_apply(kafka: str, districts: int, json_output: bool) -> None:
     Exit status: 0 all topics are as needed · 1 a setting differs
     Example:     gridcall topics apply --kafka 127.0.0.1:19092 --districts 12
     """
-    cluster = Cluster.parse(kafka)
+    cluster = Cluster.parse(kafka, load_settings(KafkaAccessSettings).access)
     steps = asyncio.run(apply(cluster, system_topics(cluster, districts)))
     print_steps(steps, json_output)
     sys.exit(REJECTED if any(step.what == "differs" for step in steps) else 0)

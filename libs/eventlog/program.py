@@ -22,7 +22,6 @@ from eventlog.exits import NOTHING_RAN, TERMINATED, exit_of
 from eventlog.health import check_ready, operator_routes, probe_routes
 from eventlog.host import HostedService, ServiceHost
 from eventlog.kafka.published import published_heads
-from eventlog.kafka.topics import Cluster
 from eventlog.lag import watch_lag
 from eventlog.log_once import LogOnce
 from eventlog.logs import LOGGER, configure_logging
@@ -32,6 +31,7 @@ from eventlog.postgres.migrate import check_database, create_database, migrate
 from eventlog.postgres.pool import Database, open_database
 from eventlog.replay_progress import log_replays, watch_replays
 from eventlog.retry import retry
+from eventlog.secret_files import load_secret_files
 from eventlog.settings import (
     ServiceSettings,
     StageSettings,
@@ -86,6 +86,7 @@ def main(program: Program) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     configure_logging(program.name)
     try:
+        load_secret_files()
         run(program, load_settings(program.settings))
     except (GridcallError, OSError) as fault:
         ended = exit_of(fault)
@@ -126,7 +127,7 @@ async def check_of_first_log(
     A data folder that does not know the database is a new one, for example of a new pod. Then the
     broker is waited for. Raises Unavailable.
     """
-    cluster = Cluster.parse(settings.kafka)
+    cluster = settings.cluster
     (log_name,) = (name for name, writer in program.writers.items() if writer == program.name)
     check = DatabaseCheck(data_folder(), url, program.name, {})
     waits = LogOnce(log)
@@ -248,7 +249,7 @@ async def open_host(
 ) -> AsyncIterator[ServiceHost]:
     """Connect a service to its database and to its peers, for the length of the block."""
     peers = Peers(
-        cluster=Cluster.parse(settings.kafka),
+        cluster=settings.cluster,
         key=settings.service_key.get_secret_value(),
         urls=settings.peer_urls,
         writers=program.writers,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eventlog.checkpoints import CADENCE, Cadence
+from eventlog.kafka.topics import Access, Cluster
 from events.errors import Halted
 from httpedge.connection_table import Limits
 
@@ -67,7 +68,46 @@ class HttpSettings(BaseSettings):
         )
 
 
-class ServiceSettings(HttpSettings):
+class KafkaAccessSettings(BaseSettings):
+    """The proofs of a connection to Kafka. Any program that connects reads them."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    kafka_ca: FilePath | None = Field(
+        None,
+        description="a file with the certificates of the authorities that the brokers' "
+        "certificates are checked against; with it connections use TLS",
+        examples=["/etc/ssl/certs/ca-certificates.crt"],
+    )
+    kafka_user: str = Field(
+        "",
+        description="the user of SASL (SCRAM-SHA-512), which needs TLS and a password",
+        examples=["routing"],
+    )
+    kafka_password: SecretStr = Field(
+        SecretStr(""),
+        description="the password of that user",
+        examples=["the output of openssl rand -hex 24"],
+    )
+
+    @model_validator(mode="after")
+    def check_access(self) -> Self:
+        """Refuse a user without a password, and a password that would not be encrypted."""
+        if bool(self.kafka_user) != bool(self.kafka_password.get_secret_value()):
+            raise ValueError("GRIDCALL_KAFKA_USER and GRIDCALL_KAFKA_PASSWORD go together")
+        if self.kafka_user and self.kafka_ca is None:
+            raise ValueError(
+                "GRIDCALL_KAFKA_USER needs GRIDCALL_KAFKA_CA: no password goes out unencrypted"
+            )
+        return self
+
+    @property
+    def access(self) -> Access:
+        """Return the proofs of a connection to Kafka."""
+        return Access(self.kafka_ca, self.kafka_user, self.kafka_password.get_secret_value())
+
+
+class ServiceSettings(HttpSettings, KafkaAccessSettings):
     """The settings of every service. A field `x_url` of a subclass is the address of x."""
 
     host: str = Field("127.0.0.1", description="the address to listen on", examples=["127.0.0.1"])
@@ -84,6 +124,11 @@ class ServiceSettings(HttpSettings):
         description="the database of this service alone; without it one of the embedded Postgres",
         examples=["postgresql://HOST/NAME"],
     )
+
+    @property
+    def cluster(self) -> Cluster:
+        """Return the brokers, with the access to them."""
+        return Cluster.parse(self.kafka, self.access)
 
     @property
     def peer_urls(self) -> dict[str, str]:
@@ -137,7 +182,7 @@ def peer_setting(name: str, port: int) -> Any:
     return Field(url, description=f"the address of {name}", examples=[url])
 
 
-S = TypeVar("S", bound=HttpSettings)
+S = TypeVar("S", bound=BaseSettings)
 
 
 def load_settings(kind: type[S], **overrides: Any) -> S:
@@ -151,8 +196,10 @@ def load_settings(kind: type[S], **overrides: Any) -> S:
         raise Halted("; ".join(explanation(kind, error) for error in fault.errors())) from None
 
 
-def explanation(kind: type[HttpSettings], error: Any) -> str:
+def explanation(kind: type[BaseSettings], error: Any) -> str:
     """Return a sentence that names the variable, what it is, and an example."""
+    if not error["loc"]:
+        return str(error["ctx"]["error"])
     name = str(error["loc"][0])
     problem = "is not set" if error["type"] == "missing" else f"is wrong ({error['msg']})"
     return f"{variable(name)} {problem}: it is {meaning(kind, name)}"
@@ -163,14 +210,14 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def meaning(kind: type[HttpSettings], field: str) -> str:
+def meaning(kind: type[BaseSettings], field: str) -> str:
     """Return what a setting is, with an example."""
     known = kind.model_fields[field]
     example = f", for example {known.examples[0]}" if known.examples else ""
     return f"{known.description}{example}"
 
 
-def variables(kind: type[HttpSettings]) -> list[tuple[str, str]]:
+def variables(kind: type[BaseSettings]) -> list[tuple[str, str]]:
     """Return every variable of a program with its meaning, required ones first."""
     fields = sorted(kind.model_fields, key=lambda name: not kind.model_fields[name].is_required())
     return [(variable(field), meaning(kind, field)) for field in fields]

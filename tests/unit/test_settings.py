@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.kafka.topics import Cluster
+from eventlog.kafka.client import connection
+from eventlog.kafka.topics import Access, Cluster
 from eventlog.program import Program, usage
+from eventlog.secret_files import load_secret_files
 from eventlog.settings import ServiceSettings, load_settings
 from events.errors import Halted
 from events.topology import SERVICE, SERVICES
 from gridcall.simulation.local_cluster import shared_settings
+from tests.harness.certificates import Authority
 
 NAMES = [service.name for service in SERVICES]
 
@@ -24,7 +27,9 @@ def program(name: str) -> Program:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOST", "PORT", "KAFKA", "SERVICE_KEY", "DATABASE_URL", "ROUTING_URL", "FED"):
+    for name in ("HOST", "PORT", "SERVICE_KEY", "DATABASE_URL", "ROUTING_URL", "FED", "SECRETS"):
+        monkeypatch.delenv(f"GRIDCALL_{name}", raising=False)
+    for name in ("KAFKA", "KAFKA_CA", "KAFKA_USER", "KAFKA_PASSWORD"):
         monkeypatch.delenv(f"GRIDCALL_{name}", raising=False)
 
 
@@ -77,6 +82,81 @@ def test_a_wrong_port_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.usefixtures("set_required")
 def test_the_shared_key_is_not_shown() -> None:
     assert "secret" not in repr(load_settings(ServiceSettings))
+
+
+@pytest.mark.usefixtures("set_required")
+def test_a_user_of_kafka_without_tls_is_refused_because_its_password_could_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRIDCALL_KAFKA_USER", "routing")
+    monkeypatch.setenv("GRIDCALL_KAFKA_PASSWORD", "secret")
+    with pytest.raises(Halted, match="needs GRIDCALL_KAFKA_CA: no password goes out unencrypted"):
+        load_settings(program("routing").settings)
+
+
+@pytest.mark.parametrize("alone", ["USER", "PASSWORD"])
+@pytest.mark.usefixtures("set_required")
+def test_a_user_of_kafka_and_its_password_go_together(
+    alone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"GRIDCALL_KAFKA_{alone}", "routing")
+    with pytest.raises(Halted, match="go together"):
+        load_settings(program("routing").settings)
+
+
+@pytest.mark.usefixtures("set_required")
+def test_a_file_of_authorities_that_is_not_there_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRIDCALL_KAFKA_CA", "/nowhere/ca.crt")
+    with pytest.raises(Halted, match="GRIDCALL_KAFKA_CA is wrong"):
+        load_settings(program("routing").settings)
+
+
+@pytest.mark.usefixtures("set_required")
+def test_all_clients_of_kafka_have_the_access_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path).certificate
+    monkeypatch.setenv("GRIDCALL_KAFKA_CA", str(authority))
+    monkeypatch.setenv("GRIDCALL_KAFKA_USER", "routing")
+    monkeypatch.setenv("GRIDCALL_KAFKA_PASSWORD", "secret")
+    settings = load_settings(program("routing").settings)
+    assert settings.cluster.access == Access(authority, "routing", "secret")
+    options = connection(settings.cluster)
+    assert options.pop("ssl_context").check_hostname, "another broker's certificate is refused"
+    assert options == {
+        "bootstrap_servers": "127.0.0.1:19092",
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "routing",
+        "sasl_plain_password": "secret",
+    }
+
+
+def test_neither_settings_nor_messages_show_the_password_of_kafka(tmp_path: Path) -> None:
+    cluster = Cluster("broker:9093", access=Access(tmp_path / "ca.crt", "routing", "secret"))
+    assert str(cluster) == "broker:9093 as routing over TLS"
+    assert "secret" not in repr(cluster)
+
+
+def test_each_file_of_the_folder_of_secrets_is_a_variable(tmp_path: Path) -> None:
+    (tmp_path / "GRIDCALL_SERVICE_KEY").write_text("secret\n")
+    (tmp_path / "PGPASSWORD").write_text("another")
+    (tmp_path / "..data").mkdir()  # As Kubernetes mounts a Secret.
+    (tmp_path / "lost+found").mkdir()
+    environment = {"GRIDCALL_SECRETS": str(tmp_path), "PGPASSWORD": "set"}
+    load_secret_files(environment)
+    assert environment == {
+        "GRIDCALL_SECRETS": str(tmp_path),
+        "GRIDCALL_SERVICE_KEY": "secret",
+        "PGPASSWORD": "set",
+    }
+
+
+def test_a_folder_of_secrets_that_is_not_there_ends_the_program(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_secret_files({"GRIDCALL_SECRETS": str(tmp_path / "nowhere")})
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,8 +1,9 @@
-"""Clients of aiokafka: administration, closing, cancellation."""
+"""Clients of aiokafka: how they connect, administration, closing, cancellation."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,19 +15,38 @@ from eventlog.kafka.topics import Cluster
 from events.errors import Unavailable
 
 CLOSE_SECONDS = 5
+SASL_MECHANISM = "SCRAM-SHA-512"
 KAFKA = "Kafka"  # As outages name it.
+
+
+def connection(cluster: Cluster) -> dict[str, Any]:
+    """Return the options by which each client connects: brokers, TLS and user.
+
+    The name in a broker's certificate must be that of its address. Raises OSError for a file of
+    authorities that cannot be read.
+    """
+    ca, user, password = cluster.access.ca, cluster.access.user, cluster.access.password
+    options: dict[str, Any] = {"bootstrap_servers": cluster.brokers}
+    if ca:
+        options["ssl_context"] = ssl.create_default_context(cafile=ca)
+        options["security_protocol"] = "SASL_SSL" if user else "SSL"
+    if user:
+        options["sasl_mechanism"] = SASL_MECHANISM
+        options["sasl_plain_username"] = user
+        options["sasl_plain_password"] = password
+    return options
 
 
 @asynccontextmanager
 async def administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
     """Open a client that makes and describes topics. Raises Unavailable if no broker answers."""
-    client = AIOKafkaAdminClient(bootstrap_servers=cluster.brokers, request_timeout_ms=15_000)
+    client = AIOKafkaAdminClient(**connection(cluster), request_timeout_ms=15_000)
     try:
         await client.start()
         yield client
     except (KafkaError, OSError) as fault:
         raise Unavailable(
-            f"Kafka at {cluster.brokers} cannot be reached: {fault!r}", about=KAFKA
+            f"Kafka at {cluster} cannot be reached: {fault!r}", about=KAFKA
         ) from fault
     finally:
         await close_client(client.close())

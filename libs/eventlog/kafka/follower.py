@@ -19,6 +19,7 @@ from eventlog.kafka.client import (
     KAFKA,
     administrator,
     close_client,
+    connection,
     is_cancelled,
     partition_counts,
 )
@@ -97,7 +98,7 @@ class TopicFollower:
         """
         await self.changed.wait()
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.cluster.brokers,
+            **connection(self.cluster),
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="none",

@@ -13,7 +13,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from eventlog.codec import read_envelope
-from eventlog.kafka.client import KAFKA, administrator, close_client, is_cancelled, partition_counts
+from eventlog.kafka.client import (
+    KAFKA,
+    administrator,
+    close_client,
+    connection,
+    is_cancelled,
+    partition_counts,
+)
 from eventlog.kafka.follower import Record, generation_of, read_or_none
 from eventlog.kafka.topics import Cluster, read_mark
 from eventlog.postgres.generation import Head
@@ -45,7 +52,7 @@ async def read_ends(cluster: Cluster, backs: dict[TopicPartition, int]) -> list[
     if not backs:
         return []
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=cluster.brokers, enable_auto_commit=False, request_timeout_ms=10_000
+        **connection(cluster), enable_auto_commit=False, request_timeout_ms=10_000
     )
     try:
         async with asyncio.timeout(READ_SECONDS):
@@ -55,7 +62,7 @@ async def read_ends(cluster: Cluster, backs: dict[TopicPartition, int]) -> list[
     except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as fault:
         if is_cancelled():
             raise
-        raise Unavailable(f"Kafka at {cluster.brokers} is not read: {fault!r}", KAFKA) from fault
+        raise Unavailable(f"Kafka at {cluster} is not read: {fault!r}", KAFKA) from fault
     finally:
         await close_client(consumer.stop())
 

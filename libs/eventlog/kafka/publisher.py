@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from eventlog.kafka.client import KAFKA, close_client, is_cancelled
+from eventlog.kafka.client import KAFKA, close_client, connection, is_cancelled
 from eventlog.kafka.topics import Cluster, Headers
 from events.errors import Unavailable
 
@@ -42,7 +42,7 @@ class Publisher:
                 raise
             await self._throw_away(producer)
             raise Unavailable(
-                f"Kafka at {self.cluster.brokers} does not take {topic}/{partition}: {fault!r}",
+                f"Kafka at {self.cluster} does not take {topic}/{partition}: {fault!r}",
                 about=KAFKA,
             ) from fault
 
@@ -80,7 +80,7 @@ class Publisher:
         async with self._starting:
             if self._producer is None:
                 producer: Any = AIOKafkaProducer(
-                    bootstrap_servers=self.cluster.brokers,
+                    **connection(self.cluster),
                     acks="all",
                     max_batch_size=BATCH_BYTES,
                     request_timeout_ms=10_000,

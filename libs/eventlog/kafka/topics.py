@@ -7,6 +7,8 @@ offsets are never stored.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -25,17 +27,35 @@ A_WEEK = {"retention.ms": str(7 * 24 * 3600 * 1000), "cleanup.policy": "delete"}
 NEWEST = {"cleanup.policy": "compact", "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.1"}
 
 
+@dataclass(frozen=True)
+class Access:
+    """The proofs of a connection: `ca` checks the brokers, `user` and `password` are the client's.
+
+    Without `ca` a connection is not encrypted, and without a user it is anonymous.
+    """
+
+    ca: Path | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
 class Cluster(NamedTuple):
-    """The brokers, as HOST:PORT,…, and the prefix of a system's topics there."""
+    """The brokers, as HOST:PORT,…, the prefix of a system's topics there, and the access to it."""
 
     brokers: str
     prefix: str = OWN_PREFIX
+    access: Access = Access()
 
     @classmethod
-    def parse(cls, text: str) -> Cluster:
+    def parse(cls, text: str, access: Access = Access()) -> Cluster:
         """Read HOST:PORT,… or, if several systems share the brokers, HOST:PORT,…/PREFIX."""
         brokers, slash, prefix = text.partition("/")
-        return cls(brokers, prefix) if slash else cls(brokers)
+        return cls(brokers, prefix if slash else OWN_PREFIX, access)
+
+    def __str__(self) -> str:
+        """Return where and as whom a program connects, for its messages."""
+        user = f" as {self.access.user}" if self.access.user else ""
+        return f"{self.brokers}{user}{' over TLS' if self.access.ca else ''}"
 
     def topic(self, log: str) -> str:
         """Return the topic that carries a log."""

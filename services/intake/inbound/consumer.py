@@ -19,6 +19,7 @@ from eventlog.kafka.client import (
     KAFKA,
     administrator,
     close_client,
+    connection,
     is_cancelled,
     partition_counts,
 )
@@ -133,7 +134,7 @@ class LineConsumer:
         while not (leased := await self._lease(count)):
             await asyncio.sleep(self._lease_seconds / 2)  # Nothing announces the end of a lease.
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.cluster.brokers,
+            **connection(self.cluster),
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
