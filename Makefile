@@ -17,9 +17,9 @@ PRODUCTION_LOCK := deploy/image/requirements.lock
 TOOL = PYTHONPATH=libs:services:. $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up-kafka kafka broker peers promtool
+.PHONY: help setup run up-kafka kafka broker peers promtool kubernetes-tools
 .PHONY: check fmt unit contract integration e2e mutation test test-long
-.PHONY: chaos bench growth soak hostile docs golden lock dist clean
+.PHONY: chaos bench growth soak hostile docs golden manifests lock dist clean
 
 help: ## print the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -63,6 +63,17 @@ broker:
 	@.venv-peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# Tools that check manifests, for tests alone. Production and development have none of them.
+.venv-kubernetes/ready: tests/contract/kubernetes/requirements.lock
+	@$(PYTHON) -m venv --clear .venv-kubernetes
+	@.venv-kubernetes/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+kubernetes-tools:
+	@$(MAKE) --no-print-directory .venv-kubernetes/ready || \
+	  echo "skipped: some tests of manifests need the packages of tests/contract/kubernetes." \
+	  "Is there a network? Then run: make kubernetes-tools"
+
 STREAMS := benchmarks/peers/streams/target/libs
 $(STREAMS): benchmarks/peers/streams/pom.xml
 	@cd benchmarks/peers/streams && mvn -q -B package
@@ -94,6 +105,7 @@ check: setup ## ruff, mypy --strict, import contracts, language, documents that 
 	  { echo "docs/asyncapi.json is old: make docs"; exit 1; }
 	@$(TOOL) tools.production_lock | diff -u $(PRODUCTION_LOCK) - || \
 	  { echo "$(PRODUCTION_LOCK) is old: make docs"; exit 1; }
+	@$(TOOL) tools.manifests --check
 
 fmt: setup ## format the code, and correct what ruff can correct
 	$(BIN)/ruff check --fix --quiet .
@@ -104,7 +116,7 @@ fmt: setup ## format the code, and correct what ruff can correct
 unit: setup ## tests without database, broker or network: seconds (EXAMPLES=thorough: more)
 	$(PYTEST) tests/unit
 
-contract: setup broker ## one suite for every kind of log, and for every published format
+contract: setup broker kubernetes-tools ## one suite for every kind of log and each format
 	$(PYTEST) tests/contract
 
 integration: setup broker peers promtool ## parts with real servers (GRIDCALL_DATA: real data)
@@ -117,10 +129,11 @@ mutation: setup ## remove each rule of the logs, and see that something notices
 	$(PYTEST) tests/mutation
 
 # Each tier has servers of its own. One at a time leaves a core idle. The two longest begin.
-test: setup broker peers promtool ## all tiers, two at a time, with many examples of each property
+test: setup broker peers promtool kubernetes-tools ## all tiers, two at a time, many examples
 	@echo "Two tiers run at a time, and the output of each comes at its end: ten minutes in all."
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target \
-	  --old-file=broker --old-file=peers --old-file=promtool EXAMPLES=thorough \
+	  --old-file=broker --old-file=peers --old-file=promtool --old-file=kubernetes-tools \
+	  EXAMPLES=thorough \
 	  e2e integration contract mutation unit
 
 test-long: setup ## the campaigns: a whole real year in every batch size
@@ -170,12 +183,15 @@ dist: setup ## build the wheel and the source archive into dist
 	@rm -f dist/gridcall-*
 	@$(BIN)/hatchling build
 
+manifests: setup ## make deploy/k8s/base/generated from the topology
+	@$(TOOL) tools.manifests
+
 lock: ## pin the newest dependencies by hash (needs uv)
 	uv lock --upgrade
 	uv export --frozen --no-emit-project --all-extras --no-header -o requirements.lock
 	@$(MAKE) --no-print-directory docs
 
 clean: ## remove what was made here, and the demo
-	rm -rf .venv .venv-peers .gridcall dist out $(STREAMS)
+	rm -rf .venv .venv-peers .venv-kubernetes .gridcall dist out $(STREAMS)
 	rm -rf deploy/kafka/target deploy/kafka/run deploy/prometheus/target
 	rm -rf tests/contract/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

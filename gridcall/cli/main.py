@@ -16,7 +16,7 @@ from gridcall.cli.terminal import TERMINATED, UNREACHABLE, fail, say
 MODULE = {
     name: name
     for name in (
-        "access", "clock", "decider", "demo", "district", "doctor", "key", "map",
+        "access", "clock", "decider", "demo", "district", "doctor", "key", "map", "migrate",
         "parked", "quarantine", "rebuild", "restore", "retry", "sheet", "simulate", "status",
         "tail", "topics", "up", "verify",
     )

@@ -16,6 +16,9 @@ from gridcall.cli.options import json_option
 from gridcall.cli.terminal import REJECTED, print_rows
 from gridcall.host.topics import system_topics
 
+DISTRICTS = 16  # An empty partition costs little.
+
+
 @click.group("topics")
 def topics_group() -> None:
     """Compare the broker's topics with what gridcall needs, and make them."""
@@ -27,7 +30,7 @@ def topics_options(command: Callable[..., None]) -> Callable[..., None]:
         json_option,
         click.option(
             "--districts",
-            default=16,
+            default=DISTRICTS,
             show_default=True,
             help="A partition each. More can be added, never fewer.",
         ),

@@ -15,7 +15,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from embedded.account import server_account
 from eventlog.core.row import Generation, Progress
 from eventlog.input_order import MergedOrder
 from eventlog.notifier import Notifier
@@ -32,55 +31,12 @@ from tests.harness.commands import (
     read_verification,
     run_on_database,
 )
+from tests.harness.debian_postgres import Server, require_debian_postgres
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.paths import ROOT
 from tests.harness.postgres import fetch_rows
-from tests.harness.requirements import require
 from tests.harness.waiting import wait_until
-
-BINARIES = Path("/usr/lib/postgresql/15/bin")
-
-
-class Server:
-    """A server of Debian's Postgres, on a socket in a folder. Its URL is the same for any data."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.account = server_account()
-        self.data = folder / "data"
-        self.account.own(folder)
-        self.do("initdb", "-U", "postgres", "--auth=trust", "-D", str(self.data))
-        self.url = f"postgresql://postgres:@/gridcall?host={folder}"
-
-    def do(self, command: str, *words: str) -> None:
-        # Into a file: a server that goes on would hold a pipe open.
-        with (self.folder / "commands.log").open("ab") as log:
-            command_line = self.account.command(BINARIES / command, *words, folder=self.data)
-            subprocess.run(command_line, stdout=log, stderr=log, check=True)
-
-    def start(self, data: Path | None = None) -> None:
-        options = f"-c listen_addresses='' -k {self.folder}"
-        self.do(
-            "pg_ctl",
-            "-w",
-            "-D",
-            str(data or self.data),
-            "-o",
-            options,
-            "-l",
-            str(self.folder / "log"),
-            "start",
-        )
-
-    def stop(self, data: Path | None = None) -> None:
-        self.do("pg_ctl", "-w", "-D", str(data or self.data), "-m", "fast", "stop")
-
-    def copy_data(self) -> Path:
-        """Return a backup of a stopped server."""
-        backup = self.folder / "backup"
-        subprocess.run(["cp", "-a", self.data, backup], check=True)
-        return backup
 
 
 @pytest.fixture
@@ -92,10 +48,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def server(home: Path, tmp_path: Path) -> Iterator[Server]:
-    require(
-        (BINARIES / "pg_basebackup").exists(),
-        f"no Postgres 15 in {BINARIES}: apt-get install postgresql-15",
-    )
+    require_debian_postgres()
     made = Server(tmp_path)
     made.start()
     asyncio.run(prepare(made.url))

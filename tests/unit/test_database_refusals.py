@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import asyncpg
 import pytest
 
@@ -12,6 +14,8 @@ from events.errors import Unavailable, Unusable
 
 G, LATER = 7, 8  # Generations.
 ANNOUNCED = Announced("system", "00000001", {"city": Head(G, 20, 500)})
+REFUSED_CERTIFICATE = ssl.SSLCertVerificationError()
+REFUSED_CERTIFICATE.verify_message = "x"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +32,7 @@ ANNOUNCED = Announced("system", "00000001", {"city": Head(G, 20, 500)})
         (asyncpg.DataCorruptedError("x"), Unusable, "damaged: x; see the database's own log"),
         (asyncpg.PostgresIOError("x"), Unusable, "damaged: x; see the database's own log"),
         (asyncpg.exceptions.ClientConfigurationError("x"), Unusable, "the URL of the database is"),
+        (REFUSED_CERTIFICATE, Unusable, "is refused: x; check sslrootcert and the host"),
         (asyncpg.TooManyConnectionsError("x"), Unavailable, "the database is busy: x"),
         (asyncpg.LockNotAvailableError("x"), Unavailable, "the database is busy: x"),
         (asyncpg.DeadlockDetectedError("x"), Unavailable, "the database is busy: x"),

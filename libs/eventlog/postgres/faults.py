@@ -6,6 +6,7 @@ an operator must act first. Any other error is a fault of gridcall, and passes.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -65,6 +66,11 @@ def translate(fault: BaseException) -> Unavailable | None:
     """Return what an error of the driver is for a reader. None for a fault of gridcall."""
     if isinstance(fault, asyncpg.exceptions.ClientConfigurationError):
         return Unusable(f"the URL of the database is wrong: {fault}")
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return Unusable(
+            f"the certificate of the database is refused: {fault.verify_message}; "
+            "check sslrootcert and the host in GRIDCALL_DATABASE_URL"
+        )
     if isinstance(fault, LOST):
         return Unavailable(f"the database cannot be reached: {type(fault).__name__}: {fault}")
     if not isinstance(fault, asyncpg.PostgresError):
