@@ -32,6 +32,7 @@ NAME = "screen"  # With it begin the notifications of a model's commits.
 QUIET_SECONDS = 1.0  # A page that is open gets a message this often even if nothing happens.
 WATCHED_SECONDS = 5.0  # A page that asked for something newer is open for at least so long.
 PAUSE_SECONDS = 0.1  # Between two looks at the logs, so that simultaneous rows are shown together.
+UNWATCHED_PAUSE_SECONDS = 0.5  # While no page is open. A look costs as much as many rows.
 RENEWED_SECONDS = 1.0  # A commit renews the lease for three times as long.
 FOLLOWING_SECONDS = 15.0  # Without a look for so long there is an outage.
 STALLED_SECONDS = 3.0  # District time that has not passed for so long counts as late.
@@ -293,7 +294,11 @@ class Follower:
         named = {(name, self.district): count for name, count in counts.items()}
         seconds = QUIET_SECONDS if self.is_watched else SOURCE_POLL_SECONDS
         await self.notifier.wait_for_any(named, seconds)
-        await asyncio.sleep(PAUSE_SECONDS)
+        if self.is_watched:
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:  # A page that opens meanwhile ends the pause.
+            count = self.notifier.count(NAME, self.district)
+            await self.notifier.wait(NAME, self.district, count, UNWATCHED_PAUSE_SECONDS)
 
     async def wait_for_newer(self, version: int) -> None:
         """Wait until there is more to show than at this version.

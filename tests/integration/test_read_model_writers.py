@@ -174,6 +174,29 @@ async def test_a_page_wakes_a_follower_that_nobody_watched(
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_page_ends_the_pause_of_a_follower_that_nobody_watched(
+    city: ScreenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SOURCE_POLL_SECONDS", "UNWATCHED_PAUSE_SECONDS"):
+        monkeypatch.setattr(f"screen.follower.{name}", 3600.0)
+    follower = city.follower()
+    running = asyncio.create_task(follower.run())
+    async with asyncio.timeout(30):
+        await follower.notifier.wait_for_waiter("intake", CITY)
+        follower.notifier.notify("intake", CITY)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        await follower.notifier.wait_for_waiter("screen", CITY)
+        follower.notifier.notify("cases", CITY)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        version = follower.version
+        assert not follower.is_watched, "rows alone do not end it"
+        await follower.wait_for_newer(version)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 class Buffered(MemoryLog):
     """A log of which a new reader knows no row, until it says where it goes on: as over Kafka."""
 
