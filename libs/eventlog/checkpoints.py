@@ -74,12 +74,12 @@ class StateStore(Protocol):
         """Return state rows in the order of their subjects."""
 
     async def write(
-        self, shard: str, rows: Sequence[StateRow], position: int, *, is_last: bool
+        self, shard: str, rows: Sequence[StateRow], reach: int, position: int = 0
     ) -> None:
-        """Write state rows as they were at `position` of the log.
+        """Write state rows. None of them has a row of the log after `reach`.
 
-        The last ones of a checkpoint move the recovery position up to it. Raises Conflict if the
-        shard has another owner, or if the log does not reach that far.
+        The last ones of a checkpoint move the recovery position up to `position`. Raises Conflict
+        if the shard has another owner, or if the log does not reach that far.
         """
 
 
@@ -91,10 +91,12 @@ class Checkpoints:
         self.states = states
         self._codec = StateCodec(stage.decider.states)
         self._changed: set[str] = set()
-        self._taken: list[Taken] = []
-        self._written = 0  # Of those that are taken.
+        self._waiting: list[str] = []  # What is to be taken, and then written.
+        self._reference: Taken | None = None  # As it was when the checkpoint began.
+        self._part: list[Taken] = []  # What is written next.
+        self._reach = 0  # The last position of the log when that was taken.
         self.stored = 0  # The recovery position.
-        self._position = 0  # The last position of the log when they were taken.
+        self._position = 0  # The last position of the log when the last checkpoint began.
         self._begun_at = monotonic()
         self._settled: set[str] = set()  # They are stored, and may leave memory.
         stage.observe = self._changed.update
@@ -208,7 +210,7 @@ class Checkpoints:
     @property
     def is_writing(self) -> bool:
         """True while a checkpoint that has begun is not written."""
-        return bool(self._taken)
+        return self._reference is not None
 
     @property
     def is_due(self) -> bool:
@@ -219,26 +221,44 @@ class Checkpoints:
         return rows >= cadence.rows or monotonic() - self._begun_at >= cadence.seconds
 
     def begin(self) -> None:
-        """Take the states of what changed. All that the stage has decided must be committed."""
-        by_name = self.stage.aggregates.by_name
-        changed = sorted(name for name in self._changed - {REFERENCE} if by_name[name].sequence)
-        self._taken = [take(self.stage, name) for name in (*changed, REFERENCE)]
+        """Begin to take what has changed. All that the stage has decided must be committed.
+
+        The recovery position will be the present one. To take all at once would hold up everybody.
+        """
+        self._waiting = sorted(self._changed - {REFERENCE})
+        self._reference = take(self.stage, REFERENCE)
         self._changed.clear()
-        self._written, self._position = 0, self.stage.position
+        self._position = self.stage.position
         self._begun_at = monotonic()
 
-    async def write_part(self) -> None:
-        """Write the next part of what was taken. The last part moves the recovery position."""
-        if not self.is_writing:
+    def take_part(self) -> None:
+        """Take the next states. All that the stage has decided is committed before `write_part`.
+
+        They may have more than there was when the checkpoint began, and need not be written again
+        for that. The reference data come last.
+        """
+        if self._reference is None:
             return
-        part = self._taken[self._written : self._written + self.states.cadence.part]
-        is_last = self._written + len(part) == len(self._taken)
-        rows = [self._codec.encode(each) for each in part]
-        await self.states.write(self.stage.shard, rows, self._position, is_last=is_last)
-        self._written += len(part)
+        size = self.states.cadence.part
+        names, self._waiting = self._waiting[:size], self._waiting[size:]
+        self._changed.difference_update(names)
+        by_name = self.stage.aggregates.by_name
+        self._part = [take(self.stage, name) for name in names if by_name[name].sequence]
+        if not self._waiting:
+            self._part.append(self._reference)
+        self._reach = self.stage.position
+
+    async def write_part(self) -> None:
+        """Write what was taken. The last part moves the recovery position."""
+        if not self._part:
+            return
+        is_last = not self._waiting
+        rows, self._part = [self._codec.encode(each) for each in self._part], []
+        position = self._position if is_last else 0
+        await self.states.write(self.stage.shard, rows, self._reach, position)
         self._settled |= {row.subject for row in rows if not row.live}
         if is_last:
-            self._taken, self.stored = [], self._position
+            self._reference, self.stored = None, self._position
 
     def forget(self) -> None:
         """Let what is settled leave memory, once a checkpoint is written. No input may be amid."""

@@ -113,17 +113,20 @@ class Runner(Generic[S, R]):
 
     async def _decide_and_store(self) -> int:
         """Decide one batch while the one before it and a part of a checkpoint are stored."""
+        self._take_states()
         count, *others = await asyncio.gather(
-            self._decide(),
-            self._commit(*self._take_decided()),
-            self._write_states(),
-            return_exceptions=True,
+            self._decide(), self._store(*self._take_decided()), return_exceptions=True
         )
         faults = [each for each in (*others, count) if isinstance(each, BaseException)]
         if isinstance(count, BaseException) or faults:
             del count, others  # A traceback has this frame: the stage would be in a cycle.
             raise faults.pop(0)
         return count
+
+    async def _store(self, rows: Sequence[Row], progress: Progress) -> None:
+        """Commit rows, and then write the states that were taken with them."""
+        await self._commit(rows, progress)
+        await self._write_states()
 
     async def _store_progress(self) -> None:
         """Store that inputs were applied which led to no row. A new owner begins after them."""
@@ -139,6 +142,7 @@ class Runner(Generic[S, R]):
             await self._commit(await self._fire_before(watermark), stage.progress)
             await self._announce(watermark)
         self._begin_checkpoint()
+        self._take_states()
         await self._write_states()
 
     async def replay(self) -> None:
@@ -231,24 +235,32 @@ class Runner(Generic[S, R]):
     def _begin_checkpoint(self) -> None:
         """Begin a checkpoint if one is due, and forget what the last one made settled.
 
-        Nothing is being decided now, and all that was decided is committed. A stage that is blocked
-        may know more.
+        Nothing is being decided now, and all that was decided is committed.
         """
         if self._checkpoints and not self.stage.blocked:
             self._checkpoints.forget()
             if self._checkpoints.is_due:
                 self._checkpoints.begin()
 
+    def _take_states(self) -> None:
+        """Take a part of a checkpoint. All that was decided is committed before that is written.
+
+        A stage that is blocked may know more.
+        """
+        if self._checkpoints and not self.stage.blocked:
+            self._checkpoints.take_part()
+
     async def _write_states(self) -> None:
-        """Write a part of a checkpoint."""
+        """Write the part of a checkpoint that was taken."""
         if self._checkpoints:
             await self._checkpoints.write_part()
 
     async def _finish_checkpoint(self) -> None:
         """Write all of a checkpoint if one is due. Only for a stage that decides nothing now."""
         self._begin_checkpoint()
-        while self._checkpoints and self._checkpoints.is_writing:
-            await self._checkpoints.write_part()
+        while self.is_storing and not self.stage.blocked:
+            self._take_states()
+            await self._write_states()
         self._begin_checkpoint()
 
     def _take_decided(self) -> tuple[list[Row], Progress]:

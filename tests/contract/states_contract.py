@@ -57,8 +57,8 @@ async def the_last_row_of_a_subject_replaces_the_others(world: StatesWorld) -> N
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
     settled = row("b", 4, live=False, data='["石家庄\\n"]'.encode())
-    await states.write(SHARD, [row("a"), row("b", 3)], 7, is_last=False)
-    await states.write(SHARD, [row("a", 2), settled], 7, is_last=True)
+    await states.write(SHARD, [row("a"), row("b", 3)], 7)
+    await states.write(SHARD, [row("a", 2), settled], 7, 7)
     assert list(await states.live(SHARD)) == [row("a", 2)]
     assert sorted(await states.load(SHARD, ["b", "a", "c"])) == [row("a", 2), settled]
     assert await states.claim(SHARD, VERSION) == 7
@@ -67,7 +67,7 @@ async def the_last_row_of_a_subject_replaces_the_others(world: StatesWorld) -> N
 async def rows_are_paged_in_the_order_of_their_subjects(world: StatesWorld) -> None:
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
-    await states.write(SHARD, [row("c"), row("a", live=False), row("b")], 3, is_last=True)
+    await states.write(SHARD, [row("c"), row("a", live=False), row("b")], 3, 3)
     assert [each.subject for each in await states.page(SHARD, "", 2)] == ["a", "b"]
     assert [each.subject for each in await states.page(SHARD, "b", 2)] == ["c"]
 
@@ -75,23 +75,23 @@ async def rows_are_paged_in_the_order_of_their_subjects(world: StatesWorld) -> N
 async def the_last_part_alone_moves_the_position(world: StatesWorld) -> None:
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
-    await states.write(SHARD, [row("a")], 7, is_last=True)
-    await states.write(SHARD, [row("a", 2)], LAST, is_last=False)
+    await states.write(SHARD, [row("a")], 7, 7)
+    await states.write(SHARD, [row("a", 2)], LAST)
     assert await (await world.new_owner()).claim(SHARD, VERSION) == 7
 
 
 async def the_position_never_goes_back(world: StatesWorld) -> None:
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
-    await states.write(SHARD, [row("a")], 7, is_last=True)
-    await states.write(SHARD, [row("a", 3)], 5, is_last=True)
+    await states.write(SHARD, [row("a")], 7, 7)
+    await states.write(SHARD, [row("a", 3)], 5, 5)
     assert await (await world.new_owner()).claim(SHARD, VERSION) == 7
 
 
 async def another_version_begins_at_nothing(world: StatesWorld) -> None:
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
-    await states.write(SHARD, [row("a")], 7, is_last=True)
+    await states.write(SHARD, [row("a")], 7, 7)
     assert await states.claim(SHARD, "2027-01/abc") == 0
     assert await states.claim(SHARD, "2027-01/abc") == 0
 
@@ -99,7 +99,7 @@ async def another_version_begins_at_nothing(world: StatesWorld) -> None:
 async def what_is_dropped_is_gone(world: StatesWorld) -> None:
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
-    await states.write(SHARD, [row("a"), row("b", live=False)], 7, is_last=True)
+    await states.write(SHARD, [row("a"), row("b", live=False)], 7, 7)
     await states.drop(SHARD)
     assert list(await states.page(SHARD, "", 9)) == []
     assert await states.claim(SHARD, VERSION) == 0
@@ -108,11 +108,11 @@ async def what_is_dropped_is_gone(world: StatesWorld) -> None:
 async def who_was_taken_over_writes_nothing(world: StatesWorld) -> None:
     zombie = await world.new_owner()
     await zombie.claim(SHARD, VERSION)
-    await zombie.write(SHARD, [row("a")], 7, is_last=True)
+    await zombie.write(SHARD, [row("a")], 7, 7)
     owner = await world.new_owner()
     assert await owner.claim(SHARD, VERSION) == 7
     for attempt in (
-        zombie.write(SHARD, [row("a", 9)], 9, is_last=True),
+        zombie.write(SHARD, [row("a", 9)], 9, 9),
         zombie.drop(SHARD),
         zombie.claim(SHARD, "2027-01/abc"),
     ):
@@ -125,10 +125,10 @@ async def who_was_taken_over_writes_nothing(world: StatesWorld) -> None:
 async def what_the_log_lacks_is_not_written(world: StatesWorld) -> None:
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
-    await states.write(SHARD, [row("a")], LAST, is_last=True)
-    for is_last in (False, True):
+    await states.write(SHARD, [row("a")], LAST, LAST)
+    for position in (0, LAST):
         with pytest.raises(Conflict, match="another owner, or log"):
-            await states.write(SHARD, [row("a", 2)], LAST + 1, is_last=is_last)
+            await states.write(SHARD, [row("a", 2)], LAST + 1, position)
     assert list(await states.live(SHARD)) == [row("a")]
     assert await states.claim(SHARD, VERSION) == LAST
 
@@ -138,8 +138,8 @@ async def states_are_not_believed_beside_a_log_that_lacks_a_row_in_them(
 ) -> None:
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
-    await states.write(SHARD, [row("a")], 3, is_last=True)
-    await states.write(SHARD, [row("b")], 7, is_last=False)
+    await states.write(SHARD, [row("a")], 3, 3)
+    await states.write(SHARD, [row("b")], 7)
     await world.cut_and_go_on(6)
     assert await (await world.new_owner()).claim(SHARD, VERSION) == 0
 
@@ -147,8 +147,8 @@ async def states_are_not_believed_beside_a_log_that_lacks_a_row_in_them(
 async def states_are_believed_if_the_log_was_cut_after_them(world: StatesWorld) -> None:
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
-    await states.write(SHARD, [row("a")], 3, is_last=True)
-    await states.write(SHARD, [row("b")], 6, is_last=False)
+    await states.write(SHARD, [row("a")], 3, 3)
+    await states.write(SHARD, [row("b")], 6)
     await world.cut_and_go_on(6)
     assert await (await world.new_owner()).claim(SHARD, VERSION) == 3
 
@@ -156,12 +156,12 @@ async def states_are_believed_if_the_log_was_cut_after_them(world: StatesWorld) 
 async def what_was_dropped_begins_with_the_log_as_it_is(world: StatesWorld) -> None:
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
-    await states.write(SHARD, [row("a")], LAST, is_last=True)
+    await states.write(SHARD, [row("a")], LAST, LAST)
     await world.cut_and_go_on(6)
     states = await world.new_owner()
     await states.claim(SHARD, VERSION)
     await states.drop(SHARD)
-    await states.write(SHARD, [row("a")], 7, is_last=True)
+    await states.write(SHARD, [row("a")], 7, 7)
     assert await (await world.new_owner()).claim(SHARD, VERSION) == 7
 
 

@@ -27,6 +27,7 @@ class StateTable:
         self.version = ""
         self.position = 0
         self.loads = 0  # How often an owner has asked for rows by their names.
+        self.further = 0  # Checkpoints with rows after their recovery position.
         self.last: Row | None = None
 
     async def is_of_log(self, shard: str) -> bool:
@@ -67,17 +68,17 @@ class MemoryStates:
         return [self.table.rows[each] for each in sorted(self.table.rows) if each > after][:limit]
 
     async def write(
-        self, shard: str, rows: Sequence[StateRow], position: int, *, is_last: bool
+        self, shard: str, rows: Sequence[StateRow], reach: int, position: int = 0
     ) -> None:
         self._check_owner()
-        table, last = self.table, await self.table.log.row(shard, position)
+        table, last = self.table, await self.table.log.row(shard, reach)
         if last is None:
             raise Conflict("the states have another owner, or log")
         table.rows |= {row.subject: row for row in rows}
-        if table.last is None or table.last.position < position:
+        if table.last is None or table.last.position < reach:
             table.last = last
-        if is_last:
-            table.position = max(table.position, position)
+        table.position = max(table.position, position)
+        table.further += 0 < position < reach
 
     def _check_owner(self) -> None:
         if self.epoch != self.table.epoch:
@@ -92,11 +93,11 @@ class UnreliableStates(MemoryStates):
         self.chance = chance
 
     async def write(
-        self, shard: str, rows: Sequence[StateRow], position: int, *, is_last: bool
+        self, shard: str, rows: Sequence[StateRow], reach: int, position: int = 0
     ) -> None:
         happens = self.chance.randrange(12)
         if happens == 0:
             raise Unavailable("nothing was written")
-        await super().write(shard, rows, position, is_last=is_last)
+        await super().write(shard, rows, reach, position)
         if happens == 1:
             raise Unavailable("the answer was lost")

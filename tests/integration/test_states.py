@@ -157,7 +157,7 @@ async def test_state_rows_are_dropped_in_parts_and_are_invalid_after_the_first(
         log = await world.new_log()
         await log.states.claim(SHARD, "v")
         rows = [row(f"a{i}", live=i % 2 == 0) for i in range(8)]
-        await log.states.write(SHARD, rows, LAST, is_last=True)
+        await log.states.write(SHARD, rows, LAST, LAST)
         ending = CountedDatabase(db, statements=2)
         states = PostgresStates("cases", "routing", ending, log.epoch, AT_ONCE)
         with pytest.raises(Unavailable):

@@ -20,10 +20,10 @@ async def take_up_nothing(real: Any, self: Checkpoints, row: Any) -> None:
 
 NOTHING_LOADED = Weakening("`Checkpoints` loads no settled case", take_up_nothing)
 EACH_PART = Weakening(
-    "`WRITE` without `CASE WHEN $4`",
+    "`WRITE` with `greatest(known.pos, $3, $4)`",
     value(
         "eventlog.postgres.states.WRITE",
-        WRITE.replace("CASE WHEN $4", "CASE WHEN $4::bool IS NOT NULL"),
+        WRITE.replace("greatest(known.pos, $4)", "greatest(known.pos, $3, $4)"),
     ),
 )
 NO_EPOCH = Weakening(

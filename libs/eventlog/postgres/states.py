@@ -57,7 +57,7 @@ WHERE shard = $1 AND subject > $2 ORDER BY subject LIMIT $3
 WRITE = """
 WITH owner AS (
   UPDATE {schema}.checkpoint AS known
-  SET pos = CASE WHEN $4 THEN greatest(known.pos, $3) ELSE known.pos END,
+  SET pos = greatest(known.pos, $4),
     reach = greatest(reach, $3),
     recorded = CASE WHEN reach < $3 THEN log.recorded ELSE known.recorded END
   FROM {schema}.log
@@ -143,12 +143,12 @@ class PostgresStates:
         return state_rows(await self._fetch(STATES, shard, after, limit))
 
     async def write(
-        self, shard: str, rows: Sequence[StateRow], position: int, *, is_last: bool
+        self, shard: str, rows: Sequence[StateRow], reach: int, position: int = 0
     ) -> None:
-        """Write state rows as they were at `position` of the log.
+        """Write state rows. None of them has a row of the log after `reach`.
 
-        The last ones of a checkpoint move the recovery position up to it. Raises Conflict if the
-        shard has another owner, or if the log does not reach that far.
+        The last ones of a checkpoint move the recovery position up to `position`. Raises Conflict
+        if the shard has another owner, or if the log does not reach that far.
         """
         subjects, sequences, live, data = zip(*rows, strict=True)
         columns = (
@@ -157,7 +157,7 @@ class PostgresStates:
             number_array([*map(int, live)]),
             b"\n".join(data).decode(),
         )
-        fence = (shard, self._epoch_of(shard), position, is_last)
+        fence = (shard, self._epoch_of(shard), reach, position)
         self._require_owner(shard, await self._fetch(WRITE, *fence, *columns))
 
     async def _fetch(self, statement: str, *args: object) -> list[asyncpg.Record]:
