@@ -47,6 +47,7 @@ def environment(service: Service) -> dict[str, str]:
     """Return the settings of a service that are no secrets."""
     return {
         "GRIDCALL_HOST": "0.0.0.0",
+        "GRIDCALL_PORT": str(service.port),
         "GRIDCALL_LOG": "json",
         "GRIDCALL_HOME": HOME,
         "GRIDCALL_SECRETS": SECRETS,

@@ -41,6 +41,8 @@ def the_programs_accept_their_settings(manifests: Manifests) -> None:
         settings = load_as_pod(manifests, workload)
         assert settings.host == "0.0.0.0"
         assert settings.port == SERVICE[workload.name].port
+        # An image may set another one for all services.
+        assert manifests.config(workload)["GRIDCALL_PORT"] == str(settings.port)
         assert settings.kafka == "kafka-kafka-bootstrap:9093"
         assert settings.kafka_user == workload.name
         assert settings.access.password == "secret"
