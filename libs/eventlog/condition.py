@@ -149,6 +149,13 @@ def server_findings(condition: Condition) -> list[Finding]:
         sentence = f"the database of {condition.service} is read-only, perhaps a standby"
         command = "name the primary in GRIDCALL_DATABASE_URL"
         findings.append(Finding(check="database", sentence=sentence, command=command))
+    if since := server.get("unarchived_since"):
+        sentence = (
+            f"the log of the database of {condition.service} is not archived since {since}: "
+            "no later instant can be restored, and the disk fills"
+        )
+        command = "see the log of the database, and the store of its backups"
+        findings.append(Finding(check="database", sentence=sentence, command=command))
     return findings
 
 

@@ -107,6 +107,7 @@ def test_parked_cases_are_counted_with_what_waits_behind_them() -> None:
         ("fsync", "off", "a crash of the machine can destroy the database"),
         ("full_page_writes", "off", "a crash of the machine can destroy the database"),
         ("read_only", "on", "is read-only"),
+        ("unarchived_since", "2026-11-02T08:01:00Z", "is not archived since 2026-11-02T08:01:00Z"),
     ],
 )
 def test_a_setting_that_loses_inputs_is_found(setting: str, value: str, sentence: str) -> None:

@@ -12,8 +12,14 @@ from events.registry import Parking
 
 SETTINGS = ("server_version", "fsync", "full_page_writes", "synchronous_commit")
 SERVER = "SELECT name, setting FROM pg_settings WHERE name = ANY ($1)"
-READ_ONLY = """
-SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean AS is_so
+STATE = """
+SELECT
+    pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean
+        AS is_read_only,
+    current_setting('archive_mode') <> 'off'
+        AND last_failed_time > coalesce(last_archived_time, '-infinity') AS is_unarchived,
+    to_char(last_archived_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS archived
+FROM pg_stat_archiver
 """
 COLUMNS = """
 SELECT c.relname::text AS "table", a.attname::text AS "column"
@@ -85,10 +91,16 @@ def shard_state(head: Head) -> ShardState:
 
 
 async def server_settings(database: SupportsFetch) -> dict[str, str]:
-    """Return the version and the settings of the server, as this session has them."""
+    """Return the version and the settings of the server, as this session has them.
+
+    `unarchived_since` is there if the last try to archive its own log failed.
+    """
     settings = dict(map(tuple, await database.fetch(SERVER, list(SETTINGS))))
-    (record,) = await database.fetch(READ_ONLY)
-    return {**settings, "read_only": "on" if record["is_so"] else "off"}
+    (record,) = await database.fetch(STATE)
+    state = {"read_only": "on" if record["is_read_only"] else "off"}
+    if record["is_unarchived"]:
+        state["unarchived_since"] = record["archived"] or "its start"
+    return {**settings, **state}
 
 
 async def missing_names(database: SupportsFetch, schema: str, tables: Tables) -> list[str]:
