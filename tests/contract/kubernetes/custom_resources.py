@@ -150,6 +150,7 @@ CLUSTER = record(
             method=one_of("any", "first"),
             number={"type": "integer", "minimum": 1},
             dataDurability=one_of("required", "preferred"),
+            failoverQuorum=TRUTH,
         ),
         parameters=TEXTS,
         pg_hba=list_of(TEXT),

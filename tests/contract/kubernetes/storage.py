@@ -86,8 +86,12 @@ def each_service_owns_one_database_and_reaches_no_other(manifests: Manifests) ->
 def an_accepted_input_is_on_two_instances(manifests: Manifests) -> None:
     spec = manifests.one("Cluster", "database")["spec"]
     assert spec["instances"] == 3
-    wanted = {"method": "any", "number": 1, "dataDurability": "required"}
-    assert spec["postgresql"]["synchronous"] == wanted
+    assert spec["postgresql"]["synchronous"] == {
+        "method": "any",
+        "number": 1,
+        "dataDurability": "required",
+        "failoverQuorum": True,
+    }
     assert spec["affinity"] == {
         "enablePodAntiAffinity": True,
         "topologyKey": "kubernetes.io/hostname",
