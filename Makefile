@@ -19,7 +19,7 @@ TOOL = PYTHONPATH=libs:services:. $(BIN)/python -m
 .DEFAULT_GOAL := help
 .PHONY: help setup run up-kafka kafka broker peers promtool kubernetes-tools
 .PHONY: check fmt unit contract integration e2e mutation test test-long
-.PHONY: chaos bench growth soak hostile docs golden manifests lock dist clean
+.PHONY: chaos bench growth soak hostile docs golden manifests lock dist image clean
 
 help: ## print the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -73,6 +73,12 @@ kubernetes-tools:
 	@$(MAKE) --no-print-directory .venv-kubernetes/ready || \
 	  echo "skipped: some tests of manifests need the packages of tests/contract/kubernetes." \
 	  "Is there a network? Then run: make kubernetes-tools"
+
+# The tools of the image: compose, and what lists its contents. Production has neither.
+.venv-image/ready: deploy/image/tools.lock
+	@$(PYTHON) -m venv --clear .venv-image
+	@.venv-image/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 STREAMS := benchmarks/peers/streams/target/libs
 $(STREAMS): benchmarks/peers/streams/pom.xml
@@ -185,13 +191,17 @@ dist: setup ## build the wheel and the source archive into dist
 
 manifests: setup ## make deploy/k8s/base/generated from the topology
 	@$(TOOL) tools.manifests
+image: ## build the image, run all services in containers, and end them (podman, root)
+	@deploy/image/try
 
 lock: ## pin the newest dependencies by hash (needs uv)
 	uv lock --upgrade
 	uv export --frozen --no-emit-project --all-extras --no-header -o requirements.lock
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-header deploy/image/tools.in -o deploy/image/tools.lock
 	@$(MAKE) --no-print-directory docs
 
 clean: ## remove what was made here, and the demo
-	rm -rf .venv .venv-peers .venv-kubernetes .gridcall dist out $(STREAMS)
+	rm -rf .venv .venv-peers .venv-kubernetes .venv-image .gridcall dist out $(STREAMS)
 	rm -rf deploy/kafka/target deploy/kafka/run deploy/prometheus/target
 	rm -rf tests/contract/asyncapi/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

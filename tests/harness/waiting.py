@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 PATIENCE_SECONDS = 60
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait until a condition holds, and fail after PATIENCE_SECONDS."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until a condition holds, and fail after some seconds."""
+    deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.05)
