@@ -158,6 +158,7 @@ bench: setup broker .venv-peers/ready $(STREAMS) ## figures beside peers and lim
 	$(TOOL) benchmarks.intake_api
 	$(TOOL) benchmarks.chain
 	$(TOOL) benchmarks.quiet
+	$(TOOL) benchmarks.traces
 	$(TOOL) benchmarks.page
 	$(TOOL) benchmarks.locate
 	$(TOOL) benchmarks.replay $(DATA)

@@ -16,7 +16,7 @@ from eventlog.postgres.address import check_address
 from eventlog.postgres.faults import map_errors, translate
 from eventlog.postgres.generation import LAST_BEFORE
 from eventlog.postgres.outbox import PUBLISHED
-from eventlog.postgres.statements import HEAD, READ, SHARDS
+from eventlog.postgres.statements import HEAD, READ, SHARDS, WITHOUT_TRACES
 from eventlog.postgres.states import StoredStates, stored_states
 from eventlog.postgres.survey import Survey
 from events.errors import Halted
@@ -145,7 +145,7 @@ class Snapshot:
         self, log: str, shard: str, upto: int | None = None, after: int = 0
     ) -> AsyncIterator[list[Entry]]:
         """Yield the entries of a log in order, after a position and up to another one."""
-        position, sql = after, READ.format(schema=WRITER[log])
+        position, sql = after, READ.format(schema=WRITER[log], **WITHOUT_TRACES)
         while upto is None or position < upto:
             limit = CHUNK if upto is None else min(CHUNK, upto - position)
             records = await self._connections[log].fetch(sql, shard, position, limit)

@@ -10,7 +10,7 @@ Generated from [telemetry.py](../libs/httpedge/telemetry.py) by `make docs`; `ma
 they differ.
 
 Every service serves exactly these at `/metrics`, in the text format of Prometheus.
-[operations.md](operations.md#probes-metrics-and-logs) says for whom. Beside them are memory, files
+[operations.md](operations.md#probes-and-metrics) says for whom. Beside them are memory, files
 and CPU of the process: `process_resident_memory_bytes`, `process_open_fds`,
 `process_cpu_seconds_total` and so on.
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from types import MappingProxyType
 
 import psutil
 
@@ -27,6 +28,7 @@ from tests.harness.live import Process, add_key
 ISSUES = 6_000  # In a round.
 FEW = 16  # Senders whose keys are not known yet. More at once would look like guesses.
 SETTLE_SECONDS, IDLE_SECONDS = 2.0, 10.0
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 PYTHON, POSTGRES = "Python", "Postgres"
 UNREAD = """
 SELECT (SELECT sum(pos) FROM intake.shard) > (SELECT sum(input) FROM routing.shard)
@@ -35,13 +37,15 @@ SELECT (SELECT sum(pos) FROM intake.shard) > (SELECT sum(input) FROM routing.sha
 
 
 class Cluster:
-    """A `gridcall up` with districts, and the key of each."""
+    """A `gridcall up` with districts, and the key of each. `variables` are of its environment."""
 
-    def __init__(self, server: PostgresServer, count: int) -> None:
+    def __init__(
+        self, server: PostgresServer, count: int, variables: Mapping[str, str] = NO_VARIABLES
+    ) -> None:
         self.url = server.get_uri(f"districts_{count}_{time.time_ns()}")
         asyncio.run(prepare(self.url))
         keys = [add_district(self.url, f"district-{number}") for number in range(count)]
-        self.process = Process(self.url)
+        self.process = Process(self.url, variables=variables)
         self._requests = [Requests(self.process.url, key) for key in keys]
         self._python = psutil.Process(self.process.running.pid)
         self._server = server
@@ -78,9 +82,11 @@ def add_district(url: str, district: str) -> str:
 
 
 @contextmanager
-def open_cluster(server: PostgresServer, count: int) -> Iterator[Cluster]:
+def open_cluster(
+    server: PostgresServer, count: int, variables: Mapping[str, str] = NO_VARIABLES
+) -> Iterator[Cluster]:
     """Run a `gridcall up` with so many districts, which have all begun."""
-    cluster = Cluster(server, count)
+    cluster = Cluster(server, count, variables)
     try:
         cluster.wait()
         time.sleep(SETTLE_SECONDS)

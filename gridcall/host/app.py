@@ -19,6 +19,7 @@ from eventlog.postgres.generation import DatabaseCheck
 from eventlog.program import open_pool
 from eventlog.replay_progress import Show, log_replays, watch_replays
 from eventlog.settings import CheckpointSettings
+from eventlog.tracing import open_tracing
 from events.topology import SERVICES, STAGES, WRITER
 from httpedge.addresses import client_network
 from httpedge.caller import Caller, set_caller
@@ -67,7 +68,7 @@ def make_host_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         check = DatabaseCheck(data_folder(), url, "intake")
-        async with open_pool(url, check) as database:
+        async with open_pool(url, check) as database, open_tracing("gridcall") as tracing:
             store = IntakeStore(database)
             host = ServiceHost(
                 url=url,
@@ -77,6 +78,7 @@ def make_host_app(
                 writers=WRITER,
                 speed=speed,
                 cadence=settings.cadence,
+                tracing=tracing,
             )
             screen = ScreenService(host, speed, store) if "screen" in chosen else None
             tracker = screen.tracker if screen else NoTracker()

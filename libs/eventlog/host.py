@@ -28,6 +28,7 @@ from eventlog.peers import Directory, Peers, service_key_guard
 from eventlog.postgres.generation import DatabaseCheck, NewGeneration
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.pool import Database, listen
+from eventlog.tracing import Tracing
 from events.errors import Unavailable
 from events.instants import Instant
 from httpedge.open_requests import OpenRequests
@@ -49,7 +50,8 @@ class ServiceHost:
     Without `peers` all services share one database. With `peers` this process is one service,
     named `service`, and reads the others over Kafka. `writers` names the service of each log,
     which is its schema in the database. `speed` is how fast the districts' time runs. `check` is
-    for the database of the first log. `cadence` is that of the stages' checkpoints.
+    for the database of the first log. `cadence` is that of the stages' checkpoints. `tracing` is
+    None while traces are off.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class ServiceHost:
         service: str = "",
         speed: float = 1.0,
         cadence: Cadence = CADENCE,
+        tracing: Tracing | None = None,
     ) -> None:
         self.url = url
         self.directory = directory
         self.peers = peers
         self.speed = speed
+        self.tracing = tracing
         self.notifier = Notifier()
         self.owner = process_name()
         self.closing = asyncio.Event()
@@ -101,6 +105,7 @@ class ServiceHost:
                 self.notifier,
                 self.owner,
                 self._cadence,
+                self.tracing,
             )
         return self.logs[name]
 
@@ -117,6 +122,7 @@ class ServiceHost:
                 self.notifier,
                 f"{self.peers.cluster.prefix}.{self._service}",
                 self.outages(self._service),
+                self.tracing,
             )
         return self.followed[name]
 

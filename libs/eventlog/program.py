@@ -38,6 +38,7 @@ from eventlog.settings import (
     load_settings,
     variables,
 )
+from eventlog.tracing import open_tracing
 from events.errors import GridcallError, Unavailable
 from httpedge.ports import check_port
 from httpedge.problems import Problem
@@ -259,6 +260,7 @@ async def open_host(
         await stack.enter_async_context(peers.connect())
         database = await stack.enter_async_context(open_pool(url, check))
         directory = program.open_directory(database) if program.open_directory else peers
+        tracing = await stack.enter_async_context(open_tracing(f"gridcall-{program.name}"))
         yield ServiceHost(
             url=url,
             database=database,
@@ -268,4 +270,5 @@ async def open_host(
             peers=peers,
             service=program.name,
             cadence=settings.cadence if isinstance(settings, StageSettings) else CADENCE,
+            tracing=tracing,
         )

@@ -13,6 +13,7 @@ from eventlog.core.row import Progress, Row
 from eventlog.core.stage import Stage
 from eventlog.input_order import InputOrder
 from eventlog.shared_values import SharedValues
+from eventlog.tracing import BatchSpan, Tracing, begin_batch, span_block
 from events.errors import Conflict
 from events.instants import BEGINNING, Instant
 from httpedge.telemetry import batch_time, count_events
@@ -34,6 +35,7 @@ class Runner(Generic[S, R]):
 
     `fetch` brings what is stored beside the log (contents of reference data) before rows that need
     it are applied or replayed. `states` stores the aggregates; without it all are in memory.
+    `tracing` is None while traces are off.
     """
 
     def __init__(
@@ -44,13 +46,16 @@ class Runner(Generic[S, R]):
         batch: int,
         fetch: Fetch = nothing_to_fetch,
         states: StateStore | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.stage = stage
         self.order = order
         self.sink = sink
         self.batch = batch
         self.fetch = fetch
+        self._tracing = tracing
         self._decided: list[Row] = []
+        self._span: BatchSpan | None = None  # Of what was decided and is not committed yet.
         self._progress = stage.progress
         self._stored = Progress(0, BEGINNING)  # What this runner has stored last.
         self._checkpoints = Checkpoints(stage, states) if states else None
@@ -123,9 +128,9 @@ class Runner(Generic[S, R]):
             raise faults.pop(0)
         return count
 
-    async def _store(self, rows: Sequence[Row], progress: Progress) -> None:
+    async def _store(self, rows: Sequence[Row], progress: Progress, span: BatchSpan | None) -> None:
         """Commit rows, and then write the states that were taken with them."""
-        await self._commit(rows, progress)
+        await self._commit(rows, progress, span)
         await self._write_states()
 
     async def _store_progress(self) -> None:
@@ -168,9 +173,20 @@ class Runner(Generic[S, R]):
         if self._checkpoints:
             await self._checkpoints.prepare(rows)
         if rows:
+            span = begin_batch(self._tracing, "decide", self.sink.name, rows, stage.shard)
             with batch_time(self.sink.name, "decide"):
                 await self._apply_in_parts(rows)
+            if span:
+                self._go_on_with(span)
         return len(rows)
+
+    def _go_on_with(self, span: BatchSpan) -> None:
+        """Give what was decided its contexts. Its span ends with the commit, if there is one."""
+        span.follow(self._decided)
+        if self._decided:
+            self._span = span
+        else:
+            span.end()
 
     async def _apply_in_parts(self, rows: Sequence[Row]) -> None:
         """Apply a batch, and let others work in between."""
@@ -263,16 +279,21 @@ class Runner(Generic[S, R]):
             await self._write_states()
         self._begin_checkpoint()
 
-    def _take_decided(self) -> tuple[list[Row], Progress]:
-        """Return the rows that are not committed yet, and the stage's progress with them."""
+    def _take_decided(self) -> tuple[list[Row], Progress, BatchSpan | None]:
+        """Return the rows that are not committed yet, the stage's progress with them, and their
+        span.
+        """
         rows, self._decided = self._decided, []
-        return rows, self._progress
+        span, self._span = self._span, None
+        return rows, self._progress, span
 
-    async def _commit(self, rows: Sequence[Row], progress: Progress) -> None:
+    async def _commit(
+        self, rows: Sequence[Row], progress: Progress, span: BatchSpan | None = None
+    ) -> None:
         if not rows:
             return
         try:
-            with batch_time(self.sink.name, "commit"):
+            with span_block(span), batch_time(self.sink.name, "commit"):
                 await self.sink.commit(self.stage.shard, rows, progress)
         except BaseException:
             self.stage.stop()

@@ -37,7 +37,7 @@ class Stages:
         """Return a runner with a fresh stage, between some of the logs."""
         order = order_of([logs[name] for name in self.sources])
         sink = logs[self.sink]
-        return Runner(self.make(shard), order, sink, batch, self.fetch, sink.states)
+        return Runner(self.make(shard), order, sink, batch, self.fetch, sink.states, sink.tracing)
 
 
 def order_of(sources: Sequence[Source]) -> InputOrder:

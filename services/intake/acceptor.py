@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import NamedTuple
 
 import asyncpg
@@ -18,6 +19,7 @@ from eventlog.core.row import Watermark
 from eventlog.notifier import Notifier
 from eventlog.postgres.pool import Database
 from eventlog.postgres.shared_statements import SharedStatements
+from eventlog.tracing import BatchSpan, Tracing, span_block
 from events.errors import GridcallError, Unavailable, Unusable
 from events.instants import Instant
 from httpedge.telemetry import batch_time
@@ -150,7 +152,10 @@ class Queue:
 class Acceptor:
     """Accepts for all districts of a database. Any number of processes may do so beside it."""
 
-    def __init__(self, database: Database, notifier: Notifier) -> None:
+    def __init__(
+        self, database: Database, notifier: Notifier, tracing: Tracing | None = None
+    ) -> None:
+        self._tracing = tracing
         self._store = IntakeStore(database)
         self._notifier = notifier
         self._statements = SharedStatements(self._accept_all, size_max=ITEMS_MAX)
@@ -263,11 +268,19 @@ class Acceptor:
         """
         records = defaultdict[str, list[asyncpg.Record]](list)
         with clock_errors():
-            with batch_time("intake", "commit"):
+            with span_block(self._begin_span(items)), batch_time("intake", "commit"):
                 accepted = await self._store.accept(items, now_us(), AHEAD_US_MAX)
             for record in accepted:
                 records[record["shard"]].append(record)
         return records
+
+    def _begin_span(self, items: Mapping[str, Sequence[Item]]) -> BatchSpan | None:
+        """Begin the span of a commit, if traces are on and a request in it is sampled."""
+        if self._tracing is None:
+            return None
+        every = list(chain(*items.values()))
+        sampled = {item.id: item.trace for item in every if item.trace}
+        return self._tracing.begin_batch("commit", "intake", sampled, len(every))
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class IntakeService(HostedService):
         super().__init__(host, "intake")
         self._fed = fed
         self._log = host.own_log(SERVICE["intake"].log or "")
-        self._acceptor = Acceptor(host.database, host.notifier)
+        self._acceptor = Acceptor(host.database, host.notifier, host.tracing)
         cases, calls = self._outcome_logs = [host.writer(name) for name in OUTCOME_LOGS]
         store = IntakeStore(host.database)
         outcomes = Outcomes(cases, calls, host.notifier)
@@ -84,6 +84,7 @@ class IntakeService(HostedService):
             OpenRequests("live streams and waiting readers", keys.find_ended),
             RateLimit(limits.rate_per_second, limits.rate_burst),
             tracker,
+            host.tracing,
         )
         self._accesses = AccessStore(host.database)
         self._inbound: list[LineConsumer] = []

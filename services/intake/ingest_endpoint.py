@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from eventlog.tracing import TRACEPARENT, Tracing
 from events.catalogue import LINES
 from events.errors import Unavailable
 from httpedge.addresses import client_network
@@ -48,7 +49,7 @@ from intake.results import (
     result_of,
 )
 from intake.store import IntakeStore
-from intake.submissions import ActionSubmission, IssueSubmission, Submission
+from intake.submissions import ACTIONS, ActionSubmission, IssueSubmission, Submission
 from intake.tracking import NoTracker, Tracker
 
 COMMIT_ITEMS_MAX = 500  # Of one request in a commit: others would wait behind more.
@@ -63,7 +64,7 @@ class Intake:
     """The parts that the routes share: one object, made when the application starts.
 
     `waits` are the senders who wait for an outcome, `streams` others that stay open.
-    `rates` counts the items of each key and line.
+    `rates` counts the items of each key and line. `tracing` is None while traces are off.
     """
 
     acceptor: Acceptor
@@ -74,6 +75,7 @@ class Intake:
     streams: OpenRequests
     rates: RateLimit
     tracker: Tracker = field(default_factory=NoTracker)
+    tracing: Tracing | None = None
     budget: MemoryBudget = field(default_factory=MemoryBudget)
     turns: Turns = field(default_factory=Turns)
 
@@ -81,7 +83,7 @@ class Intake:
 class Request(NamedTuple):
     """A POST. Of a header that may occur once there is one, because the server has checked that.
 
-    `line` is None for actions.
+    `line` is None for actions. `trace` is the context of a sampled request.
     """
 
     path: str
@@ -90,6 +92,12 @@ class Request(NamedTuple):
     all_headers: Sequence[tuple[bytes, bytes]]
     headers: dict[bytes, bytes]
     receive: Receive
+    trace: str = ""
+
+    @property
+    def route(self) -> str:
+        """The request as traces name it: those of a line have one name."""
+        return f"POST /{ACTIONS}" if self.line is None else "POST /issues/{line}"
 
     def header(self, name: bytes) -> str:
         """Return a header; empty if there is none."""
@@ -120,13 +128,35 @@ class IngestEndpoint:
         address = client_network(scope)
         request = Request(scope["path"], path["line"], address, headers, dict(headers), receive)
         try:
-            response = await post(self._state.intake, request)
-        except REFUSALS as error:
-            response = problem_response(to_problem(error), request.path)
+            response = await post_traced(self._state.intake, request)
         except Exception:  # The server logs it.
             await problem_response(FAULT, request.path)(scope, receive, send)
             raise
         await response(scope, receive, send)
+
+
+async def post_traced(intake: Intake, request: Request) -> Response:
+    """Return the response to a request, which has a span if traces are on."""
+    if intake.tracing is None:
+        return await answer(intake, request)
+    parent = request.header(TRACEPARENT.encode())
+    span = intake.tracing.begin_request(request.route, parent)
+    try:
+        response = await answer(intake, request._replace(trace=span.context))
+    except BaseException as fault:
+        span.end(fault)
+        raise
+    span.annotate("http.response.status_code", response.status_code)
+    span.end()
+    return response
+
+
+async def answer(intake: Intake, request: Request) -> Response:
+    """Return the response to a request, also if it is refused."""
+    try:
+        return await post(intake, request)
+    except REFUSALS as error:
+        return problem_response(to_problem(error), request.path)
 
 
 async def post(intake: Intake, request: Request) -> Response:
@@ -145,7 +175,7 @@ async def post(intake: Intake, request: Request) -> Response:
             return await accept_single(intake, request, submission, item, reference)
         items = await split_in_turn(intake, body, content_type)
         intake.rates.owe(name, len(items) - 1)
-        results = await accept_many(intake, submission, items, request.path)
+        results = await accept_many(intake, submission, items, request)
     statuses = {
         result.status if isinstance(result, Result) else result["status"] for result in results
     }
@@ -208,6 +238,8 @@ async def accept_single(
 ) -> Response:
     """Accept one item: 202 if it is new, 200 if it is a repeat or has its outcome, else 409."""
     district = submission.key.district
+    if request.trace:
+        item = item._replace(trace=request.trace)
     (accepted,) = await intake.acceptor.accept(district, [item])
     count_accepted(submission.name, [accepted])
     if not accepted.same:
@@ -271,15 +303,18 @@ class Results:
 
 
 async def accept_many(
-    intake: Intake, submission: Submission, items: Sequence[bytes], path: str
+    intake: Intake, submission: Submission, items: Sequence[bytes], request: Request
 ) -> list[Result | dict[str, Any]]:
     """Accept all items that can be read; return one result for each, in their order."""
-    results = Results(len(items), path)
+    results = Results(len(items), request.path)
     readable: list[tuple[int, Item, str]] = []
 
     def read(number: int, body: bytes) -> None:
         try:
-            readable.append((number, *submission.read(body)))
+            item, reference = submission.read(body)
+            if request.trace:
+                item = item._replace(trace=request.trace)
+            readable.append((number, item, reference))
         except Problem as problem:
             count_refused(submission.name)
             results.refuse(number, problem)

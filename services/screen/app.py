@@ -75,6 +75,7 @@ class ScreenService(HostedService):
             self._models,
             self._pages,
             self.host.outages("screen"),
+            self.host.tracing,
         )
         self.screen.followers[shard] = follower
         self.host.start(follower.run())

@@ -18,6 +18,7 @@ from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
 from eventlog.supervisor import SOURCE_POLL_SECONDS
+from eventlog.tracing import Tracing
 from events.errors import GridcallError, Unavailable
 from events.instants import BEGINNING, Instant
 from screen.core.case_file import LOGS
@@ -66,6 +67,7 @@ class Follower:
         models: ModelStore,
         pages: PageStore,
         outages: Outages | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.district = district
         self.logs = logs
@@ -77,6 +79,7 @@ class Follower:
         self.watermarks = dict.fromkeys(LOGS, Watermark(0, BEGINNING))
         self._models = models
         self._pages = pages
+        self._tracing = tracing
         self._writers: dict[int, ModelWriter] = {}
         self._leased_at: dict[int, float] = {}
         self._complete = dict.fromkeys(LOGS, BEGINNING)  # All rows before this instant are read.
@@ -220,7 +223,7 @@ class Follower:
         """Return the writer of a model, a new one if another process has written meanwhile."""
         writer = self._writers.get(model.id)
         if writer is None or not writer.goes_on_from(model):
-            writer = ModelWriter(self.district, model, self.logs, self._models)
+            writer = ModelWriter(self.district, model, self.logs, self._models, self._tracing)
             self._writers[model.id] = writer
         return writer
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from eventlog.core.log import Source
 from eventlog.core.row import Head, Row
 from eventlog.core.versions import foldable
+from eventlog.tracing import Tracing, begin_batch, span_block
 from events.instants import LATEST, Instant
 from events.topology import SERVICE, WRITER
 from httpedge.telemetry import batch_time
@@ -28,13 +30,19 @@ class ModelWriter:
     """
 
     def __init__(
-        self, district: str, model: StoredModel, logs: Mapping[str, Source], store: ModelStore
+        self,
+        district: str,
+        model: StoredModel,
+        logs: Mapping[str, Source],
+        store: ModelStore,
+        tracing: Tracing | None = None,
     ) -> None:
         self.model = model
         self.positions = {name: read.position for name, read in model.logs.items()}
         self._district = district
         self._logs = logs
         self._store = store
+        self._tracing = tracing
         self._batch = BATCH if model.state == "live" else BUILD_BATCH
         self._unread: dict[str, list[Row]] = {name: [] for name in LOGS}
 
@@ -53,7 +61,9 @@ class ModelWriter:
                 self._unread[name] = foldable(rows)
         ready = self._ready_rows(heads)
         if count := sum(map(len, ready.values())):
-            with batch_time("screen", "fold"):
+            rows = list(chain(*ready.values())) if self._tracing else []
+            span = begin_batch(self._tracing, "fold", "screen", rows, self._district)
+            with span_block(span), batch_time("screen", "fold"):
                 await self._fold(ready)
         return count
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import asyncpg
 
+from eventlog.core.row import Row
 from eventlog.postgres.pool import Database
+from events.catalogue import VisitMade
 from tests.mutation.postgres import Connection
 
 DISTRICTS = [f"district-{number:02}" for number in range(20)]
@@ -36,3 +38,22 @@ class Counting(Connection):
 async def in_all(*calls: Coroutine[Any, Any, Any]) -> list[Any]:
     """Return the results of calls that are made at the same time, and their faults."""
     return await asyncio.gather(*calls, return_exceptions=True)
+
+
+def rows_of(district: str, after: int, count: int = 1, by: str = "ann") -> list[Row]:
+    """Return rows that follow a position, each a case of its own."""
+    return [
+        Row(
+            "cases",
+            district,
+            position,
+            position,
+            position,
+            1,
+            f"case-{position}",
+            1,
+            f"intake/{district}/{position}",
+            VisitMade(action=f"{position}", issue=f"case-{position}", by=by),
+        )
+        for position in range(after + 1, after + count + 1)
+    ]

@@ -16,9 +16,8 @@ from eventlog.notifier import Notifier
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.log_statements import COMMIT_ROWS_MAX, READ_ROWS_MAX
 from eventlog.postgres.pool import Database, open_database
-from events.catalogue import VisitMade
 from events.errors import Conflict, Unavailable
-from tests.harness.districts import DISTRICTS, FIRST, OTHERS, Counting, in_all
+from tests.harness.districts import DISTRICTS, FIRST, OTHERS, Counting, in_all, rows_of
 from tests.harness.postgres import execute
 from tests.harness.waiting import wait_for_condition
 from tests.mutation.postgres import Connection
@@ -37,25 +36,6 @@ async def lease_all(database: Database, owner: str = "a") -> PostgresLog:
     for district in DISTRICTS:
         assert await log.lease(district)
     return log
-
-
-def rows_of(district: str, after: int, count: int = 1, by: str = "ann") -> list[Row]:
-    """Return rows that follow a position, each a case of its own."""
-    return [
-        Row(
-            "cases",
-            district,
-            position,
-            position,
-            position,
-            1,
-            f"case-{position}",
-            1,
-            f"intake/{district}/{position}",
-            VisitMade(action=f"{position}", issue=f"case-{position}", by=by),
-        )
-        for position in range(after + 1, after + count + 1)
-    ]
 
 
 async def commit_in_all(log: PostgresLog, after: int) -> list[Any]:

@@ -25,7 +25,7 @@ from eventlog.postgres.generation import DatabaseCheck, cut
 from eventlog.postgres.log import Fence, PostgresLog
 from eventlog.postgres.migrate import open_server, run_on_sqlalchemy
 from eventlog.postgres.pool import PINNED, open_database
-from eventlog.postgres.statements import COMMIT, LATE, READ
+from eventlog.postgres.statements import COMMIT, LATE, READ, WITH_TRACES, WITHOUT_TRACES
 from eventlog.postgres.tables import metadata_of
 from eventlog.program import open_pool
 from events.catalogue import VisitMade
@@ -46,6 +46,7 @@ from tests.contract.log_contract import (
 )
 from tests.harness.postgres import execute
 from tests.harness.senders import SENDER
+from tests.harness.tracers import TracedLog
 from tests.harness.waiting import wait_for_condition
 
 
@@ -65,7 +66,7 @@ async def open_log(
         yield kind(name, WRITER[name], database, Notifier(), owner)
 
 
-@pytest.mark.parametrize("kind", [PostgresLog, Forgetful])
+@pytest.mark.parametrize("kind", [PostgresLog, Forgetful, TracedLog])
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
 async def test_the_log_on_postgres(
     clause: Callable[[Log], Awaitable[None]], kind: type[PostgresLog], database: str
@@ -207,9 +208,14 @@ def plan(lines: list[Any]) -> str:
     return "\n".join(line[0] for line in lines)
 
 
-async def test_the_log_is_read_by_its_index_also_while_it_is_new(database: str) -> None:
+@pytest.mark.parametrize("traces", [WITHOUT_TRACES, WITH_TRACES], ids=["plain", "with traces"])
+async def test_the_log_is_read_by_its_index_also_while_it_is_new(
+    traces: dict[str, str], database: str
+) -> None:
+    statement = READ.format(schema="intake", **traces)
+
     async def explain(connection: asyncpg.Connection[Any]) -> str:
-        await connection.execute(f"PREPARE reading AS {READ.format(schema='intake')}")
+        await connection.execute(f"PREPARE reading AS {statement}")
         return plan(await connection.fetch("EXPLAIN EXECUTE reading('city', 5, 10)"))
 
     async with open_database(database) as db:

@@ -87,9 +87,10 @@ async def commit_half_of_an_adoption(
     self: Runner[Any, Any],
     rows: Sequence[Row],
     passed: Progress,
+    *span: Any,
 ) -> None:
     is_adoption = len(rows) > 2 and rows[0].subject == REFERENCE != rows[-1].subject
-    await real(rows[: len(rows) // 2] if is_adoption else rows, passed)
+    await real(rows[: len(rows) // 2] if is_adoption else rows, passed, *span)
 
 
 @method(Routing, "find_affected")

@@ -74,6 +74,7 @@ async def commit_row_by_row(
     self: Runner[Any, Any],
     rows: Sequence[Row],
     passed: Progress,
+    *span: Any,
 ) -> None:
     for row in rows:
         await real([row], passed)

@@ -51,7 +51,7 @@ NO_GAP_RULE = Weakening("`Stage` applies a row also after a gap", apply_over_gap
 ID_SEQUENCE = """
 CREATE OR REPLACE FUNCTION intake.accept(
   districts text[], places integer[], ids text[], contents uuid[], types text[], datas text[],
-  sources text[], credentials text[], now_us bigint, ahead_us_max bigint)
+  sources text[], credentials text[], traces text[], now_us bigint, ahead_us_max bigint)
 RETURNS TABLE (shard text, id uuid, pos bigint, ts bigint, content uuid, key bytea)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column

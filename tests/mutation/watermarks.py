@@ -60,11 +60,12 @@ async def announce_first(
     self: Runner[Any, Any],
     rows: Sequence[Row],
     passed: Progress,
+    *span: Any,
 ) -> None:
     watermark = await self.order.watermark(self.stage.shard, self.stage.read)
     if watermark is not None:
         await self.sink.announce(self.stage.shard, watermark)
-    await real(rows, passed)
+    await real(rows, passed, *span)
 
 
 UNLOCKED_WATERMARK = Weakening(

@@ -143,6 +143,7 @@ class MemoryLog:
     """
 
     states: Any = None
+    tracing: Any = None
 
     def __init__(self, name: str, readers: Iterable[str] = ()) -> None:
         self.name = name

@@ -28,6 +28,7 @@ from eventlog.kafka.topics import GENERATION, Cluster, read_mark
 from eventlog.log_once import LogOnce, Outages
 from eventlog.notifier import Notifier
 from eventlog.retry import Backoff
+from eventlog.tracing import TRACEPARENT, Tracing
 from events.errors import Unavailable
 
 RECORDS_MAX = 1_000  # Records of one poll.
@@ -64,12 +65,14 @@ class TopicFollower:
         notifier: Notifier,
         group: str | None,
         outages: Outages | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.log_name = log_name
         self.cluster = cluster
         self.changed = asyncio.Event()  # The buffers are others, or their places are unknown.
         self.outages = outages or Outages(log, log_name)
         self.log = LogOnce(log, service=self.outages.service)
+        self._tracing = tracing
         self._partition_of = partition_of
         self._buffers = buffers
         self._notifier = notifier
@@ -218,9 +221,11 @@ class TopicFollower:
         shard = self._buffers.get(row.shard) if row and row.log == self.log_name else None
         if not row or not generation or not shard:
             return None
-        if shard.accepts(generation, row.position) and shard.add(row):
-            return row.shard
-        return None
+        if not shard.accepts(generation, row.position) or not shard.add(row):
+            return None
+        if self._tracing and (context := dict(record.headers).get(TRACEPARENT)):
+            self._tracing.contexts.add(row.id, context.decode("ascii", "replace"))
+        return row.shard
 
 
 def read_or_none(read: Callable[[T], U], what: T) -> U | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -11,10 +12,12 @@ from aiokafka.errors import KafkaError
 
 from eventlog.kafka.client import KAFKA, close_client, connection, is_cancelled
 from eventlog.kafka.topics import Cluster, Headers
+from eventlog.tracing import TRACEPARENT
 from events.errors import Unavailable
 
 BATCH_BYTES = 1 << 18
 PUBLISH_SECONDS = 30
+NO_TRACES: Mapping[int, str] = MappingProxyType({})
 
 
 class Publisher:
@@ -29,14 +32,22 @@ class Publisher:
         self._starting = asyncio.Lock()
 
     async def publish(
-        self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], headers: Headers
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[tuple[bytes, bytes]],
+        headers: Headers,
+        traces: Mapping[int, str] = NO_TRACES,
     ) -> None:
-        """Publish records (key, value); return when all are acknowledged. Raises Unavailable."""
+        """Publish records (key, value); return when all are acknowledged. Raises Unavailable.
+
+        `traces` has the contexts of some records, by their numbers from 0.
+        """
         producer: Any = None
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
                 producer = await self._start()
-                await self._send(producer, topic, partition, records, headers)
+                await self._send(producer, topic, partition, records, headers, traces)
         except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as fault:
             if is_cancelled():
                 raise
@@ -57,6 +68,7 @@ class Publisher:
         partition: int,
         records: Sequence[tuple[bytes, bytes]],
         headers: Headers,
+        traces: Mapping[int, str],
     ) -> None:
         if partition not in await producer.partitions_for(topic):
             raise Unavailable(
@@ -65,13 +77,14 @@ class Publisher:
                 about=KAFKA,
             )
         acknowledgements, batch = [], producer.create_batch()
-        for key, value in records:
-            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+        for number, (key, value) in enumerate(records):
+            own = headers_of(headers, traces.get(number))
+            if batch.append(timestamp=None, key=key, value=value, headers=own) is None:
                 acknowledgements.append(
                     await producer.send_batch(batch, topic, partition=partition)
                 )
                 batch = producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value, headers=headers)
+                batch.append(timestamp=None, key=key, value=value, headers=own)
         acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
         for each in acknowledgements:
             await each
@@ -98,3 +111,8 @@ class Publisher:
         if producer is not None and producer is self._producer:
             self._producer = None
             await close_client(producer.stop())
+
+
+def headers_of(common: Headers, context: str | None) -> Headers:
+    """Return the headers of a record: the common ones, and the context of its trace."""
+    return [*common, (TRACEPARENT, context.encode())] if context else common

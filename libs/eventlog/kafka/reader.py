@@ -23,6 +23,7 @@ from eventlog.kafka.shard_buffer import ShardBuffer
 from eventlog.kafka.topics import Cluster
 from eventlog.log_once import Outages
 from eventlog.notifier import Notifier
+from eventlog.tracing import Tracing
 from events.errors import Conflict, Halted, Invalid, Unavailable
 from events.instants import BEGINNING
 
@@ -47,13 +48,14 @@ class KafkaLog:
         notifier: Notifier,
         group: str | None = None,
         outages: Outages | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.name = name
         self.writer = writer
         self.notifier = notifier
         self._buffers: dict[str, ShardBuffer] = {}
         self._follower = TopicFollower(
-            name, cluster, partition_of, self._buffers, notifier, group, outages
+            name, cluster, partition_of, self._buffers, notifier, group, outages, tracing
         )
 
     # ── For readers ───────────────────────────────────────────────────────────────────────────────

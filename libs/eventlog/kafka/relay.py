@@ -9,16 +9,17 @@ waits for a relay.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eventlog.codec import Entry, entry_envelope
 from eventlog.core.row import Generation, Watermark
-from eventlog.kafka.publisher import Publisher
+from eventlog.kafka.publisher import NO_TRACES, Publisher
 from eventlog.kafka.topics import CONTENT_TYPE, GENERATION, JSON, Mark, encode_mark
 from eventlog.log_once import LogOnce, Outages
 from eventlog.postgres.log import PostgresLog
 from eventlog.postgres.outbox import advance_published, take_published
 from eventlog.retry import Backoff
+from eventlog.tracing import BatchSpan, span_block
 from events.errors import Halted, Unavailable
 from events.instants import BEGINNING
 from httpedge.telemetry import batch_time
@@ -106,8 +107,21 @@ class Relay:
         records = [(shard.encode(), entry_envelope(name, shard, each)) for each in entries]
         headers = [CONTENT_TYPE, generation_header(generation)]
         topic = self.publisher.cluster.topic(name)
-        with batch_time(name, "publish"):
-            await self.publisher.publish(topic, self.partition, records, headers)
+        span, traces = self._trace(entries)
+        with span_block(span), batch_time(name, "publish"):
+            await self.publisher.publish(topic, self.partition, records, headers, traces)
+
+    def _trace(self, entries: Sequence[Entry]) -> tuple[BatchSpan | None, Mapping[int, str]]:
+        """Return the span of a batch, and the contexts of its rows by their numbers."""
+        tracing, name = self.source.tracing, self.source.name
+        if tracing is None:
+            return None, NO_TRACES
+        contexts = [
+            tracing.contexts.get(f"{name}/{self.shard}/{each.position}") for each in entries
+        ]
+        traces = {number: context for number, context in enumerate(contexts) if context}
+        inputs = {f"{name}/{number}": context for number, context in traces.items()}
+        return tracing.begin_batch("publish", name, inputs, len(entries), self.shard), traces
 
     async def _publish_mark(self, mark: Watermark, generation: Generation, digest: bytes) -> None:
         name, shard = self.source.name, self.shard

@@ -30,6 +30,7 @@ from eventlog.postgres.log_statements import Announcement, Commit, LogStatements
 from eventlog.postgres.pool import Database
 from eventlog.postgres.states import PostgresStates
 from eventlog.retry import retry
+from eventlog.tracing import Tracing
 from events.errors import Conflict, Halted, Unavailable
 from events.instants import BEGINNING, Instant
 
@@ -84,6 +85,7 @@ class PostgresLog:
     """The log of one service: the table `log` in a schema of its database.
 
     `owner` names this process in leases. `states` are the state rows of the stage that writes it.
+    With `tracing` the contexts of rows are read and written beside them.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class PostgresLog:
         notifier: Notifier,
         owner: str = "",
         cadence: Cadence = CADENCE,
+        tracing: Tracing | None = None,
     ) -> None:
         self.name = name
         self.database = database
@@ -103,7 +106,8 @@ class PostgresLog:
         self.states = PostgresStates(name, schema, database, self.epoch, cadence)
         self._fences: dict[str, Fence] = {}
         self._tails: defaultdict[str, Tail] = defaultdict(Tail)
-        self._statements = LogStatements(name, schema, database)
+        self.tracing = tracing
+        self._statements = LogStatements(name, schema, database, tracing)
         self._fetch = self._statements.fetch
 
     # ── Readers ───────────────────────────────────────────────────────────────────────────────────
@@ -273,6 +277,8 @@ class PostgresLog:
         input_, watermark = progress or Progress(rows[-1].input, rows[-1].time)
         fence, first = Fence(last.epoch, rows[0].position - 1), rows[0].time
         columns = await encode_columns(rows)
+        if self.tracing:
+            columns.append(self._trace_column(self.tracing, rows))
         commit = Commit(*fence, len(rows), input_, watermark, first, columns)
         try:
             moved = await self._statements.commit(shard, commit)
@@ -281,6 +287,11 @@ class PostgresLog:
         if not moved:
             raise Conflict(f"{rows[0].id}: {await self._reason(shard, last.epoch, rows[0])}")
         self._remember(shard, last.epoch, rows)
+
+    def _trace_column(self, tracing: Tracing, rows: Sequence[Row]) -> str:
+        """Return a line for each row with its context; empty if none has one."""
+        known = tracing.contexts.of_rows(rows)
+        return text_lines([known.get(row.id, "") for row in rows]) if known else ""
 
     async def announce(self, shard: str, watermark: Instant, applied: int = 0) -> Watermark:
         """Let time pass up to a watermark, without a row, and notify the readers."""

@@ -7,8 +7,8 @@ judged by itself: a zombie loses its own shard, and what others commit beside it
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -18,6 +18,7 @@ from eventlog.postgres import statements as sql
 from eventlog.postgres.lease import LEASE_SECONDS
 from eventlog.postgres.pool import Database
 from eventlog.postgres.shared_statements import SharedStatements
+from eventlog.tracing import Tracing
 from events.instants import Instant
 
 COMMIT_ROWS_MAX = 500  # In one statement of several shards. It takes some 6 ms then.
@@ -60,8 +61,13 @@ Entries: TypeAlias = Sequence[Entry]
 class LogStatements:
     """The statements of one log."""
 
-    def __init__(self, name: str, schema: str, database: Database) -> None:
-        names = {"schema": schema, "log": name}
+    def __init__(
+        self, name: str, schema: str, database: Database, tracing: Tracing | None = None
+    ) -> None:
+        traces = sql.WITH_TRACES if tracing else sql.WITHOUT_TRACES
+        names = {"schema": schema, "log": name, **traces}
+        self._log = name
+        self._tracing = tracing
         self._database = database
         self._alone = {each: each.format(**names, lock="") for each in sql.STATEMENTS}
         self._shared = {each: each.format(**names, lock=sql.LOCK) for each in sql.STATEMENTS}
@@ -129,11 +135,16 @@ class LogStatements:
 
     async def _read(self, ranges: Mapping[Range, None]) -> Mapping[Range, Entries]:
         if len(ranges) == 1:
-            return {each: as_entries(await self.fetch(sql.READ, *each)) for each in ranges}
+            (alone,) = ranges
+            records = await self.fetch(sql.READ, *alone)
+            return {alone: as_entries(self._without_traces(alone.shard, records))}
         bounded = [(*each[:-1], min(each.limit, READ_ROWS_MAX)) for each in ranges]
         records = await self.fetch(sql.READ_SHARED, *zip(*bounded, strict=True))
         entries = defaultdict[int, list[Entry]](list)
+        shards = [each.shard for each in ranges]
         for call, *columns in records:
+            if self._tracing:
+                self._take_trace(shards[call - 1], columns)
             entries[call].append(Entry(*columns))
         return {
             each: sorted(entries[call])  # In their order already, as a lateral join gives them.
@@ -141,7 +152,24 @@ class LogStatements:
             if len(entries[call]) < READ_ROWS_MAX or each.limit <= READ_ROWS_MAX
         }
 
+    def _without_traces(
+        self, shard: str, records: Sequence[asyncpg.Record]
+    ) -> Iterable[Iterable[Any]]:
+        """Return the columns of entries, without those of traces, which are remembered."""
+        if not self._tracing:
+            return records
+        rows = [[*record] for record in records]
+        for columns in rows:
+            self._take_trace(shard, columns)
+        return rows
 
-def as_entries(records: Sequence[asyncpg.Record]) -> list[Entry]:
+    def _take_trace(self, shard: str, columns: list[Any]) -> None:
+        """Remember the context of a row, which is its last column, and take that away."""
+        assert self._tracing, "there is a column only with traces"
+        if context := columns.pop():
+            self._tracing.contexts.add(f"{self._log}/{shard}/{columns[0]}", context)
+
+
+def as_entries(records: Iterable[Iterable[Any]]) -> list[Entry]:
     """Return the entries of records."""
     return [Entry(*record) for record in records]

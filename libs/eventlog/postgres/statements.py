@@ -3,13 +3,14 @@
 COMMIT and ANNOUNCE are for one call or for several, each with its own fence. They return a row for
 each shard that they judged, and a second one for each that moved. In a statement of several,
 `{lock}` leaves out a shard that another transaction holds. So no call waits for the shard of
-another one, and two statements never wait for each other.
+another one, and two statements never wait for each other. `{trace}` is a column more while traces
+are on.
 """
 
 from __future__ import annotations
 
 READ = """
-SELECT pos, ts, input, n, subject, seq, cause, type, data
+SELECT pos, ts, input, n, subject, seq, cause, type, data{trace}
 FROM {schema}.log WHERE shard = $1 AND pos > $2 ORDER BY pos LIMIT $3
 """
 # Rows of several shards; `call` is the number of the call that reads them, from 1.
@@ -17,7 +18,7 @@ READ_SHARED = """
 SELECT call, row.*
 FROM unnest($1::text[], $2::bigint[], $3::int[]) WITH ORDINALITY AS each (name, after, rows, call),
 LATERAL (
-  SELECT pos, ts, input, n, subject, seq, cause, type, data
+  SELECT pos, ts, input, n, subject, seq, cause, type, data{trace}
   FROM {schema}.log WHERE shard = name AND pos > after ORDER BY pos LIMIT rows
 ) row
 """
@@ -44,17 +45,17 @@ WITH call AS (
   WHERE s.shard = call.shard AND s.epoch = call.epoch AND s.pos = call.pos AND s.ts <= time
   RETURNING s.shard, i, call.pos
 ), written AS (
-  INSERT INTO {schema}.log (shard, pos, ts, input, n, subject, seq, cause, type, data)
+  INSERT INTO {schema}.log (shard, pos, ts, input, n, subject, seq, cause, type, data{trace})
   SELECT shard, pos + row.i, ts, input, n, subject, seq, coalesce(cause, ''), type,
-    convert_to(data, 'UTF8')
+    convert_to(data, 'UTF8'){trace_value}
   FROM fence, unnest(
     ($9::text[])[fence.i]::bigint[], ($10::text[])[fence.i]::bigint[],
     ($11::text[])[fence.i]::int[], ($12::text[])[fence.i]::int[],
     string_to_array(($13::text[])[fence.i], E'\\n'),
     string_to_array(($14::text[])[fence.i], E'\\n'),
     string_to_array(($15::text[])[fence.i], E'\\n'),
-    string_to_array(($16::text[])[fence.i], E'\\n')
-  ) WITH ORDINALITY AS row (ts, input, n, seq, subject, cause, type, data, i)
+    string_to_array(($16::text[])[fence.i], E'\\n'){trace_lines}
+  ) WITH ORDINALITY AS row (ts, input, n, seq, subject, cause, type, data{trace}, i)
 )
 SELECT shard, false AS moved, NULL AS notified FROM call
 UNION ALL
@@ -127,6 +128,13 @@ RETURNING s.shard
 RELEASE = """
 UPDATE {schema}.shard SET leased_until = '-infinity' WHERE shard = $1 AND epoch = $2
 """
+# The columns of a log in which contexts of traces are read and written; without traces none is.
+WITHOUT_TRACES = {"trace": "", "trace_value": "", "trace_lines": ""}
+WITH_TRACES = {
+    "trace": ", trace",
+    "trace_value": ", coalesce(trace, '')",
+    "trace_lines": ", string_to_array(($17::text[])[fence.i], E'\\n')",
+}
 LOCK = "ORDER BY s.shard FOR UPDATE OF s SKIP LOCKED"
 STATEMENTS = (
     READ,

@@ -1,11 +1,11 @@
 """The tables of a log, as SQLAlchemy knows them. Every service has them in a schema of its own.
 
-`log` stores the rows, an entry each. `shard` stores the position, time and input of each shard, its
-lease, its generation and the head of its chain. Up to `folded` its owner has replayed the log: that
-is `pos` once the shard is taken over. `sent` stores how far a shard is published, and the relay's
-lease. `state` stores the aggregates of a stage. `checkpoint` stores the position up to which they
-have all rows, the last row that is in any, and the epoch that may write. Migrations make the tables
-(migrations/); a test compares both.
+`log` stores the rows, an entry each, and beside it the context of its trace. `shard` stores the
+position, time and input of each shard, its lease, its generation and the head of its chain. Up to
+`folded` its owner has replayed the log: that is `pos` once the shard is taken over. `sent` stores
+how far a shard is published, and the relay's lease. `state` stores the aggregates of a stage.
+`checkpoint` stores the position up to which they have all rows, the last row that is in any, and
+the epoch that may write. Migrations make the tables (migrations/); a test compares both.
 
 A first log reads no other one. Its rows name their senders and form a chain of hashes. It begins a
 generation when a shard's row is made, so that no later one has a lower number.
@@ -78,6 +78,7 @@ def add_log(metadata: MetaData) -> Table:
         column("type", Text),
         column("data", LargeBinary),
         column("recorded", DateTime(timezone=True), NOW),
+        column("trace", Text, NO_TEXT),
         PrimaryKeyConstraint("shard", "pos", name="log_pkey"),
     )
 

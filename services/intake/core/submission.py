@@ -9,13 +9,17 @@ from eventlog.core.row import Sender
 
 
 class Item(NamedTuple):
-    """An event to be accepted: its identity, its type, its fields in JSON, and their digest."""
+    """An event to be accepted: its identity, its type, its fields in JSON, and their digest.
+
+    `trace` is the context of a sampled request. It is stored beside the event.
+    """
 
     id: str
     type: str
     data: bytes
     content: bytes
     sender: Sender
+    trace: str = ""
 
 
 def make_item(name: str, type_name: str, data: bytes, sender: Sender) -> Item:

@@ -282,7 +282,8 @@ END $$
 # item's district in the list. The locks come first, so that no transaction waits for another while
 # it holds anything. Of several districts, one that another transaction holds is left out, so that
 # it delays no other. One alone waits. `ahead_us_max` is how far the clock may be ahead of the
-# asking replica's, which is `now_us`. `datas` are JSON, of which a log stores the UTF-8. Raises
+# asking replica's, which is `now_us`. `datas` are JSON, of which a log stores the UTF-8. `traces`
+# may be NULL, if no item has one. Raises
 # GC004 unless the tracking key is the one of the districts.
 #
 # The result is what the client cannot know. It is a row for each known identity, with its position,
@@ -292,7 +293,7 @@ END $$
 ACCEPT = """
 CREATE FUNCTION intake.accept(
   districts text[], places integer[], ids text[], contents uuid[], types text[], datas text[],
-  sources text[], credentials text[], now_us bigint, ahead_us_max bigint)
+  sources text[], credentials text[], traces text[], now_us bigint, ahead_us_max bigint)
 RETURNS TABLE (shard text, id uuid, pos bigint, ts bigint, content uuid, key bytea)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -331,8 +332,9 @@ BEGIN
   ), fresh AS (
     SELECT item.*, convert_to(body, 'UTF8') AS data, old.shard, old.head, old.now,
       old.pos + row_number() OVER in_district AS pos, lead(i) OVER in_district IS NULL AS is_last
-    FROM unnest(places, names, ids, contents, types, datas, sources, credentials)
-      WITH ORDINALITY AS item (place, id, subject, content, type, body, source, credential, i)
+    FROM unnest(places, names, ids, contents, types, datas, sources, credentials, traces)
+      WITH ORDINALITY AS item
+        (place, id, subject, content, type, body, source, credential, trace, i)
       JOIN old USING (place)
     WHERE NOT EXISTS (SELECT FROM known WHERE known.id = item.id)
     WINDOW in_district AS (PARTITION BY place ORDER BY i)
@@ -347,8 +349,9 @@ BEGIN
     RETURNING pg_notify('gridcall', 'intake/' || s.shard)
   ), written AS (
     INSERT INTO intake.log
-      (shard, pos, ts, input, n, subject, seq, cause, type, data, source, credential, hash)
-    SELECT shard, pos, now, 0, 1, subject, 1, '', type, data, source, credential, hash
+      (shard, pos, ts, input, n, subject, seq, cause, type, data, source, credential, hash, trace)
+    SELECT shard, pos, now, 0, 1, subject, 1, '', type, data, source, credential, hash,
+      coalesce(trace, '')
     FROM linked ORDER BY place, i
   ), remembered AS (
     INSERT INTO intake.identity (id, shard, pos, ts, content)

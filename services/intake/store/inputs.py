@@ -21,7 +21,8 @@ from intake.tracking_codes import WRONG_KEY, codes_of, id_of
 ACCEPT = """
 SELECT * FROM intake.accept(string_to_array($1, E'\\n'), $2::text::int[],
   string_to_array($3, ','), $4::text::uuid[], string_to_array($5, ','),
-  string_to_array($6, E'\\n'), string_to_array($7, E'\\n'), string_to_array($8, E'\\n'), $9, $10)
+  string_to_array($6, E'\\n'), string_to_array($7, E'\\n'), string_to_array($8, E'\\n'),
+  string_to_array($9, E'\\n'), $10, $11)
 """
 TICK = "SELECT shard, pos, ts FROM intake.tick($1, $2, $3, $4)"
 INPUTS = "SELECT pos, type, data FROM intake.log WHERE shard = $1 AND pos = ANY ($2)"
@@ -107,12 +108,13 @@ def district_columns(items: Mapping[str, Sequence[Item]]) -> tuple[str, str]:
     return text_lines(list(items)), f"{{{''.join(places)[:-1]}}}"
 
 
-def item_columns(items: Sequence[Item]) -> tuple[str, ...]:
-    """Return identities, digests, types, events, sources and credentials as texts.
+def item_columns(items: Sequence[Item]) -> tuple[str | None, ...]:
+    """Return identities, digests, types, events, sources, credentials and traces as texts.
 
-    None of them has a comma or a line break in it. Raises ValueError for a sender that has one.
+    None of them has a comma or a line break in it. The last one is None if no item has a trace.
+    Raises ValueError for a sender that has a line break.
     """
-    ids, types, events, contents, senders = zip(*items, strict=True)
+    ids, types, events, contents, senders, traces = zip(*items, strict=True)
     sources, credentials = zip(*senders, strict=True)
     digests = b"".join(contents).hex(",", 16)
     return (
@@ -122,4 +124,5 @@ def item_columns(items: Sequence[Item]) -> tuple[str, ...]:
         b"\n".join(events).decode(),
         text_lines(sources),
         text_lines(credentials),
+        text_lines(traces) if any(traces) else None,
     )

@@ -34,6 +34,7 @@ def create_log_table(schema: str) -> None:
             nullable=False,
             server_default=sa.text("clock_timestamp()"),
         ),
+        sa.Column("trace", sa.Text, nullable=False, server_default=sa.text("''::text")),
         sa.PrimaryKeyConstraint("shard", "pos", name="log_pkey"),
         schema=schema,
     )
