@@ -1,0 +1,132 @@
+"""The alerts: their rules, their unit tests, their runbooks, and real faults that fire them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from httpedge.telemetry import METRICS
+from tests.harness.live import Process, adopt_exampleville
+from tests.harness.metrics import PROMTOOL
+from tests.harness.paths import ROOT
+from tests.harness.postgres import execute
+from tests.harness.prometheus import ALERTS, Prometheus, read_alerts, running_prometheus
+from tests.harness.requirements import require
+from tests.harness.waiting import wait_until
+
+TESTS = ALERTS.with_name("alerts.test.yaml")
+RUNBOOKS = ROOT / "docs" / "runbooks.md"
+METRIC = re.compile(r"\bgridcall_\w+")
+PARTS = ("Symptom", "Look", "Do", "Tried")
+KEY = "the-services-own-key"
+DISTRICT = "exampleville"
+CUT = """
+ALTER DATABASE alarmed ALLOW_CONNECTIONS false;
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'alarmed'
+"""
+MEND = "ALTER DATABASE alarmed ALLOW_CONNECTIONS true"
+
+
+def promtool(*words: str | Path) -> str:
+    """Return what promtool finds wrong; empty if nothing is."""
+    require(PROMTOOL.exists(), "no promtool: make promtool")
+    done = subprocess.run(
+        [PROMTOOL, *words], capture_output=True, text=True, check=False, timeout=60
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+# ── Rules, their tests and their runbooks ────────────────────────────────────────────────────────
+
+
+def test_the_rules_are_valid_and_their_unit_tests_pass() -> None:
+    assert promtool("check", "rules", ALERTS) == ""
+    assert promtool("test", "rules", TESTS) == ""
+
+
+@pytest.mark.parametrize("name", [rule["alert"] for rule in read_alerts()])
+def test_no_alert_can_be_removed_or_lose_its_threshold(name: str, tmp_path: Path) -> None:
+    rules = yaml.safe_load(ALERTS.read_text())
+    (rule,) = (rule for rule in rules["groups"][0]["rules"] if rule["alert"] == name)
+    (tmp_path / TESTS.name).write_text(TESTS.read_text())
+    for expression in ("vector(0) > 1", "vector(1)"):
+        rule["expr"] = expression
+        (tmp_path / ALERTS.name).write_text(yaml.safe_dump(rules))
+        assert name in promtool("test", "rules", tmp_path / TESTS.name), expression
+
+
+@pytest.mark.parametrize("rule", read_alerts(), ids=lambda rule: rule["alert"])
+def test_each_alert_asks_for_metrics_that_are_declared(rule: dict[str, str]) -> None:
+    used = {name.removesuffix("_bucket") for name in METRIC.findall(rule["expr"])}
+    assert used <= {metric.name for metric in METRICS}
+
+
+@pytest.mark.parametrize("rule", read_alerts(), ids=lambda rule: rule["alert"])
+def test_each_alert_has_a_runbook_in_four_parts(rule: dict[str, Any]) -> None:
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", RUNBOOKS.read_text(), re.M | re.S))
+    section = sections[rule["alert"]]
+    assert [part for part in PARTS if f"**{part}.**" in section] == list(PARTS)
+    assert rule["annotations"]["runbook"] == f"docs/runbooks.md#{rule['alert'].lower()}"
+
+
+# ── Real faults ──────────────────────────────────────────────────────────────────────────────────
+
+
+class System(NamedTuple):
+    """A server's address, intake alone, the other services, and a Prometheus that reads both."""
+
+    postgres: str
+    intake: Process
+    others: Process
+    prometheus: Prometheus
+
+    def fires(self, *alert: str) -> bool:
+        return alert in self.prometheus.alerts()
+
+    def is_quiet(self) -> bool:
+        return not self.prometheus.alerts()
+
+
+@pytest.fixture
+def system(postgres: str, tmp_path: Path) -> Iterator[System]:
+    asyncio.run(execute(postgres, "CREATE DATABASE alarmed TEMPLATE empty"))
+    database = postgres.replace("/postgres?", "/alarmed?")
+    adopt_exampleville(database)
+    variables = {"GRIDCALL_SERVICE_KEY": KEY}
+    intake = Process(database, "--service", "intake", variables=variables)
+    stages = [f"--service={name}" for name in ("routing", "escalation", "assessment")]
+    others = Process(database, *stages, variables=variables)
+    addresses = (intake.url, others.url)
+    with running_prometheus(tmp_path, addresses, KEY) as prometheus:
+        made = System(postgres, intake, others, prometheus)
+        wait_until(lambda: prometheus.has_read('gridcall_shard_owned{log="evaluations"} == 1'))
+        wait_until(made.is_quiet)
+        yield made
+    for process in (intake, others):
+        process.end(signal.SIGKILL)
+    asyncio.run(execute(postgres, "DROP DATABASE alarmed WITH (FORCE)"))
+
+
+def test_a_database_that_is_away_fires_until_it_is_back(system: System) -> None:
+    asyncio.run(execute(system.postgres, CUT))
+    try:
+        wait_until(lambda: system.fires("GridcallNeighbourUnavailable", "database", "page"))
+    finally:
+        asyncio.run(execute(system.postgres, MEND))
+    wait_until(system.is_quiet)
+
+
+def test_an_intake_that_was_killed_is_missing_and_time_stops_behind_it(system: System) -> None:
+    system.intake.end(signal.SIGKILL)
+    wait_until(lambda: system.fires("GridcallServiceMissing", "intake", "page"))
+    for log in ("cases", "calls", "evaluations"):
+        wait_until(partial(system.fires, "GridcallTimeBehind", DISTRICT, log, "page"))
