@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 import yaml
 
 from events.topology import SERVICE, SERVICES
+from tests.harness.paths import ROOT
 from tools.manifests import __main__ as tool
+from tools.manifests.names import HOME
+from tools.manifests.pods import USER_ID
 from tools.manifests.settings import askers_of, peers_of
 
 
@@ -39,3 +45,12 @@ def test_who_asks_whom_follows_from_the_settings() -> None:
     assert [each.name for each in peers_of(routing)] == ["intake"]
     assert intake in askers_of(routing)
     assert {each.name for each in askers_of(intake)} == SERVICE.keys() - {"intake"}
+
+
+def test_the_pods_are_as_the_image_is() -> None:
+    image = (ROOT / "deploy" / "image" / "Containerfile").read_text()
+    assert f"\nUSER {USER_ID}:{USER_ID}\n" in image
+    assert f"GRIDCALL_HOME={HOME} " in image
+    (entry,) = re.findall(r"^ENTRYPOINT (.*)$", image, re.MULTILINE)
+    assert json.loads(entry)[-1] == "gridcall", "arguments alone say which service"
+    assert len(json.loads(entry)) > 1, "an init passes signals on"
