@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from events.topology import DIRECTORY, SERVICES
 from tools.manifests.names import (
     DOCTOR,
-    HOME,
-    SECRETS,
+    PROCESS,
     VERIFY,
     Manifest,
     database_url,
@@ -21,10 +20,9 @@ from tools.manifests.pods import KEY_FILE, container, database_password, pod_spe
 
 VERIFIER = "verifier"  # A role that may read all and write nothing.
 NEEDS = {DOCTOR: resources("50m", "128Mi", "512Mi"), VERIFY: resources("500m", "1Gi", "4Gi")}
-ENVIRONMENT = {"GRIDCALL_HOME": HOME, "GRIDCALL_SECRETS": SECRETS}
 ENVIRONMENTS = {
-    DOCTOR: {**ENVIRONMENT, **service_urls()},
-    VERIFY: {**ENVIRONMENT, "GRIDCALL_DATABASE_URL": database_url(DIRECTORY, VERIFIER)},
+    DOCTOR: {**PROCESS, **service_urls()},
+    VERIFY: {**PROCESS, "GRIDCALL_DATABASE_URL": database_url(DIRECTORY, VERIFIER)},
 }
 
 

@@ -31,6 +31,10 @@ CERTIFICATES = "/etc/gridcall/certificates"
 KAFKA_CA, DATABASE_CA = f"{CERTIFICATES}/kafka.crt", f"{CERTIFICATES}/database.crt"
 
 
+# Settings of each process. The home folder is the only one that it may write to.
+PROCESS = {"GRIDCALL_HOME": HOME, "GRIDCALL_SECRETS": SECRETS, "TMPDIR": HOME}
+
+
 def labels_of(name: str, component: str) -> dict[str, str]:
     """Return the labels of a thing. Name and component together select its pods."""
     return {NAME: name, COMPONENT: component, **PART_OF}

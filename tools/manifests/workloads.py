@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from events.topology import Service
 from tools.manifests.names import (
     BROKERS,
-    HOME,
     KAFKA_CA,
     MIGRATING,
     PORT_NAME,
-    SECRETS,
+    PROCESS,
     SERVING,
     Manifest,
     database_url,
@@ -49,8 +48,7 @@ def environment(service: Service) -> dict[str, str]:
         "GRIDCALL_HOST": "0.0.0.0",
         "GRIDCALL_PORT": str(service.port),
         "GRIDCALL_LOG": "json",
-        "GRIDCALL_HOME": HOME,
-        "GRIDCALL_SECRETS": SECRETS,
+        **PROCESS,
         "GRIDCALL_DATABASE_URL": database_url(service.name, service.name),
         "GRIDCALL_KAFKA": BROKERS,
         "GRIDCALL_KAFKA_CA": KAFKA_CA,

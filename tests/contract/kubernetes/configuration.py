@@ -16,7 +16,12 @@ from eventlog.settings import ServiceSettings, is_peer_url, load_settings, varia
 from events.topology import SERVICE, SERVICES
 from tests.harness.manifests import Manifest, Manifests, Workload
 
-PROCESS = {"GRIDCALL_HOME", "GRIDCALL_LOG", FOLDER}  # Read by each process, whatever it runs.
+PROCESS = {
+    "GRIDCALL_HOME",
+    "GRIDCALL_LOG",
+    FOLDER,
+    "TMPDIR",
+}  # Read by each process, whatever it runs.
 SECRETS = "/run/secrets/gridcall"
 GROUP_READS = 0o440
 CERTIFICATES = {
@@ -58,6 +63,7 @@ def what_a_process_reads_is_where_it_is_mounted(manifests: Manifests) -> None:
         config = manifests.config(workload)
         mounts = {each["name"]: each["mountPath"] for each in workload.container["volumeMounts"]}
         assert config[FOLDER] == mounts["secrets"] == SECRETS
+        assert config["TMPDIR"] == mounts["home"], "no other folder can be written to"
         assert mounts["certificates"] == "/etc/gridcall/certificates"
         if "GRIDCALL_KAFKA" in config:
             assert config["GRIDCALL_KAFKA_CA"] == f"{mounts['certificates']}/kafka.crt"
