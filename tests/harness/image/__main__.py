@@ -50,6 +50,7 @@ def planted_faults() -> Iterator[tuple[tuple[str, ...], str]]:
     packages = "/opt/gridcall/lib/python3.11/site-packages"
     (about,) = Path(str(distribution("pytest").locate_file(""))).glob("pytest-*.dist-info")
     yield (*HARDENED, "--user=0:0"), "runs as user 0"
+    yield (*NO_CAPABILITIES, *NO_PRIVILEGES), "its root is not read-only"
     yield (*NO_CAPABILITIES, *NO_PRIVILEGES, "--user=0:0"), "can write to /etc"
     yield (*READ_ONLY, *NO_PRIVILEGES, "--user=0:0"), "has capabilities"
     yield (*READ_ONLY, *NO_CAPABILITIES), "may gain privileges"

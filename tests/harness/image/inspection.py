@@ -30,12 +30,14 @@ def is_writable(folder):
     except OSError:
         return False
     return True
+(root,) = (line.split()[3] for line in open("/proc/mounts") if line.split()[1] == "/")
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(json.dumps({
     "uid": os.getuid(),
     "groups": sorted({os.getgid(), *os.getgroups()}),
     "capabilities": max(int(status[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")),
     "no_new_privileges": status["NoNewPrivs"].strip() == "1",
+    "read_only": "ro" in root.split(","),
     "writable": [folder for folder in FOLDERS if is_writable(folder)],
     "programs": [name for name in PROGRAMS if shutil.which(name)],
     "packages": {each.metadata["Name"]: each.version for each in distributions()},
@@ -53,6 +55,7 @@ class Facts:
     groups: list[int]
     capabilities: int
     no_new_privileges: bool
+    read_only: bool
     writable: list[str]
     programs: list[str]
     packages: dict[str, str]
@@ -73,6 +76,8 @@ def violations(facts: Facts) -> Iterator[str]:
         yield f"it has capabilities: {facts.capabilities:x}"
     if not facts.no_new_privileges:
         yield "a program inside may gain privileges"
+    if not facts.read_only:  # Modes alone would let nobody but root write, until one of them errs.
+        yield "its root is not read-only"
     if wrong := [folder for folder in facts.writable if folder not in WRITABLE]:
         yield f"it can write to {', '.join(wrong)}"
     if facts.programs:
