@@ -239,6 +239,26 @@ POD_MONITOR = record(
     ),
 )  # fmt: skip
 
+PROMETHEUS_RULE = record(
+    "groups",
+    groups=list_of(
+        record(
+            "name", "rules",
+            name=TEXT,
+            rules=list_of(
+                record(
+                    "alert", "expr",
+                    alert=TEXT,
+                    expr=TEXT,
+                    labels=TEXTS,
+                    annotations=TEXTS,
+                    **{"for": {"type": "string", "pattern": "^[0-9]+[smh]$"}},
+                )
+            ),
+        )
+    ),
+)  # fmt: skip
+
 SPECS: dict[tuple[str, str], Manifest] = {
     ("kafka.strimzi.io/v1", "Kafka"): KAFKA,
     ("kafka.strimzi.io/v1", "KafkaNodePool"): NODE_POOL,
@@ -250,6 +270,7 @@ SPECS: dict[tuple[str, str], Manifest] = {
     ("barmancloud.cnpg.io/v1", "ObjectStore"): OBJECT_STORE,
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): ROUTE,
     ("monitoring.coreos.com/v1", "PodMonitor"): POD_MONITOR,
+    ("monitoring.coreos.com/v1", "PrometheusRule"): PROMETHEUS_RULE,
 }
 
 

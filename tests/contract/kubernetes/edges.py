@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import yaml
+
 from events.topology import SERVICE
 from httpedge.request_body import BODY_BYTES_PER_SECOND_MIN, BODY_SECONDS_MAX, REQUEST_BYTES_MAX
 from intake.ingest_endpoint import WAIT_SECONDS_MAX
 from tests.harness.manifests import COMPONENT, NAME, Manifests
+from tests.harness.prometheus import ALERTS
 
 API = {
     "Cluster": "postgresql.cnpg.io/v1",
@@ -29,6 +32,7 @@ API = {
     "ObjectStore": "barmancloud.cnpg.io/v1",
     "PodDisruptionBudget": "policy/v1",
     "PodMonitor": "monitoring.coreos.com/v1",
+    "PrometheusRule": "monitoring.coreos.com/v1",
     "ScheduledBackup": "postgresql.cnpg.io/v1",
     "Service": "v1",
     "ServiceAccount": "v1",
@@ -137,6 +141,11 @@ def prometheus_reads_every_service_and_postgres(manifests: Manifests) -> None:
     assert database["podMetricsEndpoints"] == [{"port": "metrics"}]
 
 
+def prometheus_has_every_alert_as_it_was_tested(manifests: Manifests) -> None:
+    rules = manifests.one("PrometheusRule", "alerts")["spec"]
+    assert rules == yaml.safe_load(ALERTS.read_text())
+
+
 def targets(rules: list[dict[str, Any]], path: str) -> Iterator[dict[str, Any]]:
     """Yield the backends of the rules that match a path."""
     for rule in rules:
@@ -164,4 +173,5 @@ PRODUCTION_POLICIES = (
     the_world_uses_tls_and_one_name,
     no_request_is_cut_off_while_it_may_go_on,
     prometheus_reads_every_service_and_postgres,
+    prometheus_has_every_alert_as_it_was_tested,
 )

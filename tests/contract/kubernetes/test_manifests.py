@@ -23,7 +23,9 @@ from tools.manifests.__main__ import differences, generated_files
 
 TOOLS = ROOT / ".venv-kubernetes" / "bin"
 MINORS = ("1.35", "1.36", "1.37")
-FREE = {"config", "parameters", "labels", "matchLabels", "matchExpressions", "affinity"}
+FREE = {
+    "config", "parameters", "labels", "matchLabels", "matchExpressions", "affinity", "annotations",
+}  # fmt: skip
 # Checks of checkov that gridcall has decided otherwise, each with the reason.
 SKIPPED = {
     "CKV_K8S_11": "a limit of CPU only delays commits; requests share it",
