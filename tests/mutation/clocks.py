@@ -46,7 +46,9 @@ def fire_at_input_time(real: Callable[..., None], self: Stage[Any, Any], t: Inst
 def fire_at_watermark(
     real: Callable[..., list[Row]], self: Stage[Any, Any], watermark: Instant
 ) -> list[Row]:
-    return real(watermark + 1)
+    rows = real(watermark + 1)
+    self.watermark = watermark
+    return rows
 
 
 @method(Stage, "_apply")
