@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from time import monotonic
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
 from eventlog.notifier import Notifier
 from eventlog.postgres.address import check_address
-from eventlog.postgres.faults import LOST, map_errors
+from eventlog.postgres.faults import map_errors
 from eventlog.retry import Backoff
 from events.errors import Unavailable, Unusable
 
@@ -31,12 +31,12 @@ PINNED = {
 CHANNEL = "gridcall"
 WRITABLE = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'"
 
-# A connection that is idle for longer is not used again: what is between may have forgotten it.
-IDLE_SECONDS_MAX = 300.0
-END_SECONDS = 5.0  # For a statement that is cancelled.
+QUERIES_MAX = 1_000_000_000  # Of a connection. A new one would have to plan each statement again.
+
+# The pool of the driver logs its own tries with a traceback; who uses a connection logs why.
+logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 T = TypeVar("T")
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class SupportsFetch(Protocol):
@@ -46,158 +46,88 @@ class SupportsFetch(Protocol):
         """Return the rows of a statement."""
 
 
-class ConnectionPool:
-    """At most `size` connections to one database; `connect` opens one.
-
-    The pool of asyncpg makes a task, a proxy and two timers for each use, which cost about as much
-    as a short statement.
+class Database:
+    """A pool of connections to one database. Raises Unavailable if the database cannot
+    be reached.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], size: int) -> None:
-        self.sessions: dict[int, Connection] = {}  # What is open, by its number on the server.
-        self._connect = connect
-        self._room = asyncio.Semaphore(size)
-        self._idle: list[tuple[Connection, float]] = []  # Since when; the last one is used next.
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._is_closed = False
-
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
-        """Have a connection for the length of the block. If that raises, it is closed."""
-        async with self._room:
-            connection = await self._take()
-            try:
-                yield connection
-            except BaseException:  # It may be amid a statement, or a transaction.
-                self._leave(connection)
-                raise
-            self._idle.append((connection, monotonic()))
-
-    async def _take(self) -> Connection:
-        """Return an idle connection, or a new one."""
-        while self._idle:
-            connection, since = self._idle.pop()
-            if monotonic() - since > IDLE_SECONDS_MAX:
-                connection.terminate()
-            elif not connection.is_closed():
-                return connection
-        return await self._open()
-
-    async def _open(self) -> Connection:
-        if self._is_closed:
-            raise asyncpg.InterfaceError("the pool is closed")
-        connection = await self._connect()
-        self._note(connection.get_server_pid(), connection)
-        if self._is_closed:
-            connection.terminate()
-        return connection
-
-    def _note(self, session: int, connection: Connection) -> None:
-        def forget(_: object) -> None:
-            self.sessions.pop(session, None)
-
-        self.sessions[session] = connection
-        connection.add_termination_listener(forget)
-
-    def count(self) -> tuple[int, int]:
-        """Return how many connections are busy, and how many are idle."""
-        idle = sum(not connection.is_closed() for connection, _ in self._idle)
-        return len(self.sessions) - idle, idle
-
-    def _leave(self, connection: Connection) -> None:
-        """Close a connection, without waiting until its statement is cancelled."""
-        task = asyncio.create_task(end(connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def close(self) -> None:
-        """Close all connections, also those in use."""
-        self._is_closed = True
-        for connection in [*self.sessions.values()]:
-            connection.terminate()
-
-
-class Database:
-    """The connections to one database. Raises Unavailable if the database cannot be reached."""
-
-    def __init__(self, pool: ConnectionPool) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self._pool = pool
-        self.sessions: Collection[int] = pool.sessions.keys()
+        self.sessions: set[int] = set()  # The sessions of this pool, by their number on the server.
 
     async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
         """Return the rows of a statement, in a transaction of its own."""
         with map_errors():
-            async with self._pool.acquire() as connection:
-                return await connection.fetch(sql, *args)
+            return await self._pool.fetch(sql, *args)
 
-    async def on_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def on_connection(self, work: Callable[[asyncpg.Connection[Any]], Awaitable[T]]) -> T:
         """Do work that needs several statements on one connection."""
         with map_errors():
             async with self._pool.acquire() as connection:
-                return await work(connection)
+                return await work(connection)  # type: ignore[arg-type]  # It is a proxy of one.
 
     def count_connections(self) -> tuple[int, int]:
         """Return how many connections are busy, and how many are idle."""
-        return self._pool.count()
+        idle = self._pool.get_idle_size()
+        return self._pool.get_size() - idle, idle
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Connection]:
+    async def snapshot(self) -> AsyncIterator[asyncpg.Connection[Any]]:
         """Open a connection that sees the database at one instant, for several statements."""
         with map_errors():
             async with (
                 self._pool.acquire() as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
-                yield connection
+                yield connection  # type: ignore[misc]  # It is a proxy of one.
 
 
 @asynccontextmanager
 async def open_database(
     url: str,
     size: int = 8,
-    check: Callable[[Connection], Awaitable[None]] | None = None,
+    check: Callable[[asyncpg.Connection[Any]], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Database]:
-    """Open at most `size` connections, the first one now; `check` each one when it is new.
+    """Open a pool of at most `size` connections; `check` each one when it is new.
 
     Raises Unavailable if there is no database.
     """
     check_address(url)
 
-    async def connect() -> Connection:
-        connection = await asyncpg.connect(
-            url, server_settings=PINNED, command_timeout=60, timeout=10
-        )
-        try:
-            if check:
-                await check(connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        return connection
+    async def prepare(connection: asyncpg.Connection[Any]) -> None:
+        session = connection.get_server_pid()
+        database.sessions.add(session)
+        connection.add_termination_listener(lambda _: database.sessions.discard(session))
+        if check:
+            await check(connection)
 
-    pool = ConnectionPool(connect, size)
+    options: dict[str, Any] = {"server_settings": PINNED, "command_timeout": 60, "timeout": 10}
+    options["max_queries"] = QUERIES_MAX
+    pool = asyncpg.create_pool(
+        url, min_size=1, max_size=size, init=prepare, reset=nothing_to_reset, **options
+    )
+    database = Database(pool)
     try:
         with map_errors():
-            async with pool.acquire():
-                pass
-        yield Database(pool)
+            await pool
+        yield database
     finally:
-        pool.close()
+        pool.terminate()
 
 
-async def end(connection: Connection) -> None:
-    """Cancel the statement of a connection, and close it."""
-    with suppress(*LOST, asyncpg.PostgresError):
-        await connection.close(timeout=END_SECONDS)
-
-
-async def check_writable(connection: Connection) -> None:
+async def check_writable(connection: asyncpg.Connection[Any]) -> None:
     """Raise Unusable for a database in which nothing can be stored."""
     is_standby, is_read_only = await connection.fetchrow(WRITABLE)  # type: ignore[misc]  # One row.
     if is_standby:
         raise Unusable("the database is a standby; name its primary")
     if is_read_only:
         raise Unusable("the database is read-only (default_transaction_read_only); end that")
+
+
+async def nothing_to_reset(connection: object) -> None:
+    """Reset nothing: no statement leaves anything in its session, and a reset costs a
+    round trip.
+    """
 
 
 async def listen(url: str, notifier: Notifier, own: Collection[int] = ()) -> None:
