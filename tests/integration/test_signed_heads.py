@@ -164,7 +164,12 @@ class Recorder:
         self.marks: list[Mark] = []
 
     async def publish(
-        self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], headers: Headers
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[tuple[bytes, bytes]],
+        headers: Headers,
+        traces: object = (),
     ) -> None:
         self.marks += [read_mark(value) for _, value in records if topic == self.cluster.time]
 

@@ -111,6 +111,7 @@ async def test_a_zombie_writes_no_state_row() -> None:
     assert zombie._checkpoints
     zombie.stage.observe(["c1"])  # type: ignore[misc]
     zombie._checkpoints.begin()
+    zombie._checkpoints.take_part()
     with pytest.raises(Conflict):
         await zombie._checkpoints.write_part()
     assert town.table.rows == stored
@@ -150,6 +151,7 @@ async def test_no_state_is_written_that_is_ahead_of_a_restored_log() -> None:
     assert zombie._checkpoints
     zombie.stage.observe(["c1", "c2"])  # type: ignore[misc]
     zombie._checkpoints.begin()
+    zombie._checkpoints.take_part()
     with pytest.raises(Conflict, match="or log"):
         await zombie._checkpoints.write_part()
     assert town.table.rows == stored
