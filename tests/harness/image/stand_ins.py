@@ -15,22 +15,16 @@ POSTGRES = "docker.io/library/postgres:18-bookworm"
 KAFKA = "docker.io/apache/kafka:4.3.1"
 STAND_INS = ROOT / "deploy" / "image" / "stand-ins"
 BROKER = ROOT / "deploy" / "kafka"
-ARCHIVE = "http://deb.debian.org/debian"
-SOURCES = f"""deb {ARCHIVE} bookworm main
-deb {ARCHIVE} bookworm-updates main
-deb {ARCHIVE}-security bookworm-security main
-"""
 # The slim image of Debian has none of these either.
 LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt")
 
 
 def make_base(podman: Podman) -> None:
-    """Make the image of a minimal Debian."""
+    """Make the image of a minimal Debian, from the archive that debootstrap knows."""
     root = podman.folder / "debian"
-    make = ["debootstrap", "--variant=minbase", "bookworm", str(root), ARCHIVE]
+    make = ["debootstrap", "--variant=minbase", "bookworm", str(root)]
     done = subprocess.run(make, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"debootstrap: {done.stdout[-2000:]}{done.stderr}"
-    (root / "etc/apt/sources.list").write_text(SOURCES)
     for name in LEFT_OUT:
         shutil.rmtree(root / name, ignore_errors=True)
     for path in (root / "var/lib/apt/lists").iterdir():
