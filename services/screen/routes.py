@@ -192,16 +192,20 @@ def served_model_id(screen: Screen, district: str) -> int:
 
 
 def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
-    """Return all routes. None is part of the OpenAPI document of the intake API.
-
-    Live streams are counted in `open_requests`, and end with their key.
-    """
+    """Return all routes. None is part of the OpenAPI document of the intake API."""
     router = APIRouter(include_in_schema=False)
-    opened_until_the_end = Depends(open_requests.of_request)
+    router.include_router(page_routes(screen))
+    router.include_router(file_routes(screen))
+    router.include_router(list_routes(screen))
+    router.include_router(live_routes(screen, open_requests))
+    return router
 
-    pages = APIRouter(route_class=PageRoute)
 
-    @pages.get("/")
+def page_routes(screen: Screen) -> APIRouter:
+    """Return the route of the page."""
+    router = APIRouter(route_class=PageRoute)
+
+    @router.get("/")
     async def page(
         request: Request,
         lang: Annotated[str | None, Query()] = None,
@@ -211,7 +215,12 @@ def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
         html = await render_page(screen, language, district, caller_of(request).shard)
         return body_response(request, html.encode(), "text/html; charset=utf-8")
 
-    router.include_router(pages)
+    return router
+
+
+def file_routes(screen: Screen) -> APIRouter:
+    """Return the routes of what the page loads once: its files, and the map of a district."""
+    router = APIRouter()
 
     @router.get("/static/screen/{name}")
     async def static(request: Request, name: str) -> Response:
@@ -225,6 +234,13 @@ def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
             return not_found(f"there is no district {district!r}")
         rendered = await screen.rendered_map(screen.followers[district])
         return body_response(request, rendered.body, "application/json")
+
+    return router
+
+
+def list_routes(screen: Screen) -> APIRouter:
+    """Return the routes that read the model of a district: lists, a search, one case."""
+    router = APIRouter()
 
     @router.get("/screen/{district}/cases")
     async def cases(request: Request, district: str, listed: Listed) -> Response:
@@ -258,6 +274,14 @@ def screen_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
             return not_found("the screen knows no such case; it may not have read its log so far")
         life = await read_life(file, district, screen.followers[district].logs)
         return json_response(request, life_payload(file, life))
+
+    return router
+
+
+def live_routes(screen: Screen, open_requests: OpenRequests) -> APIRouter:
+    """Return the route of live streams. Each counts in `open_requests`, and ends with its key."""
+    router = APIRouter()
+    opened_until_the_end = Depends(open_requests.of_request)
 
     @router.get("/screen/{district}/live", response_class=EventSourceResponse)
     async def live(
