@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,41 +12,26 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
     Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Page,
     Route,
     expect,
-    sync_playwright,
 )
 
 from gridcall.demo.licheng.units import CODE
 from intake.core.identity import issue_id
 from screen.routes import STATIC_FILES
 from tests.harness.live import Process
-from tests.harness.postgres import execute
-from tests.harness.requirements import require
-
-CHROMIUM = "/usr/bin/chromium"
-INSTALL = (
-    "apt-get update -q && DEBIAN_FRONTEND=noninteractive "
-    "apt-get install -y -q --no-install-recommends chromium fonts-noto-cjk"
+from tests.harness.page import (
+    DESK,
+    LANGUAGES,
+    PHONE,
+    SCHEMES,
+    Demo,
+    context_of,
+    open_page,
+    post_issue,
+    running_chromium,
 )
-DESK, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
-LANGUAGES = ("zh", "en")
-SCHEMES = ("light", "dark")
-
-
-class Demo:
-    """The demo as `make run` starts it, and the keys of its platforms."""
-
-    def __init__(self, process: Process, home: Path) -> None:
-        self.process = process
-        self.url = process.url
-        self.keys: dict[str, Any] = json.loads((home / "demo" / "keys.json").read_text())
-        self.source = next(
-            source for source in self.keys["platforms"] if "12345" in source or "hotline" in source
-        )
+from tests.harness.postgres import execute
 
 
 @pytest.fixture(scope="module")
@@ -67,52 +47,11 @@ def demo(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
 
 @pytest.fixture(scope="module")
 def browser(demo: Demo) -> Iterator[Browser]:
-    """Run Debian's Chromium, and install it first where that is allowed.
-
-    The demo comes first, because the browser's loop runs in this thread as long as it is open.
+    """Run a browser. The demo comes first, because the loop of playwright runs in this thread as
+    long as it is open.
     """
-    if not shutil.which("chromium") and shutil.which("apt-get") and os.geteuid() == 0:
-        subprocess.run(["sh", "-c", INSTALL], check=False, capture_output=True)
-    require(
-        shutil.which("chromium") is not None,
-        "no Chromium: apt-get install chromium fonts-noto-cjk",
-    )
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with running_chromium() as running:
         yield running
-        running.close()
-
-
-class WatchedPage:
-    """A page, the addresses that it requested, and its complaints on the console."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        page.on("console", self._note_message)
-        page.on("pageerror", lambda fault: self.complaints.append(str(fault)))
-        page.on("request", lambda request: self.requests.append(request.url))
-
-    def _note_message(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-
-def context_of(
-    browser: Browser, language: str, scheme: str, size: dict[str, int]
-) -> BrowserContext:
-    locale = "zh-CN" if language == "zh" else "en-GB"
-    options: Any = {"viewport": size, "color_scheme": scheme, "locale": locale}
-    return browser.new_context(**options)
-
-
-def open_page(context: BrowserContext, demo: Demo) -> WatchedPage:
-    """Open the page, and wait until it is live and has cases."""
-    watched = WatchedPage(context.new_page())
-    watched.page.goto(demo.url)
-    watched.page.wait_for_selector("a[href^='#case=']", timeout=60_000)
-    return watched
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
@@ -375,19 +314,6 @@ def test_the_whole_page_is_small(browser: Browser, demo: Demo) -> None:
                 sizes[path] = len(b"".join(answer.iter_raw()))
     print(sizes)
     assert sum(sizes.values()) <= 150_000
-
-
-def post_issue(
-    demo: Demo, reference: str, grid: str | None = None, **fields: str
-) -> dict[str, Any]:
-    """Post an issue of a grid, or of a street, and return the answer."""
-    headers = {"Authorization": f"Bearer {demo.keys['platforms'][demo.source]}"}
-    place = {"grid": grid} if grid else {"street": "370112001"}
-    issue = {"reference": reference, "category": "noise", "place": place, **fields}
-    answer = httpx.post(f"{demo.url}/issues/hotline", json=issue, headers=headers, timeout=30)
-    assert answer.status_code == 202, answer.text
-    accepted: dict[str, Any] = answer.json()
-    return accepted
 
 
 @pytest.mark.parametrize(("language", "count"), [("zh", 100), ("en", 10)])

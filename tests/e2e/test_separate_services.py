@@ -97,83 +97,97 @@ def test_separate_services_are_the_same_function(postgres: str, tmp_path: Path) 
     with separate_services(postgres, tmp_path) as system:
         key = adopt_exampleville(system.urls["intake"])
         system.start(*SERVICES)
-        url = f"http://127.0.0.1:{system.ports['intake']}"
-        with client(url, key) as api:
-            answer = api.post("/issues/hotline", json=issue("r0"), headers={"Prefer": "wait=20"})
-            assert answer.status_code == 200, answer.text
-            assert answer.json()["outcome"], "its writer is asked for the outcome"
-            wait_until(lambda: system.run("doctor").returncode == 0)  # The screen is up, too.
-            tracked = api.get(answer.headers["location"], headers={"Prefer": "wait=10"}).json()
-            assert tracked["case"]["stage"] == "assigned", "the screen is asked for the stage"
-            assert {line.split()[0] for line in system.run("doctor").stdout.splitlines()} == {
-                "database", "clock", "districts", *SERVICES,
-            }  # fmt: skip
+        with client(f"http://127.0.0.1:{system.ports['intake']}", key) as api:
+            assert_that_services_ask_each_other(system, api)
             assert_that_all_serve_the_same_metrics(system)
-            numbers = iter(range(1, 1000))
-            for hurt in ("routing", "escalation", "assessment", "screen", "broker", "intake"):
-                post(api, numbers)
-                if hurt == "broker":
-                    system.broker.do("kill")
-                    wait_until(lambda: kafka_of(system) == {0})
-                else:
-                    system.kill(hurt)
-                if hurt == "routing":
-                    assert_that_doctor_misses_routing(system)
-                if hurt != "intake":
-                    post(api, numbers)
-                if hurt == "broker":
-                    system.broker.do("start")
-                else:
-                    system.start(hurt)
-            wait_until(lambda: system.lag() == 0)
-            wait_until(lambda: kafka_of(system) == {1})
+            kill_one_after_the_other(system, api)
             repeated = api.post("/issues/hotline", json=issue("r1"))
             assert repeated.status_code == 200
-        (_, reported), (input_position, decided), (followed, _) = (
-            asyncio.run(positions_of(system.urls[service], log))
-            for service, log in (
-                ("intake", "intake"),
-                ("routing", "cases"),
-                ("escalation", "calls"),
-            )
-        )
-        assert (input_position, followed) == (reported, decided)
-        others = {service: system.urls[service] for service in SERVICES[1:]}
-        (result,) = asyncio.run(verify(system.urls["intake"], service_databases=others))
-        assert result.difference is None
-        assert result.inputs > 180
-        assert result.facts > 150
-        assert result.cases > 150, "the screen's read model is in a database of its own"
-        words = ("sheet", "w:0102", "--service-database", f"assessment={system.urls['assessment']}")
-        wait_until(lambda: "\nreported " in run_on_database(system.urls["intake"], *words).stdout)
-        page = httpx.get(
-            f"http://127.0.0.1:{system.ports['screen']}/",
-            auth=("any", system.key),
-            trust_env=False,
-            follow_redirects=True,
-        )
-        assert page.status_code == 200, page.text
-        search = httpx.get(
-            f"http://127.0.0.1:{system.ports['screen']}/screen/exampleville/search",
-            params={"q": repeated.json()["tracking"]},
-            auth=("any", system.key),
-            trust_env=False,
-        )
-        references = [each["reference"] for each in search.json()["cases"]]
-        assert references == ["r1"], "intake is asked whose tracking code it is"
-        assert system.get("routing", "/log/exampleville").status_code == 200
-        anybody = httpx.get(
-            f"http://127.0.0.1:{system.ports['routing']}/log/exampleville", trust_env=False
-        )
-        assert anybody.status_code == 401
-        for service, process in system.processes.items():
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=30) in (0, -signal.SIGTERM), service
+        assert_that_all_was_decided(system)
+        assert_that_the_screen_finds(system, repeated.json()["tracking"], "r1")
+        assert_that_logs_need_the_key(system)
+        end_all(system)
         system.lose_inputs(5)
         process = system.spawn("intake", home=tmp_path / "new pod")
         assert process.wait(timeout=60) == 3, "Kafka knows how far it was"
         assert "was announced: the database was restored" in system.log_tails()
         assert "Traceback" not in system.log_tails(), json.dumps(system.log_tails())
+
+
+def assert_that_services_ask_each_other(system: SeparateServices, api: httpx.Client) -> None:
+    """Assert that an issue gets what other services know, and that doctor finds all of them."""
+    answer = api.post("/issues/hotline", json=issue("r0"), headers={"Prefer": "wait=20"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["outcome"], "its writer is asked for the outcome"
+    wait_until(lambda: system.run("doctor").returncode == 0)  # The screen is up, too.
+    tracked = api.get(answer.headers["location"], headers={"Prefer": "wait=10"}).json()
+    assert tracked["case"]["stage"] == "assigned", "the screen is asked for the stage"
+    assert {line.split()[0] for line in system.run("doctor").stdout.splitlines()} == {
+        "database", "clock", "districts", *SERVICES,
+    }  # fmt: skip
+
+
+def kill_one_after_the_other(system: SeparateServices, api: httpx.Client) -> None:
+    """Kill each service and the broker, post meanwhile, and wait until nothing is left to do."""
+    numbers = iter(range(1, 1000))
+    for hurt in ("routing", "escalation", "assessment", "screen", "broker", "intake"):
+        post(api, numbers)
+        if hurt == "broker":
+            system.broker.do("kill")
+            wait_until(lambda: kafka_of(system) == {0})
+        else:
+            system.kill(hurt)
+        if hurt == "routing":
+            assert_that_doctor_misses_routing(system)
+        if hurt != "intake":
+            post(api, numbers)
+        if hurt == "broker":
+            system.broker.do("start")
+        else:
+            system.start(hurt)
+    wait_until(lambda: system.lag() == 0)
+    wait_until(lambda: kafka_of(system) == {1})
+
+
+def assert_that_all_was_decided(system: SeparateServices) -> None:
+    """Assert that each log is read to its end, and equals what `verify` folds again."""
+    (_, reported), (input_position, decided), (followed, _) = (
+        asyncio.run(positions_of(system.urls[service], log))
+        for service, log in (("intake", "intake"), ("routing", "cases"), ("escalation", "calls"))
+    )
+    assert (input_position, followed) == (reported, decided)
+    others = {service: system.urls[service] for service in SERVICES[1:]}
+    (result,) = asyncio.run(verify(system.urls["intake"], service_databases=others))
+    assert result.difference is None
+    assert result.inputs > 180
+    assert result.facts > 150
+    assert result.cases > 150, "the screen's read model is in a database of its own"
+    words = ("sheet", "w:0102", "--service-database", f"assessment={system.urls['assessment']}")
+    wait_until(lambda: "\nreported " in run_on_database(system.urls["intake"], *words).stdout)
+
+
+def assert_that_the_screen_finds(system: SeparateServices, tracking: str, reference: str) -> None:
+    """Assert that the page is up, and that its search asks intake whose tracking code it is."""
+    address = f"http://127.0.0.1:{system.ports['screen']}"
+    with httpx.Client(base_url=address, auth=("any", system.key), trust_env=False) as browser:
+        page = browser.get("/", follow_redirects=True)
+        assert page.status_code == 200, page.text
+        search = browser.get("/screen/exampleville/search", params={"q": tracking})
+    assert [each["reference"] for each in search.json()["cases"]] == [reference]
+
+
+def assert_that_logs_need_the_key(system: SeparateServices) -> None:
+    """Assert that a log is opened by the services' shared key alone."""
+    assert system.get("routing", "/log/exampleville").status_code == 200
+    address = f"http://127.0.0.1:{system.ports['routing']}/log/exampleville"
+    assert httpx.get(address, trust_env=False).status_code == 401
+
+
+def end_all(system: SeparateServices) -> None:
+    """End all services, which end as they should."""
+    for service, process in system.processes.items():
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) in (0, -signal.SIGTERM), service
 
 
 def assert_that_doctor_misses_routing(system: SeparateServices) -> None:
