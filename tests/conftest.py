@@ -93,8 +93,10 @@ def new_database(postgres: str, template: str) -> Iterator[str]:
     """Make a database, and drop it in the end."""
     name = f"test_{secrets.token_hex(6)}"
     asyncio.run(execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield postgres.replace("/postgres?", f"/{name}?")
-    asyncio.run(execute(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
+    try:
+        yield postgres.replace("/postgres?", f"/{name}?")
+    finally:
+        asyncio.run(execute(postgres, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture(scope="session")

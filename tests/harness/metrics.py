@@ -16,7 +16,7 @@ PROMTOOL = ROOT / "deploy" / "prometheus" / "target" / "promtool"
 def read_metrics(url: str, key: str) -> str:
     """Return what a process serves at /metrics."""
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.get(f"{url}/metrics", headers=headers, trust_env=False).text
+    return httpx.get(f"{url}/metrics", headers=headers, timeout=30, trust_env=False).text
 
 
 def names_in(text: str) -> set[str]:

@@ -43,6 +43,18 @@ def fetch_rows(url: str, sql: str, *arguments: object) -> list[Any]:
 
 
 @contextmanager
+def cut_off(postgres: str, name: str) -> Iterator[None]:
+    """Take a database away from its clients for the length of the block."""
+    allow = f"ALTER DATABASE {name} ALLOW_CONNECTIONS"
+    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    asyncio.run(execute(postgres, f"{allow} false; {end}"))
+    try:
+        yield
+    finally:
+        asyncio.run(execute(postgres, f"{allow} true"))
+
+
+@contextmanager
 def crash_database(server: PostgresServer) -> Iterator[None]:
     """Stop a server as a power cut does. After the block it recovers from its write-ahead log.
 

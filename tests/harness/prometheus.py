@@ -20,6 +20,7 @@ from tests.harness.requirements import require
 from tests.harness.waiting import wait_until
 
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
+PROMETHEUS = PROMTOOL.with_name("prometheus")
 
 
 def read_alerts() -> list[dict[str, Any]]:
@@ -54,14 +55,20 @@ class Prometheus:
         }
 
     def _get(self, what: str, **parameters: str) -> Any:
-        answer = httpx.get(f"{self.url}/api/v1/{what}", params=parameters, trust_env=False)
+        url = f"{self.url}/api/v1/{what}"
+        answer = httpx.get(url, params=parameters, timeout=30, trust_env=False)
         return answer.json()["data"]
+
+
+def require_prometheus() -> None:
+    """Skip a test where there is no Prometheus. Call it before anything is started."""
+    require(PROMETHEUS.exists(), "no prometheus: make promtool")
 
 
 @contextmanager
 def running_prometheus(folder: Path, addresses: Sequence[str], key: str) -> Iterator[Prometheus]:
     """Run a server that reads the metrics at these addresses. Alerts fire without a delay."""
-    require(PROMTOOL.with_name("prometheus").exists(), "no prometheus: make promtool")
+    require_prometheus()
     rules = [{name: rule[name] for name in rule if name != "for"} for rule in read_alerts()]
     (folder / "alerts.json").write_text(
         json.dumps({"groups": [{"name": "gridcall", "rules": rules}]})
@@ -81,7 +88,7 @@ def running_prometheus(folder: Path, addresses: Sequence[str], key: str) -> Iter
     with (folder / "prometheus.log").open("ab") as log_file:
         running = subprocess.Popen(
             [
-                PROMTOOL.with_name("prometheus"),
+                PROMETHEUS,
                 f"--config.file={folder / 'prometheus.json'}",
                 f"--storage.tsdb.path={folder / 'tsdb'}",
                 f"--web.listen-address=127.0.0.1:{port}",

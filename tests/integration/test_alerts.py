@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -18,8 +19,14 @@ from httpedge.telemetry import METRICS
 from tests.harness.live import Process, adopt_exampleville
 from tests.harness.metrics import PROMTOOL
 from tests.harness.paths import ROOT
-from tests.harness.postgres import execute
-from tests.harness.prometheus import ALERTS, Prometheus, read_alerts, running_prometheus
+from tests.harness.postgres import cut_off
+from tests.harness.prometheus import (
+    ALERTS,
+    Prometheus,
+    read_alerts,
+    require_prometheus,
+    running_prometheus,
+)
 from tests.harness.requirements import require
 from tests.harness.waiting import wait_until
 
@@ -29,11 +36,7 @@ METRIC = re.compile(r"\bgridcall_\w+")
 PARTS = ("Symptom", "Look", "Do", "Tried")
 KEY = "the-services-own-key"
 DISTRICT = "exampleville"
-CUT = """
-ALTER DATABASE alarmed ALLOW_CONNECTIONS false;
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'alarmed'
-"""
-MEND = "ALTER DATABASE alarmed ALLOW_CONNECTIONS true"
+STAGES = ("routing", "escalation", "assessment")
 
 
 def promtool(*words: str | Path) -> str:
@@ -82,9 +85,9 @@ def test_each_alert_has_a_runbook_in_four_parts(rule: dict[str, Any]) -> None:
 
 
 class System(NamedTuple):
-    """A server's address, intake alone, the other services, and a Prometheus that reads both."""
+    """A database, intake alone, the other services, and a Prometheus that reads both."""
 
-    postgres: str
+    database: str
     intake: Process
     others: Process
     prometheus: Prometheus
@@ -97,31 +100,32 @@ class System(NamedTuple):
 
 
 @pytest.fixture
-def system(postgres: str, tmp_path: Path) -> Iterator[System]:
-    asyncio.run(execute(postgres, "CREATE DATABASE alarmed TEMPLATE empty"))
-    database = postgres.replace("/postgres?", "/alarmed?")
+def system(database: str, tmp_path: Path) -> Iterator[System]:
+    require_prometheus()
     adopt_exampleville(database)
-    variables = {"GRIDCALL_SERVICE_KEY": KEY}
-    intake = Process(database, "--service", "intake", variables=variables)
-    stages = [f"--service={name}" for name in ("routing", "escalation", "assessment")]
-    others = Process(database, *stages, variables=variables)
-    addresses = (intake.url, others.url)
-    with running_prometheus(tmp_path, addresses, KEY) as prometheus:
-        made = System(postgres, intake, others, prometheus)
-        wait_until(lambda: prometheus.has_read('gridcall_shard_owned{log="evaluations"} == 1'))
-        wait_until(made.is_quiet)
-        yield made
-    for process in (intake, others):
-        process.end(signal.SIGKILL)
-    asyncio.run(execute(postgres, "DROP DATABASE alarmed WITH (FORCE)"))
+    with services(database, "intake") as intake, services(database, *STAGES) as others:
+        addresses = (intake.url, others.url)
+        with running_prometheus(tmp_path, addresses, KEY) as prometheus:
+            made = System(database, intake, others, prometheus)
+            wait_until(lambda: prometheus.has_read('gridcall_shard_owned{log="evaluations"} == 1'))
+            wait_until(made.is_quiet)
+            yield made
 
 
-def test_a_database_that_is_away_fires_until_it_is_back(system: System) -> None:
-    asyncio.run(execute(system.postgres, CUT))
+@contextmanager
+def services(database: str, *names: str) -> Iterator[Process]:
+    """Run services in a process, and kill it in the end."""
+    options = [f"--service={name}" for name in names]
+    process = Process(database, *options, variables={"GRIDCALL_SERVICE_KEY": KEY})
     try:
-        wait_until(lambda: system.fires("GridcallNeighbourUnavailable", "database", "page"))
+        yield process
     finally:
-        asyncio.run(execute(system.postgres, MEND))
+        process.end(signal.SIGKILL)
+
+
+def test_a_database_that_is_away_fires_until_it_is_back(postgres: str, system: System) -> None:
+    with cut_off(postgres, urlsplit(system.database).path[1:]):
+        wait_until(lambda: system.fires("GridcallNeighbourUnavailable", "database", "page"))
     wait_until(system.is_quiet)
 
 

@@ -24,9 +24,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server = Server(tmp_path)
     server.options += " -c archive_mode=on"
     server.start()
-    asyncio.run(prepare(server.url))
-    yield server
-    server.stop()
+    try:
+        asyncio.run(prepare(server.url))
+        yield server
+    finally:
+        server.stop()
 
 
 def archive_by(server: Server, command: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,22 +16,16 @@ from httpedge.telemetry import METRICS
 from tests.harness.exampleville import issue
 from tests.harness.live import Process, adopt_exampleville, client
 from tests.harness.metrics import lint, names_in, read_metrics, value_of
-from tests.harness.postgres import execute
+from tests.harness.postgres import cut_off, execute
 from tests.harness.waiting import wait_until
 
 KEY = "the-services-own-key"
 DISTRICT = "exampleville"
-CUT = """
-ALTER DATABASE measured ALLOW_CONNECTIONS false;
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'measured'
-"""
-MEND = "ALTER DATABASE measured ALLOW_CONNECTIONS true"
 
 
 class System(NamedTuple):
-    """A server's address, a process with all services on it, and a key of its lines."""
+    """A process with all services, and a key of its lines."""
 
-    postgres: str
     process: Process
     key: str
 
@@ -51,11 +46,15 @@ class System(NamedTuple):
 def system(postgres: str) -> Iterator[System]:
     asyncio.run(execute(postgres, "CREATE DATABASE measured TEMPLATE empty"))
     database = postgres.replace("/postgres?", "/measured?")
-    key = adopt_exampleville(database)
-    process = Process(database, variables={"GRIDCALL_SERVICE_KEY": KEY})
-    yield System(postgres, process, key)
-    process.end(signal.SIGKILL)
-    asyncio.run(execute(postgres, "DROP DATABASE measured WITH (FORCE)"))
+    try:
+        key = adopt_exampleville(database)
+        process = Process(database, variables={"GRIDCALL_SERVICE_KEY": KEY})
+        try:
+            yield System(process, key)
+        finally:
+            process.end(signal.SIGKILL)
+    finally:
+        asyncio.run(execute(postgres, "DROP DATABASE measured WITH (FORCE)"))
 
 
 def test_inputs_are_counted_by_line_and_by_what_became_of_them(system: System) -> None:
@@ -118,15 +117,12 @@ def test_promtool_finds_what_is_wrong() -> None:
     assert "abbreviated units" in lint("# HELP a_ms A.\n# TYPE a_ms gauge\na_ms 1\n")
 
 
-def test_metrics_tell_of_a_database_that_is_away(system: System) -> None:
+def test_metrics_tell_of_a_database_that_is_away(postgres: str, system: System) -> None:
     available = partial(system.value, "gridcall_neighbour_available", neighbour="database")
     assert available() == 1
-    asyncio.run(execute(system.postgres, CUT))
-    try:
+    with cut_off(postgres, urlsplit(system.process.database).path[1:]):
         wait_until(lambda: available() == 0)
         assert system.value("gridcall_shard_owned", log="cases", district=DISTRICT) is None
-    finally:
-        asyncio.run(execute(system.postgres, MEND))
     wait_until(lambda: available() == 1)
     wait_until(partial(system.has, 1, "gridcall_shard_owned", log="cases", district=DISTRICT))
     assert (system.value("gridcall_database_connections", state="idle") or 0) > 0
