@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -64,6 +66,8 @@ def main() -> None:
         print(f"skipped: the image is not tried here: {reason}")
         return
     began = time.monotonic()
+    # `timeout` sends it. Without a handler it would leave the containers and the store.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with open_store() as podman:
         with step("a Debian, a Postgres and a Kafka"):
             make_neighbours(podman)

@@ -12,7 +12,7 @@ from typing import IO, Any
 PACKAGES = "podman runc netavark aardvark-dns iptables debootstrap"
 PROGRAMS = ("podman", "runc", "debootstrap", "iptables")
 NETWORK_PROGRAMS = tuple(Path("/usr/lib/podman", name) for name in ("netavark", "aardvark-dns"))
-SECONDS_MAX = 600
+SECONDS_MAX = 300
 
 # Without systemd nothing makes control groups or keeps a journal. Locks in a file are not shared
 # with the podman of this machine's user.
@@ -63,24 +63,19 @@ class Podman:
             "DISABLE_HC_SYSTEMD": "true",  # Checks of health are run by the trial itself.
         }
 
-    def start(self, *words: object, stdin: IO[bytes] | None = None) -> subprocess.Popen[str]:
-        """Start a command of podman."""
-        return subprocess.Popen(
-            ["podman", *map(str, words)],
-            env=self.environment,
-            stdin=stdin or subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
     def finish(
         self, *words: object, stdin: IO[bytes] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command of podman, whatever its status is."""
-        with self.start(*words, stdin=stdin) as process:
-            output, errors = process.communicate(timeout=SECONDS_MAX)
-        return subprocess.CompletedProcess([*map(str, words)], process.returncode, output, errors)
+        """Run a command of podman, whatever its status is. One that takes too long is killed."""
+        return subprocess.run(
+            ["podman", *map(str, words)],
+            env=self.environment,
+            stdin=stdin or subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS_MAX,
+        )
 
     def do(self, *words: object, stdin: IO[bytes] | None = None) -> str:
         """Run a command of podman, and return its output. Raises AssertionError if it fails."""
