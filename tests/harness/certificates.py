@@ -39,11 +39,11 @@ class Authority:
             signed.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
         )
 
-    def server(self, hosts: list[x509.GeneralName] = HOSTS) -> Server:
-        """Return the files of a server with these names."""
+    def server(self) -> Server:
+        """Return the files of a server on this machine."""
         key = ec.generate_private_key(ec.SECP256R1())
         signed = builder(subject_of("server"), self._name, key.public_key()).add_extension(
-            x509.SubjectAlternativeName(hosts), critical=False
+            x509.SubjectAlternativeName(HOSTS), critical=False
         )
         files = Server(*(self._folder / f"server.{kind}" for kind in ("crt", "key", "pem")))
         files.certificate.write_bytes(

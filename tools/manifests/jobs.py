@@ -16,7 +16,14 @@ from tools.manifests.names import (
     service_urls,
 )
 from tools.manifests.network import TO_DATABASE, doctor_policy, flow, policy
-from tools.manifests.pods import KEY_FILE, container, database_password, pod_spec, resources
+from tools.manifests.pods import (
+    KEY_FILE,
+    account,
+    container,
+    database_password,
+    pod_spec,
+    resources,
+)
 
 VERIFIER = "verifier"  # A role that may read all and write nothing.
 NEEDS = {DOCTOR: resources("50m", "128Mi", "512Mi"), VERIFY: resources("500m", "1Gi", "4Gi")}
@@ -30,24 +37,14 @@ def jobs() -> Iterator[Manifest]:
     """Yield both jobs, with their accounts and policies."""
     others = [each.name for each in SERVICES if each.name != DIRECTORY]
     databases = [f"--service-database={name}={database_url(name, VERIFIER)}" for name in others]
-    yield account(DOCTOR)
+    yield account(DOCTOR, DOCTOR)
     yield cron_job(DOCTOR, "17 * * * *", 600, ["doctor", "--services"], [KEY_FILE])
     yield doctor_policy()
-    yield account(VERIFY)
+    yield account(VERIFY, VERIFY)
     yield cron_job(
         VERIFY, "23 2 * * *", 6 * 3600, ["verify", *databases], [database_password(VERIFIER)]
     )
     yield policy(VERIFY, VERIFY, ingress=[], egress=[flow("to", *TO_DATABASE)])
-
-
-def account(name: str) -> Manifest:
-    """Return an account without rights and without a token."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": metadata(name, labels_of(name, name)),
-        "automountServiceAccountToken": False,
-    }
 
 
 def cron_job(

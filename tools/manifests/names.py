@@ -35,14 +35,19 @@ KAFKA_CA, DATABASE_CA = f"{CERTIFICATES}/kafka.crt", f"{CERTIFICATES}/database.c
 PROCESS = {"GRIDCALL_HOME": HOME, "GRIDCALL_SECRETS": SECRETS, "TMPDIR": HOME}
 
 
-def labels_of(name: str, component: str) -> dict[str, str]:
-    """Return the labels of a thing. Name and component together select its pods."""
-    return {NAME: name, COMPONENT: component, **PART_OF}
+def component_name(name: str, component: str) -> str:
+    """Return the name of a component. A thing and its service have the same name."""
+    return f"migrate-{name}" if component == MIGRATING else name
 
 
 def selector_of(name: str, component: str) -> dict[str, str]:
-    """Return the labels that select the pods of a thing."""
+    """Return the labels that select the pods of a thing: name and component together."""
     return {NAME: name, COMPONENT: component}
+
+
+def labels_of(name: str, component: str) -> dict[str, str]:
+    """Return the labels of a thing."""
+    return {**selector_of(name, component), **PART_OF}
 
 
 def metadata(name: str, labels: dict[str, str]) -> Manifest:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from events.topology import SERVICES, Service
 from tools.manifests.names import (
     ACCESS,
-    COMPONENT,
     DATABASE,
     DATABASE_PORT,
     DOCTOR,
@@ -17,6 +16,7 @@ from tools.manifests.names import (
     PORT_NAME,
     SERVING,
     Manifest,
+    component_name,
     labels_of,
     metadata,
     selector_of,
@@ -83,11 +83,10 @@ def policy(
     name: str, component: str, ingress: Sequence[Manifest], egress: Sequence[Manifest]
 ) -> Manifest:
     """Return the policy of the pods of a component."""
-    title = name if component in (SERVING, name) else f"migrate-{name}"
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": metadata(title, labels_of(name, component)),
+        "metadata": metadata(component_name(name, component), labels_of(name, component)),
         "spec": {
             "podSelector": {"matchLabels": selector_of(name, component)},
             "policyTypes": ["Ingress", "Egress"],
@@ -101,9 +100,3 @@ def doctor_policy() -> Manifest:
     """Return the policy of the doctor, who asks each service and nothing else."""
     services = [pods(service.name, SERVING) for service in SERVICES]
     return policy(DOCTOR, DOCTOR, ingress=[], egress=[flow("to", services, PORT_NAME)])
-
-
-def clients(*components: str) -> list[Manifest]:
-    """Return the pods of these components of any name as a peer."""
-    among = {"key": COMPONENT, "operator": "In", "values": list(components)}
-    return [{"podSelector": {"matchExpressions": [among]}}]

@@ -19,6 +19,9 @@ from tools.manifests.names import (
     SECRETS,
     SERVICE_KEY,
     Manifest,
+    component_name,
+    labels_of,
+    metadata,
 )
 
 USER_ID = 65532  # That of the image.
@@ -32,6 +35,16 @@ assert GRACE_SECONDS > FORGOTTEN_SECONDS + DRAIN_SECONDS_MAX + UNWIND_SECONDS + 
 # A process listens once its database answered: it waits for one that starts beside it.
 START_SECONDS = PATIENCE_SECONDS + REOPEN_SECONDS + 40
 START_PERIOD_SECONDS = 5
+
+
+def account(name: str, component: str) -> Manifest:
+    """Return an account without rights and without a token: nothing here asks Kubernetes."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata(component_name(name, component), labels_of(name, component)),
+        "automountServiceAccountToken": False,
+    }
 
 
 def container(name: str, arguments: Sequence[str], resources: Manifest, **more: object) -> Manifest:

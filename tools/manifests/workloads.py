@@ -13,6 +13,7 @@ from tools.manifests.names import (
     PROCESS,
     SERVING,
     Manifest,
+    component_name,
     database_url,
     labels_of,
     metadata,
@@ -22,6 +23,7 @@ from tools.manifests.names import (
 from tools.manifests.pods import (
     FORGOTTEN_SECONDS,
     KEY_FILE,
+    account,
     container,
     database_password,
     kafka_password,
@@ -62,29 +64,14 @@ def environment(service: Service) -> dict[str, str]:
 
 def workloads(service: Service) -> Iterator[Manifest]:
     """Yield what runs a service and what protects it."""
-    yield account(service, SERVING)
+    yield account(service.name, SERVING)
     yield deployment(service)
     yield service_of(service)
     yield disruption_budget(service)
     if scales(service):
         yield autoscaler(service)
-    yield account(service, MIGRATING)
+    yield account(service.name, MIGRATING)
     yield migration(service)
-
-
-def name_of(service: Service, component: str) -> str:
-    """Return the name of a service's component."""
-    return service.name if component == SERVING else f"migrate-{service.name}"
-
-
-def account(service: Service, component: str) -> Manifest:
-    """Return an account without rights and without a token: nothing here asks Kubernetes."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": metadata(name_of(service, component), labels_of(service.name, component)),
-        "automountServiceAccountToken": False,
-    }
 
 
 def deployment(service: Service) -> Manifest:
@@ -198,7 +185,7 @@ def autoscaler(service: Service) -> Manifest:
 def migration(service: Service) -> Manifest:
     """Return the Job that brings the schema up to date before a new version is rolled out."""
     labels = labels_of(service.name, MIGRATING)
-    name = name_of(service, MIGRATING)
+    name = component_name(service.name, MIGRATING)
     migrating = container(
         "migrate",
         ["migrate", service.name],

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from events.topology import SERVICE
 from tests.harness.manifests import COMPONENT, NAME, Manifest, Manifests
 
-OWN = "gridcall"
 Flow = tuple[str, str, int]
 
 # The flows between services, as docs/architecture.md tells them: a stage asks the writers of the

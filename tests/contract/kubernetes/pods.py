@@ -10,7 +10,6 @@ from httpedge.server import DRAIN_SECONDS_MAX
 from tests.harness.manifests import COMPONENT, NAME, Manifests, Workload
 
 USER_ID = 65532
-OCTAL_440 = 0o440
 BYTES = {"Mi": 2**20, "Gi": 2**30}
 VOLUMES = {"home", "secrets", "certificates"}
 
