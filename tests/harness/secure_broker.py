@@ -93,10 +93,11 @@ def secure_broker(folder: Path) -> Iterator[SecureBroker]:
     """Start such a broker, which ends with the block."""
     folder.mkdir()
     authority = Authority(folder)
-    port = broker_port()
-    broker = SecureBroker(port, folder, secure=free_ports(1)[0], authority=authority.certificate)
+    (secure,) = free_ports(1)
+    port = broker_port(secure)
+    broker = SecureBroker(port, folder, secure=secure, authority=authority.certificate)
     text = PROPERTIES.format(
-        port=port, controller=port + 1, secure=broker.secure, keystore=authority.server().both
+        port=port, controller=port + 1, secure=secure, keystore=authority.server().both
     )
     (folder / "more.properties").write_text(text)
     broker.do("start")

@@ -13,6 +13,7 @@ from eventlog.core.row import Row
 from eventlog.kafka.publisher import headers_of
 from eventlog.otlp import LoggedExporter
 from eventlog.tracing import (
+    ENDPOINTS,
     BatchSpan,
     Contexts,
     Tracing,
@@ -146,7 +147,7 @@ def test_traces_are_on_if_a_standard_variable_names_an_exporter(
 async def test_without_an_exporter_there_is_nothing_to_trace_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER"):
+    for name in (*ENDPOINTS, "OTEL_TRACES_EXPORTER"):
         monkeypatch.delenv(name, raising=False)
     async with open_tracing("gridcall") as tracing:
         assert tracing is None
