@@ -192,6 +192,7 @@ dist: setup ## build the wheel and the source archive into dist
 
 manifests: setup ## make deploy/k8s/base/generated from the topology
 	@$(TOOL) tools.manifests
+
 image: ## build the image, run all services in containers, and end them (podman, root)
 	@deploy/image/try
 
@@ -200,6 +201,9 @@ lock: ## pin the newest dependencies by hash (needs uv)
 	uv export --frozen --no-emit-project --all-extras --no-header -o requirements.lock
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-header deploy/image/tools.in -o deploy/image/tools.lock
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-header tests/contract/kubernetes/requirements.in \
+	  -o tests/contract/kubernetes/requirements.lock
 	@$(MAKE) --no-print-directory docs
 
 clean: ## remove what was made here, and the demo
