@@ -128,11 +128,14 @@ class Tracing:
         self.contexts = Contexts()
         self._tracer = tracer
 
-    def begin_request(self, route: str, parent: str) -> Span:
-        """Begin the span of a request, in the trace that its sender names, if any."""
-        attributes = {"http.route": route}
+    def begin_request(self, method: str, route: str, parent: str) -> Span:
+        """Begin the span of a request, in the trace that its sender names, if any.
+
+        `route` is the template of its path, so that all of one kind have one name.
+        """
+        attributes = {"http.request.method": method, "http.route": route}
         return self._tracer.start(
-            NewSpan(name=route, kind="server", parent=parent, attributes=attributes)
+            NewSpan(f"{method} {route}", kind="server", parent=parent, attributes=attributes)
         )
 
     def begin_batch(

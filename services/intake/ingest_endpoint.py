@@ -96,8 +96,8 @@ class Request(NamedTuple):
 
     @property
     def route(self) -> str:
-        """The request as traces name it: those of a line have one name."""
-        return f"POST /{ACTIONS}" if self.line is None else "POST /issues/{line}"
+        """The template of the path, which is the same for all lines."""
+        return f"/{ACTIONS}" if self.line is None else "/issues/{line}"
 
     def header(self, name: bytes) -> str:
         """Return a header; empty if there is none."""
@@ -140,7 +140,7 @@ async def post_traced(intake: Intake, request: Request) -> Response:
     if intake.tracing is None:
         return await answer(intake, request)
     parent = request.header(TRACEPARENT.encode())
-    span = intake.tracing.begin_request(request.route, parent)
+    span = intake.tracing.begin_request("POST", request.route, parent)
     try:
         response = await answer(intake, request._replace(trace=span.context))
     except BaseException as fault:

@@ -52,7 +52,11 @@ def post(api: httpx.Client, reference: str, trace: str, flags: str = "01") -> No
 def assert_is_whole(spans: dict[str, ReceivedSpan], parents: dict[str, str | None]) -> None:
     """Assert that a trace has each span, that each hangs on the right one, and in time."""
     assert spans[POST].parent == "5" * 16, "the sender's own span"
-    assert spans[POST].attributes["http.response.status_code"] == 202
+    assert spans[POST].attributes == {
+        "http.request.method": "POST",
+        "http.route": "/issues/{line}",
+        "http.response.status_code": 202,
+    }
     ids = {span.id: span for span in spans.values()}
     for name, parent in parents.items():
         span = spans[name]

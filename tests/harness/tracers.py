@@ -18,6 +18,7 @@ class RecordedSpan:
 
     def __init__(self, new: NewSpan) -> None:
         self.name, self.parent, self.links = new.name, new.parent, list(new.links)
+        self.attributes = new.attributes
         self.context = f"{new.parent[:36]}{'c' * 16}-01"
         self.ended: list[BaseException | None] = []
 

@@ -47,6 +47,15 @@ def begin(tracing: Tracing, *positions: int) -> BatchSpan | None:
     return begin_batch(tracing, "decide", "cases", [input_at(each) for each in positions], "north")
 
 
+def test_a_request_is_named_by_its_method_and_the_template_of_its_path(
+    tracing: Tracing, tracer: RecordingTracer
+) -> None:
+    tracing.begin_request("POST", "/issues/{line}", MINE)
+    (span,) = tracer.spans
+    assert (span.name, span.parent) == ("POST /issues/{line}", MINE)
+    assert span.attributes == {"http.request.method": "POST", "http.route": "/issues/{line}"}
+
+
 def test_a_batch_without_a_sampled_input_has_no_span(
     tracing: Tracing, tracer: RecordingTracer
 ) -> None:
