@@ -103,6 +103,10 @@ class Request(NamedTuple):
         """Return a header; empty if there is none."""
         return self.headers.get(name, b"").decode("latin-1")
 
+    def with_trace(self, item: Item) -> Item:
+        """Return an item with the context of this request, if that is sampled."""
+        return item._replace(trace=self.trace) if self.trace else item
+
 
 class IngestEndpoint:
     """Answers what is posted. Other paths go to the application behind it.
@@ -238,8 +242,7 @@ async def accept_single(
 ) -> Response:
     """Accept one item: 202 if it is new, 200 if it is a repeat or has its outcome, else 409."""
     district = submission.key.district
-    if request.trace:
-        item = item._replace(trace=request.trace)
+    item = request.with_trace(item)
     (accepted,) = await intake.acceptor.accept(district, [item])
     count_accepted(submission.name, [accepted])
     if not accepted.same:
@@ -312,9 +315,7 @@ async def accept_many(
     def read(number: int, body: bytes) -> None:
         try:
             item, reference = submission.read(body)
-            if request.trace:
-                item = item._replace(trace=request.trace)
-            readable.append((number, item, reference))
+            readable.append((number, request.with_trace(item), reference))
         except Problem as problem:
             count_refused(submission.name)
             results.refuse(number, problem)
