@@ -57,6 +57,7 @@ class Metric(NamedTuple):
 
 
 METRICS: list[Metric] = []
+ASKED_GAUGES: list[Gauge] = []  # What cannot be read at the moment has no value.
 
 
 def counter(name: str, unit: str, meaning: str, *labels: str) -> Counter:
@@ -69,6 +70,13 @@ def gauge(name: str, unit: str, meaning: str, *labels: str) -> Gauge:
     """Declare a value of this moment."""
     METRICS.append(Metric(name, "gauge", unit, labels, meaning))
     return Gauge(name, meaning, labels, registry=REGISTRY)
+
+
+def asked_gauge(name: str, unit: str, meaning: str, *labels: str) -> Gauge:
+    """Declare a value that is set when somebody asks for it."""
+    declared = gauge(name, unit, meaning, *labels)
+    ASKED_GAUGES.append(declared)
+    return declared
 
 
 def histogram(
@@ -143,21 +151,21 @@ OWNER_CHANGES = counter(
 
 # ── How each shard of a log is ───────────────────────────────────────────────────────────────────
 
-TIME_BEHIND = gauge(
+TIME_BEHIND = asked_gauge(
     "gridcall_time_behind_seconds",
     "seconds",
     "The age of a log's watermark: district time behind the clock; below 0 it is ahead.",
     "log",
     "district",
 )
-SHARD_OWNED = gauge(
+SHARD_OWNED = asked_gauge(
     "gridcall_shard_owned",
     "0 or 1",
     "1 if a process has the lease of a stage's shard, else 0: then nothing is decided.",
     "log",
     "district",
 )
-REPLAYED = gauge(
+REPLAYED = asked_gauge(
     "gridcall_replayed_ratio",
     "ratio",
     "Part of a log that its owner has replayed: 1 once the shard is taken over; none without one. "
@@ -165,21 +173,21 @@ REPLAYED = gauge(
     "log",
     "district",
 )
-SHARD_HALTED = gauge(
+SHARD_HALTED = asked_gauge(
     "gridcall_shard_halted",
     "0 or 1",
     "1 if this process waits for an operator before it goes on with a shard, else 0.",
     "log",
     "district",
 )
-PARKED = gauge(
+PARKED = asked_gauge(
     "gridcall_parked_cases",
     "cases",
     "Cases that this process owns and could not decide.",
     "log",
     "district",
 )
-NOT_STORED = gauge(
+NOT_STORED = asked_gauge(
     "gridcall_rows_after_checkpoint",
     "rows",
     "Rows of a log that no stored state has: a new owner folds them again. Over 100,000 for "
@@ -187,7 +195,7 @@ NOT_STORED = gauge(
     "log",
     "district",
 )
-LAG = gauge(
+LAG = asked_gauge(
     "gridcall_lag_rows",
     "rows",
     "Rows or records that wait: `unread`, `unpublished` or `inbound`.",
@@ -195,7 +203,7 @@ LAG = gauge(
     "log",
     "district",
 )
-QUEUED = gauge(
+QUEUED = asked_gauge(
     "gridcall_queue_items",
     "items",
     "Inputs or rows that wait in the memory of this process.",
@@ -203,7 +211,7 @@ QUEUED = gauge(
     "log",
     "district",
 )
-OPEN_CALLS = gauge(
+OPEN_CALLS = asked_gauge(
     "gridcall_open_calls",
     "calls",
     "Calls that are neither answered nor withdrawn, as the screen has read them. Each screen "
@@ -214,33 +222,18 @@ OPEN_CALLS = gauge(
 
 # ── Neighbours ───────────────────────────────────────────────────────────────────────────────────
 
-NEIGHBOUR_AVAILABLE = gauge(
+NEIGHBOUR_AVAILABLE = asked_gauge(
     "gridcall_neighbour_available",
     "0 or 1",
     "0 while this process meets an outage of its database, of Kafka, or of another service; else "
     "1. A screen without Kafka asks the writers, and meets none.",
     "neighbour",
 )
-DATABASE_CONNECTIONS = gauge(
+DATABASE_CONNECTIONS = asked_gauge(
     "gridcall_database_connections",
     "connections",
     "Connections of this process to its database.",
     "state",
-)
-
-# Those that are set when somebody asks. What cannot be read now has no value.
-ASKED_GAUGES = (
-    TIME_BEHIND,
-    SHARD_OWNED,
-    REPLAYED,
-    SHARD_HALTED,
-    PARKED,
-    NOT_STORED,
-    LAG,
-    QUEUED,
-    OPEN_CALLS,
-    NEIGHBOUR_AVAILABLE,
-    DATABASE_CONNECTIONS,
 )
 
 
