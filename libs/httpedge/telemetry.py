@@ -237,8 +237,9 @@ DATABASE_CONNECTIONS = asked_gauge(
 )
 
 
-# A look-up by labels takes as long as to count, and each batch needs two.
+# A look-up by labels takes as long as to count. Each batch needs two, and each request one.
 batches_of, events_of = cache(BATCH_SECONDS.labels), cache(EVENTS.labels)
+inputs_of = cache(INPUTS.labels)
 
 
 @contextmanager

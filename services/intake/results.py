@@ -23,7 +23,7 @@ from events.catalogue import (
 )
 from events.instants import rfc3339
 from events.registry import latest, type_name
-from httpedge.telemetry import INPUTS
+from httpedge.telemetry import inputs_of
 from intake.acceptor import Accepted
 
 HEX_ID = "^[0-9a-f]{32}$"
@@ -161,11 +161,11 @@ def status_of(tracked: Tracked) -> CaseStatus:
 
 def count_accepted(line: str, accepted: Iterable[Accepted]) -> None:
     """Count inputs of a line that could be read, by what became of them."""
-    for outcome, number in Counter(map(what_became_of, accepted)).items():
-        INPUTS.labels(line, outcome).inc(number)
+    for outcome, number in Counter(map(outcome_word, accepted)).items():
+        inputs_of(line, outcome).inc(number)
 
 
-def what_became_of(accepted: Accepted) -> str:
+def outcome_word(accepted: Accepted) -> str:
     """Return the word for an input that could be read, as metrics have it."""
     if accepted.fresh:
         return "accepted"
@@ -174,7 +174,7 @@ def what_became_of(accepted: Accepted) -> str:
 
 def count_refused(line: str) -> None:
     """Count an input of a line that cannot be read."""
-    INPUTS.labels(line, "refused").inc()
+    inputs_of(line, "refused").inc()
 
 
 def result_of(accepted: Accepted, reference: str) -> Result:

@@ -66,7 +66,7 @@ def test_each_declared_metric_is_measured_somewhere() -> None:
     declaration = r"^([A-Z_]+) = (?:counter|(?:asked_)?gauge|histogram)\("
     names = re.findall(declaration, DECLARATIONS.read_text(), re.MULTILINE)
     assert len(names) == len(METRICS)
-    helpers = {"EVENTS": "count_events", "BATCH_SECONDS": "batch_time"}
+    helpers = {"EVENTS": "count_events", "BATCH_SECONDS": "batch_time", "INPUTS": "inputs_of"}
     missing = [name for name in names if not re.search(rf"\b{helpers.get(name, name)}\b", source)]
     assert missing == []
 
