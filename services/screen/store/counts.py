@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from eventlog.postgres.pool import SupportsFetch
 from screen.core.case_file import GRID_FIGURES, LINE_FIGURES
 from screen.core.lists import CaseList
 
@@ -20,7 +19,7 @@ FROM screen.tally WHERE model = $1 AND of = 'line'
 GRID_TALLY = """
 SELECT open, overdue, calling FROM screen.tally WHERE model = $1 AND of = 'grid' AND code = $2
 """
-# Of the newest live model of each district.
+# Of the newest live model of each district: the calls to streets, and to the district.
 OPEN_CALLS = """
 SELECT DISTINCT ON (m.shard) m.shard, called.*
 FROM screen.model m, LATERAL (
@@ -43,12 +42,6 @@ async def line_figures(session: Connection, model: int) -> dict[str, Mapping[str
 async def district_figures(session: Connection, model: int) -> Mapping[str, int]:
     """Return the counts of the whole district."""
     return sum_of((await line_figures(session, model)).values())
-
-
-async def open_calls(database: SupportsFetch) -> list[tuple[str, int, int]]:
-    """Return each district with its open calls to streets, and to the district."""
-    records = await database.fetch(OPEN_CALLS)
-    return [(shard, streets, district) for shard, streets, district in records]
 
 
 async def length_of(session: Connection, model: int, of: CaseList) -> int:

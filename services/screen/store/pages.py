@@ -11,7 +11,7 @@ from events.catalogue import LINES, Level
 from screen.core.case_file import CaseFile
 from screen.core.fold import ListedEvent
 from screen.core.lists import CaseList
-from screen.store.counts import NO_FIGURES, line_figures, open_calls, sum_of
+from screen.store.counts import NO_FIGURES, OPEN_CALLS, line_figures, sum_of
 from screen.store.lists import FIRST_CALL, open_model, page_of_calls, page_of_cases
 from screen.store.packing import unpack_file
 
@@ -60,7 +60,7 @@ class PageStore:
         """Return the number of open calls of each district, by level."""
         return {
             (district, level): number
-            for district, *numbers in await open_calls(self._database)
+            for district, *numbers in await self._database.fetch(OPEN_CALLS)
             for level, number in zip(CALLED_LEVELS, numbers, strict=True)
         }
 
