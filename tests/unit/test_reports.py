@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assessment.core.facts import Fact, Key, Stamp, merge_into
-from assessment.core.figures import sheets
+from assessment.core.figures import Sums, sheets
 from casebook import Call
 from eventlog.codec import entry
 from eventlog.core.log import MemoryLog
 from eventlog.core.row import Row
 from gridcall.simulation.packed_dict import PackedDict
-from gridcall.simulation.reports.evaluations import facts_of
+from gridcall.simulation.reports.evaluations import add_facts
 from gridcall.simulation.reports.reader import ReportReader
 from gridcall.simulation.reports.records import (
     CallRecord,
@@ -45,9 +46,14 @@ def test_the_facts_and_figures_of_the_reports_are_those_of_all_rows_merged(
     ):
         reader.read(part[0].log, "city", [entry(row) for row in part])
     reader.cases.put_back()
-    facts = dict(facts_of(reader.cases.values()))
-    assert facts == merged
-    assert sheets(facts.items(), reader.zone, END) == sheets(merged.items(), reader.zone, END)
+    assert merged == {
+        Key(record.id, episode, worker): fact
+        for record in reader.cases.values()
+        for (episode, worker), fact in record.facts.items()
+    }
+    sums = Sums(reader.zone, END)
+    deque(add_facts(sums, reader.cases.values()), maxlen=0)
+    assert sums.sheets() == sheets(merged.items(), reader.zone, END)
 
 
 def test_the_summary_for_people_has_its_figures_in_this_order(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from assessment.core.facts import Fact, Key
 from assessment.core.figures import Sheet, Sums
 from gridcall.simulation.reports.files import columns_of_formats
 from gridcall.simulation.reports.records import CaseRecord
@@ -13,13 +12,6 @@ SHEET_COLUMNS = columns_of_formats(
     "period", "worker", "grid", "street", "reported", "ended", "due", "in_time", "missed",
     "on_time_bp", "+recurred", "open_at_end", "overdue_at_end", "calls_raised", "calls_answered",
 )  # fmt: skip
-
-
-def facts_of(records: Iterable[CaseRecord]) -> Iterator[tuple[Key, Fact]]:
-    """Return the facts of all cases."""
-    for record in records:
-        for (episode, worker), fact in record.facts.items():
-            yield Key(record.id, episode, worker), fact
 
 
 def add_facts(sums: Sums, records: Iterable[CaseRecord]) -> Iterator[CaseRecord]:
